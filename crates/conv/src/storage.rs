@@ -1,0 +1,18 @@
+//! Slices of Candle's CPU storage.
+
+use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
+
+/// The elements of a contiguous float tensor's storage.
+pub(crate) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let Some((start, end)) = layout.contiguous_offsets() else { bail!("the operation needs a contiguous tensor") };
+    Ok(&storage.as_slice::<f32>()?[start..end])
+}
+
+/// Runs something on a tensor's elements.
+pub(crate) fn with_slice<R>(tensor: &Tensor, run: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => run(slice(storage, layout)?),
+        Storage::Cuda(_) | Storage::Metal(_) => bail!("the operation runs on the CPU only"),
+    }
+}

@@ -1,0 +1,95 @@
+//! The convolutional bases and the way pixels are fed to them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A convolutional base that thaw can build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Architecture {
+    /// VGG16 without its classifier (Simonyan & Zisserman 2014), five blocks.
+    Vgg16,
+    /// SqueezeNet 1.0 without its classifier (Iandola et al. 2016) followed by a 2×2 max-pool, four blocks.
+    #[serde(rename = "squeezenet1_0")]
+    Squeezenet1_0,
+}
+
+impl Architecture {
+    /// How many blocks there are to freeze.
+    pub fn blocks(self) -> usize {
+        match self {
+            Self::Vgg16 => 5,
+            Self::Squeezenet1_0 => 4,
+        }
+    }
+
+    /// The preprocessing named so, with the numbers that this base's usual weights were trained on.
+    pub fn preprocessing(self, name: PreprocessingName) -> Preprocessing {
+        let rgb = |scale, mean, standard_deviation| Preprocessing { name, channels: ChannelOrder::Rgb, scale, mean, standard_deviation };
+        match name {
+            PreprocessingName::Rescale => rgb(1.0 / 255.0, [0.0; 3], [1.0; 3]),
+            // torchvision.transforms.Normalize as its ImageNet recipes use it.
+            PreprocessingName::Torch => rgb(1.0 / 255.0, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+            PreprocessingName::Caffe => Preprocessing {
+                name,
+                channels: ChannelOrder::Bgr,
+                scale: 1.0,
+                mean: match self {
+                    // keras.applications.vgg16.preprocess_input
+                    Self::Vgg16 => [103.939, 116.779, 123.68],
+                    // The SqueezeNet authors' train_val.prototxt.
+                    Self::Squeezenet1_0 => [104.0, 117.0, 123.0],
+                },
+                standard_deviation: [1.0; 3],
+            },
+        }
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Vgg16 => "vgg16",
+            Self::Squeezenet1_0 => "squeezenet1_0",
+        })
+    }
+}
+
+/// The three conventions in which the field feeds pixels to a base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PreprocessingName {
+    /// Red, green, blue, divided by 255: what the book does.
+    Rescale,
+    /// Blue, green, red, 0–255, minus a mean per channel: what Caffe's weights were trained on.
+    Caffe,
+    /// Red, green, blue, divided by 255, minus mean, divided by standard deviation: torchvision's.
+    Torch,
+}
+
+/// The order of a pixel's three numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelOrder {
+    /// Red, green, blue.
+    Rgb,
+    /// Blue, green, red.
+    Bgr,
+}
+
+/// How a pixel value in 0–255 becomes an input of the base: channels are reordered, then `(value · scale − mean) / deviation`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preprocessing {
+    /// The convention's name.
+    pub name: PreprocessingName,
+    /// The order in which the base sees the channels.
+    pub channels: ChannelOrder,
+    /// Factor applied to the pixel value first.
+    pub scale: f64,
+    /// Subtracted per channel, in the base's channel order, after scaling.
+    pub mean: [f64; 3],
+    /// Divided by per channel, in the base's channel order, last.
+    pub standard_deviation: [f64; 3],
+}

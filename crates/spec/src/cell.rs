@@ -1,0 +1,92 @@
+//! A cell: one procedure on given data and weights with one seed, and the hash that names it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ContentHash, Procedure};
+
+/// What the vocabulary cannot know by itself and a cell's identity depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inputs {
+    /// SHA-256 over the names, labels and contents of the dataset's images.
+    pub dataset: ContentHash,
+    /// SHA-256 of the weights file.
+    pub weights: ContentHash,
+    /// Class names in the order of their labels.
+    pub classes: Vec<String>,
+}
+
+/// The name of a cell: 16 hexadecimal digits of the hash of its content.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CellId(String);
+
+impl CellId {
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CellId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// The name that the cells of one procedure share, whatever their seed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProcedureId(String);
+
+impl fmt::Display for ProcedureId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// A complete, written-down experiment: nothing that could change its numbers is missing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cell {
+    /// The levels this cell has, in the order of the matrix's factors. They name the cell for people and are not part of its identity.
+    pub levels: Vec<(String, String)>,
+    /// How it is trained.
+    pub procedure: Procedure,
+    /// On what.
+    pub inputs: Inputs,
+    /// The seed of all its random streams.
+    pub seed: u64,
+}
+
+/// Raised when the meaning of a cell changes, so that old results are not taken for new ones.
+const IDENTITY_VERSION: u32 = 1;
+
+impl Cell {
+    /// The cell's name.
+    pub fn id(&self) -> CellId {
+        let hash = ContentHash::of_value(&(IDENTITY_VERSION, &self.procedure, &self.inputs, self.seed));
+        CellId(hash.short().to_owned())
+    }
+
+    /// The name shared with the same procedure's other seeds.
+    pub fn procedure_id(&self) -> ProcedureId {
+        let hash = ContentHash::of_value(&(IDENTITY_VERSION, &self.procedure, &self.inputs));
+        ProcedureId(hash.short().to_owned())
+    }
+
+    /// The levels in words, such as `regime=cached dropout=0.5`.
+    pub fn label(&self) -> String {
+        label(&self.levels)
+    }
+}
+
+/// Factor levels in words.
+pub(crate) fn label(levels: &[(String, String)]) -> String {
+    if levels.is_empty() {
+        return "the only cell".to_owned();
+    }
+    levels.iter().map(|(factor, level)| format!("{factor}={level}")).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,88 @@
+//! What can be wrong with an experiment file, said so that it can be mended.
+
+use std::fmt;
+
+/// A place in a file that a person wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The file's name as the person gave it.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: usize,
+}
+
+impl Location {
+    /// The line of a byte offset in a text.
+    pub fn in_text(file: &str, text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        Self { file: file.to_owned(), line: before.matches('\n').count() + 1 }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.file, self.line)
+    }
+}
+
+/// An experiment or expectation file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecError {
+    /// The text is not TOML, has a key nobody knows, or a value of the wrong kind.
+    #[error("{location}: {message}")]
+    Syntax {
+        /// Where.
+        location: Location,
+        /// What is wrong and what is allowed.
+        message: String,
+    },
+    /// A factor, level, exclusion or inclusion of the matrix that makes no sense.
+    #[error("{location}: {key}: {message}")]
+    Matrix {
+        /// Where.
+        location: Location,
+        /// The dotted key, such as `matrix.preprocessing`.
+        key: String,
+        /// What is wrong and what is allowed.
+        message: String,
+    },
+    /// The matrix has no cell left.
+    #[error("{location}: matrix: every combination of levels is excluded; remove an [[exclude]] or add an [[include]]")]
+    EmptyMatrix {
+        /// Where the matrix begins.
+        location: Location,
+    },
+    /// A cell whose settings contradict each other.
+    #[error("{location}: the cell `{cell}` contradicts itself: {reason}; exclude it with an [[exclude]] entry or change the levels")]
+    Contradiction {
+        /// Where the matrix begins.
+        location: Location,
+        /// The cell's factor levels.
+        cell: String,
+        /// Why it cannot be.
+        reason: String,
+    },
+    /// Two cells that are one procedure under two names.
+    #[error("{location}: the cells `{first}` and `{second}` are the same procedure; exclude one of them")]
+    Duplicate {
+        /// Where the matrix begins.
+        location: Location,
+        /// One of the two.
+        first: String,
+        /// The other.
+        second: String,
+    },
+}
+
+impl SpecError {
+    /// Turns an error of the TOML reader into ours.
+    pub(crate) fn from_toml(file: &str, text: &str, error: &toml::de::Error) -> Self {
+        let offset = error.span().map_or(0, |span| span.start);
+        Self::Syntax { location: Location::in_text(file, text, offset), message: one_line(error.message()) }
+    }
+}
+
+/// Joins the lines of a message of several lines.
+pub(crate) fn one_line(message: &str) -> String {
+    message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,184 @@
+//! An experiment as a person types it, and the way from there to cells.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::cell::label;
+use crate::matrix::{Matrix, TypedMatrix};
+use crate::settings::{DEFAULTS, Settings};
+use crate::{Architecture, Cell, Inputs, Location, Procedure, Selector, SpecError};
+
+/// Where the images come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatasetSource {
+    /// A folder `train|validation|test / class / image`, whose path the user gives.
+    Folder,
+}
+
+/// The `[dataset]` table.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetSpec {
+    /// Where the images come from.
+    pub source: DatasetSource,
+}
+
+/// The `[base]` table.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BaseSpec {
+    architecture: Architecture,
+}
+
+/// A curve from the literature, to be drawn over the cells it speaks about.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedCurve {
+    /// What the legend calls it.
+    pub label: String,
+    /// A CSV file with the columns `run, epoch, loss, acc, val_loss, val_acc`, relative to the experiment's file.
+    pub file: String,
+    /// The value of the `run` column that selects the curve.
+    pub run: String,
+    /// The cells over which it is drawn.
+    #[serde(rename = "where", default)]
+    pub selector: Selector,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Typed {
+    name: String,
+    #[serde(default)]
+    title: String,
+    seeds: Spanned<Vec<u64>>,
+    dataset: DatasetSpec,
+    base: BaseSpec,
+    #[serde(default)]
+    procedure: Settings,
+    matrix: Option<Spanned<TypedMatrix>>,
+    #[serde(default)]
+    exclude: Vec<Spanned<toml::Table>>,
+    #[serde(default)]
+    include: Vec<Spanned<toml::Table>>,
+    #[serde(default)]
+    published: Vec<Spanned<PublishedCurve>>,
+}
+
+/// An experiment: a matrix of procedures over seeds.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// Short name; also the name of its folder under `results/`.
+    pub name: String,
+    /// One line for headings.
+    pub title: String,
+    /// The seeds every procedure runs with.
+    pub seeds: Vec<u64>,
+    /// The images.
+    pub dataset: DatasetSpec,
+    /// The convolutional base.
+    pub architecture: Architecture,
+    /// The factors' names in the order of the file.
+    pub factors: Vec<String>,
+    /// Curves to draw for comparison.
+    pub published: Vec<PublishedCurve>,
+    procedures: Vec<(Vec<(String, String)>, Procedure)>,
+}
+
+impl Experiment {
+    /// Reads an experiment. `file` is only used in messages.
+    ///
+    /// # Errors
+    /// Names the file, the line, the key and what is allowed there.
+    pub fn parse(file: &str, text: &str) -> Result<Self, SpecError> {
+        let typed: Typed = toml::from_str(text).map_err(|error| SpecError::from_toml(file, text, &error))?;
+        let defaults: Settings = toml::from_str(DEFAULTS).expect("the embedded defaults are tested");
+        let at = |offset: usize| Location::in_text(file, text, offset);
+        let matrix_location = at(typed.matrix.as_ref().map_or(0, |matrix| matrix.span().start));
+
+        let valid = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+        if typed.name.is_empty() || typed.name.starts_with('.') || !typed.name.chars().all(valid) {
+            let message = format!("name: `{}` cannot name a folder; use letters, digits, `-`, `_` and `.`", typed.name);
+            return Err(SpecError::Syntax { location: at(0), message });
+        }
+        let mut seeds = typed.seeds.get_ref().clone();
+        seeds.sort_unstable();
+        seeds.dedup();
+        if seeds.is_empty() || seeds.len() != typed.seeds.get_ref().len() {
+            let message = "seeds: give at least one seed, and each only once".to_owned();
+            return Err(SpecError::Syntax { location: at(typed.seeds.span().start), message });
+        }
+
+        let mut base = defaults;
+        base.overlay(&typed.procedure);
+        let typed_matrix = typed.matrix.map(Spanned::into_inner).unwrap_or_default();
+        let matrix = Matrix::understand(&typed_matrix, &at)?;
+        let combinations = matrix.combinations(&at, &typed.exclude, &typed.include)?;
+        if combinations.is_empty() {
+            return Err(SpecError::EmptyMatrix { location: matrix_location });
+        }
+        let mut procedures: Vec<(Vec<(String, String)>, Procedure)> = Vec::with_capacity(combinations.len());
+        for combination in combinations {
+            let mut settings = base.clone();
+            settings.overlay(&combination.settings);
+            let procedure = Procedure::resolve(typed.base.architecture, &settings).map_err(|reason| SpecError::Contradiction {
+                location: matrix_location.clone(),
+                cell: label(&combination.levels),
+                reason: reason.to_string(),
+            })?;
+            if let Some((twin, _)) = procedures.iter().find(|(_, other)| *other == procedure) {
+                return Err(SpecError::Duplicate { location: matrix_location, first: label(twin), second: label(&combination.levels) });
+            }
+            procedures.push((combination.levels, procedure));
+        }
+
+        let known = matrix.known();
+        for published in &typed.published {
+            published.get_ref().selector.check(&known).map_err(|message| SpecError::Matrix {
+                location: at(published.span().start),
+                key: "published.where".to_owned(),
+                message,
+            })?;
+        }
+        Ok(Self {
+            title: if typed.title.is_empty() { typed.name.clone() } else { typed.title },
+            name: typed.name,
+            seeds,
+            dataset: typed.dataset,
+            architecture: typed.base.architecture,
+            factors: matrix.factor_names(),
+            published: typed.published.into_iter().map(Spanned::into_inner).collect(),
+            procedures,
+        })
+    }
+
+    /// The procedures with their levels, in the order of the matrix.
+    pub fn procedures(&self) -> impl ExactSizeIterator<Item = (&[(String, String)], &Procedure)> {
+        self.procedures.iter().map(|(levels, procedure)| (levels.as_slice(), procedure))
+    }
+
+    /// Every procedure with every seed, on the given inputs.
+    pub fn cells(&self, inputs: &Inputs) -> Vec<Cell> {
+        let with_seeds = |(levels, procedure): &(Vec<(String, String)>, Procedure)| {
+            let (levels, procedure) = (levels.clone(), *procedure);
+            self.seeds.iter().map(move |&seed| Cell { levels: levels.clone(), procedure, inputs: inputs.clone(), seed }).collect::<Vec<_>>()
+        };
+        self.procedures.iter().flat_map(with_seeds).collect()
+    }
+
+    /// A shorter experiment of the same procedures: fewer epochs, fewer seeds, only some cells. For trying out and for CI.
+    pub fn shortened(mut self, epochs: Option<usize>, seeds: Option<&[u64]>, only: &Selector) -> Self {
+        if let Some(epochs) = epochs {
+            for (_, procedure) in &mut self.procedures {
+                procedure.variants = if procedure.variants == procedure.epochs { epochs } else { procedure.variants };
+                procedure.epochs = epochs;
+            }
+        }
+        if let Some(seeds) = seeds {
+            self.seeds = seeds.to_vec();
+        }
+        self.procedures.retain(|(levels, _)| only.matches(levels));
+        self
+    }
+}

@@ -1,0 +1,34 @@
+//! The vocabulary of thaw: what a person writes down ([`Experiment`]), what it means ([`Cell`]), what has to be computed
+//! ([`Plan`]), what comes back ([`EpochRecord`], [`Outcome`]) and what is expected of it ([`Expectations`]).
+//!
+//! Everything here is pure: no file is read, no clock is asked, nothing is drawn at random.
+
+mod augmentation;
+mod base;
+mod cell;
+mod error;
+mod expectation;
+mod experiment;
+mod hash;
+mod matrix;
+mod outcome;
+mod plan;
+mod procedure;
+mod record;
+mod regime;
+mod selector;
+mod settings;
+
+pub use augmentation::{AffineRanges, Augmentation};
+pub use base::{Architecture, ChannelOrder, Preprocessing, PreprocessingName};
+pub use cell::{Cell, CellId, Inputs, ProcedureId};
+pub use error::{Location, SpecError};
+pub use expectation::{Band, Expectations, ExpectedStatus, Metric, Relation, RelationKind, Statistic, Verdict, VerdictKind};
+pub use experiment::{DatasetSource, DatasetSpec, Experiment, PublishedCurve};
+pub use hash::ContentHash;
+pub use outcome::{CellManifest, Environment, Outcome, RunStatus, TensorAudit};
+pub use plan::{Cost, CostFacts, Extraction, Plan, SplitCounts, Step, Variants};
+pub use procedure::{Contradiction, EpsilonPosition, Optimizer, Procedure, Resize};
+pub use record::{DriftSummary, EpochRecord, RecordSink, SinkError, Split, SplitRecord};
+pub use regime::{Cache, FreezeBoundary, OptimizerCollects};
+pub use selector::Selector;

@@ -1,0 +1,104 @@
+//! What stands beside a cell's records: its manifest, written before the first step, and its outcome, written after the last.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Cell, CellId, ProcedureId};
+
+/// The machine and the program that ran a cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    /// Version of thaw.
+    pub thaw: String,
+    /// Commit that thaw was built from, with `+` when the tree had changes.
+    pub commit: String,
+    /// Version of Candle.
+    pub candle: String,
+    /// Operating system and architecture, such as `linux x86_64`.
+    pub platform: String,
+    /// The instruction sets that decide which kernels ran, such as `avx512f fma`.
+    pub instruction_sets: String,
+    /// `cpu`, or the accelerator.
+    pub device: String,
+    /// Algorithm of the convolutions.
+    pub convolution: String,
+    /// Threads of the whole process.
+    pub threads: usize,
+    /// Start of the run in seconds since 1970-01-01 UTC.
+    pub started_unix_seconds: u64,
+}
+
+/// `cell.json`: everything needed to know, and to repeat, what was run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellManifest {
+    /// The experiment's name.
+    pub experiment: String,
+    /// The cell's name.
+    pub id: CellId,
+    /// The name it shares with the other seeds.
+    pub procedure_id: ProcedureId,
+    /// The resolved cell.
+    pub cell: Cell,
+    /// Images per split: train, validation, test.
+    pub images: [u64; 3],
+    /// Images that could not be read and were left out, relative to the dataset's folder.
+    pub skipped_images: Vec<String>,
+    /// File name of the weights, for people; the hash decides.
+    pub weights_file: String,
+    /// What deserves attention, such as a preprocessing the weights were not trained on.
+    pub warnings: Vec<String>,
+    /// Machine and program.
+    pub environment: Environment,
+}
+
+/// Freezing of one tensor, seen from three sides.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TensorAudit {
+    /// Name in the weights file.
+    pub name: String,
+    /// Number of elements.
+    pub elements: u64,
+    /// What the declared freeze boundary says.
+    pub declared_frozen: bool,
+    /// Whether the optimizer holds it.
+    pub collected: bool,
+    /// Whether at least one bit of it changed.
+    pub moved: bool,
+    /// ‖w − w₀‖₂ / ‖w₀‖₂.
+    pub relative_drift: f64,
+}
+
+impl TensorAudit {
+    /// Declared frozen, and yet it moved.
+    pub fn thawed(&self) -> bool {
+        self.declared_frozen && self.moved
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// All epochs ran, and what was declared frozen stayed so.
+    Completed,
+    /// All epochs ran, and a tensor that was declared frozen moved.
+    Thawed,
+}
+
+/// `outcome.json`: how a run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Completed, or thawed.
+    pub status: RunStatus,
+    /// Epochs that ran.
+    pub epochs: usize,
+    /// Every tensor of the base, in the order of its layers.
+    pub audit: Vec<TensorAudit>,
+}
+
+impl Outcome {
+    /// Judges the audit.
+    pub fn new(epochs: usize, audit: Vec<TensorAudit>) -> Self {
+        let status = if audit.iter().any(TensorAudit::thawed) { RunStatus::Thawed } else { RunStatus::Completed };
+        Self { status, epochs, audit }
+    }
+}

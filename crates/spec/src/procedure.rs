@@ -1,0 +1,186 @@
+//! A procedure: every setting concrete, nothing left to a default elsewhere.
+
+use serde::{Deserialize, Serialize};
+
+use crate::settings::Settings;
+use crate::{Architecture, Augmentation, Cache, FreezeBoundary, OptimizerCollects, Preprocessing};
+
+/// The filter that brings an image to its square.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resize {
+    /// Pillow's `NEAREST`, with its accumulated source position.
+    Nearest,
+    /// Pillow's `BILINEAR`: a triangle filter whose support grows when shrinking.
+    Bilinear,
+}
+
+/// Where RMSprop's ε stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EpsilonPosition {
+    /// `g / (√a + ε)`: Keras up to 2.2, PyTorch.
+    OutsideRoot,
+    /// `g / √(a + ε)`: Keras 2.12 and 3.
+    InsideRoot,
+}
+
+/// RMSprop without momentum, centring or bias correction: `a ← ρ·a + (1 − ρ)·g²`, then `w ← w − η·g/(√a + ε)`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Optimizer {
+    /// η.
+    pub learning_rate: f64,
+    /// ρ.
+    pub rho: f64,
+    /// ε.
+    pub epsilon: f64,
+    /// Inside or outside the root.
+    pub epsilon_position: EpsilonPosition,
+}
+
+/// How a classifier is trained, but for the seed: the part of a cell that is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Procedure {
+    /// The convolutional base.
+    pub architecture: Architecture,
+    /// Side of the square that every image is resized to, in pixels.
+    pub image_size: usize,
+    /// The filter that resizes.
+    pub resize: Resize,
+    /// How pixels are fed to the base.
+    pub preprocessing: Preprocessing,
+    /// What happens to training images at random.
+    pub augmentation: Augmentation,
+    /// The declared freeze boundary.
+    pub freeze: FreezeBoundary,
+    /// What the optimizer takes hold of.
+    pub optimizer_collects: OptimizerCollects,
+    /// What is kept of the frozen part's activations.
+    pub cache: Cache,
+    /// How many augmented variants of each training image are kept; 1 unless `cache` is [`Cache::Variants`].
+    pub variants: usize,
+    /// Width of the head's hidden layer.
+    pub hidden_units: usize,
+    /// Probability with which a hidden unit is dropped.
+    pub dropout: f64,
+    /// The optimizer.
+    pub optimizer: Optimizer,
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images per step; the last step of an epoch takes what is left.
+    pub batch_size: usize,
+}
+
+/// Settings that contradict each other, with the reason.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Contradiction(String);
+
+impl Procedure {
+    /// Resolves settings laid over the defaults, so that each is present.
+    pub(crate) fn resolve(architecture: Architecture, settings: &Settings) -> Result<Self, Contradiction> {
+        fn set<T: Clone>(name: &str, value: &Option<T>) -> Result<T, Contradiction> {
+            value.clone().ok_or_else(|| Contradiction(format!("`{name}` is not set")))
+        }
+        let epochs = set("epochs", &settings.epochs)?;
+        let cache = set("cache", &settings.cache)?;
+        let variants = set("variants", &settings.variants)?;
+        if cache != Cache::Variants && variants != 0 {
+            return Err(Contradiction(format!("variants = {variants} needs cache = \"variants\"")));
+        }
+        let procedure = Self {
+            architecture,
+            image_size: set("image_size", &settings.image_size)?,
+            resize: set("resize", &settings.resize)?,
+            preprocessing: architecture.preprocessing(set("preprocessing", &settings.preprocessing)?),
+            augmentation: set("augmentation", &settings.augmentation)?,
+            freeze: set("freeze", &settings.freeze)?,
+            optimizer_collects: set("optimizer_collects", &settings.optimizer_collects)?,
+            cache,
+            variants: match (cache, variants) {
+                (Cache::Variants, 0) => epochs,
+                (Cache::Variants, count) => count,
+                (Cache::None | Cache::Features, _) => 1,
+            },
+            hidden_units: set("hidden_units", &settings.hidden_units)?,
+            dropout: set("dropout", &settings.dropout)?,
+            optimizer: Optimizer {
+                learning_rate: set("learning_rate", &settings.learning_rate)?,
+                rho: set("rho", &settings.rho)?,
+                epsilon: set("epsilon", &settings.epsilon)?,
+                epsilon_position: set("epsilon_position", &settings.epsilon_position)?,
+            },
+            epochs,
+            batch_size: set("batch_size", &settings.batch_size)?,
+        };
+        procedure.check()?;
+        Ok(procedure)
+    }
+
+    /// The boundary that the optimizer knows: the true one, whatever was declared.
+    pub fn collected_boundary(&self) -> FreezeBoundary {
+        match self.optimizer_collects {
+            OptimizerCollects::Unfrozen => self.freeze,
+            OptimizerCollects::Everything => FreezeBoundary::None,
+        }
+    }
+
+    /// How many leading blocks of the base no step changes.
+    pub fn frozen_blocks(&self) -> usize {
+        self.collected_boundary().frozen_blocks(self.architecture.blocks())
+    }
+
+    fn check(&self) -> Result<(), Contradiction> {
+        let contradiction = |text: String| Err(Contradiction(text));
+        let blocks = self.architecture.blocks();
+        if let FreezeBoundary::Block(block) = self.freeze
+            && block > blocks
+        {
+            return contradiction(format!("freeze = \"block_{block}\", but {} has the blocks 1 to {blocks}", self.architecture));
+        }
+        if self.optimizer_collects == OptimizerCollects::Everything && self.freeze == FreezeBoundary::None {
+            return contradiction("optimizer_collects = \"everything\" differs from \"unfrozen\" only when something is frozen".to_owned());
+        }
+        if self.cache != Cache::None && self.frozen_blocks() == 0 {
+            return contradiction("activations can be cached only behind frozen blocks, and the optimizer collects all of them".to_owned());
+        }
+        match (self.cache, self.augmentation) {
+            (Cache::Features, Augmentation::Affine(_)) => {
+                return contradiction(
+                    "cached features hold each image once, so augmentation cannot reach them; use cache = \"variants\"".to_owned(),
+                );
+            }
+            (Cache::Variants, Augmentation::None) => {
+                return contradiction("without augmentation all variants of an image are the same; use cache = \"features\"".to_owned());
+            }
+            _ => {}
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return contradiction(format!("dropout = {} is not in [0, 1)", self.dropout));
+        }
+        for (name, value) in [("learning_rate", self.optimizer.learning_rate), ("epsilon", self.optimizer.epsilon)] {
+            if !(value > 0.0 && value.is_finite()) {
+                return contradiction(format!("{name} = {value} is not a positive number"));
+            }
+        }
+        if !(0.0..1.0).contains(&self.optimizer.rho) {
+            return contradiction(format!("rho = {} is not in [0, 1)", self.optimizer.rho));
+        }
+        if let Augmentation::Affine(ranges) = self.augmentation
+            && !(0.0..1.0).contains(&ranges.zoom)
+        {
+            return contradiction(format!("zoom = {} is not in [0, 1)", ranges.zoom));
+        }
+        for (name, value) in [("epochs", self.epochs), ("batch_size", self.batch_size), ("hidden_units", self.hidden_units)] {
+            if value == 0 {
+                return contradiction(format!("{name} = 0"));
+            }
+        }
+        if self.image_size < 32 {
+            return contradiction(format!("image_size = {} leaves nothing of an image; the bases need at least 32", self.image_size));
+        }
+        Ok(())
+    }
+}

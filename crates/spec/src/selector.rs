@@ -1,0 +1,103 @@
+//! Choosing cells by their factor levels.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use toml::{Table, Value};
+
+use crate::cell::label;
+use crate::matrix::quoted;
+
+/// Chooses the cells whose levels agree: each named factor must have one of its listed levels; factors not named may have any.
+///
+/// Written in TOML as `{ regime = "cached", dropout = [0.0, 0.5] }`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Selector(Vec<(String, Vec<String>)>);
+
+impl Selector {
+    /// Chooses exactly the cells that have these levels.
+    pub fn exactly(levels: &[(String, String)]) -> Self {
+        Self(levels.iter().map(|(factor, level)| (factor.clone(), vec![level.clone()])).collect())
+    }
+
+    /// Reads `factor=level` as a person gives it on the command line; the same factor twice allows both levels.
+    ///
+    /// # Errors
+    /// Says what the form is.
+    pub fn from_arguments<T: AsRef<str>>(arguments: &[T]) -> Result<Self, String> {
+        let mut selector = Self::default();
+        for argument in arguments {
+            let argument = argument.as_ref();
+            let (factor, level) = argument.split_once('=').ok_or_else(|| format!("`{argument}` is not of the form factor=level"))?;
+            match selector.0.iter_mut().find(|(known, _)| known == factor) {
+                Some((_, levels)) => levels.push(level.to_owned()),
+                None => selector.0.push((factor.to_owned(), vec![level.to_owned()])),
+            }
+        }
+        Ok(selector)
+    }
+
+    pub(crate) fn from_table(table: &Table) -> Result<Self, String> {
+        let entries = table.iter().map(|(factor, value)| {
+            let levels = match value {
+                Value::Array(values) => values.iter().map(level_name).collect::<Result<Vec<_>, _>>()?,
+                single => vec![level_name(single)?],
+            };
+            Ok((factor.clone(), levels))
+        });
+        entries.collect::<Result<_, String>>().map(Self)
+    }
+
+    /// Whether nothing is asked for, so that everything matches.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a cell with these levels is chosen.
+    pub fn matches(&self, levels: &[(String, String)]) -> bool {
+        self.0.iter().all(|(factor, allowed)| levels.iter().any(|(name, level)| name == factor && allowed.contains(level)))
+    }
+
+    /// Refuses factors and levels that nobody has, given each factor's levels.
+    ///
+    /// # Errors
+    /// Names what is unknown and what is allowed.
+    pub fn check(&self, known: &[(String, Vec<String>)]) -> Result<(), String> {
+        for (factor, levels) in &self.0 {
+            let Some((_, allowed)) = known.iter().find(|(name, _)| name == factor) else {
+                let factors: Vec<&String> = known.iter().map(|(name, _)| name).collect();
+                return Err(format!("unknown factor `{factor}`, expected one of {}", quoted(&factors)));
+            };
+            if let Some(unknown) = levels.iter().find(|level| !allowed.contains(level)) {
+                return Err(format!("unknown level `{unknown}` of `{factor}`, expected one of {}", quoted(allowed)));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for Selector {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let levels: Vec<(String, String)> = self.0.iter().map(|(factor, levels)| (factor.clone(), levels.join("|"))).collect();
+        formatter.write_str(&if levels.is_empty() { "every cell".to_owned() } else { label(&levels) })
+    }
+}
+
+impl<'de> Deserialize<'de> for Selector {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let table = Table::deserialize(deserializer)?;
+        Self::from_table(&table).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The name of a level that is written as a value.
+pub(crate) fn level_name(value: &Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Integer(number) => Ok(number.to_string()),
+        Value::Float(number) => Ok(format!("{number:?}")),
+        Value::Boolean(truth) => Ok(truth.to_string()),
+        Value::Array(_) | Value::Table(_) | Value::Datetime(_) => {
+            Err("a level without a name is a string, number or truth value; for more, name the levels in a table [matrix.<factor>]"
+                .to_owned())
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The settings of a procedure as a person types them: any subset, to be laid over the defaults.
+
+use serde::Deserialize;
+
+use crate::{Augmentation, Cache, EpsilonPosition, FreezeBoundary, OptimizerCollects, PreprocessingName, Resize};
+
+/// The defaults, with a comment on each.
+pub(crate) const DEFAULTS: &str = include_str!("defaults.toml");
+
+macro_rules! settings {
+    ($($(#[$doc:meta])* $field:ident: $kind:ty,)*) => {
+        /// Settings of a procedure. Each is a key of `[procedure]`, and each can be a factor of `[matrix]`.
+        #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct Settings {
+            $($(#[$doc])* pub(crate) $field: Option<$kind>,)*
+        }
+
+        impl Settings {
+            /// Lets what `upper` sets replace what is set here.
+            pub(crate) fn overlay(&mut self, upper: &Settings) {
+                $(if upper.$field.is_some() { self.$field = upper.$field.clone(); })*
+            }
+        }
+    };
+}
+
+settings! {
+    /// Side of the square that every image is resized to, in pixels.
+    image_size: usize,
+    /// The filter that resizes.
+    resize: Resize,
+    /// How pixels are fed to the base.
+    preprocessing: PreprocessingName,
+    /// What happens to training images at random.
+    augmentation: Augmentation,
+    /// The declared freeze boundary.
+    freeze: FreezeBoundary,
+    /// What the optimizer takes hold of.
+    optimizer_collects: OptimizerCollects,
+    /// What is kept of the frozen part's activations.
+    cache: Cache,
+    /// How many augmented variants of each image are kept when `cache = "variants"`; 0 stands for one per epoch.
+    variants: usize,
+    /// Width of the head's hidden layer.
+    hidden_units: usize,
+    /// Probability with which a hidden unit is dropped.
+    dropout: f64,
+    /// Step size of RMSprop.
+    learning_rate: f64,
+    /// Decay of RMSprop's running mean of squared gradients.
+    rho: f64,
+    /// RMSprop's ε.
+    epsilon: f64,
+    /// Where RMSprop's ε stands.
+    epsilon_position: EpsilonPosition,
+    /// Passes over the training images.
+    epochs: usize,
+    /// Images per step.
+    batch_size: usize,
+}
