@@ -1,1 +1,23 @@
-//! thaw-data
+//! From images to pixels: folders, decoding, resizing, augmentation and preprocessing, the artifacts they are kept in, and the addressed
+//! random streams from which everything random in thaw is drawn.
+
+mod artifact;
+mod augment;
+mod decode;
+mod error;
+mod folder;
+mod mapped;
+mod pixels;
+mod preprocess;
+mod resize;
+mod stream;
+
+pub use artifact::{Artifact, ArtifactWriter, Element};
+pub use augment::Transform;
+pub use decode::decode;
+pub use error::DataError;
+pub use folder::{Folder, ImageFile};
+pub use pixels::{Pixels, Unreadable};
+pub use preprocess::preprocess;
+pub use resize::resize;
+pub use stream::{Purpose, Stream};

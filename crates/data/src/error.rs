@@ -1,0 +1,85 @@
+//! What can be wrong with images and artifacts, said so that it can be mended.
+
+use std::path::{Path, PathBuf};
+
+use thaw_spec::Split;
+
+/// A dataset or artifact that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// A folder is not where it should be.
+    #[error("{}: there is no such folder; the dataset needs train/<class>/<image> and validation/<class>/<image>", path.display())]
+    MissingFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A split has fewer than two classes.
+    #[error("{}: found {found} class folder(s), but a classifier needs at least two; put the images of each class into a folder of its own", path.display())]
+    TooFewClasses {
+        /// The split's folder.
+        path: PathBuf,
+        /// How many there are.
+        found: usize,
+    },
+    /// A class has no image.
+    #[error("{}: the class has no image (.jpg, .jpeg, .png, .webp, .bmp, .gif); add some or remove the folder", path.display())]
+    EmptyClass {
+        /// The class's folder.
+        path: PathBuf,
+    },
+    /// The splits do not have the same classes.
+    #[error("{}: the {split} split has the classes {found:?}, the train split {expected:?}; make the folders agree", path.display())]
+    DifferentClasses {
+        /// The split's folder.
+        path: PathBuf,
+        /// The split.
+        split: Split,
+        /// Its classes.
+        found: Vec<String>,
+        /// The train split's classes.
+        expected: Vec<String>,
+    },
+    /// An image cannot be read.
+    #[error("{}: {reason}; mend or remove it, or continue without it by --skip-unreadable-images", path.display())]
+    UnreadableImage {
+        /// The image.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Nothing is left of a split or class after unreadable images were skipped.
+    #[error("{}: no readable image of the class `{class}` is left in the {split} split", path.display())]
+    NothingReadable {
+        /// The dataset.
+        path: PathBuf,
+        /// The split.
+        split: Split,
+        /// The class.
+        class: String,
+    },
+    /// A kept artifact is damaged.
+    #[error("{}: the cached artifact is damaged ({reason}); delete it and it will be made again", path.display())]
+    DamagedArtifact {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The system refuses to read or write.
+    #[error("{}: {action}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was attempted.
+        action: &'static str,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+impl DataError {
+    pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, action, source }
+    }
+}

@@ -1,0 +1,129 @@
+//! Randomness that is addressed, not consumed.
+//!
+//! Every draw comes from a stream named by (seed, purpose, epoch, index). The four numbers are the key of a ChaCha8 generator, so streams
+//! are independent of each other, and what one of them yields depends on nothing but its address: not on the order of execution, the
+//! number of threads, caching or resuming.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// What a stream is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Initial weights; the index counts tensors.
+    Initialize,
+    /// The order of the training images.
+    Shuffle,
+    /// Dropout masks; the index is the image.
+    Dropout,
+    /// Augmentation; the index is the image.
+    Augment,
+}
+
+impl Purpose {
+    fn code(self) -> u64 {
+        match self {
+            Self::Initialize => 1,
+            Self::Shuffle => 2,
+            Self::Dropout => 3,
+            Self::Augment => 4,
+        }
+    }
+}
+
+/// The random numbers at one address.
+#[derive(Clone, Debug)]
+pub struct Stream(ChaCha8Rng);
+
+impl Stream {
+    /// The stream at an address. Epochs are counted from 0 here.
+    pub fn new(seed: u64, purpose: Purpose, epoch: usize, index: usize) -> Self {
+        let mut key = [0u8; 32];
+        for (place, word) in key.chunks_exact_mut(8).zip([seed, purpose.code(), epoch as u64, index as u64]) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+        Self(ChaCha8Rng::from_seed(key))
+    }
+
+    /// The next number in [0, 1), with 53 random bits.
+    pub fn unit(&mut self) -> f64 {
+        (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// The next number in [low, high).
+    pub fn uniform(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.unit()
+    }
+
+    /// An unbiased integer in `0..bound` (Lemire 2019, by rejection).
+    fn below(&mut self, bound: u64) -> u64 {
+        let threshold = bound.wrapping_neg() % bound;
+        loop {
+            let product = u128::from(self.0.next_u64()) * u128::from(bound);
+            if product as u64 >= threshold {
+                return (product >> 64) as u64;
+            }
+        }
+    }
+
+    /// All of `0..length` in random order (Fisher & Yates).
+    pub fn permutation(&mut self, length: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..length).collect();
+        for last in (1..length).rev() {
+            order.swap(last, self.below(last as u64 + 1) as usize);
+        }
+        order
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbouring_addresses_share_nothing() {
+        let mut first: Vec<u64> = Vec::new();
+        for (seed, purpose, epoch, index) in [
+            (0, Purpose::Augment, 0, 0),
+            (1, Purpose::Augment, 0, 0),
+            (0, Purpose::Dropout, 0, 0),
+            (0, Purpose::Augment, 1, 0),
+            (0, Purpose::Augment, 0, 1),
+        ] {
+            let mut stream = Stream::new(seed, purpose, epoch, index);
+            first.push(stream.unit().to_bits());
+            assert_eq!(
+                Stream::new(seed, purpose, epoch, index).unit().to_bits(),
+                first[first.len() - 1],
+                "an address always yields the same"
+            );
+        }
+        first.sort_unstable();
+        first.dedup();
+        assert_eq!(first.len(), 5);
+    }
+
+    #[test]
+    fn uniform_numbers_have_the_mean_and_variance_of_their_range() {
+        let mut stream = Stream::new(7, Purpose::Initialize, 0, 0);
+        let values: Vec<f64> = (0..100_000).map(|_| stream.uniform(-2.0, 4.0)).collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64;
+        // Five standard errors: √3/√100000 and about 2.7/√100000.
+        assert!((mean - 1.0).abs() < 0.028, "{mean}");
+        assert!((variance - 3.0).abs() < 0.043, "{variance}");
+        assert!(values.iter().all(|value| (-2.0..4.0).contains(value)));
+    }
+
+    #[test]
+    fn permutations_are_uniform() {
+        // Each of 4! orders should come 1,000 times in 24,000; χ² with 23 degrees of freedom exceeds 49.7 once in 1,000.
+        let mut counts = std::collections::BTreeMap::new();
+        for epoch in 0..24_000 {
+            *counts.entry(Stream::new(3, Purpose::Shuffle, epoch, 0).permutation(4)).or_insert(0u32) += 1;
+        }
+        assert_eq!(counts.len(), 24);
+        let chi_squared: f64 = counts.values().map(|&count| (f64::from(count) - 1000.0).powi(2) / 1000.0).sum();
+        assert!(chi_squared < 49.7, "{chi_squared}");
+    }
+}
