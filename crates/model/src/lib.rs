@@ -1,1 +1,19 @@
-//! thaw-model
+//! What is trained: convolutional bases and their weights files, the head, losses, initial values, RMSprop, and the audit of freezing.
+
+mod architecture;
+mod audit;
+mod base;
+mod error;
+mod head;
+mod loss;
+mod rmsprop;
+mod weights;
+
+pub use architecture::{Block, BlockShape, Layer, blocks, shapes};
+pub use audit::{audit, drift};
+pub use base::{Base, Parameter};
+pub use error::ModelError;
+pub use head::{Head, glorot_uniform};
+pub use loss::Loss;
+pub use rmsprop::RmsProp;
+pub use weights::Weights;

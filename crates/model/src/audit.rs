@@ -1,0 +1,52 @@
+//! Freezing seen from three sides: what was declared, what the optimizer holds, what moved.
+
+use thaw_spec::{DriftSummary, TensorAudit};
+
+use crate::{Base, ModelError, Parameter};
+
+/// Compares every tensor of a base with what was loaded. The first `declared_frozen_blocks` blocks were declared frozen.
+///
+/// # Errors
+/// When a tensor cannot be read.
+pub fn audit(base: &Base, declared_frozen_blocks: usize) -> Result<Vec<TensorAudit>, ModelError> {
+    let parameters = base.parameters().iter();
+    parameters
+        .map(|parameter| {
+            let (moved, relative_drift) = movement(parameter)?;
+            Ok(TensorAudit {
+                name: parameter.name.clone(),
+                elements: parameter.original.elem_count() as u64,
+                declared_frozen: parameter.block < declared_frozen_blocks,
+                collected: parameter.variable.is_some(),
+                moved,
+                relative_drift,
+            })
+        })
+        .collect()
+}
+
+/// The same over the whole base, for an epoch's record.
+///
+/// # Errors
+/// When a tensor cannot be read.
+pub fn drift(base: &Base) -> Result<DriftSummary, ModelError> {
+    let movements: Vec<(bool, f64)> = base.parameters().iter().map(movement).collect::<Result<_, _>>()?;
+    let drifts = || movements.iter().map(|(_, drift)| *drift);
+    Ok(DriftSummary {
+        tensors: movements.len() as u64,
+        moved: movements.iter().filter(|(moved, _)| *moved).count() as u64,
+        maximum: drifts().fold(0.0, f64::max),
+        mean: drifts().sum::<f64>() / movements.len() as f64,
+    })
+}
+
+/// Whether a bit changed, and ‖w − w₀‖₂ / ‖w₀‖₂ (the numerator alone where w₀ is zero).
+fn movement(parameter: &Parameter) -> Result<(bool, f64), ModelError> {
+    let before = parameter.original.flatten_all()?.to_vec1::<f32>()?;
+    let after = parameter.value().flatten_all()?.to_vec1::<f32>()?;
+    let moved = before.iter().zip(&after).any(|(before, after)| before.to_bits() != after.to_bits());
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
+    let distance = norm(&mut before.iter().zip(&after).map(|(before, after)| f64::from(*after) - f64::from(*before)));
+    let length = norm(&mut before.iter().map(|value| f64::from(*value)));
+    Ok((moved, if length > 0.0 { distance / length } else { distance }))
+}

@@ -1,0 +1,100 @@
+//! A convolutional base: constant below the freeze boundary, variable above it.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use candle_core::{Device, Tensor, Var};
+use thaw_conv::{Activation, convolution, max_pool};
+use thaw_spec::Architecture;
+
+use crate::architecture::{Block, Layer, blocks, convolutions};
+use crate::{ModelError, Weights};
+
+/// A tensor of a base.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Its name in the weights file.
+    pub name: String,
+    /// The block it belongs to, counted from 0.
+    pub block: usize,
+    /// What it was when it was loaded.
+    pub original: Tensor,
+    /// What it is now, when an optimizer may change it.
+    pub variable: Option<Var>,
+}
+
+impl Parameter {
+    /// The present value.
+    pub fn value(&self) -> &Tensor {
+        self.variable.as_ref().map_or(&self.original, Var::as_tensor)
+    }
+}
+
+/// A convolutional base.
+#[derive(Debug)]
+pub struct Base {
+    blocks: Vec<Block>,
+    parameters: Vec<Parameter>,
+    by_name: BTreeMap<String, usize>,
+}
+
+impl Base {
+    /// Builds a base whose first `frozen_blocks` blocks are constants and whose other blocks are variables.
+    ///
+    /// # Errors
+    /// When a tensor is missing.
+    pub fn new(architecture: Architecture, weights: &Weights, frozen_blocks: usize, device: &Device) -> Result<Self, ModelError> {
+        let blocks = blocks(architecture);
+        let mut parameters = Vec::new();
+        for (number, block) in blocks.iter().enumerate() {
+            for (convolution, ..) in block.iter().flat_map(convolutions) {
+                for suffix in ["weight", "bias"] {
+                    let name = format!("{convolution}.{suffix}");
+                    let (shape, values) = weights.get(&name)?;
+                    let original = Tensor::from_vec(values.clone(), shape.as_slice(), device)?;
+                    // A variable gets storage of its own: it is changed in place, and the original must stay what it was.
+                    let variable =
+                        if number < frozen_blocks { None } else { Some(Var::from_vec(values.clone(), shape.as_slice(), device)?) };
+                    parameters.push(Parameter { name, block: number, original, variable });
+                }
+            }
+        }
+        let by_name = parameters.iter().enumerate().map(|(index, parameter)| (parameter.name.clone(), index)).collect();
+        Ok(Self { blocks, parameters, by_name })
+    }
+
+    /// The tensors in the order of their layers.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// Runs `[batch, height, width, channels]` activations through some blocks.
+    ///
+    /// # Errors
+    /// When the activations do not fit the first of them.
+    pub fn forward(&self, activations: &Tensor, range: Range<usize>) -> Result<Tensor, ModelError> {
+        let mut activations = activations.clone();
+        for layer in self.blocks[range].iter().flatten() {
+            activations = self.layer(&activations, layer)?;
+        }
+        Ok(activations)
+    }
+
+    fn layer(&self, input: &Tensor, layer: &Layer) -> Result<Tensor, ModelError> {
+        match layer {
+            Layer::Convolution { name, stride, padding, .. } => self.convolve(input, name, *stride, *padding),
+            Layer::Fire { name, .. } => {
+                let squeezed = self.convolve(input, &format!("{name}.squeeze"), 1, 0)?;
+                let narrow = self.convolve(&squeezed, &format!("{name}.expand1x1"), 1, 0)?;
+                let wide = self.convolve(&squeezed, &format!("{name}.expand3x3"), 1, 1)?;
+                Ok(Tensor::cat(&[narrow, wide], 3)?)
+            }
+            Layer::MaxPool(geometry) => Ok(max_pool(input, *geometry)?),
+        }
+    }
+
+    fn convolve(&self, input: &Tensor, name: &str, stride: usize, padding: usize) -> Result<Tensor, ModelError> {
+        let tensor = |suffix: &str| self.parameters[self.by_name[&format!("{name}.{suffix}")]].value();
+        Ok(convolution(input, tensor("weight"), tensor("bias"), stride, padding, Activation::Relu)?)
+    }
+}

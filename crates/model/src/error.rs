@@ -1,0 +1,37 @@
+//! What can be wrong with weights and shapes.
+
+use std::path::PathBuf;
+
+/// A weights file that does not fit, or an operation that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The file cannot be read.
+    #[error("{}: cannot read the weights: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{}: {reason}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what was expected.
+        reason: String,
+    },
+    /// Images are too small for the base.
+    #[error("images of {size}×{size} pixels vanish in {base}: {reason}; set a larger image_size")]
+    TooSmall {
+        /// Side of the images in pixels.
+        size: usize,
+        /// The base.
+        base: String,
+        /// Where.
+        reason: String,
+    },
+    /// Candle refuses.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}

@@ -1,0 +1,108 @@
+//! RMSprop as Keras and PyTorch define it: `a ← ρ·a + (1 − ρ)·g²`, `w ← w − η·g / (√a + ε)` or `/ √(a + ε)`.
+
+use std::sync::Mutex;
+
+use candle_core::backprop::GradStore;
+use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Var, bail};
+use rayon::prelude::*;
+use thaw_spec::{EpsilonPosition, Optimizer};
+
+/// RMSprop without momentum. Accumulators start at zero and are not corrected for it.
+#[derive(Debug)]
+pub struct RmsProp {
+    settings: Optimizer,
+    variables: Vec<(Var, Vec<f32>)>,
+}
+
+impl RmsProp {
+    /// The running means of squared gradients, in the order of the variables.
+    pub fn accumulators(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        self.variables.iter().map(|(_, accumulator)| accumulator.as_slice())
+    }
+
+    /// Takes up accumulators that were kept, in the order of the variables.
+    ///
+    /// # Errors
+    /// When their number or lengths do not fit.
+    pub fn restore(&mut self, accumulators: Vec<Vec<f32>>) -> Result<()> {
+        let fits = |((_, old), new): (&(Var, Vec<f32>), &Vec<f32>)| old.len() == new.len();
+        if accumulators.len() != self.variables.len() || !self.variables.iter().zip(&accumulators).all(fits) {
+            bail!("the kept accumulators are those of other variables");
+        }
+        for ((_, old), new) in self.variables.iter_mut().zip(accumulators) {
+            *old = new;
+        }
+        Ok(())
+    }
+}
+
+impl candle_nn::Optimizer for RmsProp {
+    type Config = Optimizer;
+
+    fn new(variables: Vec<Var>, settings: Optimizer) -> Result<Self> {
+        let with_accumulator = |variable: Var| {
+            let length = variable.elem_count();
+            (variable, vec![0f32; length])
+        };
+        Ok(Self { settings, variables: variables.into_iter().map(with_accumulator).collect() })
+    }
+
+    fn step(&mut self, gradients: &GradStore) -> Result<()> {
+        for (variable, accumulator) in &mut self.variables {
+            if let Some(gradient) = gradients.get(variable.as_tensor()) {
+                let step = Step { settings: self.settings, accumulator: Mutex::new(accumulator) };
+                variable.as_tensor().inplace_op2(&gradient.contiguous()?, &step)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.settings.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.settings.learning_rate = learning_rate;
+    }
+}
+
+/// One pass over weight, accumulator and gradient together.
+struct Step<'a> {
+    settings: Optimizer,
+    accumulator: Mutex<&'a mut [f32]>,
+}
+
+/// Elements per task; every element is independent, so the division changes nothing.
+const CHUNK: usize = 1 << 16;
+
+impl InplaceOp2 for Step<'_> {
+    fn name(&self) -> &'static str {
+        "rmsprop"
+    }
+
+    fn cpu_fwd(&self, weights: &mut CpuStorage, weights_layout: &Layout, gradient: &CpuStorage, gradient_layout: &Layout) -> Result<()> {
+        let (Some((w, w_end)), Some((g, g_end))) = (weights_layout.contiguous_offsets(), gradient_layout.contiguous_offsets()) else {
+            bail!("RMSprop needs contiguous tensors");
+        };
+        let CpuStorage::F32(weights) = weights else { bail!("RMSprop needs 32-bit floats") };
+        let (weights, gradient) = (&mut weights[w..w_end], &gradient.as_slice::<f32>()?[g..g_end]);
+        let Ok(mut accumulator) = self.accumulator.lock() else { bail!("an earlier step failed") };
+        let Optimizer { learning_rate, rho, epsilon, epsilon_position } = self.settings;
+        let (learning_rate, rho, rest, epsilon) = (learning_rate as f32, rho as f32, (1.0 - rho) as f32, epsilon as f32);
+        let chunks = weights.par_chunks_mut(CHUNK).zip(accumulator.par_chunks_mut(CHUNK)).zip(gradient.par_chunks(CHUNK));
+        chunks.for_each(|((weights, accumulator), gradient)| {
+            let elements = weights.iter_mut().zip(accumulator.iter_mut()).zip(gradient);
+            match epsilon_position {
+                EpsilonPosition::OutsideRoot => elements.for_each(|((w, a), g)| {
+                    *a = rho * *a + rest * (g * g);
+                    *w -= learning_rate * g / (a.sqrt() + epsilon);
+                }),
+                EpsilonPosition::InsideRoot => elements.for_each(|((w, a), g)| {
+                    *a = rho * *a + rest * (g * g);
+                    *w -= learning_rate * g / (*a + epsilon).sqrt();
+                }),
+            }
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! Weights files, checked tensor by tensor against the base they are for.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use safetensors::{Dtype, SafeTensors};
+use thaw_spec::{Architecture, ContentHash};
+
+use crate::ModelError;
+use crate::architecture::{blocks, convolutions};
+
+/// The tensors of a convolutional base, kernels as `[height, width, input channels, output channels]`.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    /// Where they come from, for messages and provenance.
+    pub path: PathBuf,
+    /// SHA-256 of the file.
+    pub hash: ContentHash,
+    tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+}
+
+/// Tensors that belong to the classifier which the base is cut from.
+const CLASSIFIER: &str = "classifier.";
+
+impl Weights {
+    /// Reads a safetensors file with torchvision's names and layout (`[output, input, height, width]`). A classifier is passed over.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a tensor of the base is missing, has another shape or type, or is unknown.
+    pub fn read(path: &Path, architecture: Architecture) -> Result<Self, ModelError> {
+        let bytes = std::fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
+        Self::from_bytes(path, &bytes, architecture)
+    }
+
+    /// As [`Weights::read`], from memory. `path` is only used in messages.
+    ///
+    /// # Errors
+    /// As [`Weights::read`].
+    pub fn from_bytes(path: &Path, bytes: &[u8], architecture: Architecture) -> Result<Self, ModelError> {
+        let wrong = |reason: String| ModelError::Weights { path: path.to_owned(), reason };
+        let file = SafeTensors::deserialize(bytes).map_err(|error| wrong(format!("not a safetensors file ({error})")))?;
+        let mut tensors = BTreeMap::new();
+        for (name, inputs, outputs, kernel) in blocks(architecture).iter().flatten().flat_map(convolutions) {
+            for (suffix, shape) in [("weight", vec![outputs, inputs, kernel, kernel]), ("bias", vec![outputs])] {
+                let name = format!("{name}.{suffix}");
+                let tensor = file
+                    .tensor(&name)
+                    .map_err(|_| wrong(format!("the tensor `{name}` is missing; {architecture} needs it with the shape {shape:?}")))?;
+                if tensor.shape() != shape {
+                    return Err(wrong(format!(
+                        "the tensor `{name}` has the shape {:?}, but {architecture} needs {shape:?}",
+                        tensor.shape()
+                    )));
+                }
+                if tensor.dtype() != Dtype::F32 {
+                    return Err(wrong(format!(
+                        "the tensor `{name}` is of type {}, but 32-bit floats (F32) are needed; convert the file",
+                        tensor.dtype()
+                    )));
+                }
+                let values: Vec<f32> =
+                    tensor.data().chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect();
+                if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+                    return Err(wrong(format!("the tensor `{name}` holds {value}; the file is damaged")));
+                }
+                let tensor =
+                    if suffix == "weight" { (vec![kernel, kernel, inputs, outputs], to_hwio(&values, &shape)) } else { (shape, values) };
+                tensors.insert(name, tensor);
+            }
+        }
+        if let Some(extra) = file.names().into_iter().find(|name| !tensors.contains_key(*name) && !name.starts_with(CLASSIFIER)) {
+            return Err(wrong(format!("the tensor `{extra}` is unknown to {architecture}; is this the file of another base?")));
+        }
+        Ok(Self { path: path.to_owned(), hash: ContentHash::of_bytes(bytes), tensors })
+    }
+
+    /// A tensor's shape and values.
+    pub(crate) fn get(&self, name: &str) -> Result<&(Vec<usize>, Vec<f32>), ModelError> {
+        let missing = || ModelError::Weights { path: self.path.clone(), reason: format!("the tensor `{name}` is missing") };
+        self.tensors.get(name).ok_or_else(missing)
+    }
+}
+
+/// `[output, input, height, width]` to `[height, width, input, output]`.
+fn to_hwio(values: &[f32], shape: &[usize]) -> Vec<f32> {
+    let (outputs, inputs, taps) = (shape[0], shape[1], shape[2] * shape[3]);
+    let mut result = Vec::with_capacity(values.len());
+    for tap in 0..taps {
+        for input in 0..inputs {
+            result.extend((0..outputs).map(|output| values[(output * inputs + input) * taps + tap]));
+        }
+    }
+    result
+}

@@ -1,0 +1,215 @@
+//! Losses, RMSprop, initial values, training steps and whole bases against PyTorch's values, written by `tools/golden/`.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use candle_core::{Device, Tensor, Var};
+use candle_nn::Optimizer as _;
+use safetensors::tensor::{Dtype, TensorView};
+use thaw_model::{Base, Head, Loss, RmsProp, Weights, glorot_uniform};
+use thaw_spec::{Architecture, EpsilonPosition, Optimizer};
+
+type Tested = Result<(), Box<dyn std::error::Error>>;
+
+fn fixtures(name: &str) -> HashMap<String, Tensor> {
+    let path = format!("{}/tests/fixtures/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
+    candle_core::safetensors::load(path, &Device::Cpu).expect("fixtures are readable")
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().and_then(|tensor| tensor.to_vec1()).expect("floats")
+}
+
+/// ‖a − b‖ / ‖b‖.
+fn relative_error(actual: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(actual.len(), expected.len());
+    let square = |value: f32| f64::from(value) * f64::from(value);
+    let difference: f64 = actual.iter().zip(expected).map(|(a, b)| square(a - b)).sum();
+    (difference / expected.iter().map(|b| square(*b)).sum::<f64>()).sqrt()
+}
+
+#[track_caller]
+fn assert_close(name: &str, actual: &[f32], expected: &[f32], tolerance: f64) {
+    let error = relative_error(actual, expected);
+    assert!(error <= tolerance, "{name}: relative error {error:.2e} exceeds {tolerance:.0e}");
+}
+
+#[test]
+fn losses_and_their_gradients_agree_with_pytorch() -> Tested {
+    let all = fixtures("training");
+    for (name, loss) in [("binary", Loss::Binary), ("categorical", Loss::Categorical { classes: 4 })] {
+        let get = |key: &str| &all[&format!("{name}.{key}")];
+        let logits = Var::from_tensor(&get("logits").reshape(((), loss.outputs()))?)?;
+        let labels: Vec<u32> = values(get("targets")).iter().map(|label| *label as u32).collect();
+        let losses = loss.per_image(&logits, &labels)?;
+        assert_close(name, &values(&losses), &values(get("losses")), 1e-6);
+        let gradients = losses.mean_all()?.backward()?;
+        assert_close(name, &values(gradients.get(&logits).expect("a gradient")), &values(get("gradient")), 1e-6);
+    }
+    Ok(())
+}
+
+fn optimizer(learning_rate: f64, epsilon: f64, epsilon_position: EpsilonPosition) -> Optimizer {
+    Optimizer { learning_rate, rho: 0.9, epsilon, epsilon_position }
+}
+
+#[test]
+fn rmsprop_follows_the_same_trajectory() -> Tested {
+    let all = fixtures("training");
+    for (name, position) in [("outside", EpsilonPosition::OutsideRoot), ("inside", EpsilonPosition::InsideRoot)] {
+        let get = |key: &str| &all[&format!("rmsprop_{name}.{key}")];
+        let weights = Var::from_tensor(get("start"))?;
+        let mut rmsprop = RmsProp::new(vec![weights.clone()], optimizer(2e-3, 1e-7, position))?;
+        for step in 0..20 {
+            // A loss whose gradient is the given one.
+            let loss = (weights.as_tensor() * get("gradients").get(step)?)?.sum_all()?;
+            rmsprop.step(&loss.backward()?)?;
+            assert_close(&format!("{name}, step {step}"), &values(&weights), &values(&get("trajectory").get(step)?), 1e-6);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_head_trains_step_by_step_as_in_pytorch() -> Tested {
+    let all = fixtures("training");
+    let get = |key: &str| &all[&format!("head.{key}")];
+    let head = Head::new(20, 8, Loss::Binary, |_| || 0.5, &Device::Cpu)?;
+    for ((_, variable), key) in head.variables().into_iter().zip(["w1", "b1", "w2", "b2"]) {
+        variable.set(get(key))?;
+    }
+    let variables = head.variables().map(|(_, variable)| variable.clone()).to_vec();
+    let mut rmsprop = RmsProp::new(variables, optimizer(1e-2, 1e-8, EpsilonPosition::OutsideRoot))?;
+    let labels: Vec<u32> = values(get("y")).iter().map(|label| *label as u32).collect();
+    let mut losses = Vec::new();
+    for _ in 0..10 {
+        let loss = Loss::Binary.per_image(&head.forward(get("x"), Some(get("mask")))?, &labels)?.mean_all()?;
+        rmsprop.step(&loss.backward()?)?;
+        losses.push(loss.to_scalar::<f32>()?);
+    }
+    assert_close("losses", &losses, &values(&all["head_trained.losses"]), 1e-5);
+    assert_close("first layer", &values(head.variables()[0].1), &values(&all["head_trained.w1"]), 1e-5);
+    assert_close("second layer", &values(head.variables()[2].1), &values(&all["head_trained.w2"]), 1e-5);
+    Ok(())
+}
+
+#[test]
+fn glorot_uniform_has_pytorchs_bound_and_is_uniform() {
+    // A low-discrepancy sequence stands in for the random stream: uniform by construction.
+    let mut position = 0.0f64;
+    let drawn = glorot_uniform(300, 200, || {
+        position = (position + 0.618_033_988_749_895).fract();
+        position
+    });
+    let largest = drawn.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+    let bound = values(&fixtures("training")["glorot.bound"])[0];
+    assert!((largest - bound).abs() < 1e-4 * bound, "{largest} against {bound}");
+    let variance = drawn.iter().map(|value| f64::from(value * value)).sum::<f64>() / drawn.len() as f64;
+    assert!((variance - f64::from(bound * bound) / 3.0).abs() < 1e-3 * variance, "{variance}");
+}
+
+/// The integer hash that `tools/golden/bases.py` documents.
+fn hashed(count: usize, number: u64) -> impl Iterator<Item = f64> {
+    (1..=count as u64).map(move |index| ((index * 2_654_435_761 + number * 40_503) % (1 << 32)) as f64 / (1u64 << 32) as f64 - 0.5)
+}
+
+/// A weights file with hashed values, and its tensors' names in order.
+fn hashed_weights(architecture: Architecture) -> (Vec<u8>, Vec<String>) {
+    let mut shapes: Vec<(String, Vec<usize>)> = Vec::new();
+    for layer in thaw_model::blocks(architecture).iter().flatten() {
+        let mut convolution = |name: String, inputs: usize, outputs: usize, kernel: usize| {
+            shapes.push((format!("{name}.weight"), vec![outputs, inputs, kernel, kernel]));
+            shapes.push((format!("{name}.bias"), vec![outputs]));
+        };
+        match layer {
+            thaw_model::Layer::Convolution { name, inputs, outputs, kernel, .. } => convolution(name.clone(), *inputs, *outputs, *kernel),
+            thaw_model::Layer::Fire { name, inputs, squeeze, expand } => {
+                convolution(format!("{name}.squeeze"), *inputs, *squeeze, 1);
+                convolution(format!("{name}.expand1x1"), *squeeze, *expand, 1);
+                convolution(format!("{name}.expand3x3"), *squeeze, *expand, 3);
+            }
+            thaw_model::Layer::MaxPool(_) => {}
+        }
+    }
+    let tensor = |(number, (_, shape)): (usize, &(String, Vec<usize>))| -> Vec<u8> {
+        let scale = if shape.len() == 4 { (24.0 / (shape[1] * shape[2] * shape[3]) as f64).sqrt() } else { 0.1 };
+        hashed(shape.iter().product(), number as u64).flat_map(|value| ((value * scale) as f32).to_le_bytes()).collect()
+    };
+    let data: Vec<Vec<u8>> = shapes.iter().enumerate().map(tensor).collect();
+    let views = shapes
+        .iter()
+        .zip(&data)
+        .map(|((name, shape), data)| (name.clone(), TensorView::new(Dtype::F32, shape.clone(), data).expect("the data fills the shape")));
+    let bytes = safetensors::serialize(views, None).expect("serializable");
+    (bytes, shapes.into_iter().map(|(name, _)| name).collect())
+}
+
+#[test]
+fn whole_bases_and_their_gradients_agree_with_pytorch() -> Tested {
+    let all = fixtures("bases");
+    for (architecture, size) in [(Architecture::Squeezenet1_0, 64), (Architecture::Vgg16, 32)] {
+        let (bytes, names) = hashed_weights(architecture);
+        let weights = Weights::from_bytes(Path::new("hashed.safetensors"), &bytes, architecture)?;
+        let base = Base::new(architecture, &weights, 0, &Device::Cpu)?;
+        let input: Vec<f32> = hashed(2 * size * size * 3, 1000).map(|value| (value * 2.0) as f32).collect();
+        let input = Tensor::from_vec(input, (2, size, size, 3), &Device::Cpu)?;
+        let output = base.forward(&input, 0..architecture.blocks())?;
+        assert_close(&format!("{architecture} output"), &values(&output), &values(&all[&format!("{architecture}.output")]), 1e-5);
+        let gradients = output.sqr()?.mean_all()?.backward()?;
+        assert_eq!(base.parameters().iter().map(|parameter| parameter.name.clone()).collect::<Vec<_>>(), names);
+        for parameter in base.parameters() {
+            let gradient = gradients.get(parameter.value()).expect("every tensor has a gradient");
+            let expected = |kind: &str| values(&all[&format!("{architecture}.{kind}.{}", parameter.name)]);
+            let norm = gradient.sqr()?.sum_all()?.sqrt()?.to_scalar::<f32>()?;
+            assert_close(&format!("{architecture} {} norm", parameter.name), &[norm], &expected("gradient_norm"), 1e-4);
+            let in_pytorchs_order = if gradient.rank() == 4 { gradient.permute((3, 2, 0, 1))?.contiguous()? } else { gradient.clone() };
+            let first = &values(&in_pytorchs_order)[..8];
+            assert_close(&format!("{architecture} {}", parameter.name), first, &expected("gradient_head"), 1e-3);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_frozen_prefix_gives_the_same_activations_and_no_gradient() -> Tested {
+    let architecture = Architecture::Squeezenet1_0;
+    let (bytes, _) = hashed_weights(architecture);
+    let weights = Weights::from_bytes(Path::new("hashed.safetensors"), &bytes, architecture)?;
+    let input = Tensor::from_vec(hashed(64 * 64 * 3, 1000).map(|value| value as f32).collect::<Vec<_>>(), (1, 64, 64, 3), &Device::Cpu)?;
+    let open = Base::new(architecture, &weights, 0, &Device::Cpu)?.forward(&input, 0..4)?;
+    let frozen = Base::new(architecture, &weights, 3, &Device::Cpu)?;
+    let boundary = frozen.forward(&input, 0..3)?;
+    assert!(!boundary.track_op(), "no graph is built below the boundary");
+    let output = frozen.forward(&boundary, 3..4)?;
+    assert_eq!(values(&open), values(&output));
+    let gradients = output.sum_all()?.backward()?;
+    let with_gradient = frozen.parameters().iter().filter(|parameter| gradients.get(parameter.value()).is_some()).count();
+    assert_eq!(with_gradient, 6, "the three convolutions of the last fire module");
+    Ok(())
+}
+
+#[test]
+fn weights_that_do_not_fit_are_refused_by_name() {
+    let architecture = Architecture::Squeezenet1_0;
+    let (bytes, _) = hashed_weights(architecture);
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+    let say = |change: &dyn Fn(&mut Vec<(String, TensorView<'_>)>)| {
+        let mut tensors: Vec<(String, TensorView<'_>)> = file.tensors();
+        change(&mut tensors);
+        let bytes = safetensors::serialize(tensors, None).expect("serializable");
+        Weights::from_bytes(Path::new("weights.safetensors"), &bytes, architecture).expect_err("refused").to_string()
+    };
+    static ZEROS: [u8; 32] = [0; 32];
+    let other = || TensorView::new(Dtype::F32, vec![8], &ZEROS).expect("a tensor");
+    let half = || TensorView::new(Dtype::F16, vec![16], &ZEROS).expect("a tensor");
+    insta::assert_snapshot!(
+        [
+            say(&|tensors| tensors.retain(|(name, _)| name != "features.5.expand3x3.bias")),
+            say(&|tensors| tensors.iter_mut().filter(|(name, _)| name == "features.3.squeeze.bias").for_each(|(_, view)| *view = other())),
+            say(&|tensors| tensors.iter_mut().filter(|(name, _)| name == "features.3.squeeze.bias").for_each(|(_, view)| *view = half())),
+            say(&|tensors| tensors.push(("features.13.weight".to_owned(), other()))),
+            Weights::from_bytes(Path::new("weights.safetensors"), b"no tensors here", architecture).expect_err("refused").to_string(),
+        ]
+        .join("\n")
+    );
+}
