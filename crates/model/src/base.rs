@@ -10,6 +10,25 @@ use thaw_spec::Architecture;
 use crate::architecture::{Block, Layer, blocks, convolutions};
 use crate::{ModelError, Weights};
 
+/// Whether a forward pass is followed by a backward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Activations are kept for the gradients of the variables.
+    Training,
+    /// Nothing is kept.
+    Evaluation,
+}
+
+impl Mode {
+    /// The tensor to compute with.
+    pub(crate) fn view(self, variable: &Tensor) -> Tensor {
+        match self {
+            Self::Training => variable.clone(),
+            Self::Evaluation => variable.detach(),
+        }
+    }
+}
+
 /// A tensor of a base.
 #[derive(Clone, Debug)]
 pub struct Parameter {
@@ -72,29 +91,29 @@ impl Base {
     ///
     /// # Errors
     /// When the activations do not fit the first of them.
-    pub fn forward(&self, activations: &Tensor, range: Range<usize>) -> Result<Tensor, ModelError> {
+    pub fn forward(&self, activations: &Tensor, range: Range<usize>, mode: Mode) -> Result<Tensor, ModelError> {
         let mut activations = activations.clone();
         for layer in self.blocks[range].iter().flatten() {
-            activations = self.layer(&activations, layer)?;
+            activations = self.layer(&activations, layer, mode)?;
         }
         Ok(activations)
     }
 
-    fn layer(&self, input: &Tensor, layer: &Layer) -> Result<Tensor, ModelError> {
+    fn layer(&self, input: &Tensor, layer: &Layer, mode: Mode) -> Result<Tensor, ModelError> {
         match layer {
-            Layer::Convolution { name, stride, padding, .. } => self.convolve(input, name, *stride, *padding),
+            Layer::Convolution { name, stride, padding, .. } => self.convolve(input, name, *stride, *padding, mode),
             Layer::Fire { name, .. } => {
-                let squeezed = self.convolve(input, &format!("{name}.squeeze"), 1, 0)?;
-                let narrow = self.convolve(&squeezed, &format!("{name}.expand1x1"), 1, 0)?;
-                let wide = self.convolve(&squeezed, &format!("{name}.expand3x3"), 1, 1)?;
+                let squeezed = self.convolve(input, &format!("{name}.squeeze"), 1, 0, mode)?;
+                let narrow = self.convolve(&squeezed, &format!("{name}.expand1x1"), 1, 0, mode)?;
+                let wide = self.convolve(&squeezed, &format!("{name}.expand3x3"), 1, 1, mode)?;
                 Ok(Tensor::cat(&[narrow, wide], 3)?)
             }
             Layer::MaxPool(geometry) => Ok(max_pool(input, *geometry)?),
         }
     }
 
-    fn convolve(&self, input: &Tensor, name: &str, stride: usize, padding: usize) -> Result<Tensor, ModelError> {
-        let tensor = |suffix: &str| self.parameters[self.by_name[&format!("{name}.{suffix}")]].value();
-        Ok(convolution(input, tensor("weight"), tensor("bias"), stride, padding, Activation::Relu)?)
+    fn convolve(&self, input: &Tensor, name: &str, stride: usize, padding: usize, mode: Mode) -> Result<Tensor, ModelError> {
+        let tensor = |suffix: &str| mode.view(self.parameters[self.by_name[&format!("{name}.{suffix}")]].value());
+        Ok(convolution(input, &tensor("weight"), &tensor("bias"), stride, padding, Activation::Relu)?)
     }
 }

@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor, Var};
 use thaw_conv::{Activation, dense};
 
-use crate::{Loss, ModelError};
+use crate::{Loss, Mode, ModelError};
 
 /// Dense(hidden, ReLU) → dropout → Dense(1) for two classes, Dense(classes) for more. Inputs are flattened in `[height, width, channels]`
 /// order, as Keras flattens.
@@ -43,13 +43,14 @@ impl Head {
     ///
     /// # Errors
     /// When shapes do not agree.
-    pub fn forward(&self, activations: &Tensor, mask: Option<&Tensor>) -> Result<Tensor, ModelError> {
-        let hidden = dense(&activations.flatten_from(1)?, &self.hidden_weights, &self.hidden_bias, Activation::Relu)?;
+    pub fn forward(&self, activations: &Tensor, mask: Option<&Tensor>, mode: Mode) -> Result<Tensor, ModelError> {
+        let layer = |input: &Tensor, weights: &Var, bias: &Var, activation| dense(input, &mode.view(weights), &mode.view(bias), activation);
+        let hidden = layer(&activations.flatten_from(1)?, &self.hidden_weights, &self.hidden_bias, Activation::Relu)?;
         let hidden = match mask {
             Some(mask) => (hidden * mask)?,
             None => hidden,
         };
-        Ok(dense(&hidden, &self.output_weights, &self.output_bias, Activation::Linear)?)
+        Ok(layer(&hidden, &self.output_weights, &self.output_bias, Activation::Linear)?)
     }
 
     /// The variables with their names, in a fixed order.

@@ -11,7 +11,7 @@ mod weights;
 
 pub use architecture::{Block, BlockShape, Layer, blocks, shapes};
 pub use audit::{audit, drift};
-pub use base::{Base, Parameter};
+pub use base::{Base, Mode, Parameter};
 pub use error::ModelError;
 pub use head::{Head, glorot_uniform};
 pub use loss::Loss;

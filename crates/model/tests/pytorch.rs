@@ -6,7 +6,7 @@ use std::path::Path;
 use candle_core::{Device, Tensor, Var};
 use candle_nn::Optimizer as _;
 use safetensors::tensor::{Dtype, TensorView};
-use thaw_model::{Base, Head, Loss, RmsProp, Weights, glorot_uniform};
+use thaw_model::{Base, Head, Loss, Mode, RmsProp, Weights, glorot_uniform};
 use thaw_spec::{Architecture, EpsilonPosition, Optimizer};
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
@@ -83,7 +83,7 @@ fn a_head_trains_step_by_step_as_in_pytorch() -> Tested {
     let labels: Vec<u32> = values(get("y")).iter().map(|label| *label as u32).collect();
     let mut losses = Vec::new();
     for _ in 0..10 {
-        let loss = Loss::Binary.per_image(&head.forward(get("x"), Some(get("mask")))?, &labels)?.mean_all()?;
+        let loss = Loss::Binary.per_image(&head.forward(get("x"), Some(get("mask")), Mode::Training)?, &labels)?.mean_all()?;
         rmsprop.step(&loss.backward()?)?;
         losses.push(loss.to_scalar::<f32>()?);
     }
@@ -153,7 +153,7 @@ fn whole_bases_and_their_gradients_agree_with_pytorch() -> Tested {
         let base = Base::new(architecture, &weights, 0, &Device::Cpu)?;
         let input: Vec<f32> = hashed(2 * size * size * 3, 1000).map(|value| (value * 2.0) as f32).collect();
         let input = Tensor::from_vec(input, (2, size, size, 3), &Device::Cpu)?;
-        let output = base.forward(&input, 0..architecture.blocks())?;
+        let output = base.forward(&input, 0..architecture.blocks(), Mode::Training)?;
         assert_close(&format!("{architecture} output"), &values(&output), &values(&all[&format!("{architecture}.output")]), 1e-5);
         let gradients = output.sqr()?.mean_all()?.backward()?;
         assert_eq!(base.parameters().iter().map(|parameter| parameter.name.clone()).collect::<Vec<_>>(), names);
@@ -176,12 +176,15 @@ fn a_frozen_prefix_gives_the_same_activations_and_no_gradient() -> Tested {
     let (bytes, _) = hashed_weights(architecture);
     let weights = Weights::from_bytes(Path::new("hashed.safetensors"), &bytes, architecture)?;
     let input = Tensor::from_vec(hashed(64 * 64 * 3, 1000).map(|value| value as f32).collect::<Vec<_>>(), (1, 64, 64, 3), &Device::Cpu)?;
-    let open = Base::new(architecture, &weights, 0, &Device::Cpu)?.forward(&input, 0..4)?;
+    let open = Base::new(architecture, &weights, 0, &Device::Cpu)?.forward(&input, 0..4, Mode::Training)?;
     let frozen = Base::new(architecture, &weights, 3, &Device::Cpu)?;
-    let boundary = frozen.forward(&input, 0..3)?;
+    let boundary = frozen.forward(&input, 0..3, Mode::Training)?;
     assert!(!boundary.track_op(), "no graph is built below the boundary");
-    let output = frozen.forward(&boundary, 3..4)?;
+    let output = frozen.forward(&boundary, 3..4, Mode::Training)?;
     assert_eq!(values(&open), values(&output));
+    let evaluated = Base::new(architecture, &weights, 0, &Device::Cpu)?.forward(&input, 0..4, Mode::Evaluation)?;
+    assert!(!evaluated.track_op(), "evaluation keeps nothing");
+    assert_eq!(values(&evaluated), values(&output));
     let gradients = output.sum_all()?.backward()?;
     let with_gradient = frozen.parameters().iter().filter(|parameter| gradients.get(parameter.value()).is_some()).count();
     assert_eq!(with_gradient, 6, "the three convolutions of the last fire module");

@@ -1,0 +1,145 @@
+//! Activations at the freeze boundary: stored once, or computed for each batch.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+use thaw_data::{Artifact, ArtifactWriter, DataError, Pixels, Purpose, Stream, Transform, preprocess};
+use thaw_model::{Base, Mode};
+use thaw_spec::{Augmentation, Extraction, Preprocessing, Procedure, Variants};
+
+use crate::TrainError;
+
+/// Activations that were computed once, `[variants, images, height, width, channels]`, mapped into memory.
+#[derive(Debug)]
+pub struct StoredActivations(Artifact<f32>);
+
+impl StoredActivations {
+    /// Maps a finished extraction.
+    ///
+    /// # Errors
+    /// When it is missing or damaged.
+    pub fn open(path: &Path) -> Result<Self, TrainError> {
+        let artifact = Artifact::open(path)?;
+        if artifact.shape().len() != 5 {
+            let reason = format!("it has {} dimensions instead of 5", artifact.shape().len());
+            return Err(DataError::DamagedArtifact { path: path.to_owned(), reason }.into());
+        }
+        Ok(Self(artifact))
+    }
+
+    /// The rows of some images in the variant that belongs to an epoch (counted from 0).
+    fn batch(&self, images: &[usize], epoch: usize, device: &Device) -> Result<Tensor, TrainError> {
+        let &[variants, count, height, width, channels] = self.0.shape() else { unreachable!("checked when opened") };
+        let length = height * width * channels;
+        let first = (epoch % variants) * count;
+        let mut values = Vec::with_capacity(images.len() * length);
+        for image in images {
+            values.extend_from_slice(&self.0.values()[(first + image) * length..][..length]);
+        }
+        Ok(Tensor::from_vec(values, (images.len(), height, width, channels), device)?)
+    }
+}
+
+/// The images of one split in whatever form a cell wants them.
+#[derive(Debug)]
+pub struct SplitData {
+    /// Decoded images and their labels.
+    pub pixels: Pixels,
+    /// Their activations at the freeze boundary, when those are stored.
+    pub stored: Option<StoredActivations>,
+}
+
+/// How images are shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum View {
+    /// As they are.
+    Plain,
+    /// As they are in some epoch of training with some seed.
+    Training { seed: u64, epoch: usize },
+}
+
+impl SplitData {
+    /// Activations at the boundary behind the first `frozen` blocks, for some images: read if stored, computed otherwise.
+    pub(crate) fn boundary(
+        &self,
+        base: &Base,
+        procedure: &Procedure,
+        images: &[usize],
+        view: View,
+        device: &Device,
+    ) -> Result<Tensor, TrainError> {
+        if let Some(stored) = &self.stored {
+            let epoch = match view {
+                View::Plain => 0,
+                View::Training { epoch, .. } => epoch,
+            };
+            return stored.batch(images, epoch, device);
+        }
+        let input = inputs(&self.pixels, images, view, &procedure.augmentation, &procedure.preprocessing, device)?;
+        Ok(base.forward(&input, 0..procedure.frozen_blocks(), Mode::Evaluation)?)
+    }
+}
+
+/// Pixels of some images as a base sees them, `[images, size, size, 3]`, prepared in parallel.
+fn inputs(
+    pixels: &Pixels,
+    images: &[usize],
+    view: View,
+    augmentation: &Augmentation,
+    preprocessing: &Preprocessing,
+    device: &Device,
+) -> Result<Tensor, TrainError> {
+    let size = pixels.size();
+    let length = size * size * 3;
+    let mut values = vec![0f32; images.len() * length];
+    values.par_chunks_mut(length).zip(images).for_each_init(
+        || vec![0u8; length],
+        |scratch, (values, &image)| match (view, augmentation) {
+            (View::Training { seed, epoch }, Augmentation::Affine(ranges)) => {
+                let mut stream = Stream::new(seed, Purpose::Augment, epoch, image);
+                Transform::draw(ranges, size, &mut stream).apply(pixels.image(image), size, size, scratch);
+                preprocess(scratch, preprocessing, values);
+            }
+            (View::Plain, _) | (_, Augmentation::None) => preprocess(pixels.image(image), preprocessing, values),
+        },
+    );
+    Ok(Tensor::from_vec(values, (images.len(), size, size, 3), device)?)
+}
+
+/// Images that pass through the base together. An image's result does not depend on it.
+const BATCH: usize = 32;
+
+/// Runs a split through the frozen part of a base and writes the activations to `path`; `progress` is told how many images are done.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn extract(
+    extraction: &Extraction,
+    base: &Base,
+    pixels: &Pixels,
+    path: &Path,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(), TrainError> {
+    let procedure = &extraction.cell.procedure;
+    let frozen = procedure.frozen_blocks();
+    let shapes = thaw_model::shapes(procedure.architecture, procedure.image_size)?;
+    let boundary = shapes[frozen - 1];
+    let shape = [extraction.variants.count(), pixels.len(), boundary.height, boundary.width, boundary.channels];
+    let mut writer = ArtifactWriter::<f32>::create(path, &shape, &HashMap::new())?;
+    let images: Vec<usize> = (0..pixels.len()).collect();
+    for variant in 0..extraction.variants.count() {
+        let (view, augmentation) = match extraction.variants {
+            Variants::Plain => (View::Plain, Augmentation::None),
+            Variants::Augmented { augmentation, seed, .. } => (View::Training { seed, epoch: variant }, augmentation),
+        };
+        for batch in images.chunks(BATCH) {
+            let input = inputs(pixels, batch, view, &augmentation, &procedure.preprocessing, &Device::Cpu)?;
+            let activations = base.forward(&input, 0..frozen, Mode::Evaluation)?.flatten_all()?.to_vec1::<f32>()?;
+            writer.write(&activations)?;
+            progress(batch.len() as u64);
+        }
+    }
+    Ok(writer.finish()?)
+}

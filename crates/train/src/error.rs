@@ -1,0 +1,53 @@
+//! What can go wrong while a step is executed.
+
+use std::path::PathBuf;
+
+use thaw_data::DataError;
+use thaw_model::ModelError;
+use thaw_spec::SinkError;
+
+/// A step that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// Images or artifacts.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Weights or shapes.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The records could not be kept.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The loss is no number any more.
+    #[error("the loss became {loss} in epoch {epoch}; a smaller learning_rate may help")]
+    Diverged {
+        /// The epoch, counted from 1.
+        epoch: usize,
+        /// The sum of losses.
+        loss: f64,
+    },
+    /// A checkpoint cannot be written or read.
+    #[error("{}: {action}: {source}", path.display())]
+    CheckpointIo {
+        /// The file.
+        path: PathBuf,
+        /// What was attempted.
+        action: &'static str,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A checkpoint is not one of this cell.
+    #[error("{}: the checkpoint cannot be used ({reason}); delete it and the cell starts over", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl From<candle_core::Error> for TrainError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Model(ModelError::Candle(error))
+    }
+}

@@ -1,0 +1,190 @@
+//! The training loop.
+
+use std::time::Instant;
+
+use candle_core::{Device, Tensor, Var};
+use candle_nn::Optimizer as _;
+use thaw_data::{Purpose, Stream};
+use thaw_model::{Base, Head, Loss, Mode, RmsProp, Weights, audit, drift};
+use thaw_spec::{Cell, EpochRecord, Outcome, RecordSink, Split, SplitRecord};
+
+use crate::TrainError;
+use crate::activations::{SplitData, View};
+use crate::checkpoint::{self, CheckpointPolicy};
+use crate::memory::peak_memory_bytes;
+
+/// The data a cell is trained and evaluated on.
+#[derive(Debug)]
+pub struct FitData {
+    /// What the weights are fitted to.
+    pub train: SplitData,
+    /// Splits evaluated after each epoch.
+    pub evaluation: Vec<(Split, SplitData)>,
+}
+
+/// Trains a cell from its checkpoint, or from the start, to its last epoch. Each epoch's record goes to `sink`; `progress` is told how many
+/// training images were shown (first those of epochs that a checkpoint brings along).
+///
+/// # Errors
+/// When data or weights do not fit, the loss diverges, or records or checkpoints cannot be written.
+pub fn fit(
+    cell: &Cell,
+    weights: &Weights,
+    data: &FitData,
+    checkpoints: Option<&CheckpointPolicy>,
+    sink: &mut dyn RecordSink,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Outcome, TrainError> {
+    let mut run = Run::new(cell, weights, data)?;
+    let mut records = Vec::new();
+    if let Some(policy) = checkpoints {
+        records = checkpoint::restore(&policy.path, &cell.id(), &run.variables, &mut run.optimizer, &run.device)?;
+    }
+    sink.begin(&records)?;
+    progress((records.len() * data.train.pixels.len()) as u64);
+    let mut last_checkpoint = Instant::now();
+    for epoch in records.len()..cell.procedure.epochs {
+        let record = run.epoch(epoch, progress)?;
+        sink.epoch(&record)?;
+        records.push(record);
+        if let Some(policy) = checkpoints
+            && records.len() < cell.procedure.epochs
+            && last_checkpoint.elapsed() >= policy.interval
+        {
+            checkpoint::save(&policy.path, &cell.id(), &run.variables, &run.optimizer, &records)?;
+            last_checkpoint = Instant::now();
+        }
+    }
+    let declared = cell.procedure.freeze.frozen_blocks(cell.procedure.architecture.blocks());
+    Ok(Outcome::new(records.len(), audit(&run.base, declared)?))
+}
+
+/// What changes while a cell is trained, and what it is trained with.
+struct Run<'a> {
+    cell: &'a Cell,
+    data: &'a FitData,
+    base: Base,
+    head: Head,
+    loss: Loss,
+    variables: Vec<(String, Var)>,
+    optimizer: RmsProp,
+    device: Device,
+}
+
+/// Images evaluated together.
+const EVALUATION_BATCH: usize = 50;
+
+impl<'a> Run<'a> {
+    fn new(cell: &'a Cell, weights: &Weights, data: &'a FitData) -> Result<Self, TrainError> {
+        let procedure = &cell.procedure;
+        let device = Device::Cpu;
+        let base = Base::new(procedure.architecture, weights, procedure.frozen_blocks(), &device)?;
+        let shapes = thaw_model::shapes(procedure.architecture, procedure.image_size)?;
+        let features = shapes.last().map_or(0, |block| block.floats());
+        let loss = Loss::for_classes(cell.inputs.classes.len());
+        let draw = |tensor: usize| {
+            let mut stream = Stream::new(cell.seed, Purpose::Initialize, 0, tensor);
+            move || stream.unit()
+        };
+        let head = Head::new(features, procedure.hidden_units, loss, draw, &device)?;
+        let of_base = base.parameters().iter().filter_map(|parameter| Some((parameter.name.clone(), parameter.variable.clone()?)));
+        let of_head = head.variables().into_iter().map(|(name, variable)| (name.to_owned(), variable.clone()));
+        let variables: Vec<(String, Var)> = of_base.chain(of_head).collect();
+        let optimizer = RmsProp::new(variables.iter().map(|(_, variable)| variable.clone()).collect(), procedure.optimizer)?;
+        Ok(Self { cell, data, base, head, loss, variables, optimizer, device })
+    }
+
+    /// Trains for one epoch, counted from 0, and evaluates.
+    fn epoch(&mut self, epoch: usize, progress: &(dyn Fn(u64) + Sync)) -> Result<EpochRecord, TrainError> {
+        let start = Instant::now();
+        let train = self.train(epoch, progress)?;
+        let training_seconds = start.elapsed().as_secs_f64();
+        if !train.loss_sum.is_finite() {
+            return Err(TrainError::Diverged { epoch: epoch + 1, loss: train.loss_sum });
+        }
+        let mut splits = vec![train];
+        for (split, data) in &self.data.evaluation {
+            splits.push(self.evaluate(*split, data)?);
+        }
+        Ok(EpochRecord {
+            epoch: epoch + 1,
+            images_per_second: train.count as f64 / training_seconds,
+            splits,
+            drift: drift(&self.base)?,
+            seconds: start.elapsed().as_secs_f64(),
+            peak_memory_bytes: peak_memory_bytes(),
+        })
+    }
+
+    /// Shows every training image once, in batches of a random order; the last batch takes what is left.
+    fn train(&mut self, epoch: usize, progress: &(dyn Fn(u64) + Sync)) -> Result<SplitRecord, TrainError> {
+        let (procedure, data) = (&self.cell.procedure, &self.data.train);
+        let order = Stream::new(self.cell.seed, Purpose::Shuffle, epoch, 0).permutation(data.pixels.len());
+        let mut record = empty_record(Split::Train, data);
+        for images in order.chunks(procedure.batch_size) {
+            let view = View::Training { seed: self.cell.seed, epoch };
+            let boundary = data.boundary(&self.base, procedure, images, view, &self.device)?;
+            let logits = self.logits(&boundary, self.dropout_mask(images, epoch)?.as_ref(), Mode::Training)?;
+            let labels = labels(data, images);
+            let losses = self.loss.per_image(&logits, &labels)?;
+            self.optimizer.backward_step(&losses.mean_all()?)?;
+            self.add(&mut record, &logits, &losses, &labels)?;
+            progress(images.len() as u64);
+        }
+        Ok(record)
+    }
+
+    /// Runs every image of a split through the model as it is.
+    fn evaluate(&self, split: Split, data: &SplitData) -> Result<SplitRecord, TrainError> {
+        let mut record = empty_record(split, data);
+        let all: Vec<usize> = (0..data.pixels.len()).collect();
+        for images in all.chunks(EVALUATION_BATCH) {
+            let boundary = data.boundary(&self.base, &self.cell.procedure, images, View::Plain, &self.device)?;
+            let logits = self.logits(&boundary, None, Mode::Evaluation)?;
+            let labels = labels(data, images);
+            let losses = self.loss.per_image(&logits, &labels)?;
+            self.add(&mut record, &logits, &losses, &labels)?;
+        }
+        Ok(record)
+    }
+
+    /// From the freeze boundary to the logits.
+    fn logits(&self, boundary: &Tensor, mask: Option<&Tensor>, mode: Mode) -> Result<Tensor, TrainError> {
+        let procedure = &self.cell.procedure;
+        let features = self.base.forward(boundary, procedure.frozen_blocks()..procedure.architecture.blocks(), mode)?;
+        Ok(self.head.forward(&features, mask, mode)?)
+    }
+
+    /// `[images, hidden units]` of 0 for dropped units and 1 / (1 − rate) for the others. Each image has a stream of its own, so its mask does
+    /// not depend on the batch it is in.
+    fn dropout_mask(&self, images: &[usize], epoch: usize) -> Result<Option<Tensor>, TrainError> {
+        let (rate, units) = (self.cell.procedure.dropout, self.cell.procedure.hidden_units);
+        if rate == 0.0 {
+            return Ok(None);
+        }
+        let kept = (1.0 / (1.0 - rate)) as f32;
+        let mask: Vec<f32> = images
+            .iter()
+            .flat_map(|&image| {
+                let mut stream = Stream::new(self.cell.seed, Purpose::Dropout, epoch, image);
+                (0..units).map(move |_| if stream.unit() < rate { 0.0 } else { kept })
+            })
+            .collect();
+        Ok(Some(Tensor::from_vec(mask, (images.len(), units), &self.device)?))
+    }
+
+    fn add(&self, record: &mut SplitRecord, logits: &Tensor, losses: &Tensor, labels: &[u32]) -> Result<(), TrainError> {
+        record.loss_sum += losses.to_vec1::<f32>()?.into_iter().map(f64::from).sum::<f64>();
+        record.correct += self.loss.correct(logits, labels)?;
+        record.count += labels.len() as u64;
+        Ok(())
+    }
+}
+
+fn empty_record(split: Split, data: &SplitData) -> SplitRecord {
+    SplitRecord { split, loss_sum: 0.0, correct: 0, count: 0, distinct_images: data.pixels.len() as u64 }
+}
+
+fn labels(data: &SplitData, images: &[usize]) -> Vec<u32> {
+    images.iter().map(|&image| data.pixels.labels()[image]).collect()
+}

@@ -1,0 +1,288 @@
+//! What the design promises of regimes: procedures that ought to be equal are equal to the last bit, frozen bases do not move, and neither
+//! threads nor interruptions change a result. On small made-up images with made-up weights, so that nothing but the promise is tested.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use safetensors::tensor::{Dtype, TensorView};
+use tempfile::TempDir;
+use thaw_data::{Folder, Pixels, Purpose, Stream, Unreadable};
+use thaw_model::{Base, Weights, blocks};
+use thaw_spec::{Architecture, Cell, EpochRecord, Experiment, Extraction, Inputs, Outcome, RecordSink, RunStatus, SinkError, Split};
+use thaw_train::{CheckpointPolicy, FitData, SplitData, StoredActivations, TrainError, extract, fit};
+
+const ARCHITECTURE: Architecture = Architecture::Squeezenet1_0;
+
+/// A folder of random images in which each class has a colour of its own, weights for SqueezeNet, and a place for artifacts.
+struct Workshop {
+    root: TempDir,
+    folder: Folder,
+    weights: Weights,
+}
+
+impl Workshop {
+    fn new(classes: &[&str]) -> Self {
+        let root = TempDir::new().expect("a folder");
+        for (split, count) in [("train", 9), ("validation", 5), ("test", 3)] {
+            for (label, class) in classes.iter().enumerate() {
+                let folder = root.path().join("images").join(split).join(class);
+                std::fs::create_dir_all(&folder).expect("a folder");
+                for number in 0..count {
+                    let mut noise = Stream::new(label as u64, Purpose::Augment, count, number);
+                    let pixel =
+                        |_, _| image::Rgb([0, 1, 2].map(|channel| (noise.unit() * if channel == label { 255.0 } else { 150.0 }) as u8));
+                    image::RgbImage::from_fn(70, 66, pixel).save(folder.join(format!("{number:02}.png"))).expect("an image");
+                }
+            }
+        }
+        let folder = Folder::scan(&root.path().join("images")).expect("a dataset");
+        Self { root, folder, weights: random_weights() }
+    }
+
+    /// The cells of an experiment whose `[procedure]` and `[matrix]` are given.
+    fn cells(&self, text: &str) -> Vec<Cell> {
+        let text = format!(
+            "name = \"test\"\nseeds = [5]\n[dataset]\nsource = \"folder\"\n[base]\narchitecture = \"squeezenet1_0\"\n\
+             [procedure]\nimage_size = 64\nepochs = 3\nbatch_size = 4\nhidden_units = 16\nlearning_rate = 1e-3\n{text}"
+        );
+        let inputs = Inputs {
+            dataset: self.folder.content_hash().expect("readable"),
+            weights: self.weights.hash.clone(),
+            classes: self.folder.classes.clone(),
+        };
+        Experiment::parse("test.toml", &text).expect("an experiment").cells(&inputs)
+    }
+
+    fn artifact(&self, name: &str) -> PathBuf {
+        self.root.path().join("cache").join(name)
+    }
+
+    fn split(&self, cell: &Cell, split: Split, extraction: Option<Extraction>) -> SplitData {
+        let open = || {
+            let path = self.artifact(&format!("pixels-{split}"));
+            if !path.exists() {
+                let procedure = &cell.procedure;
+                Pixels::prepare(&self.folder, split, procedure.image_size, procedure.resize, Unreadable::Refuse, &path, &|_| {})
+                    .expect("readable images");
+            }
+            Pixels::open(&path, &self.folder.root, Unreadable::Refuse).expect("pixels")
+        };
+        let stored = extraction.map(|extraction| {
+            let path = self.artifact(extraction.key().short());
+            if !path.exists() {
+                let frozen = extraction.cell.procedure.frozen_blocks();
+                let base = Base::new(ARCHITECTURE, &self.weights, frozen, &candle_core::Device::Cpu).expect("a base");
+                extract(&extraction, &base, &open(), &path, &|_| {}).expect("activations");
+            }
+            StoredActivations::open(&path).expect("activations")
+        });
+        SplitData { pixels: open(), stored }
+    }
+
+    fn data(&self, cell: &Cell) -> FitData {
+        let evaluation = [Split::Validation, Split::Test];
+        FitData {
+            train: self.split(cell, Split::Train, Extraction::for_training(cell)),
+            evaluation: evaluation
+                .into_iter()
+                .map(|split| (split, self.split(cell, split, Extraction::for_evaluation(cell, split))))
+                .collect(),
+        }
+    }
+
+    fn run(&self, cell: &Cell) -> (Outcome, Curve) {
+        let mut sink = Memory::default();
+        let outcome = fit(cell, &self.weights, &self.data(cell), None, &mut sink, &|_| {}).expect("a finished run");
+        (outcome, sink.curve())
+    }
+}
+
+fn random_weights() -> Weights {
+    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    for layer in blocks(ARCHITECTURE).iter().flatten() {
+        let mut convolution = |name: String, inputs: usize, outputs: usize, kernel: usize| {
+            for (suffix, shape) in [("weight", vec![outputs, inputs, kernel, kernel]), ("bias", vec![outputs])] {
+                let bound = (6.0 / (inputs * kernel * kernel) as f64).sqrt();
+                let mut stream = Stream::new(0, Purpose::Initialize, 1, tensors.len());
+                let values = (0..shape.iter().product()).flat_map(|_| (stream.uniform(-bound, bound) as f32).to_le_bytes()).collect();
+                tensors.push((format!("{name}.{suffix}"), shape, values));
+            }
+        };
+        match layer {
+            thaw_model::Layer::Convolution { name, inputs, outputs, kernel, .. } => convolution(name.clone(), *inputs, *outputs, *kernel),
+            thaw_model::Layer::Fire { name, inputs, squeeze, expand } => {
+                convolution(format!("{name}.squeeze"), *inputs, *squeeze, 1);
+                convolution(format!("{name}.expand1x1"), *squeeze, *expand, 1);
+                convolution(format!("{name}.expand3x3"), *squeeze, *expand, 3);
+            }
+            thaw_model::Layer::MaxPool(_) => {}
+        }
+    }
+    let views: HashMap<&str, TensorView<'_>> = tensors
+        .iter()
+        .map(|(name, shape, data)| (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data).expect("the data fills the shape")))
+        .collect();
+    let bytes = safetensors::serialize(views, None).expect("serializable");
+    Weights::from_bytes(Path::new("random.safetensors"), &bytes, ARCHITECTURE).expect("weights for SqueezeNet")
+}
+
+/// Everything an epoch measures, times aside, to the last bit.
+type Curve = Vec<Vec<(Split, u64, u64, u64)>>;
+
+#[derive(Default)]
+struct Memory {
+    records: Vec<EpochRecord>,
+    stop_after: Option<usize>,
+}
+
+impl Memory {
+    fn curve(&self) -> Curve {
+        let measures = |record: &EpochRecord| {
+            record.splits.iter().map(|split| (split.split, split.loss_sum.to_bits(), split.correct, split.count)).collect()
+        };
+        self.records.iter().map(measures).collect()
+    }
+}
+
+impl RecordSink for Memory {
+    fn begin(&mut self, resumed: &[EpochRecord]) -> Result<(), SinkError> {
+        self.records = resumed.to_vec();
+        Ok(())
+    }
+
+    fn epoch(&mut self, record: &EpochRecord) -> Result<(), SinkError> {
+        self.records.push(record.clone());
+        match self.stop_after {
+            Some(epochs) if self.records.len() >= epochs => Err(SinkError("pulled the plug".into())),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn cached_features_and_the_frozen_base_end_to_end_are_the_same_procedure() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    let cells = workshop.cells("dropout = 0.5\n[matrix]\ncache = [\"features\", \"none\"]");
+    let [(_, cached), (_, end_to_end)] = [workshop.run(&cells[0]), workshop.run(&cells[1])];
+    assert_eq!(cached, end_to_end);
+    assert_eq!(cached.len(), 3);
+    assert_ne!(cached[0], cached[2], "something is learned");
+}
+
+#[test]
+fn cached_variants_one_per_epoch_are_augmentation_end_to_end() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    let cells = workshop.cells("dropout = 0.5\naugmentation = \"keras-2.0.8\"\n[matrix]\ncache = [\"variants\", \"none\"]");
+    let [(_, variants), (_, end_to_end)] = [workshop.run(&cells[0]), workshop.run(&cells[1])];
+    assert_eq!(variants, end_to_end);
+    let plain = workshop.cells("dropout = 0.5\ncache = \"features\"");
+    assert_ne!(workshop.run(&plain[0]).1, variants, "augmentation does something");
+    let two = workshop.cells("dropout = 0.5\naugmentation = \"keras-2.0.8\"\ncache = \"variants\"\nvariants = 2");
+    let two = workshop.run(&two[0]).1;
+    assert_eq!(two[..2], variants[..2], "the first two epochs see the same variants");
+    assert_ne!(two[2], variants[2], "the third sees the first variants again");
+}
+
+#[test]
+fn caching_at_any_boundary_changes_nothing() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    let cells = workshop.cells("freeze = \"block_4\"\n[matrix]\ncache = [\"features\", \"none\"]");
+    let [(cached, cached_curve), (computed, computed_curve)] = [workshop.run(&cells[0]), workshop.run(&cells[1])];
+    assert_eq!(cached_curve, computed_curve);
+    assert_eq!(cached, computed);
+    let moved: Vec<&str> = cached.audit.iter().filter(|tensor| tensor.moved).map(|tensor| tensor.name.as_str()).collect();
+    assert!(moved.iter().all(|name| name.starts_with("features.12.")) && moved.len() == 6, "{moved:?}");
+    assert_eq!(cached.status, RunStatus::Completed, "what moved had not been declared frozen");
+}
+
+#[test]
+fn an_honest_freeze_moves_nothing_and_an_accidental_thaw_is_reported() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    let cells = workshop.cells("[matrix]\noptimizer_collects = [\"unfrozen\", \"everything\"]");
+    let (honest, _) = workshop.run(&cells[0]);
+    assert_eq!(honest.status, RunStatus::Completed);
+    assert!(honest.audit.iter().all(|tensor| tensor.declared_frozen && !tensor.collected && !tensor.moved && tensor.relative_drift == 0.0));
+    let (thawed, _) = workshop.run(&cells[1]);
+    assert_eq!(thawed.status, RunStatus::Thawed);
+    assert_eq!(thawed.audit.len(), 50);
+    for tensor in &thawed.audit {
+        assert!(tensor.declared_frozen && tensor.collected && tensor.moved && tensor.relative_drift > 0.0, "{tensor:?}");
+    }
+}
+
+#[test]
+fn an_accidental_thaw_and_an_open_one_differ_only_in_what_was_declared() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    let accidental = workshop.cells("optimizer_collects = \"everything\"");
+    let open = workshop.cells("freeze = \"none\"");
+    let [(accidental, accidental_curve), (open, open_curve)] = [workshop.run(&accidental[0]), workshop.run(&open[0])];
+    assert_eq!(accidental_curve, open_curve);
+    assert_eq!((accidental.status, open.status), (RunStatus::Thawed, RunStatus::Completed));
+}
+
+#[test]
+fn neither_threads_nor_interruptions_change_a_result() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    for text in
+        ["dropout = 0.5\naugmentation = \"keras-2.0.8\"\noptimizer_collects = \"everything\"", "dropout = 0.5\ncache = \"features\""]
+    {
+        let cell = &workshop.cells(text)[0];
+        let data = workshop.data(cell);
+        let on_threads = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            let mut sink = Memory::default();
+            pool.install(|| fit(cell, &workshop.weights, &data, None, &mut sink, &|_| {})).expect("a finished run");
+            sink.curve()
+        };
+        let expected = on_threads(1);
+        assert_eq!(expected, on_threads(2));
+        assert_eq!(expected, on_threads(3));
+
+        let policy = CheckpointPolicy { path: workshop.artifact(&format!("{}.checkpoint", cell.id())), interval: Duration::ZERO };
+        for epochs in [1, 2] {
+            let mut interrupted = Memory { stop_after: Some(epochs + 1), ..Memory::default() };
+            let error = fit(cell, &workshop.weights, &data, Some(&policy), &mut interrupted, &|_| {}).expect_err("interrupted");
+            assert!(matches!(error, TrainError::Sink(_)), "{error}");
+        }
+        let mut resumed = Memory::default();
+        let outcome = fit(cell, &workshop.weights, &data, Some(&policy), &mut resumed, &|_| {}).expect("a finished run");
+        assert_eq!(expected, resumed.curve());
+        assert_eq!(outcome.epochs, 3);
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_cell_is_refused() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    let cells = workshop.cells("cache = \"features\"\n[matrix]\ndropout = [0.0, 0.5]");
+    let policy = CheckpointPolicy { path: workshop.artifact("checkpoint"), interval: Duration::ZERO };
+    let data = workshop.data(&cells[0]);
+    fit(&cells[0], &workshop.weights, &data, Some(&policy), &mut Memory::default(), &|_| {}).expect("a finished run");
+    let error = fit(&cells[1], &workshop.weights, &data, Some(&policy), &mut Memory::default(), &|_| {}).expect_err("refused").to_string();
+    assert!(error.contains("belongs to another cell"), "{error}");
+    std::fs::write(&policy.path, b"torn").expect("written");
+    let error = fit(&cells[0], &workshop.weights, &data, Some(&policy), &mut Memory::default(), &|_| {}).expect_err("refused").to_string();
+    assert!(error.contains("delete it and the cell starts over"), "{error}");
+}
+
+#[test]
+fn three_classes_are_learned_with_a_softmax_head() {
+    let workshop = Workshop::new(&["blue", "green", "red"]);
+    let cells = workshop.cells("cache = \"features\"\n[matrix]\nepochs = [40]\nhidden_units = [64]");
+    let (_, curve) = workshop.run(&cells[0]);
+    let [first, last] = [&curve[0], &curve[39]].map(|epoch| f64::from_bits(epoch[0].1));
+    assert!(last < 0.5 * first, "the loss falls from {first} to {last}");
+    let (split, _, correct, count) = curve[39][0];
+    assert_eq!((split, count), (Split::Train, 27));
+    assert!(correct >= 24, "{correct} of 27");
+}
+
+#[test]
+fn a_diverging_loss_is_an_error_and_not_a_curve() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    let cells = workshop.cells("cache = \"features\"\n[matrix]\nlearning_rate = [1e30]");
+    let mut sink = Memory::default();
+    let error = fit(&cells[0], &workshop.weights, &workshop.data(&cells[0]), None, &mut sink, &|_| {}).expect_err("diverged").to_string();
+    assert!(error.contains("a smaller learning_rate may help"), "{error}");
+}
