@@ -1,1 +1,19 @@
-//! thaw-analysis
+//! What results say: records in and out of Parquet, curves, estimates with confidence intervals, and verdicts on expectations.
+
+mod check;
+mod error;
+mod estimate;
+mod published;
+mod results;
+mod schema;
+mod sink;
+mod store;
+
+pub use check::check;
+pub use error::AnalysisError;
+pub use estimate::{Estimate, Sample};
+pub use published::{PublishedRun, read_published};
+pub use results::{CellRun, ProcedureRuns, Results};
+pub use schema::SCHEMA_VERSION;
+pub use sink::ParquetSink;
+pub use store::{CellState, ResultsFolder};

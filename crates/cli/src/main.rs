@@ -1,1 +1,37 @@
-fn main() {}
+//! `thaw`: runs matrices of transfer-learning experiments and says which procedure gives which accuracy.
+
+mod arguments;
+mod artifacts;
+mod check;
+mod error;
+mod executor;
+mod plan;
+mod progress;
+mod provenance;
+mod rates;
+mod report;
+#[cfg(test)]
+mod scripted;
+mod summary;
+mod sweep;
+mod workplace;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return error::usage(&error),
+    };
+    let done = match arguments.command {
+        Command::Plan(options) => plan::run(&options),
+        Command::Sweep(options) => sweep::run(&options),
+        Command::Report(options) => report::run(&options),
+        Command::Check(options) => check::run(&options),
+    };
+    done.unwrap_or_else(|error| error.report())
+}

@@ -17,3 +17,6 @@ pub use head::{Head, glorot_uniform};
 pub use loss::Loss;
 pub use rmsprop::RmsProp;
 pub use weights::Weights;
+
+/// The name of the convolution's algorithm, for a run's provenance.
+pub const CONVOLUTION_ALGORITHM: &str = thaw_conv::ALGORITHM;

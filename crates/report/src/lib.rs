@@ -1,1 +1,12 @@
-//! thaw-report
+//! Pictures of results: SVG for reading, PNG for showing, with a font that is compiled in and colours that colour-blind readers tell apart.
+
+mod curves;
+mod error;
+mod figure;
+mod overview;
+mod palette;
+
+pub use curves::{Overlay, curves};
+pub use error::ReportError;
+pub use figure::{Figure, LegendEntry, Line, Panel, Stroke};
+pub use overview::overview;

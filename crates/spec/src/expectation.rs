@@ -172,6 +172,17 @@ impl Expectations {
         toml::from_str(text).map_err(|error| SpecError::from_toml(file, text, &error))
     }
 
+    /// Refuses selectors that name factors or levels nobody has.
+    ///
+    /// # Errors
+    /// Names what is unknown and what is allowed.
+    pub fn check_selectors(&self, known: &[(String, Vec<String>)]) -> Result<(), String> {
+        let bands = self.bands.iter().map(|band| &band.selector);
+        let relations = self.relations.iter().flat_map(|relation| [&relation.left, &relation.right]);
+        let audits = self.audits.iter().map(|audit| &audit.selector);
+        bands.chain(relations).chain(audits).try_for_each(|selector| selector.check(known))
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.bands.len() + self.relations.len() + self.audits.len()

@@ -158,6 +158,20 @@ impl Experiment {
         self.procedures.iter().map(|(levels, procedure)| (levels.as_slice(), procedure))
     }
 
+    /// Each factor with the levels that occur.
+    pub fn known_levels(&self) -> Vec<(String, Vec<String>)> {
+        let levels = |factor: &String| {
+            let mut levels: Vec<String> = Vec::new();
+            for (_, level) in self.procedures.iter().flat_map(|(levels, _)| levels).filter(|(name, _)| name == factor) {
+                if !levels.contains(level) {
+                    levels.push(level.clone());
+                }
+            }
+            (factor.clone(), levels)
+        };
+        self.factors.iter().map(levels).collect()
+    }
+
     /// Every procedure with every seed, on the given inputs.
     pub fn cells(&self, inputs: &Inputs) -> Vec<Cell> {
         let with_seeds = |(levels, procedure): &(Vec<(String, String)>, Procedure)| {

@@ -1,0 +1,93 @@
+//! A number with its uncertainty.
+
+use statrs::distribution::{ContinuousCDF, StudentsT};
+use thaw_spec::{Metric, Statistic};
+
+/// One value per seed: at least one, all finite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample(Vec<f64>);
+
+impl Sample {
+    /// Takes the values, or nothing when there is none or one is not a number.
+    pub fn new(values: Vec<f64>) -> Option<Self> {
+        (!values.is_empty() && values.iter().all(|value| value.is_finite())).then_some(Self(values))
+    }
+
+    /// The values in the order of the seeds.
+    pub fn values(&self) -> &[f64] {
+        &self.0
+    }
+
+    /// Mean, standard deviation and the 95 % confidence interval of the mean by Student's t, which two or more values have.
+    pub fn estimate(&self) -> Estimate {
+        let count = self.0.len() as f64;
+        let mean = self.0.iter().sum::<f64>() / count;
+        if self.0.len() < 2 {
+            return Estimate { mean, standard_deviation: None, interval: None, count: self.0.len() };
+        }
+        let variance = self.0.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        let deviation = variance.sqrt();
+        let student = StudentsT::new(0.0, 1.0, count - 1.0).expect("one or more degrees of freedom");
+        let half = student.inverse_cdf(0.975) * deviation / count.sqrt();
+        Estimate { mean, standard_deviation: Some(deviation), interval: Some((mean - half, mean + half)), count: self.0.len() }
+    }
+}
+
+/// What a sample says about its mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The sample's mean.
+    pub mean: f64,
+    /// The sample's standard deviation (n − 1), from two values on.
+    pub standard_deviation: Option<f64>,
+    /// The 95 % confidence interval of the mean, from two values on.
+    pub interval: Option<(f64, f64)>,
+    /// How many values.
+    pub count: usize,
+}
+
+/// Reduces a curve to one number; nothing for an empty curve.
+pub(crate) fn reduce(statistic: Statistic, metric: Metric, curve: &[f64]) -> Option<f64> {
+    let better = if metric.is_accuracy() { f64::max } else { f64::min };
+    match statistic {
+        Statistic::Final => curve.last().copied(),
+        Statistic::Best => curve.iter().copied().reduce(better),
+        Statistic::Last(epochs) => {
+            let last = &curve[curve.len().saturating_sub(epochs)..];
+            (!last.is_empty()).then(|| last.iter().sum::<f64>() / last.len() as f64)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_is_students() {
+        // 95 % of Student's t with 2 degrees of freedom lie within ±4.302653 (any table of quantiles).
+        let estimate = Sample::new(vec![0.90, 0.91, 0.95]).expect("three values").estimate();
+        let (low, high) = estimate.interval.expect("an interval");
+        let (mean, half) = (0.92, 4.302_652_73 * 0.026_457_513_1 / 3f64.sqrt());
+        assert!((estimate.mean - mean).abs() < 1e-12);
+        assert!((low - (mean - half)).abs() < 1e-7 && (high - (mean + half)).abs() < 1e-7, "{low} {high}");
+    }
+
+    #[test]
+    fn one_value_has_no_interval_and_none_is_no_sample() {
+        assert_eq!(Sample::new(vec![0.5]).expect("one value").estimate().interval, None);
+        assert_eq!(Sample::new(vec![]), None);
+        assert_eq!(Sample::new(vec![0.5, f64::NAN]), None);
+    }
+
+    #[test]
+    fn curves_are_reduced_as_their_metric_wants() {
+        let curve = [0.5, 0.9, 0.7, 0.8];
+        assert_eq!(reduce(Statistic::Final, Metric::ValidationAccuracy, &curve), Some(0.8));
+        assert_eq!(reduce(Statistic::Best, Metric::ValidationAccuracy, &curve), Some(0.9));
+        assert_eq!(reduce(Statistic::Best, Metric::ValidationLoss, &curve), Some(0.5));
+        assert_eq!(reduce(Statistic::Last(2), Metric::ValidationAccuracy, &curve), Some(0.75));
+        assert_eq!(reduce(Statistic::Last(9), Metric::ValidationAccuracy, &[0.5, 0.7]), Some(0.6));
+        assert_eq!(reduce(Statistic::Final, Metric::ValidationAccuracy, &[]), None);
+    }
+}

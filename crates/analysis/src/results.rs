@@ -1,0 +1,160 @@
+//! All cells of an experiment that have run, as curves grouped by procedure.
+
+use std::collections::BTreeMap;
+
+use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, UnionArgs, concat};
+use thaw_spec::{Cell, CellManifest, Experiment, Metric, Outcome, RunStatus, Selector, Split, Statistic};
+
+use crate::estimate::{Sample, reduce};
+use crate::schema::{Row, rows, wanted_columns};
+use crate::{AnalysisError, CellState, ResultsFolder};
+
+/// One cell that has run to its end.
+#[derive(Clone, Debug)]
+pub struct CellRun {
+    /// What was run, on which machine.
+    pub manifest: CellManifest,
+    /// How it ended.
+    pub outcome: Outcome,
+    curves: BTreeMap<Split, Vec<Row>>,
+}
+
+impl CellRun {
+    /// The resolved cell.
+    pub fn cell(&self) -> &Cell {
+        &self.manifest.cell
+    }
+
+    /// A metric by epoch; empty when its split was not evaluated.
+    pub fn curve(&self, metric: Metric) -> Vec<f64> {
+        let rows = self.curves.get(&metric.split()).map_or(&[][..], Vec::as_slice);
+        let value = |row: &Row| if metric.is_accuracy() { row.correct as f64 } else { row.loss_sum } / row.count as f64;
+        rows.iter().map(value).collect()
+    }
+
+    /// Duration of all epochs, in seconds.
+    pub fn seconds(&self) -> f64 {
+        self.curves.get(&Split::Train).map_or(0.0, |rows| rows.iter().map(|row| row.seconds).sum())
+    }
+
+    /// Largest relative L2 drift of a tensor of the base at the end.
+    pub fn final_drift(&self) -> f64 {
+        self.curves.get(&Split::Train).and_then(|rows| rows.last()).map_or(0.0, |row| row.drift_maximum)
+    }
+}
+
+/// The runs of one procedure, one per seed.
+#[derive(Clone, Debug)]
+pub struct ProcedureRuns {
+    /// The factor levels as the experiment names them now.
+    pub levels: Vec<(String, String)>,
+    /// Seeds the experiment asks for.
+    pub planned_seeds: usize,
+    /// The runs that are complete, in the order of their seeds.
+    pub runs: Vec<CellRun>,
+}
+
+impl ProcedureRuns {
+    /// The levels in words.
+    pub fn label(&self) -> String {
+        Selector::exactly(&self.levels).to_string()
+    }
+
+    /// One number per seed.
+    pub fn sample(&self, metric: Metric, statistic: Statistic) -> Option<Sample> {
+        let values: Option<Vec<f64>> = self.runs.iter().map(|run| reduce(statistic, metric, &run.curve(metric))).collect();
+        Sample::new(values?)
+    }
+
+    /// Whether any seed's frozen base moved.
+    pub fn thawed(&self) -> bool {
+        self.runs.iter().any(|run| run.outcome.status == RunStatus::Thawed)
+    }
+}
+
+/// What has come of an experiment so far.
+#[derive(Clone, Debug)]
+pub struct Results {
+    /// The procedures in the order of the matrix, those without a run included.
+    pub procedures: Vec<ProcedureRuns>,
+}
+
+impl Results {
+    /// Reads the results of an experiment's cells. Other cells in the folder, of an earlier version of the experiment or of a trial with
+    /// fewer epochs, are passed over.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or the folder holds runs of the same procedure on different data or weights.
+    pub fn read(folder: &ResultsFolder, experiment: &Experiment) -> Result<Self, AnalysisError> {
+        let mut procedures: Vec<(ProcedureRuns, Vec<CellManifest>)> = Vec::new();
+        let manifests = folder.manifests()?;
+        for (levels, procedure) in experiment.procedures() {
+            let mut wanted = Vec::new();
+            for manifest in &manifests {
+                let fits = manifest.cell.procedure == *procedure && experiment.seeds.contains(&manifest.cell.seed);
+                if fits && folder.state(&manifest.cell)? == CellState::Complete {
+                    wanted.push(manifest.clone());
+                }
+            }
+            wanted.sort_by_key(|manifest| manifest.cell.seed);
+            let runs = ProcedureRuns { levels: levels.to_vec(), planned_seeds: experiment.seeds.len(), runs: Vec::new() };
+            procedures.push((runs, wanted));
+        }
+        let all: Vec<&CellManifest> = procedures.iter().flat_map(|(_, wanted)| wanted).collect();
+        if let Some(other) = all.iter().find(|manifest| manifest.cell.inputs != all[0].cell.inputs) {
+            let reason = format!(
+                "the cells {} and {} were run on different data or weights; keep their results apart by --results",
+                all[0].id, other.id
+            );
+            return Err(AnalysisError::Malformed { path: folder.root().to_owned(), reason });
+        }
+        let mut curves = read_curves(folder, &all)?;
+        let mut result = Vec::new();
+        for (mut procedure, wanted) in procedures {
+            for manifest in wanted {
+                let Some(outcome) = folder.outcome(&manifest.id)? else { continue };
+                let curves = curves.remove(manifest.id.as_str()).unwrap_or_default();
+                let epochs = curves.get(&Split::Train).map_or(0, Vec::len);
+                if epochs != manifest.cell.procedure.epochs {
+                    let reason =
+                        format!("holds {epochs} epochs of {}; delete its folder and run the cell again", manifest.cell.procedure.epochs);
+                    return Err(AnalysisError::Malformed { path: folder.epochs(&manifest.id), reason });
+                }
+                procedure.runs.push(CellRun { manifest, outcome, curves });
+            }
+            result.push(procedure);
+        }
+        Ok(Self { procedures: result })
+    }
+
+    /// The procedures that a selector chooses.
+    pub fn select<'a>(&'a self, selector: &'a Selector) -> impl Iterator<Item = &'a ProcedureRuns> {
+        self.procedures.iter().filter(|procedure| selector.matches(&procedure.levels))
+    }
+}
+
+type Curves = BTreeMap<String, BTreeMap<Split, Vec<Row>>>;
+
+/// Reads many small files in one lazy query.
+fn read_curves(folder: &ResultsFolder, cells: &[&CellManifest]) -> Result<Curves, AnalysisError> {
+    if cells.is_empty() {
+        return Ok(Curves::new());
+    }
+    let scan = |manifest: &&CellManifest| {
+        let path = folder.epochs(&manifest.id);
+        let arguments = ScanArgsParquet { glob: false, ..ScanArgsParquet::default() };
+        let frame = PlRefPath::try_from_path(&path).and_then(|file| LazyFrame::scan_parquet(file, arguments));
+        frame.map(|frame| frame.select(wanted_columns())).map_err(AnalysisError::parquet(&path, "read"))
+    };
+    let frames: Vec<LazyFrame> = cells.iter().map(scan).collect::<Result<_, _>>()?;
+    let frame = concat(frames, UnionArgs::default()).and_then(LazyFrame::collect);
+    let rows = frame.and_then(|frame| rows(&frame)).map_err(AnalysisError::parquet(folder.root(), "read"))?;
+    let mut curves = Curves::new();
+    for row in rows {
+        curves.entry(row.cell.clone()).or_default().entry(row.split).or_default().push(row);
+    }
+    for rows in curves.values_mut().flat_map(BTreeMap::values_mut) {
+        rows.sort_by_key(|row| row.epoch);
+    }
+    Ok(curves)
+}

@@ -1,0 +1,151 @@
+//! The folder of an experiment's results: `cells/<cell>/` with `cell.json`, `epochs.parquet` and `outcome.json`.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thaw_spec::{Cell, CellId, CellManifest, Outcome};
+
+use crate::sink::replace;
+use crate::{AnalysisError, ParquetSink};
+
+/// How far a cell has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CellState {
+    /// Nothing was run.
+    Absent,
+    /// It was begun and not finished.
+    Partial,
+    /// Every epoch was run.
+    Complete,
+}
+
+/// The folder of an experiment's results.
+#[derive(Clone, Debug)]
+pub struct ResultsFolder {
+    root: PathBuf,
+}
+
+impl ResultsFolder {
+    /// The folder at a path, which need not exist yet.
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// Where it lies.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Makes the folder and proves that it can be written to, before a minute is spent.
+    ///
+    /// # Errors
+    /// When it cannot be.
+    pub fn prepare(&self) -> Result<(), AnalysisError> {
+        let cells = self.root.join("cells");
+        std::fs::create_dir_all(&cells)
+            .map_err(AnalysisError::io(&cells, "cannot make the results folder; choose another by --results"))?;
+        let probe = tempfile::NamedTempFile::new_in(&cells);
+        probe.map(|_| ()).map_err(AnalysisError::io(&cells, "cannot write into the results folder; choose another by --results"))
+    }
+
+    fn cell(&self, id: &CellId) -> PathBuf {
+        self.root.join("cells").join(id.as_str())
+    }
+
+    /// The records of a cell.
+    pub fn epochs(&self, id: &CellId) -> PathBuf {
+        self.cell(id).join("epochs.parquet")
+    }
+
+    /// How far a cell has come. Files that belong to another cell do not count.
+    ///
+    /// # Errors
+    /// When a file is there and cannot be read.
+    pub fn state(&self, cell: &Cell) -> Result<CellState, AnalysisError> {
+        let Some(manifest) = self.manifest(&cell.id())? else { return Ok(CellState::Absent) };
+        if manifest.cell.id() != cell.id() {
+            return Ok(CellState::Absent);
+        }
+        let finished = self.outcome(&cell.id())?.is_some_and(|outcome| outcome.epochs == cell.procedure.epochs);
+        Ok(if finished && self.epochs(&cell.id()).is_file() { CellState::Complete } else { CellState::Partial })
+    }
+
+    /// Writes a cell's manifest and takes back an earlier outcome: from now on the cell is partial.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn begin(&self, manifest: &CellManifest) -> Result<ParquetSink, AnalysisError> {
+        let folder = self.cell(&manifest.id);
+        std::fs::create_dir_all(&folder).map_err(AnalysisError::io(&folder, "cannot make the folder"))?;
+        let outcome = folder.join("outcome.json");
+        if outcome.exists() {
+            std::fs::remove_file(&outcome).map_err(AnalysisError::io(&outcome, "cannot remove"))?;
+        }
+        write_json(&folder.join("cell.json"), manifest)?;
+        Ok(ParquetSink::new(self.epochs(&manifest.id), manifest.cell.clone()))
+    }
+
+    /// Writes a cell's outcome: from now on it is complete.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn finish(&self, id: &CellId, outcome: &Outcome) -> Result<(), AnalysisError> {
+        write_json(&self.cell(id).join("outcome.json"), outcome)
+    }
+
+    /// A cell's manifest, if there is one.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn manifest(&self, id: &CellId) -> Result<Option<CellManifest>, AnalysisError> {
+        read_json(&self.cell(id).join("cell.json"))
+    }
+
+    /// A cell's outcome, if there is one.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn outcome(&self, id: &CellId) -> Result<Option<Outcome>, AnalysisError> {
+        read_json(&self.cell(id).join("outcome.json"))
+    }
+
+    /// The manifests of all cells, in the order of their names.
+    ///
+    /// # Errors
+    /// When the folder or a manifest cannot be read.
+    pub fn manifests(&self) -> Result<Vec<CellManifest>, AnalysisError> {
+        let cells = self.root.join("cells");
+        let entries = match std::fs::read_dir(&cells) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(AnalysisError::io(&cells, "cannot list")(error)),
+        };
+        let mut paths = Vec::new();
+        for entry in entries {
+            paths.push(entry.map_err(AnalysisError::io(&cells, "cannot list"))?.path().join("cell.json"));
+        }
+        paths.sort();
+        paths.iter().filter_map(|path| read_json(path).transpose()).collect()
+    }
+}
+
+fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), AnalysisError> {
+    let mut text = serde_json::to_vec_pretty(value)
+        .map_err(|error| AnalysisError::Malformed { path: path.to_owned(), reason: format!("cannot be written as JSON ({error})") })?;
+    text.push(b'\n');
+    replace(path, |file| file.write_all(&text).map_err(AnalysisError::io(path, "cannot write")))
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, AnalysisError> {
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(AnalysisError::io(path, "cannot read")(error)),
+    };
+    serde_json::from_slice(&text).map(Some).map_err(|error| {
+        let reason = format!("is not what this version of thaw writes ({error}); delete its folder and run the cell again");
+        AnalysisError::Malformed { path: path.to_owned(), reason }
+    })
+}

@@ -1,0 +1,143 @@
+//! Executing the steps of a plan: the real way, on images and weights. Tests have another, scripted one.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use thaw_analysis::ResultsFolder;
+use thaw_data::Pixels;
+use thaw_model::Base;
+use thaw_spec::{Cell, CellManifest, Extraction, Outcome, RecordSink, Split, Step};
+use thaw_train::{CheckpointPolicy, FitData, SplitData, StoredActivations, extract, fit, fit_memory_bytes};
+
+use crate::artifacts::{artifact_path, checkpoint_path};
+use crate::error::CliError;
+use crate::provenance;
+use crate::workplace::Workplace;
+
+/// Told how many images are done.
+pub(crate) type Advance<'a> = &'a (dyn Fn(u64) + Sync);
+
+/// Does what the steps of a plan say.
+pub(crate) trait Executor: Sync {
+    /// Makes the artifact of a step, unless it exists.
+    fn make(&self, step: &Step, advance: Advance<'_>) -> Result<(), CliError>;
+    /// What is written down about a cell before it runs.
+    fn manifest(&self, cell: &Cell) -> Result<CellManifest, CliError>;
+    /// Trains a cell.
+    fn fit(&self, cell: &Cell, sink: &mut dyn RecordSink, advance: Advance<'_>) -> Result<Outcome, CliError>;
+    /// Forgets what an interrupted or earlier run of a cell left behind.
+    fn forget(&self, cell: &Cell) -> Result<(), CliError>;
+    /// Memory that training a cell needs, in bytes.
+    fn memory_bytes(&self, cell: &Cell) -> Result<u64, CliError>;
+}
+
+/// Checkpoints are written when an epoch ends and this long has passed since the last one.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Executes on real images.
+pub(crate) struct RealExecutor<'a> {
+    workplace: &'a Workplace,
+    threads: usize,
+    /// Images left out, by split; known once a split is decoded.
+    skipped: Mutex<BTreeMap<Split, Vec<String>>>,
+}
+
+impl<'a> RealExecutor<'a> {
+    pub(crate) fn new(workplace: &'a Workplace, threads: usize) -> Self {
+        Self { workplace, threads, skipped: Mutex::new(BTreeMap::new()) }
+    }
+
+    fn artifact(&self, step: &Step) -> PathBuf {
+        artifact_path(&self.workplace.cache, step).unwrap_or_else(|| self.workplace.cache.clone())
+    }
+
+    fn pixels(&self, cell: &Cell, split: Split) -> Result<Pixels, CliError> {
+        let path = self.artifact(&Step::Decode { cell: cell.clone(), split });
+        let pixels = Pixels::open(&path, &self.workplace.folder.root, self.workplace.unreadable)?;
+        if let Ok(mut skipped) = self.skipped.lock() {
+            skipped.insert(split, pixels.skipped().to_vec());
+        }
+        Ok(pixels)
+    }
+
+    fn split(&self, cell: &Cell, split: Split, extraction: Option<Extraction>) -> Result<SplitData, CliError> {
+        let stored = extraction.map(|extraction| StoredActivations::open(&self.artifact(&Step::Extract(extraction)))).transpose()?;
+        Ok(SplitData { pixels: self.pixels(cell, split)?, stored })
+    }
+}
+
+impl Executor for RealExecutor<'_> {
+    fn make(&self, step: &Step, advance: Advance<'_>) -> Result<(), CliError> {
+        let path = self.artifact(step);
+        match step {
+            Step::Decode { cell, split } => {
+                if !path.exists() {
+                    let Workplace { folder, unreadable, .. } = self.workplace;
+                    Pixels::prepare(folder, *split, cell.procedure.image_size, cell.procedure.resize, *unreadable, &path, advance)?;
+                }
+                self.pixels(cell, *split).map(|_| ())
+            }
+            Step::Extract(extraction) if !path.exists() => {
+                let procedure = &extraction.cell.procedure;
+                let device = candle_core::Device::Cpu;
+                let base = Base::new(procedure.architecture, &self.workplace.weights, procedure.frozen_blocks(), &device)?;
+                let pixels = self.pixels(&extraction.cell, extraction.split)?;
+                Ok(extract(extraction, &base, &pixels, &path, advance)?)
+            }
+            Step::Extract(_) | Step::Fit(_) => Ok(()),
+        }
+    }
+
+    fn manifest(&self, cell: &Cell) -> Result<CellManifest, CliError> {
+        let skipped_images: Vec<String> =
+            self.skipped.lock().map(|skipped| skipped.values().flatten().cloned().collect()).unwrap_or_default();
+        let left_out = |split: Split| skipped_images.iter().filter(|image| image.starts_with(split.name())).count() as u64;
+        let counts = self.workplace.folder.counts();
+        Ok(CellManifest {
+            experiment: self.workplace.experiment.name.clone(),
+            id: cell.id(),
+            procedure_id: cell.procedure_id(),
+            cell: cell.clone(),
+            images: Split::ALL.map(|split| counts.of(split) - left_out(split)),
+            skipped_images,
+            weights_file: self.workplace.weights.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+            warnings: Vec::new(),
+            environment: provenance::environment(self.threads),
+        })
+    }
+
+    fn fit(&self, cell: &Cell, sink: &mut dyn RecordSink, advance: Advance<'_>) -> Result<Outcome, CliError> {
+        let present = self.workplace.folder.counts();
+        let evaluated = present.present().filter(|split| *split != Split::Train);
+        let evaluation = evaluated.map(|split| Ok((split, self.split(cell, split, Extraction::for_evaluation(cell, split))?)));
+        let data = FitData {
+            train: self.split(cell, Split::Train, Extraction::for_training(cell))?,
+            evaluation: evaluation.collect::<Result<_, CliError>>()?,
+        };
+        let policy = CheckpointPolicy { path: checkpoint_path(&self.workplace.cache, &cell.id()), interval: CHECKPOINT_INTERVAL };
+        Ok(fit(cell, &self.workplace.weights, &data, Some(&policy), sink, advance)?)
+    }
+
+    fn forget(&self, cell: &Cell) -> Result<(), CliError> {
+        let path = checkpoint_path(&self.workplace.cache, &cell.id());
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(CliError::Unwritable { path, source }),
+            _ => Ok(()),
+        }
+    }
+
+    fn memory_bytes(&self, cell: &Cell) -> Result<u64, CliError> {
+        Ok(fit_memory_bytes(cell)?)
+    }
+}
+
+/// Runs one cell from its manifest to its outcome.
+pub(crate) fn run_cell(executor: &dyn Executor, folder: &ResultsFolder, cell: &Cell, advance: Advance<'_>) -> Result<Outcome, CliError> {
+    let mut sink = folder.begin(&executor.manifest(cell)?)?;
+    let outcome = executor.fit(cell, &mut sink, advance)?;
+    folder.finish(&cell.id(), &outcome)?;
+    executor.forget(cell)?;
+    Ok(outcome)
+}

@@ -1,0 +1,98 @@
+//! `thaw plan`.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+use thaw_analysis::{CellState, ResultsFolder};
+use thaw_spec::{CellId, Plan, Step};
+
+use crate::arguments::Sweep;
+use crate::artifacts::artifact_path;
+use crate::error::{CliError, SUCCESS, say};
+use crate::rates::Rates;
+use crate::workplace::Workplace;
+
+/// The cells that have run already.
+pub(crate) fn finished(workplace: &Workplace, folder: &ResultsFolder) -> Result<BTreeSet<CellId>, CliError> {
+    let mut finished = BTreeSet::new();
+    for cell in &workplace.cells {
+        if folder.state(cell)? == CellState::Complete {
+            finished.insert(cell.id());
+        }
+    }
+    Ok(finished)
+}
+
+pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
+    let workplace = Workplace::open(options)?;
+    let folder = ResultsFolder::new(options.study.results.join(&workplace.experiment.name));
+    let finished = if options.force { BTreeSet::new() } else { finished(&workplace, &folder)? };
+    let plan = Plan::new(&workplace.cells, &finished, workplace.folder.counts());
+    let (facts, rates) = (workplace.cost_facts()?, Rates::measure(&workplace)?);
+    let counts = workplace.folder.counts();
+    say(&format!(
+        "{}: {} procedures × {} seeds = {} cells, {} of them finished",
+        workplace.experiment.name,
+        workplace.experiment.procedures().len(),
+        workplace.experiment.seeds.len(),
+        workplace.cells.len(),
+        finished.len()
+    ));
+    say(&format!(
+        "images: {} train, {} validation, {} test of the classes {}",
+        counts.train,
+        counts.validation,
+        counts.test,
+        workplace.folder.classes.join(", ")
+    ));
+    say(&format!("weights: {} (sha256 {})", workplace.weights.path.display(), workplace.weights.hash.short()));
+    say("");
+    let (mut total, mut bytes) = (0.0, 0);
+    for step in &plan.steps {
+        let cost = step.cost(&facts);
+        let seconds = rates.seconds(&cost);
+        let exists = artifact_path(&workplace.cache, step).is_some_and(|path| path.exists());
+        if exists {
+            say(&format!("   cached  {}", describe(step)));
+            continue;
+        }
+        total += seconds;
+        bytes += cost.artifact_bytes;
+        let size = if cost.artifact_bytes > 0 { format!(", {}", mebibytes(cost.artifact_bytes)) } else { String::new() };
+        say(&format!("{:>9}  {}{size}", duration(seconds), describe(step)));
+    }
+    say("");
+    say(&format!("{} artifacts are shared instead of computed again", plan.shared));
+    say(&format!("about {} on this machine, {} in {}", duration(total), mebibytes(bytes), workplace.cache.display()));
+    Ok(ExitCode::from(SUCCESS))
+}
+
+/// A step in words.
+pub(crate) fn describe(step: &Step) -> String {
+    match step {
+        Step::Decode { cell, split } => format!("decode {split} at {0}×{0}", cell.procedure.image_size),
+        Step::Extract(extraction) => {
+            let procedure = &extraction.cell.procedure;
+            let variants = match extraction.variants.count() {
+                1 => String::new(),
+                count => format!(", {count} variants with seed {}", extraction.cell.seed),
+            };
+            let name = format!("{:?}", procedure.preprocessing.name).to_lowercase();
+            format!("extract {} behind block {} ({name}{variants})", extraction.split, procedure.frozen_blocks())
+        }
+        Step::Fit(cell) => format!("train {} seed {}", cell.label(), cell.seed),
+    }
+}
+
+/// Seconds for people.
+pub(crate) fn duration(seconds: f64) -> String {
+    match seconds {
+        seconds if seconds < 100.0 => format!("{seconds:.1} s"),
+        seconds if seconds < 6000.0 => format!("{:.0} min", seconds / 60.0),
+        seconds => format!("{:.1} h", seconds / 3600.0),
+    }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20))
+}

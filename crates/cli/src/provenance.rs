@@ -1,0 +1,43 @@
+//! The machine and the program, as a cell's manifest records them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use thaw_spec::Environment;
+
+/// Describes this process.
+pub(crate) fn environment(threads: usize) -> Environment {
+    Environment {
+        thaw: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: env!("THAW_COMMIT").to_owned(),
+        candle: candle_version().to_owned(),
+        platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        instruction_sets: instruction_sets(),
+        device: "cpu".to_owned(),
+        convolution: thaw_model::CONVOLUTION_ALGORITHM.to_owned(),
+        threads,
+        started_unix_seconds: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()),
+    }
+}
+
+/// The version that the lock file names.
+fn candle_version() -> &'static str {
+    let lock = include_str!("../../../Cargo.lock");
+    let package = lock.split("[[package]]").find(|package| package.contains("name = \"candle-core\""));
+    let version = package.and_then(|package| package.lines().find_map(|line| line.strip_prefix("version = ")));
+    version.map_or("unknown", |version| version.trim_matches('"'))
+}
+
+#[cfg(target_arch = "x86_64")]
+fn instruction_sets() -> String {
+    let found = [
+        ("avx512f", std::is_x86_feature_detected!("avx512f")),
+        ("avx2", std::is_x86_feature_detected!("avx2")),
+        ("fma", std::is_x86_feature_detected!("fma")),
+    ];
+    found.iter().filter(|(_, present)| *present).map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn instruction_sets() -> String {
+    String::new()
+}

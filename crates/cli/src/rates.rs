@@ -1,0 +1,84 @@
+//! How fast this machine is, measured in a second or two, so that a plan can state what it will cost.
+
+use std::time::Instant;
+
+use candle_core::{Device, Tensor};
+use thaw_model::{Base, Head, Loss, Mode};
+use thaw_spec::{Cost, Split};
+
+use crate::error::CliError;
+use crate::workplace::Workplace;
+
+/// Work per second.
+pub(crate) struct Rates {
+    decoded_images: f64,
+    forward_multiply_adds: f64,
+    trained_multiply_adds: f64,
+    head_multiply_adds: f64,
+}
+
+impl Rates {
+    /// Decodes a few images, runs a batch forward and backward, and takes a step of the head.
+    pub(crate) fn measure(workplace: &Workplace) -> Result<Self, CliError> {
+        let Some(cell) = workplace.cells.first() else {
+            return Err(CliError::Usage { message: "the experiment has no cell".to_owned() });
+        };
+        let procedure = &cell.procedure;
+        let facts = workplace.cost_facts()?;
+        let per_image: u64 = facts.block_multiply_adds.iter().sum();
+        let (batch, size) = (procedure.batch_size.min(16), procedure.image_size);
+
+        let images = workplace.folder.images(Split::Train);
+        let images = &images[..images.len().min(32)];
+        let start = Instant::now();
+        for image in images {
+            // A broken image costs as much time as a sound one; the sweep will say so.
+            if let Ok(decoded) = thaw_data::decode(&workplace.folder.root.join(&image.path)) {
+                thaw_data::resize(&decoded, size, procedure.resize);
+            }
+        }
+        let threads = rayon::current_num_threads() as f64;
+        let decoded_images = images.len() as f64 * threads / start.elapsed().as_secs_f64();
+
+        let pixels: Vec<f32> = (0..batch * size * size * 3).map(|index| (index % 251) as f32 / 251.0).collect();
+        let input = Tensor::from_vec(pixels, (batch, size, size, 3), &Device::Cpu).map_err(thaw_model::ModelError::from)?;
+        let base = Base::new(procedure.architecture, &workplace.weights, 0, &Device::Cpu)?;
+        let blocks = 0..procedure.architecture.blocks();
+        base.forward(&input, blocks.clone(), Mode::Evaluation)?;
+        let start = Instant::now();
+        let features = base.forward(&input, blocks.clone(), Mode::Evaluation)?;
+        let forward = start.elapsed().as_secs_f64();
+        let start = Instant::now();
+        let loss = base.forward(&input, blocks, Mode::Training)?.sum_all().map_err(thaw_model::ModelError::from)?;
+        loss.backward().map_err(thaw_model::ModelError::from)?;
+        let trained = start.elapsed().as_secs_f64();
+
+        let inputs = facts.boundary_floats[procedure.architecture.blocks()] as usize;
+        let head = Head::new(inputs, procedure.hidden_units, Loss::Binary, |_| || 0.6, &Device::Cpu)?;
+        let step = || -> Result<(), CliError> {
+            let logits = head.forward(&features, None, Mode::Training)?;
+            logits.sum_all().and_then(|loss| loss.backward()).map_err(thaw_model::ModelError::from)?;
+            Ok(())
+        };
+        step()?;
+        let start = Instant::now();
+        step()?;
+        // The optimizer's pass over weights and accumulators takes about as long as the backward pass.
+        let head_step = 2.0 * start.elapsed().as_secs_f64();
+        let work = (batch as u64 * per_image) as f64;
+        Ok(Self {
+            decoded_images,
+            forward_multiply_adds: work / forward,
+            trained_multiply_adds: work / trained,
+            head_multiply_adds: (batch * inputs * procedure.hidden_units) as f64 / head_step,
+        })
+    }
+
+    /// Seconds that some work takes with all threads.
+    pub(crate) fn seconds(&self, cost: &Cost) -> f64 {
+        cost.decoded_images as f64 / self.decoded_images
+            + cost.forward_multiply_adds as f64 / self.forward_multiply_adds
+            + cost.trained_multiply_adds as f64 / self.trained_multiply_adds
+            + cost.head_multiply_adds as f64 / self.head_multiply_adds
+    }
+}

@@ -1,0 +1,259 @@
+//! The whole pipeline with a scripted executor: plan → records → report → check with exact numbers, in milliseconds.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use tempfile::TempDir;
+use thaw_analysis::{CellState, Results, ResultsFolder, check};
+use thaw_spec::{
+    Cell, CellManifest, ContentHash, CostFacts, DriftSummary, EpochRecord, Expectations, Experiment, Inputs, Metric, Outcome, Plan,
+    RecordSink, RunStatus, Split, SplitCounts, SplitRecord, Statistic, Step, TensorAudit, VerdictKind,
+};
+
+use crate::error::CliError;
+use crate::executor::{Advance, Executor};
+use crate::provenance::environment;
+use crate::sweep::{Limits, execute};
+
+const EXPERIMENT: &str = r#"
+name = "scripted"
+seeds = [0, 1, 2]
+[dataset]
+source = "folder"
+[base]
+architecture = "vgg16"
+[procedure]
+epochs = 4
+[matrix.regime]
+cached = { cache = "features" }
+end_to_end = {}
+thawed = { optimizer_collects = "everything" }
+"#;
+
+const EXPECTED: &str = r#"
+[[band]]
+where = { regime = "cached" }
+metric = "validation_accuracy"
+statistic = "final"
+lower = 0.90
+upper = 0.92
+
+[[relation]]
+kind = "equal_curve"
+left = { regime = "cached" }
+right = { regime = "end_to_end" }
+metric = "validation_accuracy"
+
+[[relation]]
+kind = "greater_by_at_least"
+left = { regime = "thawed" }
+right = { regime = "cached" }
+metric = "validation_accuracy"
+statistic = "final"
+margin = 0.03
+
+[[audit]]
+where = { regime = ["cached", "end_to_end"] }
+status = "completed"
+
+[[audit]]
+where = { regime = "thawed" }
+status = "thawed"
+"#;
+
+/// Validation accuracy in per mille of a regime by seed: 91 % ± 0.5 cached, 96 % ± 0.5 thawed.
+fn script(cell: &Cell) -> u64 {
+    let wobble = [905, 910, 915][cell.seed as usize];
+    if cell.procedure.frozen_blocks() == 0 { wobble + 50 } else { wobble }
+}
+
+#[derive(Default)]
+struct Scripted {
+    made: Mutex<Vec<Step>>,
+    /// Regime and seed that fail.
+    broken: Option<(&'static str, u64)>,
+    /// Added to the accuracy of frozen cells end to end.
+    fault: u64,
+}
+
+impl Executor for Scripted {
+    fn make(&self, step: &Step, advance: Advance<'_>) -> Result<(), CliError> {
+        advance(1);
+        self.made.lock().expect("no panic").push(step.clone());
+        Ok(())
+    }
+
+    fn manifest(&self, cell: &Cell) -> Result<CellManifest, CliError> {
+        Ok(CellManifest {
+            experiment: "scripted".to_owned(),
+            id: cell.id(),
+            procedure_id: cell.procedure_id(),
+            cell: cell.clone(),
+            images: [20, 1000, 0],
+            skipped_images: Vec::new(),
+            weights_file: "scripted.safetensors".to_owned(),
+            warnings: Vec::new(),
+            environment: environment(1),
+        })
+    }
+
+    fn fit(&self, cell: &Cell, sink: &mut dyn RecordSink, _advance: Advance<'_>) -> Result<Outcome, CliError> {
+        let regime = &cell.levels[0].1;
+        sink.begin(&[]).map_err(thaw_train::TrainError::from)?;
+        let unfrozen = cell.procedure.frozen_blocks() == 0;
+        for epoch in 1..=cell.procedure.epochs {
+            if self.broken == Some((regime, cell.seed)) && epoch == 3 {
+                return Err(thaw_train::TrainError::Diverged { epoch, loss: f64::NAN }.into());
+            }
+            let fault = if regime == "end_to_end" { self.fault } else { 0 };
+            let correct = script(cell) - 10 * (cell.procedure.epochs - epoch) as u64 + fault;
+            let split = |split, count| SplitRecord {
+                split,
+                loss_sum: 0.3 * count as f64,
+                correct: correct * count / 1000,
+                count,
+                distinct_images: count,
+            };
+            sink.epoch(&EpochRecord {
+                epoch,
+                splits: vec![split(Split::Train, 2000), split(Split::Validation, 1000)],
+                drift: DriftSummary {
+                    tensors: 26,
+                    moved: if unfrozen { 26 } else { 0 },
+                    maximum: 0.01 * f64::from(u8::from(unfrozen)),
+                    mean: 0.0,
+                },
+                seconds: 1.0,
+                images_per_second: 2000.0,
+                peak_memory_bytes: None,
+            })
+            .map_err(thaw_train::TrainError::from)?;
+        }
+        let tensor = TensorAudit {
+            name: "features.0.weight".to_owned(),
+            elements: 1728,
+            declared_frozen: true,
+            collected: unfrozen,
+            moved: unfrozen,
+            relative_drift: 0.01,
+        };
+        Ok(Outcome::new(cell.procedure.epochs, vec![tensor]))
+    }
+
+    fn forget(&self, _cell: &Cell) -> Result<(), CliError> {
+        Ok(())
+    }
+
+    fn memory_bytes(&self, _cell: &Cell) -> Result<u64, CliError> {
+        Ok(1 << 30)
+    }
+}
+
+struct Stage {
+    root: TempDir,
+    experiment: Experiment,
+    cells: Vec<Cell>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let experiment = Experiment::parse("scripted.toml", EXPERIMENT).expect("an experiment");
+        let hash = ContentHash::of_bytes(b"scripted");
+        let inputs = Inputs { dataset: hash.clone(), weights: hash, classes: vec!["cats".into(), "dogs".into()] };
+        Self { root: TempDir::new().expect("a folder"), cells: experiment.cells(&inputs), experiment }
+    }
+
+    fn folder(&self) -> ResultsFolder {
+        let folder = ResultsFolder::new(self.root.path().join("scripted"));
+        folder.prepare().expect("writable");
+        folder
+    }
+
+    fn sweep(&self, executor: &Scripted) -> Result<(), CliError> {
+        let folder = self.folder();
+        let finished: BTreeSet<_> =
+            self.cells.iter().filter(|cell| folder.state(cell).expect("readable") == CellState::Complete).map(Cell::id).collect();
+        let images = SplitCounts { train: 2000, validation: 1000, test: 0 };
+        let facts = CostFacts { images, block_multiply_adds: vec![1_000_000; 5], boundary_floats: vec![8192; 6] };
+        let limits = Limits { threads: 2, jobs: None, memory_bytes: Some(16 << 30) };
+        execute(&Plan::new(&self.cells, &finished, images), &facts, executor, &folder, &limits, true)
+    }
+
+    fn verdicts(&self) -> Vec<VerdictKind> {
+        let expectations = Expectations::parse("scripted.expected.toml", EXPECTED).expect("expectations");
+        let results = Results::read(&self.folder(), &self.experiment).expect("results");
+        check(&expectations, &results).into_iter().map(|verdict| verdict.kind).collect()
+    }
+}
+
+use VerdictKind::{Fail, Inconclusive, Missing, Pass};
+
+#[test]
+fn records_go_through_parquet_to_exact_estimates_and_verdicts() {
+    let stage = Stage::new();
+    let executor = Scripted::default();
+    stage.sweep(&executor).expect("a sweep");
+    let results = Results::read(&stage.folder(), &stage.experiment).expect("results");
+    assert_eq!(results.procedures.len(), 3);
+    let cached = &results.procedures[0];
+    let sample = cached.sample(Metric::ValidationAccuracy, Statistic::Final).expect("a sample");
+    assert_eq!(sample.values(), [0.905, 0.910, 0.915]);
+    assert_eq!(cached.sample(Metric::ValidationAccuracy, Statistic::Last(2)).expect("a sample").values(), [0.900, 0.905, 0.910]);
+    assert_eq!(cached.sample(Metric::TestAccuracy, Statistic::Final), None, "there is no test split");
+    assert_eq!(results.procedures[2].runs[0].outcome.status, RunStatus::Thawed);
+    assert_eq!(stage.verdicts(), [Pass, Pass, Pass, Pass, Pass, Pass]);
+    // Nothing is left to do.
+    let again = Scripted::default();
+    stage.sweep(&again).expect("a sweep");
+    assert!(again.made.lock().expect("no panic").is_empty());
+}
+
+#[test]
+fn a_cell_that_fails_stops_no_other_and_is_missing_in_the_verdicts() {
+    let stage = Stage::new();
+    let error = stage.sweep(&Scripted { broken: Some(("cached", 1)), ..Scripted::default() }).expect_err("a failure").to_string();
+    assert!(error.contains("regime=cached seed 1") && error.contains("epoch 3"), "{error}");
+    assert_eq!(stage.verdicts(), [Missing, Missing, Missing, Missing, Pass, Pass]);
+    let folder = stage.folder();
+    let states: Vec<CellState> = stage.cells.iter().map(|cell| folder.state(cell).expect("readable")).collect();
+    assert_eq!(states.iter().filter(|state| **state == CellState::Complete).count(), 8);
+    assert!(states.contains(&CellState::Partial));
+    stage.sweep(&Scripted::default()).expect("the missing cell");
+    assert_eq!(stage.verdicts(), [Pass; 6]);
+}
+
+#[test]
+fn curves_that_should_be_equal_and_are_not_fail_with_the_place() {
+    let stage = Stage::new();
+    stage.sweep(&Scripted { fault: 1, ..Scripted::default() }).expect("a sweep");
+    assert_eq!(stage.verdicts(), [Pass, Fail, Pass, Pass, Pass, Pass]);
+    let expectations = Expectations::parse("scripted.expected.toml", EXPECTED).expect("expectations");
+    let results = Results::read(&stage.folder(), &stage.experiment).expect("results");
+    let verdict = &check(&expectations, &results)[1];
+    assert_eq!(verdict.reason, "they differ by 1.000e-3 in epoch 1 of seed 0");
+}
+
+#[test]
+fn bands_and_margins_are_judged_by_whole_intervals() {
+    let stage = Stage::new();
+    stage.sweep(&Scripted::default()).expect("a sweep");
+    let results = Results::read(&stage.folder(), &stage.experiment).expect("results");
+    // The mean is 0.91, its interval 0.91 ± 4.303 · 0.005 / √3 = 0.8976 to 0.9224.
+    let judge = |lower: f64, upper: f64| {
+        let text = format!(
+            "[[band]]\nwhere = {{ regime = \"cached\" }}\nmetric = \"validation_accuracy\"\nstatistic = \"final\"\nlower = {lower}\nupper = {upper}\n"
+        );
+        check(&Expectations::parse("x", &text).expect("a band"), &results)[0].kind
+    };
+    assert_eq!([judge(0.905, 0.915), judge(0.915, 0.93), judge(0.923, 0.95), judge(0.80, 0.897)], [Pass, Inconclusive, Fail, Fail]);
+    // All three differences are exactly 0.05.
+    let judge = |margin: f64| {
+        let text = format!(
+            "[[relation]]\nkind = \"greater_by_at_least\"\nleft = {{ regime = \"thawed\" }}\nright = {{ regime = \"cached\" }}\nmetric = \"validation_accuracy\"\nstatistic = \"final\"\nmargin = {margin}\n"
+        );
+        check(&Expectations::parse("x", &text).expect("a relation"), &results)[0].kind
+    };
+    assert_eq!([judge(0.049), judge(0.051)], [Pass, Fail]);
+    let none = "[[audit]]\nwhere = { regime = \"unheard\" }\nstatus = \"thawed\"\n";
+    assert_eq!(check(&Expectations::parse("x", none).expect("an audit"), &results)[0].kind, Missing);
+}

@@ -1,0 +1,146 @@
+//! `thaw sweep`: plan, make shared artifacts, train cells side by side, report.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use thaw_analysis::ResultsFolder;
+use thaw_spec::{Cell, Cost, CostFacts, Outcome, Plan, RunStatus, Step};
+
+use crate::arguments::Sweep;
+use crate::error::{CliError, SUCCESS};
+use crate::executor::{Executor, RealExecutor, run_cell};
+use crate::plan::{describe, finished};
+use crate::progress::Progress;
+use crate::report::report;
+use crate::workplace::Workplace;
+
+pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
+    let threads = options.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let pool = |error: rayon::ThreadPoolBuildError| CliError::Usage { message: format!("--threads {threads}: {error}") };
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(pool)?;
+    let workplace = Workplace::open(options)?;
+    let folder = ResultsFolder::new(options.study.results.join(&workplace.experiment.name));
+    folder.prepare()?;
+    let executor = RealExecutor::new(&workplace, threads);
+    let finished = if options.force { BTreeSet::new() } else { finished(&workplace, &folder)? };
+    if options.force {
+        for cell in &workplace.cells {
+            executor.forget(cell)?;
+        }
+    }
+    let plan = Plan::new(&workplace.cells, &finished, workplace.folder.counts());
+    let limits = Limits { threads, jobs: options.jobs.map(usize::from), memory_bytes: available_memory_bytes() };
+    execute(&plan, &workplace.cost_facts()?, &executor, &folder, &limits, options.quiet)?;
+    report(&options.study, &workplace.experiment, &folder)?;
+    Ok(ExitCode::from(SUCCESS))
+}
+
+/// What cells that train side by side have to share.
+pub(crate) struct Limits {
+    pub(crate) threads: usize,
+    pub(crate) jobs: Option<usize>,
+    pub(crate) memory_bytes: Option<u64>,
+}
+
+/// Executes a plan. Artifacts are made one after the other, each with all threads; cells between two artifacts are trained side by side.
+/// A cell that fails does not stop the others.
+pub(crate) fn execute(
+    plan: &Plan,
+    facts: &CostFacts,
+    executor: &dyn Executor,
+    folder: &ResultsFolder,
+    limits: &Limits,
+    quiet: bool,
+) -> Result<(), CliError> {
+    // Forward and backward together cost about three forward passes; the head's memory traffic makes its steps dear for their arithmetic.
+    let work = |cost: Cost| {
+        (cost.forward_multiply_adds + 3 * cost.trained_multiply_adds + 8 * cost.head_multiply_adds) as f64
+            + cost.decoded_images as f64 * 1e8
+    };
+    let total: f64 = plan.steps.iter().map(|step| work(step.cost(facts))).sum();
+    let progress = Progress::new(quiet, 1.0);
+    let share = |step: &Step| work(step.cost(facts)) / total.max(1.0);
+    let mut failures = Vec::new();
+    let mut steps = plan.steps.iter().peekable();
+    while let Some(step) = steps.next() {
+        let Step::Fit(first) = step else {
+            let task = progress.task(&describe(step), images(step, facts), share(step));
+            executor.make(step, &|count| task.advance(count))?;
+            task.finish("done");
+            continue;
+        };
+        let mut batch = vec![first];
+        while let Some(Step::Fit(cell)) = steps.next_if(|step| matches!(step, Step::Fit(_))) {
+            batch.push(cell);
+        }
+        failures.extend(train_side_by_side(&batch, executor, folder, limits, &|cell: &Cell| {
+            let step = Step::Fit(cell.clone());
+            progress.task(&describe(&step), images(&step, facts), share(&step))
+        })?);
+    }
+    if failures.is_empty() { Ok(()) } else { Err(CliError::Cells(failures)) }
+}
+
+fn images(step: &Step, facts: &CostFacts) -> u64 {
+    match step {
+        Step::Decode { split, .. } => facts.images.of(*split),
+        Step::Extract(extraction) => facts.images.of(extraction.split) * extraction.variants.count() as u64,
+        Step::Fit(cell) => facts.images.train * cell.procedure.epochs as u64,
+    }
+}
+
+/// Trains cells on workers with equal shares of the threads; returns what failed.
+fn train_side_by_side<'p>(
+    cells: &[&Cell],
+    executor: &dyn Executor,
+    folder: &ResultsFolder,
+    limits: &Limits,
+    task: &(dyn Fn(&Cell) -> crate::progress::Task<'p> + Sync),
+) -> Result<Vec<String>, CliError> {
+    let largest = cells.iter().map(|cell| executor.memory_bytes(cell)).collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or(1);
+    // A fifth of the memory is left to the system's file cache, from which activations are read.
+    let by_memory = limits.memory_bytes.map_or(usize::MAX, |bytes| (bytes / 5 * 4 / largest.max(1)) as usize);
+    let jobs = limits.jobs.unwrap_or(limits.threads.min(by_memory)).clamp(1, cells.len());
+    let threads = (limits.threads / jobs).max(1);
+    let next = AtomicUsize::new(0);
+    let failures = Mutex::new(Vec::new());
+    let fail = |cell: &Cell, error: &CliError| {
+        if let Ok(mut failures) = failures.lock() {
+            failures.push(format!("{} seed {}: {error}", cell.label(), cell.seed));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(threads).build() else { return };
+                while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let task = task(cell);
+                    match pool.install(|| run_cell(executor, folder, cell, &|count| task.advance(count))) {
+                        Ok(outcome) => task.finish(verdict(&outcome)),
+                        Err(error) => {
+                            task.finish("failed");
+                            fail(cell, &error);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    Ok(failures.into_inner().unwrap_or_default())
+}
+
+fn verdict(outcome: &Outcome) -> &'static str {
+    match outcome.status {
+        RunStatus::Completed => "completed",
+        RunStatus::Thawed => "THAWED: the base was declared frozen and moved",
+    }
+}
+
+/// Memory that is free, where the system tells (Linux).
+fn available_memory_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+}

@@ -1,0 +1,324 @@
+//! The real program on real files: small made-up photographs, or the real ones where `THAW_TEST_SHARED` names them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use assert_cmd::Command;
+use tempfile::TempDir;
+
+const EXPERIMENT: &str = r#"
+name = "tiny"
+seeds = [0, 1]
+[dataset]
+source = "folder"
+[base]
+architecture = "squeezenet1_0"
+[procedure]
+image_size = 64
+epochs = 2
+batch_size = 4
+hidden_units = 8
+[matrix.regime]
+cached = { cache = "features" }
+end_to_end = {}
+thawed = { optimizer_collects = "everything" }
+[[published]]
+label = "a published curve"
+file = "published.csv"
+run = "theirs"
+where = { regime = "cached" }
+"#;
+
+const EXPECTED: &str = r#"
+[[relation]]
+kind = "equal_curve"
+left = { regime = "cached" }
+right = { regime = "end_to_end" }
+metric = "validation_loss"
+[[audit]]
+where = { regime = "thawed" }
+status = "thawed"
+"#;
+
+/// A folder with an experiment, images and weights.
+struct Desk {
+    root: TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let root = TempDir::new().expect("a folder");
+        for (split, count) in [("train", 5), ("validation", 3), ("test", 2)] {
+            for class in ["cats", "dogs"] {
+                let folder = root.path().join("images").join(split).join(class);
+                fs::create_dir_all(&folder).expect("a folder");
+                for number in 0..count {
+                    let shade = |x: u32, y: u32| {
+                        image::Rgb([(x * 3 + number) as u8, (y * class.len() as u32) as u8, if class == "cats" { 20 } else { 200 }])
+                    };
+                    image::RgbImage::from_fn(72, 60, shade).save(folder.join(format!("{number}.png"))).expect("an image");
+                }
+            }
+        }
+        fs::write(root.path().join("weights.safetensors"), weights()).expect("written");
+        fs::write(root.path().join("tiny.toml"), EXPERIMENT).expect("written");
+        fs::write(root.path().join("tiny.expected.toml"), EXPECTED).expect("written");
+        fs::write(
+            root.path().join("published.csv"),
+            "run,epoch,loss,acc,val_loss,val_acc\ntheirs,1,0.6,0.6,0.6,0.7\ntheirs,2,0.5,0.7,0.5,0.8\n",
+        )
+        .expect("written");
+        Self { root }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    fn thaw(&self, arguments: &[&str]) -> Output {
+        Command::cargo_bin("thaw")
+            .expect("the program")
+            .current_dir(self.root.path())
+            .env_remove("THAW_DATA")
+            .env_remove("THAW_WEIGHTS")
+            .args(arguments)
+            .output()
+            .expect("it runs")
+    }
+
+    fn sweep(&self, more: &[&str]) -> Output {
+        let fixed = ["sweep", "tiny.toml", "--data", "images", "--weights", "weights.safetensors", "--cache", "cache"];
+        self.thaw(&[&fixed, more].concat())
+    }
+
+    /// Names and contents of all records, which must not change when they are not run again.
+    fn records(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut records: Vec<_> = fs::read_dir(self.path("results/tiny/cells"))
+            .expect("cells")
+            .map(|cell| cell.expect("a cell").path().join("epochs.parquet"))
+            .map(|path| (path.clone(), fs::read(path).expect("records")))
+            .collect();
+        records.sort();
+        records
+    }
+}
+
+/// Weights for SqueezeNet, made from an integer hash.
+fn weights() -> Vec<u8> {
+    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    let mut convolution = |name: &str, inputs: usize, outputs: usize, kernel: usize| {
+        for (suffix, shape) in [("weight", vec![outputs, inputs, kernel, kernel]), ("bias", vec![outputs])] {
+            let bound = (24.0 / (inputs * kernel * kernel) as f64).sqrt();
+            let hash =
+                |index: u64| ((index * 2_654_435_761 + tensors.len() as u64 * 40_503) % (1 << 32)) as f64 / (1u64 << 32) as f64 - 0.5;
+            let values =
+                (1..=shape.iter().product::<usize>() as u64).flat_map(|index| ((hash(index) * bound) as f32).to_le_bytes()).collect();
+            tensors.push((format!("{name}.{suffix}"), shape, values));
+        }
+    };
+    convolution("features.0", 3, 96, 7);
+    for (index, inputs, squeeze, expand) in [
+        (3, 96, 16, 64),
+        (4, 128, 16, 64),
+        (5, 128, 32, 128),
+        (7, 256, 32, 128),
+        (8, 256, 48, 192),
+        (9, 384, 48, 192),
+        (10, 384, 64, 256),
+        (12, 512, 64, 256),
+    ] {
+        convolution(&format!("features.{index}.squeeze"), inputs, squeeze, 1);
+        convolution(&format!("features.{index}.expand1x1"), squeeze, expand, 1);
+        convolution(&format!("features.{index}.expand3x3"), squeeze, expand, 3);
+    }
+    let views = tensors.iter().map(|(name, shape, data)| {
+        (name, safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), data).expect("the data fills the shape"))
+    });
+    safetensors::serialize(views, None).expect("serializable")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[track_caller]
+fn assert_code(output: &Output, code: i32) {
+    assert_eq!(output.status.code(), Some(code), "{}\n{}", text(&output.stdout), text(&output.stderr));
+}
+
+#[test]
+fn a_sweep_leaves_records_plots_and_a_summary_and_a_check_judges_them() {
+    let desk = Desk::new();
+    let planned = desk.thaw(&["plan", "tiny.toml", "--data", "images", "--weights", "weights.safetensors", "--cache", "cache"]);
+    assert_code(&planned, 0);
+    assert!(text(&planned.stdout).contains("3 procedures × 2 seeds = 6 cells, 0 of them finished"), "{}", text(&planned.stdout));
+    assert!(!desk.path("results").exists() && !desk.path("cache").exists(), "a plan writes nothing");
+
+    let missing = desk.thaw(&["check", "tiny.toml"]);
+    assert_code(&missing, 2);
+
+    let swept = desk.sweep(&[]);
+    assert_code(&swept, 0);
+    assert!(text(&swept.stdout).contains("THAWED: regime=thawed: 50 tensors"), "{}", text(&swept.stdout));
+    assert!(text(&swept.stderr).contains("train regime=cached seed 0 · completed"), "{}", text(&swept.stderr));
+    for file in ["overview.svg", "overview.png", "regime-cached.svg", "regime-cached.png", "regime-thawed.svg"] {
+        assert!(desk.path("results/tiny/plots").join(file).is_file(), "{file}");
+    }
+    let svg = fs::read_to_string(desk.path("results/tiny/plots/regime-cached.svg")).expect("a plot");
+    assert!(svg.contains("a published curve"), "the published curve is in the legend");
+
+    let checked = desk.thaw(&["check", "tiny.toml", "--junit", "check.xml"]);
+    assert_code(&checked, 0);
+    let junit = fs::read_to_string(desk.path("check.xml")).expect("JUnit");
+    assert!(junit.contains("tests=\"2\"") && junit.contains("failures=\"0\""), "{junit}");
+
+    let before = desk.records();
+    assert_eq!(before.len(), 6);
+    assert_code(&desk.sweep(&[]), 0);
+    assert_eq!(before, desk.records(), "finished cells are not run again");
+    assert_code(&desk.sweep(&["--force", "--only", "regime=cached", "--quiet"]), 0);
+    let after = desk.records();
+    let changed = before.iter().zip(&after).filter(|(old, new)| old != new).count();
+    assert_eq!(changed, 2, "times differ in the two cells that were run again");
+}
+
+#[test]
+fn an_unmet_expectation_ends_with_1_and_names_the_cell() {
+    let desk = Desk::new();
+    assert_code(&desk.sweep(&["--quiet"]), 0);
+    let relation =
+        "[[relation]]\nkind = \"equal_curve\"\nleft = { regime = \"cached\" }\nright = { regime = \"thawed\" }\nmetric = \"train_loss\"\n";
+    fs::write(desk.path("tiny.expected.toml"), relation).expect("written");
+    let output = desk.thaw(&["check", "tiny.toml", "--junit", "check.xml"]);
+    assert_code(&output, 1);
+    let said = text(&output.stdout);
+    assert!(said.contains("fail") && said.contains("`regime=cached`") && said.contains("epoch"), "{said}");
+    assert!(fs::read_to_string(desk.path("check.xml")).expect("JUnit").contains("failures=\"1\""));
+    fs::write(desk.path("tiny.expected.toml"), relation.replace("thawed", "thwaed")).expect("written");
+    let output = desk.thaw(&["check", "tiny.toml"]);
+    assert_code(&output, 64);
+    assert!(text(&output.stderr).contains("unknown level `thwaed` of `regime`"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn bad_input_is_answered_with_one_sentence_and_its_own_exit_code() {
+    let desk = Desk::new();
+    let mut answers = Vec::new();
+    let mut ask = |name: &str, arguments: &[&str], code: i32| {
+        let output = desk.thaw(arguments);
+        assert_code(&output, code);
+        answers.push(format!("{name} [{code}]: {}", text(&output.stderr).trim()));
+    };
+    let sweep = |more: &[&'static str]| [&["sweep", "tiny.toml", "--quiet"], more].concat();
+    ask("no experiment", &["sweep", "absent.toml"], 66);
+    ask("no data", &sweep(&[]), 64);
+    ask("no weights", &sweep(&["--data", "images"]), 64);
+    ask("missing folder", &sweep(&["--data", "absent", "--weights", "weights.safetensors"]), 66);
+    ask("missing weights", &sweep(&["--data", "images", "--weights", "absent.safetensors"]), 66);
+    ask("wrong weights", &sweep(&["--data", "images", "--weights", "tiny.toml"]), 65);
+    ask("unknown level", &sweep(&["--only", "regime=frozen"]), 64);
+    fs::write(desk.path("bad.toml"), EXPERIMENT.replace("hidden_units", "hiden_units")).expect("written");
+    ask("misprint", &["sweep", "bad.toml"], 78);
+    fs::write(desk.path("small.toml"), EXPERIMENT.replace("image_size = 64", "image_size = 32")).expect("written");
+    ask("small images", &["sweep", "small.toml", "--data", "images", "--weights", "weights.safetensors"], 65);
+    fs::write(desk.path("occupied"), "a file where a folder should be").expect("written");
+    ask("unwritable results", &sweep(&["--data", "images", "--weights", "weights.safetensors", "--results", "occupied"]), 73);
+    ask("nothing run", &["report", "tiny.toml"], 64);
+    insta::assert_snapshot!(answers.join("\n"));
+}
+
+#[test]
+fn an_unreadable_image_stops_the_sweep_or_is_skipped_and_listed() {
+    let desk = Desk::new();
+    fs::write(desk.path("images/validation/dogs/broken.jpg"), b"").expect("written");
+    let output = desk.sweep(&[]);
+    assert_code(&output, 65);
+    let said = text(&output.stderr);
+    assert!(said.contains("images/validation/dogs/broken.jpg") && said.contains("--skip-unreadable-images"), "{said}");
+    assert_code(&desk.sweep(&["--skip-unreadable-images", "--only", "regime=cached"]), 0);
+    let cell = fs::read_dir(desk.path("results/tiny/cells")).expect("cells").next().expect("a cell").expect("readable").path();
+    let manifest: serde_json::Value = serde_json::from_slice(&fs::read(cell.join("cell.json")).expect("a manifest")).expect("JSON");
+    assert_eq!(manifest["skipped_images"], serde_json::json!(["validation/dogs/broken.jpg"]));
+    assert_eq!(manifest["images"], serde_json::json!([10, 6, 4]));
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_damages_nothing() {
+    let Ok(full) = fs::metadata("/dev/full") else {
+        eprintln!("skipped: this system has no /dev/full");
+        return;
+    };
+    drop(full);
+    let desk = Desk::new();
+    assert_code(&desk.sweep(&["--quiet", "--only", "regime=cached"]), 0);
+    let before = desk.records();
+    // A JUnit file on a device without space stands for every file written at the end.
+    let output = desk.thaw(&["check", "tiny.toml", "--junit", "/dev/full"]);
+    assert_code(&output, 73);
+    // A file size limit stops artifacts and records in the middle of a write.
+    let program = assert_cmd::cargo::cargo_bin("thaw");
+    let line = format!(
+        "trap '' XFSZ; ulimit -f 40; exec {} sweep tiny.toml --quiet --data images --weights weights.safetensors --cache other-cache --only regime=end_to_end",
+        program.display()
+    );
+    let output = Command::new("bash").current_dir(desk.root.path()).args(["-c", &line]).output().expect("it runs");
+    assert_code(&output, 73);
+    assert!(text(&output.stderr).contains("cannot write"), "{}", text(&output.stderr));
+    assert_eq!(before, desk.records(), "what was there is as it was");
+    let left: Vec<_> = fs::read_dir(desk.path("other-cache/pixels")).expect("the cache").collect();
+    assert!(left.is_empty(), "nothing half-written is left: {left:?}");
+}
+
+#[test]
+fn an_interrupted_sweep_goes_on_and_ends_with_the_same_numbers() {
+    let Some(shared) = std::env::var_os("THAW_TEST_SHARED").filter(|shared| !shared.is_empty()) else {
+        eprintln!("skipped: THAW_TEST_SHARED names no folder with data/ and weights/");
+        return;
+    };
+    let desk = Desk::new();
+    let shared = Path::new(&shared);
+    // A few of the real photographs.
+    for split in ["train", "validation"] {
+        for class in ["cats", "dogs"] {
+            let folder = desk.path("photographs").join(split).join(class);
+            fs::create_dir_all(&folder).expect("a folder");
+            let from = shared.join("data/cats_and_dogs_small").join(split).join(class);
+            let mut files: Vec<_> = fs::read_dir(from).expect("photographs").map(|file| file.expect("a file").path()).collect();
+            files.sort();
+            for file in files.iter().take(if split == "train" { 60 } else { 20 }) {
+                fs::copy(file, folder.join(file.file_name().expect("a name"))).expect("copied");
+            }
+        }
+    }
+    let experiment = EXPERIMENT.replace("epochs = 2", "epochs = 6\naugmentation = \"keras-2.0.8\"\npreprocessing = \"caffe\"");
+    let experiment = experiment.replace("cached = { cache = \"features\" }", "cached = { cache = \"variants\" }");
+    fs::write(desk.path("tiny.toml"), experiment).expect("written");
+    let weights = shared.join("weights/squeezenet1_0_imagenet_caffe.safetensors");
+    let weights = weights.to_str().expect("a name in Unicode");
+    let sweep = |results: &str, more: &[&str]| {
+        let fixed =
+            ["sweep", "tiny.toml", "--quiet", "--data", "photographs", "--weights", weights, "--cache", "cache", "--results", results];
+        [&fixed, more].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let strings = |arguments: &[String]| arguments.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+    assert_code(&desk.thaw(&sweep("whole", &["--threads", "2"]).iter().map(String::as_str).collect::<Vec<_>>()), 0);
+    // Killed twice at arbitrary moments, with another number of threads, then finished.
+    let program = assert_cmd::cargo::cargo_bin("thaw");
+    for seconds in ["1", "2"] {
+        let line = format!("timeout -s KILL {seconds} {} {}", program.display(), strings(&sweep("pieces", &["--threads", "1"])));
+        Command::new("bash").current_dir(desk.root.path()).args(["-c", &line]).output().expect("it runs");
+    }
+    assert_code(&desk.thaw(&sweep("pieces", &["--threads", "1"]).iter().map(String::as_str).collect::<Vec<_>>()), 0);
+    for results in ["whole", "pieces"] {
+        let checked = desk.thaw(&["check", "tiny.toml", "--results", results]);
+        assert_code(&checked, 0);
+    }
+    assert_eq!(summary(&desk.path("whole/tiny/summary.md")), summary(&desk.path("pieces/tiny/summary.md")));
+}
+
+/// A summary without the column of seconds.
+fn summary(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).expect("a summary");
+    text.lines().map(|line| line.rsplitn(3, '|').last().unwrap_or_default().to_owned()).collect()
+}

@@ -1,0 +1,79 @@
+//! The curves of one procedure: every seed thin, their mean bold, published curves over them.
+
+use plotters::style::RGBColor;
+use thaw_analysis::{ProcedureRuns, PublishedRun};
+use thaw_spec::Metric;
+
+use crate::figure::{Figure, LegendEntry, Line, Panel, Stroke};
+use crate::palette::{BLACK, BLUE, GREEN, ORANGE};
+
+/// A published run to draw over measured ones.
+#[derive(Clone, Debug)]
+pub struct Overlay {
+    /// What the legend calls it.
+    pub label: String,
+    /// Its curves.
+    pub run: PublishedRun,
+}
+
+/// Accuracy and loss by epoch, side by side.
+pub fn curves(procedure: &ProcedureRuns, overlays: &[Overlay]) -> Figure {
+    let accuracy = [(Metric::TrainAccuracy, ORANGE), (Metric::TestAccuracy, GREEN), (Metric::ValidationAccuracy, BLUE)];
+    let loss = [(Metric::TrainLoss, ORANGE), (Metric::TestLoss, GREEN), (Metric::ValidationLoss, BLUE)];
+    let mut legend = Vec::new();
+    for (metric, color) in accuracy {
+        if procedure.runs.iter().any(|run| !run.curve(metric).is_empty()) {
+            let label = format!("{}, mean of {} seed(s)", metric.split(), procedure.runs.len());
+            legend.push(LegendEntry { label, color, stroke: Stroke::Solid });
+        }
+    }
+    legend.extend(overlays.iter().map(|overlay| LegendEntry { label: overlay.label.clone(), color: BLACK, stroke: Stroke::Dashed }));
+    let thawed = if procedure.thawed() { "  [thawed: the frozen base moved]" } else { "" };
+    Figure {
+        title: format!("{}{thawed}", procedure.label()),
+        panels: vec![
+            panel("accuracy", procedure, &accuracy, overlays, Metric::ValidationAccuracy),
+            panel("loss in nats", procedure, &loss, overlays, Metric::ValidationLoss),
+        ],
+        columns: 2,
+        panel_size: (600, 400),
+        legend,
+    }
+}
+
+fn panel(name: &str, procedure: &ProcedureRuns, metrics: &[(Metric, RGBColor)], overlays: &[Overlay], published: Metric) -> Panel {
+    let mut lines = Vec::new();
+    for (metric, color) in metrics {
+        let seeds: Vec<Vec<f64>> = procedure.runs.iter().map(|run| run.curve(*metric)).collect();
+        let mean = mean_curve(&seeds);
+        if seeds.len() > 1 {
+            lines.extend(seeds.iter().map(|seed| line(seed, *color, 0.35, 1, Stroke::Solid)));
+        }
+        lines.push(line(&mean, *color, 1.0, 3, Stroke::Solid));
+    }
+    lines.extend(overlays.iter().map(|overlay| line(overlay.run.curve(published), BLACK, 0.85, 2, Stroke::Dashed)));
+    Panel { title: String::new(), y_label: name.to_owned(), y_range: y_range(&lines, published.is_accuracy()), lines }
+}
+
+/// A line through a curve whose first value belongs to epoch 1.
+pub(crate) fn line(curve: &[f64], color: RGBColor, opacity: f64, width: u32, stroke: Stroke) -> Line {
+    let points = (1u32..).map(f64::from).zip(curve.iter().copied()).collect();
+    Line { points, color, opacity, width, stroke }
+}
+
+/// The mean by epoch, as far as all curves reach.
+pub(crate) fn mean_curve(curves: &[Vec<f64>]) -> Vec<f64> {
+    let epochs = curves.iter().map(Vec::len).min().unwrap_or(0);
+    (0..epochs).map(|epoch| curves.iter().map(|curve| curve[epoch]).sum::<f64>() / curves.len() as f64).collect()
+}
+
+/// All of an accuracy's values up to 1, all of a loss's values from 0.
+pub(crate) fn y_range(lines: &[Line], is_accuracy: bool) -> (f64, f64) {
+    let values = || lines.iter().flat_map(|line| &line.points).map(|(_, y)| *y);
+    if is_accuracy {
+        let lowest = values().fold(0.95, f64::min);
+        ((lowest * 20.0).floor() / 20.0, 1.0)
+    } else {
+        (0.0, values().fold(0.1, f64::max) * 1.05)
+    }
+}

@@ -1,0 +1,180 @@
+//! A figure: panels of lines in a grid, with the legend below them where it covers nothing.
+
+use std::path::Path;
+use std::sync::Once;
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::register_font;
+
+use crate::ReportError;
+
+/// How a line is drawn, so that it can be told apart without colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stroke {
+    /// Unbroken.
+    Solid,
+    /// Broken.
+    Dashed,
+}
+
+/// A line of a panel.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Points in the order of x.
+    pub points: Vec<(f64, f64)>,
+    /// Its colour.
+    pub color: RGBColor,
+    /// 0 for invisible, 1 for opaque.
+    pub opacity: f64,
+    /// In pixels.
+    pub width: u32,
+    /// Broken or not.
+    pub stroke: Stroke,
+}
+
+/// One diagram of a figure.
+#[derive(Clone, Debug)]
+pub struct Panel {
+    /// Stands above it.
+    pub title: String,
+    /// What y means.
+    pub y_label: String,
+    /// The visible part of y.
+    pub y_range: (f64, f64),
+    /// In the order of drawing.
+    pub lines: Vec<Line>,
+}
+
+/// A word for a kind of line.
+#[derive(Clone, Debug)]
+pub struct LegendEntry {
+    /// The word.
+    pub label: String,
+    /// The lines' colour.
+    pub color: RGBColor,
+    /// The lines' stroke.
+    pub stroke: Stroke,
+}
+
+/// A figure with the number of the epoch on every x axis.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    /// Stands above everything.
+    pub title: String,
+    /// In rows of `columns`.
+    pub panels: Vec<Panel>,
+    /// Panels in a row.
+    pub columns: usize,
+    /// Width and height of a panel, in pixels.
+    pub panel_size: (u32, u32),
+    /// Below everything.
+    pub legend: Vec<LegendEntry>,
+}
+
+const FONT: &str = "DejaVu Sans, sans-serif";
+const TITLE_HEIGHT: u32 = 40;
+const LEGEND_LINE: u32 = 26;
+const LEGEND_COLUMN: u32 = 300;
+
+impl Figure {
+    /// Writes `<stem>.svg` and `<stem>.png`.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn write(&self, stem: &Path) -> Result<(), ReportError> {
+        static FONT_REGISTERED: Once = Once::new();
+        FONT_REGISTERED.call_once(|| {
+            for (style, font) in [(FontStyle::Normal, dejavu::sans::regular()), (FontStyle::Bold, dejavu::sans::bold())] {
+                // The compiled-in font is valid; a test draws with it.
+                let _ = register_font(FONT, style, font);
+            }
+        });
+        let drawing = |error: &dyn std::fmt::Display| ReportError::Drawing { path: stem.to_owned(), reason: error.to_string() };
+        let io = |source| ReportError::Io { path: stem.to_owned(), source };
+        if let Some(folder) = stem.parent() {
+            std::fs::create_dir_all(folder).map_err(io)?;
+        }
+        let mut svg = String::new();
+        self.draw(&SVGBackend::with_string(&mut svg, self.size()).into_drawing_area()).map_err(|error| drawing(&error))?;
+        let temporary = stem.with_extension("tmp.png");
+        self.draw(&BitMapBackend::new(&temporary, self.size()).into_drawing_area()).map_err(|error| drawing(&error))?;
+        std::fs::rename(&temporary, stem.with_extension("png")).map_err(io)?;
+        let temporary = stem.with_extension("tmp.svg");
+        std::fs::write(&temporary, svg).and_then(|()| std::fs::rename(&temporary, stem.with_extension("svg"))).map_err(io)
+    }
+
+    fn rows(&self) -> usize {
+        self.panels.len().div_ceil(self.columns)
+    }
+
+    fn legend_columns(&self) -> u32 {
+        (self.panel_size.0 * self.columns as u32 / LEGEND_COLUMN).max(1)
+    }
+
+    fn size(&self) -> (u32, u32) {
+        let legend = (self.legend.len() as u32).div_ceil(self.legend_columns()) * LEGEND_LINE + 12;
+        (self.panel_size.0 * self.columns as u32, TITLE_HEIGHT + self.panel_size.1 * self.rows() as u32 + legend)
+    }
+
+    fn draw<B: DrawingBackend>(&self, root: &DrawingArea<B, Shift>) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+        root.fill(&WHITE)?;
+        let (head, below) = root.split_vertically(TITLE_HEIGHT);
+        let style = (FONT, 17).into_font().style(FontStyle::Bold).color(&BLACK);
+        head.draw(&Text::new(self.title.as_str(), (14, 12), style))?;
+        let (body, foot) = below.split_vertically(self.panel_size.1 * self.rows() as u32);
+        for (panel, area) in self.panels.iter().zip(body.split_evenly((self.rows(), self.columns))) {
+            panel.draw(&area)?;
+        }
+        for (index, entry) in (0u32..).zip(&self.legend) {
+            let (column, row) = (index % self.legend_columns(), index / self.legend_columns());
+            let (x, y) = ((column * LEGEND_COLUMN + 60) as i32, (row * LEGEND_LINE + 14) as i32);
+            for (from, to) in dashes(entry.stroke, 34) {
+                foot.draw(&PathElement::new(vec![(x + from, y), (x + to, y)], entry.color.stroke_width(3)))?;
+            }
+            foot.draw(&Text::new(entry.label.as_str(), (x + 42, y - 7), (FONT, 14).into_font().color(&BLACK)))?;
+        }
+        root.present()
+    }
+}
+
+/// The strokes of a line of some length.
+fn dashes(stroke: Stroke, length: i32) -> Vec<(i32, i32)> {
+    match stroke {
+        Stroke::Solid => vec![(0, length)],
+        Stroke::Dashed => (0..length).step_by(12).map(|start| (start, (start + 7).min(length))).collect(),
+    }
+}
+
+impl Panel {
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+        let last = self.lines.iter().flat_map(|line| &line.points).map(|(x, _)| *x).fold(2.0, f64::max);
+        let mut chart = ChartBuilder::on(area)
+            .caption(self.title.as_str(), (FONT, 14).into_font().color(&BLACK))
+            .margin(8)
+            .x_label_area_size(40)
+            .y_label_area_size(58)
+            .build_cartesian_2d(1.0..last, self.y_range.0..self.y_range.1)?;
+        let whole = |x: &f64| format!("{x:.0}");
+        chart
+            .configure_mesh()
+            .x_desc("epoch")
+            .y_desc(self.y_label.as_str())
+            .x_labels(last.min(8.0) as usize)
+            .x_label_formatter(&whole)
+            .y_label_formatter(&|y| format!("{y:.2}"))
+            .axis_desc_style((FONT, 13))
+            .label_style((FONT, 12))
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(RGBColor(225, 225, 225))
+            .draw()?;
+        for line in &self.lines {
+            let style = line.color.mix(line.opacity).stroke_width(line.width);
+            match line.stroke {
+                Stroke::Solid => chart.draw_series(LineSeries::new(line.points.iter().copied(), style))?,
+                Stroke::Dashed => chart.draw_series(DashedLineSeries::new(line.points.iter().copied(), 7, 5, style))?,
+            };
+        }
+        Ok(())
+    }
+}

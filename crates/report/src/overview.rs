@@ -1,0 +1,58 @@
+//! The whole matrix in one figure: a panel for each combination of the later factors, a line for each level of the first.
+
+use thaw_analysis::{ProcedureRuns, Results};
+use thaw_spec::{Metric, Selector};
+
+use crate::curves::{line, mean_curve, y_range};
+use crate::figure::{Figure, LegendEntry, Line, Panel, Stroke};
+use crate::palette::LEVELS;
+
+/// Mean validation accuracy by epoch of every procedure that has run; nothing when none has.
+pub fn overview(title: &str, results: &Results) -> Option<Figure> {
+    let run: Vec<&ProcedureRuns> = results.procedures.iter().filter(|procedure| !procedure.runs.is_empty()).collect();
+    let first = |procedure: &ProcedureRuns| procedure.levels.first().map_or_else(String::new, |(_, level)| level.clone());
+    let others = |procedure: &ProcedureRuns| procedure.levels.get(1..).unwrap_or_default().to_vec();
+    let mut levels: Vec<String> = Vec::new();
+    let mut facets: Vec<Vec<(String, String)>> = Vec::new();
+    for procedure in &run {
+        if !levels.contains(&first(procedure)) {
+            levels.push(first(procedure));
+        }
+        if !facets.contains(&others(procedure)) {
+            facets.push(others(procedure));
+        }
+    }
+    if run.is_empty() {
+        return None;
+    }
+    // Equal lines lie on each other; the later ones are thinner, so that all can be seen.
+    let style = |level: usize| {
+        let stroke = if level.is_multiple_of(2) { Stroke::Solid } else { Stroke::Dashed };
+        (LEVELS[level % LEVELS.len()], stroke, if level == 0 { 5 } else { 2 })
+    };
+    let lines_of = |facet: &Vec<(String, String)>| -> Vec<Line> {
+        let members = run.iter().filter(|procedure| others(procedure) == *facet);
+        members
+            .map(|procedure| {
+                let seeds: Vec<Vec<f64>> = procedure.runs.iter().map(|run| run.curve(Metric::ValidationAccuracy)).collect();
+                let level = levels.iter().position(|level| *level == first(procedure)).unwrap_or(0);
+                let (color, stroke, width) = style(level);
+                line(&mean_curve(&seeds), color, 1.0, width, stroke)
+            })
+            .collect()
+    };
+    let all: Vec<Line> = facets.iter().flat_map(&lines_of).collect();
+    let range = y_range(&all, true);
+    let panels = facets.iter().map(|facet| Panel {
+        title: if facet.is_empty() { String::new() } else { Selector::exactly(facet).to_string() },
+        y_label: "validation accuracy".to_owned(),
+        y_range: range,
+        lines: lines_of(facet),
+    });
+    let legend = levels.iter().enumerate().map(|(index, level)| {
+        let (color, stroke, _) = style(index);
+        LegendEntry { label: level.clone(), color, stroke }
+    });
+    let columns = facets.len().min(2);
+    Some(Figure { title: title.to_owned(), panels: panels.collect(), columns, panel_size: (600, 300), legend: legend.collect() })
+}

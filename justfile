@@ -1,0 +1,46 @@
+# Commands of thaw. `just` lists them.
+
+export CARGO_TERM_COLOR := "auto"
+
+# List the commands
+default:
+    @just --list
+
+# Run an experiment's cells that have not run yet, then draw: just sweep squeezenet --data … --weights …
+sweep experiment *arguments:
+    cargo run --release -- sweep experiments/{{experiment}}.toml {{arguments}}
+
+# Show an experiment's cells and what they cost
+plan experiment *arguments:
+    cargo run --release -- plan experiments/{{experiment}}.toml {{arguments}}
+
+# Draw and summarise what has run
+report experiment *arguments:
+    cargo run --release -- report experiments/{{experiment}}.toml {{arguments}}
+
+# Format, lints, docs and tests, cheapest first
+check:
+    cargo fmt --all --check
+    cargo clippy --release --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items
+    cargo test --release --workspace
+
+# Compare an experiment's results with its expectations
+verify experiment *arguments:
+    cargo run --release -- check experiments/{{experiment}}.toml {{arguments}}
+
+# Run the tests
+test:
+    cargo test --release --workspace
+
+# Run the benchmarks
+bench:
+    cargo bench --workspace
+
+# Everything that continuous integration runs
+ci:
+    bash .ci/run
+
+# Format
+fmt:
+    cargo fmt --all
