@@ -74,6 +74,9 @@ pub(crate) struct Sweep {
     /// Cells to train at the same time [default: as many as threads and memory allow]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
+    /// Run the frozen base for every batch of an end-to-end cell, even where it can only yield the same again
+    #[arg(long)]
+    pub(crate) no_sharing: bool,
     /// Run cells again that have run already
     #[arg(long)]
     pub(crate) force: bool,

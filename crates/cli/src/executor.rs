@@ -8,7 +8,7 @@ use std::time::Duration;
 use thaw_analysis::ResultsFolder;
 use thaw_data::Pixels;
 use thaw_model::Base;
-use thaw_spec::{Cell, CellManifest, Extraction, Outcome, RecordSink, Split, Step};
+use thaw_spec::{Cell, CellManifest, Extraction, Outcome, RecordSink, Split, Step, TrainingActivations};
 use thaw_train::{CheckpointPolicy, FitData, SplitData, StoredActivations, extract, fit, fit_memory_bytes};
 
 use crate::artifacts::{artifact_path, checkpoint_path};
@@ -102,6 +102,10 @@ impl Executor for RealExecutor<'_> {
             cell: cell.clone(),
             images: Split::ALL.map(|split| counts.of(split) - left_out(split)),
             skipped_images,
+            training_activations: match Extraction::for_training(cell, self.workplace.sharing) {
+                Some(_) => TrainingActivations::Stored,
+                None => TrainingActivations::Computed,
+            },
             weights_file: self.workplace.weights.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
             warnings: Vec::new(),
             environment: provenance::environment(self.threads),
@@ -113,7 +117,7 @@ impl Executor for RealExecutor<'_> {
         let evaluated = present.present().filter(|split| *split != Split::Train);
         let evaluation = evaluated.map(|split| Ok((split, self.split(cell, split, Extraction::for_evaluation(cell, split))?)));
         let data = FitData {
-            train: self.split(cell, Split::Train, Extraction::for_training(cell))?,
+            train: self.split(cell, Split::Train, Extraction::for_training(cell, self.workplace.sharing))?,
             evaluation: evaluation.collect::<Result<_, CliError>>()?,
         };
         let policy = CheckpointPolicy { path: checkpoint_path(&self.workplace.cache, &cell.id()), interval: CHECKPOINT_INTERVAL };

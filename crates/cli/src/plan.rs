@@ -27,7 +27,7 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     let workplace = Workplace::open(options)?;
     let folder = ResultsFolder::new(options.study.results.join(&workplace.experiment.name));
     let finished = if options.force { BTreeSet::new() } else { finished(&workplace, &folder)? };
-    let plan = Plan::new(&workplace.cells, &finished, workplace.folder.counts());
+    let plan = Plan::new(&workplace.cells, &finished, workplace.folder.counts(), workplace.sharing);
     let (facts, rates) = (workplace.cost_facts()?, Rates::measure(&workplace)?);
     let counts = workplace.folder.counts();
     say(&format!(

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use thaw_analysis::{CellState, Results, ResultsFolder, check};
 use thaw_spec::{
     Cell, CellManifest, ContentHash, CostFacts, DriftSummary, EpochRecord, Expectations, Experiment, Inputs, Metric, Outcome, Plan,
-    RecordSink, RunStatus, Split, SplitCounts, SplitRecord, Statistic, Step, TensorAudit, VerdictKind,
+    RecordSink, RunStatus, Sharing, Split, SplitCounts, SplitRecord, Statistic, Step, TensorAudit, TrainingActivations, VerdictKind,
 };
 
 use crate::error::CliError;
@@ -91,6 +91,7 @@ impl Executor for Scripted {
             cell: cell.clone(),
             images: [20, 1000, 0],
             skipped_images: Vec::new(),
+            training_activations: TrainingActivations::Stored,
             weights_file: "scripted.safetensors".to_owned(),
             warnings: Vec::new(),
             environment: environment(1),
@@ -174,9 +175,10 @@ impl Stage {
         let finished: BTreeSet<_> =
             self.cells.iter().filter(|cell| folder.state(cell).expect("readable") == CellState::Complete).map(Cell::id).collect();
         let images = SplitCounts { train: 2000, validation: 1000, test: 0 };
-        let facts = CostFacts { images, block_multiply_adds: vec![1_000_000; 5], boundary_floats: vec![8192; 6] };
+        let facts =
+            CostFacts { images, sharing: Sharing::ByContent, block_multiply_adds: vec![1_000_000; 5], boundary_floats: vec![8192; 6] };
         let limits = Limits { threads: 2, jobs: None, memory_bytes: Some(16 << 30) };
-        execute(&Plan::new(&self.cells, &finished, images), &facts, executor, &folder, &limits, true)
+        execute(&Plan::new(&self.cells, &finished, images, Sharing::ByContent), &facts, executor, &folder, &limits, true)
     }
 
     fn verdicts(&self) -> Vec<VerdictKind> {

@@ -30,7 +30,7 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
             executor.forget(cell)?;
         }
     }
-    let plan = Plan::new(&workplace.cells, &finished, workplace.folder.counts());
+    let plan = Plan::new(&workplace.cells, &finished, workplace.folder.counts(), workplace.sharing);
     let limits = Limits { threads, jobs: options.jobs.map(usize::from), memory_bytes: available_memory_bytes() };
     execute(&plan, &workplace.cost_facts()?, &executor, &folder, &limits, options.quiet)?;
     report(&options.study, &workplace.experiment, &folder)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thaw_data::{Folder, Unreadable};
 use thaw_model::Weights;
-use thaw_spec::{Cell, CostFacts, DatasetSource, Experiment, Inputs};
+use thaw_spec::{Cell, CostFacts, DatasetSource, Experiment, Inputs, Sharing};
 
 use crate::arguments::Sweep;
 use crate::error::CliError;
@@ -17,6 +17,7 @@ pub(crate) struct Workplace {
     pub(crate) cells: Vec<Cell>,
     pub(crate) cache: PathBuf,
     pub(crate) unreadable: Unreadable,
+    pub(crate) sharing: Sharing,
 }
 
 impl Workplace {
@@ -39,7 +40,8 @@ impl Workplace {
             thaw_model::shapes(procedure.architecture, procedure.image_size)?;
         }
         let unreadable = if options.skip_unreadable_images { Unreadable::Skip } else { Unreadable::Refuse };
-        Ok(Self { experiment, folder, weights, cells, cache: options.cache.clone(), unreadable })
+        let sharing = if options.no_sharing { Sharing::Literal } else { Sharing::ByContent };
+        Ok(Self { experiment, folder, weights, cells, cache: options.cache.clone(), unreadable, sharing })
     }
 
     /// What cost estimates rest on.
@@ -49,6 +51,7 @@ impl Workplace {
         let floats = shapes.iter().map(|block| block.floats() as u64);
         Ok(CostFacts {
             images: self.folder.counts(),
+            sharing: self.sharing,
             block_multiply_adds: shapes.iter().map(|block| block.multiply_adds).collect(),
             boundary_floats: std::iter::once((size * size * 3) as u64).chain(floats).collect(),
         })

@@ -9,6 +9,7 @@
 //! from the shape of one image alone, each piece is one single-threaded product, and sums over images are taken in a fixed order.
 //! Cached and freshly computed activations are therefore equal to the last bit.
 
+mod allocation;
 mod convolution;
 mod dense;
 mod im2row;
@@ -16,6 +17,7 @@ mod pool;
 mod product;
 mod storage;
 
+pub use allocation::keep_freed_memory;
 pub use convolution::{Activation, ConvolutionGeometry, convolution};
 pub use dense::dense;
 pub use pool::{PoolGeometry, max_pool};

@@ -16,6 +16,7 @@ pub use error::ModelError;
 pub use head::{Head, glorot_uniform};
 pub use loss::Loss;
 pub use rmsprop::RmsProp;
+pub use thaw_conv::keep_freed_memory;
 pub use weights::Weights;
 
 /// The name of the convolution's algorithm, for a run's provenance.

@@ -78,7 +78,14 @@ impl SpecError {
     /// Turns an error of the TOML reader into ours.
     pub(crate) fn from_toml(file: &str, text: &str, error: &toml::de::Error) -> Self {
         let offset = error.span().map_or(0, |span| span.start);
-        Self::Syntax { location: Location::in_text(file, text, offset), message: one_line(error.message()) }
+        let location = Location::in_text(file, text, offset);
+        let line = text.lines().nth(location.line - 1).unwrap_or_default();
+        let message = one_line(error.message());
+        let message = match line.split_once('=') {
+            Some((key, _)) => format!("{}: {message}", key.trim()),
+            None => message,
+        };
+        Self::Syntax { location, message }
     }
 }
 

@@ -27,6 +27,16 @@ pub struct Environment {
     pub started_unix_seconds: u64,
 }
 
+/// How the activations at the freeze boundary came to the trainer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainingActivations {
+    /// Computed once and read in every epoch.
+    Stored,
+    /// Computed for every batch.
+    Computed,
+}
+
 /// `cell.json`: everything needed to know, and to repeat, what was run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CellManifest {
@@ -42,6 +52,8 @@ pub struct CellManifest {
     pub images: [u64; 3],
     /// Images that could not be read and were left out, relative to the dataset's folder.
     pub skipped_images: Vec<String>,
+    /// Whether the frozen part ran once or for every batch. The numbers are the same; the times are not.
+    pub training_activations: TrainingActivations,
     /// File name of the weights, for people; the hash decides.
     pub weights_file: String,
     /// What deserves attention, such as a preprocessing the weights were not trained on.

@@ -32,6 +32,16 @@ impl Variants {
     }
 }
 
+/// Whether work that yields the same content is done once or as often as the procedure says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// A frozen base that sees the same images in every epoch runs over them once, cached procedure or not: what it yields is the same to
+    /// the last bit.
+    ByContent,
+    /// Procedures are executed as they are written: without a cache, every batch runs through the frozen part again.
+    Literal,
+}
+
 /// Activations of one split at the freeze boundary, for whichever cells want them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Extraction {
@@ -59,9 +69,11 @@ impl Extraction {
     }
 
     /// What a cell trains on instead of pixels, if it does.
-    pub fn for_training(cell: &Cell) -> Option<Self> {
+    pub fn for_training(cell: &Cell, sharing: Sharing) -> Option<Self> {
         let procedure = &cell.procedure;
+        let always_the_same = procedure.augmentation == Augmentation::None && procedure.frozen_blocks() > 0;
         let variants = match procedure.cache {
+            Cache::None if sharing == Sharing::ByContent && always_the_same => Variants::Plain,
             Cache::None => return None,
             Cache::Features => Variants::Plain,
             Cache::Variants => Variants::Augmented { augmentation: procedure.augmentation, count: procedure.variants, seed: cell.seed },
@@ -124,6 +136,8 @@ impl SplitCounts {
 pub struct CostFacts {
     /// Images per split.
     pub images: SplitCounts,
+    /// What is computed once.
+    pub sharing: Sharing,
     /// Multiplications and additions (counted as one) of each block for one image, forward.
     pub block_multiply_adds: Vec<u64>,
     /// Activations of one image behind each block, as floats; the first entry is the input.
@@ -170,9 +184,9 @@ pub struct Plan {
 
 impl Plan {
     /// Plans the cells that are not finished. Cells that train on the same artifact follow each other.
-    pub fn new(cells: &[Cell], finished: &BTreeSet<CellId>, images: SplitCounts) -> Self {
+    pub fn new(cells: &[Cell], finished: &BTreeSet<CellId>, images: SplitCounts, sharing: Sharing) -> Self {
         let mut open: Vec<&Cell> = cells.iter().filter(|cell| !finished.contains(&cell.id())).collect();
-        let training_key = |cell: &Cell| Extraction::for_training(cell).map(|extraction| extraction.key());
+        let training_key = |cell: &Cell| Extraction::for_training(cell, sharing).map(|extraction| extraction.key());
         let keys: Vec<_> = open.iter().map(|cell| training_key(cell)).collect();
         open.sort_by_cached_key(|cell| {
             let key = training_key(cell);
@@ -184,7 +198,7 @@ impl Plan {
         for cell in open {
             for split in images.present() {
                 let extraction = match split {
-                    Split::Train => Extraction::for_training(cell),
+                    Split::Train => Extraction::for_training(cell, sharing),
                     Split::Validation | Split::Test => Extraction::for_evaluation(cell, split),
                 };
                 plan.decode(cell, split, &mut made);
@@ -256,7 +270,7 @@ impl Step {
                 let epochs = procedure.epochs as u64;
                 let shown = epochs * images(Split::Train);
                 let evaluated = epochs * (images(Split::Validation) + images(Split::Test));
-                let on_the_fly = if procedure.cache == Cache::None { shown * below } else { 0 };
+                let on_the_fly = if Extraction::for_training(cell, facts.sharing).is_none() { shown * below } else { 0 };
                 let features = facts.boundary_floats[procedure.architecture.blocks()];
                 Cost {
                     forward_multiply_adds: on_the_fly + evaluated * above,

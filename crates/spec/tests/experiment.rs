@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use thaw_spec::{
-    Augmentation, Cache, Cell, ContentHash, Experiment, Extraction, FreezeBoundary, Inputs, Plan, Selector, Split, SplitCounts, Step,
-    Variants,
+    Augmentation, Cache, Cell, ContentHash, Experiment, Extraction, FreezeBoundary, Inputs, Plan, Selector, Sharing, Split, SplitCounts,
+    Step, Variants,
 };
 
 const GOOD: &str = r#"
@@ -170,7 +170,7 @@ const IMAGES: SplitCounts = SplitCounts { train: 20, validation: 10, test: 0 };
 #[test]
 fn a_plan_makes_each_artifact_once_and_before_it_is_used() {
     let cells = cells(GOOD);
-    let plan = Plan::new(&cells, &BTreeSet::new(), IMAGES);
+    let plan = Plan::new(&cells, &BTreeSet::new(), IMAGES, Sharing::Literal);
     assert_eq!(plan.fits().count(), cells.len());
     let mut made = BTreeSet::new();
     for step in &plan.steps {
@@ -178,7 +178,7 @@ fn a_plan_makes_each_artifact_once_and_before_it_is_used() {
             assert!(made.insert(artifact), "{step:?} is made twice");
         }
         if let Step::Fit(cell) = step {
-            let training = Extraction::for_training(cell);
+            let training = Extraction::for_training(cell, Sharing::Literal);
             let validation = Extraction::for_evaluation(cell, Split::Validation);
             assert!(
                 [training, validation].into_iter().flatten().all(|wanted| made.contains(&wanted.key())),
@@ -190,7 +190,12 @@ fn a_plan_makes_each_artifact_once_and_before_it_is_used() {
     // Decoded: train, validation. Activations: validation, train as it is, train in variants of two seeds.
     assert_eq!(made.len(), 2 + 1 + 1 + 2);
     let finished: BTreeSet<_> = cells.iter().map(Cell::id).collect();
-    assert!(Plan::new(&cells, &finished, IMAGES).steps.is_empty());
+    assert!(Plan::new(&cells, &finished, IMAGES, Sharing::Literal).steps.is_empty());
+
+    let shared = Plan::new(&cells, &BTreeSet::new(), IMAGES, Sharing::ByContent);
+    assert_eq!(shared.steps.len(), plan.steps.len(), "sharing needs no further artifact");
+    let on_pixels = |sharing: Sharing| cells.iter().filter(|cell| Extraction::for_training(cell, sharing).is_none()).count();
+    assert_eq!(on_pixels(Sharing::Literal) - on_pixels(Sharing::ByContent), 2 * 2, "the frozen base end to end without augmentation");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! How much memory a run needs and has used.
 
 use thaw_model::ModelError;
-use thaw_spec::{Cache, Cell};
+use thaw_spec::{Cell, Extraction, Sharing};
 
 /// Peak resident memory of this process in bytes, where the system tells (Linux).
 pub fn peak_memory_bytes() -> Option<u64> {
@@ -19,7 +19,11 @@ pub fn fit_memory_bytes(cell: &Cell) -> Result<u64, ModelError> {
     let procedure = &cell.procedure;
     let shapes = thaw_model::shapes(procedure.architecture, procedure.image_size)?;
     let frozen = procedure.frozen_blocks();
-    let below: usize = if procedure.cache == Cache::None { shapes[..frozen].iter().map(|block| block.activations).sum() } else { 0 };
+    let below: usize = if Extraction::for_training(cell, Sharing::Literal).is_none() {
+        shapes[..frozen].iter().map(|block| block.activations).sum()
+    } else {
+        0
+    };
     let above: usize = shapes[frozen..].iter().map(|block| 3 * block.activations).sum();
     let features = shapes.last().map_or(0, |block| block.floats());
     let head = 6 * features * procedure.hidden_units;

@@ -9,7 +9,9 @@ use safetensors::tensor::{Dtype, TensorView};
 use tempfile::TempDir;
 use thaw_data::{Folder, Pixels, Purpose, Stream, Unreadable};
 use thaw_model::{Base, Weights, blocks};
-use thaw_spec::{Architecture, Cell, EpochRecord, Experiment, Extraction, Inputs, Outcome, RecordSink, RunStatus, SinkError, Split};
+use thaw_spec::{
+    Architecture, Cell, EpochRecord, Experiment, Extraction, Inputs, Outcome, RecordSink, RunStatus, Sharing, SinkError, Split,
+};
 use thaw_train::{CheckpointPolicy, FitData, SplitData, StoredActivations, TrainError, extract, fit};
 
 const ARCHITECTURE: Architecture = Architecture::Squeezenet1_0;
@@ -83,7 +85,7 @@ impl Workshop {
     fn data(&self, cell: &Cell) -> FitData {
         let evaluation = [Split::Validation, Split::Test];
         FitData {
-            train: self.split(cell, Split::Train, Extraction::for_training(cell)),
+            train: self.split(cell, Split::Train, Extraction::for_training(cell, Sharing::Literal)),
             evaluation: evaluation
                 .into_iter()
                 .map(|split| (split, self.split(cell, split, Extraction::for_evaluation(cell, split))))
