@@ -4,7 +4,7 @@
 //! runs cannot tell. With a single seed there is no interval, and the value itself decides. A difference is judged by the interval of the
 //! differences between runs of equal seeds, and needs at least two of them.
 
-use thaw_spec::{Band, Expectations, ExpectedStatus, Metric, Relation, RelationKind, Selector, Statistic, Verdict, VerdictKind};
+use thaw_spec::{Band, Expectations, ExpectedStatus, Metric, Relation, RelationKind, RunStatus, Selector, Statistic, Verdict, VerdictKind};
 
 use crate::estimate::{Estimate, Sample, reduce};
 use crate::results::{CellRun, ProcedureRuns, Results};
@@ -23,11 +23,28 @@ fn verdict(kind: VerdictKind, subject: &str, reason: String) -> Verdict {
 
 /// The chosen procedures, or a verdict when there is nothing to judge.
 fn chosen<'a>(selector: &Selector, subject: &str, results: &'a Results) -> Result<Vec<&'a ProcedureRuns>, Verdict> {
-    let procedures: Vec<&ProcedureRuns> = results.procedures.iter().filter(|procedure| selector.matches(&procedure.levels)).collect();
+    let procedures: Vec<&ProcedureRuns> = results.select(selector).collect();
     if procedures.is_empty() {
         return Err(verdict(VerdictKind::Missing, subject, format!("no cell of the experiment is `{selector}`")));
     }
     Ok(procedures)
+}
+
+/// Judges each chosen procedure by itself. `subject` says what is expected of the cells with a label.
+fn judge_each(
+    selector: &Selector,
+    results: &Results,
+    subject: impl Fn(&str) -> String,
+    judge: impl Fn(&ProcedureRuns, &str) -> Verdict,
+) -> Vec<Verdict> {
+    let judge = |procedure: &&ProcedureRuns| {
+        let subject = subject(&procedure.label());
+        not_run(procedure, &subject).unwrap_or_else(|| judge(procedure, &subject))
+    };
+    match chosen(selector, &subject(&selector.to_string()), results) {
+        Ok(procedures) => procedures.iter().map(judge).collect(),
+        Err(missing) => vec![missing],
+    }
 }
 
 fn not_run(procedure: &ProcedureRuns, subject: &str) -> Option<Verdict> {
@@ -43,17 +60,9 @@ fn not_run(procedure: &ProcedureRuns, subject: &str) -> Option<Verdict> {
 
 fn check_band(band: &Band, results: &Results) -> Vec<Verdict> {
     let subject = |label: &str| format!("{} {} of `{label}` in [{}, {}]", band.statistic, band.metric, band.lower, band.upper);
-    let procedures = match chosen(&band.selector, &subject(&band.selector.to_string()), results) {
-        Ok(procedures) => procedures,
-        Err(missing) => return vec![missing],
-    };
-    let judge = |procedure: &&ProcedureRuns| {
-        let subject = subject(&procedure.label());
-        if let Some(missing) = not_run(procedure, &subject) {
-            return missing;
-        }
+    judge_each(&band.selector, results, subject, |procedure, subject| {
         let Some(sample) = procedure.sample(band.metric, band.statistic) else {
-            return verdict(VerdictKind::Missing, &subject, format!("the runs have no {}", band.metric));
+            return verdict(VerdictKind::Missing, subject, format!("the runs have no {}", band.metric));
         };
         let estimate = sample.estimate();
         let inside = |value: f64| (band.lower..=band.upper).contains(&value);
@@ -63,9 +72,8 @@ fn check_band(band: &Band, results: &Results) -> Vec<Verdict> {
             Some(interval) if reaches_in(interval) => VerdictKind::Inconclusive,
             _ => VerdictKind::Fail,
         };
-        verdict(kind, &subject, format!("the mean is {}", describe(&estimate)))
-    };
-    procedures.iter().map(judge).collect()
+        verdict(kind, subject, format!("the mean is {}", describe(&estimate)))
+    })
 }
 
 fn check_relation(relation: &Relation, results: &Results) -> Verdict {
@@ -135,32 +143,17 @@ fn exceeds(subject: &str, pairs: &[(&CellRun, &CellRun)], metric: Metric, statis
 }
 
 fn check_status(expected: &ExpectedStatus, results: &Results) -> Vec<Verdict> {
-    let name = |status| if status == thaw_spec::RunStatus::Thawed { "thawed" } else { "completed" };
+    let name = |status| if status == RunStatus::Thawed { "thawed" } else { "completed" };
     let subject = |label: &str| format!("the audit of `{label}` says {}", name(expected.status));
-    let procedures = match chosen(&expected.selector, &subject(&expected.selector.to_string()), results) {
-        Ok(procedures) => procedures,
-        Err(missing) => return vec![missing],
-    };
-    let judge = |procedure: &&ProcedureRuns| {
-        let subject = subject(&procedure.label());
-        if let Some(missing) = not_run(procedure, &subject) {
-            return missing;
-        }
-        match procedure.runs.iter().find(|run| run.outcome.status != expected.status) {
-            None => verdict(VerdictKind::Pass, &subject, format!("in all {} runs", procedure.runs.len())),
-            Some(run) => {
-                let moved = run.outcome.audit.iter().filter(|tensor| tensor.thawed()).count();
-                let reason = format!(
-                    "seed {} is {}: {moved} of {} tensors were declared frozen and moved",
-                    run.cell().seed,
-                    name(run.outcome.status),
-                    run.outcome.audit.len()
-                );
-                verdict(VerdictKind::Fail, &subject, reason)
-            }
-        }
-    };
-    procedures.iter().map(judge).collect()
+    judge_each(&expected.selector, results, subject, |procedure, subject| {
+        let Some(run) = procedure.runs.iter().find(|run| run.outcome.status != expected.status) else {
+            return verdict(VerdictKind::Pass, subject, format!("in all {} runs", procedure.runs.len()));
+        };
+        let moved = run.outcome.audit.iter().filter(|tensor| tensor.thawed()).count();
+        let (seed, status, tensors) = (run.cell().seed, name(run.outcome.status), run.outcome.audit.len());
+        let reason = format!("seed {seed} is {status}: {moved} of {tensors} tensors were declared frozen and moved");
+        verdict(VerdictKind::Fail, subject, reason)
+    })
 }
 
 fn describe(estimate: &Estimate) -> String {

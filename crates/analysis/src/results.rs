@@ -128,7 +128,7 @@ impl Results {
     }
 
     /// The procedures that a selector chooses.
-    pub fn select<'a>(&'a self, selector: &'a Selector) -> impl Iterator<Item = &'a ProcedureRuns> {
+    pub fn select<'a, 's>(&'a self, selector: &'s Selector) -> impl Iterator<Item = &'a ProcedureRuns> + use<'a, 's> {
         self.procedures.iter().filter(|procedure| selector.matches(&procedure.levels))
     }
 }

@@ -43,10 +43,16 @@ impl RecordSink for ParquetSink {
     }
 }
 
+/// How the names of temporary files begin.
+pub(crate) const TEMPORARY: &str = ".thaw-";
+
 /// Replaces a file: what `write` puts into a temporary file beside it appears under its name at once, or not at all.
 pub(crate) fn replace(path: &Path, write: impl FnOnce(&mut NamedTempFile) -> Result<(), AnalysisError>) -> Result<(), AnalysisError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = NamedTempFile::new_in(folder).map_err(AnalysisError::io(folder, "cannot write into the folder"))?;
+    let mut file = tempfile::Builder::new()
+        .prefix(TEMPORARY)
+        .tempfile_in(folder)
+        .map_err(AnalysisError::io(folder, "cannot write into the folder"))?;
     write(&mut file)?;
     file.as_file().sync_all().map_err(AnalysisError::io(path, "cannot write"))?;
     // Temporary files are private to their owner; results are for everybody.

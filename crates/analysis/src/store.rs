@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thaw_spec::{Cell, CellId, CellManifest, Outcome};
 
-use crate::sink::replace;
+use crate::sink::{TEMPORARY, replace};
 use crate::{AnalysisError, ParquetSink};
 
 /// How far a cell has come.
@@ -79,6 +79,7 @@ impl ResultsFolder {
     pub fn begin(&self, manifest: &CellManifest) -> Result<ParquetSink, AnalysisError> {
         let folder = self.cell(&manifest.id);
         std::fs::create_dir_all(&folder).map_err(AnalysisError::io(&folder, "cannot make the folder"))?;
+        remove_torn_files(&folder)?;
         let outcome = folder.join("outcome.json");
         if outcome.exists() {
             std::fs::remove_file(&outcome).map_err(AnalysisError::io(&outcome, "cannot remove"))?;
@@ -129,6 +130,17 @@ impl ResultsFolder {
         paths.sort();
         paths.iter().filter_map(|path| read_json(path).transpose()).collect()
     }
+}
+
+/// Removes temporary files that a killed run left behind.
+fn remove_torn_files(folder: &Path) -> Result<(), AnalysisError> {
+    for entry in std::fs::read_dir(folder).map_err(AnalysisError::io(folder, "cannot list"))? {
+        let entry = entry.map_err(AnalysisError::io(folder, "cannot list"))?;
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+            std::fs::remove_file(entry.path()).map_err(AnalysisError::io(folder, "cannot remove a temporary file"))?;
+        }
+    }
+    Ok(())
 }
 
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), AnalysisError> {

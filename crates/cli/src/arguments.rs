@@ -59,7 +59,7 @@ pub(crate) struct Study {
 pub(crate) struct Sweep {
     #[command(flatten)]
     pub(crate) study: Study,
-    /// Folder with train/<class>/<image>, validation/… and, if wanted, test/…
+    /// Folder with train/CLASS/IMAGE, validation/… and, if wanted, test/…
     #[arg(long, env = "THAW_DATA", value_name = "FOLDER")]
     pub(crate) data: Option<PathBuf>,
     /// Weights of the base, as safetensors with torchvision's names

@@ -107,7 +107,6 @@ impl Executor for RealExecutor<'_> {
                 None => TrainingActivations::Computed,
             },
             weights_file: self.workplace.weights.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
-            warnings: Vec::new(),
             environment: provenance::environment(self.threads),
         })
     }

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use thaw_model::{Base, Head, Loss, Mode};
+use candle_nn::Optimizer as _;
+use thaw_model::{Base, Head, Loss, Mode, ModelError, RmsProp};
 use thaw_spec::{Cost, Split};
 
 use crate::error::CliError;
@@ -41,7 +42,7 @@ impl Rates {
         let decoded_images = images.len() as f64 * threads / start.elapsed().as_secs_f64();
 
         let pixels: Vec<f32> = (0..batch * size * size * 3).map(|index| (index % 251) as f32 / 251.0).collect();
-        let input = Tensor::from_vec(pixels, (batch, size, size, 3), &Device::Cpu).map_err(thaw_model::ModelError::from)?;
+        let input = Tensor::from_vec(pixels, (batch, size, size, 3), &Device::Cpu).map_err(ModelError::from)?;
         let base = Base::new(procedure.architecture, &workplace.weights, 0, &Device::Cpu)?;
         let blocks = 0..procedure.architecture.blocks();
         base.forward(&input, blocks.clone(), Mode::Evaluation)?;
@@ -49,22 +50,25 @@ impl Rates {
         let features = base.forward(&input, blocks.clone(), Mode::Evaluation)?;
         let forward = start.elapsed().as_secs_f64();
         let start = Instant::now();
-        let loss = base.forward(&input, blocks, Mode::Training)?.sum_all().map_err(thaw_model::ModelError::from)?;
-        loss.backward().map_err(thaw_model::ModelError::from)?;
+        let loss = base.forward(&input, blocks, Mode::Training)?.sum_all().map_err(ModelError::from)?;
+        loss.backward().map_err(ModelError::from)?;
         let trained = start.elapsed().as_secs_f64();
 
         let inputs = facts.boundary_floats[procedure.architecture.blocks()] as usize;
         let head = Head::new(inputs, procedure.hidden_units, Loss::Binary, |_| || 0.6, &Device::Cpu)?;
-        let step = || -> Result<(), CliError> {
-            let logits = head.forward(&features, None, Mode::Training)?;
-            logits.sum_all().and_then(|loss| loss.backward()).map_err(thaw_model::ModelError::from)?;
-            Ok(())
+        let mut optimizer =
+            RmsProp::new(head.variables().map(|(_, variable)| variable.clone()).to_vec(), procedure.optimizer).map_err(ModelError::from)?;
+        let mut step = || -> Result<(), candle_core::Error> {
+            let logits = head.forward(&features, None, Mode::Training).map_err(candle_core::Error::wrap)?;
+            optimizer.backward_step(&logits.sum_all()?)
         };
-        step()?;
-        let start = Instant::now();
-        step()?;
-        // The optimizer's pass over weights and accumulators takes about as long as the backward pass.
-        let head_step = 2.0 * start.elapsed().as_secs_f64();
+        // The first steps wait for fresh memory.
+        let mut head_step = 0.0;
+        for _ in 0..4 {
+            let start = Instant::now();
+            step().map_err(ModelError::from)?;
+            head_step = start.elapsed().as_secs_f64();
+        }
         let work = (batch as u64 * per_image) as f64;
         Ok(Self {
             decoded_images,

@@ -93,7 +93,6 @@ impl Executor for Scripted {
             skipped_images: Vec::new(),
             training_activations: TrainingActivations::Stored,
             weights_file: "scripted.safetensors".to_owned(),
-            warnings: Vec::new(),
             environment: environment(1),
         })
     }

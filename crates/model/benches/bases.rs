@@ -5,8 +5,7 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use candle_nn::Optimizer as _;
 use divan::counter::ItemsCount;
-use safetensors::tensor::{Dtype, TensorView};
-use thaw_model::{Base, Head, Layer, Loss, Mode, RmsProp, Weights, blocks};
+use thaw_model::{Base, Head, Loss, Mode, RmsProp, Weights, weights_file};
 use thaw_spec::{Architecture, EpsilonPosition, Optimizer};
 
 const BATCH: usize = 20;
@@ -17,29 +16,8 @@ fn main() {
 }
 
 fn base(architecture: Architecture) -> (Base, Tensor) {
-    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
-    for layer in blocks(architecture).iter().flatten() {
-        let mut convolution = |name: String, inputs: usize, outputs: usize, kernel: usize| {
-            for (suffix, shape) in [("weight", vec![outputs, inputs, kernel, kernel]), ("bias", vec![outputs])] {
-                let count: usize = shape.iter().product();
-                let values = (0..count).flat_map(|index| (((index * 37 % 101) as f32 - 50.0) * 1e-3).to_le_bytes()).collect();
-                tensors.push((format!("{name}.{suffix}"), shape, values));
-            }
-        };
-        match layer {
-            Layer::Convolution { name, inputs, outputs, kernel, .. } => convolution(name.clone(), *inputs, *outputs, *kernel),
-            Layer::Fire { name, inputs, squeeze, expand } => {
-                convolution(format!("{name}.squeeze"), *inputs, *squeeze, 1);
-                convolution(format!("{name}.expand1x1"), *squeeze, *expand, 1);
-                convolution(format!("{name}.expand3x3"), *squeeze, *expand, 3);
-            }
-            Layer::MaxPool(_) => {}
-        }
-    }
-    let views = tensors
-        .iter()
-        .map(|(name, shape, data)| (name, TensorView::new(Dtype::F32, shape.clone(), data).expect("the data fills the shape")));
-    let bytes = safetensors::serialize(views, None).expect("serializable");
+    let values = |_, shape: &[usize]| (0..shape.iter().product()).map(|index: usize| ((index * 37 % 101) as f32 - 50.0) * 1e-3).collect();
+    let bytes = weights_file(architecture, values).expect("values fill their shapes");
     let weights = Weights::from_bytes(Path::new("bench"), &bytes, architecture).expect("weights");
     let pixels: Vec<f32> = (0..BATCH * SIZE * SIZE * 3).map(|index| (index % 251) as f32 / 251.0).collect();
     let input = Tensor::from_vec(pixels, (BATCH, SIZE, SIZE, 3), &Device::Cpu).expect("a tensor");

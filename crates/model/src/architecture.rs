@@ -122,6 +122,15 @@ pub(crate) fn convolutions(layer: &Layer) -> Vec<(String, usize, usize, usize)> 
     }
 }
 
+/// The names and shapes of a base's tensors in torchvision's layout (`[output, input, height, width]` and `[output]`), in the order of
+/// its layers.
+pub fn tensor_shapes(architecture: Architecture) -> Vec<(String, Vec<usize>)> {
+    let of_convolution = |(name, inputs, outputs, kernel): (String, usize, usize, usize)| {
+        [(format!("{name}.weight"), vec![outputs, inputs, kernel, kernel]), (format!("{name}.bias"), vec![outputs])]
+    };
+    blocks(architecture).iter().flatten().flat_map(convolutions).flat_map(of_convolution).collect()
+}
+
 /// The shape behind each block for images of `size` × `size` pixels.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ mod loss;
 mod rmsprop;
 mod weights;
 
-pub use architecture::{Block, BlockShape, Layer, blocks, shapes};
+pub use architecture::{Block, BlockShape, Layer, blocks, shapes, tensor_shapes};
 pub use audit::{audit, drift};
 pub use base::{Base, Mode, Parameter};
 pub use error::ModelError;
@@ -17,7 +17,7 @@ pub use head::{Head, glorot_uniform};
 pub use loss::Loss;
 pub use rmsprop::RmsProp;
 pub use thaw_conv::keep_freed_memory;
-pub use weights::Weights;
+pub use weights::{Weights, weights_file};
 
 /// The name of the convolution's algorithm, for a run's provenance.
 pub const CONVOLUTION_ALGORITHM: &str = thaw_conv::ALGORITHM;

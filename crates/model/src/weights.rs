@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use thaw_spec::{Architecture, ContentHash};
 
 use crate::ModelError;
-use crate::architecture::{blocks, convolutions};
+use crate::architecture::tensor_shapes;
 
 /// The tensors of a convolutional base, kernels as `[height, width, input channels, output channels]`.
 #[derive(Clone, Debug)]
@@ -40,33 +41,28 @@ impl Weights {
         let wrong = |reason: String| ModelError::Weights { path: path.to_owned(), reason };
         let file = SafeTensors::deserialize(bytes).map_err(|error| wrong(format!("not a safetensors file ({error})")))?;
         let mut tensors = BTreeMap::new();
-        for (name, inputs, outputs, kernel) in blocks(architecture).iter().flatten().flat_map(convolutions) {
-            for (suffix, shape) in [("weight", vec![outputs, inputs, kernel, kernel]), ("bias", vec![outputs])] {
-                let name = format!("{name}.{suffix}");
-                let tensor = file
-                    .tensor(&name)
-                    .map_err(|_| wrong(format!("the tensor `{name}` is missing; {architecture} needs it with the shape {shape:?}")))?;
-                if tensor.shape() != shape {
-                    return Err(wrong(format!(
-                        "the tensor `{name}` has the shape {:?}, but {architecture} needs {shape:?}",
-                        tensor.shape()
-                    )));
-                }
-                if tensor.dtype() != Dtype::F32 {
-                    return Err(wrong(format!(
-                        "the tensor `{name}` is of type {}, but 32-bit floats (F32) are needed; convert the file",
-                        tensor.dtype()
-                    )));
-                }
-                let values: Vec<f32> =
-                    tensor.data().chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect();
-                if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-                    return Err(wrong(format!("the tensor `{name}` holds {value}; the file is damaged")));
-                }
-                let tensor =
-                    if suffix == "weight" { (vec![kernel, kernel, inputs, outputs], to_hwio(&values, &shape)) } else { (shape, values) };
-                tensors.insert(name, tensor);
+        for (name, shape) in tensor_shapes(architecture) {
+            let tensor = file
+                .tensor(&name)
+                .map_err(|_| wrong(format!("the tensor `{name}` is missing; {architecture} needs it with the shape {shape:?}")))?;
+            if tensor.shape() != shape {
+                return Err(wrong(format!("the tensor `{name}` has the shape {:?}, but {architecture} needs {shape:?}", tensor.shape())));
             }
+            if tensor.dtype() != Dtype::F32 {
+                let reason =
+                    format!("the tensor `{name}` is of type {}, but 32-bit floats (F32) are needed; convert the file", tensor.dtype());
+                return Err(wrong(reason));
+            }
+            let values: Vec<f32> =
+                tensor.data().chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect();
+            if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+                return Err(wrong(format!("the tensor `{name}` holds {value}; the file is damaged")));
+            }
+            let tensor = match shape[..] {
+                [outputs, inputs, height, width] => (vec![height, width, inputs, outputs], to_hwio(&values, &shape)),
+                _ => (shape, values),
+            };
+            tensors.insert(name, tensor);
         }
         if let Some(extra) = file.names().into_iter().find(|name| !tensors.contains_key(*name) && !name.starts_with(CLASSIFIER)) {
             return Err(wrong(format!("the tensor `{extra}` is unknown to {architecture}; is this the file of another base?")));
@@ -79,6 +75,25 @@ impl Weights {
         let missing = || ModelError::Weights { path: self.path.clone(), reason: format!("the tensor `{name}` is missing") };
         self.tensors.get(name).ok_or_else(missing)
     }
+}
+
+/// A safetensors file for a base, in torchvision's layout, with the values that `values(number, shape)` gives each tensor.
+///
+/// # Errors
+/// When a tensor is given another number of values than its shape has.
+pub fn weights_file(architecture: Architecture, mut values: impl FnMut(usize, &[usize]) -> Vec<f32>) -> Result<Vec<u8>, SafeTensorError> {
+    let shapes = tensor_shapes(architecture).into_iter().enumerate();
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = shapes
+        .map(|(number, (name, shape))| {
+            let bytes = values(number, &shape).into_iter().flat_map(f32::to_le_bytes).collect();
+            (name, shape, bytes)
+        })
+        .collect();
+    let mut views = Vec::with_capacity(tensors.len());
+    for (name, shape, bytes) in &tensors {
+        views.push((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?));
+    }
+    safetensors::serialize(views, None)
 }
 
 /// `[output, input, height, width]` to `[height, width, input, output]`.

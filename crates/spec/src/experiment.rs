@@ -6,7 +6,7 @@ use toml::Spanned;
 use crate::cell::label;
 use crate::matrix::{Matrix, TypedMatrix};
 use crate::settings::{DEFAULTS, Settings};
-use crate::{Architecture, Cell, Inputs, Location, Procedure, Selector, SpecError};
+use crate::{Architecture, Cache, Cell, Inputs, Location, Procedure, Selector, SpecError};
 
 /// Where the images come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -185,12 +185,16 @@ impl Experiment {
     pub fn shortened(mut self, epochs: Option<usize>, seeds: Option<&[u64]>, only: &Selector) -> Self {
         if let Some(epochs) = epochs {
             for (_, procedure) in &mut self.procedures {
-                procedure.variants = if procedure.variants == procedure.epochs { epochs } else { procedure.variants };
+                if procedure.cache == Cache::Variants && procedure.variants == procedure.epochs {
+                    procedure.variants = epochs;
+                }
                 procedure.epochs = epochs;
             }
         }
         if let Some(seeds) = seeds {
             self.seeds = seeds.to_vec();
+            self.seeds.sort_unstable();
+            self.seeds.dedup();
         }
         self.procedures.retain(|(levels, _)| only.matches(levels));
         self

@@ -56,8 +56,6 @@ pub struct CellManifest {
     pub training_activations: TrainingActivations,
     /// File name of the weights, for people; the hash decides.
     pub weights_file: String,
-    /// What deserves attention, such as a preprocessing the weights were not trained on.
-    pub warnings: Vec<String>,
     /// Machine and program.
     pub environment: Environment,
 }

@@ -160,6 +160,12 @@ fn selectors_choose_by_level_and_refuse_what_nobody_has() {
     let shortened = experiment.clone().shortened(Some(2), Some(&[7]), &only);
     assert_eq!(shortened.procedures().len(), 3);
     assert!(shortened.cells(&inputs()).iter().all(|cell| cell.seed == 7 && cell.procedure.epochs == 2));
+    let one_epoch = Experiment::parse("test.toml", &GOOD.replace("epochs = 4", "epochs = 1")).expect("an experiment");
+    let longer = one_epoch.shortened(Some(4), None, &Selector::default()).cells(&inputs());
+    assert!(
+        longer.iter().zip(cells(GOOD)).all(|(longer, cell)| longer.id() == cell.id()),
+        "a change of epochs is the same as writing them"
+    );
     assert!(Selector::from_arguments(&["regime:cached"]).is_err());
     let unknown = Selector::from_arguments(&["dropout=0.4"]).expect("a selector").check(&known).expect_err("unknown");
     assert_eq!(unknown, "unknown level `0.4` of `dropout`, expected one of `0.0`, `0.5`");

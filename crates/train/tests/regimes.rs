@@ -1,14 +1,12 @@
 //! What the design promises of regimes: procedures that ought to be equal are equal to the last bit, frozen bases do not move, and neither
 //! threads nor interruptions change a result. On small made-up images with made-up weights, so that nothing but the promise is tested.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use safetensors::tensor::{Dtype, TensorView};
 use tempfile::TempDir;
 use thaw_data::{Folder, Pixels, Purpose, Stream, Unreadable};
-use thaw_model::{Base, Weights, blocks};
+use thaw_model::{Base, Weights, weights_file};
 use thaw_spec::{
     Architecture, Cell, EpochRecord, Experiment, Extraction, Inputs, Outcome, RecordSink, RunStatus, Sharing, SinkError, Split,
 };
@@ -101,31 +99,13 @@ impl Workshop {
 }
 
 fn random_weights() -> Weights {
-    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
-    for layer in blocks(ARCHITECTURE).iter().flatten() {
-        let mut convolution = |name: String, inputs: usize, outputs: usize, kernel: usize| {
-            for (suffix, shape) in [("weight", vec![outputs, inputs, kernel, kernel]), ("bias", vec![outputs])] {
-                let bound = (6.0 / (inputs * kernel * kernel) as f64).sqrt();
-                let mut stream = Stream::new(0, Purpose::Initialize, 1, tensors.len());
-                let values = (0..shape.iter().product()).flat_map(|_| (stream.uniform(-bound, bound) as f32).to_le_bytes()).collect();
-                tensors.push((format!("{name}.{suffix}"), shape, values));
-            }
-        };
-        match layer {
-            thaw_model::Layer::Convolution { name, inputs, outputs, kernel, .. } => convolution(name.clone(), *inputs, *outputs, *kernel),
-            thaw_model::Layer::Fire { name, inputs, squeeze, expand } => {
-                convolution(format!("{name}.squeeze"), *inputs, *squeeze, 1);
-                convolution(format!("{name}.expand1x1"), *squeeze, *expand, 1);
-                convolution(format!("{name}.expand3x3"), *squeeze, *expand, 3);
-            }
-            thaw_model::Layer::MaxPool(_) => {}
-        }
-    }
-    let views: HashMap<&str, TensorView<'_>> = tensors
-        .iter()
-        .map(|(name, shape, data)| (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data).expect("the data fills the shape")))
-        .collect();
-    let bytes = safetensors::serialize(views, None).expect("serializable");
+    let values = |number: usize, shape: &[usize]| {
+        let fan_in: usize = if shape.len() == 4 { shape[1..].iter().product() } else { 100 };
+        let bound = (6.0 / fan_in as f64).sqrt();
+        let mut stream = Stream::new(0, Purpose::Initialize, 1, number);
+        (0..shape.iter().product()).map(|_| stream.uniform(-bound, bound) as f32).collect()
+    };
+    let bytes = weights_file(ARCHITECTURE, values).expect("values fill their shapes");
     Weights::from_bytes(Path::new("random.safetensors"), &bytes, ARCHITECTURE).expect("weights for SqueezeNet")
 }
 
