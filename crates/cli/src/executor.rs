@@ -19,10 +19,17 @@ use crate::workplace::Workplace;
 /// Told how many images are done.
 pub(crate) type Advance<'a> = &'a (dyn Fn(u64) + Sync);
 
+/// Whether an artifact had to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Artifact {
+    Made,
+    Kept,
+}
+
 /// Does what the steps of a plan say.
 pub(crate) trait Executor: Sync {
     /// Makes the artifact of a step, unless it exists.
-    fn make(&self, step: &Step, advance: Advance<'_>) -> Result<(), CliError>;
+    fn make(&self, step: &Step, advance: Advance<'_>) -> Result<Artifact, CliError>;
     /// What is written down about a cell before it runs.
     fn manifest(&self, cell: &Cell) -> Result<CellManifest, CliError>;
     /// Trains a cell.
@@ -69,25 +76,28 @@ impl<'a> RealExecutor<'a> {
 }
 
 impl Executor for RealExecutor<'_> {
-    fn make(&self, step: &Step, advance: Advance<'_>) -> Result<(), CliError> {
+    fn make(&self, step: &Step, advance: Advance<'_>) -> Result<Artifact, CliError> {
         let path = self.artifact(step);
+        let kept = path.exists();
         match step {
             Step::Decode { cell, split } => {
-                if !path.exists() {
+                if !kept {
                     let Workplace { folder, unreadable, .. } = self.workplace;
                     Pixels::prepare(folder, *split, cell.procedure.image_size, cell.procedure.resize, *unreadable, &path, advance)?;
                 }
-                self.pixels(cell, *split).map(|_| ())
+                // Opening it tells which images were left out.
+                self.pixels(cell, *split)?;
             }
-            Step::Extract(extraction) if !path.exists() => {
+            Step::Extract(extraction) if !kept => {
                 let procedure = &extraction.cell.procedure;
                 let device = candle_core::Device::Cpu;
                 let base = Base::new(procedure.architecture, &self.workplace.weights, procedure.frozen_blocks(), &device)?;
                 let pixels = self.pixels(&extraction.cell, extraction.split)?;
-                Ok(extract(extraction, &base, &pixels, &path, advance)?)
+                extract(extraction, &base, &pixels, &path, advance)?;
             }
-            Step::Extract(_) | Step::Fit(_) => Ok(()),
+            Step::Extract(_) | Step::Fit(_) => {}
         }
+        Ok(if kept { Artifact::Kept } else { Artifact::Made })
     }
 
     fn manifest(&self, cell: &Cell) -> Result<CellManifest, CliError> {

@@ -11,7 +11,7 @@ use thaw_spec::{
 };
 
 use crate::error::CliError;
-use crate::executor::{Advance, Executor};
+use crate::executor::{Advance, Artifact, Executor};
 use crate::provenance::environment;
 use crate::sweep::{Limits, execute};
 
@@ -77,10 +77,10 @@ struct Scripted {
 }
 
 impl Executor for Scripted {
-    fn make(&self, step: &Step, advance: Advance<'_>) -> Result<(), CliError> {
+    fn make(&self, step: &Step, advance: Advance<'_>) -> Result<Artifact, CliError> {
         advance(1);
         self.made.lock().expect("no panic").push(step.clone());
-        Ok(())
+        Ok(Artifact::Made)
     }
 
     fn manifest(&self, cell: &Cell) -> Result<CellManifest, CliError> {

@@ -10,7 +10,7 @@ use thaw_spec::{Cell, Cost, CostFacts, Outcome, Plan, RunStatus, Step};
 
 use crate::arguments::Sweep;
 use crate::error::{CliError, SUCCESS};
-use crate::executor::{Executor, RealExecutor, run_cell};
+use crate::executor::{Artifact, Executor, RealExecutor, run_cell};
 use crate::plan::{describe, finished};
 use crate::progress::Progress;
 use crate::report::report;
@@ -67,8 +67,8 @@ pub(crate) fn execute(
     while let Some(step) = steps.next() {
         let Step::Fit(first) = step else {
             let task = progress.task(&describe(step), images(step, facts), share(step));
-            executor.make(step, &|count| task.advance(count))?;
-            task.finish("done");
+            let artifact = executor.make(step, &|count| task.advance(count))?;
+            task.finish(if artifact == Artifact::Made { "done" } else { "kept from before" });
             continue;
         };
         let mut batch = vec![first];
