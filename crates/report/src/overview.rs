@@ -25,10 +25,10 @@ pub fn overview(title: &str, results: &Results) -> Option<Figure> {
     if run.is_empty() {
         return None;
     }
-    // Equal lines lie on each other; the later ones are thinner, so that all can be seen.
+    // Equal lines lie on each other: the later are thinner and every second of them broken, so that all can be seen.
     let style = |level: usize| {
-        let stroke = if level.is_multiple_of(2) { Stroke::Solid } else { Stroke::Dashed };
-        (LEVELS[level % LEVELS.len()], stroke, if level == 0 { 5 } else { 2 })
+        let stroke = if level >= 2 && level.is_multiple_of(2) { Stroke::Dashed } else { Stroke::Solid };
+        (LEVELS[level % LEVELS.len()], stroke, [6, 6, 3].get(level).copied().unwrap_or(2))
     };
     let lines_of = |facet: &Vec<(String, String)>| -> Vec<Line> {
         let members = run.iter().filter(|procedure| others(procedure) == *facet);
