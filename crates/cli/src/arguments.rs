@@ -37,7 +37,7 @@ pub(crate) enum Command {
 }
 
 /// Which experiment, and which of its cells.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Study {
     /// The experiment file
     pub(crate) experiment: PathBuf,

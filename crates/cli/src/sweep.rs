@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use thaw_analysis::ResultsFolder;
 use thaw_spec::{Cell, Cost, CostFacts, Outcome, Plan, RunStatus, Step};
 
-use crate::arguments::Sweep;
+use crate::arguments::{Study, Sweep};
 use crate::error::{CliError, SUCCESS};
 use crate::executor::{Artifact, Executor, RealExecutor, run_cell};
 use crate::plan::{describe, finished};
@@ -33,7 +33,9 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     let plan = Plan::new(&workplace.cells, &finished, workplace.folder.counts(), workplace.sharing);
     let limits = Limits { threads, jobs: options.jobs.map(usize::from), memory_bytes: available_memory_bytes() };
     execute(&plan, &workplace.cost_facts()?, &executor, &folder, &limits, options.quiet)?;
-    report(&options.study, &workplace.experiment, &folder)?;
+    // A narrowed sweep must not narrow what is on disk: the report shows every cell.
+    let whole = Study { only: Vec::new(), ..options.study.clone() };
+    report(&whole, &whole.load()?, &folder)?;
     Ok(ExitCode::from(SUCCESS))
 }
 

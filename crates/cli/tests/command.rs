@@ -175,6 +175,8 @@ fn a_sweep_leaves_records_plots_and_a_summary_and_a_check_judges_them() {
     assert_code(&desk.sweep(&[]), 0);
     assert_eq!(before, desk.records(), "finished cells are not run again");
     assert_code(&desk.sweep(&["--force", "--only", "regime=cached", "--quiet"]), 0);
+    let overview = fs::read_to_string(desk.path("results/tiny/plots/overview.svg")).expect("a plot");
+    assert!(overview.contains("end_to_end") && overview.contains("thawed"), "a narrowed sweep leaves the others in the report");
     let after = desk.records();
     let changed = before.iter().zip(&after).filter(|(old, new)| old != new).count();
     assert_eq!(changed, 2, "times differ in the two cells that were run again");
