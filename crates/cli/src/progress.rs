@@ -11,7 +11,7 @@ use crate::error::say_on_stderr;
 /// Shows how far a sweep is. The whole is counted in estimated work, so that the time left means something.
 pub(crate) enum Progress {
     Quiet,
-    Lines { total: f64, done: Mutex<f64>, start: Instant },
+    Lines { done: Mutex<f64>, start: Instant },
     Bars { bars: MultiProgress, whole: ProgressBar },
 }
 
@@ -19,13 +19,13 @@ pub(crate) enum Progress {
 const WHOLE: u64 = 1_000_000;
 
 impl Progress {
-    /// Chooses by the terminal. `total` is the estimated work of all tasks.
-    pub(crate) fn new(quiet: bool, total: f64) -> Self {
+    /// Chooses by the terminal.
+    pub(crate) fn new(quiet: bool) -> Self {
         if quiet {
             return Self::Quiet;
         }
         if !std::io::stderr().is_terminal() {
-            return Self::Lines { total, done: Mutex::new(0.0), start: Instant::now() };
+            return Self::Lines { done: Mutex::new(0.0), start: Instant::now() };
         }
         let bars = MultiProgress::new();
         let whole = bars.add(ProgressBar::new(WHOLE));
@@ -34,7 +34,7 @@ impl Progress {
         Self::Bars { bars, whole }
     }
 
-    /// Begins a task of some images and an estimated share of the work.
+    /// Begins a task of some images and an estimated share of all work; the shares of a sweep add up to 1.
     pub(crate) fn task(&self, name: &str, images: u64, share: f64) -> Task<'_> {
         let bar = match self {
             Self::Bars { bars, .. } => {
@@ -92,10 +92,10 @@ impl Task<'_> {
                 // A terminal that is gone cannot be told anything.
                 let _ = bars.println(line);
             }
-            Progress::Lines { total, done, start } => {
+            Progress::Lines { done, start } => {
                 let Ok(mut done) = done.lock() else { return };
                 *done += self.share;
-                let fraction = (*done / total).min(1.0);
+                let fraction = done.min(1.0);
                 let left = start.elapsed().as_secs_f64() * (1.0 - fraction) / fraction.max(1e-9);
                 say_on_stderr(&format!("[{:>3.0} %, about {left:.0} s left] {line}", fraction * 100.0));
             }

@@ -62,7 +62,7 @@ pub(crate) fn execute(
             + cost.decoded_images as f64 * 1e8
     };
     let total: f64 = plan.steps.iter().map(|step| work(step.cost(facts))).sum();
-    let progress = Progress::new(quiet, 1.0);
+    let progress = Progress::new(quiet);
     let share = |step: &Step| work(step.cost(facts)) / total.max(1.0);
     let mut failures = Vec::new();
     let mut steps = plan.steps.iter().peekable();
