@@ -4,8 +4,8 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use crate::Activation;
-use crate::convolution::{affine_gradient, column_sums, finish};
-use crate::product::{Into, Matrix, multiply};
+use crate::convolution::affine_gradient;
+use crate::product::{Left, Panels, Start, add_transposed_product, multiply};
 use crate::storage::{slice, with_slice};
 
 /// `activation(input · weights + bias)` with `input` `[batch, inputs]`, `weights` `[inputs, outputs]` and `bias` `[outputs]`.
@@ -47,20 +47,22 @@ impl CustomOp3 for Dense {
     ) -> Result<(CpuStorage, Shape)> {
         let (input, weights, bias) = (slice(input, input_layout)?, slice(weights, weights_layout)?, slice(bias, bias_layout)?);
         let batch = input.len() / self.inputs;
-        let input = Matrix::row_major(input, batch, self.inputs);
         let partial = |(task, weights): (usize, &[f32])| {
             let rows = weights.len() / self.outputs;
+            let panels = Panels::pack(weights, rows, self.outputs, self.outputs, 1);
             let mut product = vec![0f32; batch * self.outputs];
-            let columns = input.columns(task * INPUTS_PER_TASK, rows);
-            multiply(&mut product, Into::Replace, columns, Matrix::row_major(weights, rows, self.outputs));
+            let columns = Left::matrix(&input[task * INPUTS_PER_TASK..], batch, rows, self.inputs);
+            multiply(columns, &panels, Start::Zero, Activation::Linear, &mut product, self.outputs);
             product
         };
         let partial: Vec<Vec<f32>> = weights.par_chunks(INPUTS_PER_TASK * self.outputs).enumerate().map(partial).collect();
-        let mut output = vec![0f32; batch * self.outputs];
+        let mut output = bias.repeat(batch);
         for partial in &partial {
             output.iter_mut().zip(partial).for_each(|(sum, value)| *sum += value);
         }
-        finish(&mut output, bias, self.activation);
+        if self.activation == Activation::Relu {
+            output.iter_mut().for_each(|value| *value = value.max(0.0));
+        }
         Ok((CpuStorage::F32(output), (batch, self.outputs).into()))
     }
 
@@ -72,19 +74,19 @@ impl CustomOp3 for Dense {
         output: &Tensor,
         output_gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let gradient = affine_gradient(output, output_gradient, self.activation)?;
+        let (gradient, sums) = affine_gradient(output, output_gradient, self.outputs, self.activation)?;
         let batch = gradient.len() / self.outputs;
         let device = input.device();
-        let rows = Matrix::row_major(&gradient, batch, self.outputs);
         let input_gradient = match input.track_op() {
             true => {
                 // [inputs, batch] in blocks of inputs, then transposed: tasks must own what they write.
                 let mut transposed = vec![0f32; self.inputs * batch];
+                let panels = Panels::pack(&gradient, self.outputs, batch, 1, self.outputs);
                 with_slice(weights, |weights| {
                     let weights = weights.par_chunks(INPUTS_PER_TASK * self.outputs);
                     transposed.par_chunks_mut(INPUTS_PER_TASK * batch).zip(weights).for_each(|(result, weights)| {
-                        let weights = Matrix::row_major(weights, weights.len() / self.outputs, self.outputs);
-                        multiply(result, Into::Replace, weights, rows.transposed());
+                        let weights = Left::matrix(weights, weights.len() / self.outputs, self.outputs, self.outputs);
+                        multiply(weights, &panels, Start::Zero, Activation::Linear, result, batch);
                     });
                     Ok(())
                 })?;
@@ -96,10 +98,9 @@ impl CustomOp3 for Dense {
             true => {
                 let mut result = vec![0f32; self.inputs * self.outputs];
                 with_slice(input, |input| {
-                    let input = Matrix::row_major(input, batch, self.inputs);
                     result.par_chunks_mut(INPUTS_PER_TASK * self.outputs).enumerate().for_each(|(task, result)| {
-                        let columns = input.columns(task * INPUTS_PER_TASK, result.len() / self.outputs);
-                        multiply(result, Into::Replace, columns.transposed(), rows);
+                        let columns = Left::matrix(&input[task * INPUTS_PER_TASK..], batch, result.len() / self.outputs, self.inputs);
+                        add_transposed_product(columns, &gradient, self.outputs, result);
                     });
                     Ok(())
                 })?;
@@ -108,7 +109,7 @@ impl CustomOp3 for Dense {
             false => None,
         };
         let bias_gradient = match bias.track_op() {
-            true => Some(Tensor::from_vec(column_sums(&gradient, self.outputs), bias.shape(), device)?),
+            true => Some(Tensor::from_vec(sums, bias.shape(), device)?),
             false => None,
         };
         Ok((input_gradient, weights_gradient, bias_gradient))

@@ -5,22 +5,25 @@
 //! `[height, width, input channels, output channels]`, so that one pixel's channels are neighbours in memory and a convolution is a
 //! matrix product of pixels with the kernel.
 //!
-//! **An image's result does not depend on its batch, nor on the number of threads.** Work is divided into pieces whose borders follow
-//! from the shape of one image alone, each piece is one single-threaded product, and sums over images are taken in a fixed order.
-//! Cached and freshly computed activations are therefore equal to the last bit.
+//! **An image's result depends neither on its batch, nor on the number of threads, nor on the width of the processor's vectors.** Every
+//! sum of products is one chain of fused multiply-adds in a fixed order, and sums over images are taken in groups of fixed size. Cached
+//! and freshly computed activations are therefore equal to the last bit.
 
 mod allocation;
 mod convolution;
 mod dense;
-mod im2row;
+mod direct;
+mod geometry;
 mod pool;
 mod product;
+mod scratch;
 mod storage;
 
 pub use allocation::keep_freed_memory;
-pub use convolution::{Activation, ConvolutionGeometry, convolution};
+pub use convolution::{Activation, convolution};
 pub use dense::dense;
+pub use geometry::ConvolutionGeometry;
 pub use pool::{PoolGeometry, max_pool};
 
 /// The name of the convolution's algorithm, for a run's provenance.
-pub const ALGORITHM: &str = "nhwc-im2row-gemm";
+pub const ALGORITHM: &str = "nhwc-direct";

@@ -1,8 +1,10 @@
 //! Max-pool with any window, stride and rounding, and the true gradient.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::product::vectorized;
 use crate::storage::{slice, with_slice};
 
 /// Window and stride of a max-pool without padding.
@@ -45,18 +47,89 @@ struct MaxPool {
 }
 
 impl MaxPool {
-    /// Calls `visit(output pixel, input pixels under its window)` for one image.
-    fn for_each_window(&self, height: usize, width: usize, mut visit: impl FnMut(usize, &mut dyn Iterator<Item = usize>)) {
+    /// Calls `visit(output pixel, input pixel, whether it is the window's first)` for every output pixel of an image and every input pixel
+    /// under its window, in row-major order.
+    #[inline(always)]
+    fn for_each_window(&self, height: usize, width: usize, mut visit: impl FnMut(usize, usize, bool)) {
         let PoolGeometry { window, stride, .. } = self.geometry;
         let output_width = self.geometry.output_length(width);
-        for row in 0..self.geometry.output_length(height) {
-            for column in 0..output_width {
-                let rows = row * stride..(row * stride + window).min(height);
-                let columns = column * stride..(column * stride + window).min(width);
-                let mut pixels = rows.flat_map(|row| columns.clone().map(move |column| row * width + column));
-                visit(row * output_width + column, &mut pixels);
+        for output_row in 0..self.geometry.output_length(height) {
+            for output_column in 0..output_width {
+                let (first_row, first_column) = (output_row * stride, output_column * stride);
+                for row in first_row..(first_row + window).min(height) {
+                    for column in first_column..(first_column + window).min(width) {
+                        let is_first = row == first_row && column == first_column;
+                        visit(output_row * output_width + output_column, row * width + column, is_first);
+                    }
+                }
             }
         }
+    }
+}
+
+/// The pooled image.
+struct Forward<'a> {
+    pool: &'a MaxPool,
+    height: usize,
+    width: usize,
+    channels: usize,
+    image: &'a [f32],
+    output: &'a mut [f32],
+}
+
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { pool, height, width, channels, image, output } = self;
+        pool.for_each_window(height, width, |pixel, source, is_first| {
+            let largest = &mut output[pixel * channels..][..channels];
+            let values = &image[source * channels..][..channels];
+            if is_first {
+                largest.copy_from_slice(values);
+            } else {
+                for (largest, &value) in largest.iter_mut().zip(values) {
+                    *largest = if value > *largest || value.is_nan() { value } else { *largest };
+                }
+            }
+        });
+    }
+}
+
+/// The gradient of one image.
+struct Backward<'a> {
+    pool: &'a MaxPool,
+    height: usize,
+    width: usize,
+    channels: usize,
+    image: &'a [f32],
+    output: &'a [f32],
+    output_gradient: &'a [f32],
+    gradient: &'a mut [f32],
+}
+
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { pool, height, width, channels, image, output, output_gradient, gradient } = self;
+        // What is left of each channel's gradient: all of it until the first largest element has taken it, then nothing.
+        let mut left = vec![0f32; channels];
+        pool.for_each_window(height, width, |pixel, source, is_first| {
+            if is_first {
+                left.copy_from_slice(&output_gradient[pixel * channels..][..channels]);
+            }
+            let largest = &output[pixel * channels..][..channels];
+            let values = &image[source * channels..][..channels];
+            let gradient = &mut gradient[source * channels..][..channels];
+            for channel in 0..channels {
+                let taken = if values[channel] == largest[channel] { left[channel] } else { 0.0 };
+                gradient[channel] += taken;
+                left[channel] = if values[channel] == largest[channel] { 0.0 } else { left[channel] };
+            }
+        });
     }
 }
 
@@ -69,17 +142,10 @@ impl CustomOp1 for MaxPool {
         let (batch, height, width, channels) = layout.shape().dims4()?;
         let input = slice(input, layout)?;
         let (output_height, output_width) = (self.geometry.output_length(height), self.geometry.output_length(width));
-        let mut output = vec![f32::NEG_INFINITY; batch * output_height * output_width * channels];
+        let mut output = vec![0f32; batch * output_height * output_width * channels];
         let images = input.par_chunks(height * width * channels);
         output.par_chunks_mut(output_height * output_width * channels).zip(images).for_each(|(output, image)| {
-            self.for_each_window(height, width, |pixel, window| {
-                let largest = &mut output[pixel * channels..][..channels];
-                for source in window {
-                    for (largest, &value) in largest.iter_mut().zip(&image[source * channels..][..channels]) {
-                        *largest = if value > *largest || value.is_nan() { value } else { *largest };
-                    }
-                }
-            });
+            vectorized(Forward { pool: self, height, width, channels, image, output });
         });
         Ok((CpuStorage::F32(output), (batch, output_height, output_width, channels).into()))
     }
@@ -95,21 +161,7 @@ impl CustomOp1 for MaxPool {
                     let images = gradient.par_chunks_mut(height * width * channels).zip(input.par_chunks(height * width * channels));
                     let results = output.par_chunks(output_length).zip(output_gradient.par_chunks(output_length));
                     images.zip(results).for_each(|((gradient, image), (output, output_gradient))| {
-                        let mut given = vec![false; channels];
-                        self.for_each_window(height, width, |pixel, window| {
-                            given.fill(false);
-                            let (largest, incoming) =
-                                (&output[pixel * channels..][..channels], &output_gradient[pixel * channels..][..channels]);
-                            for source in window {
-                                let values = &image[source * channels..][..channels];
-                                let gradient = &mut gradient[source * channels..][..channels];
-                                for channel in 0..channels {
-                                    let first = !given[channel] && values[channel] == largest[channel];
-                                    gradient[channel] += if first { incoming[channel] } else { 0.0 };
-                                    given[channel] |= first;
-                                }
-                            }
-                        });
+                        vectorized(Backward { pool: self, height, width, channels, image, output, output_gradient, gradient });
                     });
                     Ok(())
                 })

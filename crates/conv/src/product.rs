@@ -1,78 +1,354 @@
-//! A bounds-checked face for the `gemm` crate: single-threaded products of strided views.
+//! Matrix products on one thread, vectorised for the processor at hand.
+//!
+//! Every element of a product is one chain of fused multiply-adds in the order of the inner dimension. How rows and columns are grouped
+//! into registers therefore changes nothing: not the number of rows computed together, nor the width of the processor's vectors. On
+//! processors that fuse, results are equal to the last bit.
+//!
+//! A left matrix need not lie in memory as one: its rows may be windows of an image that overlap, each made of segments ([`Left`]). This is
+//! what makes a convolution a product without gathering patches first (Zhang, Franchetti & Low 2018 call it direct convolution).
 
-/// A read-only matrix laid over a slice.
-#[derive(Clone, Copy)]
-pub(crate) struct Matrix<'a> {
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::Activation;
+
+/// Runs code with the widest vectors that the processor has.
+pub(crate) fn vectorized<Op: WithSimd>(operation: Op) -> Op::Output {
+    static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
+    ARCH.dispatch(operation)
+}
+
+/// Numbers in a vector register.
+fn lanes() -> usize {
+    struct Lanes;
+    impl WithSimd for Lanes {
+        type Output = usize;
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            S::F32_LANES
+        }
+    }
+    vectorized(Lanes)
+}
+
+/// The left side of a product: `rows` rows, `line` of them at equal steps, then a greater step to the next line; each row is made of
+/// `segments` pieces of `segment_length` numbers, `segment_step` apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Left<'a> {
     pub(crate) data: &'a [f32],
     pub(crate) rows: usize,
-    pub(crate) columns: usize,
-    pub(crate) row_stride: usize,
-    pub(crate) column_stride: usize,
+    pub(crate) line: usize,
+    pub(crate) row_step: usize,
+    pub(crate) line_step: usize,
+    pub(crate) segments: usize,
+    pub(crate) segment_length: usize,
+    pub(crate) segment_step: usize,
 }
 
-impl<'a> Matrix<'a> {
-    /// Rows one after the other.
-    pub(crate) fn row_major(data: &'a [f32], rows: usize, columns: usize) -> Self {
-        Self { data, rows, columns, row_stride: columns, column_stride: 1 }
+impl<'a> Left<'a> {
+    /// A matrix whose rows begin `step` numbers apart.
+    pub(crate) fn matrix(data: &'a [f32], rows: usize, inner: usize, step: usize) -> Self {
+        Self { data, rows, line: rows.max(1), row_step: step, line_step: 0, segments: 1, segment_length: inner, segment_step: 0 }
     }
 
-    /// Rows and columns exchanged.
-    pub(crate) fn transposed(self) -> Self {
-        Self { data: self.data, rows: self.columns, columns: self.rows, row_stride: self.column_stride, column_stride: self.row_stride }
-    }
-
-    /// Some neighbouring columns.
-    pub(crate) fn columns(self, start: usize, count: usize) -> Self {
-        assert!(start + count <= self.columns, "columns {start}..{} of {}", start + count, self.columns);
-        Self { data: &self.data[start * self.column_stride..], columns: count, ..self }
-    }
-
-    fn fits(&self) -> bool {
-        let last = self.rows.saturating_sub(1) * self.row_stride + self.columns.saturating_sub(1) * self.column_stride;
-        self.rows == 0 || self.columns == 0 || last < self.data.len()
+    fn start(&self, row: usize) -> usize {
+        row / self.line * self.line_step + row % self.line * self.row_step
     }
 }
 
-/// What happens to what stands in the result's place already.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Into {
-    /// It is overwritten.
-    Replace,
-    /// The product is added to it.
-    Add,
+/// The right side of products, laid out in the order in which they read it: panels of two vectors of columns, row after row. The last panel
+/// is half as wide if that is enough, and filled up with zeros.
+#[derive(Clone, Debug)]
+pub(crate) struct Panels {
+    storage: Vec<f32>,
+    start: usize,
+    inner: usize,
+    columns: usize,
+    width: usize,
 }
 
-/// `result (+)= left · right`, with `result` in row-major order, on the calling thread.
-pub(crate) fn multiply(result: &mut [f32], into: Into, left: Matrix<'_>, right: Matrix<'_>) {
-    let (rows, columns, inner) = (left.rows, right.columns, left.columns);
-    assert_eq!(inner, right.rows, "inner dimensions of a matrix product");
-    assert_eq!(result.len(), rows * columns, "elements of a matrix product");
-    assert!(left.fits() && right.fits(), "a matrix reaches beyond its data");
-    let stride = |value: usize| isize::try_from(value).expect("strides are below the size of memory");
-    // SAFETY: the assertions above keep every index `row · row_stride + column · column_stride` of both views inside their slices and
-    // every index of the row-major result inside `result`; `result` is borrowed mutably, so nothing aliases it.
-    #[expect(unsafe_code, reason = "gemm's interface is raw pointers")]
-    unsafe {
-        gemm::gemm(
-            rows,
-            columns,
-            inner,
-            result.as_mut_ptr(),
-            1,
-            stride(columns),
-            into == Into::Add,
-            left.data.as_ptr(),
-            stride(left.column_stride),
-            stride(left.row_stride),
-            right.data.as_ptr(),
-            stride(right.column_stride),
-            stride(right.row_stride),
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+/// Bytes of a cache line.
+const CACHE_LINE: usize = 64;
+
+impl Panels {
+    /// Lays out the matrix whose element in row `k` and column `n` is `data[k · inner_step + n · column_step]`.
+    pub(crate) fn pack(data: &[f32], inner: usize, columns: usize, inner_step: usize, column_step: usize) -> Self {
+        let (lanes, width) = (lanes(), 2 * lanes());
+        let padded = columns.next_multiple_of(lanes);
+        let mut storage = vec![0f32; inner * padded + CACHE_LINE / size_of::<f32>()];
+        let start = storage.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<f32>());
+        for (panel, values) in storage[start..][..inner * padded].chunks_mut((inner * width).max(1)).enumerate() {
+            let first = panel * width;
+            let count = width.min(columns - first);
+            for (k, row) in values.chunks_exact_mut(count.next_multiple_of(lanes)).enumerate() {
+                if column_step == 1 {
+                    row[..count].copy_from_slice(&data[k * inner_step + first..][..count]);
+                } else {
+                    for (n, value) in row[..count].iter_mut().enumerate() {
+                        *value = data[k * inner_step + (first + n) * column_step];
+                    }
+                }
+            }
+        }
+        Self { storage, start, inner, columns, width }
+    }
+
+    /// The panel that begins with a column, `vectors` vectors wide.
+    fn panel<S: Simd>(&self, column: usize, vectors: usize) -> &[S::f32s] {
+        let length = self.inner * vectors;
+        &S::as_simd_f32s(&self.storage[self.start + self.inner * column..]).0[..length]
+    }
+}
+
+/// What the sums of a product begin with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Start<'a> {
+    /// Zero.
+    Zero,
+    /// A number per column.
+    Columns(&'a [f32]),
+}
+
+/// `output = activation(start + left · right)`; the output's rows begin `output_step` numbers apart.
+pub(crate) fn multiply(left: Left<'_>, right: &Panels, start: Start<'_>, activation: Activation, output: &mut [f32], output_step: usize) {
+    assert_eq!(left.segments * left.segment_length, right.inner, "inner dimensions of a matrix product");
+    vectorized(Product { left, right, start, activation, output, output_step });
+}
+
+struct Product<'a> {
+    left: Left<'a>,
+    right: &'a Panels,
+    start: Start<'a>,
+    activation: Activation,
+    output: &'a mut [f32],
+    output_step: usize,
+}
+
+/// Splits `0..rows` into groups of at most the given sizes, largest first, and calls the kernel of each group's size.
+macro_rules! in_groups {
+    ($rows:expr, $row:ident, $($size:literal => $call:expr),+) => {{
+        let (rows, mut $row) = ($rows, 0);
+        $(while rows - $row >= $size { $call; $row += $size; })+
+    }};
+}
+
+impl WithSimd for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let panels = self.right.columns.div_ceil(self.right.width);
+        for panel in 0..panels {
+            let first = panel * self.right.width;
+            let columns = first..self.right.columns.min(first + self.right.width);
+            // Where there are 32 registers, 12 × 2 of them hold sums; where there are 16, 6 × 2 do. Half a panel needs half of them.
+            match (S::F32_LANES == 8, columns.len() > S::F32_LANES) {
+                (false, true) => in_groups!(self.left.rows, row,
+                    12 => self.block::<S, 12, 2>(simd, row, &columns), 8 => self.block::<S, 8, 2>(simd, row, &columns),
+                    4 => self.block::<S, 4, 2>(simd, row, &columns), 1 => self.block::<S, 1, 2>(simd, row, &columns)),
+                (false, false) => in_groups!(self.left.rows, row,
+                    12 => self.block::<S, 12, 1>(simd, row, &columns), 4 => self.block::<S, 4, 1>(simd, row, &columns),
+                    1 => self.block::<S, 1, 1>(simd, row, &columns)),
+                (true, true) => in_groups!(self.left.rows, row,
+                    6 => self.block::<S, 6, 2>(simd, row, &columns), 3 => self.block::<S, 3, 2>(simd, row, &columns),
+                    1 => self.block::<S, 1, 2>(simd, row, &columns)),
+                (true, false) => in_groups!(self.left.rows, row,
+                    6 => self.block::<S, 6, 1>(simd, row, &columns), 1 => self.block::<S, 1, 1>(simd, row, &columns)),
+            }
+        }
+    }
+}
+
+impl Product<'_> {
+    /// `R` rows times `V` vectors of columns, summed in registers.
+    #[inline(always)]
+    fn block<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, row: usize, columns: &Range<usize>) {
+        let Left { data, segments, segment_length, segment_step, .. } = self.left;
+        let (panel, _) = self.right.panel::<S>(columns.start, V).as_chunks::<V>();
+        let first: [S::f32s; V] = match self.start {
+            Start::Zero => [simd.splat_f32s(0.0); V],
+            Start::Columns(values) => load(simd, &values[columns.clone()]),
+        };
+        let mut sums = [first; R];
+        let starts: [usize; R] = std::array::from_fn(|index| self.left.start(row + index));
+        for segment in 0..segments {
+            let rows: [&[f32]; R] = std::array::from_fn(|index| &data[starts[index] + segment * segment_step..][..segment_length]);
+            for (k, right) in panel[segment * segment_length..][..segment_length].iter().enumerate() {
+                for (sums, row) in sums.iter_mut().zip(rows) {
+                    let value = simd.splat_f32s(row[k]);
+                    for (sum, right) in sums.iter_mut().zip(right) {
+                        *sum = simd.mul_add_f32s(value, *right, *sum);
+                    }
+                }
+            }
+        }
+        for (index, sums) in sums.into_iter().enumerate() {
+            let sums = match self.activation {
+                Activation::Linear => sums,
+                // NaN first, so that it is kept: the instruction returns its second operand when one of them is no number.
+                Activation::Relu => sums.map(|sum| simd.max_f32s(simd.splat_f32s(0.0), sum)),
+            };
+            store(simd, sums, &mut self.output[(row + index) * self.output_step..][columns.clone()]);
+        }
+    }
+}
+
+#[inline(always)]
+fn load<S: Simd, const V: usize>(simd: S, values: &[f32]) -> [S::f32s; V] {
+    std::array::from_fn(|vector| {
+        let from = (vector * S::F32_LANES).min(values.len());
+        simd.partial_load_f32s(&values[from..values.len().min(from + S::F32_LANES)])
+    })
+}
+
+#[inline(always)]
+fn store<S: Simd, const V: usize>(simd: S, vectors: [S::f32s; V], values: &mut [f32]) {
+    if values.len() == V * S::F32_LANES {
+        S::as_mut_simd_f32s(values).0.copy_from_slice(&vectors);
+        return;
+    }
+    for (vector, values) in vectors.into_iter().zip(values.chunks_mut(S::F32_LANES)) {
+        simd.partial_store_f32s(values, vector);
+    }
+}
+
+/// `result[m][n] += Σ left[row][m] · right[row][n]` over all rows, for one segment of the left rows. `right` is row-major with
+/// `result`'s columns, and `result` has `segment_length` rows.
+pub(crate) fn add_transposed_product(left: Left<'_>, right: &[f32], columns: usize, result: &mut [f32]) {
+    assert_eq!(left.segments, 1, "segments of a transposed product");
+    assert_eq!(right.len(), left.rows * columns, "rows of a transposed product");
+    assert_eq!(result.len(), left.segment_length * columns, "elements of a transposed product");
+    vectorized(TransposedProduct { left, right, columns, result });
+}
+
+struct TransposedProduct<'a> {
+    left: Left<'a>,
+    right: &'a [f32],
+    columns: usize,
+    result: &'a mut [f32],
+}
+
+/// Rows of a transposed product that are summed in registers before they are added to the result: enough to be worth it, few enough that
+/// they stay in the cache while one part of the result after the other reads them.
+const ROWS_PER_SUM: usize = 96;
+
+impl WithSimd for TransposedProduct<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let width = 2 * S::F32_LANES;
+        let lines = self.left.rows.div_ceil(self.left.line);
+        let lines_per_sum = ROWS_PER_SUM.div_ceil(self.left.line);
+        for first_line in (0..lines).step_by(lines_per_sum) {
+            let lines = first_line..lines.min(first_line + lines_per_sum);
+            for first in (0..self.columns).step_by(width) {
+                let columns = first..self.columns.min(first + width);
+                match (S::F32_LANES == 8, columns.len() > S::F32_LANES) {
+                    (false, true) => in_groups!(self.left.segment_length, row,
+                        12 => self.block::<S, 12, 2>(simd, row, &lines, &columns),
+                        4 => self.block::<S, 4, 2>(simd, row, &lines, &columns),
+                        1 => self.block::<S, 1, 2>(simd, row, &lines, &columns)),
+                    (false, false) => in_groups!(self.left.segment_length, row,
+                        12 => self.block::<S, 12, 1>(simd, row, &lines, &columns),
+                        4 => self.block::<S, 4, 1>(simd, row, &lines, &columns),
+                        1 => self.block::<S, 1, 1>(simd, row, &lines, &columns)),
+                    (true, _) => in_groups!(self.left.segment_length, row,
+                        6 => self.block::<S, 6, 2>(simd, row, &lines, &columns),
+                        3 => self.block::<S, 3, 2>(simd, row, &lines, &columns),
+                        1 => self.block::<S, 1, 2>(simd, row, &lines, &columns)),
+                }
+            }
+        }
+    }
+}
+
+impl TransposedProduct<'_> {
+    #[inline(always)]
+    fn block<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, row: usize, lines: &Range<usize>, columns: &Range<usize>) {
+        let whole = columns.len() == V * S::F32_LANES;
+        let mut sums = [[simd.splat_f32s(0.0); V]; R];
+        for line in lines.clone() {
+            let first = line * self.left.line;
+            let count = self.left.line.min(self.left.rows - first);
+            let mut left = &self.left.data[line * self.left.line_step + row..];
+            for right in self.right[first * self.columns..][..count * self.columns].chunks_exact(self.columns) {
+                let values: &[f32; R] = left.first_chunk().expect("rows lie inside the data");
+                left = left.get(self.left.row_step..).unwrap_or_default();
+                let right: [S::f32s; V] = if whole {
+                    S::as_simd_f32s(&right[columns.clone()]).0.as_chunks::<V>().0[0]
+                } else {
+                    load(simd, &right[columns.clone()])
+                };
+                for (sums, &value) in sums.iter_mut().zip(values) {
+                    let value = simd.splat_f32s(value);
+                    for (sum, right) in sums.iter_mut().zip(right) {
+                        *sum = simd.mul_add_f32s(value, right, *sum);
+                    }
+                }
+            }
+        }
+        for (index, sums) in sums.into_iter().enumerate() {
+            let result = &mut self.result[(row + index) * self.columns..][columns.clone()];
+            let before: [S::f32s; V] = load(simd, result);
+            let after: [S::f32s; V] = std::array::from_fn(|vector| simd.add_f32s(before[vector], sums[vector]));
+            store(simd, after, result);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Integers, so that sums are exact whatever their order.
+    fn integers(length: usize, modulus: usize) -> Vec<f32> {
+        (0..length).map(|index| (index * 7919 % modulus) as f32 - (modulus / 2) as f32).collect()
+    }
+
+    #[test]
+    fn products_of_all_shapes_are_exact_on_integers() {
+        for rows in [1, 2, 3, 5, 11, 12, 13, 24, 31] {
+            for inner in [1, 2, 7, 16] {
+                for columns in [1, 3, 8, 15, 16, 17, 31, 32, 33, 48, 65] {
+                    let (left, right) = (integers(rows * inner, 13), integers(inner * columns, 11));
+                    let bias = integers(columns, 5);
+                    let mut output = vec![0f32; rows * columns];
+                    let panels = Panels::pack(&right, inner, columns, columns, 1);
+                    let matrix = Left::matrix(&left, rows, inner, inner);
+                    multiply(matrix, &panels, Start::Columns(&bias), Activation::Linear, &mut output, columns);
+                    let mut transposed = integers(inner * columns, 3);
+                    let before = transposed.clone();
+                    let other = integers(rows * columns, 17);
+                    add_transposed_product(matrix, &other, columns, &mut transposed);
+                    for column in 0..columns {
+                        for row in 0..rows {
+                            let sum: f32 = (0..inner).map(|k| left[row * inner + k] * right[k * columns + column]).sum();
+                            assert_eq!(output[row * columns + column], sum + bias[column], "{rows}×{inner}×{columns}");
+                        }
+                        for k in 0..inner {
+                            let sum: f32 = (0..rows).map(|row| left[row * inner + k] * other[row * columns + column]).sum();
+                            assert_eq!(transposed[k * columns + column], before[k * columns + column] + sum, "{rows}×{inner}×{columns}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_may_overlap_and_be_made_of_segments() {
+        // A 4×5 image of one channel under a 2×3 window: 3×3 output pixels.
+        let (image, kernel) = (integers(20, 9), integers(6, 5));
+        let left = Left { data: &image, rows: 9, line: 3, row_step: 1, line_step: 5, segments: 2, segment_length: 3, segment_step: 5 };
+        let mut output = vec![0f32; 9];
+        multiply(left, &Panels::pack(&kernel, 6, 1, 1, 1), Start::Zero, Activation::Relu, &mut output, 1);
+        for (pixel, value) in output.into_iter().enumerate() {
+            let (y, x) = (pixel / 3, pixel % 3);
+            let sum: f32 =
+                (0..2).flat_map(|i| (0..3).map(move |j| (i, j))).map(|(i, j)| image[(y + i) * 5 + x + j] * kernel[i * 3 + j]).sum();
+            assert_eq!(value, sum.max(0.0));
+        }
     }
 }

@@ -1,0 +1,54 @@
+//! The shape of a convolution on one image.
+
+/// The shape of a convolution on one image, with a square kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvolutionGeometry {
+    /// Rows of the input.
+    pub height: usize,
+    /// Columns of the input.
+    pub width: usize,
+    /// Channels of the input.
+    pub input_channels: usize,
+    /// Channels of the output.
+    pub output_channels: usize,
+    /// Side of the kernel.
+    pub kernel: usize,
+    /// Step of the kernel.
+    pub stride: usize,
+    /// Rows and columns of zeros on each side.
+    pub padding: usize,
+}
+
+impl ConvolutionGeometry {
+    /// Rows of the output.
+    pub fn output_height(&self) -> usize {
+        (self.height + 2 * self.padding - self.kernel) / self.stride + 1
+    }
+
+    /// Columns of the output.
+    pub fn output_width(&self) -> usize {
+        (self.width + 2 * self.padding - self.kernel) / self.stride + 1
+    }
+
+    /// Floats under the kernel at one output pixel.
+    pub fn patch(&self) -> usize {
+        self.kernel * self.kernel * self.input_channels
+    }
+
+    /// Multiply-adds of one image, forward, as the definition of the convolution counts them.
+    pub fn multiply_adds(&self) -> u64 {
+        (self.output_pixels() * self.patch() * self.output_channels) as u64
+    }
+
+    pub(crate) fn input_length(&self) -> usize {
+        self.height * self.width * self.input_channels
+    }
+
+    pub(crate) fn output_pixels(&self) -> usize {
+        self.output_height() * self.output_width()
+    }
+
+    pub(crate) fn output_length(&self) -> usize {
+        self.output_pixels() * self.output_channels
+    }
+}
