@@ -6,16 +6,16 @@ export CARGO_TERM_COLOR := "auto"
 default:
     @just --list
 
-# Run an experiment's cells that have not run yet, then draw: just sweep squeezenet --data … --weights …
-sweep experiment *arguments:
+# Run an experiment's cells that have not run yet, then draw: just sweep, or just sweep squeezenet --data … --weights …
+sweep experiment="miniature" *arguments:
     cargo run --release -- sweep experiments/{{experiment}}.toml {{arguments}}
 
 # Show an experiment's cells and what they cost
-plan experiment *arguments:
+plan experiment="miniature" *arguments:
     cargo run --release -- plan experiments/{{experiment}}.toml {{arguments}}
 
 # Draw and summarise what has run
-report experiment *arguments:
+report experiment="miniature" *arguments:
     cargo run --release -- report experiments/{{experiment}}.toml {{arguments}}
 
 # Format, lints, docs and tests, cheapest first
@@ -26,7 +26,7 @@ check:
     cargo test --release --workspace
 
 # Compare an experiment's results with its expectations
-verify experiment *arguments:
+verify experiment="miniature" *arguments:
     cargo run --release -- check experiments/{{experiment}}.toml {{arguments}}
 
 # Run the tests
@@ -44,3 +44,11 @@ ci:
 # Format
 fmt:
     cargo fmt --all
+
+# Show images: just preview miniature --augmentation keras-2.0.8
+preview experiment="miniature" *arguments:
+    cargo run --release -- preview experiments/{{experiment}}.toml {{arguments}}
+
+# Make the shipped weights again
+pretrain *arguments:
+    cargo run --release -- pretrain experiments/pretrain.toml --output crates/model/weights/mini_vgg.safetensors {{arguments}}

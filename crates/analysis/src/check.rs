@@ -1,10 +1,13 @@
 //! Verdicts: do results meet expectations?
 //!
 //! A band fails when the mean lies outside it and so does the whole 95 % confidence interval; when the interval reaches into the band, the
-//! runs cannot tell. With a single seed there is no interval, and the value itself decides. A difference is judged by the interval of the
+//! runs cannot tell. With a single seed there is no interval, and the value itself decides. A band that was recorded also fails when a seed
+//! does not give the value that it gave then. A difference is judged by the interval of the
 //! differences between runs of equal seeds, and needs at least two of them.
 
-use thaw_spec::{Band, Expectations, ExpectedStatus, Metric, Relation, RelationKind, RunStatus, Selector, Statistic, Verdict, VerdictKind};
+use thaw_spec::{
+    Band, Expectations, ExpectedStatus, Metric, PerSeed, Relation, RelationKind, RunStatus, Selector, Statistic, Verdict, VerdictKind,
+};
 
 use crate::estimate::{Estimate, Sample, reduce};
 use crate::results::{CellRun, ProcedureRuns, Results};
@@ -67,18 +70,36 @@ fn check_band(band: &Band, results: &Results) -> Vec<Verdict> {
         let estimate = sample.estimate();
         let inside = |value: f64| (band.lower..=band.upper).contains(&value);
         let reaches_in = |(low, high): (f64, f64)| low <= band.upper && high >= band.lower;
+        let changed = band.per_seed.as_ref().and_then(|recorded| changed_seed(procedure, band, recorded));
         let kind = match estimate.interval {
+            _ if inside(estimate.mean) && changed.is_some() => VerdictKind::Fail,
             _ if inside(estimate.mean) => VerdictKind::Pass,
             Some(interval) if reaches_in(interval) => VerdictKind::Inconclusive,
             _ => VerdictKind::Fail,
         };
-        verdict(kind, subject, format!("the mean is {}", describe(&estimate)))
+        let changed = changed.map_or_else(String::new, |changed| format!("; {changed}"));
+        verdict(kind, subject, format!("the mean is {}{changed}", describe(&estimate)))
+    })
+}
+
+/// The first seed whose value is not the recorded one, in words.
+fn changed_seed(procedure: &ProcedureRuns, band: &Band, recorded: &PerSeed) -> Option<String> {
+    let PerSeed { seeds, values, tolerance } = recorded;
+    procedure.runs.iter().find_map(|run| {
+        let seed = run.cell().seed;
+        let (_, before) = seeds.iter().zip(values).find(|(known, _)| **known == seed)?;
+        let now = reduce(band.statistic, band.metric, &run.curve(band.metric))?;
+        ((now - before).abs() > *tolerance)
+            .then(|| format!("seed {seed} gave {now:.4} where {before:.4} was recorded, so the procedure or its arithmetic has changed"))
     })
 }
 
 fn check_relation(relation: &Relation, results: &Results) -> Verdict {
     let (left, right) = (&relation.left, &relation.right);
     let subject = match relation.kind {
+        RelationKind::IntervalAbove { statistic } => {
+            format!("the interval of {statistic} {} of `{left}` lies above that of `{right}`", relation.metric)
+        }
         RelationKind::EqualCurve { tolerance } => format!("{} of `{left}` equals that of `{right}` within {tolerance}", relation.metric),
         RelationKind::GreaterByAtLeast { statistic, margin } => {
             format!("{statistic} {} of `{left}` exceeds that of `{right}` by at least {margin}", relation.metric)
@@ -98,6 +119,7 @@ fn check_relation(relation: &Relation, results: &Results) -> Verdict {
     });
     match (pairs, relation.kind) {
         (Err(missing), _) => missing,
+        (Ok(pairs), RelationKind::IntervalAbove { statistic }) => interval_above(&subject, &pairs, relation.metric, statistic),
         (Ok(pairs), RelationKind::EqualCurve { tolerance }) => equal_curves(&subject, &pairs, relation.metric, tolerance),
         (Ok(pairs), RelationKind::GreaterByAtLeast { statistic, margin }) => exceeds(&subject, &pairs, relation.metric, statistic, margin),
     }
@@ -140,6 +162,23 @@ fn exceeds(subject: &str, pairs: &[(&CellRun, &CellRun)], metric: Metric, statis
         _ => VerdictKind::Inconclusive,
     };
     verdict(kind, subject, format!("the mean difference is {}", describe(&estimate)))
+}
+
+fn interval_above(subject: &str, pairs: &[(&CellRun, &CellRun)], metric: Metric, statistic: Statistic) -> Verdict {
+    let number = |run: &CellRun| reduce(statistic, metric, &run.curve(metric));
+    let estimate =
+        |runs: Vec<Option<f64>>| runs.into_iter().collect::<Option<Vec<f64>>>().and_then(Sample::new).map(|sample| sample.estimate());
+    let left = estimate(pairs.iter().map(|(left, _)| number(left)).collect());
+    let right = estimate(pairs.iter().map(|(_, right)| number(right)).collect());
+    let (Some(left), Some(right)) = (left, right) else {
+        return verdict(VerdictKind::Missing, subject, format!("the runs share no seed with {metric}"));
+    };
+    let kind = match (left.interval, right.interval) {
+        (Some((low, _)), Some((_, high))) if low > high => VerdictKind::Pass,
+        (Some(_), Some(_)) => VerdictKind::Fail,
+        _ => VerdictKind::Inconclusive,
+    };
+    verdict(kind, subject, format!("{} against {}", describe(&left), describe(&right)))
 }
 
 fn check_status(expected: &ExpectedStatus, results: &Results) -> Vec<Verdict> {

@@ -32,6 +32,11 @@ impl CellRun {
         rows.iter().map(value).collect()
     }
 
+    /// Images of a split, as counted in the last epoch.
+    pub(crate) fn images(&self, split: Split) -> u64 {
+        self.curves.get(&split).and_then(|rows| rows.last()).map_or(1, |row| row.count)
+    }
+
     /// Duration of all epochs, in seconds.
     pub fn seconds(&self) -> f64 {
         self.curves.get(&Split::Train).map_or(0.0, |rows| rows.iter().map(|row| row.seconds).sum())

@@ -1,11 +1,18 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use thaw_spec::{Experiment, Selector};
+use thaw_spec::{Augmentation, Experiment, Selector, Split};
 
 use crate::error::CliError;
+use crate::fault::Fault;
+
+/// The experiment that runs when none is named: it draws its images itself and brings its weights.
+pub(crate) const MINIATURE: &str = include_str!("../../../experiments/miniature.toml");
+/// What is expected of it.
+pub(crate) const MINIATURE_EXPECTED: &str = include_str!("../../../experiments/miniature.expected.toml");
 
 const EXIT_CODES: &str = "Exit codes: 0 done, or every expectation met · 1 an expectation failed · 2 the runs cannot tell · 64 wrong usage · \
 65 bad data or weights · 66 missing input · 70 a cell failed · 73 cannot write · 78 bad experiment file";
@@ -21,11 +28,13 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show the cells, what they share, and what they will cost on this machine
-    #[command(after_help = "Example: thaw plan experiments/squeezenet.toml --data images --weights squeezenet.safetensors")]
+    #[command(
+        after_help = "Examples: thaw plan\n          thaw plan experiments/squeezenet.toml --data images --weights squeezenet.safetensors"
+    )]
     Plan(Sweep),
     /// Run the cells that have not run yet, then draw and summarise
     #[command(
-        after_help = "Example: thaw sweep experiments/squeezenet.toml --data images --weights squeezenet.safetensors --only regime=cached"
+        after_help = "Examples: thaw sweep\n          thaw sweep experiments/squeezenet.toml --data images --weights squeezenet.safetensors --only regime=cached"
     )]
     Sweep(Sweep),
     /// Draw and summarise what has run
@@ -34,13 +43,21 @@ pub(crate) enum Command {
     /// Compare what has run with what is expected
     #[command(after_help = "Example: thaw check experiments/squeezenet.toml --junit target/check.xml")]
     Check(Check),
+    /// Show images of a dataset, as they are or augmented, on one sheet
+    #[command(
+        after_help = "Examples: thaw preview\n          thaw preview experiments/squeezenet.toml --data images --augmentation keras-2.0.8"
+    )]
+    Preview(Preview),
+    /// Train a base from random weights on a source task and write its weights file
+    #[command(after_help = "Example: thaw pretrain experiments/pretrain.toml --output mini_vgg.safetensors")]
+    Pretrain(Pretrain),
 }
 
 /// Which experiment, and which of its cells.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Study {
-    /// The experiment file
-    pub(crate) experiment: PathBuf,
+    /// The experiment file [default: the miniature, which is part of the program]
+    pub(crate) experiment: Option<PathBuf>,
     /// Folder of results; an experiment has a folder of its name in it
     #[arg(long, env = "THAW_RESULTS", default_value = "results", value_name = "FOLDER")]
     pub(crate) results: PathBuf,
@@ -55,15 +72,22 @@ pub(crate) struct Study {
     pub(crate) only: Vec<String>,
 }
 
+/// Where a folder of images lies, for experiments that need one.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Images {
+    /// Folder with train/CLASS/IMAGE, validation/… and, if wanted, test/… [default: THAW_DATA]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Sweep {
     #[command(flatten)]
     pub(crate) study: Study,
-    /// Folder with train/CLASS/IMAGE, validation/… and, if wanted, test/…
-    #[arg(long, env = "THAW_DATA", value_name = "FOLDER")]
-    pub(crate) data: Option<PathBuf>,
-    /// Weights of the base, as safetensors with torchvision's names
-    #[arg(long, env = "THAW_WEIGHTS", value_name = "FILE")]
+    #[command(flatten)]
+    pub(crate) images: Images,
+    /// Weights of the base, as safetensors with torchvision's names [default: THAW_WEIGHTS, unless thaw brings weights of its own]
+    #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
     /// Folder for decoded images, activations and checkpoints
     #[arg(long, env = "THAW_CACHE", default_value = "target/thaw-cache", value_name = "FOLDER")]
@@ -86,6 +110,9 @@ pub(crate) struct Sweep {
     /// No progress
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// Execute the cells wrongly while recording them as if all were well: proof that `thaw check` notices
+    #[arg(long, value_enum, hide = true, value_name = "FAULT")]
+    pub(crate) inject_fault: Option<Fault>,
 }
 
 #[derive(Debug, Args)]
@@ -95,22 +122,138 @@ pub(crate) struct Check {
     /// The expectations [default: the experiment's name with .expected.toml]
     #[arg(long, value_name = "FILE")]
     pub(crate) expected: Option<PathBuf>,
+    /// Replace the bands by ones that follow from the results, then check
+    #[arg(long)]
+    pub(crate) update: bool,
+    /// Who records new bands
+    #[arg(long, env = "USER", default_value = "unknown", hide_env = true, value_name = "NAME")]
+    pub(crate) creator: String,
     /// Also write the verdicts as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Preview {
+    /// The experiment file [default: the miniature, which is part of the program]
+    pub(crate) experiment: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) images: Images,
+    /// The picture to write
+    #[arg(long, default_value = "preview.png", value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Which images: train, validation or test
+    #[arg(long, default_value = "train", value_parser = split)]
+    pub(crate) split: Split,
+    /// Side of the images, in pixels [default: as the experiment has it]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(8..=2048))]
+    pub(crate) size: Option<u16>,
+    /// Images per class, or with augmentation per image, beside each other
+    #[arg(long, default_value_t = 12, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) columns: u16,
+    /// Rows per class
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) rows: u16,
+    /// The seed of the augmentation
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Show each image first as it is, then augmented: none or keras-2.0.8
+    #[arg(long, default_value = "none", value_name = "NAME", value_parser = augmentation)]
+    pub(crate) augmentation: Augmentation,
+    #[command(flatten)]
+    pub(crate) ranges: Ranges,
+}
+
+/// Ranges of an augmentation; each takes the place of the named augmentation's.
+#[derive(Debug, Args)]
+pub(crate) struct Ranges {
+    /// Rotate by up to so many degrees
+    #[arg(long, value_name = "DEGREES")]
+    pub(crate) rotation_degrees: Option<f64>,
+    /// Shift left or right by up to this fraction of the width
+    #[arg(long, value_name = "FRACTION")]
+    pub(crate) width_shift: Option<f64>,
+    /// Shift up or down by up to this fraction of the height
+    #[arg(long, value_name = "FRACTION")]
+    pub(crate) height_shift: Option<f64>,
+    /// Shear by up to so many radians
+    #[arg(long, value_name = "RADIANS")]
+    pub(crate) shear_radians: Option<f64>,
+    /// Zoom each axis by 1 ± up to this
+    #[arg(long, value_name = "FRACTION")]
+    pub(crate) zoom: Option<f64>,
+    /// Mirror every second image
+    #[arg(long, value_name = "YES_OR_NO", action = clap::ArgAction::Set)]
+    pub(crate) horizontal_flip: Option<bool>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pretrain {
+    /// An experiment file with one cell that freezes nothing
+    pub(crate) experiment: PathBuf,
+    #[command(flatten)]
+    pub(crate) images: Images,
+    /// The weights file to write; a record of how it was made goes beside it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Folder for decoded images
+    #[arg(long, env = "THAW_CACHE", default_value = "target/thaw-cache", value_name = "FOLDER")]
+    pub(crate) cache: PathBuf,
+    /// Threads to compute with [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    /// Train for this many epochs instead
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) epochs: Option<u32>,
+    /// No progress
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+fn split(name: &str) -> Result<Split, String> {
+    Split::ALL.into_iter().find(|split| split.name() == name).ok_or_else(|| "expected train, validation or test".to_owned())
+}
+
+fn augmentation(name: &str) -> Result<Augmentation, String> {
+    Augmentation::named(name)
+}
+
 impl Study {
+    /// The experiment alone, as it stands in the file.
+    pub(crate) fn plain(experiment: Option<PathBuf>) -> Self {
+        Self { experiment, results: PathBuf::new(), epochs: None, seeds: None, only: Vec::new() }
+    }
+
+    /// The experiment's file, for messages.
+    pub(crate) fn name(&self) -> String {
+        self.experiment.as_ref().map_or_else(|| "the embedded miniature.toml".to_owned(), |path| path.display().to_string())
+    }
+
+    /// The command that continues with this experiment.
+    pub(crate) fn command(&self, verb: &str) -> String {
+        self.experiment.as_ref().map_or_else(|| format!("thaw {verb}"), |path| format!("thaw {verb} {}", path.display()))
+    }
+
+    /// What the experiment's paths are relative to.
+    pub(crate) fn folder(&self) -> &Path {
+        self.experiment.as_deref().and_then(Path::parent).unwrap_or(Path::new("."))
+    }
+
     /// Reads the experiment and narrows it to what was asked for.
     pub(crate) fn load(&self) -> Result<Experiment, CliError> {
-        let source = |source| CliError::Unreadable { path: self.experiment.clone(), source };
-        let text = std::fs::read_to_string(&self.experiment).map_err(source)?;
-        let experiment = Experiment::parse(&self.experiment.display().to_string(), &text)?;
+        let text = match &self.experiment {
+            Some(path) => {
+                let source = |source| CliError::Unreadable { path: path.clone(), source };
+                Cow::Owned(std::fs::read_to_string(path).map_err(source)?)
+            }
+            None => Cow::Borrowed(MINIATURE),
+        };
+        let experiment = Experiment::parse(&self.name(), &text)?;
         let only = Selector::from_arguments(&self.only).and_then(|only| only.check(&experiment.known_levels()).map(|()| only));
         let only = only.map_err(|message| CliError::Usage { message: format!("--only: {message}") })?;
         let experiment = experiment.shortened(self.epochs.map(|epochs| epochs as usize), self.seeds.as_deref(), &only);
         if experiment.procedures().len() == 0 {
-            return Err(CliError::Usage { message: format!("--only: no cell of {} is `{only}`", self.experiment.display()) });
+            return Err(CliError::Usage { message: format!("--only: no cell of {} is `{only}`", self.name()) });
         }
         Ok(experiment)
     }

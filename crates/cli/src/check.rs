@@ -4,16 +4,31 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
-use thaw_analysis::{Results, ResultsFolder, check};
-use thaw_spec::{Expectations, Verdict, VerdictKind};
+use thaw_analysis::{Results, ResultsFolder, check, record};
+use thaw_spec::{Environment, Expectations, Metric, Recorded, Statistic, Verdict, VerdictKind};
 
-use crate::arguments::Check;
+use crate::arguments::{Check, MINIATURE_EXPECTED};
 use crate::error::{CANNOT_TELL, CliError, FAILED, SUCCESS, say};
+use crate::files::write_whole;
+use crate::provenance;
 
 pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
     let experiment = options.study.load()?;
-    let path = options.expected.clone().unwrap_or_else(|| expected_path(&options.study.experiment));
-    let text = std::fs::read_to_string(&path).map_err(|source| CliError::Unreadable { path: path.clone(), source })?;
+    let path = options.expected.clone().or_else(|| options.study.experiment.as_deref().map(expected_path));
+    let (path, text) = match path {
+        Some(path) => {
+            let text = std::fs::read_to_string(&path).map_err(|source| CliError::Unreadable { path: path.clone(), source })?;
+            (path, text)
+        }
+        None if options.update => {
+            let message = "--update needs a file to write to; name the experiment's file".to_owned();
+            return Err(CliError::Usage { message });
+        }
+        None => (PathBuf::from("the embedded miniature.expected.toml"), MINIATURE_EXPECTED.to_owned()),
+    };
+    let folder = ResultsFolder::new(options.study.results.join(&experiment.name));
+    let results = Results::read(&folder, &experiment)?;
+    let text = if options.update { update(&path, &text, &results, &options.creator)? } else { text };
     let expectations = Expectations::parse(&path.display().to_string(), &text)?;
     if expectations.is_empty() {
         return Err(CliError::Usage {
@@ -22,8 +37,7 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
     }
     let known = experiment.known_levels();
     expectations.check_selectors(&known).map_err(|message| CliError::Usage { message: format!("{}: {message}", path.display()) })?;
-    let folder = ResultsFolder::new(options.study.results.join(&experiment.name));
-    let verdicts = check(&expectations, &Results::read(&folder, &experiment)?);
+    let verdicts = check(&expectations, &results);
     for verdict in &verdicts {
         say(&format!("{:12} {}: {}", verdict.kind.to_string(), verdict.subject, verdict.reason));
     }
@@ -38,6 +52,42 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
         (0, 1..) => CANNOT_TELL,
         (0, 0) => SUCCESS,
     }))
+}
+
+/// Writes new bands into an expectation file, for the numbers of its old ones or else for the final validation accuracy; returns its text.
+fn update(path: &Path, text: &str, results: &Results, creator: &str) -> Result<String, CliError> {
+    let name = path.display().to_string();
+    let mut numbers: Vec<(Metric, Statistic)> = Vec::new();
+    for band in Expectations::parse(&name, text)?.bands {
+        if !numbers.contains(&(band.metric, band.statistic)) {
+            numbers.push((band.metric, band.statistic));
+        }
+    }
+    if numbers.is_empty() {
+        numbers.push((Metric::ValidationAccuracy, Statistic::Final));
+    }
+    let bands = record(results, &numbers);
+    if bands.is_empty() {
+        return Err(CliError::Usage { message: format!("{name}: no procedure has run with all its seeds, so there is nothing to record") });
+    }
+    let environments: Vec<&Environment> =
+        results.procedures.iter().flat_map(|procedure| &procedure.runs).map(|run| &run.manifest.environment).collect();
+    let distinct = |describe: &dyn Fn(&Environment) -> String| {
+        let mut names: Vec<String> = environments.iter().map(|environment| describe(environment)).collect();
+        names.sort();
+        names.dedup();
+        names.join(", ")
+    };
+    let recorded = Recorded {
+        creator: creator.to_owned(),
+        date: provenance::today(),
+        commit: distinct(&|environment| environment.commit.clone()),
+        machine: distinct(&|environment| format!("{} ({})", environment.platform, environment.instruction_sets)),
+    };
+    let text = Expectations::recorded(&name, text, &recorded, &bands)?;
+    write_whole(path, text.as_bytes())?;
+    say(&format!("{name}: {} bands recorded", bands.len()));
+    Ok(text)
 }
 
 /// `x.toml` is checked by `x.expected.toml`.

@@ -62,11 +62,20 @@ impl<'a> RealExecutor<'a> {
 
     fn pixels(&self, cell: &Cell, split: Split) -> Result<Pixels, CliError> {
         let path = self.artifact(&Step::Decode { cell: cell.clone(), split });
-        let pixels = Pixels::open(&path, &self.workplace.folder.root, self.workplace.unreadable)?;
+        let pixels = Pixels::open(&path, self.workplace.unreadable)?;
         if let Ok(mut skipped) = self.skipped.lock() {
             skipped.insert(split, pixels.skipped().to_vec());
         }
         Ok(pixels)
+    }
+
+    /// The cell as it is executed.
+    fn executed(&self, cell: &Cell) -> Cell {
+        let mut cell = cell.clone();
+        if let Some(fault) = self.workplace.fault {
+            fault.strike(&mut cell.procedure);
+        }
+        cell
     }
 
     fn split(&self, cell: &Cell, split: Split, extraction: Option<Extraction>) -> Result<SplitData, CliError> {
@@ -77,13 +86,28 @@ impl<'a> RealExecutor<'a> {
 
 impl Executor for RealExecutor<'_> {
     fn make(&self, step: &Step, advance: Advance<'_>) -> Result<Artifact, CliError> {
-        let path = self.artifact(step);
+        let mut step = step.clone();
+        if let Step::Extract(extraction) = &mut step {
+            extraction.cell = self.executed(&extraction.cell);
+            if extraction.cell.procedure.frozen_blocks() == 0 {
+                return Ok(Artifact::Kept);
+            }
+        }
+        let path = self.artifact(&step);
         let kept = path.exists();
-        match step {
+        match &step {
             Step::Decode { cell, split } => {
                 if !kept {
-                    let Workplace { folder, unreadable, .. } = self.workplace;
-                    Pixels::prepare(folder, *split, cell.procedure.image_size, cell.procedure.resize, *unreadable, &path, advance)?;
+                    let Workplace { dataset, unreadable, .. } = self.workplace;
+                    Pixels::prepare(
+                        dataset.as_ref(),
+                        *split,
+                        cell.procedure.image_size,
+                        cell.procedure.resize,
+                        *unreadable,
+                        &path,
+                        advance,
+                    )?;
                 }
                 // Opening it tells which images were left out.
                 self.pixels(cell, *split)?;
@@ -104,7 +128,7 @@ impl Executor for RealExecutor<'_> {
         let skipped_images: Vec<String> =
             self.skipped.lock().map(|skipped| skipped.values().flatten().cloned().collect()).unwrap_or_default();
         let left_out = |split: Split| skipped_images.iter().filter(|image| image.starts_with(split.name())).count() as u64;
-        let counts = self.workplace.folder.counts();
+        let counts = self.workplace.dataset.counts();
         Ok(CellManifest {
             experiment: self.workplace.experiment.name.clone(),
             id: cell.id(),
@@ -122,7 +146,8 @@ impl Executor for RealExecutor<'_> {
     }
 
     fn fit(&self, cell: &Cell, sink: &mut dyn RecordSink, advance: Advance<'_>) -> Result<Outcome, CliError> {
-        let present = self.workplace.folder.counts();
+        let cell = &self.executed(cell);
+        let present = self.workplace.dataset.counts();
         let evaluated = present.present().filter(|split| *split != Split::Train);
         let evaluation = evaluated.map(|split| Ok((split, self.split(cell, split, Extraction::for_evaluation(cell, split))?)));
         let data = FitData {

@@ -5,7 +5,11 @@ mod artifacts;
 mod check;
 mod error;
 mod executor;
+mod fault;
+mod files;
 mod plan;
+mod pretrain;
+mod preview;
 mod progress;
 mod provenance;
 mod rates;
@@ -33,6 +37,8 @@ fn main() -> ExitCode {
         Command::Sweep(options) => sweep::run(&options),
         Command::Report(options) => report::run(&options),
         Command::Check(options) => check::run(&options),
+        Command::Preview(options) => preview::run(&options),
+        Command::Pretrain(options) => pretrain::run(&options),
     };
     done.unwrap_or_else(|error| error.report())
 }

@@ -27,9 +27,9 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     let workplace = Workplace::open(options)?;
     let folder = ResultsFolder::new(options.study.results.join(&workplace.experiment.name));
     let finished = if options.force { BTreeSet::new() } else { finished(&workplace, &folder)? };
-    let plan = Plan::new(&workplace.cells, &finished, workplace.folder.counts(), workplace.sharing);
+    let plan = Plan::new(&workplace.cells, &finished, workplace.dataset.counts(), workplace.sharing);
     let (facts, rates) = (workplace.cost_facts()?, Rates::measure(&workplace)?);
-    let counts = workplace.folder.counts();
+    let counts = workplace.dataset.counts();
     say(&format!(
         "{}: {} procedures × {} seeds = {} cells, {} of them finished",
         workplace.experiment.name,
@@ -43,7 +43,7 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
         counts.train,
         counts.validation,
         counts.test,
-        workplace.folder.classes.join(", ")
+        workplace.dataset.classes().join(", ")
     ));
     say(&format!("weights: {} (sha256 {})", workplace.weights.path.display(), workplace.weights.hash.short()));
     say("");

@@ -19,6 +19,11 @@ pub(crate) fn environment(threads: usize) -> Environment {
     }
 }
 
+/// Today in UTC, as year-month-day.
+pub(crate) fn today() -> String {
+    chrono::DateTime::<chrono::Utc>::from(SystemTime::now()).format("%Y-%m-%d").to_string()
+}
+
 /// The version that the lock file names.
 fn candle_version() -> &'static str {
     let lock = include_str!("../../../Cargo.lock");

@@ -29,17 +29,16 @@ impl Rates {
         let per_image: u64 = facts.block_multiply_adds.iter().sum();
         let (batch, size) = (procedure.batch_size.min(16), procedure.image_size);
 
-        let images = workplace.folder.images(Split::Train);
-        let images = &images[..images.len().min(32)];
+        let images = workplace.dataset.counts().train.min(32) as usize;
         let start = Instant::now();
-        for image in images {
+        for image in 0..images {
             // A broken image costs as much time as a sound one; the sweep will say so.
-            if let Ok(decoded) = thaw_data::decode(&workplace.folder.root.join(&image.path)) {
+            if let Ok(decoded) = workplace.dataset.image(Split::Train, image) {
                 thaw_data::resize(&decoded, size, procedure.resize);
             }
         }
         let threads = rayon::current_num_threads() as f64;
-        let decoded_images = images.len() as f64 * threads / start.elapsed().as_secs_f64();
+        let decoded_images = images as f64 * threads / start.elapsed().as_secs_f64();
 
         let pixels: Vec<f32> = (0..batch * size * size * 3).map(|index| (index % 251) as f32 / 251.0).collect();
         let input = Tensor::from_vec(pixels, (batch, size, size, 3), &Device::Cpu).map_err(ModelError::from)?;

@@ -1,6 +1,5 @@
 //! `thaw report`: pictures and a summary of what has run.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use thaw_analysis::{Results, ResultsFolder, read_published};
@@ -9,7 +8,8 @@ use thaw_spec::Experiment;
 
 use crate::arguments::Study;
 use crate::error::{CliError, SUCCESS, say};
-use crate::summary::table;
+use crate::files::write_whole;
+use crate::summary::{answer, table};
 
 pub(crate) fn run(study: &Study) -> Result<ExitCode, CliError> {
     let experiment = study.load()?;
@@ -22,19 +22,15 @@ pub(crate) fn run(study: &Study) -> Result<ExitCode, CliError> {
 pub(crate) fn report(study: &Study, experiment: &Experiment, folder: &ResultsFolder) -> Result<(), CliError> {
     let results = Results::read(folder, experiment)?;
     if results.procedures.iter().all(|procedure| procedure.runs.is_empty()) {
-        let message = format!(
-            "{}: no cell of `{}` has run; run `thaw sweep {}` first",
-            folder.root().display(),
-            experiment.name,
-            study.experiment.display()
-        );
+        let message =
+            format!("{}: no cell of `{}` has run; run `{}` first", folder.root().display(), experiment.name, study.command("sweep"));
         return Err(CliError::Usage { message });
     }
     let plots = folder.root().join("plots");
     for procedure in results.procedures.iter().filter(|procedure| !procedure.runs.is_empty()) {
         let mut overlays = Vec::new();
         for published in experiment.published.iter().filter(|published| published.selector.matches(&procedure.levels)) {
-            let file = study.experiment.parent().unwrap_or(Path::new(".")).join(&published.file);
+            let file = study.folder().join(&published.file);
             overlays.push(Overlay { label: published.label.clone(), run: read_published(&file, &published.run)? });
         }
         curves(procedure, &overlays).write(&plots.join(stem(&procedure.levels)))?;
@@ -44,17 +40,25 @@ pub(crate) fn report(study: &Study, experiment: &Experiment, folder: &ResultsFol
     }
     let table = table(&results);
     let path = folder.root().join("summary.md");
+    let answer = answer(experiment, &results);
+    let heading = "Where does the gap come from?";
+    let section = answer.as_ref().map_or_else(String::new, |answer| {
+        format!("## {heading}\n\nEach line changes one thing in the line above; changes are means of the differences between runs of equal seeds.\n\n{answer}\n## Every cell\n\n")
+    });
     let text = format!(
-        "# {}\n\n![validation accuracy by epoch](plots/overview.svg)\n\nAccuracies are means over seeds with 95 % confidence intervals (Student's t).\n\n{table}",
+        "# {}\n\n![validation accuracy by epoch](plots/overview.svg)\n\nAccuracies are means over seeds with 95 % confidence intervals (Student's t).\n\n{section}{table}",
         experiment.title
     );
-    std::fs::write(&path, text).map_err(|source| CliError::Unwritable { path, source })?;
+    write_whole(&path, text.as_bytes())?;
     say(&table);
     for procedure in results.procedures.iter().filter(|procedure| procedure.thawed()) {
         let audit =
             procedure.runs.iter().find_map(|run| run.outcome.audit.iter().any(|tensor| tensor.thawed()).then_some(&run.outcome.audit));
         let moved = audit.map_or(0, |audit| audit.iter().filter(|tensor| tensor.thawed()).count());
         say(&format!("THAWED: {}: {moved} tensors were declared frozen, collected by the optimizer, and moved", procedure.label()));
+    }
+    if let Some(answer) = answer {
+        say(&format!("\n{heading}\n\n{answer}"));
     }
     say(&format!("plots and summary in {}", folder.root().display()));
     Ok(())

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use tempfile::TempDir;
-use thaw_analysis::{CellState, Results, ResultsFolder, check};
+use thaw_analysis::{CellState, Results, ResultsFolder, check, climb, record};
 use thaw_spec::{
-    Cell, CellManifest, ContentHash, CostFacts, DriftSummary, EpochRecord, Expectations, Experiment, Inputs, Metric, Outcome, Plan,
-    RecordSink, RunStatus, Sharing, Split, SplitCounts, SplitRecord, Statistic, Step, TensorAudit, TrainingActivations, VerdictKind,
+    Cell, CellManifest, ContentHash, CostFacts, DriftSummary, EpochRecord, Expectations, Experiment, Inputs, Metric, Outcome, PerSeed,
+    Plan, RecordSink, RunStatus, Sharing, Split, SplitCounts, SplitRecord, Statistic, Step, TensorAudit, TrainingActivations, VerdictKind,
 };
 
 use crate::error::CliError;
@@ -255,6 +255,48 @@ fn bands_and_margins_are_judged_by_whole_intervals() {
         check(&Expectations::parse("x", &text).expect("a relation"), &results)[0].kind
     };
     assert_eq!([judge(0.049), judge(0.051)], [Pass, Fail]);
+    // 0.96 ± 0.0124 lies above 0.91 ± 0.0124.
+    let apart = |left: &str, right: &str| {
+        let text = format!(
+            "[[relation]]\nkind = \"interval_above\"\nleft = {{ regime = \"{left}\" }}\nright = {{ regime = \"{right}\" }}\nmetric = \"validation_accuracy\"\nstatistic = \"final\"\n"
+        );
+        check(&Expectations::parse("x", &text).expect("a relation"), &results)[0].kind
+    };
+    assert_eq!([apart("thawed", "cached"), apart("cached", "thawed"), apart("cached", "end_to_end")], [Pass, Fail, Fail]);
     let none = "[[audit]]\nwhere = { regime = \"unheard\" }\nstatus = \"thawed\"\n";
     assert_eq!(check(&Expectations::parse("x", none).expect("an audit"), &results)[0].kind, Missing);
+}
+
+#[test]
+fn recorded_bands_follow_from_the_spread_between_seeds() {
+    let stage = Stage::new();
+    stage.sweep(&Scripted::default()).expect("a sweep");
+    let results = Results::read(&stage.folder(), &stage.experiment).expect("results");
+    let bands = record(&results, &[(Metric::ValidationAccuracy, Statistic::Final), (Metric::ValidationLoss, Statistic::Final)]);
+    assert_eq!(bands.len(), 2 * results.procedures.len());
+    // 4.302653 · 0.005 · √(2/3) = 0.0175656 about 0.91; the loss is 0.3 for every seed, so its band is 2 % of that.
+    assert_eq!((bands[0].lower, bands[0].upper), (0.892434, 0.927566));
+    assert_eq!(bands[0].per_seed, Some(PerSeed { seeds: vec![0, 1, 2], values: vec![0.905, 0.91, 0.915], tolerance: 0.01 }));
+    assert_eq!((bands[1].lower, bands[1].upper), (0.294, 0.306));
+    let mut again = Expectations { bands, ..Expectations::default() };
+    assert!(check(&again, &results).iter().all(|verdict| verdict.kind == Pass));
+    // Two seeds exchanged leave the mean as it is, and are noticed.
+    again.bands[0].per_seed.as_mut().expect("recorded").values = vec![0.915, 0.91, 0.905];
+    let verdict = &check(&again, &results)[0];
+    assert_eq!(verdict.kind, Fail);
+    assert!(verdict.reason.contains("seed 0 gave 0.9050 where 0.9150 was recorded"), "{}", verdict.reason);
+}
+
+#[test]
+fn a_ladder_says_what_each_step_changes() {
+    let stage = Stage::new();
+    stage.sweep(&Scripted::default()).expect("a sweep");
+    let ladder = "[[ladder]]\nlabel = \"a\"\nwhere = { regime = \"cached\" }\n[[ladder]]\nlabel = \"b\"\nwhere = { regime = \"end_to_end\" }\n[[ladder]]\nlabel = \"c\"\nwhere = { regime = \"thawed\" }\n";
+    let experiment = Experiment::parse("scripted.toml", &format!("{EXPERIMENT}{ladder}")).expect("an experiment");
+    let results = Results::read(&stage.folder(), &experiment).expect("results");
+    let steps = climb(&experiment.ladder, &results, Metric::ValidationAccuracy, Statistic::Final);
+    assert_eq!(steps.iter().map(|step| step.equal).collect::<Vec<_>>(), [false, true, false]);
+    assert!(steps[0].change.is_none());
+    let change = steps[2].change.expect("a difference");
+    assert!((change.mean - 0.05).abs() < 1e-12 && change.interval.is_some_and(|(low, high)| high - low < 1e-9));
 }

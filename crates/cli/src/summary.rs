@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use thaw_analysis::{Estimate, ProcedureRuns, Results};
-use thaw_spec::{Metric, Statistic};
+use thaw_analysis::{Estimate, ProcedureRuns, Results, climb};
+use thaw_spec::{Experiment, Metric, Statistic};
 
 /// A Markdown table of every procedure: final and best validation accuracy, final test accuracy, audit, time.
 pub(crate) fn table(results: &Results) -> String {
@@ -33,6 +33,39 @@ pub(crate) fn table(results: &Results) -> String {
         );
     }
     text
+}
+
+/// A Markdown table of the ladder: what each change does to the final validation accuracy; nothing when the experiment has no ladder.
+pub(crate) fn answer(experiment: &Experiment, results: &Results) -> Option<String> {
+    let steps = climb(&experiment.ladder, results, Metric::ValidationAccuracy, Statistic::Final);
+    if steps.is_empty() {
+        return None;
+    }
+    let width = steps.iter().map(|step| step.label.chars().count()).max().unwrap_or(0).max(4);
+    let mut text = format!("| {:width$} | final validation | change in points               |\n", "step");
+    let _ = writeln!(text, "|{}|:-----------------|:-------------------------------|", "-".repeat(width + 2));
+    for step in &steps {
+        let estimate = step.estimate.as_ref().map_or_else(|| "not run".to_owned(), show);
+        let change = match (&step.change, step.equal) {
+            (_, true) => "0, equal to the last bit".to_owned(),
+            (Some(change), false) => points(change),
+            (None, false) => String::new(),
+        };
+        let _ = writeln!(text, "| {:width$} | {estimate:16} | {change:30} |", step.label);
+    }
+    Some(text)
+}
+
+/// A difference with its interval, and whether the interval leaves out zero.
+fn points(change: &Estimate) -> String {
+    let mean = change.mean * 100.0;
+    match change.interval {
+        Some((low, high)) => {
+            let verdict = if low > 0.0 || high < 0.0 { "" } else { " (may be chance)" };
+            format!("{mean:+.2} ± {:.2}{verdict}", (high - low) / 2.0 * 100.0)
+        }
+        None => format!("{mean:+.2}"),
+    }
 }
 
 fn show(estimate: &Estimate) -> String {

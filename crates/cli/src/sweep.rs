@@ -14,12 +14,10 @@ use crate::executor::{Artifact, Executor, RealExecutor, run_cell};
 use crate::plan::{describe, finished};
 use crate::progress::Progress;
 use crate::report::report;
-use crate::workplace::Workplace;
+use crate::workplace::{Workplace, start_threads};
 
 pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
-    let threads = options.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let pool = |error: rayon::ThreadPoolBuildError| CliError::Usage { message: format!("--threads {threads}: {error}") };
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(pool)?;
+    let threads = start_threads(options.threads)?;
     let workplace = Workplace::open(options)?;
     let folder = ResultsFolder::new(options.study.results.join(&workplace.experiment.name));
     folder.prepare()?;
@@ -30,7 +28,7 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
             executor.forget(cell)?;
         }
     }
-    let plan = Plan::new(&workplace.cells, &finished, workplace.folder.counts(), workplace.sharing);
+    let plan = Plan::new(&workplace.cells, &finished, workplace.dataset.counts(), workplace.sharing);
     let limits = Limits { threads, jobs: options.jobs.map(usize::from), memory_bytes: available_memory_bytes() };
     execute(&plan, &workplace.cost_facts()?, &executor, &folder, &limits, options.quiet)?;
     // A narrowed sweep must not narrow what is on disk: the report shows every cell.

@@ -1,47 +1,73 @@
 //! What a sweep works on: the images, the weights and the cells they make.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use thaw_data::{Folder, Unreadable};
+use thaw_data::{Dataset, Folder, Synthetic, Unreadable};
 use thaw_model::Weights;
 use thaw_spec::{Cell, CostFacts, DatasetSource, Experiment, Inputs, Sharing};
 
-use crate::arguments::Sweep;
+use crate::arguments::{Images, Study, Sweep};
 use crate::error::CliError;
+use crate::fault::Fault;
+
+/// The images that an experiment asks for.
+pub(crate) fn open_dataset(source: &DatasetSource, images: &Images, study: &Study) -> Result<Box<dyn Dataset>, CliError> {
+    match (source, &images.data) {
+        (DatasetSource::Folder {}, given) => {
+            let path = given.clone().or_else(|| from_environment("THAW_DATA"));
+            let path = path.ok_or_else(|| missing(study, "a folder of images", "--data FOLDER", "THAW_DATA"))?;
+            Ok(Box::new(Folder::scan(&path)?))
+        }
+        (DatasetSource::Synthetic(dataset), None) => Ok(Box::new(Synthetic::new(*dataset))),
+        (DatasetSource::Synthetic(_), Some(path)) => {
+            let message = format!("{} draws its images itself, so --data {} cannot be used with it", study.name(), path.display());
+            Err(CliError::Usage { message })
+        }
+    }
+}
+
+fn missing(study: &Study, what: &str, flag: &str, variable: &str) -> CliError {
+    CliError::Usage { message: format!("{} needs {what}: give {flag}, or set {variable}", study.name()) }
+}
+
+/// A path from the environment; asked for only where one is needed, so that a variable set for one experiment does not disturb another.
+fn from_environment(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).filter(|value| !value.is_empty()).map(|value| Path::new(&value).to_owned())
+}
 
 /// Everything a person pointed at, read and hashed.
 pub(crate) struct Workplace {
     pub(crate) experiment: Experiment,
-    pub(crate) folder: Folder,
+    pub(crate) dataset: Box<dyn Dataset>,
     pub(crate) weights: Weights,
     pub(crate) cells: Vec<Cell>,
     pub(crate) cache: PathBuf,
     pub(crate) unreadable: Unreadable,
     pub(crate) sharing: Sharing,
+    pub(crate) fault: Option<Fault>,
 }
 
 impl Workplace {
     pub(crate) fn open(options: &Sweep) -> Result<Self, CliError> {
         let experiment = options.study.load()?;
-        let missing = |what: &str, flag: &str, variable: &str| CliError::Usage {
-            message: format!("{} needs {what}: give {flag}, or set {variable}", options.study.experiment.display()),
-        };
-        let folder = match experiment.dataset.source {
-            DatasetSource::Folder => {
-                let path = options.data.as_ref().ok_or_else(|| missing("a folder of images", "--data FOLDER", "THAW_DATA"))?;
-                Folder::scan(path)?
+        let dataset = open_dataset(&experiment.dataset, &options.images, &options.study)?;
+        let weights = match (&options.weights, Weights::shipped(experiment.architecture)) {
+            (Some(path), _) => Weights::read(path, experiment.architecture)?,
+            (None, Some(shipped)) => shipped?,
+            (None, None) => {
+                let path = from_environment("THAW_WEIGHTS");
+                let path = path.ok_or_else(|| missing(&options.study, "the weights of its base", "--weights FILE", "THAW_WEIGHTS"))?;
+                Weights::read(&path, experiment.architecture)?
             }
         };
-        let path = options.weights.as_ref().ok_or_else(|| missing("the weights of its base", "--weights FILE", "THAW_WEIGHTS"))?;
-        let weights = Weights::read(path, experiment.architecture)?;
-        let inputs = Inputs { dataset: folder.content_hash()?, weights: weights.hash.clone(), classes: folder.classes.clone() };
+        let inputs = Inputs { dataset: dataset.content_hash()?, weights: weights.hash.clone(), classes: dataset.classes().to_vec() };
         let cells = experiment.cells(&inputs);
         for (_, procedure) in experiment.procedures() {
             thaw_model::shapes(procedure.architecture, procedure.image_size)?;
         }
         let unreadable = if options.skip_unreadable_images { Unreadable::Skip } else { Unreadable::Refuse };
         let sharing = if options.no_sharing { Sharing::Literal } else { Sharing::ByContent };
-        Ok(Self { experiment, folder, weights, cells, cache: options.cache.clone(), unreadable, sharing })
+        Ok(Self { experiment, dataset, weights, cells, cache: options.cache.clone(), unreadable, sharing, fault: options.inject_fault })
     }
 
     /// What cost estimates rest on.
@@ -50,10 +76,18 @@ impl Workplace {
         let shapes = thaw_model::shapes(self.experiment.architecture, size)?;
         let floats = shapes.iter().map(|block| block.floats() as u64);
         Ok(CostFacts {
-            images: self.folder.counts(),
+            images: self.dataset.counts(),
             sharing: self.sharing,
             block_multiply_adds: shapes.iter().map(|block| block.multiply_adds).collect(),
             boundary_floats: std::iter::once((size * size * 3) as u64).chain(floats).collect(),
         })
     }
+}
+
+/// Starts the threads that everything is computed on; returns how many they are.
+pub(crate) fn start_threads(wanted: Option<u16>) -> Result<usize, CliError> {
+    let threads = wanted.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let refused = |error: rayon::ThreadPoolBuildError| CliError::Usage { message: format!("--threads {threads}: {error}") };
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(refused)?;
+    Ok(threads)
 }

@@ -48,10 +48,8 @@ pub enum DataError {
         reason: String,
     },
     /// Nothing is left of a split or class after unreadable images were skipped.
-    #[error("{}: no readable image of the class `{class}` is left in the {split} split", path.display())]
+    #[error("{split}/{class}: no readable image of the class is left; add some or remove the class")]
     NothingReadable {
-        /// The dataset.
-        path: PathBuf,
         /// The split.
         split: Split,
         /// The class.

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use image::RgbImage;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use thaw_spec::{ContentHash, Split, SplitCounts};
 
-use crate::DataError;
+use crate::{DataError, Dataset, decode};
 
 /// An image of a dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,18 +75,32 @@ impl Folder {
     pub fn images(&self, split: Split) -> &[ImageFile] {
         &self.splits[split as usize]
     }
+}
 
-    /// Images per split.
-    pub fn counts(&self) -> SplitCounts {
+impl Dataset for Folder {
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn counts(&self) -> SplitCounts {
         let count = |split: Split| self.images(split).len() as u64;
         SplitCounts { train: count(Split::Train), validation: count(Split::Validation), test: count(Split::Test) }
     }
 
+    fn label(&self, split: Split, index: usize) -> u32 {
+        self.images(split)[index].label
+    }
+
+    fn name(&self, split: Split, index: usize) -> String {
+        self.images(split)[index].path.clone()
+    }
+
+    fn image(&self, split: Split, index: usize) -> Result<RgbImage, DataError> {
+        decode(&self.root.join(&self.images(split)[index].path))
+    }
+
     /// SHA-256 over every image's relative path, label and content.
-    ///
-    /// # Errors
-    /// When a file cannot be read.
-    pub fn content_hash(&self) -> Result<ContentHash, DataError> {
+    fn content_hash(&self) -> Result<ContentHash, DataError> {
         let images: Vec<&ImageFile> = self.splits.iter().flatten().collect();
         let digest = |image: &&ImageFile| {
             let path = self.root.join(&image.path);

@@ -1,8 +1,9 @@
-//! From images to pixels: folders, decoding, resizing, augmentation and preprocessing, the artifacts they are kept in, and the addressed
+//! From images to pixels: folders, synthetic pictures, decoding, resizing, augmentation and preprocessing, the artifacts they are kept in, and the addressed
 //! random streams from which everything random in thaw is drawn.
 
 mod artifact;
 mod augment;
+mod dataset;
 mod decode;
 mod error;
 mod folder;
@@ -11,9 +12,11 @@ mod pixels;
 mod preprocess;
 mod resize;
 mod stream;
+mod synthetic;
 
 pub use artifact::{Artifact, ArtifactWriter, Element};
 pub use augment::Transform;
+pub use dataset::Dataset;
 pub use decode::decode;
 pub use error::DataError;
 pub use folder::{Folder, ImageFile};
@@ -21,3 +24,4 @@ pub use pixels::{Pixels, Unreadable};
 pub use preprocess::preprocess;
 pub use resize::resize;
 pub use stream::{Purpose, Stream};
+pub use synthetic::Synthetic;

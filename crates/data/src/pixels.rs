@@ -6,7 +6,7 @@ use std::path::Path;
 use rayon::prelude::*;
 use thaw_spec::{Resize, Split};
 
-use crate::{Artifact, ArtifactWriter, DataError, Folder, decode, resize};
+use crate::{Artifact, ArtifactWriter, DataError, Dataset, resize};
 
 /// What to do with an image that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Pixels {
     /// # Errors
     /// When an image cannot be read (unless it may be skipped), a class has no readable image, or the disk refuses.
     pub fn prepare(
-        folder: &Folder,
+        dataset: &dyn Dataset,
         split: Split,
         size: usize,
         filter: Resize,
@@ -42,21 +42,20 @@ impl Pixels {
         path: &Path,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), DataError> {
-        let images = folder.images(split);
-        let read = |image: &crate::ImageFile| decode(&folder.root.join(&image.path)).map(|decoded| resize(&decoded, size, filter));
+        let read = |&image: &usize| dataset.image(split, image).map(|decoded| resize(&decoded, size, filter));
         // Which images can be read must be known before the first byte is written, since the shape stands in front.
-        let (mut skipped, mut kept) = (Vec::new(), images.to_vec());
+        let (mut skipped, mut kept) = (Vec::new(), (0..dataset.counts().of(split) as usize).collect::<Vec<usize>>());
         if unreadable == Unreadable::Skip {
-            let bad: Vec<bool> = images.par_iter().map(|image| decode(&folder.root.join(&image.path)).is_err()).collect();
-            skipped = images.iter().zip(&bad).filter(|(_, bad)| **bad).map(|(image, _)| image.path.clone()).collect();
-            kept = images.iter().zip(&bad).filter(|(_, bad)| !**bad).map(|(image, _)| image.clone()).collect();
+            let bad: Vec<bool> = kept.par_iter().map(|&image| dataset.image(split, image).is_err()).collect();
+            skipped = kept.iter().filter(|image| bad[**image]).map(|&image| dataset.name(split, image)).collect();
+            kept.retain(|image| !bad[*image]);
         }
-        for (label, class) in (0u32..).zip(&folder.classes) {
-            if !kept.iter().any(|image| image.label == label) {
-                return Err(DataError::NothingReadable { path: folder.root.clone(), split, class: class.clone() });
+        let labels: Vec<u32> = kept.iter().map(|&image| dataset.label(split, image)).collect();
+        for (label, class) in (0u32..).zip(dataset.classes()) {
+            if !labels.contains(&label) {
+                return Err(DataError::NothingReadable { split, class: class.clone() });
             }
         }
-        let labels: Vec<u32> = kept.iter().map(|image| image.label).collect();
         let json = |value: serde_json::Value| value.to_string();
         let metadata = HashMap::from([("labels".to_owned(), json(labels.into())), ("skipped".to_owned(), json(skipped.into()))]);
         let mut writer = ArtifactWriter::create(path, &[kept.len(), size, size, 3], &metadata)?;
@@ -74,7 +73,7 @@ impl Pixels {
     ///
     /// # Errors
     /// When it is missing or damaged, or images were skipped in it and that is not wanted.
-    pub fn open(path: &Path, folder: &Path, unreadable: Unreadable) -> Result<Self, DataError> {
+    pub fn open(path: &Path, unreadable: Unreadable) -> Result<Self, DataError> {
         let values = Artifact::<u8>::open(path)?;
         let damaged = |reason: &str| DataError::DamagedArtifact { path: path.to_owned(), reason: reason.to_owned() };
         let text = |key: &str| values.metadata().get(key).ok_or_else(|| damaged("its metadata is incomplete"));
@@ -84,7 +83,7 @@ impl Pixels {
             return Err(damaged("its labels and images differ in number"));
         }
         if let (Unreadable::Refuse, Some(image)) = (unreadable, skipped.first()) {
-            let path = folder.join(image);
+            let path = image.into();
             return Err(DataError::UnreadableImage { path, reason: "the image could not be read when the dataset was decoded".to_owned() });
         }
         Ok(Self { values, labels, skipped })

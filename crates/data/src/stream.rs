@@ -18,6 +18,8 @@ pub enum Purpose {
     Dropout,
     /// Augmentation; the index is the image.
     Augment,
+    /// Drawing synthetic pictures; the epoch stands for the split, the index for the picture.
+    Draw,
 }
 
 impl Purpose {
@@ -27,6 +29,7 @@ impl Purpose {
             Self::Shuffle => 2,
             Self::Dropout => 3,
             Self::Augment => 4,
+            Self::Draw => 5,
         }
     }
 }
@@ -55,13 +58,19 @@ impl Stream {
         low + (high - low) * self.unit()
     }
 
+    /// The next 64 random bits.
+    pub(crate) fn word(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
     /// An unbiased integer in `0..bound` (Lemire 2019, by rejection).
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        let bound = bound as u64;
         let threshold = bound.wrapping_neg() % bound;
         loop {
             let product = u128::from(self.0.next_u64()) * u128::from(bound);
             if product as u64 >= threshold {
-                return (product >> 64) as u64;
+                return (product >> 64) as usize;
             }
         }
     }
@@ -70,7 +79,7 @@ impl Stream {
     pub fn permutation(&mut self, length: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..length).collect();
         for last in (1..length).rev() {
-            order.swap(last, self.below(last as u64 + 1) as usize);
+            order.swap(last, self.below(last + 1));
         }
         order
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use image::{ColorType, ImageFormat, RgbImage};
 use tempfile::TempDir;
-use thaw_data::{DataError, Folder, Pixels, Unreadable, decode};
+use thaw_data::{DataError, Dataset, Folder, Pixels, Unreadable, decode};
 use thaw_spec::{Resize, Split};
 
 fn picture(path: &Path, seed: u8) {
@@ -32,7 +32,7 @@ fn prepare(root: &Path, unreadable: Unreadable) -> Result<Pixels, DataError> {
     let folder = Folder::scan(root)?;
     let path = root.join("cache").join("train");
     Pixels::prepare(&folder, Split::Train, 8, Resize::Nearest, unreadable, &path, &|_| {})?;
-    Pixels::open(&path, root, unreadable)
+    Pixels::open(&path, unreadable)
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn unreadable_images_are_named_with_a_remedy_and_can_be_skipped() {
         assert!(!root.path().join("cache/train").exists(), "nothing half-written is left behind");
         let pixels = prepare(root.path(), Unreadable::Skip).expect("skipped");
         assert_eq!((pixels.skipped(), pixels.len()), (&[format!("train/dogs/{name}")][..], 4));
-        let refused = Pixels::open(&root.path().join("cache/train"), root.path(), Unreadable::Refuse);
+        let refused = Pixels::open(&root.path().join("cache/train"), Unreadable::Refuse);
         assert!(refused.is_err(), "what was skipped once is not passed over in silence later");
         message.replace(&root.path().display().to_string(), "ROOT")
     };
@@ -132,6 +132,6 @@ fn every_photograph_of_a_real_dataset_can_be_read() {
     let cache = TempDir::new().expect("a folder");
     let path = cache.path().join("test");
     Pixels::prepare(&folder, Split::Test, 150, Resize::Nearest, Unreadable::Refuse, &path, &|_| {}).expect("readable");
-    let pixels = Pixels::open(&path, &folder.root, Unreadable::Refuse).expect("prepared");
+    let pixels = Pixels::open(&path, Unreadable::Refuse).expect("prepared");
     assert_eq!(pixels.labels().iter().filter(|label| **label == 1).count(), 500);
 }

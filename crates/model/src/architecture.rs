@@ -68,6 +68,7 @@ pub fn blocks(architecture: Architecture) -> Vec<Block> {
     match architecture {
         Architecture::Vgg16 => vgg16(),
         Architecture::Squeezenet1_0 => squeezenet1_0(),
+        Architecture::MiniVgg => mini_vgg(),
     }
 }
 
@@ -75,9 +76,19 @@ const HALVE: Layer = Layer::MaxPool(PoolGeometry { window: 2, stride: 2, ceil: f
 
 /// Simonyan & Zisserman 2014, configuration D; names of `torchvision.models.vgg16`.
 fn vgg16() -> Vec<Block> {
+    vgg(&[(2, 64), (2, 128), (3, 256), (3, 512), (3, 512)])
+}
+
+/// thaw's own: the same plan with fewer and narrower layers.
+fn mini_vgg() -> Vec<Block> {
+    vgg(&[(2, 16), (2, 32), (2, 64), (1, 128)])
+}
+
+/// Blocks of 3×3 convolutions, each block halved by a max-pool, given as (convolutions, channels).
+fn vgg(plan: &[(usize, usize)]) -> Vec<Block> {
     let mut index = 0;
     let mut inputs = 3;
-    let mut block = |convolutions: usize, outputs: usize| {
+    let block = |&(convolutions, outputs): &(usize, usize)| {
         let mut layers = Vec::new();
         for _ in 0..convolutions {
             layers.push(Layer::Convolution { name: format!("features.{index}"), inputs, outputs, kernel: 3, stride: 1, padding: 1 });
@@ -88,7 +99,7 @@ fn vgg16() -> Vec<Block> {
         layers.push(HALVE);
         layers
     };
-    vec![block(2, 64), block(2, 128), block(3, 256), block(3, 512), block(3, 512)]
+    plan.iter().map(block).collect()
 }
 
 /// Iandola et al. 2016, version 1.0; names of `torchvision.models.squeezenet1_0`. The classifier's place is taken by a 2×2 max-pool.
@@ -118,6 +129,15 @@ pub(crate) fn convolutions(layer: &Layer) -> Vec<(String, usize, usize, usize)> 
             (format!("{name}.expand1x1"), *squeeze, *expand, 1),
             (format!("{name}.expand3x3"), *squeeze, *expand, 3),
         ],
+        Layer::MaxPool(_) => Vec::new(),
+    }
+}
+
+/// The convolutions of a layer behind which it has no other.
+pub(crate) fn final_convolutions(layer: &Layer) -> Vec<String> {
+    match layer {
+        Layer::Convolution { name, .. } => vec![name.clone()],
+        Layer::Fire { name, .. } => vec![format!("{name}.expand1x1"), format!("{name}.expand3x3")],
         Layer::MaxPool(_) => Vec::new(),
     }
 }

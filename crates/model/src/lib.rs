@@ -17,7 +17,7 @@ pub use head::{Head, glorot_uniform};
 pub use loss::Loss;
 pub use rmsprop::RmsProp;
 pub use thaw_conv::keep_freed_memory;
-pub use weights::{Weights, weights_file};
+pub use weights::{Weights, export, weights_file};
 
 /// The name of the convolution's algorithm, for a run's provenance.
 pub const CONVOLUTION_ALGORITHM: &str = thaw_conv::ALGORITHM;

@@ -7,8 +7,8 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use thaw_spec::{Architecture, ContentHash};
 
-use crate::ModelError;
-use crate::architecture::tensor_shapes;
+use crate::architecture::{Layer, blocks, final_convolutions, tensor_shapes};
+use crate::{Base, ModelError};
 
 /// The tensors of a convolutional base, kernels as `[height, width, input channels, output channels]`.
 #[derive(Clone, Debug)]
@@ -19,6 +19,9 @@ pub struct Weights {
     pub hash: ContentHash,
     tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
 }
+
+/// Weights of [`Architecture::MiniVgg`]; `mini_vgg.json` beside the file tells how they were made.
+const MINI_VGG: &[u8] = include_bytes!("../weights/mini_vgg.safetensors");
 
 /// Tensors that belong to the classifier which the base is cut from.
 const CLASSIFIER: &str = "classifier.";
@@ -70,6 +73,35 @@ impl Weights {
         Ok(Self { path: path.to_owned(), hash: ContentHash::of_bytes(bytes), tensors })
     }
 
+    /// The weights that come with thaw, for bases that have some.
+    pub fn shipped(architecture: Architecture) -> Option<Result<Self, ModelError>> {
+        match architecture {
+            Architecture::MiniVgg => Some(Self::from_bytes(Path::new("mini_vgg.safetensors (shipped)"), MINI_VGG, architecture)),
+            Architecture::Vgg16 | Architecture::Squeezenet1_0 => None,
+        }
+    }
+
+    /// Weights to start pretraining from: kernels uniform in ±√(6 / inputs of a unit) (He et al. 2015, equation 10, as a uniform
+    /// distribution), biases zero. `draw(tensor)` yields the source of uniform numbers in [0, 1) for a kernel.
+    ///
+    /// # Errors
+    /// When the tensors cannot be written down.
+    pub fn initial<D: FnMut() -> f64>(architecture: Architecture, mut draw: impl FnMut(usize) -> D) -> Result<Self, ModelError> {
+        let path = Path::new("initial weights");
+        let values = |number: usize, shape: &[usize]| {
+            let length = shape.iter().product();
+            if shape.len() == 1 {
+                return vec![0.0; length];
+            }
+            let bound = (6.0 / shape[1..].iter().product::<usize>() as f64).sqrt();
+            let mut unit = draw(number);
+            (0..length).map(|_| ((2.0 * unit() - 1.0) * bound) as f32).collect()
+        };
+        let bytes =
+            weights_file(architecture, values).map_err(|error| ModelError::Weights { path: path.to_owned(), reason: error.to_string() })?;
+        Self::from_bytes(path, &bytes, architecture)
+    }
+
     /// A tensor's shape and values.
     pub(crate) fn get(&self, name: &str) -> Result<&(Vec<usize>, Vec<f32>), ModelError> {
         let missing = || ModelError::Weights { path: self.path.clone(), reason: format!("the tensor `{name}` is missing") };
@@ -94,6 +126,46 @@ pub fn weights_file(architecture: Architecture, mut values: impl FnMut(usize, &[
         views.push((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?));
     }
     safetensors::serialize(views, None)
+}
+
+/// Writes down a base so that its features come multiplied by a positive `factor`.
+///
+/// ReLU and max-pool commute with a positive factor, so it can be carried into the last convolutions. With a power of two nothing is rounded.
+///
+/// # Errors
+/// When the tensors cannot be written down.
+pub fn export(base: &Base, architecture: Architecture, factor: f32) -> Result<Vec<u8>, ModelError> {
+    let last = blocks(architecture)
+        .iter()
+        .flatten()
+        .rfind(|layer| !matches!(layer, Layer::MaxPool(_)))
+        .map(final_convolutions)
+        .unwrap_or_default();
+    let mut tensors = Vec::new();
+    for parameter in base.parameters() {
+        let (convolution, is_kernel) = match parameter.name.strip_suffix(".weight") {
+            Some(convolution) => (convolution, true),
+            None => (parameter.name.trim_end_matches(".bias"), false),
+        };
+        let factor = if last.iter().any(|last| last == convolution) { factor } else { 1.0 };
+        let (shape, values) = (parameter.value().dims().to_vec(), parameter.value().flatten_all()?.to_vec1::<f32>()?);
+        let values: Vec<f32> = values.into_iter().map(|value| value * factor).collect();
+        tensors.push(if is_kernel { to_oihw(&values, &shape) } else { values });
+    }
+    let wrong = |error: SafeTensorError| ModelError::Weights { path: "the trained base".into(), reason: error.to_string() };
+    weights_file(architecture, |number, _| std::mem::take(&mut tensors[number])).map_err(wrong)
+}
+
+/// `[height, width, input, output]` to `[output, input, height, width]`.
+fn to_oihw(values: &[f32], shape: &[usize]) -> Vec<f32> {
+    let (taps, inputs, outputs) = (shape[0] * shape[1], shape[2], shape[3]);
+    let mut result = Vec::with_capacity(values.len());
+    for output in 0..outputs {
+        for input in 0..inputs {
+            result.extend((0..taps).map(|tap| values[(tap * inputs + input) * outputs + output]));
+        }
+    }
+    result
 }
 
 /// `[output, input, height, width]` to `[height, width, input, output]`.

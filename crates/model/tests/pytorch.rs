@@ -6,7 +6,7 @@ use std::path::Path;
 use candle_core::{Device, Tensor, Var};
 use candle_nn::Optimizer as _;
 use safetensors::tensor::{Dtype, TensorView};
-use thaw_model::{Base, Head, Loss, Mode, RmsProp, Weights, glorot_uniform, weights_file};
+use thaw_model::{Base, Head, Loss, Mode, RmsProp, Weights, export, glorot_uniform, weights_file};
 use thaw_spec::{Architecture, EpsilonPosition, Optimizer};
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
@@ -195,4 +195,38 @@ fn weights_that_do_not_fit_are_refused_by_name() {
         ]
         .join("\n")
     );
+}
+
+/// Numbers in [0, 1) from a linear congruential generator (Knuth's MMIX).
+fn noise(seed: usize) -> impl FnMut() -> f64 {
+    let mut state = seed as u64;
+    move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+#[test]
+fn an_exported_base_yields_its_features_multiplied_to_the_last_bit() -> Tested {
+    for architecture in [Architecture::MiniVgg, Architecture::Squeezenet1_0] {
+        let mut unit = noise(99);
+        let pixels: Vec<f32> = (0..64 * 64 * 3).map(|_| (unit() * 255.0) as f32).collect();
+        let input = Tensor::from_vec(pixels, (1, 64, 64, 3), &Device::Cpu)?;
+        let weights = Weights::initial(architecture, noise)?;
+        let base = Base::new(architecture, &weights, 0, &Device::Cpu)?;
+        let exported = Weights::from_bytes(Path::new("exported"), &export(&base, architecture, 0.25)?, architecture)?;
+        let features = |base: &Base| base.forward(&input, 0..architecture.blocks(), Mode::Evaluation).map(|features| values(&features));
+        let (plain, scaled) = (features(&base)?, features(&Base::new(architecture, &exported, 0, &Device::Cpu)?)?);
+        assert!(plain.iter().any(|value| *value > 0.0));
+        assert!(plain.iter().zip(&scaled).all(|(plain, scaled)| plain * 0.25 == *scaled), "{architecture}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_shipped_weights_are_those_of_their_record() -> Tested {
+    let shipped = Weights::shipped(Architecture::MiniVgg).ok_or("weights")??;
+    let record = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/weights/mini_vgg.json"))?;
+    assert!(record.contains(&format!("\"sha256\": \"{}\"", shipped.hash)), "{}", shipped.hash);
+    Ok(())
 }

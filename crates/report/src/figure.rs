@@ -1,13 +1,12 @@
 //! A figure: panels of lines in a grid, with the legend below them where it covers nothing.
 
 use std::path::Path;
-use std::sync::Once;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::register_font;
 
 use crate::ReportError;
+use crate::font::{FONT, register_fonts};
 
 /// How a line is drawn, so that it can be told apart without colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +71,6 @@ pub struct Figure {
     pub legend: Vec<LegendEntry>,
 }
 
-const FONT: &str = "DejaVu Sans, sans-serif";
 const TITLE_HEIGHT: u32 = 40;
 const LEGEND_LINE: u32 = 26;
 const LEGEND_COLUMN: u32 = 300;
@@ -83,13 +81,7 @@ impl Figure {
     /// # Errors
     /// When the folder cannot be written to.
     pub fn write(&self, stem: &Path) -> Result<(), ReportError> {
-        static FONT_REGISTERED: Once = Once::new();
-        FONT_REGISTERED.call_once(|| {
-            for (style, font) in [(FontStyle::Normal, dejavu::sans::regular()), (FontStyle::Bold, dejavu::sans::bold())] {
-                // The compiled-in font is valid; a test draws with it.
-                let _ = register_font(FONT, style, font);
-            }
-        });
+        register_fonts();
         let drawing = |error: &dyn std::fmt::Display| ReportError::Drawing { path: stem.to_owned(), reason: error.to_string() };
         let io = |source| ReportError::Io { path: stem.to_owned(), source };
         if let Some(folder) = stem.parent() {

@@ -13,7 +13,7 @@ pub enum Augmentation {
 }
 
 /// The ranges from which the parameters of Keras' affine augmentation are drawn, each uniformly.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AffineRanges {
     /// Rotation in ± degrees.
@@ -45,6 +45,20 @@ impl AffineRanges {
 const NAMES: &str =
     "expected `none`, `keras-2.0.8`, or a table of rotation_degrees, width_shift, height_shift, shear_radians, zoom, horizontal_flip";
 
+impl Augmentation {
+    /// The augmentation with a name of its own.
+    ///
+    /// # Errors
+    /// Lists the names when there is none like it.
+    pub fn named(name: &str) -> Result<Self, String> {
+        match name {
+            "none" => Ok(Self::None),
+            "keras-2.0.8" => Ok(Self::Affine(AffineRanges::KERAS_2_0_8)),
+            other => Err(format!("unknown augmentation `{other}`, {NAMES}")),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Augmentation {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
@@ -56,11 +70,7 @@ impl<'de> Deserialize<'de> for Augmentation {
             }
 
             fn visit_str<E: de::Error>(self, name: &str) -> Result<Augmentation, E> {
-                match name {
-                    "none" => Ok(Augmentation::None),
-                    "keras-2.0.8" => Ok(Augmentation::Affine(AffineRanges::KERAS_2_0_8)),
-                    other => Err(E::custom(format!("unknown augmentation `{other}`, {NAMES}"))),
-                }
+                Augmentation::named(name).map_err(E::custom)
             }
 
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Augmentation, A::Error> {

@@ -13,6 +13,8 @@ pub enum Architecture {
     /// SqueezeNet 1.0 without its classifier (Iandola et al. 2016) followed by a 2×2 max-pool, four blocks.
     #[serde(rename = "squeezenet1_0")]
     Squeezenet1_0,
+    /// thaw's own small base, built as VGG16 is, for images of 32 to 64 pixels: four blocks, weights included.
+    MiniVgg,
 }
 
 impl Architecture {
@@ -20,7 +22,7 @@ impl Architecture {
     pub fn blocks(self) -> usize {
         match self {
             Self::Vgg16 => 5,
-            Self::Squeezenet1_0 => 4,
+            Self::Squeezenet1_0 | Self::MiniVgg => 4,
         }
     }
 
@@ -37,7 +39,7 @@ impl Architecture {
                 scale: 1.0,
                 mean: match self {
                     // keras.applications.vgg16.preprocess_input
-                    Self::Vgg16 => [103.939, 116.779, 123.68],
+                    Self::Vgg16 | Self::MiniVgg => [103.939, 116.779, 123.68],
                     // The SqueezeNet authors' train_val.prototxt.
                     Self::Squeezenet1_0 => [104.0, 117.0, 123.0],
                 },
@@ -52,6 +54,7 @@ impl fmt::Display for Architecture {
         formatter.write_str(match self {
             Self::Vgg16 => "vgg16",
             Self::Squeezenet1_0 => "squeezenet1_0",
+            Self::MiniVgg => "mini_vgg",
         })
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{RunStatus, Selector, SpecError, Split};
+use crate::{Location, RunStatus, Selector, SpecError, Split};
 
 /// A number recorded for each epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,18 @@ impl Metric {
             Self::TrainAccuracy | Self::TrainLoss => Split::Train,
             Self::ValidationAccuracy | Self::ValidationLoss => Split::Validation,
             Self::TestAccuracy | Self::TestLoss => Split::Test,
+        }
+    }
+
+    /// Its name in files.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::TrainAccuracy => "train_accuracy",
+            Self::TrainLoss => "train_loss",
+            Self::ValidationAccuracy => "validation_accuracy",
+            Self::ValidationLoss => "validation_loss",
+            Self::TestAccuracy => "test_accuracy",
+            Self::TestLoss => "test_loss",
         }
     }
 
@@ -102,6 +114,35 @@ pub struct Band {
     pub lower: f64,
     /// Largest mean that passes.
     pub upper: f64,
+    /// The value of each seed from which the band was derived, when it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_seed: Option<PerSeed>,
+}
+
+/// Recorded values: a run with the same seed is the same run, and must give the same number but for rounding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PerSeed {
+    /// The seeds.
+    pub seeds: Vec<u64>,
+    /// Their values.
+    pub values: Vec<f64>,
+    /// Largest absolute difference of one seed's value that passes.
+    pub tolerance: f64,
+}
+
+/// Where recorded bands come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recorded {
+    /// Who recorded them.
+    pub creator: String,
+    /// When, as year-month-day.
+    pub date: String,
+    /// The commit of thaw that ran the cells; several if they differ.
+    pub commit: String,
+    /// The machine that ran them.
+    pub machine: String,
 }
 
 /// What kind of relation is expected between two procedures.
@@ -113,6 +154,11 @@ pub enum RelationKind {
         /// Largest absolute difference that passes; 0 for bit-equal curves.
         #[serde(default)]
         tolerance: f64,
+    },
+    /// `left`'s confidence interval lies wholly above `right`'s.
+    IntervalAbove {
+        /// How a curve becomes a number.
+        statistic: Statistic,
     },
     /// `left` exceeds `right` by at least `margin`.
     GreaterByAtLeast {
@@ -152,6 +198,9 @@ pub struct ExpectedStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectations {
+    /// Where the bands come from, when they were recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<Recorded>,
     /// Bands on means over seeds.
     #[serde(default, rename = "band")]
     pub bands: Vec<Band>,
@@ -170,6 +219,40 @@ impl Expectations {
     /// Names the file, the line, the key and what is allowed there.
     pub fn parse(file: &str, text: &str) -> Result<Self, SpecError> {
         toml::from_str(text).map_err(|error| SpecError::from_toml(file, text, &error))
+    }
+
+    /// The text of an expectation file with its bands replaced by newly recorded ones. Everything else, comments included, stays; comments
+    /// that stand above a band go with it.
+    ///
+    /// # Errors
+    /// When the text is not TOML.
+    pub fn recorded(file: &str, text: &str, recorded: &Recorded, bands: &[Band]) -> Result<String, SpecError> {
+        let syntax = |error: toml_edit::TomlError| {
+            let location = Location::in_text(file, text, error.span().map_or(0, |span| span.start));
+            SpecError::Syntax { location, message: error.message().to_owned() }
+        };
+        let mut document: toml_edit::DocumentMut = text.parse().map_err(syntax)?;
+        document.remove("band");
+        document.remove("recorded");
+        let mut text = document.to_string().trim_end().to_owned();
+        let quoted = |text: &str| toml_edit::Value::from(text).to_string();
+        let Recorded { creator, date, commit, machine } = recorded;
+        let entries = [("creator", creator), ("date", date), ("commit", commit), ("machine", machine)];
+        let entries: String = entries.map(|(key, value)| format!("{key} = {}\n", quoted(value))).concat();
+        text.push_str(&format!(
+            "\n\n# Written by `thaw check --update`; see the README for how bands follow from the values.\n[recorded]\n{entries}"
+        ));
+        for band in bands {
+            let selector = band.selector.to_toml();
+            let (metric, statistic, lower, upper) = (band.metric.key(), band.statistic, band.lower, band.upper);
+            text.push_str(&format!(
+                "\n[[band]]\nwhere = {selector}\nmetric = \"{metric}\"\nstatistic = \"{statistic}\"\nlower = {lower:?}\nupper = {upper:?}\n"
+            ));
+            if let Some(PerSeed { seeds, values, tolerance }) = &band.per_seed {
+                text.push_str(&format!("per_seed = {{ seeds = {seeds:?}, values = {values:?}, tolerance = {tolerance:?} }}\n"));
+            }
+        }
+        Ok(text)
     }
 
     /// Refuses selectors that name factors or levels nobody has.

@@ -6,23 +6,7 @@ use toml::Spanned;
 use crate::cell::label;
 use crate::matrix::{Matrix, TypedMatrix};
 use crate::settings::{DEFAULTS, Settings};
-use crate::{Architecture, Cache, Cell, Inputs, Location, Procedure, Selector, SpecError};
-
-/// Where the images come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DatasetSource {
-    /// A folder `train|validation|test / class / image`, whose path the user gives.
-    Folder,
-}
-
-/// The `[dataset]` table.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DatasetSpec {
-    /// Where the images come from.
-    pub source: DatasetSource,
-}
+use crate::{Architecture, Cache, Cell, DatasetSource, Inputs, Location, Procedure, Selector, SpecError};
 
 /// The `[base]` table.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -46,6 +30,17 @@ pub struct PublishedCurve {
     pub selector: Selector,
 }
 
+/// A step on the way from one procedure to another: what it changes, and the procedure it arrives at.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rung {
+    /// What is changed, in a few words.
+    pub label: String,
+    /// Chooses exactly one procedure.
+    #[serde(rename = "where")]
+    pub selector: Selector,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Typed {
@@ -53,7 +48,7 @@ struct Typed {
     #[serde(default)]
     title: String,
     seeds: Spanned<Vec<u64>>,
-    dataset: DatasetSpec,
+    dataset: Spanned<DatasetSource>,
     base: BaseSpec,
     #[serde(default)]
     procedure: Settings,
@@ -64,6 +59,8 @@ struct Typed {
     include: Vec<Spanned<toml::Table>>,
     #[serde(default)]
     published: Vec<Spanned<PublishedCurve>>,
+    #[serde(default)]
+    ladder: Vec<Spanned<Rung>>,
 }
 
 /// An experiment: a matrix of procedures over seeds.
@@ -76,13 +73,15 @@ pub struct Experiment {
     /// The seeds every procedure runs with.
     pub seeds: Vec<u64>,
     /// The images.
-    pub dataset: DatasetSpec,
+    pub dataset: DatasetSource,
     /// The convolutional base.
     pub architecture: Architecture,
     /// The factors' names in the order of the file.
     pub factors: Vec<String>,
     /// Curves to draw for comparison.
     pub published: Vec<PublishedCurve>,
+    /// The way from one procedure to another, one change at a time.
+    pub ladder: Vec<Rung>,
     procedures: Vec<(Vec<(String, String)>, Procedure)>,
 }
 
@@ -109,6 +108,12 @@ impl Experiment {
             let message = "seeds: give at least one seed, and each only once".to_owned();
             return Err(SpecError::Syntax { location: at(typed.seeds.span().start), message });
         }
+
+        typed
+            .dataset
+            .get_ref()
+            .check()
+            .map_err(|message| SpecError::Syntax { location: at(typed.dataset.span().start), message: format!("dataset: {message}") })?;
 
         let mut base = defaults;
         base.overlay(&typed.procedure);
@@ -141,14 +146,24 @@ impl Experiment {
                 message,
             })?;
         }
+        for rung in &typed.ladder {
+            let refused = |message| SpecError::Matrix { location: at(rung.span().start), key: "ladder.where".to_owned(), message };
+            let selector = &rung.get_ref().selector;
+            selector.check(&known).map_err(refused)?;
+            let chosen = procedures.iter().filter(|(levels, _)| selector.matches(levels)).count();
+            if chosen != 1 {
+                return Err(refused(format!("`{selector}` chooses {chosen} procedures; name the levels of exactly one")));
+            }
+        }
         Ok(Self {
             title: if typed.title.is_empty() { typed.name.clone() } else { typed.title },
             name: typed.name,
             seeds,
-            dataset: typed.dataset,
+            dataset: typed.dataset.into_inner(),
             architecture: typed.base.architecture,
             factors: matrix.factor_names(),
             published: typed.published.into_iter().map(Spanned::into_inner).collect(),
+            ladder: typed.ladder.into_iter().map(Spanned::into_inner).collect(),
             procedures,
         })
     }

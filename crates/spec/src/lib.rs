@@ -6,6 +6,7 @@
 mod augmentation;
 mod base;
 mod cell;
+mod dataset;
 mod error;
 mod expectation;
 mod experiment;
@@ -22,9 +23,12 @@ mod settings;
 pub use augmentation::{AffineRanges, Augmentation};
 pub use base::{Architecture, ChannelOrder, Preprocessing, PreprocessingName};
 pub use cell::{Cell, CellId, Inputs, ProcedureId};
+pub use dataset::{DatasetSource, SyntheticDataset, SyntheticTask};
 pub use error::{Location, SpecError};
-pub use expectation::{Band, Expectations, ExpectedStatus, Metric, Relation, RelationKind, Statistic, Verdict, VerdictKind};
-pub use experiment::{DatasetSource, DatasetSpec, Experiment, PublishedCurve};
+pub use expectation::{
+    Band, Expectations, ExpectedStatus, Metric, PerSeed, Recorded, Relation, RelationKind, Statistic, Verdict, VerdictKind,
+};
+pub use experiment::{Experiment, PublishedCurve, Rung};
 pub use hash::ContentHash;
 pub use outcome::{CellManifest, Environment, Outcome, RunStatus, TensorAudit, TrainingActivations};
 pub use plan::{Cost, CostFacts, Extraction, Plan, Sharing, SplitCounts, Step, Variants};

@@ -35,8 +35,8 @@ impl Variants {
 /// Whether work that yields the same content is done once or as often as the procedure says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharing {
-    /// A frozen base that sees the same images in every epoch runs over them once, cached procedure or not: what it yields is the same to
-    /// the last bit.
+    /// A frozen base runs once over each version of an image that it is shown, cached procedure or not: what it yields is the same to the
+    /// last bit, for every cell that shows it.
     ByContent,
     /// Procedures are executed as they are written: without a cache, every batch runs through the frozen part again.
     Literal,
@@ -71,12 +71,14 @@ impl Extraction {
     /// What a cell trains on instead of pixels, if it does.
     pub fn for_training(cell: &Cell, sharing: Sharing) -> Option<Self> {
         let procedure = &cell.procedure;
-        let always_the_same = procedure.augmentation == Augmentation::None && procedure.frozen_blocks() > 0;
-        let variants = match procedure.cache {
-            Cache::None if sharing == Sharing::ByContent && always_the_same => Variants::Plain,
-            Cache::None => return None,
-            Cache::Features => Variants::Plain,
-            Cache::Variants => Variants::Augmented { augmentation: procedure.augmentation, count: procedure.variants, seed: cell.seed },
+        let count = match procedure.cache {
+            Cache::None if sharing == Sharing::Literal || procedure.frozen_blocks() == 0 => return None,
+            Cache::None => procedure.epochs,
+            Cache::Features | Cache::Variants => procedure.variants,
+        };
+        let variants = match procedure.augmentation {
+            Augmentation::None => Variants::Plain,
+            augmentation @ Augmentation::Affine(_) => Variants::Augmented { augmentation, count, seed: cell.seed },
         };
         Some(Self { cell: cell.clone(), split: Split::Train, variants })
     }

@@ -71,6 +71,18 @@ pub struct Procedure {
     pub epochs: usize,
     /// Images per step; the last step of an epoch takes what is left.
     pub batch_size: usize,
+    /// Whether each epoch shows the images in its own random order, instead of class after class.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub shuffle: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Shuffled cells were named before there was a choice, and keep their names.
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// Settings that contradict each other, with the reason.
@@ -114,6 +126,7 @@ impl Procedure {
             },
             epochs,
             batch_size: set("batch_size", &settings.batch_size)?,
+            shuffle: set("shuffle", &settings.shuffle)?,
         };
         procedure.check()?;
         Ok(procedure)

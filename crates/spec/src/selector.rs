@@ -46,6 +46,16 @@ impl Selector {
         entries.collect::<Result<_, String>>().map(Self)
     }
 
+    /// The selector as TOML writes it.
+    pub(crate) fn to_toml(&self) -> String {
+        let value = |level: &String| toml_edit::Value::from(level.as_str()).to_string();
+        let entry = |(factor, levels): &(String, Vec<String>)| match &levels[..] {
+            [level] => format!("{factor} = {}", value(level)),
+            levels => format!("{factor} = [{}]", levels.iter().map(value).collect::<Vec<_>>().join(", ")),
+        };
+        format!("{{ {} }}", self.0.iter().map(entry).collect::<Vec<_>>().join(", "))
+    }
+
     /// Whether nothing is asked for, so that everything matches.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -58,4 +58,6 @@ settings! {
     epochs: usize,
     /// Images per step.
     batch_size: usize,
+    /// Whether each epoch has its own random order.
+    shuffle: bool,
 }

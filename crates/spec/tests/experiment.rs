@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use thaw_spec::{
-    Augmentation, Cache, Cell, ContentHash, Experiment, Extraction, FreezeBoundary, Inputs, Plan, Selector, Sharing, Split, SplitCounts,
-    Step, Variants,
+    Augmentation, Band, Cache, Cell, ContentHash, DatasetSource, Expectations, Experiment, Extraction, FreezeBoundary, Inputs, Metric,
+    PerSeed, Plan, Recorded, Selector, Sharing, Split, SplitCounts, Statistic, Step, Variants,
 };
 
 const GOOD: &str = r#"
@@ -201,7 +201,13 @@ fn a_plan_makes_each_artifact_once_and_before_it_is_used() {
     let shared = Plan::new(&cells, &BTreeSet::new(), IMAGES, Sharing::ByContent);
     assert_eq!(shared.steps.len(), plan.steps.len(), "sharing needs no further artifact");
     let on_pixels = |sharing: Sharing| cells.iter().filter(|cell| Extraction::for_training(cell, sharing).is_none()).count();
-    assert_eq!(on_pixels(Sharing::Literal) - on_pixels(Sharing::ByContent), 2 * 2, "the frozen base end to end without augmentation");
+    assert_eq!(on_pixels(Sharing::Literal) - on_pixels(Sharing::ByContent), 2 * 4, "the frozen base end to end, augmented or not");
+    let twin = |regime: &str| {
+        let levels = [("regime", regime), ("augmentation", "keras-2.0.8"), ("dropout", "0.5")];
+        cells.iter().find(|cell| levels.iter().all(|(f, l)| cell.levels.contains(&((*f).into(), (*l).into())))).expect("a cell")
+    };
+    let key = |cell: &Cell| Extraction::for_training(cell, Sharing::ByContent).expect("activations").key();
+    assert_eq!(key(twin("cached_variants")), key(twin("end_to_end")), "what one caches, the other would compute");
 }
 
 #[test]
@@ -216,4 +222,61 @@ fn artifacts_are_shared_by_everything_that_does_not_change_them() {
     let mut other_weights = frozen[0].clone();
     other_weights.inputs.weights = ContentHash::of_bytes(b"other");
     assert_ne!(key(&other_weights), key(frozen[0]));
+}
+
+#[test]
+fn synthetic_datasets_have_the_books_sizes_and_refuse_impossible_ones() {
+    let synthetic = GOOD.replace("source = \"folder\"", "source = \"synthetic\"\nseed = 3");
+    let DatasetSource::Synthetic(dataset) = Experiment::parse("test.toml", &synthetic).expect("an experiment").dataset else {
+        panic!("a synthetic dataset")
+    };
+    assert_eq!((dataset.train, dataset.validation, dataset.test, dataset.seed), (2000, 1000, 1000, 3));
+    assert_eq!(say("source = \"folder\"", "source = \"folder\"\ntrain = 10"), "test.toml:5: unknown field `train`, there are no fields");
+    for (line, message) in [
+        ("size = 4", "test.toml:5: dataset: size = 4 is not in 16 to 1024 pixels"),
+        ("train = 1", "test.toml:5: dataset: train = 1 does not give each of the 2 classes an image"),
+    ] {
+        let text = synthetic.replace("seed = 3", line);
+        assert_eq!(Experiment::parse("test.toml", &text).map(|_| ()).expect_err("a message").to_string(), message);
+    }
+}
+
+#[test]
+fn a_ladder_names_exactly_one_procedure_at_each_rung() {
+    let rung = |selector: &str| format!("{GOOD}\n[[ladder]]\nlabel = \"a step\"\nwhere = {{ {selector} }}\n");
+    let parse = |selector: &str| Experiment::parse("test.toml", &rung(selector)).map(|experiment| experiment.ladder.len());
+    assert_eq!(parse("regime = \"cached\", dropout = 0.5").expect("one procedure"), 1);
+    let several = parse("regime = \"cached\"").expect_err("two procedures").to_string();
+    assert_eq!(several, "test.toml:32: ladder.where: `regime=cached` chooses 2 procedures; name the levels of exactly one");
+    let unknown = parse("regime = \"frozen\"").expect_err("no such level").to_string();
+    assert!(unknown.contains("unknown level `frozen`"), "{unknown}");
+}
+
+#[test]
+fn cells_that_shuffle_keep_the_names_they_had_before_there_was_a_choice() {
+    let plain = cells(GOOD);
+    assert!(!serde_json::to_string(&plain[0].procedure).expect("JSON").contains("shuffle"));
+    let ordered = cells(&GOOD.replace("epochs = 4", "epochs = 4\nshuffle = false"));
+    assert!(plain.iter().zip(&ordered).all(|(plain, ordered)| plain.id() != ordered.id()));
+}
+
+#[test]
+fn recorded_bands_replace_old_ones_and_nothing_else() {
+    let old = "# first\n[[audit]] # thawed?\nstatus = \"completed\"\n\n# about the band\n[[band]]\nmetric = \"test_loss\"\nstatistic = \"best\"\nlower = 0\nupper = 1\n";
+    let recorded = Recorded { creator: "me".into(), date: "2026-01-02".into(), commit: "abc".into(), machine: "m".into() };
+    let levels = [("regime".to_owned(), "cached".to_owned()), ("dropout".to_owned(), "0.5".to_owned())];
+    let band = Band {
+        selector: Selector::exactly(&levels),
+        metric: Metric::ValidationAccuracy,
+        statistic: Statistic::Last(3),
+        lower: 0.25,
+        upper: 0.5,
+        per_seed: Some(PerSeed { seeds: vec![0, 4], values: vec![0.375, 0.25], tolerance: 0.01 }),
+    };
+    let text = Expectations::recorded("x", old, &recorded, std::slice::from_ref(&band)).expect("a text");
+    assert!(text.starts_with("# first\n[[audit]] # thawed?\n") && !text.contains("test_loss"), "{text}");
+    let read = Expectations::parse("x", &text).expect("expectations");
+    assert_eq!((read.recorded, &read.bands[..], read.audits.len()), (Some(recorded.clone()), &[band][..], 1));
+    let again = Expectations::recorded("x", &text, &recorded, &[]).expect("a text");
+    assert!(!again.contains("[[band]]") && again.matches("[recorded]").count() == 1, "{again}");
 }

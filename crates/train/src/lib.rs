@@ -7,10 +7,12 @@ mod activations;
 mod checkpoint;
 mod error;
 mod memory;
+mod pretraining;
 mod trainer;
 
 pub use activations::{SplitData, StoredActivations, extract};
 pub use checkpoint::CheckpointPolicy;
 pub use error::TrainError;
 pub use memory::{fit_memory_bytes, peak_memory_bytes};
+pub use pretraining::{FEATURE_SCALE, pretrain};
 pub use trainer::{FitData, fit};

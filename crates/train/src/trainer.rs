@@ -60,14 +60,16 @@ pub fn fit(
 }
 
 /// What changes while a cell is trained, and what it is trained with.
-struct Run<'a> {
+pub(crate) struct Run<'a> {
     cell: &'a Cell,
     data: &'a FitData,
-    base: Base,
+    pub(crate) base: Base,
     head: Head,
     loss: Loss,
     variables: Vec<(String, Var)>,
-    optimizer: RmsProp,
+    pub(crate) optimizer: RmsProp,
+    /// What features are multiplied by before the head sees them; 1 but for pretraining.
+    pub(crate) feature_factor: f64,
     device: Device,
 }
 
@@ -75,7 +77,7 @@ struct Run<'a> {
 const EVALUATION_BATCH: usize = 50;
 
 impl<'a> Run<'a> {
-    fn new(cell: &'a Cell, weights: &Weights, data: &'a FitData) -> Result<Self, TrainError> {
+    pub(crate) fn new(cell: &'a Cell, weights: &Weights, data: &'a FitData) -> Result<Self, TrainError> {
         let procedure = &cell.procedure;
         let device = Device::Cpu;
         let base = Base::new(procedure.architecture, weights, procedure.frozen_blocks(), &device)?;
@@ -91,11 +93,11 @@ impl<'a> Run<'a> {
         let of_head = head.variables().into_iter().map(|(name, variable)| (name.to_owned(), variable.clone()));
         let variables: Vec<(String, Var)> = of_base.chain(of_head).collect();
         let optimizer = RmsProp::new(variables.iter().map(|(_, variable)| variable.clone()).collect(), procedure.optimizer)?;
-        Ok(Self { cell, data, base, head, loss, variables, optimizer, device })
+        Ok(Self { cell, data, base, head, loss, variables, optimizer, feature_factor: 1.0, device })
     }
 
     /// Trains for one epoch, counted from 0, and evaluates.
-    fn epoch(&mut self, epoch: usize, progress: &(dyn Fn(u64) + Sync)) -> Result<EpochRecord, TrainError> {
+    pub(crate) fn epoch(&mut self, epoch: usize, progress: &(dyn Fn(u64) + Sync)) -> Result<EpochRecord, TrainError> {
         let start = Instant::now();
         let train = self.train(epoch, progress)?;
         let training_seconds = start.elapsed().as_secs_f64();
@@ -119,7 +121,10 @@ impl<'a> Run<'a> {
     /// Shows every training image once, in batches of a random order; the last batch takes what is left.
     fn train(&mut self, epoch: usize, progress: &(dyn Fn(u64) + Sync)) -> Result<SplitRecord, TrainError> {
         let (procedure, data) = (&self.cell.procedure, &self.data.train);
-        let order = Stream::new(self.cell.seed, Purpose::Shuffle, epoch, 0).permutation(data.pixels.len());
+        let order = match procedure.shuffle {
+            true => Stream::new(self.cell.seed, Purpose::Shuffle, epoch, 0).permutation(data.pixels.len()),
+            false => (0..data.pixels.len()).collect(),
+        };
         let mut record = empty_record(Split::Train, data);
         for images in order.chunks(procedure.batch_size) {
             let view = View::Training { seed: self.cell.seed, epoch };
@@ -152,6 +157,7 @@ impl<'a> Run<'a> {
     fn logits(&self, boundary: &Tensor, mask: Option<&Tensor>, mode: Mode) -> Result<Tensor, TrainError> {
         let procedure = &self.cell.procedure;
         let features = self.base.forward(boundary, procedure.frozen_blocks()..procedure.architecture.blocks(), mode)?;
+        let features = if self.feature_factor == 1.0 { features } else { (features * self.feature_factor)? };
         Ok(self.head.forward(&features, mask, mode)?)
     }
 

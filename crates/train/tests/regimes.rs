@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use thaw_data::{Folder, Pixels, Purpose, Stream, Unreadable};
+use thaw_data::{Dataset, Folder, Pixels, Purpose, Stream, Unreadable};
 use thaw_model::{Base, Weights, weights_file};
 use thaw_spec::{
     Architecture, Cell, EpochRecord, Experiment, Extraction, Inputs, Outcome, RecordSink, RunStatus, Sharing, SinkError, Split,
@@ -66,7 +66,7 @@ impl Workshop {
                 Pixels::prepare(&self.folder, split, procedure.image_size, procedure.resize, Unreadable::Refuse, &path, &|_| {})
                     .expect("readable images");
             }
-            Pixels::open(&path, &self.folder.root, Unreadable::Refuse).expect("pixels")
+            Pixels::open(&path, Unreadable::Refuse).expect("pixels")
         };
         let stored = extraction.map(|extraction| {
             let path = self.artifact(extraction.key().short());
@@ -267,4 +267,15 @@ fn a_diverging_loss_is_an_error_and_not_a_curve() {
     let mut sink = Memory::default();
     let error = fit(&cells[0], &workshop.weights, &workshop.data(&cells[0]), None, &mut sink, &|_| {}).expect_err("diverged").to_string();
     assert!(error.contains("a smaller learning_rate may help"), "{error}");
+}
+
+#[test]
+fn without_shuffling_the_last_batches_are_all_of_the_last_class() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    let [ordered] = &workshop.cells("shuffle = false\ncache = \"features\"\n")[..] else { panic!("one cell") };
+    let [shuffled] = &workshop.cells("cache = \"features\"\n")[..] else { panic!("one cell") };
+    assert_ne!(workshop.run(ordered).1, workshop.run(shuffled).1);
+    let mut other_seed = ordered.clone();
+    other_seed.seed = 6;
+    assert_ne!(workshop.run(ordered).1, workshop.run(&other_seed).1, "the seed still decides the initial weights");
 }

@@ -1,0 +1,48 @@
+//! The way from one procedure to another, one change at a time, and what each change does to the accuracy.
+
+use thaw_spec::{Metric, Rung, Statistic};
+
+use crate::estimate::{Estimate, Sample, reduce};
+use crate::results::{ProcedureRuns, Results};
+
+/// A rung of the ladder with what was measured there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// What is changed.
+    pub label: String,
+    /// The procedure's label.
+    pub procedure: String,
+    /// The number there, when the procedure has run.
+    pub estimate: Option<Estimate>,
+    /// The difference from the rung before, between runs of equal seeds, when both have run.
+    pub change: Option<Estimate>,
+    /// Whether the two rungs' validation curves are equal to the last bit for every seed they share.
+    pub equal: bool,
+}
+
+/// Climbs the ladder.
+pub fn climb(ladder: &[Rung], results: &Results, metric: Metric, statistic: Statistic) -> Vec<Step> {
+    let mut before: Option<&ProcedureRuns> = None;
+    let mut steps = Vec::new();
+    for rung in ladder {
+        let Some(procedure) = results.select(&rung.selector).next() else { continue };
+        let pairs = before.map(|before| seed_pairs(before, procedure, metric)).unwrap_or_default();
+        let differences = pairs.iter().map(|(from, to)| Some(reduce(statistic, metric, to)? - reduce(statistic, metric, from)?));
+        let change = differences.collect::<Option<Vec<f64>>>().and_then(Sample::new).map(|sample| sample.estimate());
+        steps.push(Step {
+            label: rung.label.clone(),
+            procedure: procedure.label(),
+            estimate: procedure.sample(metric, statistic).map(|sample| sample.estimate()),
+            equal: !pairs.is_empty() && pairs.iter().all(|(from, to)| from == to),
+            change,
+        });
+        before = Some(procedure);
+    }
+    steps
+}
+
+/// The curves of runs with equal seeds.
+fn seed_pairs(from: &ProcedureRuns, to: &ProcedureRuns, metric: Metric) -> Vec<(Vec<f64>, Vec<f64>)> {
+    let twin = |seed: u64| to.runs.iter().find(|run| run.cell().seed == seed);
+    from.runs.iter().filter_map(|run| Some((run.curve(metric), twin(run.cell().seed)?.curve(metric)))).collect()
+}

@@ -1,0 +1,55 @@
+//! Recording expectations: bands that follow from the spread between seeds.
+
+use statrs::distribution::{ContinuousCDF, StudentsT};
+use thaw_spec::{Band, Metric, PerSeed, Selector, Statistic};
+
+use crate::results::{ProcedureRuns, Results};
+
+/// Images that any mean may be off without saying anything.
+const TOLERATED_IMAGES: f64 = 3.0;
+
+/// The smallest half-width of a loss's band, as a share of the mean.
+const TOLERATED_LOSS: f64 = 0.02;
+
+/// How far one seed's accuracy may be from the recorded one: rounding, carried through a training, flips a few images.
+const SEED_ACCURACY: f64 = 0.01;
+
+/// How far one seed's loss may be from the recorded one, as a share of the mean.
+const SEED_LOSS: f64 = 0.005;
+
+/// A band for each procedure that has all its runs, and each of the given numbers.
+///
+/// Two means of `n` seeds each, drawn from the same procedure, differ by less than `t · s · √(2/n)` in 95 % of cases, with `s` the standard
+/// deviation between seeds and `t` the 97.5 % quantile of Student's t with `n − 1` degrees of freedom. The band is the recorded mean plus or
+/// minus that, but at least three images for an accuracy and 2 % for a loss. Each seed's value is recorded too; repeated, it may differ by a
+/// point of accuracy or half a per cent of the loss.
+pub fn record(results: &Results, numbers: &[(Metric, Statistic)]) -> Vec<Band> {
+    let complete = results.procedures.iter().filter(|procedure| procedure.runs.len() == procedure.planned_seeds);
+    complete.flat_map(|procedure| numbers.iter().filter_map(|&(metric, statistic)| band(procedure, metric, statistic))).collect()
+}
+
+fn band(procedure: &ProcedureRuns, metric: Metric, statistic: Statistic) -> Option<Band> {
+    let sample = procedure.sample(metric, statistic)?;
+    let estimate = sample.estimate();
+    let floor = match metric.is_accuracy() {
+        true => TOLERATED_IMAGES / procedure.runs.first()?.images(metric.split()) as f64,
+        false => TOLERATED_LOSS * estimate.mean,
+    };
+    let count = estimate.count as f64;
+    let between_means = estimate.standard_deviation.map_or(0.0, |deviation| {
+        let student = StudentsT::new(0.0, 1.0, count - 1.0).expect("one or more degrees of freedom");
+        student.inverse_cdf(0.975) * deviation * (2.0 / count).sqrt()
+    });
+    let half = between_means.max(floor);
+    let rounded = |value: f64| (value * 1e6).round() / 1e6;
+    let (mut lower, mut upper) = (rounded(estimate.mean - half), rounded(estimate.mean + half));
+    if metric.is_accuracy() {
+        (lower, upper) = (lower.max(0.0), upper.min(1.0));
+    }
+    let per_seed = PerSeed {
+        seeds: procedure.runs.iter().map(|run| run.cell().seed).collect(),
+        values: sample.values().iter().map(|value| rounded(*value)).collect(),
+        tolerance: rounded(if metric.is_accuracy() { SEED_ACCURACY } else { SEED_LOSS * estimate.mean }),
+    };
+    Some(Band { selector: Selector::exactly(&procedure.levels), metric, statistic, lower, upper, per_seed: Some(per_seed) })
+}

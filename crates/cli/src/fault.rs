@@ -1,0 +1,37 @@
+//! Faults that can be injected into the execution of cells, to see that the guard guards.
+
+use clap::ValueEnum;
+use thaw_spec::{ChannelOrder, OptimizerCollects, Procedure};
+
+/// A bug, as somebody might make it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Fault {
+    /// RMSprop's ε is far too large.
+    Epsilon,
+    /// The freeze does not reach the optimizer.
+    Freeze,
+    /// Training images are shown class after class.
+    Shuffle,
+    /// Red and blue are exchanged.
+    ChannelOrder,
+}
+
+impl Fault {
+    /// Changes a procedure as the bug would.
+    pub(crate) fn strike(self, procedure: &mut Procedure) {
+        match self {
+            Self::Epsilon => procedure.optimizer.epsilon = 0.1,
+            Self::Freeze => {
+                if procedure.frozen_blocks() > 0 {
+                    procedure.optimizer_collects = OptimizerCollects::Everything;
+                    procedure.cache = thaw_spec::Cache::None;
+                }
+            }
+            Self::Shuffle => procedure.shuffle = false,
+            Self::ChannelOrder => {
+                let channels = &mut procedure.preprocessing.channels;
+                *channels = if *channels == ChannelOrder::Rgb { ChannelOrder::Bgr } else { ChannelOrder::Rgb };
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! `thaw pretrain`: weights for a base, from random ones and a source task.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use thaw_data::{Dataset, Pixels, Unreadable};
+use thaw_spec::{Cell, ContentHash, DatasetSource, Environment, EpochRecord, FreezeBoundary, Inputs, Split, Step};
+use thaw_train::{FitData, SplitData, pretrain};
+
+use crate::arguments::{Pretrain, Study};
+use crate::artifacts::artifact_path;
+use crate::error::{CliError, SUCCESS, say, say_on_stderr};
+use crate::files::write_whole;
+use crate::provenance;
+use crate::workplace::{open_dataset, start_threads};
+
+/// What stands beside the weights: how they were made.
+#[derive(Serialize)]
+struct Record<'a> {
+    sha256: ContentHash,
+    dataset: DatasetSource,
+    cell: &'a Cell,
+    environment: Environment,
+    epochs: Vec<EpochRecord>,
+}
+
+pub(crate) fn run(options: &Pretrain) -> Result<ExitCode, CliError> {
+    let threads = start_threads(options.threads)?;
+    let study = Study { epochs: options.epochs, ..Study::plain(Some(options.experiment.clone())) };
+    let experiment = study.load()?;
+    let wrong = |reason: &str| CliError::Usage { message: format!("{}: {reason}", study.name()) };
+    let mut procedures = experiment.procedures();
+    let (Some((_, procedure)), None, [_]) = (procedures.next(), procedures.next(), &experiment.seeds[..]) else {
+        return Err(wrong("pretraining needs exactly one procedure and one seed"));
+    };
+    if procedure.freeze != FreezeBoundary::None {
+        return Err(wrong("random weights are of no use frozen; set freeze = \"none\" in [procedure]"));
+    }
+    let dataset = open_dataset(&experiment.dataset, &options.images, &study)?;
+    let weights = ContentHash::of_value(&"random weights");
+    let inputs = Inputs { dataset: dataset.content_hash()?, weights, classes: dataset.classes().to_vec() };
+    let Some(cell) = experiment.cells(&inputs).into_iter().next() else { return Err(wrong("there is no cell")) };
+    let environment = provenance::environment(threads);
+
+    let evaluated = dataset.counts().present().filter(|split| *split != Split::Train);
+    let data = FitData {
+        train: decoded(dataset.as_ref(), &cell, Split::Train, &options.cache)?,
+        evaluation: evaluated
+            .map(|split| Ok((split, decoded(dataset.as_ref(), &cell, split, &options.cache)?)))
+            .collect::<Result<_, CliError>>()?,
+    };
+    let show = |record: &EpochRecord| {
+        if !options.quiet {
+            let accuracy = |split| record.splits.iter().find(|record| record.split == split).map_or(f64::NAN, |record| record.accuracy());
+            let (train, validation) = (accuracy(Split::Train), accuracy(Split::Validation));
+            say_on_stderr(&format!(
+                "epoch {}/{}: train accuracy {train:.4}, validation accuracy {validation:.4}, {:.0} s",
+                record.epoch, cell.procedure.epochs, record.seconds
+            ));
+        }
+    };
+    let (bytes, epochs) = pretrain(&cell, &data, show, &|_| ())?;
+    let record = Record { sha256: ContentHash::of_bytes(&bytes), dataset: experiment.dataset, cell: &cell, environment, epochs };
+    write_whole(&options.output, &bytes)?;
+    let text = serde_json::to_string_pretty(&record).expect("records are numbers and names");
+    write_whole(&options.output.with_extension("json"), text.as_bytes())?;
+    say(&format!("{} sha256 {}", options.output.display(), record.sha256));
+    Ok(ExitCode::from(SUCCESS))
+}
+
+/// The images of a split, decoded unless they are in the cache.
+fn decoded(dataset: &dyn Dataset, cell: &Cell, split: Split, cache: &Path) -> Result<SplitData, CliError> {
+    let step = Step::Decode { cell: cell.clone(), split };
+    let path = artifact_path(cache, &step).unwrap_or_else(|| cache.to_owned());
+    if !path.exists() {
+        Pixels::prepare(dataset, split, cell.procedure.image_size, cell.procedure.resize, Unreadable::Refuse, &path, &|_| ())?;
+    }
+    Ok(SplitData { pixels: Pixels::open(&path, Unreadable::Refuse)?, stored: None })
+}

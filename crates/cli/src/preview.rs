@@ -1,0 +1,88 @@
+//! `thaw preview`: a sheet of a dataset's images, as they are or augmented.
+
+use std::process::ExitCode;
+
+use thaw_data::{Purpose, Stream, Transform, resize};
+use thaw_report::{Sheet, SheetRow};
+use thaw_spec::{AffineRanges, Augmentation, Resize};
+
+use crate::arguments::{Preview, Ranges, Study};
+use crate::error::{CliError, SUCCESS, say};
+use crate::workplace::open_dataset;
+
+pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
+    let study = Study::plain(options.experiment.clone());
+    let experiment = study.load()?;
+    let dataset = open_dataset(&experiment.dataset, &options.images, &study)?;
+    let first = experiment.procedures().next().map(|(_, procedure)| *procedure);
+    let (as_trained, filter) = first.map_or((48, Resize::Nearest), |procedure| (procedure.image_size, procedure.resize));
+    let size = options.size.map_or(as_trained, usize::from);
+    let augmentation = options.ranges.over(options.augmentation);
+    let count = dataset.counts().of(options.split) as usize;
+    if count == 0 {
+        return Err(CliError::Usage { message: format!("--split {}: the dataset has no such images", options.split) });
+    }
+    let shown = |index: usize| Ok::<_, CliError>(resize(&dataset.image(options.split, index)?, size, filter));
+    let mut rows = Vec::new();
+    for (label, class) in (0u32..).zip(dataset.classes()) {
+        let of_class: Vec<usize> = (0..count).filter(|&index| dataset.label(options.split, index) == label).collect();
+        let columns = usize::from(options.columns);
+        for row in 0..usize::from(options.rows) {
+            let mut images = Vec::new();
+            match augmentation {
+                Augmentation::None => {
+                    for &index in of_class.iter().skip(row * columns).take(columns) {
+                        images.push(shown(index)?);
+                    }
+                }
+                Augmentation::Affine(ranges) => {
+                    let Some(&index) = of_class.get(row) else { break };
+                    let image = shown(index)?;
+                    images.push(image.clone());
+                    images.extend((1..columns).map(|epoch| variant(&image, size, &ranges, options.seed, epoch - 1, index)));
+                }
+            }
+            if !images.is_empty() {
+                rows.push(SheetRow { label: class.clone(), images });
+            }
+        }
+    }
+    let augmented = match augmentation {
+        Augmentation::None => String::new(),
+        Augmentation::Affine(_) => format!(" · first as it is, then as in epochs 1, 2, … of training with seed {}", options.seed),
+    };
+    let title = format!("{} · {} · {size}×{size}{augmented}", experiment.name, options.split);
+    Sheet { title, size, rows }.write(&options.output)?;
+    say(&format!("written: {}", options.output.display()));
+    Ok(ExitCode::from(SUCCESS))
+}
+
+/// An image as training shows it in an epoch, counted from 0.
+fn variant(image: &[u8], size: usize, ranges: &AffineRanges, seed: u64, epoch: usize, index: usize) -> Vec<u8> {
+    let mut stream = Stream::new(seed, Purpose::Augment, epoch, index);
+    let mut output = vec![0; image.len()];
+    Transform::draw(ranges, size, &mut stream).apply(image, size, size, &mut output);
+    output
+}
+
+impl Ranges {
+    /// The named augmentation with the ranges given beside it.
+    fn over(&self, named: Augmentation) -> Augmentation {
+        let mut ranges = match named {
+            Augmentation::None => AffineRanges::default(),
+            Augmentation::Affine(ranges) => ranges,
+        };
+        let given = [
+            (&mut ranges.rotation_degrees, self.rotation_degrees),
+            (&mut ranges.width_shift, self.width_shift),
+            (&mut ranges.height_shift, self.height_shift),
+            (&mut ranges.shear_radians, self.shear_radians),
+            (&mut ranges.zoom, self.zoom),
+        ];
+        for (range, given) in given {
+            *range = given.unwrap_or(*range);
+        }
+        ranges.horizontal_flip = self.horizontal_flip.unwrap_or(ranges.horizontal_flip);
+        if ranges == AffineRanges::default() { Augmentation::None } else { Augmentation::Affine(ranges) }
+    }
+}

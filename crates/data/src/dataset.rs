@@ -1,0 +1,33 @@
+//! What a folder of photographs and a source of synthetic pictures have in common.
+
+use image::RgbImage;
+use thaw_spec::{ContentHash, Split, SplitCounts};
+
+use crate::DataError;
+
+/// Labelled images that can be asked for one by one, those of a split numbered from 0, class after class.
+pub trait Dataset: Sync {
+    /// Class names; the position is the label.
+    fn classes(&self) -> &[String];
+
+    /// Images per split.
+    fn counts(&self) -> SplitCounts;
+
+    /// The class of an image.
+    fn label(&self, split: Split, index: usize) -> u32;
+
+    /// The image's name for people: its path relative to the dataset.
+    fn name(&self, split: Split, index: usize) -> String;
+
+    /// The image itself.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn image(&self, split: Split, index: usize) -> Result<RgbImage, DataError>;
+
+    /// A digest of everything that decides the images and their labels.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    fn content_hash(&self) -> Result<ContentHash, DataError>;
+}

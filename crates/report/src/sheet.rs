@@ -1,0 +1,83 @@
+//! A contact sheet: rows of small images with a word before each.
+
+use std::path::Path;
+
+use plotters::element::BitMapElement;
+use plotters::prelude::*;
+
+use crate::ReportError;
+use crate::font::{FONT, register_fonts};
+
+/// A row of images of the sheet's size.
+#[derive(Clone, Debug)]
+pub struct SheetRow {
+    /// Stands before it.
+    pub label: String,
+    /// `size` × `size` pixels of red, green, blue each.
+    pub images: Vec<Vec<u8>>,
+}
+
+/// A contact sheet.
+#[derive(Clone, Debug)]
+pub struct Sheet {
+    /// Stands above it.
+    pub title: String,
+    /// Side of the images, in pixels.
+    pub size: usize,
+    /// From top to bottom.
+    pub rows: Vec<SheetRow>,
+}
+
+const TITLE_HEIGHT: usize = 36;
+const LABEL_WIDTH: usize = 96;
+const GAP: usize = 3;
+/// Images smaller than this are shown larger, each pixel as a square.
+const COMFORTABLE: usize = 72;
+
+impl Sheet {
+    /// Writes the sheet as PNG, under a temporary name first.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn write(&self, path: &Path) -> Result<(), ReportError> {
+        register_fonts();
+        let drawing = |error: &dyn std::fmt::Display| ReportError::Drawing { path: path.to_owned(), reason: error.to_string() };
+        let io = |source| ReportError::Io { path: path.to_owned(), source };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(io)?;
+        }
+        let zoom = COMFORTABLE.div_ceil(self.size.max(1)).max(1);
+        let side = self.size * zoom;
+        let columns = self.rows.iter().map(|row| row.images.len()).max().unwrap_or(0);
+        let extent = |count: usize, before: usize| (before + count * (side + GAP) + GAP) as u32;
+        let (width, height) = (extent(columns, LABEL_WIDTH), extent(self.rows.len(), TITLE_HEIGHT));
+        let temporary = path.with_extension("tmp.png");
+        {
+            let root = BitMapBackend::new(&temporary, (width, height)).into_drawing_area();
+            root.fill(&WHITE).map_err(|error| drawing(&error))?;
+            let title = (FONT, 15).into_font().style(FontStyle::Bold).color(&BLACK);
+            root.draw(&Text::new(self.title.as_str(), (GAP as i32 + 4, 10), title)).map_err(|error| drawing(&error))?;
+            for (row, line) in self.rows.iter().enumerate() {
+                let top = (TITLE_HEIGHT + row * (side + GAP)) as i32;
+                let label = (FONT, 12).into_font().color(&BLACK);
+                root.draw(&Text::new(line.label.as_str(), (GAP as i32 + 4, top + side as i32 / 2 - 6), label))
+                    .map_err(|error| drawing(&error))?;
+                for (column, image) in line.images.iter().enumerate() {
+                    let left = (LABEL_WIDTH + column * (side + GAP)) as i32;
+                    let enlarged = enlarge(image, self.size, zoom);
+                    let element = BitMapElement::with_owned_buffer((left, top), (side as u32, side as u32), enlarged);
+                    let element = element.ok_or_else(|| drawing(&"an image is not of the sheet's size"))?;
+                    root.draw(&element).map_err(|error| drawing(&error))?;
+                }
+            }
+            root.present().map_err(|error| drawing(&error))?;
+        }
+        std::fs::rename(&temporary, path).map_err(io)
+    }
+}
+
+/// Repeats each pixel `zoom` times along both axes.
+fn enlarge(image: &[u8], size: usize, zoom: usize) -> Vec<u8> {
+    let line = |row: &[u8]| row.chunks_exact(3).flat_map(|pixel| pixel.repeat(zoom)).collect::<Vec<u8>>();
+    image.chunks_exact(size * 3).flat_map(|row| line(row).repeat(zoom)).collect()
+}

@@ -1,0 +1,80 @@
+//! Where the images of an experiment come from.
+
+use serde::{Deserialize, Serialize};
+
+/// The `[dataset]` table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "source", rename_all = "snake_case", deny_unknown_fields)]
+pub enum DatasetSource {
+    /// A folder `train|validation|test / class / image`, whose path the user gives.
+    Folder {},
+    /// Pictures drawn from a seed.
+    Synthetic(SyntheticDataset),
+}
+
+/// What synthetic pictures show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyntheticTask {
+    /// Two classes: the target.
+    #[default]
+    CatsAndDogs,
+    /// Twenty classes of other animals and of things: what a base is pretrained on.
+    Menagerie,
+}
+
+/// Pictures drawn from a seed. Sizes default to those of *Deep Learning with Python*, section 5.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SyntheticDataset {
+    /// What they show.
+    #[serde(default)]
+    pub task: SyntheticTask,
+    /// The seed of all pictures. It is not one of the experiment's seeds: those vary the training, not the images.
+    #[serde(default)]
+    pub seed: u64,
+    /// Side of the square pictures, in pixels.
+    #[serde(default = "size")]
+    pub size: usize,
+    /// Training images.
+    #[serde(default = "train")]
+    pub train: u64,
+    /// Validation images.
+    #[serde(default = "held_out")]
+    pub validation: u64,
+    /// Test images.
+    #[serde(default = "held_out")]
+    pub test: u64,
+}
+
+fn size() -> usize {
+    32
+}
+
+fn train() -> u64 {
+    2000
+}
+
+fn held_out() -> u64 {
+    1000
+}
+
+impl DatasetSource {
+    /// Refuses numbers that no dataset can have.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let Self::Synthetic(dataset) = self else { return Ok(()) };
+        let classes = match dataset.task {
+            SyntheticTask::CatsAndDogs => 2,
+            SyntheticTask::Menagerie => 20,
+        };
+        if !(16..=1024).contains(&dataset.size) {
+            return Err(format!("size = {} is not in 16 to 1024 pixels", dataset.size));
+        }
+        for (name, count) in [("train", dataset.train), ("validation", dataset.validation)] {
+            if count < classes {
+                return Err(format!("{name} = {count} does not give each of the {classes} classes an image"));
+            }
+        }
+        Ok(())
+    }
+}
