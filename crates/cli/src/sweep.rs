@@ -9,7 +9,7 @@ use thaw_analysis::ResultsFolder;
 use thaw_spec::{Cell, Cost, CostFacts, Outcome, Plan, RunStatus, Step};
 
 use crate::arguments::{Study, Sweep};
-use crate::error::{CliError, SUCCESS};
+use crate::error::{CliError, SUCCESS, say_on_stderr};
 use crate::executor::{Artifact, Executor, RealExecutor, run_cell};
 use crate::plan::{describe, finished};
 use crate::progress::Progress;
@@ -30,6 +30,9 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     }
     let plan = Plan::new(&workplace.cells, &finished, workplace.dataset.counts(), workplace.sharing);
     let limits = Limits { threads, jobs: options.jobs.map(usize::from), memory_bytes: available_memory_bytes() };
+    if plan.steps.is_empty() && !options.quiet {
+        say_on_stderr(&format!("every cell has run before, with results in {}; --force runs them again", folder.root().display()));
+    }
     execute(&plan, &workplace.cost_facts()?, &executor, &folder, &limits, options.quiet)?;
     // A narrowed sweep must not narrow what is on disk: the report shows every cell.
     let whole = Study { only: Vec::new(), ..options.study.clone() };
