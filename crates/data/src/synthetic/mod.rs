@@ -1,6 +1,6 @@
 //! Pictures that nobody has to download: procedural creatures, drawn from a seed.
 //!
-//! A picture is a [`Scene`](scene::Scene): a figure made of painted forms, placed with a random pose before a cluttered background, lit
+//! A picture is a [`Scene`]: a figure made of painted forms, placed with a random pose before a cluttered background, lit
 //! from a random side, partly hidden by other forms, exposed and grained at random. Everything but the figure is drawn from the same
 //! distributions for every class, and so are the figure's colours, textures, size, position and attitude: classes differ by shape alone.
 //!
