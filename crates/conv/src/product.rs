@@ -74,7 +74,12 @@ const CACHE_LINE: usize = 64;
 impl Panels {
     /// Lays out the matrix whose element in row `k` and column `n` is `data[k · inner_step + n · column_step]`.
     pub(crate) fn pack(data: &[f32], inner: usize, columns: usize, inner_step: usize, column_step: usize) -> Self {
-        let (lanes, width) = (lanes(), 2 * lanes());
+        Self::pack_for(lanes(), data, inner, columns, inner_step, column_step)
+    }
+
+    /// As [`Panels::pack`], for vectors of some width.
+    fn pack_for(lanes: usize, data: &[f32], inner: usize, columns: usize, inner_step: usize, column_step: usize) -> Self {
+        let width = 2 * lanes;
         let padded = columns.next_multiple_of(lanes);
         let mut storage = vec![0f32; inner * padded + CACHE_LINE / size_of::<f32>()];
         let start = storage.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<f32>());
@@ -334,6 +339,32 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// The bits of both kinds of product, computed with vectors of one width.
+    fn bits<S: Simd>(simd: S) -> Vec<u32> {
+        let (rows, inner, columns) = (31, 40, 53);
+        let fractions = |length: usize, divisor: f32| integers(length, 1009).into_iter().map(|value| value / divisor).collect::<Vec<f32>>();
+        let (left, right, other) = (fractions(rows * inner, 7.0), fractions(inner * columns, 11.0), fractions(rows * columns, 13.0));
+        let panels = Panels::pack_for(S::F32_LANES, &right, inner, columns, columns, 1);
+        let matrix = Left::matrix(&left, rows, inner, inner);
+        let (mut output, mut transposed) = (vec![0f32; rows * columns], vec![0f32; inner * columns]);
+        let activation = Activation::Linear;
+        simd.vectorize(Product { left: matrix, right: &panels, start: Start::Zero, activation, output: &mut output, output_step: columns });
+        simd.vectorize(TransposedProduct { left: matrix, right: &other, columns, result: &mut transposed });
+        output.iter().chain(&transposed).map(|value| value.to_bits()).collect()
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn the_width_of_vectors_changes_no_bit() {
+        let narrow = bits(pulp::Scalar);
+        if let Some(simd) = pulp::x86::V3::try_new() {
+            assert_eq!(bits(simd), narrow, "AVX2");
+        }
+        if let Some(simd) = pulp::x86::V4::try_new() {
+            assert_eq!(bits(simd), narrow, "AVX-512");
         }
     }
 
