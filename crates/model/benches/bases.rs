@@ -12,6 +12,8 @@ const BATCH: usize = 20;
 const SIZE: usize = 150;
 
 fn main() {
+    // As the program does.
+    thaw_model::keep_freed_memory();
     divan::main();
 }
 
