@@ -3,20 +3,18 @@
 use thaw_spec::{Metric, Rung, Statistic};
 
 use crate::estimate::{Estimate, Sample, reduce};
-use crate::results::{ProcedureRuns, Results};
+use crate::results::{CellRun, ProcedureRuns, Results};
 
 /// A rung of the ladder with what was measured there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// What is changed.
     pub label: String,
-    /// The procedure's label.
-    pub procedure: String,
     /// The number there, when the procedure has run.
     pub estimate: Option<Estimate>,
     /// The difference from the rung before, between runs of equal seeds, when both have run.
     pub change: Option<Estimate>,
-    /// Whether the two rungs' validation curves are equal to the last bit for every seed they share.
+    /// Whether the two rungs' curves, validation loss included, are equal to the last bit for every seed they share.
     pub equal: bool,
 }
 
@@ -26,14 +24,18 @@ pub fn climb(ladder: &[Rung], results: &Results, metric: Metric, statistic: Stat
     let mut steps = Vec::new();
     for rung in ladder {
         let Some(procedure) = results.select(&rung.selector).next() else { continue };
-        let pairs = before.map(|before| seed_pairs(before, procedure, metric)).unwrap_or_default();
-        let differences = pairs.iter().map(|(from, to)| Some(reduce(statistic, metric, to)? - reduce(statistic, metric, from)?));
+        let pairs = before.map(|before| seed_pairs(before, procedure)).unwrap_or_default();
+        let number = |run: &CellRun| reduce(statistic, metric, &run.curve(metric));
+        let differences = pairs.iter().map(|(from, to)| Some(number(to)? - number(from)?));
+        // Accuracies count images and may agree by chance; losses do not.
+        let same = |(from, to): &(&CellRun, &CellRun)| {
+            [metric, Metric::ValidationLoss].into_iter().all(|metric| from.curve(metric) == to.curve(metric))
+        };
         let change = differences.collect::<Option<Vec<f64>>>().and_then(Sample::new).map(|sample| sample.estimate());
         steps.push(Step {
             label: rung.label.clone(),
-            procedure: procedure.label(),
             estimate: procedure.sample(metric, statistic).map(|sample| sample.estimate()),
-            equal: !pairs.is_empty() && pairs.iter().all(|(from, to)| from == to),
+            equal: !pairs.is_empty() && pairs.iter().all(same),
             change,
         });
         before = Some(procedure);
@@ -41,8 +43,8 @@ pub fn climb(ladder: &[Rung], results: &Results, metric: Metric, statistic: Stat
     steps
 }
 
-/// The curves of runs with equal seeds.
-fn seed_pairs(from: &ProcedureRuns, to: &ProcedureRuns, metric: Metric) -> Vec<(Vec<f64>, Vec<f64>)> {
+/// The runs with equal seeds.
+fn seed_pairs<'a>(from: &'a ProcedureRuns, to: &'a ProcedureRuns) -> Vec<(&'a CellRun, &'a CellRun)> {
     let twin = |seed: u64| to.runs.iter().find(|run| run.cell().seed == seed);
-    from.runs.iter().filter_map(|run| Some((run.curve(metric), twin(run.cell().seed)?.curve(metric)))).collect()
+    from.runs.iter().filter_map(|run| Some((run, twin(run.cell().seed)?))).collect()
 }

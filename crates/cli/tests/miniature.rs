@@ -182,8 +182,6 @@ fn a_preview_shows_images_of_every_class() {
     assert_eq!(unknown.status.code(), Some(64));
 }
 
-/// The weights that a short pretraining yields, by the instruction sets that decide the order of some additions.
-///
 /// Every sum of products is one chain of fused multiply-adds, so all processors that fuse agree.
 #[test]
 fn a_short_pretraining_yields_the_same_weights_on_every_number_of_threads() {

@@ -59,7 +59,8 @@ impl Extraction {
         let procedure = &self.cell.procedure;
         ContentHash::of_value(&(
             "activations",
-            1,
+            // Raised when the arithmetic of the base changes, so that kept activations are not mixed with new ones.
+            2,
             &self.cell.inputs,
             (procedure.architecture, procedure.image_size, procedure.resize, procedure.preprocessing),
             procedure.frozen_blocks(),
