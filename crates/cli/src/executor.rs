@@ -115,7 +115,8 @@ impl Executor for RealExecutor<'_> {
             Step::Extract(extraction) if !kept => {
                 let procedure = &extraction.cell.procedure;
                 let device = candle_core::Device::Cpu;
-                let base = Base::new(procedure.architecture, &self.workplace.weights, procedure.frozen_blocks(), &device)?;
+                let base =
+                    Base::new(procedure.architecture, procedure.convolution, &self.workplace.weights, procedure.frozen_blocks(), &device)?;
                 let pixels = self.pixels(&extraction.cell, extraction.split)?;
                 extract(extraction, &base, &pixels, &path, advance)?;
             }
@@ -141,7 +142,7 @@ impl Executor for RealExecutor<'_> {
                 None => TrainingActivations::Computed,
             },
             weights_file: self.workplace.weights.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
-            environment: provenance::environment(self.threads),
+            environment: provenance::environment(self.threads, cell.procedure.convolution),
         })
     }
 

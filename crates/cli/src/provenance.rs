@@ -2,10 +2,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use thaw_spec::Environment;
+use thaw_spec::{ConvolutionAlgorithm, Environment};
 
 /// Describes this process.
-pub(crate) fn environment(threads: usize) -> Environment {
+pub(crate) fn environment(threads: usize, convolution: ConvolutionAlgorithm) -> Environment {
     Environment {
         thaw: env!("CARGO_PKG_VERSION").to_owned(),
         commit: env!("THAW_COMMIT").to_owned(),
@@ -13,7 +13,7 @@ pub(crate) fn environment(threads: usize) -> Environment {
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         instruction_sets: instruction_sets(),
         device: "cpu".to_owned(),
-        convolution: thaw_model::CONVOLUTION_ALGORITHM.to_owned(),
+        convolution: convolution.name().to_owned(),
         threads,
         started_unix_seconds: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()),
     }

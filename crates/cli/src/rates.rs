@@ -42,7 +42,7 @@ impl Rates {
 
         let pixels: Vec<f32> = (0..batch * size * size * 3).map(|index| (index % 251) as f32 / 251.0).collect();
         let input = Tensor::from_vec(pixels, (batch, size, size, 3), &Device::Cpu).map_err(ModelError::from)?;
-        let base = Base::new(procedure.architecture, &workplace.weights, 0, &Device::Cpu)?;
+        let base = Base::new(procedure.architecture, procedure.convolution, &workplace.weights, 0, &Device::Cpu)?;
         let blocks = 0..procedure.architecture.blocks();
         base.forward(&input, blocks.clone(), Mode::Evaluation)?;
         let start = Instant::now();

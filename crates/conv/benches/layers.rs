@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor, Var};
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use thaw_conv::{Activation, PoolGeometry, convolution, max_pool};
+use thaw_conv::{Activation, Algorithm, PoolGeometry, convolution, max_pool};
 
 const BATCH: usize = 20;
 
@@ -34,6 +34,14 @@ fn main() {
     divan::main();
 }
 
+fn algorithm() -> Algorithm {
+    match std::env::var("ALGO").as_deref() {
+        Ok("0") => Algorithm::Direct,
+        Ok("2") => Algorithm::WinogradTwo,
+        _ => Algorithm::WinogradThree,
+    }
+}
+
 fn values(shape: &[usize]) -> Tensor {
     let numbers: Vec<f32> = (0..shape.iter().product::<usize>()).map(|index| (index * 7919 % 1009) as f32 / 504.5 - 1.0).collect();
     Tensor::from_vec(numbers, shape, &Device::Cpu).expect("a tensor")
@@ -51,7 +59,7 @@ fn convolution_forward(bencher: Bencher<'_, '_>, shape: Shape) {
     let (kernel, bias) = (kernel.as_detached_tensor(), bias.as_detached_tensor());
     bencher
         .counter(ItemsCount::new(BATCH))
-        .bench_local(|| convolution(&input, &kernel, &bias, shape.4, shape.5, Activation::Relu).expect("an output"));
+        .bench_local(|| convolution(&input, &kernel, &bias, shape.4, shape.5, Activation::Relu, algorithm()).expect("an output"));
 }
 
 #[divan::bench(args = SHAPES, sample_count = 7)]
@@ -59,7 +67,7 @@ fn convolution_forward_and_backward(bencher: Bencher<'_, '_>, shape: Shape) {
     let (input, kernel, bias) = tensors(shape);
     let input = Var::from_tensor(&input).expect("a variable");
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
-        let output = convolution(&input, &kernel, &bias, shape.4, shape.5, Activation::Relu).expect("an output");
+        let output = convolution(&input, &kernel, &bias, shape.4, shape.5, Activation::Relu, algorithm()).expect("an output");
         output.backward().expect("gradients")
     });
 }

@@ -8,9 +8,35 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::product::vectorized;
+use crate::product::{Start, vectorized};
 use crate::storage::{slice, with_slice};
+use crate::winograd::{self, CHANNEL_STEP, TransformedKernel, turned};
 use crate::{ConvolutionGeometry, direct};
+
+/// How a convolution is computed. A layer to which the named algorithm does not apply is computed by definition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Algorithm {
+    /// By definition.
+    Direct,
+    /// Winograd's F(2×2, 3×3): 2.25 times fewer multiplications, and hardly less precise than the definition.
+    WinogradTwo,
+    /// Winograd's F(3×3, 3×3): 3.24 times fewer multiplications.
+    #[default]
+    WinogradThree,
+}
+
+impl Algorithm {
+    /// The minimal algorithm that computes a layer, or nothing for the definition. Winograd's are for 3×3 kernels at stride 1.
+    fn minimal(self, geometry: &ConvolutionGeometry) -> Option<winograd::Size> {
+        let channels = [geometry.input_channels, geometry.output_channels];
+        let applies = geometry.kernel == 3 && geometry.stride == 1 && channels.iter().all(|count| count.is_multiple_of(CHANNEL_STEP));
+        match self {
+            Self::WinogradTwo if applies => Some(winograd::Size::Two),
+            Self::WinogradThree if applies => Some(winograd::Size::Three),
+            Self::Direct | Self::WinogradTwo | Self::WinogradThree => None,
+        }
+    }
+}
 
 /// What follows the affine part of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +59,7 @@ pub fn convolution(
     stride: usize,
     padding: usize,
     activation: Activation,
+    algorithm: Algorithm,
 ) -> Result<Tensor> {
     let (_, height, width, input_channels) = input.dims4()?;
     let (side, second_side, kernel_channels, output_channels) = kernel.dims4()?;
@@ -46,12 +73,45 @@ pub fn convolution(
         bail!("an input of {height}×{width} is smaller than the {side}×{side} kernel");
     }
     let geometry = ConvolutionGeometry { height, width, input_channels, output_channels, kernel: side, stride, padding };
-    input.contiguous()?.apply_op3(kernel, bias, Convolution { geometry, activation })
+    input.contiguous()?.apply_op3(kernel, bias, Convolution { geometry, activation, algorithm })
 }
 
 struct Convolution {
     geometry: ConvolutionGeometry,
     activation: Activation,
+    algorithm: Algorithm,
+}
+
+impl Convolution {
+    fn forward(&self, input: &[f32], kernel: &[f32], bias: &[f32]) -> Vec<f32> {
+        let geometry = &self.geometry;
+        match self.algorithm.minimal(geometry) {
+            Some(size) => {
+                let kernel = TransformedKernel::new(size, kernel, geometry.input_channels, geometry.output_channels);
+                winograd::convolve(geometry, input, &kernel, Start::Columns(bias), self.activation)
+            }
+            None => direct::forward(geometry, input, kernel, bias, self.activation),
+        }
+    }
+
+    fn input_gradient(&self, kernel: &[f32], gradient: &[f32]) -> Vec<f32> {
+        let geometry = &self.geometry;
+        match self.algorithm.minimal(geometry) {
+            Some(size) => {
+                let (inputs, outputs) = (geometry.input_channels, geometry.output_channels);
+                let kernel = TransformedKernel::new(size, &turned(kernel, inputs, outputs), outputs, inputs);
+                winograd::convolve(&geometry.of_input_gradient(), gradient, &kernel, Start::Zero, Activation::Linear)
+            }
+            None => direct::input_gradient(geometry, kernel, gradient),
+        }
+    }
+
+    fn kernel_gradient(&self, input: &[f32], gradient: &[f32]) -> Vec<f32> {
+        match self.algorithm.minimal(&self.geometry) {
+            Some(size) => winograd::kernel_gradient(size, &self.geometry, input, gradient),
+            None => direct::kernel_gradient(&self.geometry, input, gradient),
+        }
+    }
 }
 
 impl CustomOp3 for Convolution {
@@ -71,7 +131,7 @@ impl CustomOp3 for Convolution {
         let (input, kernel, bias) = (slice(input, input_layout)?, slice(kernel, kernel_layout)?, slice(bias, bias_layout)?);
         let geometry = &self.geometry;
         let batch = input.len() / geometry.input_length();
-        let output = direct::forward(geometry, input, kernel, bias, self.activation);
+        let output = self.forward(input, kernel, bias);
         let shape = (batch, geometry.output_height(), geometry.output_width(), geometry.output_channels);
         Ok((CpuStorage::F32(output), shape.into()))
     }
@@ -88,19 +148,13 @@ impl CustomOp3 for Convolution {
         let (gradient, sums) = affine_gradient(output, output_gradient, geometry.output_channels, self.activation)?;
         let device = input.device();
         let input_gradient = match input.track_op() {
-            true => Some(Tensor::from_vec(
-                with_slice(kernel, |kernel| Ok(direct::input_gradient(geometry, kernel, &gradient)))?,
-                input.shape(),
-                device,
-            )?),
+            true => {
+                Some(Tensor::from_vec(with_slice(kernel, |kernel| Ok(self.input_gradient(kernel, &gradient)))?, input.shape(), device)?)
+            }
             false => None,
         };
         let kernel_gradient = match kernel.track_op() {
-            true => Some(Tensor::from_vec(
-                with_slice(input, |input| Ok(direct::kernel_gradient(geometry, input, &gradient)))?,
-                kernel.shape(),
-                device,
-            )?),
+            true => Some(Tensor::from_vec(with_slice(input, |input| Ok(self.kernel_gradient(input, &gradient)))?, kernel.shape(), device)?),
             false => None,
         };
         let bias_gradient = match bias.track_op() {

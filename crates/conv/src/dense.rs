@@ -52,7 +52,7 @@ impl CustomOp3 for Dense {
             let panels = Panels::pack(weights, rows, self.outputs, self.outputs, 1);
             let mut product = vec![0f32; batch * self.outputs];
             let columns = Left::matrix(&input[task * INPUTS_PER_TASK..], batch, rows, self.inputs);
-            multiply(columns, &panels, Start::Zero, Activation::Linear, &mut product, self.outputs);
+            multiply(columns, panels.matrix(0), Start::Zero, Activation::Linear, &mut product, self.outputs);
             product
         };
         let partial: Vec<Vec<f32>> = weights.par_chunks(INPUTS_PER_TASK * self.outputs).enumerate().map(partial).collect();
@@ -86,7 +86,7 @@ impl CustomOp3 for Dense {
                     let weights = weights.par_chunks(INPUTS_PER_TASK * self.outputs);
                     transposed.par_chunks_mut(INPUTS_PER_TASK * batch).zip(weights).for_each(|(result, weights)| {
                         let weights = Left::matrix(weights, weights.len() / self.outputs, self.outputs, self.outputs);
-                        multiply(weights, &panels, Start::Zero, Activation::Linear, result, batch);
+                        multiply(weights, panels.matrix(0), Start::Zero, Activation::Linear, result, batch);
                     });
                     Ok(())
                 })?;
@@ -100,7 +100,7 @@ impl CustomOp3 for Dense {
                 with_slice(input, |input| {
                     result.par_chunks_mut(INPUTS_PER_TASK * self.outputs).enumerate().for_each(|(task, result)| {
                         let columns = Left::matrix(&input[task * INPUTS_PER_TASK..], batch, result.len() / self.outputs, self.inputs);
-                        add_transposed_product(columns, &gradient, self.outputs, result);
+                        add_transposed_product(columns, &gradient, self.outputs, self.outputs, result);
                     });
                     Ok(())
                 })?;

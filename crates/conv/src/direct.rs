@@ -94,7 +94,7 @@ impl Correlation<'_> {
             output.par_chunks_mut(rows_per_task * line).enumerate().for_each(|(task, output)| {
                 let (first, rows) = (task * rows_per_task, output.len() / line);
                 let mut product = |data: &[f32]| {
-                    multiply(self.windows(data, rows), self.panels, self.start, self.activation, output, output_channels);
+                    multiply(self.windows(data, rows), self.panels.matrix(0), self.start, self.activation, output, output_channels);
                 };
                 let needed = first * self.stride..(first + rows - 1) * self.stride + self.kernel;
                 let step = self.padded_width * self.channels;
@@ -207,7 +207,7 @@ pub(crate) fn kernel_gradient(geometry: &ConvolutionGeometry, input: &[f32], gra
                 segment_length: result.len() / channels,
                 segment_step: 0,
             };
-            add_transposed_product(windows, gradient, channels, result);
+            add_transposed_product(windows, gradient, channels, channels, result);
         }
     };
     let length = geometry.patch() * channels;

@@ -40,6 +40,18 @@ impl ConvolutionGeometry {
         (self.output_pixels() * self.patch() * self.output_channels) as u64
     }
 
+    /// The convolution of the output's gradient, with the kernel turned by 180°, that yields the input's gradient; at stride 1.
+    pub(crate) fn of_input_gradient(&self) -> Self {
+        Self {
+            height: self.output_height(),
+            width: self.output_width(),
+            input_channels: self.output_channels,
+            output_channels: self.input_channels,
+            padding: self.kernel - 1 - self.padding,
+            ..*self
+        }
+    }
+
     pub(crate) fn input_length(&self) -> usize {
         self.height * self.width * self.input_channels
     }

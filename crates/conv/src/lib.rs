@@ -18,12 +18,10 @@ mod pool;
 mod product;
 mod scratch;
 mod storage;
+mod winograd;
 
 pub use allocation::keep_freed_memory;
-pub use convolution::{Activation, convolution};
+pub use convolution::{Activation, Algorithm, convolution};
 pub use dense::dense;
 pub use geometry::ConvolutionGeometry;
 pub use pool::{PoolGeometry, max_pool};
-
-/// The name of the convolution's algorithm, for a run's provenance.
-pub const ALGORITHM: &str = "nhwc-direct";

@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
 
 use crate::Activation;
 
@@ -57,19 +58,27 @@ impl<'a> Left<'a> {
     }
 }
 
-/// The right side of products, laid out in the order in which they read it: panels of two vectors of columns, row after row. The last panel
-/// is half as wide if that is enough, and filled up with zeros.
+/// The right sides of products, laid out in the order in which they are read: panels of two vectors of columns, in each the matrices one
+/// after the other, row after row. The last panel is half as wide if that is enough, and filled up with zeros.
 #[derive(Clone, Debug)]
 pub(crate) struct Panels {
     storage: Vec<f32>,
     start: usize,
+    matrices: usize,
     inner: usize,
     columns: usize,
     width: usize,
 }
 
+/// One of the matrices of [`Panels`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Right<'a> {
+    panels: &'a Panels,
+    matrix: usize,
+}
+
 /// Bytes of a cache line.
-const CACHE_LINE: usize = 64;
+pub(crate) const CACHE_LINE: usize = 64;
 
 impl Panels {
     /// Lays out the matrix whose element in row `k` and column `n` is `data[k · inner_step + n · column_step]`.
@@ -79,31 +88,70 @@ impl Panels {
 
     /// As [`Panels::pack`], for vectors of some width.
     fn pack_for(lanes: usize, data: &[f32], inner: usize, columns: usize, inner_step: usize, column_step: usize) -> Self {
-        let width = 2 * lanes;
-        let padded = columns.next_multiple_of(lanes);
-        let mut storage = vec![0f32; inner * padded + CACHE_LINE / size_of::<f32>()];
-        let start = storage.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<f32>());
-        for (panel, values) in storage[start..][..inner * padded].chunks_mut((inner * width).max(1)).enumerate() {
-            let first = panel * width;
-            let count = width.min(columns - first);
-            for (k, row) in values.chunks_exact_mut(count.next_multiple_of(lanes)).enumerate() {
+        let mut panels = Self::zeros_for(lanes, 1, inner, columns);
+        panels.fill(|columns, values| {
+            for (k, row) in values.chunks_exact_mut(columns.len().next_multiple_of(lanes)).enumerate() {
                 if column_step == 1 {
-                    row[..count].copy_from_slice(&data[k * inner_step + first..][..count]);
+                    row[..columns.len()].copy_from_slice(&data[k * inner_step..][columns.clone()]);
                 } else {
-                    for (n, value) in row[..count].iter_mut().enumerate() {
-                        *value = data[k * inner_step + (first + n) * column_step];
+                    for (value, column) in row.iter_mut().zip(columns.clone()) {
+                        *value = data[k * inner_step + column * column_step];
                     }
                 }
             }
-        }
-        Self { storage, start, inner, columns, width }
+        });
+        panels
     }
 
-    /// The panel that begins with a column, `vectors` vectors wide.
-    fn panel<S: Simd>(&self, column: usize, vectors: usize) -> &[S::f32s] {
-        let length = self.inner * vectors;
-        &S::as_simd_f32s(&self.storage[self.start + self.inner * column..]).0[..length]
+    /// Room for some matrices of `inner` rows and `columns` columns.
+    pub(crate) fn zeros(matrices: usize, inner: usize, columns: usize) -> Self {
+        Self::zeros_for(lanes(), matrices, inner, columns)
     }
+
+    fn zeros_for(lanes: usize, matrices: usize, inner: usize, columns: usize) -> Self {
+        let length = matrices * inner * columns.next_multiple_of(lanes);
+        let storage = vec![0f32; length + CACHE_LINE / size_of::<f32>()];
+        let start = aligned_start(&storage);
+        Self { storage, start, matrices, inner, columns, width: 2 * lanes }
+    }
+
+    /// Lets `fill(columns, panel)` write each panel, in parallel where that is worth it: all matrices one after the other, each with `inner`
+    /// rows of as many whole vectors as the columns need.
+    pub(crate) fn fill(&mut self, fill: impl Fn(Range<usize>, &mut [f32]) + Sync) {
+        let length = self.matrices * self.inner * self.columns.next_multiple_of(self.width / 2);
+        let panel = (self.matrices * self.inner * self.width).max(1);
+        let storage = &mut self.storage[self.start..][..length];
+        let write = |(number, values): (usize, &mut [f32])| {
+            let first = number * self.width;
+            fill(first..self.columns.min(first + self.width), values);
+        };
+        match length > PARALLEL_FILL {
+            true => storage.par_chunks_mut(panel).enumerate().for_each(write),
+            false => storage.chunks_mut(panel).enumerate().for_each(write),
+        }
+    }
+
+    /// One of the matrices.
+    pub(crate) fn matrix(&self, matrix: usize) -> Right<'_> {
+        Right { panels: self, matrix }
+    }
+}
+
+impl<'a> Right<'a> {
+    /// The panel that begins with a column, `vectors` vectors wide.
+    fn panel<S: Simd>(self, column: usize, vectors: usize) -> &'a [S::f32s] {
+        let Panels { storage, start, matrices, inner, .. } = self.panels;
+        let length = inner * vectors;
+        &S::as_simd_f32s(&storage[start + inner * (matrices * column + self.matrix * vectors * S::F32_LANES)..]).0[..length]
+    }
+}
+
+/// Numbers of panels from which on several threads fill them.
+const PARALLEL_FILL: usize = 1 << 16;
+
+/// The first number of a buffer that begins a cache line; the buffer must be one line longer than what it holds.
+pub(crate) fn aligned_start(buffer: &[f32]) -> usize {
+    buffer.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<f32>())
 }
 
 /// What the sums of a product begin with.
@@ -116,14 +164,14 @@ pub(crate) enum Start<'a> {
 }
 
 /// `output = activation(start + left · right)`; the output's rows begin `output_step` numbers apart.
-pub(crate) fn multiply(left: Left<'_>, right: &Panels, start: Start<'_>, activation: Activation, output: &mut [f32], output_step: usize) {
-    assert_eq!(left.segments * left.segment_length, right.inner, "inner dimensions of a matrix product");
+pub(crate) fn multiply(left: Left<'_>, right: Right<'_>, start: Start<'_>, activation: Activation, output: &mut [f32], output_step: usize) {
+    assert_eq!(left.segments * left.segment_length, right.panels.inner, "inner dimensions of a matrix product");
     vectorized(Product { left, right, start, activation, output, output_step });
 }
 
 struct Product<'a> {
     left: Left<'a>,
-    right: &'a Panels,
+    right: Right<'a>,
     start: Start<'a>,
     activation: Activation,
     output: &'a mut [f32],
@@ -143,10 +191,9 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let panels = self.right.columns.div_ceil(self.right.width);
-        for panel in 0..panels {
-            let first = panel * self.right.width;
-            let columns = first..self.right.columns.min(first + self.right.width);
+        let &Panels { columns, width, .. } = self.right.panels;
+        for first in (0..columns).step_by(width) {
+            let columns = first..columns.min(first + width);
             // Where there are 32 registers, 12 × 2 of them hold sums; where there are 16, 6 × 2 do. Half a panel needs half of them.
             match (S::F32_LANES == 8, columns.len() > S::F32_LANES) {
                 (false, true) => in_groups!(self.left.rows, row,
@@ -218,18 +265,19 @@ fn store<S: Simd, const V: usize>(simd: S, vectors: [S::f32s; V], values: &mut [
     }
 }
 
-/// `result[m][n] += Σ left[row][m] · right[row][n]` over all rows, for one segment of the left rows. `right` is row-major with
-/// `result`'s columns, and `result` has `segment_length` rows.
-pub(crate) fn add_transposed_product(left: Left<'_>, right: &[f32], columns: usize, result: &mut [f32]) {
+/// `result[m][n] += Σ left[row][m] · right[row][n]` over all rows, for one segment of the left rows. The rows of `right` have `result`'s
+/// columns and begin `right_step` numbers apart; `result` has `segment_length` rows.
+pub(crate) fn add_transposed_product(left: Left<'_>, right: &[f32], right_step: usize, columns: usize, result: &mut [f32]) {
     assert_eq!(left.segments, 1, "segments of a transposed product");
-    assert_eq!(right.len(), left.rows * columns, "rows of a transposed product");
+    assert!(right.len() + right_step >= left.rows * right_step + columns, "rows of a transposed product");
     assert_eq!(result.len(), left.segment_length * columns, "elements of a transposed product");
-    vectorized(TransposedProduct { left, right, columns, result });
+    vectorized(TransposedProduct { left, right, right_step, columns, result });
 }
 
 struct TransposedProduct<'a> {
     left: Left<'a>,
     right: &'a [f32],
+    right_step: usize,
     columns: usize,
     result: &'a mut [f32],
 }
@@ -278,7 +326,7 @@ impl TransposedProduct<'_> {
             let first = line * self.left.line;
             let count = self.left.line.min(self.left.rows - first);
             let mut left = &self.left.data[line * self.left.line_step + row..];
-            for right in self.right[first * self.columns..][..count * self.columns].chunks_exact(self.columns) {
+            for right in self.right[first * self.right_step..].chunks(self.right_step).take(count) {
                 let values: &[f32; R] = left.first_chunk().expect("rows lie inside the data");
                 left = left.get(self.left.row_step..).unwrap_or_default();
                 let right: [S::f32s; V] = if whole {
@@ -321,12 +369,13 @@ mod tests {
                     let bias = integers(columns, 5);
                     let mut output = vec![0f32; rows * columns];
                     let panels = Panels::pack(&right, inner, columns, columns, 1);
+                    let panels = panels.matrix(0);
                     let matrix = Left::matrix(&left, rows, inner, inner);
-                    multiply(matrix, &panels, Start::Columns(&bias), Activation::Linear, &mut output, columns);
+                    multiply(matrix, panels, Start::Columns(&bias), Activation::Linear, &mut output, columns);
                     let mut transposed = integers(inner * columns, 3);
                     let before = transposed.clone();
                     let other = integers(rows * columns, 17);
-                    add_transposed_product(matrix, &other, columns, &mut transposed);
+                    add_transposed_product(matrix, &other, columns, columns, &mut transposed);
                     for column in 0..columns {
                         for row in 0..rows {
                             let sum: f32 = (0..inner).map(|k| left[row * inner + k] * right[k * columns + column]).sum();
@@ -351,8 +400,15 @@ mod tests {
         let matrix = Left::matrix(&left, rows, inner, inner);
         let (mut output, mut transposed) = (vec![0f32; rows * columns], vec![0f32; inner * columns]);
         let activation = Activation::Linear;
-        simd.vectorize(Product { left: matrix, right: &panels, start: Start::Zero, activation, output: &mut output, output_step: columns });
-        simd.vectorize(TransposedProduct { left: matrix, right: &other, columns, result: &mut transposed });
+        simd.vectorize(Product {
+            left: matrix,
+            right: panels.matrix(0),
+            start: Start::Zero,
+            activation,
+            output: &mut output,
+            output_step: columns,
+        });
+        simd.vectorize(TransposedProduct { left: matrix, right: &other, right_step: columns, columns, result: &mut transposed });
         output.iter().chain(&transposed).map(|value| value.to_bits()).collect()
     }
 
@@ -374,7 +430,7 @@ mod tests {
         let (image, kernel) = (integers(20, 9), integers(6, 5));
         let left = Left { data: &image, rows: 9, line: 3, row_step: 1, line_step: 5, segments: 2, segment_length: 3, segment_step: 5 };
         let mut output = vec![0f32; 9];
-        multiply(left, &Panels::pack(&kernel, 6, 1, 1, 1), Start::Zero, Activation::Relu, &mut output, 1);
+        multiply(left, Panels::pack(&kernel, 6, 1, 1, 1).matrix(0), Start::Zero, Activation::Relu, &mut output, 1);
         for (pixel, value) in output.into_iter().enumerate() {
             let (y, x) = (pixel / 3, pixel % 3);
             let sum: f32 =

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use candle_core::{Device, Result, Tensor, Var, safetensors};
-use thaw_conv::{Activation, PoolGeometry, convolution, dense, max_pool};
+use thaw_conv::{Activation, Algorithm, PoolGeometry, convolution, dense, max_pool};
 
 fn fixtures() -> HashMap<String, Tensor> {
     safetensors::load(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/layers.safetensors"), &Device::Cpu)
@@ -41,7 +41,7 @@ fn check_affine(name: &str, apply: impl Fn(&Tensor, &Tensor, &Tensor) -> Result<
 #[test]
 fn convolutions_and_their_gradients_agree_with_pytorch() -> Result<()> {
     for (name, stride, padding) in [("conv3x3", 1, 1), ("conv3x3_wide", 1, 1), ("conv1x1", 1, 0), ("conv7x7_stride2", 2, 0)] {
-        check_affine(name, |x, w, b| convolution(x, w, b, stride, padding, Activation::Relu))?;
+        check_affine(name, |x, w, b| convolution(x, w, b, stride, padding, Activation::Relu, Algorithm::Direct))?;
     }
     Ok(())
 }
@@ -88,7 +88,7 @@ fn candles_own_max_pool_and_relu_still_have_wrong_gradients() -> Result<()> {
 fn an_images_result_depends_neither_on_its_batch_nor_on_the_number_of_threads() -> Result<()> {
     let all = fixtures();
     let get = |key: &str| &all[&format!("conv3x3_wide.{key}")];
-    let run = |x: &Tensor| convolution(x, get("w"), get("b"), 1, 1, Activation::Relu);
+    let run = |x: &Tensor| convolution(x, get("w"), get("b"), 1, 1, Activation::Relu, Algorithm::Direct);
     let both = run(get("x"))?;
     let second = run(&get("x").narrow(0, 1, 1)?)?;
     let bits = |tensor: &Tensor| -> Result<Vec<u32>> { Ok(tensor.flatten_all()?.to_vec1::<f32>()?.iter().map(|v| v.to_bits()).collect()) };
@@ -105,7 +105,7 @@ fn what_is_not_trained_gets_no_gradient() -> Result<()> {
     let all = fixtures();
     let get = |key: &str| &all[&format!("conv3x3.{key}")];
     let bias = Var::from_tensor(get("b"))?;
-    let gradients = convolution(get("x"), get("w"), &bias, 1, 1, Activation::Relu)?.sum_all()?.backward()?;
+    let gradients = convolution(get("x"), get("w"), &bias, 1, 1, Activation::Relu, Algorithm::Direct)?.sum_all()?.backward()?;
     assert!(gradients.get(&bias).is_some());
     assert!(gradients.get(get("w")).is_none() && gradients.get(get("x")).is_none());
     Ok(())

@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use candle_nn::Optimizer as _;
 use divan::counter::ItemsCount;
 use thaw_model::{Base, Head, Loss, Mode, RmsProp, Weights, weights_file};
-use thaw_spec::{Architecture, EpsilonPosition, Optimizer};
+use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Optimizer};
 
 const BATCH: usize = 20;
 const SIZE: usize = 150;
@@ -23,7 +23,7 @@ fn base(architecture: Architecture) -> (Base, Tensor) {
     let weights = Weights::from_bytes(Path::new("bench"), &bytes, architecture).expect("weights");
     let pixels: Vec<f32> = (0..BATCH * SIZE * SIZE * 3).map(|index| (index % 251) as f32 / 251.0).collect();
     let input = Tensor::from_vec(pixels, (BATCH, SIZE, SIZE, 3), &Device::Cpu).expect("a tensor");
-    (Base::new(architecture, &weights, 0, &Device::Cpu).expect("a base"), input)
+    (Base::new(architecture, ConvolutionAlgorithm::WinogradF3, &weights, 0, &Device::Cpu).expect("a base"), input)
 }
 
 #[divan::bench(args = [Architecture::Squeezenet1_0, Architecture::Vgg16], sample_count = 5, sample_size = 1)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use candle_core::{Device, Tensor, Var};
-use thaw_conv::{Activation, convolution, max_pool};
-use thaw_spec::Architecture;
+use thaw_conv::{Activation, Algorithm, convolution, max_pool};
+use thaw_spec::{Architecture, ConvolutionAlgorithm};
 
 use crate::architecture::{Block, Layer, blocks, convolutions};
 use crate::{ModelError, Weights};
@@ -55,6 +55,7 @@ pub struct Base {
     blocks: Vec<Block>,
     parameters: Vec<Parameter>,
     by_name: BTreeMap<String, usize>,
+    algorithm: Algorithm,
 }
 
 impl Base {
@@ -62,7 +63,13 @@ impl Base {
     ///
     /// # Errors
     /// When a tensor is missing.
-    pub fn new(architecture: Architecture, weights: &Weights, frozen_blocks: usize, device: &Device) -> Result<Self, ModelError> {
+    pub fn new(
+        architecture: Architecture,
+        convolution: ConvolutionAlgorithm,
+        weights: &Weights,
+        frozen_blocks: usize,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
         let blocks = blocks(architecture);
         let mut parameters = Vec::new();
         for (number, block) in blocks.iter().enumerate() {
@@ -79,7 +86,12 @@ impl Base {
             }
         }
         let by_name = parameters.iter().enumerate().map(|(index, parameter)| (parameter.name.clone(), index)).collect();
-        Ok(Self { blocks, parameters, by_name })
+        let algorithm = match convolution {
+            ConvolutionAlgorithm::Direct => Algorithm::Direct,
+            ConvolutionAlgorithm::WinogradF2 => Algorithm::WinogradTwo,
+            ConvolutionAlgorithm::WinogradF3 => Algorithm::WinogradThree,
+        };
+        Ok(Self { blocks, parameters, by_name, algorithm })
     }
 
     /// The tensors in the order of their layers.
@@ -114,6 +126,6 @@ impl Base {
 
     fn convolve(&self, input: &Tensor, name: &str, stride: usize, padding: usize, mode: Mode) -> Result<Tensor, ModelError> {
         let tensor = |suffix: &str| mode.view(self.parameters[self.by_name[&format!("{name}.{suffix}")]].value());
-        Ok(convolution(input, &tensor("weight"), &tensor("bias"), stride, padding, Activation::Relu)?)
+        Ok(convolution(input, &tensor("weight"), &tensor("bias"), stride, padding, Activation::Relu, self.algorithm)?)
     }
 }

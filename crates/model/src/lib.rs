@@ -18,6 +18,3 @@ pub use loss::Loss;
 pub use rmsprop::RmsProp;
 pub use thaw_conv::keep_freed_memory;
 pub use weights::{Weights, export, weights_file};
-
-/// The name of the convolution's algorithm, for a run's provenance.
-pub const CONVOLUTION_ALGORITHM: &str = thaw_conv::ALGORITHM;

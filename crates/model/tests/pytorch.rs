@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor, Var};
 use candle_nn::Optimizer as _;
 use safetensors::tensor::{Dtype, TensorView};
 use thaw_model::{Base, Head, Loss, Mode, RmsProp, Weights, export, glorot_uniform, weights_file};
-use thaw_spec::{Architecture, EpsilonPosition, Optimizer};
+use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Optimizer};
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
 
@@ -128,10 +128,12 @@ fn hashed_weights(architecture: Architecture) -> Vec<u8> {
 #[test]
 fn whole_bases_and_their_gradients_agree_with_pytorch() -> Tested {
     let all = fixtures("bases");
-    for (architecture, size) in [(Architecture::Squeezenet1_0, 64), (Architecture::Vgg16, 32)] {
+    let bases = [(Architecture::Squeezenet1_0, 64), (Architecture::Vgg16, 32)];
+    let algorithms = [ConvolutionAlgorithm::Direct, ConvolutionAlgorithm::WinogradF2, ConvolutionAlgorithm::WinogradF3];
+    for ((architecture, size), convolution) in bases.into_iter().flat_map(|base| algorithms.map(|algorithm| (base, algorithm))) {
         let bytes = hashed_weights(architecture);
         let weights = Weights::from_bytes(Path::new("hashed.safetensors"), &bytes, architecture)?;
-        let base = Base::new(architecture, &weights, 0, &Device::Cpu)?;
+        let base = Base::new(architecture, convolution, &weights, 0, &Device::Cpu)?;
         let input: Vec<f32> = hashed(2 * size * size * 3, 1000).map(|value| (value * 2.0) as f32).collect();
         let input = Tensor::from_vec(input, (2, size, size, 3), &Device::Cpu)?;
         let output = base.forward(&input, 0..architecture.blocks(), Mode::Training)?;
@@ -156,13 +158,14 @@ fn a_frozen_prefix_gives_the_same_activations_and_no_gradient() -> Tested {
     let bytes = hashed_weights(architecture);
     let weights = Weights::from_bytes(Path::new("hashed.safetensors"), &bytes, architecture)?;
     let input = Tensor::from_vec(hashed(64 * 64 * 3, 1000).map(|value| value as f32).collect::<Vec<_>>(), (1, 64, 64, 3), &Device::Cpu)?;
-    let open = Base::new(architecture, &weights, 0, &Device::Cpu)?.forward(&input, 0..4, Mode::Training)?;
-    let frozen = Base::new(architecture, &weights, 3, &Device::Cpu)?;
+    let base = |frozen: usize| Base::new(architecture, ConvolutionAlgorithm::WinogradF3, &weights, frozen, &Device::Cpu);
+    let open = base(0)?.forward(&input, 0..4, Mode::Training)?;
+    let frozen = base(3)?;
     let boundary = frozen.forward(&input, 0..3, Mode::Training)?;
     assert!(!boundary.track_op(), "no graph is built below the boundary");
     let output = frozen.forward(&boundary, 3..4, Mode::Training)?;
     assert_eq!(values(&open), values(&output));
-    let evaluated = Base::new(architecture, &weights, 0, &Device::Cpu)?.forward(&input, 0..4, Mode::Evaluation)?;
+    let evaluated = base(0)?.forward(&input, 0..4, Mode::Evaluation)?;
     assert!(!evaluated.track_op(), "evaluation keeps nothing");
     assert_eq!(values(&evaluated), values(&output));
     let gradients = output.sum_all()?.backward()?;
@@ -213,10 +216,10 @@ fn an_exported_base_yields_its_features_multiplied_to_the_last_bit() -> Tested {
         let pixels: Vec<f32> = (0..64 * 64 * 3).map(|_| (unit() * 255.0) as f32).collect();
         let input = Tensor::from_vec(pixels, (1, 64, 64, 3), &Device::Cpu)?;
         let weights = Weights::initial(architecture, noise)?;
-        let base = Base::new(architecture, &weights, 0, &Device::Cpu)?;
-        let exported = Weights::from_bytes(Path::new("exported"), &export(&base, architecture, 0.25)?, architecture)?;
+        let base = |weights: &Weights| Base::new(architecture, ConvolutionAlgorithm::WinogradF3, weights, 0, &Device::Cpu);
+        let exported = Weights::from_bytes(Path::new("exported"), &export(&base(&weights)?, architecture, 0.25)?, architecture)?;
         let features = |base: &Base| base.forward(&input, 0..architecture.blocks(), Mode::Evaluation).map(|features| values(&features));
-        let (plain, scaled) = (features(&base)?, features(&Base::new(architecture, &exported, 0, &Device::Cpu)?)?);
+        let (plain, scaled) = (features(&base(&weights)?)?, features(&base(&exported)?)?);
         assert!(plain.iter().any(|value| *value > 0.0));
         assert!(plain.iter().zip(&scaled).all(|(plain, scaled)| plain * 0.25 == *scaled), "{architecture}");
     }

@@ -32,7 +32,7 @@ pub use experiment::{Experiment, PublishedCurve, Rung};
 pub use hash::ContentHash;
 pub use outcome::{CellManifest, Environment, Outcome, RunStatus, TensorAudit, TrainingActivations};
 pub use plan::{Cost, CostFacts, Extraction, Plan, Sharing, SplitCounts, Step, Variants};
-pub use procedure::{Contradiction, EpsilonPosition, Optimizer, Procedure, Resize};
+pub use procedure::{Contradiction, ConvolutionAlgorithm, EpsilonPosition, Optimizer, Procedure, Resize};
 pub use record::{DriftSummary, EpochRecord, RecordSink, SinkError, Split, SplitRecord};
 pub use regime::{Cache, FreezeBoundary, OptimizerCollects};
 pub use selector::Selector;

@@ -60,10 +60,10 @@ impl Extraction {
         ContentHash::of_value(&(
             "activations",
             // Raised when the arithmetic of the base changes, so that kept activations are not mixed with new ones.
-            2,
+            3,
             &self.cell.inputs,
             (procedure.architecture, procedure.image_size, procedure.resize, procedure.preprocessing),
-            procedure.frozen_blocks(),
+            (procedure.frozen_blocks(), procedure.convolution),
             self.split,
             self.variants,
         ))

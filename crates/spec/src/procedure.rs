@@ -15,6 +15,29 @@ pub enum Resize {
     Bilinear,
 }
 
+/// How 3×3 convolutions at stride 1 are computed. It changes how results round, and how long they take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConvolutionAlgorithm {
+    /// By definition.
+    Direct,
+    /// Winograd's F(2×2, 3×3), which rounds as little as the definition.
+    WinogradF2,
+    /// Winograd's F(3×3, 3×3), the fastest.
+    WinogradF3,
+}
+
+impl ConvolutionAlgorithm {
+    /// Its name in an experiment.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::WinogradF2 => "winograd_f2",
+            Self::WinogradF3 => "winograd_f3",
+        }
+    }
+}
+
 /// Where RMSprop's ε stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -74,6 +97,18 @@ pub struct Procedure {
     /// Whether each epoch shows the images in its own random order, instead of class after class.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub shuffle: bool,
+    /// How 3×3 convolutions are computed.
+    #[serde(default = "direct", skip_serializing_if = "is_direct")]
+    pub convolution: ConvolutionAlgorithm,
+}
+
+fn direct() -> ConvolutionAlgorithm {
+    ConvolutionAlgorithm::Direct
+}
+
+/// Cells that convolve by definition were named before there was a choice, and keep their names.
+fn is_direct(value: &ConvolutionAlgorithm) -> bool {
+    *value == ConvolutionAlgorithm::Direct
 }
 
 fn yes() -> bool {
@@ -127,6 +162,7 @@ impl Procedure {
             epochs,
             batch_size: set("batch_size", &settings.batch_size)?,
             shuffle: set("shuffle", &settings.shuffle)?,
+            convolution: set("convolution", &settings.convolution)?,
         };
         procedure.check()?;
         Ok(procedure)

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::{Augmentation, Cache, EpsilonPosition, FreezeBoundary, OptimizerCollects, PreprocessingName, Resize};
+use crate::{Augmentation, Cache, ConvolutionAlgorithm, EpsilonPosition, FreezeBoundary, OptimizerCollects, PreprocessingName, Resize};
 
 /// The defaults, with a comment on each.
 pub(crate) const DEFAULTS: &str = include_str!("defaults.toml");
@@ -60,4 +60,6 @@ settings! {
     batch_size: usize,
     /// Whether each epoch has its own random order.
     shuffle: bool,
+    /// How 3×3 convolutions are computed.
+    convolution: ConvolutionAlgorithm,
 }

@@ -253,11 +253,14 @@ fn a_ladder_names_exactly_one_procedure_at_each_rung() {
 }
 
 #[test]
-fn cells_that_shuffle_keep_the_names_they_had_before_there_was_a_choice() {
-    let plain = cells(GOOD);
-    assert!(!serde_json::to_string(&plain[0].procedure).expect("JSON").contains("shuffle"));
-    let ordered = cells(&GOOD.replace("epochs = 4", "epochs = 4\nshuffle = false"));
-    assert!(plain.iter().zip(&ordered).all(|(plain, ordered)| plain.id() != ordered.id()));
+fn cells_that_shuffle_and_convolve_by_definition_keep_the_names_they_had_before_there_was_a_choice() {
+    let with = |settings: &str| cells(&GOOD.replace("epochs = 4", &format!("epochs = 4\n{settings}")));
+    let plain = with("convolution = \"direct\"");
+    let json = serde_json::to_string(&plain[0].procedure).expect("JSON");
+    assert!(!json.contains("shuffle") && !json.contains("convolution"), "{json}");
+    for changed in ["convolution = \"direct\"\nshuffle = false", "convolution = \"winograd_f2\"", "convolution = \"winograd_f3\""] {
+        assert!(plain.iter().zip(&with(changed)).all(|(plain, changed)| plain.id() != changed.id()), "{changed}");
+    }
 }
 
 #[test]

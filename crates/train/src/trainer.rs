@@ -80,7 +80,7 @@ impl<'a> Run<'a> {
     pub(crate) fn new(cell: &'a Cell, weights: &Weights, data: &'a FitData) -> Result<Self, TrainError> {
         let procedure = &cell.procedure;
         let device = Device::Cpu;
-        let base = Base::new(procedure.architecture, weights, procedure.frozen_blocks(), &device)?;
+        let base = Base::new(procedure.architecture, procedure.convolution, weights, procedure.frozen_blocks(), &device)?;
         let shapes = thaw_model::shapes(procedure.architecture, procedure.image_size)?;
         let features = shapes.last().map_or(0, |block| block.floats());
         let loss = Loss::for_classes(cell.inputs.classes.len());

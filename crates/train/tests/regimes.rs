@@ -72,7 +72,8 @@ impl Workshop {
             let path = self.artifact(extraction.key().short());
             if !path.exists() {
                 let frozen = extraction.cell.procedure.frozen_blocks();
-                let base = Base::new(ARCHITECTURE, &self.weights, frozen, &candle_core::Device::Cpu).expect("a base");
+                let convolution = extraction.cell.procedure.convolution;
+                let base = Base::new(ARCHITECTURE, convolution, &self.weights, frozen, &candle_core::Device::Cpu).expect("a base");
                 extract(&extraction, &base, &open(), &path, &|_| {}).expect("activations");
             }
             StoredActivations::open(&path).expect("activations")

@@ -1,0 +1,137 @@
+//! Kernels at the points: `G g Gᵀ`, and back.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::transform::{Channels, F2, F3, Linear, Minimal, on_both_sides};
+use super::{Size, with_algorithm};
+use crate::product::{Panels, vectorized};
+
+/// A kernel `[3, 3, inputs, outputs]` at the points of an algorithm.
+#[derive(Debug)]
+pub(crate) struct TransformedKernel {
+    pub(super) size: Size,
+    pub(super) panels: Panels,
+}
+
+impl TransformedKernel {
+    pub(crate) fn new(size: Size, kernel: &[f32], inputs: usize, outputs: usize) -> Self {
+        let panels = with_algorithm!(size, transformed(kernel, inputs, outputs));
+        Self { size, panels }
+    }
+}
+
+fn transformed<const P: usize, const M: usize, A: Minimal<P, M>>(kernel: &[f32], inputs: usize, outputs: usize) -> Panels {
+    let mut panels = Panels::zeros(P * P, inputs, outputs);
+    panels.fill(|columns, panel| {
+        vectorized(FillPanel::<A::Kernel, P> { kernel, inputs, outputs, columns, panel, matrix: PhantomData });
+    });
+    panels
+}
+
+/// Some columns of all matrices, one after the other.
+struct FillPanel<'a, L, const P: usize> {
+    kernel: &'a [f32],
+    inputs: usize,
+    outputs: usize,
+    columns: Range<usize>,
+    panel: &'a mut [f32],
+    matrix: PhantomData<L>,
+}
+
+impl<L: Linear<P, 3>, const P: usize> WithSimd for FillPanel<'_, L, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { kernel, inputs, outputs, columns, panel, .. } = self;
+        let vectors = columns.len() / S::F32_LANES;
+        let kernel = S::as_simd_f32s(kernel).0;
+        let panel = S::as_mut_simd_f32s(panel).0;
+        let (first, row, tap) = (columns.start / S::F32_LANES, outputs / S::F32_LANES, inputs * outputs / S::F32_LANES);
+        for input in 0..inputs {
+            for vector in 0..vectors {
+                let source = &kernel[input * row + first + vector..];
+                let mut taps = [[Channels::zero(simd); 3]; 3];
+                for row in 0..3 {
+                    for column in 0..3 {
+                        taps[row][column].values = source[(3 * row + column) * tap];
+                    }
+                }
+                let transformed = on_both_sides::<S, L, P, 3>(simd, &taps);
+                for row in 0..P {
+                    for column in 0..P {
+                        panel[((P * row + column) * inputs + input) * vectors + vector] = transformed[row][column].values;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The kernel turned by 180°, inputs and outputs exchanged: `[3, 3, outputs, inputs]`.
+pub(crate) fn turned(kernel: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
+    const BLOCK: usize = 16;
+    let mut result = vec![0f32; kernel.len()];
+    let taps = kernel.len() / (inputs * outputs);
+    // Blocks of rows and columns, so that what is read in one order and written in the other fits the cache.
+    result.par_chunks_mut(BLOCK * inputs).enumerate().for_each(|(task, rows)| {
+        let blocks_per_tap = outputs / BLOCK;
+        let source = &kernel[(taps - 1 - task / blocks_per_tap) * inputs * outputs..][..inputs * outputs];
+        let first_output = task % blocks_per_tap * BLOCK;
+        for (input, source) in source.chunks_exact(outputs).enumerate() {
+            for (row, value) in rows.chunks_exact_mut(inputs).zip(&source[first_output..][..BLOCK]) {
+                row[input] = *value;
+            }
+        }
+    });
+    result
+}
+
+/// `Gᵀ U G` of the sums at the points, `[point, inputs, outputs]`: a gradient of the kernel.
+pub(super) fn from_points<const P: usize, const M: usize, A: Minimal<P, M>>(sums: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
+    let mut kernel = vec![0f32; 9 * inputs * outputs];
+    let mut taps: Vec<_> = kernel.chunks_exact_mut(inputs * outputs).map(|tap| tap.chunks_exact_mut(outputs)).collect();
+    let rows: Vec<[&mut [f32]; 9]> =
+        (0..inputs).map(|_| std::array::from_fn(|tap| taps[tap].next().expect("a row per tap and input"))).collect();
+    rows.into_par_iter().enumerate().with_min_len(8).for_each(|(input, rows)| {
+        let (step, first) = (inputs * outputs, input * outputs);
+        vectorized(Row::<A::KernelGradient, P> { sums, step, first, rows, matrix: PhantomData });
+    });
+    kernel
+}
+
+struct Row<'a, 'b, L, const P: usize> {
+    sums: &'a [f32],
+    step: usize,
+    first: usize,
+    rows: [&'b mut [f32]; 9],
+    matrix: PhantomData<L>,
+}
+
+impl<L: Linear<3, P>, const P: usize> WithSimd for Row<'_, '_, L, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { sums, step, first, mut rows, .. } = self;
+        let sums = S::as_simd_f32s(sums).0;
+        let (step, first) = (step / S::F32_LANES, first / S::F32_LANES);
+        let vectors = rows[0].len() / S::F32_LANES;
+        for vector in 0..vectors {
+            let mut points = [[Channels::zero(simd); P]; P];
+            for row in 0..P {
+                for column in 0..P {
+                    points[row][column].values = sums[(P * row + column) * step + first + vector];
+                }
+            }
+            let taps = on_both_sides::<S, L, 3, P>(simd, &points);
+            for (row, tap) in rows.iter_mut().zip(taps.as_flattened()) {
+                S::as_mut_simd_f32s(row).0[vector] = tap.values;
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! From points back to pixels: `Aᵀ M A`, bias and activation.
+
+use std::marker::PhantomData;
+
+use pulp::{Simd, WithSimd};
+
+use super::transform::{Channels, Linear, on_both_sides};
+use super::{Points, Tiling};
+use crate::Activation;
+use crate::product::{Start, vectorized};
+
+/// Tiles of pixels on their way back from the points.
+pub(super) struct Output<'a> {
+    pub(super) tiling: Tiling,
+    /// Pixels of a row of the output.
+    pub(super) width: usize,
+    pub(super) points: Points,
+    pub(super) start: Start<'a>,
+    pub(super) activation: Activation,
+}
+
+impl Output<'_> {
+    /// Writes the pixels of some bands, tiles of `R` × `R` from `C` × `C` points each; the last band of an image may have fewer rows than a tile.
+    pub(super) fn write<L: Linear<R, C>, const R: usize, const C: usize>(self, products: &[f32], bands: &mut [&mut [f32]]) {
+        vectorized(Write::<L, R, C> { output: self, products, bands, matrix: PhantomData });
+    }
+}
+
+struct Write<'a, 'o, 'b, L, const R: usize, const C: usize> {
+    output: Output<'a>,
+    products: &'o [f32],
+    bands: &'o mut [&'b mut [f32]],
+    matrix: PhantomData<L>,
+}
+
+impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_, '_, L, R, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { output: Output { tiling, width, points, start, activation }, products, bands, .. } = self;
+        let vectors = points.channels / S::F32_LANES;
+        let zeros;
+        let bias = match start {
+            Start::Columns(bias) => S::as_simd_f32s(bias).0,
+            Start::Zero => {
+                zeros = vec![simd.splat_f32s(0.0); vectors];
+                &zeros
+            }
+        };
+        let products = S::as_simd_f32s(products).0;
+        let (row_step, point_step) = (points.row_step() / S::F32_LANES, points.point_step() / S::F32_LANES);
+        for (band_number, band) in bands.iter_mut().enumerate() {
+            let band = S::as_mut_simd_f32s(band).0;
+            let rows = band.len() / (width * vectors);
+            for tile in 0..tiling.per_band {
+                let products = &products[(band_number * tiling.per_band + tile) * row_step..];
+                let first_column = tile * R;
+                let columns = R.min(width - first_column);
+                for vector in 0..vectors {
+                    let mut values = [[Channels::zero(simd); C]; C];
+                    for row in 0..C {
+                        for column in 0..C {
+                            values[row][column].values = products[(row * C + column) * point_step + vector];
+                        }
+                    }
+                    let pixels = on_both_sides::<S, L, R, C>(simd, &values);
+                    for row in 0..R {
+                        for column in 0..R {
+                            let sum = simd.add_f32s(pixels[row][column].values, bias[vector]);
+                            let value = match activation {
+                                Activation::Linear => sum,
+                                // NaN is kept, as in the products.
+                                Activation::Relu => simd.max_f32s(simd.splat_f32s(0.0), sum),
+                            };
+                            if row < rows && column < columns {
+                                band[(row * width + first_column + column) * vectors + vector] = value;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

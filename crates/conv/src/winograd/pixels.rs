@@ -1,0 +1,78 @@
+//! From pixels to points: `matrix · patch · matrixᵀ` for the patch under each tile.
+
+use std::marker::PhantomData;
+
+use pulp::{Simd, WithSimd};
+
+use super::transform::{Channels, Linear, on_both_sides};
+use super::{Maps, Points, Tiling};
+use crate::product::vectorized;
+
+/// The patches of pixels under some bands of tiles, on their way to the points.
+#[derive(Clone, Copy)]
+pub(super) struct Pixels<'a> {
+    pub(super) maps: Maps<'a>,
+    pub(super) tiling: Tiling,
+    /// How far a patch begins above and to the left of its tile.
+    pub(super) padding: usize,
+    pub(super) first_band: usize,
+    pub(super) points: Points,
+}
+
+impl Pixels<'_> {
+    /// Writes `[point, tile, channel]`: `R` × `R` points from patches of `C` × `C` pixels.
+    pub(super) fn gather<L: Linear<R, C>, const R: usize, const C: usize>(self, points: &mut [f32]) {
+        vectorized(Gather::<L, R, C> { pixels: self, output: points, matrix: PhantomData });
+    }
+}
+
+struct Gather<'a, 'o, L, const R: usize, const C: usize> {
+    pixels: Pixels<'a>,
+    output: &'o mut [f32],
+    matrix: PhantomData<L>,
+}
+
+impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_, L, R, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { pixels: Pixels { maps, tiling, padding, first_band, points }, output, .. } = self;
+        let vectors = maps.channels / S::F32_LANES;
+        let outside = vec![simd.splat_f32s(0.0); vectors];
+        let data = S::as_simd_f32s(maps.data).0;
+        let output = S::as_mut_simd_f32s(output).0;
+        let (row_step, point_step) = (points.row_step() / S::F32_LANES, points.point_step() / S::F32_LANES);
+        let pixels_per_image = maps.height * maps.width;
+        for tile in 0..points.tiles {
+            let band = first_band + tile / tiling.per_band;
+            let (image, tile_row) = (band / tiling.bands_per_image, band % tiling.bands_per_image);
+            let (first_row, first_column) = (tile_row * tiling.side, tile % tiling.per_band * tiling.side);
+            let mut patch = [[outside.as_slice(); C]; C];
+            for (row, patch) in (first_row..).zip(&mut patch) {
+                for (column, pixel) in (first_column..).zip(patch) {
+                    // Above and to the left of the image these wrap, and are outside as well.
+                    let (row, column) = (row.wrapping_sub(padding), column.wrapping_sub(padding));
+                    if row < maps.height && column < maps.width {
+                        *pixel = &data[(image * pixels_per_image + row * maps.width + column) * vectors..][..vectors];
+                    }
+                }
+            }
+            let output = &mut output[tile * row_step..];
+            for vector in 0..vectors {
+                let mut values = [[Channels::zero(simd); C]; C];
+                for row in 0..C {
+                    for column in 0..C {
+                        values[row][column].values = patch[row][column][vector];
+                    }
+                }
+                let transformed = on_both_sides::<S, L, R, C>(simd, &values);
+                for row in 0..R {
+                    for column in 0..R {
+                        output[(row * R + column) * point_step + vector] = transformed[row][column].values;
+                    }
+                }
+            }
+        }
+    }
+}
