@@ -44,13 +44,14 @@ impl Rates {
         let input = Tensor::from_vec(pixels, (batch, size, size, 3), &Device::Cpu).map_err(ModelError::from)?;
         let base = Base::new(procedure.architecture, procedure.convolution, &workplace.weights, 0, &Device::Cpu)?;
         let blocks = 0..procedure.architecture.blocks();
-        base.forward(&input, blocks.clone(), Mode::Evaluation)?;
+        base.forward(&input, blocks.clone())?;
         let start = Instant::now();
-        let features = base.forward(&input, blocks.clone(), Mode::Evaluation)?;
+        let features = base.forward(&input, blocks.clone())?;
         let forward = start.elapsed().as_secs_f64();
         let start = Instant::now();
-        let loss = base.forward(&input, blocks, Mode::Training)?.sum_all().map_err(ModelError::from)?;
-        loss.backward().map_err(ModelError::from)?;
+        let (output, tape) = base.forward_on_tape(&input, blocks)?;
+        let mut gradients = output.sum_all().and_then(|sum| sum.backward()).map_err(ModelError::from)?;
+        tape.backward(&mut gradients)?;
         let trained = start.elapsed().as_secs_f64();
 
         let inputs = facts.boundary_floats[procedure.architecture.blocks()] as usize;

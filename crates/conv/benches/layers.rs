@@ -1,16 +1,17 @@
 //! The operations alone, at shapes that the bases have, in batches of 20.
 
-use candle_core::{DType, Device, Tensor, Var};
+use std::sync::Arc;
+
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use thaw_conv::{Activation, Algorithm, PoolGeometry, convolution, max_pool};
+use thaw_conv::{Activation, Algorithm, Before, Convolution, ConvolutionGeometry, Maps, Pool, PoolGeometry, max_pool, max_pool_gradient};
 
 const BATCH: usize = 20;
 
 /// Side of the image, input channels, output channels, side of the kernel, stride, padding.
 type Shape = (usize, usize, usize, usize, usize, usize);
 
-const SHAPES: [Shape; 14] = [
+const SHAPES: [Shape; 20] = [
     // The mini VGG at 48×48.
     (48, 3, 16, 3, 1, 1),
     (48, 16, 16, 3, 1, 1),
@@ -27,56 +28,123 @@ const SHAPES: [Shape; 14] = [
     // SqueezeNet at 150×150.
     (150, 3, 96, 7, 2, 0),
     (36, 128, 16, 1, 1, 0),
+    (36, 16, 64, 1, 1, 0),
     (36, 16, 64, 3, 1, 1),
+    (36, 32, 128, 3, 1, 1),
+    (18, 384, 48, 1, 1, 0),
+    (18, 48, 192, 1, 1, 0),
+    (18, 48, 192, 3, 1, 1),
+    (9, 64, 256, 3, 1, 1),
 ];
 
 fn main() {
     divan::main();
 }
 
-fn algorithm() -> Algorithm {
-    match std::env::var("ALGO").as_deref() {
-        Ok("0") => Algorithm::Direct,
-        Ok("2") => Algorithm::WinogradTwo,
-        _ => Algorithm::WinogradThree,
+/// A layer with everything it reads and writes.
+struct Layer {
+    convolution: Convolution,
+    input: Maps,
+    kernel: Vec<f32>,
+    bias: Vec<f32>,
+    output: Maps,
+}
+
+fn maps(pool: &Arc<Pool>, shape: [usize; 4]) -> Maps {
+    let mut maps = Maps::new(pool, shape);
+    maps.values_mut().iter_mut().enumerate().for_each(|(index, value)| *value = (index * 7919 % 1009) as f32 / 504.5 - 1.0);
+    maps
+}
+
+fn layer(algorithm: Algorithm, (size, input_channels, output_channels, kernel, stride, padding): Shape) -> Layer {
+    thaw_conv::keep_freed_memory();
+    let pool = &Arc::default();
+    let geometry = ConvolutionGeometry { height: size, width: size, input_channels, output_channels, kernel, stride, padding };
+    Layer {
+        convolution: Convolution { geometry, algorithm },
+        input: maps(pool, [BATCH, size, size, input_channels]),
+        kernel: maps(pool, [kernel, kernel, input_channels, output_channels]).values().to_vec(),
+        bias: vec![0.5; output_channels],
+        output: maps(pool, [BATCH, geometry.output_height(), geometry.output_width(), output_channels]),
     }
 }
 
-fn values(shape: &[usize]) -> Tensor {
-    let numbers: Vec<f32> = (0..shape.iter().product::<usize>()).map(|index| (index * 7919 % 1009) as f32 / 504.5 - 1.0).collect();
-    Tensor::from_vec(numbers, shape, &Device::Cpu).expect("a tensor")
+/// The shapes with each algorithm that applies to them.
+fn cases() -> impl Iterator<Item = (Algorithm, Shape)> {
+    let algorithms = [Algorithm::Direct, Algorithm::WinogradTwo, Algorithm::WinogradThree];
+    let applies = |algorithm: Algorithm, (_, inputs, _, kernel, stride, _): Shape| {
+        algorithm == Algorithm::Direct || (kernel, stride) == (3, 1) && inputs.is_multiple_of(16)
+    };
+    SHAPES
+        .into_iter()
+        .flat_map(move |shape| algorithms.map(|algorithm| (algorithm, shape)))
+        .filter(move |&(algorithm, shape)| applies(algorithm, shape))
 }
 
-fn tensors((size, inputs, outputs, kernel, ..): Shape) -> (Tensor, Var, Var) {
-    thaw_conv::keep_freed_memory();
-    let kernel = Var::from_tensor(&values(&[kernel, kernel, inputs, outputs])).expect("a variable");
-    (values(&[BATCH, size, size, inputs]), kernel, Var::zeros(outputs, DType::F32, &Device::Cpu).expect("a variable"))
+/// An algorithm on a shape.
+struct Case((Algorithm, Shape));
+
+impl Case {
+    fn layer(&self) -> Layer {
+        layer(self.0.0, self.0.1)
+    }
 }
 
-#[divan::bench(args = SHAPES, sample_count = 7)]
-fn convolution_forward(bencher: Bencher<'_, '_>, shape: Shape) {
-    let (input, kernel, bias) = tensors(shape);
-    let (kernel, bias) = (kernel.as_detached_tensor(), bias.as_detached_tensor());
-    bencher
-        .counter(ItemsCount::new(BATCH))
-        .bench_local(|| convolution(&input, &kernel, &bias, shape.4, shape.5, Activation::Relu, algorithm()).expect("an output"));
+impl std::fmt::Display for Case {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{:?} {:?}", self.0.1, self.0.0)
+    }
 }
 
-#[divan::bench(args = SHAPES, sample_count = 7)]
-fn convolution_forward_and_backward(bencher: Bencher<'_, '_>, shape: Shape) {
-    let (input, kernel, bias) = tensors(shape);
-    let input = Var::from_tensor(&input).expect("a variable");
+#[divan::bench(args = cases().map(Case), sample_count = 9)]
+fn forward(bencher: Bencher<'_, '_>, case: &Case) {
+    let Layer { convolution, input, kernel, bias, mut output } = case.layer();
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
-        let output = convolution(&input, &kernel, &bias, shape.4, shape.5, Activation::Relu, algorithm()).expect("an output");
-        output.backward().expect("gradients")
+        let kernel = convolution.prepare(&kernel);
+        convolution.forward(input.view(), &kernel, &bias, Activation::Relu, &mut output, 0);
     });
 }
 
-#[divan::bench(args = [(48, 16), (150, 64)], sample_count = 7)]
-fn max_pool_forward_and_backward(bencher: Bencher<'_, '_>, (size, channels): (usize, usize)) {
-    let input = Var::from_tensor(&values(&[BATCH, size, size, channels])).expect("a variable");
-    let halve = PoolGeometry { window: 2, stride: 2, ceil: false };
-    bencher
-        .counter(ItemsCount::new(BATCH))
-        .bench_local(|| max_pool(&input, halve).and_then(|output| output.backward()).expect("gradients"));
+#[divan::bench(args = cases().map(Case), sample_count = 9)]
+fn input_gradient(bencher: Bencher<'_, '_>, case: &Case) {
+    let Layer { convolution, mut input, kernel, output, .. } = case.layer();
+    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
+        let kernel = convolution.prepare_for_input_gradient(&kernel);
+        convolution.input_gradient(output.view(), &kernel, Before::Replace, &mut input);
+    });
+}
+
+#[divan::bench(args = cases().map(Case), sample_count = 9)]
+fn kernel_gradient(bencher: Bencher<'_, '_>, case: &Case) {
+    let Layer { convolution, input, output, .. } = case.layer();
+    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| convolution.kernel_gradient(input.view(), output.view()));
+}
+
+#[divan::bench(args = cases().map(Case), sample_count = 9)]
+fn activation_gradient(bencher: Bencher<'_, '_>, case: &Case) {
+    let Layer { bias, mut output, .. } = case.layer();
+    let forward = output.values().to_vec();
+    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| Activation::Relu.gradient(&forward, output.values_mut(), bias.len()));
+}
+
+/// A max-pool: side of the image, channels, window.
+#[divan::bench(args = [(48, 16, 2), (150, 64, 2), (72, 96, 3)], sample_count = 9)]
+fn max_pool_forward(bencher: Bencher<'_, '_>, (size, channels, window): (usize, usize, usize)) {
+    let (geometry, input, mut output) = pool(size, channels, window);
+    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| max_pool(geometry, &input, &mut output));
+}
+
+#[divan::bench(args = [(48, 16, 2), (150, 64, 2), (72, 96, 3)], sample_count = 9)]
+fn max_pool_backward(bencher: Bencher<'_, '_>, (size, channels, window): (usize, usize, usize)) {
+    let (geometry, input, mut output) = pool(size, channels, window);
+    max_pool(geometry, &input, &mut output);
+    let mut gradient = Maps::new(&Arc::default(), input.shape());
+    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| max_pool_gradient(geometry, &input, &output, &output, &mut gradient));
+}
+
+fn pool(size: usize, channels: usize, window: usize) -> (PoolGeometry, Maps, Maps) {
+    let geometry = PoolGeometry { window, stride: 2, ceil: window == 3 };
+    let input = maps(&Arc::default(), [BATCH, size, size, channels]);
+    let output = Maps::new(&Arc::default(), geometry.output_shape(input.shape()));
+    (geometry, input, output)
 }

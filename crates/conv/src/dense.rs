@@ -4,9 +4,8 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use crate::Activation;
-use crate::convolution::affine_gradient;
 use crate::product::{Left, Panels, Start, add_transposed_product, multiply};
-use crate::storage::{slice, with_slice};
+use crate::storage::{slice, with_values};
 
 /// `activation(input · weights + bias)` with `input` `[batch, inputs]`, `weights` `[inputs, outputs]` and `bias` `[outputs]`.
 ///
@@ -74,7 +73,8 @@ impl CustomOp3 for Dense {
         output: &Tensor,
         output_gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (gradient, sums) = affine_gradient(output, output_gradient, self.outputs, self.activation)?;
+        let mut gradient = output_gradient.flatten_all()?.to_vec1::<f32>()?;
+        let sums = with_values(output, |output| self.activation.gradient(output, &mut gradient, self.outputs))?;
         let batch = gradient.len() / self.outputs;
         let device = input.device();
         let input_gradient = match input.track_op() {
@@ -82,13 +82,12 @@ impl CustomOp3 for Dense {
                 // [inputs, batch] in blocks of inputs, then transposed: tasks must own what they write.
                 let mut transposed = vec![0f32; self.inputs * batch];
                 let panels = Panels::pack(&gradient, self.outputs, batch, 1, self.outputs);
-                with_slice(weights, |weights| {
+                with_values(weights, |weights| {
                     let weights = weights.par_chunks(INPUTS_PER_TASK * self.outputs);
                     transposed.par_chunks_mut(INPUTS_PER_TASK * batch).zip(weights).for_each(|(result, weights)| {
                         let weights = Left::matrix(weights, weights.len() / self.outputs, self.outputs, self.outputs);
                         multiply(weights, panels.matrix(0), Start::Zero, Activation::Linear, result, batch);
                     });
-                    Ok(())
                 })?;
                 Some(Tensor::from_vec(transposed, (self.inputs, batch), device)?.t()?.contiguous()?)
             }
@@ -97,12 +96,11 @@ impl CustomOp3 for Dense {
         let weights_gradient = match weights.track_op() {
             true => {
                 let mut result = vec![0f32; self.inputs * self.outputs];
-                with_slice(input, |input| {
+                with_values(input, |input| {
                     result.par_chunks_mut(INPUTS_PER_TASK * self.outputs).enumerate().for_each(|(task, result)| {
                         let columns = Left::matrix(&input[task * INPUTS_PER_TASK..], batch, result.len() / self.outputs, self.inputs);
                         add_transposed_product(columns, &gradient, self.outputs, self.outputs, result);
                     });
-                    Ok(())
                 })?;
                 Some(Tensor::from_vec(result, weights.shape(), device)?)
             }

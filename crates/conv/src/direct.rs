@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::maps::{Maps, View};
 use crate::product::{Left, Panels, Start, add_transposed_product, multiply};
 use crate::scratch::with_scratch;
 use crate::{Activation, ConvolutionGeometry};
@@ -23,8 +24,11 @@ const LARGE_KERNEL: usize = 1 << 16;
 /// Some rows of an image with zeros around, `step − 1` zeros between neighbouring pixels.
 struct Padding<'a> {
     image: &'a [f32],
+    height: usize,
     width: usize,
     channels: usize,
+    /// From one pixel of the image to the next.
+    pixel_step: usize,
     before: usize,
     step: usize,
     padded_width: usize,
@@ -33,24 +37,22 @@ struct Padding<'a> {
 impl Padding<'_> {
     /// Writes the given rows of the padded image.
     fn fill(&self, rows: Range<usize>, padded: &mut [f32]) {
-        let line = self.width * self.channels;
-        let height = self.image.len() / line;
         for (row, padded) in rows.zip(padded.chunks_exact_mut(self.padded_width * self.channels)) {
             let source = row.checked_sub(self.before).filter(|row| row.is_multiple_of(self.step)).map(|row| row / self.step);
-            let Some(source) = source.filter(|&row| row < height) else {
+            let Some(source) = source.filter(|&row| row < self.height) else {
                 padded.fill(0.0);
                 continue;
             };
-            let source = &self.image[source * line..][..line];
-            let before = self.before * self.channels;
+            let source = &self.image[source * self.width * self.pixel_step..];
+            let (before, line) = (self.before * self.channels, self.width * self.channels);
             padded[..before].fill(0.0);
-            if self.step == 1 {
-                padded[before..][..line].copy_from_slice(source);
+            if self.step == 1 && self.pixel_step == self.channels {
+                padded[before..][..line].copy_from_slice(&source[..line]);
                 padded[before + line..].fill(0.0);
             } else {
                 padded[before..].fill(0.0);
-                for (pixel, values) in source.chunks_exact(self.channels).enumerate() {
-                    padded[before + pixel * self.step * self.channels..][..self.channels].copy_from_slice(values);
+                for (pixel, values) in source.chunks(self.pixel_step).take(self.width).enumerate() {
+                    padded[before + pixel * self.step * self.channels..][..self.channels].copy_from_slice(&values[..self.channels]);
                 }
             }
         }
@@ -71,39 +73,42 @@ struct Correlation<'a> {
 }
 
 impl Correlation<'_> {
-    /// The windows of some output rows, the first of which begins at the data's first number.
-    fn windows<'d>(&self, data: &'d [f32], rows: usize) -> Left<'d> {
+    /// The windows of some output rows, the first of which begins at the data's first number; pixels are `pixel_step` apart.
+    fn windows<'d>(&self, data: &'d [f32], pixel_step: usize, rows: usize) -> Left<'d> {
         Left {
             data,
             rows: rows * self.output_width,
             line: self.output_width,
-            row_step: self.stride * self.channels,
-            line_step: self.stride * self.padded_width * self.channels,
+            row_step: self.stride * pixel_step,
+            line_step: self.stride * self.padded_width * pixel_step,
             segments: self.kernel,
             segment_length: self.kernel * self.channels,
-            segment_step: self.padded_width * self.channels,
+            segment_step: self.padded_width * pixel_step,
         }
     }
 
-    /// Computes `output` `[batch, output height, output width, output channels]`, many rows per task.
-    fn run<'i>(&self, padding: impl Fn(usize) -> Padding<'i> + Sync, output_channels: usize, output: &mut [f32]) {
-        let line = self.output_width * output_channels;
+    /// Computes the channels of `output` from `first_channel` on, many rows per task.
+    fn run<'i>(&self, padding: impl Fn(usize) -> Padding<'i> + Sync, output: &mut Maps, first_channel: usize) {
+        let [_, _, _, output_step] = output.shape();
+        let line = self.output_width * output_step;
         let rows_per_task = PIXELS_PER_TASK.div_ceil(self.output_width).min(self.output_height);
-        output.par_chunks_mut(self.output_height * line).enumerate().for_each(|(image, output)| {
+        output.values_mut().par_chunks_mut(self.output_height * line).enumerate().for_each(|(image, output)| {
             let padding = padding(image);
             output.par_chunks_mut(rows_per_task * line).enumerate().for_each(|(task, output)| {
                 let (first, rows) = (task * rows_per_task, output.len() / line);
-                let mut product = |data: &[f32]| {
-                    multiply(self.windows(data, rows), self.panels.matrix(0), self.start, self.activation, output, output_channels);
+                let mut product = |data: &[f32], pixel_step: usize| {
+                    let windows = self.windows(data, pixel_step, rows);
+                    multiply(windows, self.panels.matrix(0), self.start, self.activation, &mut output[first_channel..], output_step);
                 };
                 let needed = first * self.stride..(first + rows - 1) * self.stride + self.kernel;
-                let step = self.padded_width * self.channels;
-                if padding.before == 0 && padding.step == 1 && padding.padded_width == padding.width {
-                    product(&padding.image[needed.start * step..needed.end * step]);
+                // Segments of more than one pixel must not have gaps.
+                let is_dense = self.kernel == 1 || padding.pixel_step == self.channels;
+                if is_dense && padding.before == 0 && padding.step == 1 && padding.padded_width == padding.width {
+                    product(&padding.image[needed.start * padding.width * padding.pixel_step..], padding.pixel_step);
                 } else {
-                    with_scratch(needed.len() * step, |padded| {
+                    with_scratch(needed.len() * self.padded_width * self.channels, |padded| {
                         padding.fill(needed, padded);
-                        product(padded);
+                        product(padded, self.channels);
                     });
                 }
             });
@@ -111,9 +116,16 @@ impl Correlation<'_> {
     }
 }
 
-/// The convolution of a batch.
-pub(crate) fn forward(geometry: &ConvolutionGeometry, input: &[f32], kernel: &[f32], bias: &[f32], activation: Activation) -> Vec<f32> {
-    let channels = geometry.output_channels;
+/// Writes the convolution of a batch to the channels of `output` from `first_channel` on.
+pub(crate) fn forward(
+    geometry: &ConvolutionGeometry,
+    input: View<'_>,
+    panels: &Panels,
+    start: Start<'_>,
+    activation: Activation,
+    output: &mut Maps,
+    first_channel: usize,
+) {
     let correlation = Correlation {
         kernel: geometry.kernel,
         stride: geometry.stride,
@@ -121,20 +133,20 @@ pub(crate) fn forward(geometry: &ConvolutionGeometry, input: &[f32], kernel: &[f
         output_height: geometry.output_height(),
         output_width: geometry.output_width(),
         padded_width: geometry.width + 2 * geometry.padding,
-        panels: &Panels::pack(kernel, geometry.patch(), channels, channels, 1),
-        start: Start::Columns(bias),
+        panels,
+        start,
         activation,
     };
-    let mut output = vec![0f32; input.len() / geometry.input_length() * geometry.output_length()];
-    correlation.run(|image| padding(geometry, input, image), channels, &mut output);
-    output
+    correlation.run(|image| padding(geometry, input, image), output, first_channel);
 }
 
-fn padding<'a>(geometry: &ConvolutionGeometry, input: &'a [f32], image: usize) -> Padding<'a> {
+fn padding<'a>(geometry: &ConvolutionGeometry, input: View<'a>, image: usize) -> Padding<'a> {
     Padding {
-        image: &input[image * geometry.input_length()..][..geometry.input_length()],
+        image: input.image(image),
+        height: geometry.height,
         width: geometry.width,
         channels: geometry.input_channels,
+        pixel_step: input.pixel_step,
         before: geometry.padding,
         step: 1,
         padded_width: geometry.width + 2 * geometry.padding,
@@ -142,15 +154,8 @@ fn padding<'a>(geometry: &ConvolutionGeometry, input: &'a [f32], image: usize) -
 }
 
 /// The gradient of the input: the output's gradient, its pixels `stride` apart, correlated with the kernel turned by 180°.
-pub(crate) fn input_gradient(geometry: &ConvolutionGeometry, kernel: &[f32], gradient: &[f32]) -> Vec<f32> {
-    let (side, inputs, outputs) = (geometry.kernel, geometry.input_channels, geometry.output_channels);
-    let mut turned = vec![0f32; kernel.len()];
-    for (tap, values) in turned.chunks_exact_mut(outputs * inputs).enumerate() {
-        let source = &kernel[(side * side - 1 - tap) * inputs * outputs..][..inputs * outputs];
-        for (output, values) in values.chunks_exact_mut(inputs).enumerate() {
-            values.iter_mut().enumerate().for_each(|(input, value)| *value = source[input * outputs + output]);
-        }
-    }
+pub(crate) fn input_gradient(geometry: &ConvolutionGeometry, gradient: View<'_>, turned: &Panels, start: Start<'_>, result: &mut Maps) {
+    let (side, outputs) = (geometry.kernel, geometry.output_channels);
     let correlation = Correlation {
         kernel: side,
         stride: 1,
@@ -158,33 +163,33 @@ pub(crate) fn input_gradient(geometry: &ConvolutionGeometry, kernel: &[f32], gra
         output_height: geometry.height,
         output_width: geometry.width,
         padded_width: geometry.width + side - 1,
-        panels: &Panels::pack(&turned, side * side * outputs, inputs, inputs, 1),
-        start: Start::Zero,
+        panels: turned,
+        start,
         activation: Activation::Linear,
     };
-    let mut result = vec![0f32; gradient.len() / geometry.output_length() * geometry.input_length()];
     let padding = |image: usize| Padding {
-        image: &gradient[image * geometry.output_length()..][..geometry.output_length()],
+        image: gradient.image(image),
+        height: geometry.output_height(),
         width: geometry.output_width(),
         channels: outputs,
+        pixel_step: gradient.pixel_step,
         before: side - 1 - geometry.padding,
         step: geometry.stride,
         padded_width: geometry.width + side - 1,
     };
-    correlation.run(padding, inputs, &mut result);
-    result
+    correlation.run(padding, result, 0);
 }
 
 /// The gradient of the kernel: at each output pixel, its window times the gradient there, summed over pixels, then over images in order.
-pub(crate) fn kernel_gradient(geometry: &ConvolutionGeometry, input: &[f32], gradient: &[f32]) -> Vec<f32> {
+pub(crate) fn kernel_gradient(geometry: &ConvolutionGeometry, input: View<'_>, gradient: View<'_>) -> Vec<f32> {
     let padded_width = geometry.width + 2 * geometry.padding;
     let line = padded_width * geometry.input_channels;
     let padded_length = (geometry.height + 2 * geometry.padding) * line;
     let storage: Vec<f32>;
-    let padded: &[f32] = if geometry.padding == 0 {
-        input
+    let padded: &[f32] = if geometry.padding == 0 && input.is_dense() {
+        input.data
     } else {
-        let mut filled = vec![0f32; input.len() / geometry.input_length() * padded_length];
+        let mut filled = vec![0f32; input.batch() * padded_length];
         filled.par_chunks_mut(padded_length).enumerate().for_each(|(image, padded)| {
             padding(geometry, input, image).fill(0..geometry.height + 2 * geometry.padding, padded);
         });
@@ -194,11 +199,11 @@ pub(crate) fn kernel_gradient(geometry: &ConvolutionGeometry, input: &[f32], gra
     let segment = geometry.kernel * geometry.input_channels;
     let channels = geometry.output_channels;
     // Adds what some images contribute to some neighbouring rows of the kernel's matrix, which lie within one segment.
-    let add = |images: &[f32], gradients: &[f32], first_row: usize, result: &mut [f32]| {
-        for (image, gradient) in images.chunks_exact(padded_length).zip(gradients.chunks_exact(geometry.output_length())) {
+    let add = |images: Range<usize>, first_row: usize, result: &mut [f32]| {
+        for image in images {
             let start = first_row / segment * line + first_row % segment;
             let windows = Left {
-                data: &image[start..],
+                data: &padded[image * padded_length..][start..padded_length],
                 rows: geometry.output_pixels(),
                 line: geometry.output_width(),
                 row_step: geometry.stride * geometry.input_channels,
@@ -207,7 +212,7 @@ pub(crate) fn kernel_gradient(geometry: &ConvolutionGeometry, input: &[f32], gra
                 segment_length: result.len() / channels,
                 segment_step: 0,
             };
-            add_transposed_product(windows, gradient, channels, channels, result);
+            add_transposed_product(windows, gradient.image(image), gradient.pixel_step, channels, result);
         }
     };
     let length = geometry.patch() * channels;
@@ -216,18 +221,18 @@ pub(crate) fn kernel_gradient(geometry: &ConvolutionGeometry, input: &[f32], gra
         let rows = (LARGE_KERNEL / 4 / channels).next_multiple_of(12).min(segment);
         result.par_chunks_mut(segment * channels).enumerate().for_each(|(number, result)| {
             result.par_chunks_mut(rows * channels).enumerate().for_each(|(task, result)| {
-                add(padded, gradient, number * segment + task * rows, result);
+                add(0..input.batch(), number * segment + task * rows, result);
             });
         });
         return result;
     }
-    let images = padded.par_chunks(IMAGES_PER_SUM * padded_length);
-    let partial = images.zip(gradient.par_chunks(IMAGES_PER_SUM * geometry.output_length())).map(|(images, gradients)| {
+    let groups = (0..input.batch().div_ceil(IMAGES_PER_SUM)).into_par_iter();
+    let partial = groups.map(|group| {
         let mut result = vec![0f32; length];
         // Image by image, so that its windows are read from the cache for every segment but the first.
-        for (image, gradient) in images.chunks_exact(padded_length).zip(gradients.chunks_exact(geometry.output_length())) {
+        for image in group * IMAGES_PER_SUM..input.batch().min((group + 1) * IMAGES_PER_SUM) {
             for (number, result) in result.chunks_exact_mut(segment * channels).enumerate() {
-                add(image, gradient, number * segment, result);
+                add(image..image + 1, number * segment, result);
             }
         }
         result

@@ -52,15 +52,7 @@ impl ConvolutionGeometry {
         }
     }
 
-    pub(crate) fn input_length(&self) -> usize {
-        self.height * self.width * self.input_channels
-    }
-
     pub(crate) fn output_pixels(&self) -> usize {
         self.output_height() * self.output_width()
-    }
-
-    pub(crate) fn output_length(&self) -> usize {
-        self.output_pixels() * self.output_channels
     }
 }

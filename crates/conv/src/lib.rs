@@ -9,19 +9,26 @@
 //! sum of products is one chain of fused multiply-adds in a fixed order, and sums over images are taken in groups of fixed size. Cached
 //! and freshly computed activations are therefore equal to the last bit.
 
+mod activation;
 mod allocation;
+mod buffer;
 mod convolution;
 mod dense;
 mod direct;
 mod geometry;
+mod maps;
 mod pool;
 mod product;
 mod scratch;
 mod storage;
 mod winograd;
 
+pub use activation::Activation;
 pub use allocation::keep_freed_memory;
-pub use convolution::{Activation, Algorithm, convolution};
+pub use buffer::Pool;
+pub use convolution::{Algorithm, Before, Convolution, PreparedKernel};
 pub use dense::dense;
 pub use geometry::ConvolutionGeometry;
-pub use pool::{PoolGeometry, max_pool};
+pub use maps::{Maps, View};
+pub use pool::{PoolGeometry, max_pool, max_pool_gradient};
+pub use storage::with_values;

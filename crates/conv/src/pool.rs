@@ -1,11 +1,10 @@
 //! Max-pool with any window, stride and rounding, and the true gradient.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::maps::Maps;
 use crate::product::vectorized;
-use crate::storage::{slice, with_slice};
 
 /// Window and stride of a max-pool without padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,20 +25,34 @@ impl PoolGeometry {
         // As PyTorch: the last window may not start outside the input.
         if self.ceil && steps * self.stride >= length { steps } else { steps + 1 }
     }
+
+    /// The shape of the output, given that of the input: batch, height, width, channels.
+    pub fn output_shape(&self, [batch, height, width, channels]: [usize; 4]) -> [usize; 4] {
+        [batch, self.output_length(height), self.output_length(width), channels]
+    }
 }
 
-/// The largest value under each window of `input` `[batch, height, width, channels]`, per channel.
-///
-/// The gradient goes to the first largest element of the window in row-major order, as in PyTorch.
-///
-/// # Errors
-/// When the input is smaller than the window, is not made of 32-bit floats, or does not lie on the CPU.
-pub fn max_pool(input: &Tensor, geometry: PoolGeometry) -> Result<Tensor> {
-    let (_, height, width, _) = input.dims4()?;
-    if height < geometry.window || width < geometry.window {
-        bail!("an input of {height}×{width} is smaller than the {0}×{0} window", geometry.window);
-    }
-    input.contiguous()?.apply_op1(MaxPool { geometry })
+/// Writes the largest value under each window, per channel.
+pub fn max_pool(geometry: PoolGeometry, input: &Maps, output: &mut Maps) {
+    let ([_, height, width, channels], pool) = (input.shape(), &MaxPool { geometry });
+    let [_, output_height, output_width, _] = output.shape();
+    let images = input.values().par_chunks(height * width * channels);
+    output.values_mut().par_chunks_mut(output_height * output_width * channels).zip(images).for_each(|(output, image)| {
+        vectorized(Forward { pool, height, width, channels, image, output });
+    });
+}
+
+/// Writes the gradient of the input. That of each output goes to the first largest element of its window in row-major order, as in PyTorch.
+pub fn max_pool_gradient(geometry: PoolGeometry, input: &Maps, output: &Maps, output_gradient: &Maps, gradient: &mut Maps) {
+    let ([_, height, width, channels], pool) = (input.shape(), &MaxPool { geometry });
+    let [_, output_height, output_width, _] = output.shape();
+    let (length, output_length) = (height * width * channels, output_height * output_width * channels);
+    let images = gradient.values_mut().par_chunks_mut(length).zip(input.values().par_chunks(length));
+    let results = output.values().par_chunks(output_length).zip(output_gradient.values().par_chunks(output_length));
+    images.zip(results).for_each(|((gradient, image), (output, output_gradient))| {
+        gradient.fill(0.0);
+        vectorized(Backward { pool, height, width, channels, image, output, output_gradient, gradient });
+    });
 }
 
 struct MaxPool {
@@ -130,43 +143,5 @@ impl WithSimd for Backward<'_> {
                 left[channel] = if values[channel] == largest[channel] { 0.0 } else { left[channel] };
             }
         });
-    }
-}
-
-impl CustomOp1 for MaxPool {
-    fn name(&self) -> &'static str {
-        "max_pool"
-    }
-
-    fn cpu_fwd(&self, input: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (batch, height, width, channels) = layout.shape().dims4()?;
-        let input = slice(input, layout)?;
-        let (output_height, output_width) = (self.geometry.output_length(height), self.geometry.output_length(width));
-        let mut output = vec![0f32; batch * output_height * output_width * channels];
-        let images = input.par_chunks(height * width * channels);
-        output.par_chunks_mut(output_height * output_width * channels).zip(images).for_each(|(output, image)| {
-            vectorized(Forward { pool: self, height, width, channels, image, output });
-        });
-        Ok((CpuStorage::F32(output), (batch, output_height, output_width, channels).into()))
-    }
-
-    fn bwd(&self, input: &Tensor, output: &Tensor, output_gradient: &Tensor) -> Result<Option<Tensor>> {
-        let (batch, height, width, channels) = input.dims4()?;
-        let output_length = output.elem_count() / batch;
-        let output_gradient = output_gradient.contiguous()?;
-        let mut gradient = vec![0f32; input.elem_count()];
-        with_slice(input, |input| {
-            with_slice(output, |output| {
-                with_slice(&output_gradient, |output_gradient| {
-                    let images = gradient.par_chunks_mut(height * width * channels).zip(input.par_chunks(height * width * channels));
-                    let results = output.par_chunks(output_length).zip(output_gradient.par_chunks(output_length));
-                    images.zip(results).for_each(|((gradient, image), (output, output_gradient))| {
-                        vectorized(Backward { pool: self, height, width, channels, image, output, output_gradient, gradient });
-                    });
-                    Ok(())
-                })
-            })
-        })?;
-        Ok(Some(Tensor::from_vec(gradient, input.shape(), input.device())?))
     }
 }

@@ -161,6 +161,8 @@ pub(crate) enum Start<'a> {
     Zero,
     /// A number per column.
     Columns(&'a [f32]),
+    /// What is there already.
+    Output,
 }
 
 /// `output = activation(start + left · right)`; the output's rows begin `output_step` numbers apart.
@@ -219,10 +221,15 @@ impl Product<'_> {
         let Left { data, segments, segment_length, segment_step, .. } = self.left;
         let (panel, _) = self.right.panel::<S>(columns.start, V).as_chunks::<V>();
         let first: [S::f32s; V] = match self.start {
-            Start::Zero => [simd.splat_f32s(0.0); V],
+            Start::Zero | Start::Output => [simd.splat_f32s(0.0); V],
             Start::Columns(values) => load(simd, &values[columns.clone()]),
         };
         let mut sums = [first; R];
+        if let Start::Output = self.start {
+            for (index, sums) in sums.iter_mut().enumerate() {
+                *sums = load(simd, &self.output[(row + index) * self.output_step..][columns.clone()]);
+            }
+        }
         let starts: [usize; R] = std::array::from_fn(|index| self.left.start(row + index));
         for segment in 0..segments {
             let rows: [&[f32]; R] = std::array::from_fn(|index| &data[starts[index] + segment * segment_step..][..segment_length]);

@@ -9,10 +9,13 @@ pub(crate) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a 
 }
 
 /// Runs something on a tensor's elements.
-pub(crate) fn with_slice<R>(tensor: &Tensor, run: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
+///
+/// # Errors
+/// When the tensor is not contiguous, not made of 32-bit floats, or does not lie on the CPU.
+pub fn with_values<R>(tensor: &Tensor, run: impl FnOnce(&[f32]) -> R) -> Result<R> {
     let (storage, layout) = tensor.storage_and_layout();
     match &*storage {
-        Storage::Cpu(storage) => run(slice(storage, layout)?),
+        Storage::Cpu(storage) => Ok(run(slice(storage, layout)?)),
         Storage::Cuda(_) | Storage::Metal(_) => bail!("the operation runs on the CPU only"),
     }
 }

@@ -1,7 +1,8 @@
 //! Every algorithm against the definition of the convolution in 64-bit floats.
 
-use candle_core::{Device, Result, Tensor, Var};
-use thaw_conv::{Activation, Algorithm, convolution};
+use std::sync::Arc;
+
+use thaw_conv::{Activation, Algorithm, Before, Convolution, ConvolutionGeometry, Maps};
 
 /// Numbers between −1 and 1 from a linear congruential generator (Knuth's MMIX constants).
 fn noise(length: usize, seed: u64) -> Vec<f32> {
@@ -22,6 +23,26 @@ struct Shape {
     inputs: usize,
     outputs: usize,
     padding: usize,
+}
+
+impl Shape {
+    fn convolution(self, algorithm: Algorithm) -> Convolution {
+        let Self { height, width, inputs: input_channels, outputs: output_channels, padding, .. } = self;
+        let geometry = ConvolutionGeometry { height, width, input_channels, output_channels, kernel: 3, stride: 1, padding };
+        Convolution { geometry, algorithm }
+    }
+}
+
+const ALGORITHMS: [Algorithm; 3] = [Algorithm::Direct, Algorithm::WinogradTwo, Algorithm::WinogradThree];
+
+/// Maps with these values, or with none that matter.
+fn maps(values: &[f32], shape: [usize; 4]) -> Maps {
+    let mut maps = Maps::new(&Arc::default(), shape);
+    match values {
+        [] => maps.values_mut().fill(f32::NAN),
+        values => maps.values_mut().copy_from_slice(values),
+    }
+    maps
 }
 
 /// Output before the activation, gradient of the input and gradient of the kernel, by definition.
@@ -62,11 +83,10 @@ fn by_definition(shape: Shape, input: &[f32], kernel: &[f32], bias: &[f32], grad
 }
 
 /// ‖a − b‖ / ‖b‖ (Frobenius).
-fn relative_error(actual: &Tensor, exact: &[f64]) -> Result<f64> {
-    let actual = actual.flatten_all()?.to_vec1::<f32>()?;
+fn relative_error(actual: &[f32], exact: &[f64]) -> f64 {
     assert_eq!(actual.len(), exact.len());
     let difference: f64 = actual.iter().zip(exact).map(|(a, b)| (f64::from(*a) - b).powi(2)).sum();
-    Ok((difference / exact.iter().map(|b| b * b).sum::<f64>()).sqrt())
+    (difference / exact.iter().map(|b| b * b).sum::<f64>()).sqrt()
 }
 
 /// Largest errors of (output, gradients) allowed for an algorithm.
@@ -79,7 +99,7 @@ fn tolerances(algorithm: Algorithm) -> (f64, f64) {
 }
 
 #[test]
-fn outputs_and_gradients_stay_near_the_exact_ones() -> Result<()> {
+fn outputs_and_gradients_stay_near_the_exact_ones() {
     let shape = |batch, height, width, inputs, outputs, padding| Shape { batch, height, width, inputs, outputs, padding };
     let shapes = [
         shape(1, 3, 3, 16, 16, 0),
@@ -101,43 +121,76 @@ fn outputs_and_gradients_stay_near_the_exact_ones() -> Result<()> {
         let bias = noise(outputs, seed + 200);
         let gradient = noise(batch * rows * columns * outputs, seed + 300);
         let exact = by_definition(shape, &input, &kernel, &bias, &gradient);
-        let device = &Device::Cpu;
-        let input = Var::from_vec(input, (batch, height, width, inputs), device)?;
-        let kernel = Var::from_vec(kernel, (3, 3, inputs, outputs), device)?;
-        let bias = Tensor::from_vec(bias, outputs, device)?;
-        let gradient = Tensor::from_vec(gradient, (batch, rows, columns, outputs), device)?;
-        for algorithm in [Algorithm::Direct, Algorithm::WinogradTwo, Algorithm::WinogradThree] {
-            let output = convolution(&input, &kernel, &bias, 1, padding, Activation::Linear, algorithm)?;
-            let gradients = (&output * &gradient)?.sum_all()?.backward()?;
-            let of = |variable: &Var| gradients.get(variable).expect("a gradient");
+        let (input, gradient) = (maps(&input, [batch, height, width, inputs]), maps(&gradient, [batch, rows, columns, outputs]));
+        for algorithm in ALGORITHMS {
+            let convolution = shape.convolution(algorithm);
+            let mut output = maps(&[], [batch, rows, columns, outputs]);
+            convolution.forward(input.view(), &convolution.prepare(&kernel), &bias, Activation::Linear, &mut output, 0);
+            let mut input_gradient = maps(&[], input.shape());
+            let turned = convolution.prepare_for_input_gradient(&kernel);
+            convolution.input_gradient(gradient.view(), &turned, Before::Replace, &mut input_gradient);
+            let kernel_gradient = convolution.kernel_gradient(input.view(), gradient.view());
             let errors = [
-                ("output", &output, &exact.output, tolerances(algorithm).0),
-                ("input's gradient", of(&input), &exact.input_gradient, tolerances(algorithm).1),
-                ("kernel's gradient", of(&kernel), &exact.kernel_gradient, tolerances(algorithm).1),
+                ("output", output.values(), &exact.output, tolerances(algorithm).0),
+                ("input's gradient", input_gradient.values(), &exact.input_gradient, tolerances(algorithm).1),
+                ("kernel's gradient", &kernel_gradient, &exact.kernel_gradient, tolerances(algorithm).1),
             ];
             for (name, actual, exact, tolerance) in errors {
-                let error = relative_error(actual, exact)?;
+                let error = relative_error(actual, exact);
                 println!("{shape:?} {algorithm:?}: {name} {error:.1e}");
                 assert!(error <= tolerance, "{shape:?} {algorithm:?}: error of the {name} is {error:.1e}");
             }
         }
     }
-    Ok(())
 }
 
 #[test]
-fn an_image_has_the_same_bits_in_every_batch() -> Result<()> {
-    let device = &Device::Cpu;
-    let input = Tensor::from_vec(noise(7 * 20 * 20 * 32, 1), (7, 20, 20, 32), device)?;
-    let kernel = Tensor::from_vec(noise(9 * 32 * 48, 2), (3, 3, 32, 48), device)?;
-    let bias = Tensor::from_vec(noise(48, 3), 48, device)?;
-    for algorithm in [Algorithm::Direct, Algorithm::WinogradTwo, Algorithm::WinogradThree] {
-        let run = |input: &Tensor| convolution(input, &kernel, &bias, 1, 1, Activation::Relu, algorithm)?.flatten_all()?.to_vec1::<f32>();
-        let together = run(&input)?;
-        for image in 0..7 {
-            let alone = run(&input.narrow(0, image, 1)?)?;
+fn an_image_has_the_same_bits_in_every_batch() {
+    let shape = Shape { batch: 7, height: 20, width: 20, inputs: 32, outputs: 48, padding: 1 };
+    let (kernel, bias) = (noise(9 * 32 * 48, 2), noise(48, 3));
+    let images = noise(7 * 20 * 20 * 32, 1);
+    for algorithm in ALGORITHMS {
+        let convolution = shape.convolution(algorithm);
+        let run = |images: &[f32]| {
+            let input = maps(images, [images.len() / (20 * 20 * 32), 20, 20, 32]);
+            let mut output = maps(&[], [input.shape()[0], 20, 20, 48]);
+            convolution.forward(input.view(), &convolution.prepare(&kernel), &bias, Activation::Relu, &mut output, 0);
+            output.values().to_vec()
+        };
+        let together = run(&images);
+        for (image, pixels) in images.chunks_exact(20 * 20 * 32).enumerate() {
+            let alone = run(pixels);
             assert!(alone == together[image * alone.len()..][..alone.len()], "{algorithm:?}, image {image}");
         }
     }
-    Ok(())
+}
+
+#[test]
+fn channels_of_wider_maps_are_written_and_read_in_place() {
+    let shape = Shape { batch: 2, height: 7, width: 8, inputs: 16, outputs: 32, padding: 1 };
+    let (kernel, bias) = (noise(9 * 16 * 32, 2), noise(32, 3));
+    let input = maps(&noise(2 * 7 * 8 * 16, 1), [2, 7, 8, 16]);
+    for algorithm in ALGORITHMS {
+        let convolution = shape.convolution(algorithm);
+        let kernel_forward = convolution.prepare(&kernel);
+        let mut alone = maps(&[], [2, 7, 8, 32]);
+        convolution.forward(input.view(), &kernel_forward, &bias, Activation::Relu, &mut alone, 0);
+        // The middle of 80 channels.
+        let mut wide = maps(&vec![5.0; 2 * 7 * 8 * 80], [2, 7, 8, 80]);
+        convolution.forward(input.view(), &kernel_forward, &bias, Activation::Relu, &mut wide, 16);
+        for (wide, alone) in wide.values().chunks_exact(80).zip(alone.values().chunks_exact(32)) {
+            assert!(wide[16..48] == *alone && wide[..16] == [5.0; 16] && wide[48..] == [5.0; 32], "{algorithm:?}");
+        }
+        let kernel_backward = convolution.prepare_for_input_gradient(&kernel);
+        let gradient = |of: thaw_conv::View<'_>, before: Before| {
+            let mut result = maps(&vec![1.0; input.values().len()], input.shape());
+            convolution.input_gradient(of, &kernel_backward, before, &mut result);
+            result.values().to_vec()
+        };
+        let (replaced, added) = (gradient(alone.view(), Before::Replace), gradient(alone.view(), Before::Add));
+        assert!(replaced == gradient(wide.channels(16..48), Before::Replace), "{algorithm:?}");
+        assert!(replaced.iter().zip(&added).all(|(replaced, added)| (replaced + 1.0 - added).abs() < 1e-4), "{algorithm:?}");
+        let of_kernel = |of: thaw_conv::View<'_>| convolution.kernel_gradient(input.view(), of);
+        assert!(of_kernel(alone.view()) == of_kernel(wide.channels(16..48)), "{algorithm:?}");
+    }
 }

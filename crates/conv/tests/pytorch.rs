@@ -1,9 +1,10 @@
 //! The operations against PyTorch's values, written by `tools/golden/layers.py`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor, Var, safetensors};
-use thaw_conv::{Activation, Algorithm, PoolGeometry, convolution, dense, max_pool};
+use thaw_conv::{Activation, Algorithm, Before, Convolution, ConvolutionGeometry, Maps, PoolGeometry, dense, max_pool, max_pool_gradient};
 
 fn fixtures() -> HashMap<String, Tensor> {
     safetensors::load(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/layers.safetensors"), &Device::Cpu)
@@ -24,6 +25,54 @@ fn assert_close(name: &str, actual: &Tensor, expected: &Tensor, tolerance: f64) 
     assert!(error <= tolerance, "{name}: relative error {error:.2e} exceeds {tolerance:.0e}");
 }
 
+fn values(tensor: &Tensor) -> Result<Vec<f32>> {
+    tensor.flatten_all()?.to_vec1()
+}
+
+fn maps(tensor: &Tensor) -> Result<Maps> {
+    let (batch, height, width, channels) = tensor.dims4()?;
+    let mut maps = Maps::new(&Arc::default(), [batch, height, width, channels]);
+    maps.values_mut().copy_from_slice(&values(tensor)?);
+    Ok(maps)
+}
+
+fn tensor(values: &[f32], like: &Tensor) -> Result<Tensor> {
+    Tensor::from_slice(values, like.shape(), &Device::Cpu)
+}
+
+fn convolution_of(x: &Tensor, w: &Tensor, stride: usize, padding: usize, algorithm: Algorithm) -> Result<Convolution> {
+    let (_, height, width, input_channels) = x.dims4()?;
+    let (kernel, _, _, output_channels) = w.dims4()?;
+    let geometry = ConvolutionGeometry { height, width, input_channels, output_channels, kernel, stride, padding };
+    Ok(Convolution { geometry, algorithm })
+}
+
+#[test]
+fn convolutions_and_their_gradients_agree_with_pytorch() -> Result<()> {
+    let all = fixtures();
+    let layers = [("conv3x3", 1, 1), ("conv3x3_wide", 1, 1), ("conv1x1", 1, 0), ("conv7x7_stride2", 2, 0)];
+    let algorithms = [(Algorithm::Direct, 1.0), (Algorithm::WinogradTwo, 1.0), (Algorithm::WinogradThree, 4.0)];
+    for ((name, stride, padding), (algorithm, factor)) in
+        layers.into_iter().flat_map(|layer| algorithms.map(|algorithm| (layer, algorithm)))
+    {
+        let get = |key: &str| &all[&format!("{name}.{key}")];
+        let convolution = convolution_of(get("x"), get("w"), stride, padding, algorithm)?;
+        let (input, kernel, mut output) = (maps(get("x"))?, values(get("w"))?, maps(get("y"))?);
+        output.values_mut().fill(f32::NAN);
+        convolution.forward(input.view(), &convolution.prepare(&kernel), &values(get("b"))?, Activation::Relu, &mut output, 0);
+        assert_close(&format!("{name} output"), &tensor(output.values(), get("y"))?, get("y"), factor * 1e-6);
+        let mut gradient = maps(get("dy"))?;
+        let of_bias = Activation::Relu.gradient(output.values(), gradient.values_mut(), output.shape()[3]);
+        assert_close(&format!("{name} db"), &tensor(&of_bias, get("b"))?, get("db"), 2e-6);
+        let of_kernel = convolution.kernel_gradient(input.view(), gradient.view());
+        assert_close(&format!("{name} dw"), &tensor(&of_kernel, get("w"))?, get("dw"), factor * 2e-6);
+        let mut of_input = maps(get("x"))?;
+        convolution.input_gradient(gradient.view(), &convolution.prepare_for_input_gradient(&kernel), Before::Replace, &mut of_input);
+        assert_close(&format!("{name} dx"), &tensor(of_input.values(), get("x"))?, get("dx"), factor * 2e-6);
+    }
+    Ok(())
+}
+
 fn check_affine(name: &str, apply: impl Fn(&Tensor, &Tensor, &Tensor) -> Result<Tensor>) -> Result<()> {
     let all = fixtures();
     let get = |key: &str| &all[&format!("{name}.{key}")];
@@ -34,14 +83,6 @@ fn check_affine(name: &str, apply: impl Fn(&Tensor, &Tensor, &Tensor) -> Result<
     for (variable, key) in [(&x, "dx"), (&w, "dw"), (&b, "db")] {
         let gradient = gradients.get(variable).expect("every argument has a gradient");
         assert_close(&format!("{name} {key}"), gradient, get(key), 2e-6);
-    }
-    Ok(())
-}
-
-#[test]
-fn convolutions_and_their_gradients_agree_with_pytorch() -> Result<()> {
-    for (name, stride, padding) in [("conv3x3", 1, 1), ("conv3x3_wide", 1, 1), ("conv1x1", 1, 0), ("conv7x7_stride2", 2, 0)] {
-        check_affine(name, |x, w, b| convolution(x, w, b, stride, padding, Activation::Relu, Algorithm::Direct))?;
     }
     Ok(())
 }
@@ -63,11 +104,14 @@ fn max_pools_and_their_gradients_are_exactly_pytorchs() -> Result<()> {
         ("pool_ties", 3, true),
     ] {
         let get = |key: &str| &all[&format!("{name}.{key}")];
-        let x = Var::from_tensor(get("x"))?;
-        let y = max_pool(&x, PoolGeometry { window, stride: 2, ceil })?;
-        assert_close(name, &y, get("y"), 0.0);
-        let gradients = (y * get("dy"))?.sum_all()?.backward()?;
-        assert_close(name, gradients.get(&x).expect("a gradient"), get("dx"), 1e-7);
+        let geometry = PoolGeometry { window, stride: 2, ceil };
+        let input = maps(get("x"))?;
+        let mut output = Maps::new(&Arc::default(), geometry.output_shape(input.shape()));
+        max_pool(geometry, &input, &mut output);
+        assert_close(name, &tensor(output.values(), get("y"))?, get("y"), 0.0);
+        let mut gradient = maps(get("x"))?;
+        max_pool_gradient(geometry, &input, &output, &maps(get("dy"))?, &mut gradient);
+        assert_close(name, &tensor(gradient.values(), get("x"))?, get("dx"), 1e-7);
     }
     Ok(())
 }
@@ -85,17 +129,23 @@ fn candles_own_max_pool_and_relu_still_have_wrong_gradients() -> Result<()> {
 }
 
 #[test]
-fn an_images_result_depends_neither_on_its_batch_nor_on_the_number_of_threads() -> Result<()> {
+fn results_do_not_depend_on_the_number_of_threads() -> Result<()> {
     let all = fixtures();
     let get = |key: &str| &all[&format!("conv3x3_wide.{key}")];
-    let run = |x: &Tensor| convolution(x, get("w"), get("b"), 1, 1, Activation::Relu, Algorithm::Direct);
-    let both = run(get("x"))?;
-    let second = run(&get("x").narrow(0, 1, 1)?)?;
-    let bits = |tensor: &Tensor| -> Result<Vec<u32>> { Ok(tensor.flatten_all()?.to_vec1::<f32>()?.iter().map(|v| v.to_bits()).collect()) };
-    assert_eq!(bits(&both.narrow(0, 1, 1)?)?, bits(&second)?);
-    for threads in [1, 2, 3] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-        assert_eq!(pool.install(|| run(get("x")).and_then(|y| bits(&y)))?, bits(&both)?, "{threads} threads");
+    let (input, gradient, kernel, bias) = (maps(get("x"))?, maps(get("dy"))?, values(get("w"))?, values(get("b"))?);
+    for algorithm in [Algorithm::Direct, Algorithm::WinogradTwo, Algorithm::WinogradThree] {
+        let convolution = convolution_of(get("x"), get("w"), 1, 1, algorithm)?;
+        let mut output = maps(get("y"))?;
+        let mut run = || {
+            convolution.forward(input.view(), &convolution.prepare(&kernel), &bias, Activation::Relu, &mut output, 0);
+            let of_kernel = convolution.kernel_gradient(input.view(), gradient.view());
+            output.values().iter().chain(&of_kernel).map(|value| value.to_bits()).collect::<Vec<u32>>()
+        };
+        let usual = run();
+        for threads in [1, 2, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            assert!(pool.install(&mut run) == usual, "{algorithm:?} on {threads} threads");
+        }
     }
     Ok(())
 }
@@ -103,9 +153,9 @@ fn an_images_result_depends_neither_on_its_batch_nor_on_the_number_of_threads() 
 #[test]
 fn what_is_not_trained_gets_no_gradient() -> Result<()> {
     let all = fixtures();
-    let get = |key: &str| &all[&format!("conv3x3.{key}")];
+    let get = |key: &str| &all[&format!("dense_relu.{key}")];
     let bias = Var::from_tensor(get("b"))?;
-    let gradients = convolution(get("x"), get("w"), &bias, 1, 1, Activation::Relu, Algorithm::Direct)?.sum_all()?.backward()?;
+    let gradients = dense(get("x"), get("w"), &bias, Activation::Relu)?.sum_all()?.backward()?;
     assert!(gradients.get(&bias).is_some());
     assert!(gradients.get(get("w")).is_none() && gradients.get(get("x")).is_none());
     Ok(())

@@ -29,17 +29,17 @@ fn base(architecture: Architecture) -> (Base, Tensor) {
 #[divan::bench(args = [Architecture::Squeezenet1_0, Architecture::Vgg16], sample_count = 5, sample_size = 1)]
 fn forward(bencher: divan::Bencher<'_, '_>, architecture: Architecture) {
     let (base, input) = base(architecture);
-    bencher
-        .counter(ItemsCount::new(BATCH))
-        .bench_local(|| base.forward(&input, 0..architecture.blocks(), Mode::Evaluation).expect("activations"));
+    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| base.forward(&input, 0..architecture.blocks()).expect("activations"));
 }
 
 #[divan::bench(args = [Architecture::Squeezenet1_0, Architecture::Vgg16], sample_count = 5, sample_size = 1)]
 fn forward_and_backward(bencher: divan::Bencher<'_, '_>, architecture: Architecture) {
     let (base, input) = base(architecture);
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
-        let output = base.forward(&input, 0..architecture.blocks(), Mode::Training).expect("activations");
-        output.sqr().and_then(|square| square.mean_all()?.backward()).expect("gradients")
+        let (output, tape) = base.forward_on_tape(&input, 0..architecture.blocks()).expect("activations");
+        let mut gradients = output.sqr().and_then(|square| square.mean_all()?.backward()).expect("gradients");
+        tape.backward(&mut gradients).expect("gradients");
+        gradients
     });
 }
 

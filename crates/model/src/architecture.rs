@@ -5,34 +5,43 @@ use thaw_spec::Architecture;
 
 use crate::ModelError;
 
-/// A layer of a base. Every convolution is followed by a ReLU.
+/// A convolution with bias and ReLU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// Its tensors are `<name>.weight` and `<name>.bias`.
+    pub name: String,
+    /// Channels of the input.
+    pub inputs: usize,
+    /// Channels of the output.
+    pub outputs: usize,
+    /// Side of the kernel.
+    pub kernel: usize,
+    /// Step of the kernel.
+    pub stride: usize,
+    /// Zeros on each side.
+    pub padding: usize,
+}
+
+impl Filter {
+    /// The shape of the convolution on maps of some height and width, unless they are smaller than the kernel.
+    pub fn on(&self, height: usize, width: usize) -> Option<ConvolutionGeometry> {
+        let &Self { inputs: input_channels, outputs: output_channels, kernel, stride, padding, .. } = self;
+        let fits = height + 2 * padding >= kernel && width + 2 * padding >= kernel;
+        fits.then_some(ConvolutionGeometry { height, width, input_channels, output_channels, kernel, stride, padding })
+    }
+}
+
+/// A layer of a base.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Layer {
-    /// One convolution with bias.
-    Convolution {
-        /// Its tensors are `<name>.weight` and `<name>.bias`.
-        name: String,
-        /// Channels of the input.
-        inputs: usize,
-        /// Channels of the output.
-        outputs: usize,
-        /// Side of the kernel.
-        kernel: usize,
-        /// Step of the kernel.
-        stride: usize,
-        /// Zeros on each side.
-        padding: usize,
-    },
+    /// One convolution.
+    Convolution(Filter),
     /// SqueezeNet's module: a 1×1 convolution, then a 1×1 and a 3×3 convolution side by side, their channels one after the other.
     Fire {
-        /// Its convolutions are `<name>.squeeze`, `<name>.expand1x1` and `<name>.expand3x3`.
-        name: String,
-        /// Channels of the input.
-        inputs: usize,
-        /// Channels between.
-        squeeze: usize,
-        /// Channels of each of the two results.
-        expand: usize,
+        /// `<module>.squeeze`.
+        squeeze: Filter,
+        /// `<module>.expand1x1` and `<module>.expand3x3`.
+        expand: [Filter; 2],
     },
     /// A max-pool.
     MaxPool(PoolGeometry),
@@ -91,7 +100,8 @@ fn vgg(plan: &[(usize, usize)]) -> Vec<Block> {
     let block = |&(convolutions, outputs): &(usize, usize)| {
         let mut layers = Vec::new();
         for _ in 0..convolutions {
-            layers.push(Layer::Convolution { name: format!("features.{index}"), inputs, outputs, kernel: 3, stride: 1, padding: 1 });
+            let name = format!("features.{index}");
+            layers.push(Layer::Convolution(Filter { name, inputs, outputs, kernel: 3, stride: 1, padding: 1 }));
             inputs = outputs;
             index += 2;
         }
@@ -105,13 +115,18 @@ fn vgg(plan: &[(usize, usize)]) -> Vec<Block> {
 /// Iandola et al. 2016, version 1.0; names of `torchvision.models.squeezenet1_0`. The classifier's place is taken by a 2×2 max-pool.
 fn squeezenet1_0() -> Vec<Block> {
     let pool = || Layer::MaxPool(PoolGeometry { window: 3, stride: 2, ceil: true });
-    let fire = |index: usize, inputs: usize, squeeze: usize, expand: usize| Layer::Fire {
-        name: format!("features.{index}"),
-        inputs,
-        squeeze,
-        expand,
+    let fire = |index: usize, inputs: usize, between: usize, outputs: usize| {
+        let filter = |part: &str, inputs: usize, outputs: usize, kernel: usize| {
+            let name = format!("features.{index}.{part}");
+            Filter { name, inputs, outputs, kernel, stride: 1, padding: kernel / 2 }
+        };
+        Layer::Fire {
+            squeeze: filter("squeeze", inputs, between, 1),
+            expand: [filter("expand1x1", between, outputs, 1), filter("expand3x3", between, outputs, 3)],
+        }
     };
-    let first = Layer::Convolution { name: "features.0".to_owned(), inputs: 3, outputs: 96, kernel: 7, stride: 2, padding: 0 };
+    let first = Filter { name: "features.0".to_owned(), inputs: 3, outputs: 96, kernel: 7, stride: 2, padding: 0 };
+    let first = Layer::Convolution(first);
     vec![
         vec![first, pool()],
         vec![fire(3, 96, 16, 64), fire(4, 128, 16, 64), fire(5, 128, 32, 128), pool()],
@@ -120,24 +135,20 @@ fn squeezenet1_0() -> Vec<Block> {
     ]
 }
 
-/// The convolutions of a layer as (name, inputs, outputs, kernel), in the order in which its tensors are listed.
-pub(crate) fn convolutions(layer: &Layer) -> Vec<(String, usize, usize, usize)> {
+/// The convolutions of a layer, in the order in which its tensors are listed.
+pub(crate) fn filters(layer: &Layer) -> Vec<&Filter> {
     match layer {
-        Layer::Convolution { name, inputs, outputs, kernel, .. } => vec![(name.clone(), *inputs, *outputs, *kernel)],
-        Layer::Fire { name, inputs, squeeze, expand } => vec![
-            (format!("{name}.squeeze"), *inputs, *squeeze, 1),
-            (format!("{name}.expand1x1"), *squeeze, *expand, 1),
-            (format!("{name}.expand3x3"), *squeeze, *expand, 3),
-        ],
+        Layer::Convolution(filter) => vec![filter],
+        Layer::Fire { squeeze, expand: [narrow, wide] } => vec![squeeze, narrow, wide],
         Layer::MaxPool(_) => Vec::new(),
     }
 }
 
 /// The convolutions of a layer behind which it has no other.
-pub(crate) fn final_convolutions(layer: &Layer) -> Vec<String> {
+pub(crate) fn final_filters(layer: &Layer) -> Vec<&Filter> {
     match layer {
-        Layer::Convolution { name, .. } => vec![name.clone()],
-        Layer::Fire { name, .. } => vec![format!("{name}.expand1x1"), format!("{name}.expand3x3")],
+        Layer::Convolution(filter) => vec![filter],
+        Layer::Fire { expand, .. } => expand.iter().collect(),
         Layer::MaxPool(_) => Vec::new(),
     }
 }
@@ -145,10 +156,11 @@ pub(crate) fn final_convolutions(layer: &Layer) -> Vec<String> {
 /// The names and shapes of a base's tensors in torchvision's layout (`[output, input, height, width]` and `[output]`), in the order of
 /// its layers.
 pub fn tensor_shapes(architecture: Architecture) -> Vec<(String, Vec<usize>)> {
-    let of_convolution = |(name, inputs, outputs, kernel): (String, usize, usize, usize)| {
-        [(format!("{name}.weight"), vec![outputs, inputs, kernel, kernel]), (format!("{name}.bias"), vec![outputs])]
+    let of_filter = |filter: &Filter| {
+        let Filter { name, inputs, outputs, kernel, .. } = filter;
+        [(format!("{name}.weight"), vec![*outputs, *inputs, *kernel, *kernel]), (format!("{name}.bias"), vec![*outputs])]
     };
-    blocks(architecture).iter().flatten().flat_map(convolutions).flat_map(of_convolution).collect()
+    blocks(architecture).iter().flatten().flat_map(filters).flat_map(of_filter).collect()
 }
 
 /// The shape behind each block for images of `size` × `size` pixels.
@@ -173,35 +185,20 @@ pub fn shapes(architecture: Architecture, size: usize) -> Result<Vec<BlockShape>
 }
 
 fn advance(mut shape: BlockShape, layer: &Layer) -> Option<BlockShape> {
-    let convolve = |shape: &mut BlockShape, inputs: usize, outputs: usize, kernel: usize, stride: usize, padding: usize| {
-        if shape.height + 2 * padding < kernel {
-            return None;
-        }
-        let geometry = ConvolutionGeometry {
-            height: shape.height,
-            width: shape.width,
-            input_channels: inputs,
-            output_channels: outputs,
-            kernel,
-            stride,
-            padding,
-        };
+    let convolve = |shape: &mut BlockShape, filter: &Filter| {
+        let geometry = filter.on(shape.height, shape.width)?;
         shape.multiply_adds += geometry.multiply_adds();
         (shape.height, shape.width) = (geometry.output_height(), geometry.output_width());
-        shape.channels = outputs;
+        shape.channels = filter.outputs;
         shape.activations += shape.floats();
         Some(())
     };
-    match *layer {
-        Layer::Convolution { inputs, outputs, kernel, stride, padding, .. } => {
-            convolve(&mut shape, inputs, outputs, kernel, stride, padding)?
-        }
-        Layer::Fire { inputs, squeeze, expand, .. } => {
-            convolve(&mut shape, inputs, squeeze, 1, 1, 0)?;
-            convolve(&mut shape, squeeze, expand, 1, 1, 0)?;
-            convolve(&mut shape, squeeze, expand, 3, 1, 1)?;
-            shape.channels = 2 * expand;
-            shape.activations += shape.floats();
+    match layer {
+        Layer::Convolution(filter) => convolve(&mut shape, filter)?,
+        Layer::Fire { squeeze, expand } => {
+            convolve(&mut shape, squeeze)?;
+            expand.iter().try_for_each(|filter| convolve(&mut shape, filter))?;
+            shape.channels = expand.iter().map(|filter| filter.outputs).sum();
         }
         Layer::MaxPool(pool) => {
             if shape.height < pool.window {

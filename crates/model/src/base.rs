@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use candle_core::{Device, Tensor, Var};
-use thaw_conv::{Activation, Algorithm, convolution, max_pool};
+use thaw_conv::{Activation, Algorithm, Convolution, Maps, Pool, PreparedKernel, View, max_pool, with_values};
 use thaw_spec::{Architecture, ConvolutionAlgorithm};
 
-use crate::architecture::{Block, Layer, blocks, convolutions};
+use crate::architecture::{Block, Filter, Layer, blocks, filters};
+use crate::tape::{Record, Tape};
 use crate::{ModelError, Weights};
 
-/// Whether a forward pass is followed by a backward pass.
+/// Whether a forward pass of the head is followed by a backward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Activations are kept for the gradients of the variables.
@@ -49,13 +51,24 @@ impl Parameter {
     }
 }
 
+/// Where a convolution's kernel and bias stand among the parameters.
+#[derive(Debug)]
+pub(crate) struct Affine {
+    pub(crate) kernel: usize,
+    pub(crate) bias: usize,
+    /// A constant kernel is prepared once.
+    prepared: OnceLock<PreparedKernel>,
+}
+
 /// A convolutional base.
 #[derive(Debug)]
 pub struct Base {
     blocks: Vec<Block>,
     parameters: Vec<Parameter>,
-    by_name: BTreeMap<String, usize>,
+    /// By the name of the convolution.
+    pub(crate) affine: BTreeMap<String, Affine>,
     algorithm: Algorithm,
+    pub(crate) pool: Arc<Pool>,
 }
 
 impl Base {
@@ -71,11 +84,12 @@ impl Base {
         device: &Device,
     ) -> Result<Self, ModelError> {
         let blocks = blocks(architecture);
-        let mut parameters = Vec::new();
+        let (mut parameters, mut affine) = (Vec::new(), BTreeMap::new());
         for (number, block) in blocks.iter().enumerate() {
-            for (convolution, ..) in block.iter().flat_map(convolutions) {
+            for filter in block.iter().flat_map(filters) {
+                let kernel = parameters.len();
                 for suffix in ["weight", "bias"] {
-                    let name = format!("{convolution}.{suffix}");
+                    let name = format!("{}.{suffix}", filter.name);
                     let (shape, values) = weights.get(&name)?;
                     let original = Tensor::from_vec(values.clone(), shape.as_slice(), device)?;
                     // A variable gets storage of its own: it is changed in place, and the original must stay what it was.
@@ -83,15 +97,15 @@ impl Base {
                         if number < frozen_blocks { None } else { Some(Var::from_vec(values.clone(), shape.as_slice(), device)?) };
                     parameters.push(Parameter { name, block: number, original, variable });
                 }
+                affine.insert(filter.name.clone(), Affine { kernel, bias: kernel + 1, prepared: OnceLock::new() });
             }
         }
-        let by_name = parameters.iter().enumerate().map(|(index, parameter)| (parameter.name.clone(), index)).collect();
         let algorithm = match convolution {
             ConvolutionAlgorithm::Direct => Algorithm::Direct,
             ConvolutionAlgorithm::WinogradF2 => Algorithm::WinogradTwo,
             ConvolutionAlgorithm::WinogradF3 => Algorithm::WinogradThree,
         };
-        Ok(Self { blocks, parameters, by_name, algorithm })
+        Ok(Self { blocks, parameters, affine, algorithm, pool: Arc::default() })
     }
 
     /// The tensors in the order of their layers.
@@ -99,33 +113,104 @@ impl Base {
         &self.parameters
     }
 
-    /// Runs `[batch, height, width, channels]` activations through some blocks.
+    /// Runs `[batch, height, width, channels]` activations through some blocks. Nothing is kept for gradients.
     ///
     /// # Errors
     /// When the activations do not fit the first of them.
-    pub fn forward(&self, activations: &Tensor, range: Range<usize>, mode: Mode) -> Result<Tensor, ModelError> {
-        let mut activations = activations.clone();
+    pub fn forward(&self, activations: &Tensor, range: Range<usize>) -> Result<Tensor, ModelError> {
+        if range.is_empty() {
+            return Ok(activations.clone());
+        }
+        let mut maps = self.maps(activations)?;
         for layer in self.blocks[range].iter().flatten() {
-            activations = self.layer(&activations, layer, mode)?;
+            maps = self.layer(&maps, layer)?.0;
         }
-        Ok(activations)
+        Ok(Tensor::from_slice(maps.values(), &maps.shape(), activations.device())?)
     }
 
-    fn layer(&self, input: &Tensor, layer: &Layer, mode: Mode) -> Result<Tensor, ModelError> {
+    /// As [`Base::forward`], through blocks that are variable; what their gradients need is kept on the tape. The result is a leaf of the graph
+    /// that goes on from it.
+    ///
+    /// # Errors
+    /// When the activations do not fit the first of them.
+    pub fn forward_on_tape(&self, activations: &Tensor, range: Range<usize>) -> Result<(Tensor, Tape<'_>), ModelError> {
+        if range.is_empty() {
+            return Ok((activations.clone(), Tape::empty(self)));
+        }
+        let mut records = Vec::new();
+        let mut maps = self.maps(activations)?;
+        for layer in self.blocks[range].iter().flatten() {
+            let (output, squeezed) = self.layer(&maps, layer)?;
+            records.push(Record { layer, input: std::mem::replace(&mut maps, output), squeezed });
+        }
+        let features = Var::from_slice(maps.values(), &maps.shape(), activations.device())?.into_inner();
+        Ok((features.clone(), Tape::new(self, records, maps, features)))
+    }
+
+    /// A copy of a tensor.
+    pub(crate) fn maps(&self, tensor: &Tensor) -> Result<Maps, ModelError> {
+        let (batch, height, width, channels) = tensor.dims4()?;
+        let mut maps = Maps::new(&self.pool, [batch, height, width, channels]);
+        with_values(&tensor.contiguous()?, |values| maps.values_mut().copy_from_slice(values))?;
+        Ok(maps)
+    }
+
+    /// The output of a layer, and what a fire module puts out between its convolutions.
+    fn layer(&self, input: &Maps, layer: &Layer) -> Result<(Maps, Option<Maps>), ModelError> {
+        let [batch, height, width, _] = input.shape();
         match layer {
-            Layer::Convolution { name, stride, padding, .. } => self.convolve(input, name, *stride, *padding, mode),
-            Layer::Fire { name, .. } => {
-                let squeezed = self.convolve(input, &format!("{name}.squeeze"), 1, 0, mode)?;
-                let narrow = self.convolve(&squeezed, &format!("{name}.expand1x1"), 1, 0, mode)?;
-                let wide = self.convolve(&squeezed, &format!("{name}.expand3x3"), 1, 1, mode)?;
-                Ok(Tensor::cat(&[narrow, wide], 3)?)
+            Layer::Convolution(filter) => {
+                let Convolution { geometry, .. } = self.convolution(filter, input.view())?;
+                let mut output = Maps::new(&self.pool, [batch, geometry.output_height(), geometry.output_width(), filter.outputs]);
+                self.convolve(filter, input.view(), &mut output, 0)?;
+                Ok((output, None))
             }
-            Layer::MaxPool(geometry) => Ok(max_pool(input, *geometry)?),
+            Layer::Fire { squeeze, expand } => {
+                let mut squeezed = Maps::new(&self.pool, [batch, height, width, squeeze.outputs]);
+                self.convolve(squeeze, input.view(), &mut squeezed, 0)?;
+                let mut output = Maps::new(&self.pool, [batch, height, width, expand.iter().map(|filter| filter.outputs).sum()]);
+                let mut first_channel = 0;
+                for filter in expand {
+                    self.convolve(filter, squeezed.view(), &mut output, first_channel)?;
+                    first_channel += filter.outputs;
+                }
+                Ok((output, Some(squeezed)))
+            }
+            Layer::MaxPool(geometry) => {
+                let mut output = Maps::new(&self.pool, geometry.output_shape(input.shape()));
+                max_pool(*geometry, input, &mut output);
+                Ok((output, None))
+            }
         }
     }
 
-    fn convolve(&self, input: &Tensor, name: &str, stride: usize, padding: usize, mode: Mode) -> Result<Tensor, ModelError> {
-        let tensor = |suffix: &str| mode.view(self.parameters[self.by_name[&format!("{name}.{suffix}")]].value());
-        Ok(convolution(input, &tensor("weight"), &tensor("bias"), stride, padding, Activation::Relu, self.algorithm)?)
+    /// A filter on maps of some size.
+    pub(crate) fn convolution(&self, filter: &Filter, input: View<'_>) -> Result<Convolution, ModelError> {
+        let [height, width, channels] = input.image_shape();
+        let geometry = filter.on(height, width).filter(|_| channels == filter.inputs);
+        let geometry = geometry.ok_or_else(|| ModelError::Shape { height, width, channels, layer: filter.name.clone() })?;
+        Ok(Convolution { geometry, algorithm: self.algorithm })
+    }
+
+    /// Writes a filter's output to the channels of `output` from `first_channel` on.
+    fn convolve(&self, filter: &Filter, input: View<'_>, output: &mut Maps, first_channel: usize) -> Result<(), ModelError> {
+        let convolution = self.convolution(filter, input)?;
+        let affine = &self.affine[&filter.name];
+        let (kernel, bias) = (&self.parameters[affine.kernel], self.parameters[affine.bias].value());
+        let prepare = || with_values(kernel.value(), |kernel| convolution.prepare(kernel));
+        let (fresh, kept);
+        let prepared = match (&kernel.variable, affine.prepared.get()) {
+            (None, Some(prepared)) => prepared,
+            (None, None) => {
+                kept = prepare()?;
+                affine.prepared.get_or_init(|| kept)
+            }
+            (Some(_), _) => {
+                fresh = prepare()?;
+                &fresh
+            }
+        };
+        with_values(bias, |bias| convolution.forward(input, prepared, bias, Activation::Relu, output, first_channel))?;
+        Ok(())
     }
 }

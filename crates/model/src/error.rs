@@ -31,6 +31,18 @@ pub enum ModelError {
         /// Where.
         reason: String,
     },
+    /// Activations that a layer cannot take.
+    #[error("activations of {height}×{width}×{channels} do not fit {layer}")]
+    Shape {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+        /// Channels.
+        channels: usize,
+        /// The layer.
+        layer: String,
+    },
     /// Candle refuses.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

@@ -7,14 +7,16 @@ mod error;
 mod head;
 mod loss;
 mod rmsprop;
+mod tape;
 mod weights;
 
-pub use architecture::{Block, BlockShape, Layer, blocks, shapes, tensor_shapes};
+pub use architecture::{Block, BlockShape, Filter, Layer, blocks, shapes, tensor_shapes};
 pub use audit::{audit, drift};
 pub use base::{Base, Mode, Parameter};
 pub use error::ModelError;
 pub use head::{Head, glorot_uniform};
 pub use loss::Loss;
 pub use rmsprop::RmsProp;
+pub use tape::Tape;
 pub use thaw_conv::keep_freed_memory;
 pub use weights::{Weights, export, weights_file};

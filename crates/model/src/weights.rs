@@ -7,7 +7,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use thaw_spec::{Architecture, ContentHash};
 
-use crate::architecture::{Layer, blocks, final_convolutions, tensor_shapes};
+use crate::architecture::{Layer, blocks, final_filters, tensor_shapes};
 use crate::{Base, ModelError};
 
 /// The tensors of a convolutional base, kernels as `[height, width, input channels, output channels]`.
@@ -135,19 +135,15 @@ pub fn weights_file(architecture: Architecture, mut values: impl FnMut(usize, &[
 /// # Errors
 /// When the tensors cannot be written down.
 pub fn export(base: &Base, architecture: Architecture, factor: f32) -> Result<Vec<u8>, ModelError> {
-    let last = blocks(architecture)
-        .iter()
-        .flatten()
-        .rfind(|layer| !matches!(layer, Layer::MaxPool(_)))
-        .map(final_convolutions)
-        .unwrap_or_default();
+    let blocks = blocks(architecture);
+    let last = blocks.iter().flatten().rfind(|layer| !matches!(layer, Layer::MaxPool(_))).map(final_filters).unwrap_or_default();
     let mut tensors = Vec::new();
     for parameter in base.parameters() {
         let (convolution, is_kernel) = match parameter.name.strip_suffix(".weight") {
             Some(convolution) => (convolution, true),
             None => (parameter.name.trim_end_matches(".bias"), false),
         };
-        let factor = if last.iter().any(|last| last == convolution) { factor } else { 1.0 };
+        let factor = if last.iter().any(|last| last.name == convolution) { factor } else { 1.0 };
         let (shape, values) = (parameter.value().dims().to_vec(), parameter.value().flatten_all()?.to_vec1::<f32>()?);
         let values: Vec<f32> = values.into_iter().map(|value| value * factor).collect();
         tensors.push(if is_kernel { to_oihw(&values, &shape) } else { values });

@@ -136,9 +136,10 @@ fn whole_bases_and_their_gradients_agree_with_pytorch() -> Tested {
         let base = Base::new(architecture, convolution, &weights, 0, &Device::Cpu)?;
         let input: Vec<f32> = hashed(2 * size * size * 3, 1000).map(|value| (value * 2.0) as f32).collect();
         let input = Tensor::from_vec(input, (2, size, size, 3), &Device::Cpu)?;
-        let output = base.forward(&input, 0..architecture.blocks(), Mode::Training)?;
+        let (output, tape) = base.forward_on_tape(&input, 0..architecture.blocks())?;
         assert_close(&format!("{architecture} output"), &values(&output), &values(&all[&format!("{architecture}.output")]), 1e-5);
-        let gradients = output.sqr()?.mean_all()?.backward()?;
+        let mut gradients = output.sqr()?.mean_all()?.backward()?;
+        tape.backward(&mut gradients)?;
         for parameter in base.parameters() {
             let gradient = gradients.get(parameter.value()).expect("every tensor has a gradient");
             let expected = |kind: &str| values(&all[&format!("{architecture}.{kind}.{}", parameter.name)]);
@@ -159,16 +160,18 @@ fn a_frozen_prefix_gives_the_same_activations_and_no_gradient() -> Tested {
     let weights = Weights::from_bytes(Path::new("hashed.safetensors"), &bytes, architecture)?;
     let input = Tensor::from_vec(hashed(64 * 64 * 3, 1000).map(|value| value as f32).collect::<Vec<_>>(), (1, 64, 64, 3), &Device::Cpu)?;
     let base = |frozen: usize| Base::new(architecture, ConvolutionAlgorithm::WinogradF3, &weights, frozen, &Device::Cpu);
-    let open = base(0)?.forward(&input, 0..4, Mode::Training)?;
+    let open = base(0)?;
+    let (open, _) = open.forward_on_tape(&input, 0..4)?;
     let frozen = base(3)?;
-    let boundary = frozen.forward(&input, 0..3, Mode::Training)?;
+    let boundary = frozen.forward(&input, 0..3)?;
     assert!(!boundary.track_op(), "no graph is built below the boundary");
-    let output = frozen.forward(&boundary, 3..4, Mode::Training)?;
+    let (output, tape) = frozen.forward_on_tape(&boundary, 3..4)?;
     assert_eq!(values(&open), values(&output));
-    let evaluated = base(0)?.forward(&input, 0..4, Mode::Evaluation)?;
+    let evaluated = base(0)?.forward(&input, 0..4)?;
     assert!(!evaluated.track_op(), "evaluation keeps nothing");
     assert_eq!(values(&evaluated), values(&output));
-    let gradients = output.sum_all()?.backward()?;
+    let mut gradients = output.sum_all()?.backward()?;
+    tape.backward(&mut gradients)?;
     let with_gradient = frozen.parameters().iter().filter(|parameter| gradients.get(parameter.value()).is_some()).count();
     assert_eq!(with_gradient, 6, "the three convolutions of the last fire module");
     Ok(())
@@ -218,7 +221,7 @@ fn an_exported_base_yields_its_features_multiplied_to_the_last_bit() -> Tested {
         let weights = Weights::initial(architecture, noise)?;
         let base = |weights: &Weights| Base::new(architecture, ConvolutionAlgorithm::WinogradF3, weights, 0, &Device::Cpu);
         let exported = Weights::from_bytes(Path::new("exported"), &export(&base(&weights)?, architecture, 0.25)?, architecture)?;
-        let features = |base: &Base| base.forward(&input, 0..architecture.blocks(), Mode::Evaluation).map(|features| values(&features));
+        let features = |base: &Base| base.forward(&input, 0..architecture.blocks()).map(|features| values(&features));
         let (plain, scaled) = (features(&base(&weights)?)?, features(&base(&exported)?)?);
         assert!(plain.iter().any(|value| *value > 0.0));
         assert!(plain.iter().zip(&scaled).all(|(plain, scaled)| plain * 0.25 == *scaled), "{architecture}");

@@ -6,7 +6,7 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use thaw_data::{Artifact, ArtifactWriter, DataError, Pixels, Purpose, Stream, Transform, preprocess};
-use thaw_model::{Base, Mode};
+use thaw_model::Base;
 use thaw_spec::{Augmentation, Extraction, Preprocessing, Procedure, Variants};
 
 use crate::TrainError;
@@ -78,7 +78,7 @@ impl SplitData {
             return stored.batch(images, epoch, device);
         }
         let input = inputs(&self.pixels, images, view, &procedure.augmentation, &procedure.preprocessing, device)?;
-        Ok(base.forward(&input, 0..procedure.frozen_blocks(), Mode::Evaluation)?)
+        Ok(base.forward(&input, 0..procedure.frozen_blocks())?)
     }
 }
 
@@ -136,7 +136,7 @@ pub fn extract(
         };
         for batch in images.chunks(BATCH) {
             let input = inputs(pixels, batch, view, &augmentation, &procedure.preprocessing, &Device::Cpu)?;
-            let activations = base.forward(&input, 0..frozen, Mode::Evaluation)?.flatten_all()?.to_vec1::<f32>()?;
+            let activations = base.forward(&input, 0..frozen)?.flatten_all()?.to_vec1::<f32>()?;
             writer.write(&activations)?;
             progress(batch.len() as u64);
         }

@@ -1,5 +1,6 @@
 //! The training loop.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use candle_core::{Device, Tensor, Var};
@@ -129,10 +130,13 @@ impl<'a> Run<'a> {
         for images in order.chunks(procedure.batch_size) {
             let view = View::Training { seed: self.cell.seed, epoch };
             let boundary = data.boundary(&self.base, procedure, images, view, &self.device)?;
-            let logits = self.logits(&boundary, self.dropout_mask(images, epoch)?.as_ref(), Mode::Training)?;
+            let (features, tape) = self.base.forward_on_tape(&boundary, self.variable_blocks())?;
+            let logits = self.logits(features, self.dropout_mask(images, epoch)?.as_ref(), Mode::Training)?;
             let labels = labels(data, images);
             let losses = self.loss.per_image(&logits, &labels)?;
-            self.optimizer.backward_step(&losses.mean_all()?)?;
+            let mut gradients = losses.mean_all()?.backward()?;
+            tape.backward(&mut gradients)?;
+            self.optimizer.step(&gradients)?;
             self.add(&mut record, &logits, &losses, &labels)?;
             progress(images.len() as u64);
         }
@@ -145,7 +149,8 @@ impl<'a> Run<'a> {
         let all: Vec<usize> = (0..data.pixels.len()).collect();
         for images in all.chunks(EVALUATION_BATCH) {
             let boundary = data.boundary(&self.base, &self.cell.procedure, images, View::Plain, &self.device)?;
-            let logits = self.logits(&boundary, None, Mode::Evaluation)?;
+            let features = self.base.forward(&boundary, self.variable_blocks())?;
+            let logits = self.logits(features, None, Mode::Evaluation)?;
             let labels = labels(data, images);
             let losses = self.loss.per_image(&logits, &labels)?;
             self.add(&mut record, &logits, &losses, &labels)?;
@@ -153,10 +158,13 @@ impl<'a> Run<'a> {
         Ok(record)
     }
 
-    /// From the freeze boundary to the logits.
-    fn logits(&self, boundary: &Tensor, mask: Option<&Tensor>, mode: Mode) -> Result<Tensor, TrainError> {
+    /// The blocks behind the freeze boundary.
+    fn variable_blocks(&self) -> Range<usize> {
         let procedure = &self.cell.procedure;
-        let features = self.base.forward(boundary, procedure.frozen_blocks()..procedure.architecture.blocks(), mode)?;
+        procedure.frozen_blocks()..procedure.architecture.blocks()
+    }
+
+    fn logits(&self, features: Tensor, mask: Option<&Tensor>, mode: Mode) -> Result<Tensor, TrainError> {
         let features = if self.feature_factor == 1.0 { features } else { (features * self.feature_factor)? };
         Ok(self.head.forward(&features, mask, mode)?)
     }

@@ -5,8 +5,9 @@ use rayon::prelude::*;
 use super::kernel::from_points;
 use super::pixels::Pixels;
 use super::transform::{F2, F3, Minimal};
-use super::{Maps, Points, Size, TILES_PER_TASK, Tiling, with_algorithm};
+use super::{Points, Size, TILES_PER_TASK, Tiling, with_algorithm};
 use crate::ConvolutionGeometry;
+use crate::maps::View;
 use crate::product::{Left, add_transposed_product};
 
 /// Numbers at points that are made before they are summed: few enough to be found in the cache, enough that the sums are not read and
@@ -17,15 +18,14 @@ const NUMBERS_PER_ROUND: usize = 1 << 22;
 const CHANNELS_PER_TASK: usize = 96;
 
 /// `[3, 3, input channels, output channels]`, from the input and the gradient before the activation.
-pub(crate) fn kernel_gradient(size: Size, geometry: &ConvolutionGeometry, input: &[f32], gradient: &[f32]) -> Vec<f32> {
+pub(crate) fn kernel_gradient(size: Size, geometry: &ConvolutionGeometry, input: View<'_>, gradient: View<'_>) -> Vec<f32> {
     with_algorithm!(size, run(geometry, input, gradient))
 }
 
-fn run<const P: usize, const M: usize, A: Minimal<P, M>>(geometry: &ConvolutionGeometry, input: &[f32], gradient: &[f32]) -> Vec<f32> {
-    let (height, width) = (geometry.output_height(), geometry.output_width());
+fn run<const P: usize, const M: usize, A: Minimal<P, M>>(geometry: &ConvolutionGeometry, input: View<'_>, gradient: View<'_>) -> Vec<f32> {
     let (inputs, outputs) = (geometry.input_channels, geometry.output_channels);
-    let tiling = Tiling::new(height, width, M);
-    let bands = input.len() / geometry.input_length() * tiling.bands_per_image;
+    let tiling = Tiling::new(gradient.height, gradient.width, M);
+    let bands = input.batch() * tiling.bands_per_image;
     // A group of bands goes through the transforms together. Its size depends on the shape alone, and so do the sums.
     let bands_per_group = (TILES_PER_TASK / tiling.per_band).max(1);
     let tiles = bands_per_group * tiling.per_band;
@@ -35,8 +35,6 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(geometry: &ConvolutionG
     let mut groups = vec![0f32; groups_per_round.min(bands.div_ceil(bands_per_group)) * group_length];
     let mut sums = vec![0f32; P * P * inputs * outputs];
 
-    let input = Maps { data: input, height: geometry.height, width: geometry.width, channels: inputs };
-    let gradient = Maps { data: gradient, height, width, channels: outputs };
     for first_band in (0..bands).step_by(groups_per_round * bands_per_group) {
         let bands = &(first_band..bands.min(first_band + groups_per_round * bands_per_group));
         let tiles_of = |group: usize| (bands.len() - group * bands_per_group).min(bands_per_group) * tiling.per_band;

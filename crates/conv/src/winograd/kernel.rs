@@ -72,25 +72,6 @@ impl<L: Linear<P, 3>, const P: usize> WithSimd for FillPanel<'_, L, P> {
     }
 }
 
-/// The kernel turned by 180°, inputs and outputs exchanged: `[3, 3, outputs, inputs]`.
-pub(crate) fn turned(kernel: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
-    const BLOCK: usize = 16;
-    let mut result = vec![0f32; kernel.len()];
-    let taps = kernel.len() / (inputs * outputs);
-    // Blocks of rows and columns, so that what is read in one order and written in the other fits the cache.
-    result.par_chunks_mut(BLOCK * inputs).enumerate().for_each(|(task, rows)| {
-        let blocks_per_tap = outputs / BLOCK;
-        let source = &kernel[(taps - 1 - task / blocks_per_tap) * inputs * outputs..][..inputs * outputs];
-        let first_output = task % blocks_per_tap * BLOCK;
-        for (input, source) in source.chunks_exact(outputs).enumerate() {
-            for (row, value) in rows.chunks_exact_mut(inputs).zip(&source[first_output..][..BLOCK]) {
-                row[input] = *value;
-            }
-        }
-    });
-    result
-}
-
 /// `Gᵀ U G` of the sums at the points, `[point, inputs, outputs]`: a gradient of the kernel.
 pub(super) fn from_points<const P: usize, const M: usize, A: Minimal<P, M>>(sums: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
     let mut kernel = vec![0f32; 9 * inputs * outputs];

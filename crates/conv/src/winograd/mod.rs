@@ -27,6 +27,7 @@
 
 use rayon::prelude::*;
 
+use crate::maps::{Maps, View};
 use crate::product::{Left, Start, multiply};
 use crate::scratch::with_scratch;
 use crate::{Activation, ConvolutionGeometry};
@@ -38,7 +39,7 @@ mod pixels;
 mod transform;
 
 pub(crate) use gradient::kernel_gradient;
-pub(crate) use kernel::{TransformedKernel, turned};
+pub(crate) use kernel::TransformedKernel;
 use output::Output;
 use pixels::Pixels;
 use transform::{F2, F3, Minimal};
@@ -68,15 +69,6 @@ macro_rules! with_algorithm {
     };
 }
 use with_algorithm;
-
-/// A batch of feature maps, `[batch, height, width, channels]`.
-#[derive(Clone, Copy, Debug)]
-struct Maps<'a> {
-    data: &'a [f32],
-    height: usize,
-    width: usize,
-    channels: usize,
-}
 
 /// How an output is divided into tiles of `side` × `side` pixels. A band is one row of tiles of one image.
 #[derive(Clone, Copy, Debug)]
@@ -123,32 +115,32 @@ impl Points {
     }
 }
 
-/// The convolution of a batch, `[batch, output height, output width, output channels]`.
+/// Writes the convolution of a batch to the channels of `output` from `first_channel` on.
 pub(crate) fn convolve(
     geometry: &ConvolutionGeometry,
-    input: &[f32],
+    input: View<'_>,
     kernel: &TransformedKernel,
     start: Start<'_>,
     activation: Activation,
-) -> Vec<f32> {
-    let mut output = vec![0f32; input.len() / geometry.input_length() * geometry.output_length()];
-    with_algorithm!(kernel.size, run(geometry, input, kernel, start, activation, &mut output));
-    output
+    output: &mut Maps,
+    first_channel: usize,
+) {
+    with_algorithm!(kernel.size, run(geometry, input, kernel, start, activation, output, first_channel));
 }
 
 fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
     geometry: &ConvolutionGeometry,
-    input: &[f32],
+    input: View<'_>,
     kernel: &TransformedKernel,
     start: Start<'_>,
     activation: Activation,
-    output: &mut [f32],
+    output: &mut Maps,
+    first_channel: usize,
 ) {
-    let (height, width) = (geometry.output_height(), geometry.output_width());
-    let maps = Maps { data: input, height: geometry.height, width: geometry.width, channels: geometry.input_channels };
+    let [_, height, width, pixel_step] = output.shape();
     let tiling = Tiling::new(height, width, M);
-    let images = output.chunks_exact_mut(geometry.output_length());
-    let mut bands: Vec<&mut [f32]> = images.flat_map(|image| image.chunks_mut(M * width * geometry.output_channels)).collect();
+    let images = output.values_mut().chunks_exact_mut(height * width * pixel_step);
+    let mut bands: Vec<&mut [f32]> = images.flat_map(|image| image.chunks_mut(M * width * pixel_step)).collect();
     let per_task = tiling.bands_per_task(bands.len());
     bands.par_chunks_mut(per_task).enumerate().for_each(|(task, bands)| {
         let tiles = bands.len() * tiling.per_band;
@@ -157,13 +149,14 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
         with_scratch(P * P * (inputs.point_step() + outputs.point_step()), |scratch| {
             let (pixels, products) = scratch.split_at_mut(P * P * inputs.point_step());
             let first_band = task * per_task;
-            Pixels { maps, tiling, padding: geometry.padding, first_band, points: inputs }.gather::<A::Pixels, P, P>(pixels);
+            Pixels { maps: input, tiling, padding: geometry.padding, first_band, points: inputs }.gather::<A::Pixels, P, P>(pixels);
             for point in 0..P * P {
                 let left = Left::matrix(inputs.matrix(pixels, point), tiles, inputs.channels, inputs.row_step());
                 let products = &mut products[point * outputs.point_step()..][..outputs.point_step()];
                 multiply(left, kernel.panels.matrix(point), Start::Zero, Activation::Linear, products, outputs.row_step());
             }
-            Output { tiling, width, points: outputs, start, activation }.write::<A::Output, M, P>(products, bands);
+            let output = Output { tiling, width, pixel_step, first_channel, points: outputs, start, activation };
+            output.write::<A::Output, M, P>(products, bands);
         });
     });
 }

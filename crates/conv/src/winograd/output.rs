@@ -14,6 +14,9 @@ pub(super) struct Output<'a> {
     pub(super) tiling: Tiling,
     /// Pixels of a row of the output.
     pub(super) width: usize,
+    /// From one pixel to the next.
+    pub(super) pixel_step: usize,
+    pub(super) first_channel: usize,
     pub(super) points: Points,
     pub(super) start: Start<'a>,
     pub(super) activation: Activation,
@@ -38,12 +41,13 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { output: Output { tiling, width, points, start, activation }, products, bands, .. } = self;
+        let Self { output: Output { tiling, width, pixel_step, first_channel, points, start, activation }, products, bands, .. } = self;
         let vectors = points.channels / S::F32_LANES;
+        let (pixel_step, first_channel) = (pixel_step / S::F32_LANES, first_channel / S::F32_LANES);
         let zeros;
         let bias = match start {
             Start::Columns(bias) => S::as_simd_f32s(bias).0,
-            Start::Zero => {
+            Start::Zero | Start::Output => {
                 zeros = vec![simd.splat_f32s(0.0); vectors];
                 &zeros
             }
@@ -52,7 +56,7 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
         let (row_step, point_step) = (points.row_step() / S::F32_LANES, points.point_step() / S::F32_LANES);
         for (band_number, band) in bands.iter_mut().enumerate() {
             let band = S::as_mut_simd_f32s(band).0;
-            let rows = band.len() / (width * vectors);
+            let rows = band.len() / (width * pixel_step);
             for tile in 0..tiling.per_band {
                 let products = &products[(band_number * tiling.per_band + tile) * row_step..];
                 let first_column = tile * R;
@@ -67,15 +71,17 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
                     let pixels = on_both_sides::<S, L, R, C>(simd, &values);
                     for row in 0..R {
                         for column in 0..R {
-                            let sum = simd.add_f32s(pixels[row][column].values, bias[vector]);
-                            let value = match activation {
+                            if row >= rows || column >= columns {
+                                continue;
+                            }
+                            let pixel = &mut band[(row * width + first_column + column) * pixel_step + first_channel + vector];
+                            let before = if let Start::Output = start { *pixel } else { bias[vector] };
+                            let sum = simd.add_f32s(pixels[row][column].values, before);
+                            *pixel = match activation {
                                 Activation::Linear => sum,
                                 // NaN is kept, as in the products.
                                 Activation::Relu => simd.max_f32s(simd.splat_f32s(0.0), sum),
                             };
-                            if row < rows && column < columns {
-                                band[(row * width + first_column + column) * vectors + vector] = value;
-                            }
                         }
                     }
                 }

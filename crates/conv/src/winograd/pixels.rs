@@ -5,13 +5,14 @@ use std::marker::PhantomData;
 use pulp::{Simd, WithSimd};
 
 use super::transform::{Channels, Linear, on_both_sides};
-use super::{Maps, Points, Tiling};
+use super::{Points, Tiling};
+use crate::maps::View;
 use crate::product::vectorized;
 
 /// The patches of pixels under some bands of tiles, on their way to the points.
 #[derive(Clone, Copy)]
 pub(super) struct Pixels<'a> {
-    pub(super) maps: Maps<'a>,
+    pub(super) maps: View<'a>,
     pub(super) tiling: Tiling,
     /// How far a patch begins above and to the left of its tile.
     pub(super) padding: usize,
@@ -43,7 +44,7 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
         let data = S::as_simd_f32s(maps.data).0;
         let output = S::as_mut_simd_f32s(output).0;
         let (row_step, point_step) = (points.row_step() / S::F32_LANES, points.point_step() / S::F32_LANES);
-        let pixels_per_image = maps.height * maps.width;
+        let (pixel_step, image_step) = (maps.pixel_step / S::F32_LANES, maps.image_step() / S::F32_LANES);
         for tile in 0..points.tiles {
             let band = first_band + tile / tiling.per_band;
             let (image, tile_row) = (band / tiling.bands_per_image, band % tiling.bands_per_image);
@@ -54,7 +55,7 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
                     // Above and to the left of the image these wrap, and are outside as well.
                     let (row, column) = (row.wrapping_sub(padding), column.wrapping_sub(padding));
                     if row < maps.height && column < maps.width {
-                        *pixel = &data[(image * pixels_per_image + row * maps.width + column) * vectors..][..vectors];
+                        *pixel = &data[image * image_step + (row * maps.width + column) * pixel_step..][..vectors];
                     }
                 }
             }

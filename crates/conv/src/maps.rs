@@ -1,0 +1,85 @@
+//! Feature maps: the activations of a batch, `[batch, height, width, channels]`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::buffer::{Buffer, Pool};
+
+/// The feature maps of a batch, one pixel's channels next to each other.
+#[derive(Debug)]
+pub struct Maps {
+    buffer: Buffer,
+    shape: [usize; 4],
+}
+
+impl Maps {
+    /// Maps `[batch, height, width, channels]` of any value, to be written.
+    pub fn new(pool: &Arc<Pool>, shape: [usize; 4]) -> Self {
+        Self { buffer: pool.take(shape.iter().product()), shape }
+    }
+
+    /// Batch, height, width, channels.
+    pub fn shape(&self) -> [usize; 4] {
+        self.shape
+    }
+
+    /// All numbers in row-major order.
+    pub fn values(&self) -> &[f32] {
+        &self.buffer
+    }
+
+    /// All numbers in row-major order, to be changed.
+    pub fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.buffer
+    }
+
+    /// All of it, to be read.
+    pub fn view(&self) -> View<'_> {
+        self.channels(0..self.shape[3])
+    }
+
+    /// Some of the channels, to be read.
+    pub fn channels(&self, channels: Range<usize>) -> View<'_> {
+        let [_, height, width, pixel_step] = self.shape;
+        View { data: &self.buffer[channels.start..], height, width, channels: channels.len(), pixel_step }
+    }
+}
+
+/// Some channels of feature maps.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    pub(crate) channels: usize,
+    /// From one pixel to the next.
+    pub(crate) pixel_step: usize,
+}
+
+impl<'a> View<'a> {
+    /// From one image to the next.
+    pub(crate) fn image_step(&self) -> usize {
+        self.height * self.width * self.pixel_step
+    }
+
+    /// Height, width, channels.
+    pub fn image_shape(&self) -> [usize; 3] {
+        [self.height, self.width, self.channels]
+    }
+
+    pub(crate) fn batch(&self) -> usize {
+        // The last image ends early when the last channels are not in view.
+        self.data.len().div_ceil(self.image_step())
+    }
+
+    /// From one image's first number on.
+    pub(crate) fn image(&self, image: usize) -> &'a [f32] {
+        let data = &self.data[image * self.image_step()..];
+        &data[..data.len().min(self.image_step())]
+    }
+
+    /// Whether nothing lies between the pixels.
+    pub(crate) fn is_dense(&self) -> bool {
+        self.pixel_step == self.channels
+    }
+}

@@ -1,0 +1,132 @@
+//! The backward pass of a base.
+//!
+//! It is written out instead of being left to Candle's graph, which holds every gradient in fresh memory, fills that with zeros and adds: a
+//! seventh of a training step. Here a gradient is changed in place, and its memory is used again for the next layer's.
+
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Tensor};
+use thaw_conv::{Activation, Before, Convolution, Maps, View, max_pool_gradient, with_values};
+
+use crate::architecture::{Filter, Layer};
+use crate::{Base, ModelError};
+
+/// What a forward pass kept for the gradients.
+#[derive(Debug)]
+pub struct Tape<'a> {
+    base: &'a Base,
+    records: Vec<Record<'a>>,
+    /// What the last layer put out, and the leaf that stands for it in the graph behind.
+    output: Option<(Maps, Tensor)>,
+}
+
+/// A layer that was run.
+#[derive(Debug)]
+pub(crate) struct Record<'a> {
+    pub(crate) layer: &'a Layer,
+    pub(crate) input: Maps,
+    /// What a fire module's first convolution put out.
+    pub(crate) squeezed: Option<Maps>,
+}
+
+impl<'a> Tape<'a> {
+    pub(crate) fn empty(base: &'a Base) -> Self {
+        Self { base, records: Vec::new(), output: None }
+    }
+
+    pub(crate) fn new(base: &'a Base, records: Vec<Record<'a>>, output: Maps, leaf: Tensor) -> Self {
+        Self { base, records, output: Some((output, leaf)) }
+    }
+
+    /// Carries the gradient of the output, which must be among `gradients`, back to the variables, and adds theirs. Activations are given up
+    /// on the way.
+    ///
+    /// # Errors
+    /// When the output has no gradient.
+    pub fn backward(self, gradients: &mut GradStore) -> Result<(), ModelError> {
+        let Some((mut output, leaf)) = self.output else { return Ok(()) };
+        let Some(gradient) = gradients.remove(&leaf) else {
+            return Err(candle_core::Error::Msg("the loss does not depend on the base".to_owned()).into());
+        };
+        let mut gradient = self.base.maps(&gradient)?;
+        for (number, record) in self.records.into_iter().enumerate().rev() {
+            // Nothing is variable before the first layer.
+            let goes_on = number > 0;
+            let mut pass = Pass { base: self.base, gradients, goes_on };
+            gradient = pass.layer(&record, &output, gradient)?;
+            output = record.input;
+        }
+        Ok(())
+    }
+}
+
+/// The backward pass of one layer.
+struct Pass<'a> {
+    base: &'a Base,
+    gradients: &'a mut GradStore,
+    goes_on: bool,
+}
+
+impl Pass<'_> {
+    /// The gradient of the input, or, where it is not needed, of anything.
+    fn layer(&mut self, record: &Record<'_>, output: &Maps, mut gradient: Maps) -> Result<Maps, ModelError> {
+        let [.., channels] = output.shape();
+        let input = &record.input;
+        let mut before = Maps::new(&self.base.pool, if self.goes_on { input.shape() } else { [0; 4] });
+        match (record.layer, &record.squeezed) {
+            (Layer::MaxPool(geometry), _) if self.goes_on => max_pool_gradient(*geometry, input, output, &gradient, &mut before),
+            (Layer::MaxPool(_), _) => {}
+            (Layer::Convolution(filter), _) => {
+                let sums = Activation::Relu.gradient(output.values(), gradient.values_mut(), channels);
+                self.filter(filter, input.view(), gradient.view(), &sums)?;
+                if self.goes_on {
+                    self.input_gradient(filter, input.view(), gradient.view(), Before::Replace, &mut before)?;
+                }
+            }
+            (Layer::Fire { squeeze, expand }, Some(squeezed)) => {
+                let sums = Activation::Relu.gradient(output.values(), gradient.values_mut(), channels);
+                let mut between = Maps::new(&self.base.pool, squeezed.shape());
+                let mut end = channels;
+                // From the last part, which is convolved by Winograd's algorithm and replaces, to the first, which adds.
+                for (filter, write) in expand.iter().zip([Before::Add, Before::Replace]).rev() {
+                    let part = end - filter.outputs..end;
+                    end = part.start;
+                    self.filter(filter, squeezed.view(), gradient.channels(part.clone()), &sums[part.clone()])?;
+                    self.input_gradient(filter, squeezed.view(), gradient.channels(part), write, &mut between)?;
+                }
+                let sums = Activation::Relu.gradient(squeezed.values(), between.values_mut(), squeeze.outputs);
+                self.filter(squeeze, input.view(), between.view(), &sums)?;
+                if self.goes_on {
+                    self.input_gradient(squeeze, input.view(), between.view(), Before::Replace, &mut before)?;
+                }
+            }
+            (Layer::Fire { .. }, None) => unreachable!("a fire module is recorded with what lies between its convolutions"),
+        }
+        Ok(before)
+    }
+
+    /// The gradients of a filter's kernel and bias.
+    fn filter(&mut self, filter: &Filter, input: View<'_>, gradient: View<'_>, sums: &[f32]) -> Result<(), ModelError> {
+        let affine = &self.base.affine[&filter.name];
+        let [kernel, bias] = [affine.kernel, affine.bias].map(|number| self.base.parameters()[number].value());
+        let of_kernel = self.base.convolution(filter, input)?.kernel_gradient(input, gradient);
+        self.gradients.insert(kernel, Tensor::from_vec(of_kernel, kernel.shape(), &Device::Cpu)?);
+        self.gradients.insert(bias, Tensor::from_slice(sums, bias.shape(), &Device::Cpu)?);
+        Ok(())
+    }
+
+    /// The gradient of a filter's input.
+    fn input_gradient(
+        &self,
+        filter: &Filter,
+        input: View<'_>,
+        gradient: View<'_>,
+        before: Before,
+        result: &mut Maps,
+    ) -> Result<(), ModelError> {
+        let convolution: Convolution = self.base.convolution(filter, input)?;
+        let kernel = self.base.parameters()[self.base.affine[&filter.name].kernel].value();
+        let prepared = with_values(kernel, |kernel| convolution.prepare_for_input_gradient(kernel))?;
+        convolution.input_gradient(gradient, &prepared, before, result);
+        Ok(())
+    }
+}
