@@ -70,11 +70,14 @@ pub(crate) struct Panels {
     width: usize,
 }
 
-/// One of the matrices of [`Panels`].
+/// Some columns of one of the matrices of [`Panels`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Right<'a> {
     panels: &'a Panels,
     matrix: usize,
+    /// A multiple of the panels' width.
+    first_column: usize,
+    columns: usize,
 }
 
 /// Bytes of a cache line.
@@ -133,15 +136,26 @@ impl Panels {
 
     /// One of the matrices.
     pub(crate) fn matrix(&self, matrix: usize) -> Right<'_> {
-        Right { panels: self, matrix }
+        Right { panels: self, matrix, first_column: 0, columns: self.columns }
+    }
+
+    /// Groups of whole panels, of about `width` columns each.
+    pub(crate) fn column_groups(&self, width: usize) -> impl Iterator<Item = Range<usize>> {
+        let width = width.next_multiple_of(self.width);
+        (0..self.columns).step_by(width).map(move |first| first..self.columns.min(first + width))
     }
 }
 
 impl<'a> Right<'a> {
-    /// The panel that begins with a column, `vectors` vectors wide.
+    /// The part of it in one of [`Panels::column_groups`].
+    pub(crate) fn columns(self, columns: Range<usize>) -> Self {
+        Self { first_column: columns.start, columns: columns.len(), ..self }
+    }
+
+    /// The panel that begins with a column, counted from the first of these, `vectors` vectors wide.
     fn panel<S: Simd>(self, column: usize, vectors: usize) -> &'a [S::f32s] {
         let Panels { storage, start, matrices, inner, .. } = self.panels;
-        let length = inner * vectors;
+        let (length, column) = (inner * vectors, self.first_column + column);
         &S::as_simd_f32s(&storage[start + inner * (matrices * column + self.matrix * vectors * S::F32_LANES)..]).0[..length]
     }
 }
@@ -163,6 +177,16 @@ pub(crate) enum Start<'a> {
     Columns(&'a [f32]),
     /// What is there already.
     Output,
+}
+
+impl Start<'_> {
+    /// The part of it that belongs to some columns.
+    pub(crate) fn columns(self, columns: Range<usize>) -> Self {
+        match self {
+            Self::Columns(values) => Self::Columns(&values[columns]),
+            other => other,
+        }
+    }
 }
 
 /// `output = activation(start + left · right)`; the output's rows begin `output_step` numbers apart.
@@ -193,9 +217,9 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let &Panels { columns, width, .. } = self.right.panels;
-        for first in (0..columns).step_by(width) {
-            let columns = first..columns.min(first + width);
+        let width = self.right.panels.width;
+        for first in (0..self.right.columns).step_by(width) {
+            let columns = first..self.right.columns.min(first + width);
             // Where there are 32 registers, 12 × 2 of them hold sums; where there are 16, 6 × 2 do. Half a panel needs half of them.
             match (S::F32_LANES == 8, columns.len() > S::F32_LANES) {
                 (false, true) => in_groups!(self.left.rows, row,

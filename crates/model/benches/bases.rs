@@ -17,24 +17,24 @@ fn main() {
     divan::main();
 }
 
-fn base(architecture: Architecture) -> (Base, Tensor) {
+fn base(architecture: Architecture, frozen_blocks: usize) -> (Base, Tensor) {
     let values = |_, shape: &[usize]| (0..shape.iter().product()).map(|index: usize| ((index * 37 % 101) as f32 - 50.0) * 1e-3).collect();
     let bytes = weights_file(architecture, values).expect("values fill their shapes");
     let weights = Weights::from_bytes(Path::new("bench"), &bytes, architecture).expect("weights");
     let pixels: Vec<f32> = (0..BATCH * SIZE * SIZE * 3).map(|index| (index % 251) as f32 / 251.0).collect();
     let input = Tensor::from_vec(pixels, (BATCH, SIZE, SIZE, 3), &Device::Cpu).expect("a tensor");
-    (Base::new(architecture, ConvolutionAlgorithm::WinogradF3, &weights, 0, &Device::Cpu).expect("a base"), input)
+    (Base::new(architecture, ConvolutionAlgorithm::WinogradF3, &weights, frozen_blocks, &Device::Cpu).expect("a base"), input)
 }
 
 #[divan::bench(args = [Architecture::Squeezenet1_0, Architecture::Vgg16], sample_count = 5, sample_size = 1)]
 fn forward(bencher: divan::Bencher<'_, '_>, architecture: Architecture) {
-    let (base, input) = base(architecture);
+    let (base, input) = base(architecture, architecture.blocks());
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| base.forward(&input, 0..architecture.blocks()).expect("activations"));
 }
 
 #[divan::bench(args = [Architecture::Squeezenet1_0, Architecture::Vgg16], sample_count = 5, sample_size = 1)]
 fn forward_and_backward(bencher: divan::Bencher<'_, '_>, architecture: Architecture) {
-    let (base, input) = base(architecture);
+    let (base, input) = base(architecture, 0);
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         let (output, tape) = base.forward_on_tape(&input, 0..architecture.blocks()).expect("activations");
         let mut gradients = output.sqr().and_then(|square| square.mean_all()?.backward()).expect("gradients");

@@ -10,9 +10,11 @@ use crate::ConvolutionGeometry;
 use crate::maps::View;
 use crate::product::{Left, add_transposed_product};
 
-/// Numbers at points that are made before they are summed: few enough to be found in the cache, enough that the sums are not read and
-/// written too often.
-const NUMBERS_PER_ROUND: usize = 1 << 22;
+/// Numbers at points that are made before they are summed: few enough to be found in the cache.
+const NUMBERS_PER_ROUND: usize = 1 << 21;
+
+/// Groups of tiles in a round: a multiple of this, so that the sums are not read and written too often and no thread waits.
+const LEAST_GROUPS: usize = 8;
 
 /// Input channels whose sums one task takes care of.
 const CHANNELS_PER_TASK: usize = 96;
@@ -31,7 +33,7 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(geometry: &ConvolutionG
     let tiles = bands_per_group * tiling.per_band;
     let (input_points, output_points) = (Points { channels: inputs, tiles }, Points { channels: outputs, tiles });
     let group_length = P * P * (input_points.point_step() + output_points.point_step());
-    let groups_per_round = (NUMBERS_PER_ROUND / group_length).max(4);
+    let groups_per_round = (NUMBERS_PER_ROUND / group_length).max(1).next_multiple_of(LEAST_GROUPS);
     let mut groups = vec![0f32; groups_per_round.min(bands.div_ceil(bands_per_group)) * group_length];
     let mut sums = vec![0f32; P * P * inputs * outputs];
 

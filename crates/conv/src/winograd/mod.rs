@@ -50,6 +50,9 @@ pub(crate) const CHANNEL_STEP: usize = 16;
 /// Tiles that one task takes through all stages: enough for the products, few enough that the points stay in the cache.
 const TILES_PER_TASK: usize = 96;
 
+/// Output channels of a task's products that lie in the cache together.
+const COLUMNS_AT_A_TIME: usize = 64;
+
 /// Which of the algorithms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Size {
@@ -145,18 +148,25 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
     bands.par_chunks_mut(per_task).enumerate().for_each(|(task, bands)| {
         let tiles = bands.len() * tiling.per_band;
         let inputs = Points { channels: geometry.input_channels, tiles };
-        let outputs = Points { channels: geometry.output_channels, tiles };
-        with_scratch(P * P * (inputs.point_step() + outputs.point_step()), |scratch| {
+        let widest = kernel.panels.column_groups(COLUMNS_AT_A_TIME).next().map_or(0, |columns| columns.len());
+        let room = Points { channels: widest, tiles };
+        with_scratch(P * P * (inputs.point_step() + room.point_step()), |scratch| {
             let (pixels, products) = scratch.split_at_mut(P * P * inputs.point_step());
             let first_band = task * per_task;
             Pixels { maps: input, tiling, padding: geometry.padding, first_band, points: inputs }.gather::<A::Pixels, P, P>(pixels);
-            for point in 0..P * P {
-                let left = Left::matrix(inputs.matrix(pixels, point), tiles, inputs.channels, inputs.row_step());
-                let products = &mut products[point * outputs.point_step()..][..outputs.point_step()];
-                multiply(left, kernel.panels.matrix(point), Start::Zero, Activation::Linear, products, outputs.row_step());
+            // Some columns at a time, so that the products are still in the cache when they are brought back to pixels.
+            for columns in kernel.panels.column_groups(COLUMNS_AT_A_TIME) {
+                let points = Points { channels: columns.len(), tiles };
+                for point in 0..P * P {
+                    let left = Left::matrix(inputs.matrix(pixels, point), tiles, inputs.channels, inputs.row_step());
+                    let right = kernel.panels.matrix(point).columns(columns.clone());
+                    let products = &mut products[point * points.point_step()..][..points.point_step()];
+                    multiply(left, right, Start::Zero, Activation::Linear, products, points.row_step());
+                }
+                let first_channel = first_channel + columns.start;
+                let start = start.columns(columns);
+                Output { tiling, width, pixel_step, first_channel, points, start, activation }.write::<A::Output, M, P>(products, bands);
             }
-            let output = Output { tiling, width, pixel_step, first_channel, points: outputs, start, activation };
-            output.write::<A::Output, M, P>(products, bands);
         });
     });
 }
