@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
+
 use candle_nn::Optimizer as _;
-use thaw_model::{Base, Head, Loss, Mode, ModelError, RmsProp};
+use thaw_model::{Base, Gradients, Head, Loss, ModelError, RmsProp};
 use thaw_spec::{Cost, Split};
 
 use crate::error::CliError;
@@ -50,7 +51,7 @@ impl Rates {
         let forward = start.elapsed().as_secs_f64();
         let start = Instant::now();
         let (output, tape) = base.forward_on_tape(&input, blocks)?;
-        let mut gradients = output.sum_all().and_then(|sum| sum.backward()).map_err(ModelError::from)?;
+        let mut gradients = output.sum_all().and_then(|sum| Gradients::of(&sum)).map_err(ModelError::from)?;
         tape.backward(&mut gradients)?;
         let trained = start.elapsed().as_secs_f64();
 
@@ -59,8 +60,10 @@ impl Rates {
         let mut optimizer =
             RmsProp::new(head.variables().map(|(_, variable)| variable.clone()).to_vec(), procedure.optimizer).map_err(ModelError::from)?;
         let mut step = || -> Result<(), candle_core::Error> {
-            let logits = head.forward(&features, None, Mode::Training).map_err(candle_core::Error::wrap)?;
-            optimizer.backward_step(&logits.sum_all()?)
+            let (logits, tape) = head.forward_on_tape(&features, None).map_err(candle_core::Error::wrap)?;
+            let mut gradients = Gradients::of(&logits.sum_all()?)?;
+            tape.backward(&mut gradients).map_err(candle_core::Error::wrap)?;
+            optimizer.apply(&gradients)
         };
         // The first steps wait for fresh memory.
         let mut head_step = 0.0;

@@ -20,6 +20,58 @@ pub fn dense(input: &Tensor, weights: &Tensor, bias: &Tensor, activation: Activa
     input.contiguous()?.apply_op3(weights, bias, Dense { inputs, outputs, activation })
 }
 
+/// `[batch, outputs]` from `input` `[batch, inputs]`, `weights` `[inputs, outputs]` and `bias` `[outputs]`.
+///
+/// The inputs are divided among tasks, whose partial products are added in order: a layer of few outputs has nothing else to divide.
+pub fn dense_forward(input: &[f32], weights: &[f32], bias: &[f32], activation: Activation) -> Vec<f32> {
+    let outputs = bias.len();
+    let inputs = weights.len() / outputs;
+    let batch = input.len() / inputs;
+    let partial = |(task, weights): (usize, &[f32])| {
+        let rows = weights.len() / outputs;
+        let panels = Panels::pack(weights, rows, outputs, outputs, 1);
+        let mut product = vec![0f32; batch * outputs];
+        let columns = Left::matrix(&input[task * INPUTS_PER_TASK..], batch, rows, inputs);
+        multiply(columns, panels.matrix(0), Start::Zero, Activation::Linear, &mut product, outputs);
+        product
+    };
+    let partial: Vec<Vec<f32>> = weights.par_chunks(INPUTS_PER_TASK * outputs).enumerate().map(partial).collect();
+    let mut output = bias.repeat(batch);
+    for partial in &partial {
+        output.iter_mut().zip(partial).for_each(|(sum, value)| *sum += value);
+    }
+    if activation == Activation::Relu {
+        output.iter_mut().for_each(|value| *value = value.max(0.0));
+    }
+    output
+}
+
+/// The gradient of the input, `[batch, inputs]`, given that before the activation, `[batch, outputs]`.
+pub fn dense_input_gradient(gradient: &[f32], weights: &[f32], outputs: usize) -> Vec<f32> {
+    let (batch, inputs) = (gradient.len() / outputs, weights.len() / outputs);
+    // [inputs, batch] in blocks of inputs, then transposed: tasks must own what they write.
+    let mut transposed = vec![0f32; inputs * batch];
+    let panels = Panels::pack(gradient, outputs, batch, 1, outputs);
+    let weights = weights.par_chunks(INPUTS_PER_TASK * outputs);
+    transposed.par_chunks_mut(INPUTS_PER_TASK * batch).zip(weights).for_each(|(result, weights)| {
+        let weights = Left::matrix(weights, weights.len() / outputs, outputs, outputs);
+        multiply(weights, panels.matrix(0), Start::Zero, Activation::Linear, result, batch);
+    });
+    let mut result = vec![0f32; transposed.len()];
+    for (input, values) in transposed.chunks_exact(batch).enumerate() {
+        values.iter().enumerate().for_each(|(image, value)| result[image * inputs + input] = *value);
+    }
+    result
+}
+
+/// Adds the gradient of some rows of the weights, from `first_row` on, to `result` `[rows, outputs]`: `inputᵀ · gradient`, given the gradient
+/// before the activation, `[batch, outputs]`.
+pub fn add_dense_weights_gradient(input: &[f32], gradient: &[f32], outputs: usize, first_row: usize, result: &mut [f32]) {
+    let batch = gradient.len() / outputs;
+    let columns = Left::matrix(&input[first_row..], batch, result.len() / outputs, input.len() / batch);
+    add_transposed_product(columns, gradient, outputs, outputs, result);
+}
+
 struct Dense {
     inputs: usize,
     outputs: usize,
@@ -34,7 +86,6 @@ impl CustomOp3 for Dense {
         "dense"
     }
 
-    /// The inputs are divided among tasks, whose partial products are added in order: a layer of few outputs has nothing else to divide.
     fn cpu_fwd(
         &self,
         input: &CpuStorage,
@@ -45,23 +96,8 @@ impl CustomOp3 for Dense {
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (input, weights, bias) = (slice(input, input_layout)?, slice(weights, weights_layout)?, slice(bias, bias_layout)?);
+        let output = dense_forward(input, weights, bias, self.activation);
         let batch = input.len() / self.inputs;
-        let partial = |(task, weights): (usize, &[f32])| {
-            let rows = weights.len() / self.outputs;
-            let panels = Panels::pack(weights, rows, self.outputs, self.outputs, 1);
-            let mut product = vec![0f32; batch * self.outputs];
-            let columns = Left::matrix(&input[task * INPUTS_PER_TASK..], batch, rows, self.inputs);
-            multiply(columns, panels.matrix(0), Start::Zero, Activation::Linear, &mut product, self.outputs);
-            product
-        };
-        let partial: Vec<Vec<f32>> = weights.par_chunks(INPUTS_PER_TASK * self.outputs).enumerate().map(partial).collect();
-        let mut output = bias.repeat(batch);
-        for partial in &partial {
-            output.iter_mut().zip(partial).for_each(|(sum, value)| *sum += value);
-        }
-        if self.activation == Activation::Relu {
-            output.iter_mut().for_each(|value| *value = value.max(0.0));
-        }
         Ok((CpuStorage::F32(output), (batch, self.outputs).into()))
     }
 
@@ -75,21 +111,11 @@ impl CustomOp3 for Dense {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let mut gradient = output_gradient.flatten_all()?.to_vec1::<f32>()?;
         let sums = with_values(output, |output| self.activation.gradient(output, &mut gradient, self.outputs))?;
-        let batch = gradient.len() / self.outputs;
         let device = input.device();
         let input_gradient = match input.track_op() {
             true => {
-                // [inputs, batch] in blocks of inputs, then transposed: tasks must own what they write.
-                let mut transposed = vec![0f32; self.inputs * batch];
-                let panels = Panels::pack(&gradient, self.outputs, batch, 1, self.outputs);
-                with_values(weights, |weights| {
-                    let weights = weights.par_chunks(INPUTS_PER_TASK * self.outputs);
-                    transposed.par_chunks_mut(INPUTS_PER_TASK * batch).zip(weights).for_each(|(result, weights)| {
-                        let weights = Left::matrix(weights, weights.len() / self.outputs, self.outputs, self.outputs);
-                        multiply(weights, panels.matrix(0), Start::Zero, Activation::Linear, result, batch);
-                    });
-                })?;
-                Some(Tensor::from_vec(transposed, (self.inputs, batch), device)?.t()?.contiguous()?)
+                let result = with_values(weights, |weights| dense_input_gradient(&gradient, weights, self.outputs))?;
+                Some(Tensor::from_vec(result, input.shape(), device)?)
             }
             false => None,
         };
@@ -98,8 +124,7 @@ impl CustomOp3 for Dense {
                 let mut result = vec![0f32; self.inputs * self.outputs];
                 with_values(input, |input| {
                     result.par_chunks_mut(INPUTS_PER_TASK * self.outputs).enumerate().for_each(|(task, result)| {
-                        let columns = Left::matrix(&input[task * INPUTS_PER_TASK..], batch, result.len() / self.outputs, self.inputs);
-                        add_transposed_product(columns, &gradient, self.outputs, self.outputs, result);
+                        add_dense_weights_gradient(input, &gradient, self.outputs, task * INPUTS_PER_TASK, result);
                     });
                 })?;
                 Some(Tensor::from_vec(result, weights.shape(), device)?)

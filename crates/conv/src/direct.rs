@@ -18,6 +18,9 @@ const PIXELS_PER_TASK: usize = 1024;
 /// Images whose kernel gradients are summed by one task. Fixed, so that sums do not depend on the number of threads.
 const IMAGES_PER_SUM: usize = 4;
 
+/// Rows of a kernel's gradient that one task sums.
+const ROWS_PER_TASK: usize = 48;
+
 /// Kernels of more numbers than this have their gradient divided among tasks by rows instead of by images.
 const LARGE_KERNEL: usize = 1 << 16;
 
@@ -231,9 +234,11 @@ pub(crate) fn kernel_gradient(geometry: &ConvolutionGeometry, input: View<'_>, g
         let mut result = vec![0f32; length];
         // Image by image, so that its windows are read from the cache for every segment but the first.
         for image in group * IMAGES_PER_SUM..input.batch().min((group + 1) * IMAGES_PER_SUM) {
-            for (number, result) in result.chunks_exact_mut(segment * channels).enumerate() {
-                add(image..image + 1, number * segment, result);
-            }
+            result.par_chunks_mut(segment * channels).enumerate().for_each(|(number, result)| {
+                result.par_chunks_mut(ROWS_PER_TASK * channels).enumerate().for_each(|(task, result)| {
+                    add(image..image + 1, number * segment + task * ROWS_PER_TASK, result);
+                });
+            });
         }
         result
     });

@@ -27,7 +27,7 @@ pub use activation::Activation;
 pub use allocation::keep_freed_memory;
 pub use buffer::Pool;
 pub use convolution::{Algorithm, Before, Convolution, PreparedKernel};
-pub use dense::dense;
+pub use dense::{add_dense_weights_gradient, dense, dense_forward, dense_input_gradient};
 pub use geometry::ConvolutionGeometry;
 pub use maps::{Maps, View};
 pub use pool::{PoolGeometry, max_pool, max_pool_gradient};

@@ -53,8 +53,19 @@ impl<'a> Left<'a> {
         Self { data, rows, line: rows.max(1), row_step: step, line_step: 0, segments: 1, segment_length: inner, segment_step: 0 }
     }
 
-    fn start(&self, row: usize) -> usize {
-        row / self.line * self.line_step + row % self.line * self.row_step
+    /// Where some rows begin, from the given one on. Rows are few and divisions slow, so there is one.
+    #[inline(always)]
+    fn starts<const R: usize>(&self, row: usize) -> [usize; R] {
+        let (mut line, mut within) = (row / self.line, row % self.line);
+        let mut starts = [0; R];
+        for start in &mut starts {
+            *start = line * self.line_step + within * self.row_step;
+            within += 1;
+            if within == self.line {
+                (line, within) = (line + 1, 0);
+            }
+        }
+        starts
     }
 }
 
@@ -254,7 +265,7 @@ impl Product<'_> {
                 *sums = load(simd, &self.output[(row + index) * self.output_step..][columns.clone()]);
             }
         }
-        let starts: [usize; R] = std::array::from_fn(|index| self.left.start(row + index));
+        let starts: [usize; R] = self.left.starts(row);
         for segment in 0..segments {
             let rows: [&[f32]; R] = std::array::from_fn(|index| &data[starts[index] + segment * segment_step..][..segment_length]);
             for (k, right) in panel[segment * segment_length..][..segment_length].iter().enumerate() {

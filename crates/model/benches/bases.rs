@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
+
 use candle_nn::Optimizer as _;
 use divan::counter::ItemsCount;
-use thaw_model::{Base, Head, Loss, Mode, RmsProp, Weights, weights_file};
+use thaw_model::{Base, Gradients, Head, Loss, RmsProp, Weights, weights_file};
 use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Optimizer};
 
 const BATCH: usize = 20;
@@ -37,7 +38,7 @@ fn forward_and_backward(bencher: divan::Bencher<'_, '_>, architecture: Architect
     let (base, input) = base(architecture, 0);
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         let (output, tape) = base.forward_on_tape(&input, 0..architecture.blocks()).expect("activations");
-        let mut gradients = output.sqr().and_then(|square| square.mean_all()?.backward()).expect("gradients");
+        let mut gradients = output.sqr().and_then(|square| Gradients::of(&square.mean_all()?)).expect("gradients");
         tape.backward(&mut gradients).expect("gradients");
         gradients
     });
@@ -51,8 +52,10 @@ fn head_step(bencher: divan::Bencher<'_, '_>) {
     let features = Tensor::ones((BATCH, 8192), candle_core::DType::F32, &Device::Cpu).expect("a tensor");
     let labels = [0, 1].repeat(BATCH / 2);
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
-        let logits = head.forward(&features, None, Mode::Training).expect("logits");
+        let (logits, tape) = head.forward_on_tape(&features, None).expect("logits");
         let loss = Loss::Binary.per_image(&logits, &labels).and_then(|losses| losses.mean_all()).expect("a loss");
-        optimizer.backward_step(&loss).expect("a step");
+        let mut gradients = Gradients::of(&loss).expect("gradients");
+        tape.backward(&mut gradients).expect("gradients");
+        optimizer.apply(&gradients).expect("a step");
     });
 }

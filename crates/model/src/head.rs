@@ -1,9 +1,10 @@
 //! The densely connected classifier on top of a base.
 
 use candle_core::{Device, Tensor, Var};
-use thaw_conv::{Activation, dense};
+use thaw_conv::{Activation, dense, dense_forward, dense_input_gradient, with_values};
 
-use crate::{Loss, Mode, ModelError};
+use crate::gradients::OuterProduct;
+use crate::{Gradients, Loss, Mode, ModelError};
 
 /// Dense(hidden, ReLU) → dropout → Dense(1) for two classes, Dense(classes) for more. Inputs are flattened in `[height, width, channels]`
 /// order, as Keras flattens.
@@ -13,6 +14,8 @@ pub struct Head {
     hidden_bias: Var,
     output_weights: Var,
     output_bias: Var,
+    /// What activations are multiplied by before anything else; 1 but for pretraining.
+    pub input_factor: f64,
 }
 
 impl Head {
@@ -35,7 +38,7 @@ impl Head {
         };
         let (hidden_weights, hidden_bias) = layer(0, inputs, hidden_units)?;
         let (output_weights, output_bias) = layer(1, hidden_units, outputs)?;
-        Ok(Self { hidden_weights, hidden_bias, output_weights, output_bias })
+        Ok(Self { hidden_weights, hidden_bias, output_weights, output_bias, input_factor: 1.0 })
     }
 
     /// Logits `[batch, outputs]` of `[batch, …]` activations. `mask` `[batch, hidden units]` multiplies the hidden units: zero for dropped
@@ -45,12 +48,39 @@ impl Head {
     /// When shapes do not agree.
     pub fn forward(&self, activations: &Tensor, mask: Option<&Tensor>, mode: Mode) -> Result<Tensor, ModelError> {
         let layer = |input: &Tensor, weights: &Var, bias: &Var, activation| dense(input, &mode.view(weights), &mode.view(bias), activation);
-        let hidden = layer(&activations.flatten_from(1)?, &self.hidden_weights, &self.hidden_bias, Activation::Relu)?;
+        let hidden = layer(&self.input(activations)?, &self.hidden_weights, &self.hidden_bias, Activation::Relu)?;
         let hidden = match mask {
             Some(mask) => (hidden * mask)?,
             None => hidden,
         };
         Ok(layer(&hidden, &self.output_weights, &self.output_bias, Activation::Linear)?)
+    }
+
+    /// `[batch, inputs]`, multiplied.
+    fn input(&self, activations: &Tensor) -> Result<Tensor, ModelError> {
+        let input = activations.flatten_from(1)?.contiguous()?;
+        Ok(if self.input_factor == 1.0 { input } else { (input * self.input_factor)? })
+    }
+
+    /// As [`Head::forward`] for training, on a tape: the gradient of the hidden weights is never written out.
+    ///
+    /// # Errors
+    /// When shapes do not agree.
+    pub fn forward_on_tape(&self, activations: &Tensor, mask: Option<&Tensor>) -> Result<(Tensor, HeadTape<'_>), ModelError> {
+        let input = self.input(activations)?;
+        let units = self.hidden_bias.elem_count();
+        let hidden = with_values(&input, |input| {
+            with_values(&self.hidden_weights, |weights| {
+                with_values(&self.hidden_bias, |bias| dense_forward(input, weights, bias, Activation::Relu))
+            })
+        })???;
+        let leaf = Var::from_vec(hidden, (input.dim(0)?, units), input.device())?.into_inner();
+        let masked = match mask {
+            Some(mask) => (&leaf * mask)?,
+            None => leaf.clone(),
+        };
+        let logits = dense(&masked, &self.output_weights, &self.output_bias, Activation::Linear)?;
+        Ok((logits, HeadTape { head: self, activations: activations.clone(), input, hidden: leaf }))
     }
 
     /// The variables with their names, in a fixed order.
@@ -61,6 +91,42 @@ impl Head {
             ("head.output.weight", &self.output_weights),
             ("head.output.bias", &self.output_bias),
         ]
+    }
+}
+
+/// What a forward pass of the head kept for the gradients.
+#[derive(Debug)]
+pub struct HeadTape<'a> {
+    head: &'a Head,
+    activations: Tensor,
+    /// The activations as `[batch, inputs]`.
+    input: Tensor,
+    /// What the hidden layer put out: the leaf of the graph behind it.
+    hidden: Tensor,
+}
+
+impl HeadTape<'_> {
+    /// Carries the gradient of the hidden units, which must be among `gradients`, back to the hidden layer, and to the activations if those are
+    /// a leaf that a base waits behind.
+    ///
+    /// # Errors
+    /// When the hidden units have no gradient.
+    pub fn backward(self, gradients: &mut Gradients) -> Result<(), ModelError> {
+        let Some(gradient) = gradients.store.remove(&self.hidden) else {
+            return Err(candle_core::Error::Msg("the loss does not depend on the head".to_owned()).into());
+        };
+        let (weights, bias) = (self.head.hidden_weights.as_tensor(), self.head.hidden_bias.as_tensor());
+        let outputs = bias.elem_count();
+        let mut gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
+        let sums = with_values(&self.hidden, |hidden| Activation::Relu.gradient(hidden, &mut gradient, outputs))?;
+        gradients.store.insert(bias, Tensor::from_vec(sums, bias.shape(), bias.device())?);
+        if self.activations.is_variable() {
+            let mut of_input = with_values(weights, |weights| dense_input_gradient(&gradient, weights, outputs))?;
+            of_input.iter_mut().for_each(|value| *value *= self.head.input_factor as f32);
+            gradients.store.insert(&self.activations, Tensor::from_vec(of_input, self.activations.shape(), weights.device())?);
+        }
+        gradients.insert_product(weights, OuterProduct { input: self.input, gradient, outputs });
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@ mod architecture;
 mod audit;
 mod base;
 mod error;
+mod gradients;
 mod head;
 mod loss;
 mod rmsprop;
@@ -14,7 +15,8 @@ pub use architecture::{Block, BlockShape, Filter, Layer, blocks, shapes, tensor_
 pub use audit::{audit, drift};
 pub use base::{Base, Mode, Parameter};
 pub use error::ModelError;
-pub use head::{Head, glorot_uniform};
+pub use gradients::Gradients;
+pub use head::{Head, HeadTape, glorot_uniform};
 pub use loss::Loss;
 pub use rmsprop::RmsProp;
 pub use tape::Tape;

@@ -3,9 +3,14 @@
 use std::sync::Mutex;
 
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Var, bail};
+use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, Layout, Result, Var, bail};
+use candle_nn::Optimizer as _;
 use rayon::prelude::*;
+use thaw_conv::with_values;
 use thaw_spec::{EpsilonPosition, Optimizer};
+
+use crate::Gradients;
+use crate::gradients::OuterProduct;
 
 /// RMSprop without momentum. Accumulators start at zero and are not corrected for it.
 #[derive(Debug)]
@@ -18,6 +23,20 @@ impl RmsProp {
     /// The running means of squared gradients, in the order of the variables.
     pub fn accumulators(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.variables.iter().map(|(_, accumulator)| accumulator.as_slice())
+    }
+
+    /// Changes every variable that has a gradient.
+    ///
+    /// # Errors
+    /// When a gradient has another shape than its variable.
+    pub fn apply(&mut self, gradients: &Gradients) -> Result<()> {
+        for (variable, accumulator) in &mut self.variables {
+            if let Some(product) = gradients.product(variable.as_tensor()) {
+                let step = FusedStep { settings: self.settings, accumulator: Mutex::new(accumulator), product };
+                variable.as_tensor().inplace_op1(&step)?;
+            }
+        }
+        self.step(&gradients.store)
     }
 
     /// Takes up accumulators that were kept, in the order of the variables.
@@ -87,22 +106,68 @@ impl InplaceOp2 for Step<'_> {
         let CpuStorage::F32(weights) = weights else { bail!("RMSprop needs 32-bit floats") };
         let (weights, gradient) = (&mut weights[w..w_end], &gradient.as_slice::<f32>()?[g..g_end]);
         let Ok(mut accumulator) = self.accumulator.lock() else { bail!("an earlier step failed") };
-        let Optimizer { learning_rate, rho, epsilon, epsilon_position } = self.settings;
-        let (learning_rate, rho, rest, epsilon) = (learning_rate as f32, rho as f32, (1.0 - rho) as f32, epsilon as f32);
         let chunks = weights.par_chunks_mut(CHUNK).zip(accumulator.par_chunks_mut(CHUNK)).zip(gradient.par_chunks(CHUNK));
-        chunks.for_each(|((weights, accumulator), gradient)| {
-            let elements = weights.iter_mut().zip(accumulator.iter_mut()).zip(gradient);
-            match epsilon_position {
-                EpsilonPosition::OutsideRoot => elements.for_each(|((w, a), g)| {
-                    *a = rho * *a + rest * (g * g);
-                    *w -= learning_rate * g / (a.sqrt() + epsilon);
-                }),
-                EpsilonPosition::InsideRoot => elements.for_each(|((w, a), g)| {
-                    *a = rho * *a + rest * (g * g);
-                    *w -= learning_rate * g / (*a + epsilon).sqrt();
-                }),
-            }
-        });
+        chunks.for_each(|((weights, accumulator), gradient)| update(self.settings, weights, accumulator, gradient));
         Ok(())
     }
+}
+
+/// One pass over weights and accumulators of a dense layer, in which the gradient of some rows is computed and used up in the cache.
+struct FusedStep<'a> {
+    settings: Optimizer,
+    accumulator: Mutex<&'a mut [f32]>,
+    product: &'a OuterProduct,
+}
+
+/// Rows of weights whose gradient is computed together: few enough that it stays in the cache.
+const ROWS: usize = 48;
+
+impl InplaceOp1 for FusedStep<'_> {
+    fn name(&self) -> &'static str {
+        "rmsprop of a dense layer"
+    }
+
+    fn cpu_fwd(&self, weights: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        let Some((start, end)) = layout.contiguous_offsets() else { bail!("RMSprop needs contiguous tensors") };
+        let CpuStorage::F32(weights) = weights else { bail!("RMSprop needs 32-bit floats") };
+        let Ok(mut accumulator) = self.accumulator.lock() else { bail!("an earlier step failed") };
+        let length = ROWS * self.product.outputs;
+        with_values(&self.product.input, |input| {
+            let chunks = weights[start..end].par_chunks_mut(length).zip(accumulator.par_chunks_mut(length)).enumerate();
+            chunks.for_each_init(
+                || vec![0f32; length],
+                |gradient, (number, (weights, accumulator))| {
+                    let gradient = &mut gradient[..weights.len()];
+                    gradient.fill(0.0);
+                    self.product.add_rows(input, number * ROWS, gradient);
+                    update(self.settings, weights, accumulator, gradient);
+                },
+            );
+        })
+    }
+}
+
+/// RMSprop on neighbouring numbers.
+fn update(settings: Optimizer, weights: &mut [f32], accumulator: &mut [f32], gradient: &[f32]) {
+    let Optimizer { learning_rate, rho, epsilon, epsilon_position } = settings;
+    let (learning_rate, rho, rest, epsilon) = (learning_rate as f32, rho as f32, (1.0 - rho) as f32, epsilon as f32);
+    let elements = weights.iter_mut().zip(accumulator.iter_mut()).zip(gradient);
+    // Square roots and quotients are rounded correctly, so the width of the vectors changes nothing.
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || match epsilon_position {
+            EpsilonPosition::OutsideRoot => {
+                for ((w, a), g) in elements {
+                    *a = rho * *a + rest * (g * g);
+                    *w -= learning_rate * g / (a.sqrt() + epsilon);
+                }
+            }
+            EpsilonPosition::InsideRoot => {
+                for ((w, a), g) in elements {
+                    *a = rho * *a + rest * (g * g);
+                    *w -= learning_rate * g / (*a + epsilon).sqrt();
+                }
+            }
+        },
+    );
 }

@@ -3,12 +3,11 @@
 //! It is written out instead of being left to Candle's graph, which holds every gradient in fresh memory, fills that with zeros and adds: a
 //! seventh of a training step. Here a gradient is changed in place, and its memory is used again for the next layer's.
 
-use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
 use thaw_conv::{Activation, Before, Convolution, Maps, View, max_pool_gradient, with_values};
 
 use crate::architecture::{Filter, Layer};
-use crate::{Base, ModelError};
+use crate::{Base, Gradients, ModelError};
 
 /// What a forward pass kept for the gradients.
 #[derive(Debug)]
@@ -42,9 +41,9 @@ impl<'a> Tape<'a> {
     ///
     /// # Errors
     /// When the output has no gradient.
-    pub fn backward(self, gradients: &mut GradStore) -> Result<(), ModelError> {
+    pub fn backward(self, gradients: &mut Gradients) -> Result<(), ModelError> {
         let Some((mut output, leaf)) = self.output else { return Ok(()) };
-        let Some(gradient) = gradients.remove(&leaf) else {
+        let Some(gradient) = gradients.store.remove(&leaf) else {
             return Err(candle_core::Error::Msg("the loss does not depend on the base".to_owned()).into());
         };
         let mut gradient = self.base.maps(&gradient)?;
@@ -62,7 +61,7 @@ impl<'a> Tape<'a> {
 /// The backward pass of one layer.
 struct Pass<'a> {
     base: &'a Base,
-    gradients: &'a mut GradStore,
+    gradients: &'a mut Gradients,
     goes_on: bool,
 }
 
@@ -109,8 +108,8 @@ impl Pass<'_> {
         let affine = &self.base.affine[&filter.name];
         let [kernel, bias] = [affine.kernel, affine.bias].map(|number| self.base.parameters()[number].value());
         let of_kernel = self.base.convolution(filter, input)?.kernel_gradient(input, gradient);
-        self.gradients.insert(kernel, Tensor::from_vec(of_kernel, kernel.shape(), &Device::Cpu)?);
-        self.gradients.insert(bias, Tensor::from_slice(sums, bias.shape(), &Device::Cpu)?);
+        self.gradients.store.insert(kernel, Tensor::from_vec(of_kernel, kernel.shape(), &Device::Cpu)?);
+        self.gradients.store.insert(bias, Tensor::from_slice(sums, bias.shape(), &Device::Cpu)?);
         Ok(())
     }
 

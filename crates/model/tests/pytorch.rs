@@ -6,7 +6,7 @@ use std::path::Path;
 use candle_core::{Device, Tensor, Var};
 use candle_nn::Optimizer as _;
 use safetensors::tensor::{Dtype, TensorView};
-use thaw_model::{Base, Head, Loss, Mode, RmsProp, Weights, export, glorot_uniform, weights_file};
+use thaw_model::{Base, Gradients, Head, Loss, Mode, RmsProp, Weights, export, glorot_uniform, weights_file};
 use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Optimizer};
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
@@ -74,18 +74,33 @@ fn rmsprop_follows_the_same_trajectory() -> Tested {
 fn a_head_trains_step_by_step_as_in_pytorch() -> Tested {
     let all = fixtures("training");
     let get = |key: &str| &all[&format!("head.{key}")];
-    let head = Head::new(20, 8, Loss::Binary, |_| || 0.5, &Device::Cpu)?;
-    for ((_, variable), key) in head.variables().into_iter().zip(["w1", "b1", "w2", "b2"]) {
-        variable.set(get(key))?;
-    }
-    let variables = head.variables().map(|(_, variable)| variable.clone()).to_vec();
-    let mut rmsprop = RmsProp::new(variables, optimizer(1e-2, 1e-8, EpsilonPosition::OutsideRoot))?;
     let labels: Vec<u32> = values(get("y")).iter().map(|label| *label as u32).collect();
-    let mut losses = Vec::new();
-    for _ in 0..10 {
-        let loss = Loss::Binary.per_image(&head.forward(get("x"), Some(get("mask")), Mode::Training)?, &labels)?.mean_all()?;
-        rmsprop.step(&loss.backward()?)?;
-        losses.push(loss.to_scalar::<f32>()?);
+    let train = |is_on_tape: bool| -> Result<(Head, Vec<f32>), Box<dyn std::error::Error>> {
+        let head = Head::new(20, 8, Loss::Binary, |_| || 0.5, &Device::Cpu)?;
+        for ((_, variable), key) in head.variables().into_iter().zip(["w1", "b1", "w2", "b2"]) {
+            variable.set(get(key))?;
+        }
+        let variables = head.variables().map(|(_, variable)| variable.clone()).to_vec();
+        let mut rmsprop = RmsProp::new(variables, optimizer(1e-2, 1e-8, EpsilonPosition::OutsideRoot))?;
+        let mut losses = Vec::new();
+        for _ in 0..10 {
+            let (logits, tape) = match is_on_tape {
+                true => head.forward_on_tape(get("x"), Some(get("mask"))).map(|(logits, tape)| (logits, Some(tape)))?,
+                false => (head.forward(get("x"), Some(get("mask")), Mode::Training)?, None),
+            };
+            let loss = Loss::Binary.per_image(&logits, &labels)?.mean_all()?;
+            let mut gradients = Gradients::of(&loss)?;
+            tape.map_or(Ok(()), |tape| tape.backward(&mut gradients))?;
+            rmsprop.apply(&gradients)?;
+            losses.push(loss.to_scalar::<f32>()?);
+        }
+        Ok((head, losses))
+    };
+    let (head, losses) = train(true)?;
+    let (by_graph, losses_by_graph) = train(false)?;
+    assert_eq!(losses, losses_by_graph, "the tape is the graph to the last bit");
+    for ((name, variable), (_, other)) in head.variables().into_iter().zip(by_graph.variables()) {
+        assert_eq!(values(variable), values(other), "{name}");
     }
     assert_close("losses", &losses, &values(&all["head_trained.losses"]), 1e-5);
     assert_close("first layer", &values(head.variables()[0].1), &values(&all["head_trained.w1"]), 1e-5);
@@ -138,10 +153,10 @@ fn whole_bases_and_their_gradients_agree_with_pytorch() -> Tested {
         let input = Tensor::from_vec(input, (2, size, size, 3), &Device::Cpu)?;
         let (output, tape) = base.forward_on_tape(&input, 0..architecture.blocks())?;
         assert_close(&format!("{architecture} output"), &values(&output), &values(&all[&format!("{architecture}.output")]), 1e-5);
-        let mut gradients = output.sqr()?.mean_all()?.backward()?;
+        let mut gradients = Gradients::of(&output.sqr()?.mean_all()?)?;
         tape.backward(&mut gradients)?;
         for parameter in base.parameters() {
-            let gradient = gradients.get(parameter.value()).expect("every tensor has a gradient");
+            let gradient = gradients.store.get(parameter.value()).expect("every tensor has a gradient");
             let expected = |kind: &str| values(&all[&format!("{architecture}.{kind}.{}", parameter.name)]);
             let norm = gradient.sqr()?.sum_all()?.sqrt()?.to_scalar::<f32>()?;
             assert_close(&format!("{architecture} {} norm", parameter.name), &[norm], &expected("gradient_norm"), 1e-4);
@@ -170,9 +185,9 @@ fn a_frozen_prefix_gives_the_same_activations_and_no_gradient() -> Tested {
     let evaluated = base(0)?.forward(&input, 0..4)?;
     assert!(!evaluated.track_op(), "evaluation keeps nothing");
     assert_eq!(values(&evaluated), values(&output));
-    let mut gradients = output.sum_all()?.backward()?;
+    let mut gradients = Gradients::of(&output.sum_all()?)?;
     tape.backward(&mut gradients)?;
-    let with_gradient = frozen.parameters().iter().filter(|parameter| gradients.get(parameter.value()).is_some()).count();
+    let with_gradient = frozen.parameters().iter().filter(|parameter| gradients.store.get(parameter.value()).is_some()).count();
     assert_eq!(with_gradient, 6, "the three convolutions of the last fire module");
     Ok(())
 }

@@ -35,7 +35,7 @@ pub fn pretrain(
     };
     let weights = Weights::initial(architecture, draw)?;
     let mut run = Run::new(cell, &weights, data)?;
-    run.feature_factor = 1.0 / FEATURE_SCALE;
+    run.head.input_factor = 1.0 / FEATURE_SCALE;
     let epochs = cell.procedure.epochs;
     let mut records = Vec::new();
     for epoch in 0..epochs {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use candle_core::{Device, Tensor, Var};
 use candle_nn::Optimizer as _;
 use thaw_data::{Purpose, Stream};
-use thaw_model::{Base, Head, Loss, Mode, RmsProp, Weights, audit, drift};
+use thaw_model::{Base, Gradients, Head, Loss, Mode, RmsProp, Weights, audit, drift};
 use thaw_spec::{Cell, EpochRecord, Outcome, RecordSink, Split, SplitRecord};
 
 use crate::TrainError;
@@ -65,12 +65,10 @@ pub(crate) struct Run<'a> {
     cell: &'a Cell,
     data: &'a FitData,
     pub(crate) base: Base,
-    head: Head,
+    pub(crate) head: Head,
     loss: Loss,
     variables: Vec<(String, Var)>,
     pub(crate) optimizer: RmsProp,
-    /// What features are multiplied by before the head sees them; 1 but for pretraining.
-    pub(crate) feature_factor: f64,
     device: Device,
 }
 
@@ -94,7 +92,7 @@ impl<'a> Run<'a> {
         let of_head = head.variables().into_iter().map(|(name, variable)| (name.to_owned(), variable.clone()));
         let variables: Vec<(String, Var)> = of_base.chain(of_head).collect();
         let optimizer = RmsProp::new(variables.iter().map(|(_, variable)| variable.clone()).collect(), procedure.optimizer)?;
-        Ok(Self { cell, data, base, head, loss, variables, optimizer, feature_factor: 1.0, device })
+        Ok(Self { cell, data, base, head, loss, variables, optimizer, device })
     }
 
     /// Trains for one epoch, counted from 0, and evaluates.
@@ -131,12 +129,13 @@ impl<'a> Run<'a> {
             let view = View::Training { seed: self.cell.seed, epoch };
             let boundary = data.boundary(&self.base, procedure, images, view, &self.device)?;
             let (features, tape) = self.base.forward_on_tape(&boundary, self.variable_blocks())?;
-            let logits = self.logits(features, self.dropout_mask(images, epoch)?.as_ref(), Mode::Training)?;
+            let (logits, head_tape) = self.head.forward_on_tape(&features, self.dropout_mask(images, epoch)?.as_ref())?;
             let labels = labels(data, images);
             let losses = self.loss.per_image(&logits, &labels)?;
-            let mut gradients = losses.mean_all()?.backward()?;
+            let mut gradients = Gradients::of(&losses.mean_all()?)?;
+            head_tape.backward(&mut gradients)?;
             tape.backward(&mut gradients)?;
-            self.optimizer.step(&gradients)?;
+            self.optimizer.apply(&gradients)?;
             self.add(&mut record, &logits, &losses, &labels)?;
             progress(images.len() as u64);
         }
@@ -150,7 +149,7 @@ impl<'a> Run<'a> {
         for images in all.chunks(EVALUATION_BATCH) {
             let boundary = data.boundary(&self.base, &self.cell.procedure, images, View::Plain, &self.device)?;
             let features = self.base.forward(&boundary, self.variable_blocks())?;
-            let logits = self.logits(features, None, Mode::Evaluation)?;
+            let logits = self.head.forward(&features, None, Mode::Evaluation)?;
             let labels = labels(data, images);
             let losses = self.loss.per_image(&logits, &labels)?;
             self.add(&mut record, &logits, &losses, &labels)?;
@@ -162,11 +161,6 @@ impl<'a> Run<'a> {
     fn variable_blocks(&self) -> Range<usize> {
         let procedure = &self.cell.procedure;
         procedure.frozen_blocks()..procedure.architecture.blocks()
-    }
-
-    fn logits(&self, features: Tensor, mask: Option<&Tensor>, mode: Mode) -> Result<Tensor, TrainError> {
-        let features = if self.feature_factor == 1.0 { features } else { (features * self.feature_factor)? };
-        Ok(self.head.forward(&features, mask, mode)?)
     }
 
     /// `[images, hidden units]` of 0 for dropped units and 1 / (1 − rate) for the others. Each image has a stream of its own, so its mask does

@@ -9,6 +9,7 @@ use super::{Points, Size, TILES_PER_TASK, Tiling, with_algorithm};
 use crate::ConvolutionGeometry;
 use crate::maps::View;
 use crate::product::{Left, add_transposed_product};
+use crate::scratch::with_scratch;
 
 /// Numbers at points that are made before they are summed: few enough to be found in the cache.
 const NUMBERS_PER_ROUND: usize = 1 << 21;
@@ -34,10 +35,8 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(geometry: &ConvolutionG
     let (input_points, output_points) = (Points { channels: inputs, tiles }, Points { channels: outputs, tiles });
     let group_length = P * P * (input_points.point_step() + output_points.point_step());
     let groups_per_round = (NUMBERS_PER_ROUND / group_length).max(1).next_multiple_of(LEAST_GROUPS);
-    let mut groups = vec![0f32; groups_per_round.min(bands.div_ceil(bands_per_group)) * group_length];
     let mut sums = vec![0f32; P * P * inputs * outputs];
-
-    for first_band in (0..bands).step_by(groups_per_round * bands_per_group) {
+    let mut add_round = |first_band: usize, groups: &mut [f32]| {
         let bands = &(first_band..bands.min(first_band + groups_per_round * bands_per_group));
         let tiles_of = |group: usize| (bands.len() - group * bands_per_group).min(bands_per_group) * tiling.per_band;
         let groups = &mut groups[..bands.len().div_ceil(bands_per_group) * group_length];
@@ -64,6 +63,9 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(geometry: &ConvolutionG
                 .enumerate()
                 .for_each(|(task, sums)| add(point, task * CHANNELS_PER_TASK, sums));
         });
-    }
+    };
+    with_scratch(groups_per_round.min(bands.div_ceil(bands_per_group)) * group_length, |groups| {
+        (0..bands).step_by(groups_per_round * bands_per_group).for_each(|first_band| add_round(first_band, groups));
+    });
     from_points::<P, M, A>(&sums, inputs, outputs)
 }
