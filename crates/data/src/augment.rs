@@ -55,13 +55,15 @@ impl Transform {
         let row_offset = center_row + self.shift_rows * cosine - self.shift_columns * sine - rows[0] * center_row - rows[1] * center_column;
         let column_offset =
             center_column + self.shift_rows * sine + self.shift_columns * cosine - columns[0] * center_row - columns[1] * center_column;
-        let nearest = |position: f64, length: usize| (position.clamp(0.0, (length - 1) as f64) + 0.5).floor() as usize;
+        // Rounded down by the conversion, since the position is not negative any more.
+        let nearest = |position: f64, length: usize| (position.clamp(0.0, (length - 1) as f64) + 0.5) as i32 as usize;
         for (output_row, line) in output.chunks_exact_mut(width * 3).enumerate() {
+            let r = output_row as f64;
+            let (row_of_line, column_of_line) = (rows[0] * r, columns[0] * r);
             for (place, pixel) in line.chunks_exact_mut(3).enumerate() {
-                let output_column = if self.flip { width - 1 - place } else { place };
-                let (r, c) = (output_row as f64, output_column as f64);
-                let row = nearest(rows[0] * r + rows[1] * c + row_offset, height);
-                let column = nearest(columns[0] * r + columns[1] * c + column_offset, width);
+                let c = (if self.flip { width - 1 - place } else { place }) as f64;
+                let row = nearest(row_of_line + rows[1] * c + row_offset, height);
+                let column = nearest(column_of_line + columns[1] * c + column_offset, width);
                 pixel.copy_from_slice(&image[(row * width + column) * 3..][..3]);
             }
         }
