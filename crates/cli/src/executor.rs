@@ -114,9 +114,13 @@ impl Executor for RealExecutor<'_> {
             }
             Step::Extract(extraction) if !kept => {
                 let procedure = &extraction.cell.procedure;
-                let device = candle_core::Device::Cpu;
-                let base =
-                    Base::new(procedure.architecture, procedure.convolution, &self.workplace.weights, procedure.frozen_blocks(), &device)?;
+                let base = Base::new(
+                    procedure.architecture,
+                    procedure.convolution,
+                    &self.workplace.weights,
+                    procedure.frozen_blocks(),
+                    &self.workplace.device,
+                )?;
                 let pixels = self.pixels(&extraction.cell, extraction.split)?;
                 extract(extraction, &base, &pixels, &path, advance)?;
             }
@@ -142,7 +146,7 @@ impl Executor for RealExecutor<'_> {
                 None => TrainingActivations::Computed,
             },
             weights_file: self.workplace.weights.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
-            environment: provenance::environment(self.threads, cell.procedure.convolution),
+            environment: provenance::environment(self.threads, &self.workplace.device, cell.procedure.convolution),
         })
     }
 
@@ -154,6 +158,7 @@ impl Executor for RealExecutor<'_> {
         let data = FitData {
             train: self.split(cell, Split::Train, Extraction::for_training(cell, self.workplace.sharing))?,
             evaluation: evaluation.collect::<Result<_, CliError>>()?,
+            device: self.workplace.device.clone(),
         };
         let policy = CheckpointPolicy { path: checkpoint_path(&self.workplace.cache, &cell.id()), interval: CHECKPOINT_INTERVAL };
         Ok(fit(cell, &self.workplace.weights, &data, Some(&policy), sink, advance)?)

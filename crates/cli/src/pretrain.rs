@@ -41,10 +41,11 @@ pub(crate) fn run(options: &Pretrain) -> Result<ExitCode, CliError> {
     let weights = ContentHash::of_value(&"random weights");
     let inputs = Inputs { dataset: dataset.content_hash()?, weights, classes: dataset.classes().to_vec() };
     let Some(cell) = experiment.cells(&inputs).into_iter().next() else { return Err(wrong("there is no cell")) };
-    let environment = provenance::environment(threads, cell.procedure.convolution);
+    let environment = provenance::environment(threads, &candle_core::Device::Cpu, cell.procedure.convolution);
 
     let evaluated = dataset.counts().present().filter(|split| *split != Split::Train);
     let data = FitData {
+        device: candle_core::Device::Cpu,
         train: decoded(dataset.as_ref(), &cell, Split::Train, &options.cache)?,
         evaluation: evaluated
             .map(|split| Ok((split, decoded(dataset.as_ref(), &cell, split, &options.cache)?)))

@@ -2,18 +2,22 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use candle_core::{Device, DeviceLocation};
 use thaw_spec::{ConvolutionAlgorithm, Environment};
 
 /// Describes this process.
-pub(crate) fn environment(threads: usize, convolution: ConvolutionAlgorithm) -> Environment {
+pub(crate) fn environment(threads: usize, device: &Device, convolution: ConvolutionAlgorithm) -> Environment {
     Environment {
         thaw: env!("CARGO_PKG_VERSION").to_owned(),
         commit: env!("THAW_COMMIT").to_owned(),
         candle: candle_version().to_owned(),
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         instruction_sets: instruction_sets(),
-        device: "cpu".to_owned(),
-        convolution: convolution.name().to_owned(),
+        device: match device.location() {
+            DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+            DeviceLocation::Cpu | DeviceLocation::Metal { .. } => "cpu".to_owned(),
+        },
+        convolution: if device.is_cpu() { convolution.name() } else { "candle" }.to_owned(),
         threads,
         started_unix_seconds: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()),
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 use candle_nn::Optimizer as _;
 use thaw_model::{Base, Gradients, Head, Loss, ModelError, RmsProp};
@@ -42,8 +42,8 @@ impl Rates {
         let decoded_images = images as f64 * threads / start.elapsed().as_secs_f64();
 
         let pixels: Vec<f32> = (0..batch * size * size * 3).map(|index| (index % 251) as f32 / 251.0).collect();
-        let input = Tensor::from_vec(pixels, (batch, size, size, 3), &Device::Cpu).map_err(ModelError::from)?;
-        let base = Base::new(procedure.architecture, procedure.convolution, &workplace.weights, 0, &Device::Cpu)?;
+        let input = Tensor::from_vec(pixels, (batch, size, size, 3), &workplace.device).map_err(ModelError::from)?;
+        let base = Base::new(procedure.architecture, procedure.convolution, &workplace.weights, 0, &workplace.device)?;
         let blocks = 0..procedure.architecture.blocks();
         base.forward(&input, blocks.clone())?;
         let start = Instant::now();
@@ -56,7 +56,7 @@ impl Rates {
         let trained = start.elapsed().as_secs_f64();
 
         let inputs = facts.boundary_floats[procedure.architecture.blocks()] as usize;
-        let head = Head::new(inputs, procedure.hidden_units, Loss::Binary, |_| || 0.6, &Device::Cpu)?;
+        let head = Head::new(inputs, procedure.hidden_units, Loss::Binary, |_| || 0.6, &workplace.device)?;
         let mut optimizer =
             RmsProp::new(head.variables().map(|(_, variable)| variable.clone()).to_vec(), procedure.optimizer).map_err(ModelError::from)?;
         let mut step = || -> Result<(), candle_core::Error> {

@@ -93,7 +93,7 @@ impl Executor for Scripted {
             skipped_images: Vec::new(),
             training_activations: TrainingActivations::Stored,
             weights_file: "scripted.safetensors".to_owned(),
-            environment: environment(1, cell.procedure.convolution),
+            environment: environment(1, &candle_core::Device::Cpu, cell.procedure.convolution),
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use candle_core::Device;
 use thaw_data::{Dataset, Folder, Synthetic, Unreadable};
 use thaw_model::Weights;
 use thaw_spec::{Cell, CostFacts, DatasetSource, Experiment, Inputs, Sharing};
@@ -45,6 +46,7 @@ pub(crate) struct Workplace {
     pub(crate) unreadable: Unreadable,
     pub(crate) sharing: Sharing,
     pub(crate) fault: Option<Fault>,
+    pub(crate) device: Device,
 }
 
 impl Workplace {
@@ -67,7 +69,10 @@ impl Workplace {
         }
         let unreadable = if options.skip_unreadable_images { Unreadable::Skip } else { Unreadable::Refuse };
         let sharing = if options.no_sharing { Sharing::Literal } else { Sharing::ByContent };
-        Ok(Self { experiment, dataset, weights, cells, cache: options.cache.clone(), unreadable, sharing, fault: options.inject_fault })
+        let device = open_device(&options.device)?;
+        // Other arithmetic, other last bits: what a device computed is kept apart.
+        let cache = if device.is_cpu() { options.cache.clone() } else { options.cache.join("cuda") };
+        Ok(Self { experiment, dataset, weights, cells, cache, unreadable, sharing, fault: options.inject_fault, device })
     }
 
     /// What cost estimates rest on.
@@ -82,6 +87,19 @@ impl Workplace {
             boundary_floats: std::iter::once((size * size * 3) as u64).chain(floats).collect(),
         })
     }
+}
+
+/// `cpu`, or `cuda:N` where thaw was built for it and finds the device.
+fn open_device(name: &str) -> Result<Device, CliError> {
+    let refused = |reason: String| Err(CliError::Usage { message: format!("--device {name}: {reason}") });
+    let Some(number) = name.strip_prefix("cuda:") else {
+        return if name == "cpu" { Ok(Device::Cpu) } else { refused("write cpu, or cuda:0 for the first GPU".to_owned()) };
+    };
+    let Ok(number) = number.parse::<usize>() else { return refused("what follows `cuda:` is not a number".to_owned()) };
+    if !candle_core::utils::cuda_is_available() {
+        return refused("this thaw was built without CUDA; build it with `cargo build --release --features cuda`".to_owned());
+    }
+    Device::new_cuda(number).or_else(|error| refused(format!("the GPU cannot be used: {error}")))
 }
 
 /// Starts the threads that everything is computed on; returns how many they are.

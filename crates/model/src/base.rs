@@ -10,7 +10,7 @@ use thaw_spec::{Architecture, ConvolutionAlgorithm};
 
 use crate::architecture::{Block, Filter, Layer, blocks, filters};
 use crate::tape::{Record, Tape};
-use crate::{ModelError, Weights};
+use crate::{ModelError, Weights, composed};
 
 /// Whether a forward pass of the head is followed by a backward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +69,9 @@ pub struct Base {
     pub(crate) affine: BTreeMap<String, Affine>,
     algorithm: Algorithm,
     pub(crate) pool: Arc<Pool>,
+    /// Whether the layers are those of `composed`.
+    is_composed: bool,
+    device: Device,
 }
 
 impl Base {
@@ -105,12 +108,23 @@ impl Base {
             ConvolutionAlgorithm::WinogradF2 => Algorithm::WinogradTwo,
             ConvolutionAlgorithm::WinogradF3 => Algorithm::WinogradThree,
         };
-        Ok(Self { blocks, parameters, affine, algorithm, pool: Arc::default() })
+        Ok(Self { blocks, parameters, affine, algorithm, pool: Arc::default(), is_composed: !device.is_cpu(), device: device.clone() })
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The tensors in the order of their layers.
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
+    }
+
+    /// Computes with Candle's own operations, as on a device that has no others.
+    #[must_use]
+    pub fn composed(self) -> Self {
+        Self { is_composed: true, ..self }
     }
 
     /// Runs `[batch, height, width, channels]` activations through some blocks. Nothing is kept for gradients.
@@ -120,6 +134,9 @@ impl Base {
     pub fn forward(&self, activations: &Tensor, range: Range<usize>) -> Result<Tensor, ModelError> {
         if range.is_empty() {
             return Ok(activations.clone());
+        }
+        if self.is_composed {
+            return self.forward_composed(&activations.detach(), range, Tensor::detach);
         }
         let mut maps = self.maps(activations)?;
         for layer in self.blocks[range].iter().flatten() {
@@ -137,6 +154,10 @@ impl Base {
         if range.is_empty() {
             return Ok((activations.clone(), Tape::empty(self)));
         }
+        if self.is_composed {
+            // The graph is the tape.
+            return Ok((self.forward_composed(activations, range, Tensor::clone)?, Tape::empty(self)));
+        }
         let mut records = Vec::new();
         let mut maps = self.maps(activations)?;
         for layer in self.blocks[range].iter().flatten() {
@@ -145,6 +166,27 @@ impl Base {
         }
         let features = Var::from_slice(maps.values(), &maps.shape(), activations.device())?.into_inner();
         Ok((features.clone(), Tape::new(self, records, maps, features)))
+    }
+
+    /// The layers out of Candle's operations, on parameters as `view` shows them.
+    fn forward_composed(&self, activations: &Tensor, range: Range<usize>, view: fn(&Tensor) -> Tensor) -> Result<Tensor, ModelError> {
+        let convolve = |filter: &Filter, input: &Tensor| {
+            let affine = &self.affine[&filter.name];
+            let [kernel, bias] = [affine.kernel, affine.bias].map(|number| view(self.parameters[number].value()));
+            composed::convolution(filter, input, &kernel, &bias)
+        };
+        let mut activations = activations.clone();
+        for layer in self.blocks[range].iter().flatten() {
+            activations = match layer {
+                Layer::Convolution(filter) => convolve(filter, &activations)?,
+                Layer::Fire { squeeze, expand: [narrow, wide] } => {
+                    let squeezed = convolve(squeeze, &activations)?;
+                    Tensor::cat(&[convolve(narrow, &squeezed)?, convolve(wide, &squeezed)?], 3)?
+                }
+                Layer::MaxPool(geometry) => composed::max_pool(*geometry, &activations)?,
+            };
+        }
+        Ok(activations)
     }
 
     /// A copy of a tensor.

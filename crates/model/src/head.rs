@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor, Var};
 use thaw_conv::{Activation, dense, dense_forward, dense_input_gradient, with_values};
 
 use crate::gradients::OuterProduct;
-use crate::{Gradients, Loss, Mode, ModelError};
+use crate::{Gradients, Loss, Mode, ModelError, composed};
 
 /// Dense(hidden, ReLU) → dropout → Dense(1) for two classes, Dense(classes) for more. Inputs are flattened in `[height, width, channels]`
 /// order, as Keras flattens.
@@ -47,7 +47,11 @@ impl Head {
     /// # Errors
     /// When shapes do not agree.
     pub fn forward(&self, activations: &Tensor, mask: Option<&Tensor>, mode: Mode) -> Result<Tensor, ModelError> {
-        let layer = |input: &Tensor, weights: &Var, bias: &Var, activation| dense(input, &mode.view(weights), &mode.view(bias), activation);
+        let layer = |input: &Tensor, weights: &Var, bias: &Var, activation: Activation| match (input.device().is_cpu(), activation) {
+            (true, _) => dense(input, &mode.view(weights), &mode.view(bias), activation),
+            (false, Activation::Linear) => composed::dense(input, &mode.view(weights), &mode.view(bias)),
+            (false, Activation::Relu) => composed::relu(&composed::dense(input, &mode.view(weights), &mode.view(bias))?),
+        };
         let hidden = layer(&self.input(activations)?, &self.hidden_weights, &self.hidden_bias, Activation::Relu)?;
         let hidden = match mask {
             Some(mask) => (hidden * mask)?,
@@ -67,6 +71,10 @@ impl Head {
     /// # Errors
     /// When shapes do not agree.
     pub fn forward_on_tape(&self, activations: &Tensor, mask: Option<&Tensor>) -> Result<(Tensor, HeadTape<'_>), ModelError> {
+        if !activations.device().is_cpu() {
+            // The graph is the tape.
+            return Ok((self.forward(activations, mask, Mode::Training)?, HeadTape { head: self, recorded: None }));
+        }
         let input = self.input(activations)?;
         let units = self.hidden_bias.elem_count();
         let hidden = with_values(&input, |input| {
@@ -80,7 +88,8 @@ impl Head {
             None => leaf.clone(),
         };
         let logits = dense(&masked, &self.output_weights, &self.output_bias, Activation::Linear)?;
-        Ok((logits, HeadTape { head: self, activations: activations.clone(), input, hidden: leaf }))
+        let recorded = Recorded { activations: activations.clone(), input, hidden: leaf };
+        Ok((logits, HeadTape { head: self, recorded: Some(recorded) }))
     }
 
     /// The variables with their names, in a fixed order.
@@ -98,6 +107,13 @@ impl Head {
 #[derive(Debug)]
 pub struct HeadTape<'a> {
     head: &'a Head,
+    /// Nothing where Candle's graph goes all the way.
+    recorded: Option<Recorded>,
+}
+
+/// One forward pass.
+#[derive(Debug)]
+struct Recorded {
     activations: Tensor,
     /// The activations as `[batch, inputs]`.
     input: Tensor,
@@ -112,20 +128,21 @@ impl HeadTape<'_> {
     /// # Errors
     /// When the hidden units have no gradient.
     pub fn backward(self, gradients: &mut Gradients) -> Result<(), ModelError> {
-        let Some(gradient) = gradients.store.remove(&self.hidden) else {
+        let Some(Recorded { activations, input, hidden }) = self.recorded else { return Ok(()) };
+        let Some(gradient) = gradients.store.remove(&hidden) else {
             return Err(candle_core::Error::Msg("the loss does not depend on the head".to_owned()).into());
         };
         let (weights, bias) = (self.head.hidden_weights.as_tensor(), self.head.hidden_bias.as_tensor());
         let outputs = bias.elem_count();
         let mut gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
-        let sums = with_values(&self.hidden, |hidden| Activation::Relu.gradient(hidden, &mut gradient, outputs))?;
+        let sums = with_values(&hidden, |hidden| Activation::Relu.gradient(hidden, &mut gradient, outputs))?;
         gradients.store.insert(bias, Tensor::from_vec(sums, bias.shape(), bias.device())?);
-        if self.activations.is_variable() {
+        if activations.is_variable() {
             let mut of_input = with_values(weights, |weights| dense_input_gradient(&gradient, weights, outputs))?;
             of_input.iter_mut().for_each(|value| *value *= self.head.input_factor as f32);
-            gradients.store.insert(&self.activations, Tensor::from_vec(of_input, self.activations.shape(), weights.device())?);
+            gradients.store.insert(&activations, Tensor::from_vec(of_input, activations.shape(), weights.device())?);
         }
-        gradients.insert_product(weights, OuterProduct { input: self.input, gradient, outputs });
+        gradients.insert_product(weights, OuterProduct { input, gradient, outputs });
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 mod architecture;
 mod audit;
 mod base;
+mod composed;
 mod error;
 mod gradients;
 mod head;

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, Layout, Result, Var, bail};
+use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, Layout, Result, Tensor, Var, bail};
 use candle_nn::Optimizer as _;
 use rayon::prelude::*;
 use thaw_conv::with_values;
@@ -16,13 +16,27 @@ use crate::gradients::OuterProduct;
 #[derive(Debug)]
 pub struct RmsProp {
     settings: Optimizer,
-    variables: Vec<(Var, Vec<f32>)>,
+    variables: Vec<(Var, Accumulator)>,
+}
+
+/// The running mean of a variable's squared gradients, where the variable lies.
+#[derive(Debug)]
+enum Accumulator {
+    Host(Vec<f32>),
+    Device(Tensor),
 }
 
 impl RmsProp {
     /// The running means of squared gradients, in the order of the variables.
-    pub fn accumulators(&self) -> impl ExactSizeIterator<Item = &[f32]> {
-        self.variables.iter().map(|(_, accumulator)| accumulator.as_slice())
+    ///
+    /// # Errors
+    /// When a device does not hand them over.
+    pub fn accumulators(&self) -> Result<Vec<Vec<f32>>> {
+        let values = |accumulator: &Accumulator| match accumulator {
+            Accumulator::Host(values) => Ok(values.clone()),
+            Accumulator::Device(tensor) => tensor.flatten_all()?.to_vec1(),
+        };
+        self.variables.iter().map(|(_, accumulator)| values(accumulator)).collect()
     }
 
     /// Changes every variable that has a gradient.
@@ -31,7 +45,7 @@ impl RmsProp {
     /// When a gradient has another shape than its variable.
     pub fn apply(&mut self, gradients: &Gradients) -> Result<()> {
         for (variable, accumulator) in &mut self.variables {
-            if let Some(product) = gradients.product(variable.as_tensor()) {
+            if let (Some(product), Accumulator::Host(accumulator)) = (gradients.product(variable.as_tensor()), accumulator) {
                 let step = FusedStep { settings: self.settings, accumulator: Mutex::new(accumulator), product };
                 variable.as_tensor().inplace_op1(&step)?;
             }
@@ -44,12 +58,12 @@ impl RmsProp {
     /// # Errors
     /// When their number or lengths do not fit.
     pub fn restore(&mut self, accumulators: Vec<Vec<f32>>) -> Result<()> {
-        let fits = |((_, old), new): (&(Var, Vec<f32>), &Vec<f32>)| old.len() == new.len();
+        let fits = |((variable, _), new): (&(Var, Accumulator), &Vec<f32>)| variable.elem_count() == new.len();
         if accumulators.len() != self.variables.len() || !self.variables.iter().zip(&accumulators).all(fits) {
             bail!("the kept accumulators are those of other variables");
         }
-        for ((_, old), new) in self.variables.iter_mut().zip(accumulators) {
-            *old = new;
+        for ((variable, old), new) in self.variables.iter_mut().zip(accumulators) {
+            *old = Accumulator::new(variable, new)?;
         }
         Ok(())
     }
@@ -60,17 +74,21 @@ impl candle_nn::Optimizer for RmsProp {
 
     fn new(variables: Vec<Var>, settings: Optimizer) -> Result<Self> {
         let with_accumulator = |variable: Var| {
-            let length = variable.elem_count();
-            (variable, vec![0f32; length])
+            let accumulator = Accumulator::new(&variable, vec![0f32; variable.elem_count()])?;
+            Ok((variable, accumulator))
         };
-        Ok(Self { settings, variables: variables.into_iter().map(with_accumulator).collect() })
+        Ok(Self { settings, variables: variables.into_iter().map(with_accumulator).collect::<Result<_>>()? })
     }
 
     fn step(&mut self, gradients: &GradStore) -> Result<()> {
         for (variable, accumulator) in &mut self.variables {
-            if let Some(gradient) = gradients.get(variable.as_tensor()) {
-                let step = Step { settings: self.settings, accumulator: Mutex::new(accumulator) };
-                variable.as_tensor().inplace_op2(&gradient.contiguous()?, &step)?;
+            let Some(gradient) = gradients.get(variable.as_tensor()) else { continue };
+            match accumulator {
+                Accumulator::Host(accumulator) => {
+                    let step = Step { settings: self.settings, accumulator: Mutex::new(accumulator) };
+                    variable.as_tensor().inplace_op2(&gradient.contiguous()?, &step)?;
+                }
+                Accumulator::Device(accumulator) => composed_step(self.settings, variable, accumulator, gradient)?,
             }
         }
         Ok(())
@@ -83,6 +101,26 @@ impl candle_nn::Optimizer for RmsProp {
     fn set_learning_rate(&mut self, learning_rate: f64) {
         self.settings.learning_rate = learning_rate;
     }
+}
+
+impl Accumulator {
+    fn new(variable: &Var, values: Vec<f32>) -> Result<Self> {
+        Ok(match variable.device().is_cpu() {
+            true => Self::Host(values),
+            false => Self::Device(Tensor::from_vec(values, variable.shape(), variable.device())?),
+        })
+    }
+}
+
+/// A step out of Candle's operations.
+fn composed_step(settings: Optimizer, variable: &Var, accumulator: &mut Tensor, gradient: &Tensor) -> Result<()> {
+    let Optimizer { learning_rate, rho, epsilon, epsilon_position } = settings;
+    *accumulator = ((accumulator.as_ref() * rho)? + (gradient.sqr()? * (1.0 - rho))?)?;
+    let divisor = match epsilon_position {
+        EpsilonPosition::OutsideRoot => (accumulator.sqrt()? + epsilon)?,
+        EpsilonPosition::InsideRoot => (accumulator.as_ref() + epsilon)?.sqrt()?,
+    };
+    variable.set(&(variable.as_tensor() - ((gradient / divisor)? * learning_rate)?)?)
 }
 
 /// One pass over weight, accumulator and gradient together.

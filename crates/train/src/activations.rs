@@ -135,7 +135,7 @@ pub fn extract(
             Variants::Augmented { augmentation, seed, .. } => (View::Training { seed, epoch: variant }, augmentation),
         };
         for batch in images.chunks(BATCH) {
-            let input = inputs(pixels, batch, view, &augmentation, &procedure.preprocessing, &Device::Cpu)?;
+            let input = inputs(pixels, batch, view, &augmentation, &procedure.preprocessing, base.device())?;
             let activations = base.forward(&input, 0..frozen)?.flatten_all()?.to_vec1::<f32>()?;
             writer.write(&activations)?;
             progress(batch.len() as u64);

@@ -37,9 +37,9 @@ pub(crate) fn save(
 ) -> Result<(), TrainError> {
     let io = |action: &'static str| move |source: std::io::Error| TrainError::CheckpointIo { path: path.to_owned(), action, source };
     let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::with_capacity(variables.len() * 2);
-    for ((name, variable), accumulator) in variables.iter().zip(optimizer.accumulators()) {
+    for ((name, variable), accumulator) in variables.iter().zip(optimizer.accumulators()?) {
         tensors.push((name.clone(), variable.dims().to_vec(), variable.flatten_all()?.to_vec1()?));
-        tensors.push((accumulator_name(name), variable.dims().to_vec(), accumulator.to_vec()));
+        tensors.push((accumulator_name(name), variable.dims().to_vec(), accumulator));
     }
     let views = tensors.iter().map(|(name, shape, values)| {
         let view = TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values)).expect("values fill their shape");

@@ -21,6 +21,8 @@ pub struct FitData {
     pub train: SplitData,
     /// Splits evaluated after each epoch.
     pub evaluation: Vec<(Split, SplitData)>,
+    /// Where the cell is computed.
+    pub device: Device,
 }
 
 /// Trains a cell from its checkpoint, or from the start, to its last epoch. Each epoch's record goes to `sink`; `progress` is told how many
@@ -78,7 +80,7 @@ const EVALUATION_BATCH: usize = 50;
 impl<'a> Run<'a> {
     pub(crate) fn new(cell: &'a Cell, weights: &Weights, data: &'a FitData) -> Result<Self, TrainError> {
         let procedure = &cell.procedure;
-        let device = Device::Cpu;
+        let device = data.device.clone();
         let base = Base::new(procedure.architecture, procedure.convolution, weights, procedure.frozen_blocks(), &device)?;
         let shapes = thaw_model::shapes(procedure.architecture, procedure.image_size)?;
         let features = shapes.last().map_or(0, |block| block.floats());

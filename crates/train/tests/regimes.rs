@@ -84,6 +84,7 @@ impl Workshop {
     fn data(&self, cell: &Cell) -> FitData {
         let evaluation = [Split::Validation, Split::Test];
         FitData {
+            device: candle_core::Device::Cpu,
             train: self.split(cell, Split::Train, Extraction::for_training(cell, Sharing::Literal)),
             evaluation: evaluation
                 .into_iter()
