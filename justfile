@@ -37,6 +37,14 @@ test:
 bench:
     cargo bench --workspace
 
+# Time every stage beside PyTorch and write docs/performance.md: just bench-vs-torch --images FOLDER
+bench-vs-torch *arguments:
+    python3 tools/bench/versus_pytorch.py {{arguments}}
+
+# Compile for CUDA, without a GPU or a driver
+check-cuda folder="target/cuda":
+    eval "$(tools/cuda/fetch.sh {{folder}})" && cargo check --release --workspace --features cuda
+
 # Everything that continuous integration runs
 ci:
     bash .ci/run

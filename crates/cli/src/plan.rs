@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use thaw_analysis::{CellState, ResultsFolder};
-use thaw_spec::{CellId, Plan, Step};
+use thaw_spec::{Cell, CellId, Plan, Step};
 
 use crate::arguments::Sweep;
 use crate::artifacts::artifact_path;
@@ -63,6 +63,13 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     }
     say("");
     say(&format!("{} artifacts are shared instead of computed again", plan.shared));
+    let none = BTreeSet::new();
+    let todo = workplace.cells.iter().filter(|cell| !finished.contains(&cell.id()));
+    let alone = |cell: &Cell| -> f64 {
+        let plan = Plan::new(std::slice::from_ref(cell), &none, counts, workplace.sharing);
+        plan.steps.iter().map(|step| rates.seconds(&step.cost(&facts))).sum()
+    };
+    say(&format!("about {} if each cell were run alone, from pixels on", duration(todo.map(alone).sum())));
     say(&format!("about {} on this machine, {} in {}", duration(total), mebibytes(bytes), workplace.cache.display()));
     Ok(ExitCode::from(SUCCESS))
 }

@@ -115,10 +115,10 @@ impl Accumulator {
 /// A step out of Candle's operations.
 fn composed_step(settings: Optimizer, variable: &Var, accumulator: &mut Tensor, gradient: &Tensor) -> Result<()> {
     let Optimizer { learning_rate, rho, epsilon, epsilon_position } = settings;
-    *accumulator = ((accumulator.as_ref() * rho)? + (gradient.sqr()? * (1.0 - rho))?)?;
+    *accumulator = ((&*accumulator * rho)? + (gradient.sqr()? * (1.0 - rho))?)?;
     let divisor = match epsilon_position {
         EpsilonPosition::OutsideRoot => (accumulator.sqrt()? + epsilon)?,
-        EpsilonPosition::InsideRoot => (accumulator.as_ref() + epsilon)?.sqrt()?,
+        EpsilonPosition::InsideRoot => (&*accumulator + epsilon)?.sqrt()?,
     };
     variable.set(&(variable.as_tensor() - ((gradient / divisor)? * learning_rate)?)?)
 }
@@ -208,4 +208,28 @@ fn update(settings: Optimizer, weights: &mut [f32], accumulator: &mut [f32], gra
             }
         },
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn a_composed_step_is_the_hand_written_one() -> Result<()> {
+        for epsilon_position in [EpsilonPosition::OutsideRoot, EpsilonPosition::InsideRoot] {
+            let settings = Optimizer { learning_rate: 0.01, rho: 0.9, epsilon: 1e-3, epsilon_position };
+            let (mut weights, mut mean) = ([0.5f32, -1.0, 2.0], [0.0f32; 3]);
+            let variable = Var::new(&weights, &Device::Cpu)?;
+            let mut accumulator = variable.zeros_like()?;
+            for gradient in [[0.3f32, -0.02, 0.0], [0.1, 5.0, -1e-4]] {
+                update(settings, &mut weights, &mut mean, &gradient);
+                composed_step(settings, &variable, &mut accumulator, &Tensor::new(&gradient, &Device::Cpu)?)?;
+            }
+            let composed = variable.to_vec1::<f32>()?;
+            assert!(weights.iter().zip(&composed).all(|(own, composed)| (own - composed).abs() < 1e-6), "{weights:?} {composed:?}");
+        }
+        Ok(())
+    }
 }

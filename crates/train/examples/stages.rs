@@ -68,7 +68,8 @@ impl Network {
 /// One pass over stored features.
 fn head_epoch() -> Outcome<impl FnMut() -> Outcome<()>> {
     let (images, inputs, units) = HEAD;
-    let features = Tensor::rand(0f32, 1f32, (images, inputs), &Device::Cpu)?;
+    let values: Vec<f32> = (0..images * inputs).map(|index| (index * 7919 % 1009) as f32 / 1009.0).collect();
+    let features = Tensor::from_vec(values, (images, inputs), &Device::Cpu)?;
     let draw = |tensor: usize| {
         let mut stream = Stream::new(0, Purpose::Initialize, 0, tensor);
         move || stream.unit()
