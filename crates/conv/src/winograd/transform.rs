@@ -181,6 +181,7 @@ pub(super) fn on_both_sides<S: Simd, L: Linear<R, C>, const R: usize, const C: u
 }
 
 #[cfg(test)]
+#[expect(clippy::needless_range_loop, reason = "formulas with indices")]
 mod tests {
     use super::*;
 
