@@ -41,6 +41,11 @@ bench:
 bench-vs-torch *arguments:
     python3 tools/bench/versus_pytorch.py {{arguments}}
 
+# Time sweeps of growing size: just cost docs/cost.svg
+cost *plots:
+    cargo build --release --workspace
+    python3 tools/bench/cost.py target/release/thaw {{plots}}
+
 # Compile for CUDA, without a GPU or a driver
 check-cuda folder="target/cuda":
     eval "$(tools/cuda/fetch.sh {{folder}})" && cargo check --release --workspace --features cuda
