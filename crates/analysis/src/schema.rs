@@ -1,7 +1,8 @@
-//! The columns of `epochs.parquet`: one row per epoch and split. Nowhere else stands a column's name.
+//! The columns of `epochs.parquet` (one row per epoch and split), `drift.parquet` (per epoch and tensor that the optimizer holds) and
+//! `predictions.parquet` (per evaluated image). Nowhere else stands a column's name.
 
 use polars::prelude::*;
-use thaw_spec::{Cell, EpochRecord, Split, SplitRecord};
+use thaw_spec::{Cell, EpochRecord, Prediction, Split, SplitRecord, TensorDrift};
 
 /// Raised when a column changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -27,9 +28,14 @@ const DRIFT_MEAN: &str = "drift_mean";
 const SECONDS: &str = "seconds";
 const IMAGES_PER_SECOND: &str = "images_per_second";
 const PEAK_MEMORY_BYTES: &str = "peak_memory_bytes";
+const TENSOR: &str = "tensor";
+const RELATIVE_DRIFT: &str = "relative_drift";
+const IMAGE: &str = "image";
+const LABEL: &str = "label";
+const PREDICTED: &str = "predicted";
 
 /// The rows of some epochs of a cell.
-pub(crate) fn to_frame(cell: &Cell, records: &[EpochRecord]) -> PolarsResult<DataFrame> {
+pub(crate) fn epoch_frame(cell: &Cell, records: &[EpochRecord]) -> PolarsResult<DataFrame> {
     let rows: Vec<(&EpochRecord, &SplitRecord)> =
         records.iter().flat_map(|record| record.splits.iter().map(move |split| (record, split))).collect();
     let same = |name: &str, text: &str| Column::new(name.into(), vec![text; rows.len()]);
@@ -63,6 +69,40 @@ pub(crate) fn to_frame(cell: &Cell, records: &[EpochRecord]) -> PolarsResult<Dat
     DataFrame::new(rows.len(), columns)
 }
 
+/// How far each tensor was from its start, by epoch.
+pub(crate) fn drift_frame(cell: &Cell, records: &[EpochRecord]) -> PolarsResult<DataFrame> {
+    let rows = || records.iter().flat_map(|record| record.tensor_drifts.iter().map(move |drift| (record.epoch, drift)));
+    let count = rows().count();
+    let columns = vec![
+        Column::new(VERSION.into(), vec![SCHEMA_VERSION; count]),
+        Column::new(CELL.into(), vec![cell.id().as_str(); count]),
+        Column::new(EPOCH.into(), rows().map(|(epoch, _)| epoch as u64).collect::<Vec<_>>()),
+        Column::new(TENSOR.into(), rows().map(|(_, drift)| drift.tensor.as_str()).collect::<Vec<_>>()),
+        Column::new(RELATIVE_DRIFT.into(), rows().map(|(_, drift)| drift.relative).collect::<Vec<_>>()),
+    ];
+    DataFrame::new(count, columns)
+}
+
+/// What a cell's model said about each image.
+pub(crate) fn prediction_frame(cell: &Cell, predictions: &[Prediction]) -> PolarsResult<DataFrame> {
+    let count = predictions.len();
+    macro_rules! column {
+        ($name:expr, |$prediction:ident| $value:expr) => {
+            Column::new($name.into(), predictions.iter().map(|$prediction| $value).collect::<Vec<_>>())
+        };
+    }
+    let columns = vec![
+        Column::new(VERSION.into(), vec![SCHEMA_VERSION; count]),
+        Column::new(CELL.into(), vec![cell.id().as_str(); count]),
+        column!(SPLIT, |prediction| prediction.split.name()),
+        column!(IMAGE, |prediction| prediction.image),
+        column!(LABEL, |prediction| prediction.label),
+        column!(PREDICTED, |prediction| prediction.predicted),
+        column!(LOSS, |prediction| prediction.loss),
+    ];
+    DataFrame::new(count, columns)
+}
+
 /// One row, as far as analysis needs it.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
@@ -89,20 +129,58 @@ pub(crate) fn rows(frame: &DataFrame) -> PolarsResult<Vec<Row>> {
     let (cells, splits) = (text(CELL)?, text(SPLIT)?);
     let (epochs, corrects, counts) = (whole(EPOCH)?, whole(CORRECT)?, whole(COUNT)?);
     let (losses, drifts, seconds) = (real(LOSS_SUM)?, real(DRIFT_MAXIMUM)?, real(SECONDS)?);
-    let versions = frame.column(VERSION)?.u32()?;
     let row = |index: usize| -> Option<Row> {
         Some(Row {
             cell: cells.get(index)?.to_owned(),
             epoch: epochs.get(index)?,
-            split: Split::ALL.into_iter().find(|split| Some(split.name()) == splits.get(index))?,
+            split: split(splits.get(index))?,
             loss_sum: losses.get(index)?,
             correct: corrects.get(index)?,
             count: counts.get(index).filter(|count| *count > 0)?,
             drift_maximum: drifts.get(index)?,
             seconds: seconds.get(index)?,
         })
-        .filter(|_| versions.get(index) == Some(SCHEMA_VERSION))
     };
+    every_row(frame, row)
+}
+
+/// Reads what [`drift_frame`] wrote: epoch, tensor and relative drift.
+pub(crate) fn drifts(frame: &DataFrame) -> PolarsResult<Vec<(usize, TensorDrift)>> {
+    let (epochs, tensors) = (frame.column(EPOCH)?.u64()?, frame.column(TENSOR)?.str()?);
+    let relatives = frame.column(RELATIVE_DRIFT)?.f64()?;
+    let row = |index: usize| {
+        let drift = TensorDrift { tensor: tensors.get(index)?.to_owned(), relative: relatives.get(index)? };
+        Some((epochs.get(index)? as usize, drift))
+    };
+    every_row(frame, row)
+}
+
+/// Reads what [`prediction_frame`] wrote.
+pub(crate) fn predictions(frame: &DataFrame) -> PolarsResult<Vec<Prediction>> {
+    let splits = frame.column(SPLIT)?.str()?;
+    let whole = |name: &str| frame.column(name)?.u32();
+    let (images, labels, predicted) = (whole(IMAGE)?, whole(LABEL)?, whole(PREDICTED)?);
+    let losses = frame.column(LOSS)?.f32()?;
+    let row = |index: usize| {
+        Some(Prediction {
+            split: split(splits.get(index))?,
+            image: images.get(index)?,
+            label: labels.get(index)?,
+            predicted: predicted.get(index)?,
+            loss: losses.get(index)?,
+        })
+    };
+    every_row(frame, row)
+}
+
+fn split(name: Option<&str>) -> Option<Split> {
+    Split::ALL.into_iter().find(|split| Some(split.name()) == name)
+}
+
+/// The rows of a frame, all of which must be of this version and whole.
+fn every_row<T>(frame: &DataFrame, row: impl Fn(usize) -> Option<T>) -> PolarsResult<Vec<T>> {
+    let versions = frame.column(VERSION)?.u32()?;
     let missing = || polars_err!(ComputeError: "a row has missing values or was written by another version of thaw");
-    (0..frame.height()).map(|index| row(index).ok_or_else(missing)).collect()
+    let current = |index: usize| versions.get(index) == Some(SCHEMA_VERSION);
+    (0..frame.height()).map(|index| row(index).filter(|_| current(index)).ok_or_else(missing)).collect()
 }

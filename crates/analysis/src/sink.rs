@@ -1,33 +1,42 @@
-//! Records to `epochs.parquet`, whole after every epoch.
+//! Records to `epochs.parquet` and `drift.parquet`, whole after every epoch; at the end predictions to `predictions.parquet`.
 
 use std::path::{Path, PathBuf};
 
-use polars::prelude::ParquetWriter;
+use polars::prelude::{DataFrame, ParquetWriter, PolarsResult};
 use tempfile::NamedTempFile;
-use thaw_spec::{Cell, EpochRecord, RecordSink, SinkError};
+use thaw_spec::{Cell, EpochRecord, Prediction, RecordSink, SinkError};
 
 use crate::AnalysisError;
-use crate::schema::to_frame;
+use crate::schema::{drift_frame, epoch_frame, prediction_frame};
 
-/// Writes the records of one cell. The file is replaced as a whole after every epoch: by temporary file, fsync and rename.
+/// Names of the files in a cell's folder.
+pub(crate) const EPOCHS: &str = "epochs.parquet";
+pub(crate) const DRIFT: &str = "drift.parquet";
+pub(crate) const PREDICTIONS: &str = "predictions.parquet";
+
+/// Writes the records of one cell. The files are replaced as a whole after every epoch: by temporary file, fsync and rename.
 #[derive(Debug)]
 pub struct ParquetSink {
-    path: PathBuf,
+    folder: PathBuf,
     cell: Cell,
     records: Vec<EpochRecord>,
 }
 
 impl ParquetSink {
-    /// A sink for the records of a cell.
-    pub fn new(path: PathBuf, cell: Cell) -> Self {
-        Self { path, cell, records: Vec::new() }
+    /// A sink for the records of a cell, into the cell's folder.
+    pub fn new(folder: PathBuf, cell: Cell) -> Self {
+        Self { folder, cell, records: Vec::new() }
     }
 
-    fn write(&self) -> Result<(), AnalysisError> {
-        let mut frame = to_frame(&self.cell, &self.records).map_err(AnalysisError::parquet(&self.path, "write"))?;
-        replace(&self.path, |file| {
-            ParquetWriter::new(file).finish(&mut frame).map(|_| ()).map_err(AnalysisError::parquet(&self.path, "write"))
-        })
+    fn write(&self, name: &str, frame: PolarsResult<DataFrame>) -> Result<(), SinkError> {
+        let path = self.folder.join(name);
+        let result = frame.map_err(AnalysisError::parquet(&path, "write")).and_then(|mut frame| {
+            replace(&path, |file| {
+                let written = ParquetWriter::new(file).finish(&mut frame);
+                written.map(|_| ()).map_err(AnalysisError::parquet(&path, "write"))
+            })
+        });
+        result.map_err(|error| SinkError(error.into()))
     }
 }
 
@@ -39,7 +48,14 @@ impl RecordSink for ParquetSink {
 
     fn epoch(&mut self, record: &EpochRecord) -> Result<(), SinkError> {
         self.records.push(record.clone());
-        self.write().map_err(|error| SinkError(error.into()))
+        if self.records.iter().any(|record| !record.tensor_drifts.is_empty()) {
+            self.write(DRIFT, drift_frame(&self.cell, &self.records))?;
+        }
+        self.write(EPOCHS, epoch_frame(&self.cell, &self.records))
+    }
+
+    fn predictions(&mut self, predictions: &[Prediction]) -> Result<(), SinkError> {
+        self.write(PREDICTIONS, prediction_frame(&self.cell, predictions))
     }
 }
 

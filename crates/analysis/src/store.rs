@@ -1,13 +1,16 @@
-//! The folder of an experiment's results: `cells/<cell>/` with `cell.json`, `epochs.parquet` and `outcome.json`.
+//! The folder of an experiment's results: `cells/<cell>/` with `cell.json`, `epochs.parquet`, `drift.parquet`,
+//! `predictions.parquet` and `outcome.json`.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use polars::prelude::{DataFrame, ParquetReader, PolarsResult, SerReader as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use thaw_spec::{Cell, CellId, CellManifest, Outcome};
+use thaw_spec::{Cell, CellId, CellManifest, Outcome, Prediction, TensorDrift};
 
-use crate::sink::{TEMPORARY, replace};
+use crate::schema::{drifts, predictions};
+use crate::sink::{DRIFT, EPOCHS, PREDICTIONS, TEMPORARY, replace};
 use crate::{AnalysisError, ParquetSink};
 
 /// How far a cell has come.
@@ -56,7 +59,17 @@ impl ResultsFolder {
 
     /// The records of a cell.
     pub fn epochs(&self, id: &CellId) -> PathBuf {
-        self.cell(id).join("epochs.parquet")
+        self.cell(id).join(EPOCHS)
+    }
+
+    /// How far each tensor of a cell's base was from its start, by epoch. Cells whose base cannot change have no such file.
+    pub fn drift(&self, id: &CellId) -> PathBuf {
+        self.cell(id).join(DRIFT)
+    }
+
+    /// What a cell's model said about each image after the last epoch.
+    pub fn predictions(&self, id: &CellId) -> PathBuf {
+        self.cell(id).join(PREDICTIONS)
     }
 
     /// How far a cell has come. Files that belong to another cell do not count.
@@ -85,7 +98,7 @@ impl ResultsFolder {
             std::fs::remove_file(&outcome).map_err(AnalysisError::io(&outcome, "cannot remove"))?;
         }
         write_json(&folder.join("cell.json"), manifest)?;
-        Ok(ParquetSink::new(self.epochs(&manifest.id), manifest.cell.clone()))
+        Ok(ParquetSink::new(folder, manifest.cell.clone()))
     }
 
     /// Writes a cell's outcome: from now on it is complete.
@@ -110,6 +123,23 @@ impl ResultsFolder {
     /// When it is there and cannot be read.
     pub fn outcome(&self, id: &CellId) -> Result<Option<Outcome>, AnalysisError> {
         read_json(&self.cell(id).join("outcome.json"))
+    }
+
+    /// What a cell's model said about each image after the last epoch.
+    ///
+    /// # Errors
+    /// When the file is missing (cells of earlier versions have none) or cannot be read.
+    pub fn read_predictions(&self, id: &CellId) -> Result<Vec<Prediction>, AnalysisError> {
+        read_parquet(&self.predictions(id), predictions)
+    }
+
+    /// How far each tensor of a cell's base was from its start: epoch, counted from 1, and drift. Nothing for a base that cannot change.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn read_drift(&self, id: &CellId) -> Result<Vec<(usize, TensorDrift)>, AnalysisError> {
+        let path = self.drift(id);
+        if path.is_file() { read_parquet(&path, drifts) } else { Ok(Vec::new()) }
     }
 
     /// The manifests of all cells, in the order of their names.
@@ -148,6 +178,11 @@ fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), AnalysisError>
         .map_err(|error| AnalysisError::Malformed { path: path.to_owned(), reason: format!("cannot be written as JSON ({error})") })?;
     text.push(b'\n');
     replace(path, |file| file.write_all(&text).map_err(AnalysisError::io(path, "cannot write")))
+}
+
+fn read_parquet<T>(path: &Path, rows: impl Fn(&DataFrame) -> PolarsResult<Vec<T>>) -> Result<Vec<T>, AnalysisError> {
+    let file = std::fs::File::open(path).map_err(AnalysisError::io(path, "cannot read"))?;
+    ParquetReader::new(file).finish().and_then(|frame| rows(&frame)).map_err(AnalysisError::parquet(path, "read"))
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, AnalysisError> {

@@ -7,7 +7,8 @@ use tempfile::TempDir;
 use thaw_analysis::{CellState, Results, ResultsFolder, check, climb, record};
 use thaw_spec::{
     Cell, CellManifest, ContentHash, CostFacts, DriftSummary, EpochRecord, Expectations, Experiment, Inputs, Metric, Outcome, PerSeed,
-    Plan, RecordSink, RunStatus, Sharing, Split, SplitCounts, SplitRecord, Statistic, Step, TensorAudit, TrainingActivations, VerdictKind,
+    Plan, Prediction, RecordSink, RunStatus, Sharing, Split, SplitCounts, SplitRecord, Statistic, Step, TensorAudit, TensorDrift,
+    TrainingActivations, VerdictKind,
 };
 
 use crate::error::CliError;
@@ -67,6 +68,13 @@ fn script(cell: &Cell) -> u64 {
     if cell.procedure.frozen_blocks() == 0 { wobble + 50 } else { wobble }
 }
 
+/// What every scripted model says: it takes two dogs for cats.
+fn said() -> Vec<Prediction> {
+    let prediction =
+        |image: u32| Prediction { split: Split::Validation, image, label: u32::from(image > 1), predicted: 0, loss: 0.25 * image as f32 };
+    (0..4).map(prediction).collect()
+}
+
 #[derive(Default)]
 struct Scripted {
     made: Mutex<Vec<Step>>,
@@ -115,6 +123,10 @@ impl Executor for Scripted {
                 distinct_images: count,
             };
             sink.epoch(&EpochRecord {
+                tensor_drifts: match unfrozen {
+                    true => vec![TensorDrift { tensor: "features.0.weight".to_owned(), relative: 0.001 * epoch as f64 }],
+                    false => Vec::new(),
+                },
                 epoch,
                 splits: vec![split(Split::Train, 2000), split(Split::Validation, 1000)],
                 drift: DriftSummary {
@@ -129,6 +141,7 @@ impl Executor for Scripted {
             })
             .map_err(thaw_train::TrainError::from)?;
         }
+        sink.predictions(&said()).map_err(thaw_train::TrainError::from)?;
         let tensor = TensorAudit {
             name: "features.0.weight".to_owned(),
             elements: 1728,
@@ -221,6 +234,20 @@ fn a_cell_that_fails_stops_no_other_and_is_missing_in_the_verdicts() {
     assert!(states.contains(&CellState::Partial));
     stage.sweep(&Scripted::default()).expect("the missing cell");
     assert_eq!(stage.verdicts(), [Pass; 6]);
+}
+
+#[test]
+fn predictions_and_drift_by_tensor_come_back_as_they_were_told() {
+    let stage = Stage::new();
+    stage.sweep(&Scripted::default()).expect("a sweep");
+    let folder = stage.folder();
+    for cell in &stage.cells {
+        assert_eq!(folder.read_predictions(&cell.id()).expect("predictions"), said());
+        let drift = folder.read_drift(&cell.id()).expect("drift");
+        let relative: Vec<(usize, f64)> = drift.iter().map(|(epoch, drift)| (*epoch, drift.relative)).collect();
+        let expected = if cell.levels[0].1 == "thawed" { vec![(1, 0.001), (2, 0.002), (3, 0.003), (4, 0.004)] } else { Vec::new() };
+        assert_eq!(relative, expected);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Freezing seen from three sides: what was declared, what the optimizer holds, what moved.
 
-use thaw_spec::{DriftSummary, TensorAudit};
+use thaw_spec::{DriftSummary, TensorAudit, TensorDrift};
 
 use crate::{Base, ModelError, Parameter};
 
@@ -25,19 +25,22 @@ pub fn audit(base: &Base, declared_frozen_blocks: usize) -> Result<Vec<TensorAud
         .collect()
 }
 
-/// The same over the whole base, for an epoch's record.
+/// The same over the whole base and for each tensor that the optimizer holds, for an epoch's record.
 ///
 /// # Errors
 /// When a tensor cannot be read.
-pub fn drift(base: &Base) -> Result<DriftSummary, ModelError> {
+pub fn drift(base: &Base) -> Result<(DriftSummary, Vec<TensorDrift>), ModelError> {
     let movements: Vec<(bool, f64)> = base.parameters().iter().map(movement).collect::<Result<_, _>>()?;
     let drifts = || movements.iter().map(|(_, drift)| *drift);
-    Ok(DriftSummary {
+    let summary = DriftSummary {
         tensors: movements.len() as u64,
         moved: movements.iter().filter(|(moved, _)| *moved).count() as u64,
         maximum: drifts().fold(0.0, f64::max),
         mean: drifts().sum::<f64>() / movements.len() as f64,
-    })
+    };
+    let collected = base.parameters().iter().zip(&movements).filter(|(parameter, _)| parameter.variable.is_some());
+    let by_tensor = collected.map(|(parameter, (_, drift))| TensorDrift { tensor: parameter.name.clone(), relative: *drift });
+    Ok((summary, by_tensor.collect()))
 }
 
 /// Whether a bit changed, and ‖w − w₀‖₂ / ‖w₀‖₂ (the numerator alone where w₀ is zero).

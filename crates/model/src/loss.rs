@@ -40,11 +40,11 @@ impl Loss {
         logits.contiguous()?.apply_op1(CrossEntropy { loss: self, labels: labels.to_vec() })
     }
 
-    /// How many images are classified correctly. A probability of exactly one half counts as the first class, as in Keras.
+    /// The class that each image is given. A probability of exactly one half counts as the first class, as in Keras.
     ///
     /// # Errors
     /// When the logits cannot be read.
-    pub fn correct(self, logits: &Tensor, labels: &[u32]) -> Result<u64> {
+    pub fn predicted(self, logits: &Tensor) -> Result<Vec<u32>> {
         let logits = logits.flatten_all()?.to_vec1::<f32>()?;
         let predicted = |row: &[f32]| match self {
             Self::Binary => u32::from(row[0] > 0.0),
@@ -53,7 +53,7 @@ impl Loss {
                 best as u32
             }
         };
-        Ok(logits.chunks_exact(self.outputs()).zip(labels).filter(|(row, label)| predicted(row) == **label).count() as u64)
+        Ok(logits.chunks_exact(self.outputs()).map(predicted).collect())
     }
 }
 

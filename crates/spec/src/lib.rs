@@ -33,6 +33,6 @@ pub use hash::ContentHash;
 pub use outcome::{CellManifest, Environment, Outcome, RunStatus, TensorAudit, TrainingActivations};
 pub use plan::{Cost, CostFacts, Extraction, Plan, Sharing, SplitCounts, Step, Variants};
 pub use procedure::{Contradiction, ConvolutionAlgorithm, EpsilonPosition, Optimizer, Procedure, Resize};
-pub use record::{DriftSummary, EpochRecord, RecordSink, SinkError, Split, SplitRecord};
+pub use record::{DriftSummary, EpochRecord, Prediction, RecordSink, SinkError, Split, SplitRecord, TensorDrift};
 pub use regime::{Cache, FreezeBoundary, OptimizerCollects};
 pub use selector::Selector;

@@ -78,6 +78,30 @@ pub struct DriftSummary {
     pub mean: f64,
 }
 
+/// How far one tensor of the base is from where it started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TensorDrift {
+    /// The tensor.
+    pub tensor: String,
+    /// ‖w − w₀‖₂ / ‖w₀‖₂ at the end of the epoch.
+    pub relative: f64,
+}
+
+/// What the trained model says about one image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prediction {
+    /// The part of the dataset that the image belongs to.
+    pub split: Split,
+    /// Its place in the split, in the order of its classes and file names.
+    pub image: u32,
+    /// The class it belongs to.
+    pub label: u32,
+    /// The class the model gives it.
+    pub predicted: u32,
+    /// Its loss, in nats: −ln of the probability that the model gives to the true class.
+    pub loss: f32,
+}
+
 /// Everything recorded about one epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
@@ -87,6 +111,9 @@ pub struct EpochRecord {
     pub splits: Vec<SplitRecord>,
     /// How far the base has moved by the end of the epoch.
     pub drift: DriftSummary,
+    /// The same by tensor, for those that the optimizer holds.
+    #[serde(default)]
+    pub tensor_drifts: Vec<TensorDrift>,
     /// Duration of the epoch, evaluation included.
     pub seconds: f64,
     /// Training images per second of training time.
@@ -113,4 +140,12 @@ pub trait RecordSink {
     /// # Errors
     /// When it cannot be kept.
     fn epoch(&mut self, record: &EpochRecord) -> Result<(), SinkError>;
+
+    /// Takes what the model of the last epoch says about each evaluated image. Whoever does not keep it need not.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    fn predictions(&mut self, _predictions: &[Prediction]) -> Result<(), SinkError> {
+        Ok(())
+    }
 }

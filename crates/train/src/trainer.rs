@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor, Var};
 use candle_nn::Optimizer as _;
 use thaw_data::{Purpose, Stream};
 use thaw_model::{Base, Gradients, Head, Loss, Mode, RmsProp, Weights, audit, drift};
-use thaw_spec::{Cell, EpochRecord, Outcome, RecordSink, Split, SplitRecord};
+use thaw_spec::{Cell, EpochRecord, Outcome, Prediction, RecordSink, Split, SplitRecord};
 
 use crate::TrainError;
 use crate::activations::{SplitData, View};
@@ -47,8 +47,11 @@ pub fn fit(
     progress((records.len() * data.train.pixels.len()) as u64);
     let mut last_checkpoint = Instant::now();
     for epoch in records.len()..cell.procedure.epochs {
-        let record = run.epoch(epoch, progress)?;
+        let (record, predictions) = run.epoch(epoch, progress)?;
         sink.epoch(&record)?;
+        if epoch + 1 == cell.procedure.epochs {
+            sink.predictions(&predictions)?;
+        }
         records.push(record);
         if let Some(policy) = checkpoints
             && records.len() < cell.procedure.epochs
@@ -97,8 +100,8 @@ impl<'a> Run<'a> {
         Ok(Self { cell, data, base, head, loss, variables, optimizer, device })
     }
 
-    /// Trains for one epoch, counted from 0, and evaluates.
-    pub(crate) fn epoch(&mut self, epoch: usize, progress: &(dyn Fn(u64) + Sync)) -> Result<EpochRecord, TrainError> {
+    /// Trains for one epoch, counted from 0, and evaluates: the record, and what the model says about each evaluated image.
+    pub(crate) fn epoch(&mut self, epoch: usize, progress: &(dyn Fn(u64) + Sync)) -> Result<(EpochRecord, Vec<Prediction>), TrainError> {
         let start = Instant::now();
         let train = self.train(epoch, progress)?;
         let training_seconds = start.elapsed().as_secs_f64();
@@ -106,17 +109,21 @@ impl<'a> Run<'a> {
             return Err(TrainError::Diverged { epoch: epoch + 1, loss: train.loss_sum });
         }
         let mut splits = vec![train];
+        let mut predictions = Vec::new();
         for (split, data) in &self.data.evaluation {
-            splits.push(self.evaluate(*split, data)?);
+            splits.push(self.evaluate(*split, data, &mut predictions)?);
         }
-        Ok(EpochRecord {
+        let (drift, tensor_drifts) = drift(&self.base)?;
+        let record = EpochRecord {
             epoch: epoch + 1,
             images_per_second: train.count as f64 / training_seconds,
             splits,
-            drift: drift(&self.base)?,
+            drift,
+            tensor_drifts,
             seconds: start.elapsed().as_secs_f64(),
             peak_memory_bytes: peak_memory_bytes(),
-        })
+        };
+        Ok((record, predictions))
     }
 
     /// Shows every training image once, in batches of a random order; the last batch takes what is left.
@@ -138,14 +145,14 @@ impl<'a> Run<'a> {
             head_tape.backward(&mut gradients)?;
             tape.backward(&mut gradients)?;
             self.optimizer.apply(&gradients)?;
-            self.add(&mut record, &logits, &losses, &labels)?;
+            add(&mut record, &losses.to_vec1()?, &self.loss.predicted(&logits)?, &labels);
             progress(images.len() as u64);
         }
         Ok(record)
     }
 
-    /// Runs every image of a split through the model as it is.
-    fn evaluate(&self, split: Split, data: &SplitData) -> Result<SplitRecord, TrainError> {
+    /// Runs every image of a split through the model as it is, and adds what it says about each to `predictions`.
+    fn evaluate(&self, split: Split, data: &SplitData, predictions: &mut Vec<Prediction>) -> Result<SplitRecord, TrainError> {
         let mut record = empty_record(split, data);
         let all: Vec<usize> = (0..data.pixels.len()).collect();
         for images in all.chunks(EVALUATION_BATCH) {
@@ -153,8 +160,17 @@ impl<'a> Run<'a> {
             let features = self.base.forward(&boundary, self.variable_blocks())?;
             let logits = self.head.forward(&features, None, Mode::Evaluation)?;
             let labels = labels(data, images);
-            let losses = self.loss.per_image(&logits, &labels)?;
-            self.add(&mut record, &logits, &losses, &labels)?;
+            let losses: Vec<f32> = self.loss.per_image(&logits, &labels)?.to_vec1()?;
+            let predicted = self.loss.predicted(&logits)?;
+            add(&mut record, &losses, &predicted, &labels);
+            let said = images.iter().zip(&labels).zip(predicted.iter().zip(&losses));
+            predictions.extend(said.map(|((&image, &label), (&predicted, &loss))| Prediction {
+                split,
+                image: image as u32,
+                label,
+                predicted,
+                loss,
+            }));
         }
         Ok(record)
     }
@@ -182,13 +198,13 @@ impl<'a> Run<'a> {
             .collect();
         Ok(Some(Tensor::from_vec(mask, (images.len(), units), &self.device)?))
     }
+}
 
-    fn add(&self, record: &mut SplitRecord, logits: &Tensor, losses: &Tensor, labels: &[u32]) -> Result<(), TrainError> {
-        record.loss_sum += losses.to_vec1::<f32>()?.into_iter().map(f64::from).sum::<f64>();
-        record.correct += self.loss.correct(logits, labels)?;
-        record.count += labels.len() as u64;
-        Ok(())
-    }
+/// Adds a batch to a record.
+fn add(record: &mut SplitRecord, losses: &[f32], predicted: &[u32], labels: &[u32]) {
+    record.loss_sum += losses.iter().copied().map(f64::from).sum::<f64>();
+    record.correct += predicted.iter().zip(labels).filter(|(predicted, label)| predicted == label).count() as u64;
+    record.count += labels.len() as u64;
 }
 
 fn empty_record(split: Split, data: &SplitData) -> SplitRecord {

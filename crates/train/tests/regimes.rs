@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use thaw_data::{Dataset, Folder, Pixels, Purpose, Stream, Unreadable};
 use thaw_model::{Base, Weights, weights_file};
 use thaw_spec::{
-    Architecture, Cell, EpochRecord, Experiment, Extraction, Inputs, Outcome, RecordSink, RunStatus, Sharing, SinkError, Split,
+    Architecture, Cell, EpochRecord, Experiment, Extraction, Inputs, Outcome, Prediction, RecordSink, RunStatus, Sharing, SinkError, Split,
 };
 use thaw_train::{CheckpointPolicy, FitData, SplitData, StoredActivations, TrainError, extract, fit};
 
@@ -96,6 +96,7 @@ impl Workshop {
     fn run(&self, cell: &Cell) -> (Outcome, Curve) {
         let mut sink = Memory::default();
         let outcome = fit(cell, &self.weights, &self.data(cell), None, &mut sink, &|_| {}).expect("a finished run");
+        sink.predictions_are_those_of_the_last_epoch();
         (outcome, sink.curve())
     }
 }
@@ -118,6 +119,7 @@ type Curve = Vec<Vec<(Split, u64, u64, u64)>>;
 struct Memory {
     records: Vec<EpochRecord>,
     stop_after: Option<usize>,
+    predictions: Vec<Prediction>,
 }
 
 impl Memory {
@@ -129,7 +131,24 @@ impl Memory {
     }
 }
 
+impl Memory {
+    fn predictions_are_those_of_the_last_epoch(&self) {
+        for record in self.records.last().expect("an epoch").splits.iter().filter(|record| record.split != Split::Train) {
+            let of_split: Vec<_> = self.predictions.iter().filter(|prediction| prediction.split == record.split).collect();
+            assert!(of_split.iter().map(|prediction| u64::from(prediction.image)).eq(0..record.count));
+            assert_eq!(of_split.iter().filter(|prediction| prediction.predicted == prediction.label).count() as u64, record.correct);
+            let loss: f64 = of_split.iter().map(|prediction| f64::from(prediction.loss)).sum();
+            assert!((loss - record.loss_sum).abs() <= 1e-9 * record.loss_sum);
+        }
+    }
+}
+
 impl RecordSink for Memory {
+    fn predictions(&mut self, predictions: &[Prediction]) -> Result<(), SinkError> {
+        self.predictions = predictions.to_vec();
+        Ok(())
+    }
+
     fn begin(&mut self, resumed: &[EpochRecord]) -> Result<(), SinkError> {
         self.records = resumed.to_vec();
         Ok(())
