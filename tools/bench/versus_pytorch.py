@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = Path(os.environ.get("THAW_BENCH_ENVIRONMENT", Path.home() / ".cache/thaw/bench"))
-REQUIREMENTS = ["torch==2.15.0", "torchvision", "numpy==2.4.6", "pillow"]
+REQUIREMENTS = ["torch==2.15.0", "torchvision", "numpy==2.4.6", "pillow", "safetensors"]
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
