@@ -41,6 +41,10 @@ bench:
 bench-vs-torch *arguments:
     python3 tools/bench/versus_pytorch.py {{arguments}}
 
+# Time the whole matrix against its cells alone and plain PyTorch: just matrix-vs-torch --images FOLDER --weights FILE
+matrix-vs-torch *arguments:
+    python3 tools/bench/matrix_versus_pytorch.py {{arguments}}
+
 # Time sweeps of growing size: just cost docs/cost.svg
 cost *plots:
     cargo build --release --workspace
