@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use thaw_spec::{Augmentation, Experiment, Selector, Split};
+use thaw_spec::{Experiment, Profile, Selector, Split, TypedAugmentation};
 
 use crate::error::CliError;
 use crate::fault::Fault;
@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Check(Check),
     /// Show images of a dataset, as they are or augmented, on one sheet
     #[command(
-        after_help = "Examples: thaw preview\n          thaw preview experiments/squeezenet.toml --data images --augmentation keras-2.0.8"
+        after_help = "Examples: thaw preview\n          thaw preview experiments/squeezenet.toml --data images --augmentation keras-2.0.8\n          thaw preview --image cat.jpg --theta 30 --shear 0.2 --flip --profile keras-2.0.8"
     )]
     Preview(Preview),
     /// Train a base from random weights on a source task and write its weights file
@@ -160,11 +160,42 @@ pub(crate) struct Preview {
     /// The seed of the augmentation
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Show each image first as it is, then augmented: none or keras-2.0.8
-    #[arg(long, default_value = "none", value_name = "NAME", value_parser = augmentation)]
-    pub(crate) augmentation: Augmentation,
+    /// Show each image first as it is, then augmented: none, book or keras-2.0.8
+    #[arg(long, default_value = "none", value_name = "NAME", value_parser = TypedAugmentation::named)]
+    pub(crate) augmentation: TypedAugmentation,
     #[command(flatten)]
     pub(crate) ranges: Ranges,
+    /// Resize and transform as this library does: keras-2.0.8, keras-2.1.3, keras-2.2, keras-3 or torch [default: as the experiment has it]
+    #[arg(long, value_name = "NAME", value_parser = profile)]
+    pub(crate) profile: Option<Profile>,
+    #[command(flatten)]
+    pub(crate) explicit: Explicit,
+}
+
+/// One image and one transformation, to be compared with another program's.
+#[derive(Debug, Args)]
+pub(crate) struct Explicit {
+    /// Show this image alone, transformed by what follows
+    #[arg(long, value_name = "FILE")]
+    pub(crate) image: Option<PathBuf>,
+    /// Rotate by so many degrees
+    #[arg(long, value_name = "DEGREES", default_value_t = 0.0, requires = "image", allow_negative_numbers = true)]
+    pub(crate) theta: f64,
+    /// Shift along the rows, in pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 0.0, requires = "image", allow_negative_numbers = true)]
+    pub(crate) tx: f64,
+    /// Shift along the columns, in pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 0.0, requires = "image", allow_negative_numbers = true)]
+    pub(crate) ty: f64,
+    /// Shear, in the profile's unit
+    #[arg(long, value_name = "ANGLE", default_value_t = 0.0, requires = "image", allow_negative_numbers = true)]
+    pub(crate) shear: f64,
+    /// Zoom of the columns, if other than that of the rows (--zoom)
+    #[arg(long, value_name = "FACTOR", requires = "image")]
+    pub(crate) zoom_columns: Option<f64>,
+    /// Exchange left and right afterwards
+    #[arg(long, requires = "image")]
+    pub(crate) flip: bool,
 }
 
 /// Ranges of an augmentation; each takes the place of the named augmentation's.
@@ -182,8 +213,8 @@ pub(crate) struct Ranges {
     /// Shear by up to so many radians
     #[arg(long, value_name = "RADIANS")]
     pub(crate) shear_radians: Option<f64>,
-    /// Zoom each axis by 1 ± up to this
-    #[arg(long, value_name = "FRACTION")]
+    /// Zoom each axis by 1 ± up to this; with --image: by this factor
+    #[arg(long, value_name = "NUMBER")]
     pub(crate) zoom: Option<f64>,
     /// Mirror every second image
     #[arg(long, value_name = "YES_OR_NO", action = clap::ArgAction::Set)]
@@ -217,8 +248,9 @@ fn split(name: &str) -> Result<Split, String> {
     Split::ALL.into_iter().find(|split| split.name() == name).ok_or_else(|| "expected train, validation or test".to_owned())
 }
 
-fn augmentation(name: &str) -> Result<Augmentation, String> {
-    Augmentation::named(name)
+fn profile(name: &str) -> Result<Profile, String> {
+    let names = || Profile::ALL.map(Profile::name).join(", ");
+    Profile::ALL.into_iter().find(|profile| profile.name() == name).ok_or_else(|| format!("expected one of {}", names()))
 }
 
 impl Study {

@@ -1,23 +1,29 @@
 //! `thaw preview`: a sheet of a dataset's images, as they are or augmented.
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use thaw_data::{Purpose, Stream, Transform, resize};
+use thaw_data::{Purpose, Stream, Transform, decode, resize, write_png};
 use thaw_report::{Sheet, SheetRow};
-use thaw_spec::{AffineRanges, Augmentation, Resize};
+use thaw_spec::{AffineRanges, Augmentation, Profile, Resize, ShearUnit, Warp};
 
-use crate::arguments::{Preview, Ranges, Study};
+use crate::arguments::{Explicit, Preview, Ranges, Study};
 use crate::error::{CliError, SUCCESS, say};
 use crate::workplace::open_dataset;
 
 pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
+    if let Some(image) = &options.explicit.image {
+        return transform(image, options);
+    }
     let study = Study::plain(options.experiment.clone());
     let experiment = study.load()?;
     let dataset = open_dataset(&experiment.dataset, &options.images, &study)?;
     let first = experiment.procedures().next().map(|(_, procedure)| *procedure);
-    let (as_trained, filter) = first.map_or((48, Resize::Nearest), |procedure| (procedure.image_size, procedure.resize));
+    let as_trained = first.map_or(48, |procedure| procedure.image_size);
+    let filter = options.profile.map(Profile::resize).or(first.map(|procedure| procedure.resize)).unwrap_or(Resize::Nearest);
+    let warp = options.profile.map(Profile::warp).or(first.map(|procedure| procedure.warp())).unwrap_or_default();
     let size = options.size.map_or(as_trained, usize::from);
-    let augmentation = options.ranges.over(options.augmentation);
+    let augmentation = options.ranges.over(options.augmentation.resolve(options.profile.map_or(ShearUnit::Radians, Profile::shear_unit)));
     let count = dataset.counts().of(options.split) as usize;
     if count == 0 {
         return Err(CliError::Usage { message: format!("--split {}: the dataset has no such images", options.split) });
@@ -39,7 +45,7 @@ pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
                     let Some(&index) = of_class.get(row) else { break };
                     let image = shown(index)?;
                     images.push(image.clone());
-                    images.extend((1..columns).map(|epoch| variant(&image, size, &ranges, options.seed, epoch - 1, index)));
+                    images.extend((1..columns).map(|epoch| variant(&image, size, &ranges, warp, options.seed, epoch - 1, index)));
                 }
             }
             if !images.is_empty() {
@@ -58,11 +64,38 @@ pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
 }
 
 /// An image as training shows it in an epoch, counted from 0.
-fn variant(image: &[u8], size: usize, ranges: &AffineRanges, seed: u64, epoch: usize, index: usize) -> Vec<u8> {
+fn variant(image: &[u8], size: usize, ranges: &AffineRanges, warp: Warp, seed: u64, epoch: usize, index: usize) -> Vec<u8> {
     let mut stream = Stream::new(seed, Purpose::Augment, epoch, index);
-    let mut output = vec![0; image.len()];
-    Transform::draw(ranges, size, &mut stream).apply(image, size, size, &mut output);
-    output
+    Transform::draw(ranges, size, &mut stream).picture(image, size, size, warp)
+}
+
+/// Writes one image, transformed as the arguments say.
+fn transform(path: &Path, options: &Preview) -> Result<ExitCode, CliError> {
+    let Explicit { theta, tx, ty, shear, zoom_columns, flip, .. } = &options.explicit;
+    let zoom_rows = options.ranges.zoom.unwrap_or(1.0);
+    let profile = options.profile.unwrap_or(Profile::Keras2_0_8);
+    let image = decode(path)?;
+    let (mut width, mut height) = (image.width() as usize, image.height() as usize);
+    let mut pixels = image.as_raw().clone();
+    if let Some(size) = options.size.map(usize::from) {
+        pixels = resize(&image, size, profile.resize());
+        (width, height) = (size, size);
+    }
+    let transform = Transform {
+        rotation: theta.to_radians(),
+        shift_rows: *tx,
+        shift_columns: *ty,
+        shear: match profile.shear_unit() {
+            ShearUnit::Radians => *shear,
+            ShearUnit::Degrees => shear.to_radians(),
+        },
+        zoom_rows,
+        zoom_columns: zoom_columns.unwrap_or(zoom_rows),
+        flip: *flip,
+    };
+    write_png(&options.output, &transform.picture(&pixels, height, width, profile.warp()), width, height)?;
+    say(&format!("written: {} ({width}×{height}, as {} transforms)", options.output.display(), profile.name()));
+    Ok(ExitCode::from(SUCCESS))
 }
 
 impl Ranges {

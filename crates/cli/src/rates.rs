@@ -6,7 +6,7 @@ use candle_core::Tensor;
 
 use candle_nn::Optimizer as _;
 use thaw_model::{Base, Gradients, Head, Loss, ModelError, RmsProp};
-use thaw_spec::{Cost, Split};
+use thaw_spec::{Cost, Initializer, Split};
 
 use crate::error::CliError;
 use crate::workplace::Workplace;
@@ -60,7 +60,7 @@ impl Rates {
         }
 
         let inputs = facts.boundary_floats[procedure.architecture.blocks()] as usize;
-        let head = Head::new(inputs, procedure.hidden_units, Loss::Binary, |_| || 0.6, &workplace.device)?;
+        let head = Head::new(inputs, procedure.hidden_units, Loss::Binary, Initializer::GlorotUniform, |_| || 0.6, &workplace.device)?;
         let mut optimizer =
             RmsProp::new(head.variables().map(|(_, variable)| variable.clone()).to_vec(), procedure.optimizer).map_err(ModelError::from)?;
         let mut step = || -> Result<(), candle_core::Error> {

@@ -34,6 +34,20 @@ pub fn decode(path: &Path) -> Result<RgbImage, DataError> {
     Ok(DynamicImage::from_decoder(decoder).map_err(describe)?.into_rgb8())
 }
 
+/// Writes red, green and blue bytes as a PNG file, under a temporary name first.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_png(path: &Path, pixels: &[u8], width: usize, height: usize) -> Result<(), DataError> {
+    let mut bytes = Cursor::new(Vec::new());
+    let color = image::ExtendedColorType::Rgb8;
+    image::write_buffer_with_format(&mut bytes, pixels, width as u32, height as u32, color, ImageFormat::Png)
+        .map_err(|error| DataError::UnreadableImage { path: path.to_owned(), reason: format!("cannot be encoded ({error})") })?;
+    let temporary = path.with_extension("tmp.png");
+    fs::write(&temporary, bytes.into_inner()).map_err(DataError::io(path, "cannot write"))?;
+    fs::rename(&temporary, path).map_err(DataError::io(path, "cannot write"))
+}
+
 /// Finds what decoders pass over in silence: they fill missing data with grey and convert CMYK by guesswork.
 fn inspect_jpeg(bytes: &[u8]) -> Result<(), &'static str> {
     const START_OF_SCAN: u8 = 0xDA;

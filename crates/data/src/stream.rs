@@ -20,6 +20,8 @@ pub enum Purpose {
     Augment,
     /// Drawing synthetic pictures; the epoch stands for the split, the index for the picture.
     Draw,
+    /// The order of the validation images, where a library shuffles them; the epoch counts passes through the whole split.
+    Validate,
 }
 
 impl Purpose {
@@ -30,6 +32,7 @@ impl Purpose {
             Self::Dropout => 3,
             Self::Augment => 4,
             Self::Draw => 5,
+            Self::Validate => 6,
         }
     }
 }

@@ -3,7 +3,7 @@
 use image::RgbImage;
 use safetensors::SafeTensors;
 use thaw_data::{Transform, resize};
-use thaw_spec::Resize;
+use thaw_spec::{Resize, TransformCenter};
 
 fn read(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/tests/fixtures/{name}.safetensors", env!("CARGO_MANIFEST_DIR"))).expect("fixtures are readable")
@@ -42,7 +42,7 @@ fn augmentation_is_keras_2_0_8s_to_the_last_pixel() {
             numbers[index * 7..][..7].try_into().expect("seven numbers");
         let transform = Transform { rotation, shift_rows, shift_columns, shear, zoom_rows, zoom_columns, flip: flip != 0.0 };
         let mut actual = vec![0; length];
-        transform.apply(&images.data()[index * length..][..length], height, width, &mut actual);
+        transform.apply(&images.data()[index * length..][..length], height, width, TransformCenter::PlusHalf, &mut actual);
         assert!(actual == transformed.data()[index * length..][..length], "image {index} with {transform:?}");
     }
 }

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use candle_nn::Optimizer as _;
 use divan::counter::ItemsCount;
 use thaw_model::{Base, Gradients, Head, Loss, RmsProp, Weights, weights_file};
-use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Optimizer};
+use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Initializer, Optimizer};
 
 const BATCH: usize = 20;
 const SIZE: usize = 150;
@@ -46,14 +46,14 @@ fn forward_and_backward(bencher: divan::Bencher<'_, '_>, architecture: Architect
 
 #[divan::bench(sample_count = 50, sample_size = 1)]
 fn head_step(bencher: divan::Bencher<'_, '_>) {
-    let head = Head::new(8192, 256, Loss::Binary, |_| || 0.4, &Device::Cpu).expect("a head");
+    let head = Head::new(8192, 256, Loss::Binary, Initializer::GlorotUniform, |_| || 0.4, &Device::Cpu).expect("a head");
     let settings = Optimizer { learning_rate: 2e-5, rho: 0.9, epsilon: 1e-8, epsilon_position: EpsilonPosition::OutsideRoot };
     let mut optimizer = RmsProp::new(head.variables().map(|(_, variable)| variable.clone()).to_vec(), settings).expect("an optimizer");
     let features = Tensor::ones((BATCH, 8192), candle_core::DType::F32, &Device::Cpu).expect("a tensor");
     let labels = [0, 1].repeat(BATCH / 2);
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         let (logits, tape) = head.forward_on_tape(&features, None).expect("logits");
-        let loss = Loss::Binary.per_image(&logits, &labels).and_then(|losses| losses.mean_all()).expect("a loss");
+        let loss = Loss::Binary.per_image(&logits, &labels, 0.0).and_then(|losses| losses.mean_all()).expect("a loss");
         let mut gradients = Gradients::of(&loss).expect("gradients");
         tape.backward(&mut gradients).expect("gradients");
         optimizer.apply(&gradients).expect("a step");

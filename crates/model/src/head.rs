@@ -2,6 +2,7 @@
 
 use candle_core::{Device, Tensor, Var};
 use thaw_conv::{Activation, dense, dense_forward, dense_input_gradient, with_values};
+use thaw_spec::Initializer;
 
 use crate::gradients::OuterProduct;
 use crate::{Gradients, Loss, Mode, ModelError, composed};
@@ -19,8 +20,8 @@ pub struct Head {
 }
 
 impl Head {
-    /// A head with Glorot-uniform weights and zero biases. `draw(tensor)` yields the source of uniform numbers in [0, 1) for the first and
-    /// the second layer's weights (tensors 0 and 1).
+    /// A head drawn as its initializer says. `draw(tensor)` yields the source of uniform numbers in [0, 1) for the first and the second
+    /// layer's weights (tensors 0 and 1) and biases (2 and 3).
     ///
     /// # Errors
     /// When the device refuses.
@@ -28,13 +29,20 @@ impl Head {
         inputs: usize,
         hidden_units: usize,
         loss: Loss,
+        initializer: Initializer,
         mut draw: impl FnMut(usize) -> D,
         device: &Device,
     ) -> Result<Self, ModelError> {
         let outputs = loss.outputs();
         let mut layer = |number: usize, inputs: usize, outputs: usize| -> Result<(Var, Var), ModelError> {
-            let weights = Var::from_vec(glorot_uniform(inputs, outputs, draw(number)), (inputs, outputs), device)?;
-            Ok((weights, Var::from_vec(vec![0f32; outputs], outputs, device)?))
+            let (weights, bias) = match initializer {
+                Initializer::GlorotUniform => (glorot_uniform(inputs, outputs, draw(number)), vec![0f32; outputs]),
+                Initializer::TorchLinear => {
+                    let bound = 1.0 / (inputs as f64).sqrt();
+                    (symmetric(inputs * outputs, bound, draw(number)), symmetric(outputs, bound, draw(number + 2)))
+                }
+            };
+            Ok((Var::from_vec(weights, (inputs, outputs), device)?, Var::from_vec(bias, outputs, device)?))
         };
         let (hidden_weights, hidden_bias) = layer(0, inputs, hidden_units)?;
         let (output_weights, output_bias) = layer(1, hidden_units, outputs)?;
@@ -148,7 +156,11 @@ impl HeadTape<'_> {
 }
 
 /// Uniform in ±√(6 / (inputs + outputs)) (Glorot & Bengio 2010), `[inputs, outputs]` in row-major order.
-pub fn glorot_uniform(inputs: usize, outputs: usize, mut draw: impl FnMut() -> f64) -> Vec<f32> {
-    let bound = (6.0 / (inputs + outputs) as f64).sqrt();
-    (0..inputs * outputs).map(|_| ((2.0 * draw() - 1.0) * bound) as f32).collect()
+pub fn glorot_uniform(inputs: usize, outputs: usize, draw: impl FnMut() -> f64) -> Vec<f32> {
+    symmetric(inputs * outputs, (6.0 / (inputs + outputs) as f64).sqrt(), draw)
+}
+
+/// Uniform in ±`bound`.
+fn symmetric(length: usize, bound: f64, mut draw: impl FnMut() -> f64) -> Vec<f32> {
+    (0..length).map(|_| ((2.0 * draw() - 1.0) * bound) as f32).collect()
 }

@@ -28,16 +28,17 @@ impl Loss {
         }
     }
 
-    /// The loss of each image, `[batch]`, in nats, from `[batch, outputs]` logits.
+    /// The loss of each image, `[batch]`, in nats, from `[batch, outputs]` logits. Probabilities closer to 0 or 1 than `clip` are clipped, as
+    /// Keras 2 does; then their gradient is zero. With 0 none is.
     ///
     /// # Errors
     /// When the number of labels is not that of the logits' rows.
-    pub fn per_image(self, logits: &Tensor, labels: &[u32]) -> Result<Tensor> {
+    pub fn per_image(self, logits: &Tensor, labels: &[u32], clip: f64) -> Result<Tensor> {
         let (batch, outputs) = logits.dims2()?;
         if batch != labels.len() || outputs != self.outputs() {
             candle_core::bail!("{batch}×{outputs} logits for {} labels and {} outputs", labels.len(), self.outputs());
         }
-        logits.contiguous()?.apply_op1(CrossEntropy { loss: self, labels: labels.to_vec() })
+        logits.contiguous()?.apply_op1(CrossEntropy { loss: self, labels: labels.to_vec(), clip: clip as f32 })
     }
 
     /// The class that each image is given. A probability of exactly one half counts as the first class, as in Keras.
@@ -62,33 +63,54 @@ impl Loss {
 struct CrossEntropy {
     loss: Loss,
     labels: Vec<u32>,
+    clip: f32,
 }
 
 impl CrossEntropy {
     fn loss(&self, row: &[f32], label: u32) -> f32 {
         match self.loss {
-            Loss::Binary => row[0].max(0.0) - row[0] * label as f32 + (-row[0].abs()).exp().ln_1p(),
+            Loss::Binary => {
+                let mut logit = row[0];
+                if self.clip > 0.0 {
+                    // Keras 2 goes from the probability back to a logit, and so rounds it.
+                    let probability = sigmoid(logit).clamp(self.clip, 1.0 - self.clip);
+                    logit = (probability / (1.0 - probability)).ln();
+                }
+                logit.max(0.0) - logit * label as f32 + (-logit.abs()).exp().ln_1p()
+            }
             Loss::Categorical { .. } => {
                 let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 let sum: f32 = row.iter().map(|logit| (logit - largest).exp()).sum();
-                sum.ln() + largest - row[label as usize]
+                let loss = sum.ln() + largest - row[label as usize];
+                if self.clip > 0.0 { loss.clamp(-(1.0 - self.clip).ln(), -self.clip.ln()) } else { loss }
             }
         }
     }
 
-    /// The loss's derivative by each logit: probability minus target.
+    /// The loss's derivative by each logit: probability minus target, or zero where the probability was clipped.
     fn gradient(&self, row: &[f32], label: u32, gradient: &mut [f32]) {
+        let clipped = |probability: f32| !(self.clip..=1.0 - self.clip).contains(&probability);
         match self.loss {
-            Loss::Binary => gradient[0] = 1.0 / (1.0 + (-row[0]).exp()) - label as f32,
+            Loss::Binary => {
+                let probability = sigmoid(row[0]);
+                gradient[0] = if clipped(probability) { 0.0 } else { probability - label as f32 };
+            }
             Loss::Categorical { .. } => {
                 let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 let sum: f32 = row.iter().map(|logit| (logit - largest).exp()).sum();
                 for (class, (gradient, logit)) in gradient.iter_mut().zip(row).enumerate() {
                     *gradient = (logit - largest).exp() / sum - f32::from(u8::from(class == label as usize));
                 }
+                if clipped((row[label as usize] - largest).exp() / sum) {
+                    gradient.fill(0.0);
+                }
             }
         }
     }
+}
+
+fn sigmoid(logit: f32) -> f32 {
+    1.0 / (1.0 + (-logit).exp())
 }
 
 impl CustomOp1 for CrossEntropy {

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor, Var};
 use candle_nn::Optimizer as _;
 use safetensors::tensor::{Dtype, TensorView};
 use thaw_model::{Base, Gradients, Head, Loss, Mode, RmsProp, Weights, export, glorot_uniform, weights_file};
-use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Optimizer};
+use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Initializer, Optimizer};
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
 
@@ -41,7 +41,7 @@ fn losses_and_their_gradients_agree_with_pytorch() -> Tested {
         let get = |key: &str| &all[&format!("{name}.{key}")];
         let logits = Var::from_tensor(&get("logits").reshape(((), loss.outputs()))?)?;
         let labels: Vec<u32> = values(get("targets")).iter().map(|label| *label as u32).collect();
-        let losses = loss.per_image(&logits, &labels)?;
+        let losses = loss.per_image(&logits, &labels, 0.0)?;
         assert_close(name, &values(&losses), &values(get("losses")), 1e-6);
         let gradients = losses.mean_all()?.backward()?;
         assert_close(name, &values(gradients.get(&logits).expect("a gradient")), &values(get("gradient")), 1e-6);
@@ -76,7 +76,7 @@ fn a_head_trains_step_by_step_as_in_pytorch() -> Tested {
     let get = |key: &str| &all[&format!("head.{key}")];
     let labels: Vec<u32> = values(get("y")).iter().map(|label| *label as u32).collect();
     let train = |is_on_tape: bool| -> Result<(Head, Vec<f32>), Box<dyn std::error::Error>> {
-        let head = Head::new(20, 8, Loss::Binary, |_| || 0.5, &Device::Cpu)?;
+        let head = Head::new(20, 8, Loss::Binary, Initializer::GlorotUniform, |_| || 0.5, &Device::Cpu)?;
         for ((_, variable), key) in head.variables().into_iter().zip(["w1", "b1", "w2", "b2"]) {
             variable.set(get(key))?;
         }
@@ -88,7 +88,7 @@ fn a_head_trains_step_by_step_as_in_pytorch() -> Tested {
                 true => head.forward_on_tape(get("x"), Some(get("mask"))).map(|(logits, tape)| (logits, Some(tape)))?,
                 false => (head.forward(get("x"), Some(get("mask")), Mode::Training)?, None),
             };
-            let loss = Loss::Binary.per_image(&logits, &labels)?.mean_all()?;
+            let loss = Loss::Binary.per_image(&logits, &labels, 0.0)?.mean_all()?;
             let mut gradients = Gradients::of(&loss)?;
             tape.map_or(Ok(()), |tape| tape.backward(&mut gradients))?;
             rmsprop.apply(&gradients)?;

@@ -42,8 +42,106 @@ impl AffineRanges {
         Self { rotation_degrees: 40.0, width_shift: 0.2, height_shift: 0.2, shear_radians: 0.2, zoom: 0.2, horizontal_flip: true };
 }
 
-const NAMES: &str =
-    "expected `none`, `keras-2.0.8`, or a table of rotation_degrees, width_shift, height_shift, shear_radians, zoom, horizontal_flip";
+/// The unit of Keras' `shear_range`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShearUnit {
+    /// As in Keras before 2.1.3.
+    Radians,
+    /// As in Keras from 2.1.3 on.
+    Degrees,
+}
+
+/// What a transformed pixel takes from the pixels around its source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interpolation {
+    /// The nearest one (SciPy's order 0).
+    #[default]
+    Nearest,
+    /// The four around it, weighted by nearness (SciPy's order 1).
+    Bilinear,
+}
+
+/// The fixed point of rotation, shear and zoom, and which axis is which.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransformCenter {
+    /// (height/2 + ½, width/2 + ½), one pixel beyond the centre: Keras until 2.2.
+    #[default]
+    PlusHalf,
+    /// (height/2 − ½, width/2 − ½), with rows and columns of the matrix exchanged: Keras 2.12 and 3.
+    MinusHalfAxesSwapped,
+}
+
+/// How an affine map is applied to an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Warp {
+    /// Between pixels.
+    pub interpolation: Interpolation,
+    /// About where.
+    pub center: TransformCenter,
+}
+
+impl Warp {
+    /// Whether it is that of Keras 2.0.8.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+const NAMES: &str = "expected `none`, `book`, `keras-2.0.8`, or a table of rotation_degrees, width_shift, height_shift, shear_radians, zoom, horizontal_flip";
+
+/// An augmentation as it is typed: what it means may depend on other settings.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum TypedAugmentation {
+    /// The arguments of *Deep Learning with Python*, listing 5.11, whose shear of 0.2 is of the unit that the settings say.
+    Book,
+    /// Whatever the settings say.
+    Plain(Augmentation),
+}
+
+impl TypedAugmentation {
+    /// The augmentation with a name of its own.
+    ///
+    /// # Errors
+    /// Lists the names when there is none like it.
+    pub fn named(name: &str) -> Result<Self, String> {
+        if name == "book" { Ok(Self::Book) } else { Augmentation::named(name).map(Self::Plain) }
+    }
+
+    /// What it means with shears in this unit.
+    pub fn resolve(self, unit: ShearUnit) -> Augmentation {
+        match (self, unit) {
+            (Self::Plain(augmentation), _) => augmentation,
+            (Self::Book, ShearUnit::Radians) => Augmentation::Affine(AffineRanges::KERAS_2_0_8),
+            (Self::Book, ShearUnit::Degrees) => {
+                let radians = AffineRanges::KERAS_2_0_8.shear_radians;
+                Augmentation::Affine(AffineRanges { shear_radians: radians.to_radians(), ..AffineRanges::KERAS_2_0_8 })
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for TypedAugmentation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        enum Name {
+            #[serde(rename = "book")]
+            Book,
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Typed {
+            Book(Name),
+            Other(toml::Value),
+        }
+        match Typed::deserialize(deserializer)? {
+            Typed::Book(Name::Book) => Ok(Self::Book),
+            Typed::Other(value) => Augmentation::deserialize(value).map(Self::Plain).map_err(|error| de::Error::custom(error.message())),
+        }
+    }
+}
 
 impl Augmentation {
     /// The augmentation with a name of its own.

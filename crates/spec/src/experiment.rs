@@ -115,8 +115,6 @@ impl Experiment {
             .check()
             .map_err(|message| SpecError::Syntax { location: at(typed.dataset.span().start), message: format!("dataset: {message}") })?;
 
-        let mut base = defaults;
-        base.overlay(&typed.procedure);
         let typed_matrix = typed.matrix.map(Spanned::into_inner).unwrap_or_default();
         let matrix = Matrix::understand(&typed_matrix, &at)?;
         let combinations = matrix.combinations(&at, &typed.exclude, &typed.include)?;
@@ -124,18 +122,28 @@ impl Experiment {
             return Err(SpecError::EmptyMatrix { location: matrix_location });
         }
         let mut procedures: Vec<(Vec<(String, String)>, Procedure)> = Vec::with_capacity(combinations.len());
+        let mut profiles = Vec::with_capacity(combinations.len());
         for combination in combinations {
-            let mut settings = base.clone();
-            settings.overlay(&combination.settings);
+            // A profile takes the place of the defaults, wherever it was chosen: what is set by name stands above it.
+            let mut typed_settings = typed.procedure.clone();
+            typed_settings.overlay(&combination.settings);
+            let mut settings = defaults.clone();
+            if let Some(profile) = typed_settings.profile {
+                settings.overlay(profile.settings());
+            }
+            settings.overlay(&typed_settings);
             let procedure = Procedure::resolve(typed.base.architecture, &settings).map_err(|reason| SpecError::Contradiction {
                 location: matrix_location.clone(),
                 cell: label(&combination.levels),
                 reason: reason.to_string(),
             })?;
-            if let Some((twin, _)) = procedures.iter().find(|(_, other)| *other == procedure) {
+            // Profiles may agree in all that matters to a procedure, which is then run once; otherwise twins are a mistake.
+            let twin = procedures.iter().zip(&profiles).find(|((_, other), profile)| *other == procedure && **profile == settings.profile);
+            if let Some(((twin, _), _)) = twin {
                 return Err(SpecError::Duplicate { location: matrix_location, first: label(twin), second: label(&combination.levels) });
             }
             procedures.push((combination.levels, procedure));
+            profiles.push(settings.profile);
         }
 
         let known = matrix.known();
@@ -187,13 +195,16 @@ impl Experiment {
         self.factors.iter().map(levels).collect()
     }
 
-    /// Every procedure with every seed, on the given inputs.
+    /// Every procedure with every seed, on the given inputs. A procedure that goes by several names (under profiles that agree in it) is there
+    /// once, by the first.
     pub fn cells(&self, inputs: &Inputs) -> Vec<Cell> {
         let with_seeds = |(levels, procedure): &(Vec<(String, String)>, Procedure)| {
             let (levels, procedure) = (levels.clone(), *procedure);
             self.seeds.iter().map(move |&seed| Cell { levels: levels.clone(), procedure, inputs: inputs.clone(), seed }).collect::<Vec<_>>()
         };
-        self.procedures.iter().flat_map(with_seeds).collect()
+        let twin = |number: usize| self.procedures[..number].iter().any(|(_, other)| *other == self.procedures[number].1);
+        let different = self.procedures.iter().enumerate().filter(|(number, _)| !twin(*number));
+        different.flat_map(|(_, procedure)| with_seeds(procedure)).collect()
     }
 
     /// A shorter experiment of the same procedures: fewer epochs, fewer seeds, only some cells. For trying out and for CI.

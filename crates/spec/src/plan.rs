@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::{Augmentation, Cache, Cell, CellId, ContentHash, Split};
+use crate::{Augmentation, Cache, Cell, CellId, ContentHash, Split, Warp};
 
 /// Which versions of each image an extraction holds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -19,6 +19,9 @@ pub enum Variants {
         count: usize,
         /// The seed of the draws.
         seed: u64,
+        /// How the transformations are applied.
+        #[serde(skip_serializing_if = "Warp::is_default")]
+        warp: Warp,
     },
 }
 
@@ -79,7 +82,7 @@ impl Extraction {
         };
         let variants = match procedure.augmentation {
             Augmentation::None => Variants::Plain,
-            augmentation @ Augmentation::Affine(_) => Variants::Augmented { augmentation, count, seed: cell.seed },
+            augmentation @ Augmentation::Affine(_) => Variants::Augmented { augmentation, count, seed: cell.seed, warp: procedure.warp() },
         };
         Some(Self { cell: cell.clone(), split: Split::Train, variants })
     }

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::settings::Settings;
-use crate::{Architecture, Augmentation, Cache, FreezeBoundary, OptimizerCollects, Preprocessing};
+use crate::{
+    Architecture, Augmentation, Cache, FreezeBoundary, FreezeBy, Initializer, Interpolation, NestedFreeze, OptimizerCollects,
+    Preprocessing, TransformCenter, ValidationSampling, Warp,
+};
 
 /// The filter that brings an image to its square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -100,6 +103,26 @@ pub struct Procedure {
     /// How 3×3 convolutions are computed.
     #[serde(default = "direct", skip_serializing_if = "is_direct")]
     pub convolution: ConvolutionAlgorithm,
+    /// Between the pixels of a transformed image.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub interpolation: Interpolation,
+    /// The fixed point of the transformation.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub transform_center: TransformCenter,
+    /// Probabilities closer to 0 or 1 than this are clipped in the loss; 0 clips none.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub loss_clip: f64,
+    /// From what distribution the head's weights are drawn.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub initializer: Initializer,
+    /// How a validation pass chooses its images.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub validation_sampling: ValidationSampling,
+}
+
+/// Cells were named before these could be chosen, and keep their names.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn direct() -> ConvolutionAlgorithm {
@@ -137,14 +160,31 @@ impl Procedure {
         if cache != Cache::Variants && variants != 0 {
             return Err(Contradiction(format!("variants = {variants} needs cache = \"variants\"")));
         }
+        let freeze = set("freeze", &settings.freeze)?;
+        let nested = (set("freeze_by", &settings.freeze_by)?, set("nested_freeze", &settings.nested_freeze)?);
+        if nested.0 == FreezeBy::Container && matches!(freeze, FreezeBoundary::Block(_)) {
+            return Err(Contradiction(format!(
+                "freeze = \"{freeze}\" cannot be declared on the base as a whole; use freeze_by = \"layers\""
+            )));
+        }
+        // Where activations are cached the base is no part of the model that is trained.
+        let from_images = cache == Cache::None;
+        let unheard = nested == (FreezeBy::Container, NestedFreeze::Ignored) && freeze == FreezeBoundary::All && from_images;
+        let augmentation = set("augmentation", &settings.augmentation)?.resolve(set("shear_unit", &settings.shear_unit)?);
+        let augmented = augmentation != Augmentation::None;
+        let validation_sampling = set("validation_sampling", &settings.validation_sampling)?;
         let procedure = Self {
             architecture,
             image_size: set("image_size", &settings.image_size)?,
             resize: set("resize", &settings.resize)?,
             preprocessing: architecture.preprocessing(set("preprocessing", &settings.preprocessing)?),
-            augmentation: set("augmentation", &settings.augmentation)?,
-            freeze: set("freeze", &settings.freeze)?,
-            optimizer_collects: set("optimizer_collects", &settings.optimizer_collects)?,
+            augmentation,
+            freeze,
+            optimizer_collects: if unheard {
+                OptimizerCollects::Everything
+            } else {
+                set("optimizer_collects", &settings.optimizer_collects)?
+            },
             cache,
             variants: match (cache, variants) {
                 (Cache::Variants, 0) => epochs,
@@ -163,6 +203,12 @@ impl Procedure {
             batch_size: set("batch_size", &settings.batch_size)?,
             shuffle: set("shuffle", &settings.shuffle)?,
             convolution: set("convolution", &settings.convolution)?,
+            // What cannot matter does not make procedures different.
+            interpolation: if augmented { set("interpolation", &settings.interpolation)? } else { Interpolation::default() },
+            transform_center: if augmented { set("transform_center", &settings.transform_center)? } else { TransformCenter::default() },
+            loss_clip: set("loss_clip", &settings.loss_clip)?,
+            initializer: set("initializer", &settings.initializer)?,
+            validation_sampling: if from_images { validation_sampling } else { ValidationSampling::EachOnce },
         };
         procedure.check()?;
         Ok(procedure)
@@ -174,6 +220,11 @@ impl Procedure {
             OptimizerCollects::Unfrozen => self.freeze,
             OptimizerCollects::Everything => FreezeBoundary::None,
         }
+    }
+
+    /// How transformations are applied.
+    pub fn warp(&self) -> Warp {
+        Warp { interpolation: self.interpolation, center: self.transform_center }
     }
 
     /// How many leading blocks of the base no step changes.
@@ -213,6 +264,9 @@ impl Procedure {
             if !(value > 0.0 && value.is_finite()) {
                 return contradiction(format!("{name} = {value} is not a positive number"));
             }
+        }
+        if !(0.0..0.5).contains(&self.loss_clip) {
+            return contradiction(format!("loss_clip = {} is not in [0, 0.5)", self.loss_clip));
         }
         if !(0.0..1.0).contains(&self.optimizer.rho) {
             return contradiction(format!("rho = {} is not in [0, 1)", self.optimizer.rho));

@@ -70,6 +70,26 @@ pub enum OptimizerCollects {
     Everything,
 }
 
+/// On what a person sets `trainable = False`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FreezeBy {
+    /// On each layer of the base, which every library honours.
+    Layers,
+    /// On the base as a whole, nested in a `Sequential` model, as the book does: some libraries do not hear it.
+    Container,
+}
+
+/// Whether a flag on a nested base reaches the optimizer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NestedFreeze {
+    /// It does.
+    Honoured,
+    /// It does not: the optimizer collects every tensor of the base (Keras before 2.1.0).
+    Ignored,
+}
+
 /// Whether the activations at the freeze boundary are computed once and kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -2,7 +2,10 @@
 
 use serde::Deserialize;
 
-use crate::{Augmentation, Cache, ConvolutionAlgorithm, EpsilonPosition, FreezeBoundary, OptimizerCollects, PreprocessingName, Resize};
+use crate::{
+    Cache, ConvolutionAlgorithm, EpsilonPosition, FreezeBoundary, FreezeBy, Initializer, Interpolation, NestedFreeze, OptimizerCollects,
+    PreprocessingName, Profile, Resize, ShearUnit, TransformCenter, TypedAugmentation, ValidationSampling,
+};
 
 /// The defaults, with a comment on each.
 pub(crate) const DEFAULTS: &str = include_str!("defaults.toml");
@@ -26,6 +29,8 @@ macro_rules! settings {
 }
 
 settings! {
+    /// The library whose habits take the place of the defaults.
+    profile: Profile,
     /// Side of the square that every image is resized to, in pixels.
     image_size: usize,
     /// The filter that resizes.
@@ -33,9 +38,19 @@ settings! {
     /// How pixels are fed to the base.
     preprocessing: PreprocessingName,
     /// What happens to training images at random.
-    augmentation: Augmentation,
+    augmentation: TypedAugmentation,
+    /// The unit of the book's shear.
+    shear_unit: ShearUnit,
+    /// Between the pixels of a transformed image.
+    interpolation: Interpolation,
+    /// The fixed point of the transformation.
+    transform_center: TransformCenter,
     /// The declared freeze boundary.
     freeze: FreezeBoundary,
+    /// On what the freeze is declared.
+    freeze_by: FreezeBy,
+    /// Whether the optimizer hears of a freeze declared on a nested base.
+    nested_freeze: NestedFreeze,
     /// What the optimizer takes hold of.
     optimizer_collects: OptimizerCollects,
     /// What is kept of the frozen part's activations.
@@ -54,6 +69,12 @@ settings! {
     epsilon: f64,
     /// Where RMSprop's ε stands.
     epsilon_position: EpsilonPosition,
+    /// Probabilities closer to 0 or 1 than this are clipped in the loss; 0 clips none.
+    loss_clip: f64,
+    /// From what distribution the head's weights are drawn.
+    initializer: Initializer,
+    /// How a validation pass chooses its images, where training is from images.
+    validation_sampling: ValidationSampling,
     /// Passes over the training images.
     epochs: usize,
     /// Images per step.

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use thaw_spec::{
-    Augmentation, Band, Cache, Cell, ContentHash, DatasetSource, Expectations, Experiment, Extraction, FreezeBoundary, Inputs, Metric,
-    PerSeed, Plan, Recorded, Selector, Sharing, Split, SplitCounts, Statistic, Step, Variants,
+    Augmentation, Band, Cache, Cell, ContentHash, DatasetSource, Expectations, Experiment, Extraction, FreezeBoundary, Inputs,
+    Interpolation, Metric, OptimizerCollects, PerSeed, Plan, Procedure, Profile, Recorded, Selector, Sharing, Split, SplitCounts,
+    Statistic, Step, TransformCenter, ValidationSampling, Variants,
 };
 
 const GOOD: &str = r#"
@@ -282,4 +283,65 @@ fn recorded_bands_replace_old_ones_and_nothing_else() {
     assert_eq!((read.recorded, &read.bands[..], read.audits.len()), (Some(recorded.clone()), &[band][..], 1));
     let again = Expectations::recorded("x", &text, &recorded, &[]).expect("a text");
     assert!(!again.contains("[[band]]") && again.matches("[recorded]").count() == 1, "{again}");
+}
+
+/// A matrix over all profiles, in the book's two procedures.
+fn of_every_profile() -> Experiment {
+    let names = Profile::ALL.map(|profile| format!("\"{}\"", profile.name())).join(", ");
+    let text = format!(
+        "name = \"profiles\"\nseeds = [0]\n[dataset]\nsource = \"folder\"\n[base]\narchitecture = \"vgg16\"\n[matrix]\nprofile = [{names}]\n\
+         [matrix.regime]\ncached = {{ cache = \"features\" }}\nend_to_end = {{ augmentation = \"book\", freeze_by = \"container\" }}\n"
+    );
+    Experiment::parse("profiles.toml", &text).expect("an experiment")
+}
+
+#[test]
+fn profiles_decide_what_the_same_arguments_mean() {
+    let experiment = of_every_profile();
+    let end_to_end: Vec<Procedure> =
+        experiment.procedures().filter(|(levels, _)| levels[1].1 == "end_to_end").map(|(_, procedure)| *procedure).collect();
+    let shear = |procedure: &Procedure| match procedure.augmentation {
+        Augmentation::Affine(ranges) => ranges.shear_radians,
+        Augmentation::None => panic!("augmented"),
+    };
+    let degrees = 0.2f64.to_radians();
+    assert_eq!(end_to_end.iter().map(shear).collect::<Vec<_>>(), [0.2, degrees, degrees, degrees, degrees]);
+    assert_eq!(end_to_end.iter().map(|procedure| procedure.optimizer.epsilon).collect::<Vec<_>>(), [1e-8, 1e-7, 1e-7, 1e-7, 1e-8]);
+    assert_eq!(end_to_end.iter().map(|procedure| procedure.optimizer.rho).collect::<Vec<_>>(), [0.9, 0.9, 0.9, 0.9, 0.99]);
+    let (unheard, heard) = (OptimizerCollects::Everything, OptimizerCollects::Unfrozen);
+    assert_eq!(end_to_end.iter().map(|procedure| procedure.optimizer_collects).collect::<Vec<_>>(), [unheard, heard, heard, heard, heard]);
+    let partly = |procedure: &Procedure| procedure.validation_sampling == ValidationSampling::PrefetchedAway;
+    assert_eq!(end_to_end.iter().map(partly).collect::<Vec<_>>(), [true, false, false, false, false]);
+    let centers: Vec<_> = end_to_end.iter().map(|procedure| (procedure.interpolation, procedure.transform_center)).collect();
+    let (nearest, bilinear) = (Interpolation::Nearest, Interpolation::Bilinear);
+    let (plus, minus) = (TransformCenter::PlusHalf, TransformCenter::MinusHalfAxesSwapped);
+    assert_eq!(centers, [(nearest, plus), (nearest, plus), (bilinear, plus), (bilinear, minus), (nearest, plus)]);
+}
+
+#[test]
+fn what_profiles_agree_in_is_one_procedure_and_runs_once() {
+    let experiment = of_every_profile();
+    // Without augmentation, Keras 2.1.3 and 2.2 do the same with cached features.
+    let cached: Vec<Procedure> =
+        experiment.procedures().filter(|(levels, _)| levels[1].1 == "cached").map(|(_, procedure)| *procedure).collect();
+    assert_eq!(cached[1], cached[2]);
+    assert!(cached[0] != cached[1] && cached[2] != cached[3]);
+    assert_eq!(experiment.procedures().len(), 10);
+    let inputs =
+        Inputs { dataset: ContentHash::of_bytes(b"d"), weights: ContentHash::of_bytes(b"w"), classes: vec!["a".into(), "b".into()] };
+    assert_eq!(experiment.cells(&inputs).len(), 9);
+}
+
+#[test]
+fn what_is_set_by_name_stands_above_the_profile() {
+    let text = "name = \"x\"\nseeds = [0]\n[dataset]\nsource = \"folder\"\n[base]\narchitecture = \"vgg16\"\n[procedure]\nepsilon = 1e-3\n\
+                [matrix]\nnested_freeze = [\"honoured\"]\nprofile = [\"keras-2.0.8\"]\nfreeze_by = [\"container\", \"layers\"]\n";
+    // Both ways of freezing come to the same where the flag is heard, which is a mistake in a matrix.
+    let error = Experiment::parse("x.toml", text).expect_err("twins").to_string();
+    assert!(error.contains("freeze_by=container"), "{error}");
+    let text = text.replace("[\"container\", \"layers\"]", "[\"container\"]");
+    let experiment = Experiment::parse("x.toml", &text).expect("an experiment");
+    let (_, procedure) = experiment.procedures().next().expect("a procedure");
+    assert_eq!((procedure.optimizer.epsilon, procedure.optimizer_collects), (1e-3, OptimizerCollects::Unfrozen));
+    assert_eq!(procedure.loss_clip, 1e-7);
 }

@@ -13,7 +13,9 @@ use candle_nn::Optimizer as _;
 use rayon::prelude::*;
 use thaw_data::{Dataset, Folder, Purpose, Stream, Transform, resize};
 use thaw_model::{Base, Gradients, Head, Loss, RmsProp, Weights, weights_file};
-use thaw_spec::{Architecture, Augmentation, ConvolutionAlgorithm, EpsilonPosition, Optimizer, Resize, Split};
+use thaw_spec::{
+    Architecture, Augmentation, ConvolutionAlgorithm, EpsilonPosition, Initializer, Optimizer, Resize, Split, TransformCenter,
+};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -74,13 +76,13 @@ fn head_epoch() -> Outcome<impl FnMut() -> Outcome<()>> {
         let mut stream = Stream::new(0, Purpose::Initialize, 0, tensor);
         move || stream.unit()
     };
-    let head = Head::new(inputs, units, Loss::Binary, draw, &Device::Cpu)?;
+    let head = Head::new(inputs, units, Loss::Binary, Initializer::GlorotUniform, draw, &Device::Cpu)?;
     let mut optimizer = RmsProp::new(head.variables().map(|(_, variable)| variable.clone()).to_vec(), SETTINGS)?;
     let labels = [0, 1].repeat(BATCH / 2);
     Ok(move || {
         for first in (0..images).step_by(BATCH) {
             let (logits, tape) = head.forward_on_tape(&features.narrow(0, first, BATCH)?, None)?;
-            let mut gradients = Gradients::of(&Loss::Binary.per_image(&logits, &labels)?.mean_all()?)?;
+            let mut gradients = Gradients::of(&Loss::Binary.per_image(&logits, &labels, 0.0)?.mean_all()?)?;
             tape.backward(&mut gradients)?;
             optimizer.apply(&gradients)?;
         }
@@ -95,7 +97,7 @@ fn augment(pixels: &[u8]) {
         || vec![0u8; pixels.len()],
         |output, image| {
             let mut stream = Stream::new(0, Purpose::Augment, 0, image);
-            Transform::draw(&ranges, SIZE, &mut stream).apply(pixels, SIZE, SIZE, output);
+            Transform::draw(&ranges, SIZE, &mut stream).apply(pixels, SIZE, SIZE, TransformCenter::PlusHalf, output);
         },
     );
 }

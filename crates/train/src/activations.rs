@@ -5,9 +5,9 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
-use thaw_data::{Artifact, ArtifactWriter, DataError, Pixels, Purpose, Stream, Transform, preprocess};
+use thaw_data::{Artifact, ArtifactWriter, DataError, Pixels, Purpose, Stream, Transform, preprocess, preprocess_interpolated};
 use thaw_model::Base;
-use thaw_spec::{Augmentation, Extraction, Preprocessing, Procedure, Variants};
+use thaw_spec::{Augmentation, Extraction, Interpolation, Preprocessing, Procedure, Variants, Warp};
 
 use crate::TrainError;
 
@@ -77,7 +77,7 @@ impl SplitData {
             };
             return stored.batch(images, epoch, device);
         }
-        let input = inputs(&self.pixels, images, view, &procedure.augmentation, &procedure.preprocessing, device)?;
+        let input = inputs(&self.pixels, images, view, (procedure.augmentation, procedure.warp()), &procedure.preprocessing, device)?;
         Ok(base.forward(&input, 0..procedure.frozen_blocks())?)
     }
 }
@@ -87,24 +87,42 @@ fn inputs(
     pixels: &Pixels,
     images: &[usize],
     view: View,
-    augmentation: &Augmentation,
+    (augmentation, warp): (Augmentation, Warp),
     preprocessing: &Preprocessing,
     device: &Device,
 ) -> Result<Tensor, TrainError> {
     let size = pixels.size();
     let length = size * size * 3;
     let mut values = vec![0f32; images.len() * length];
-    values.par_chunks_mut(length).zip(images).for_each_init(
-        || vec![0u8; length],
-        |scratch, (values, &image)| match (view, augmentation) {
-            (View::Training { seed, epoch }, Augmentation::Affine(ranges)) => {
-                let mut stream = Stream::new(seed, Purpose::Augment, epoch, image);
-                Transform::draw(ranges, size, &mut stream).apply(pixels.image(image), size, size, scratch);
-                preprocess(scratch, preprocessing, values);
-            }
-            (View::Plain, _) | (_, Augmentation::None) => preprocess(pixels.image(image), preprocessing, values),
-        },
-    );
+    let transform = |image: usize| match (view, augmentation) {
+        (View::Training { seed, epoch }, Augmentation::Affine(ranges)) => {
+            Some(Transform::draw(&ranges, size, &mut Stream::new(seed, Purpose::Augment, epoch, image)))
+        }
+        (View::Plain, _) | (_, Augmentation::None) => None,
+    };
+    let examples = values.par_chunks_mut(length).zip(images);
+    match warp.interpolation {
+        Interpolation::Nearest => examples.for_each_init(
+            || vec![0u8; length],
+            |scratch, (values, &image)| match transform(image) {
+                Some(transform) => {
+                    transform.apply(pixels.image(image), size, size, warp.center, scratch);
+                    preprocess(scratch, preprocessing, values);
+                }
+                None => preprocess(pixels.image(image), preprocessing, values),
+            },
+        ),
+        Interpolation::Bilinear => examples.for_each_init(
+            || vec![0f32; length],
+            |scratch, (values, &image)| match transform(image) {
+                Some(transform) => {
+                    transform.apply_bilinear(pixels.image(image), size, size, warp.center, scratch);
+                    preprocess_interpolated(scratch, preprocessing, values);
+                }
+                None => preprocess(pixels.image(image), preprocessing, values),
+            },
+        ),
+    }
     Ok(Tensor::from_vec(values, (images.len(), size, size, 3), device)?)
 }
 
@@ -131,11 +149,11 @@ pub fn extract(
     let images: Vec<usize> = (0..pixels.len()).collect();
     for variant in 0..extraction.variants.count() {
         let (view, augmentation) = match extraction.variants {
-            Variants::Plain => (View::Plain, Augmentation::None),
-            Variants::Augmented { augmentation, seed, .. } => (View::Training { seed, epoch: variant }, augmentation),
+            Variants::Plain => (View::Plain, (Augmentation::None, Warp::default())),
+            Variants::Augmented { augmentation, seed, warp, .. } => (View::Training { seed, epoch: variant }, (augmentation, warp)),
         };
         for batch in images.chunks(BATCH) {
-            let input = inputs(pixels, batch, view, &augmentation, &procedure.preprocessing, base.device())?;
+            let input = inputs(pixels, batch, view, augmentation, &procedure.preprocessing, base.device())?;
             let activations = base.forward(&input, 0..frozen)?.flatten_all()?.to_vec1::<f32>()?;
             writer.write(&activations)?;
             progress(batch.len() as u64);

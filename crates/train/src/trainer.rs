@@ -1,5 +1,6 @@
 //! The training loop.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -7,7 +8,7 @@ use candle_core::{Device, Tensor, Var};
 use candle_nn::Optimizer as _;
 use thaw_data::{Purpose, Stream};
 use thaw_model::{Base, Gradients, Head, Loss, Mode, RmsProp, Weights, audit, drift};
-use thaw_spec::{Cell, EpochRecord, Outcome, Prediction, RecordSink, Split, SplitRecord};
+use thaw_spec::{Cell, EpochRecord, Outcome, Prediction, RecordSink, Split, SplitRecord, ValidationSampling};
 
 use crate::TrainError;
 use crate::activations::{SplitData, View};
@@ -92,7 +93,7 @@ impl<'a> Run<'a> {
             let mut stream = Stream::new(cell.seed, Purpose::Initialize, 0, tensor);
             move || stream.unit()
         };
-        let head = Head::new(features, procedure.hidden_units, loss, draw, &device)?;
+        let head = Head::new(features, procedure.hidden_units, loss, procedure.initializer, draw, &device)?;
         let of_base = base.parameters().iter().filter_map(|parameter| Some((parameter.name.clone(), parameter.variable.clone()?)));
         let of_head = head.variables().into_iter().map(|(name, variable)| (name.to_owned(), variable.clone()));
         let variables: Vec<(String, Var)> = of_base.chain(of_head).collect();
@@ -111,7 +112,9 @@ impl<'a> Run<'a> {
         let mut splits = vec![train];
         let mut predictions = Vec::new();
         for (split, data) in &self.data.evaluation {
-            splits.push(self.evaluate(*split, data, &mut predictions)?);
+            let of_split = self.predict(*split, data)?;
+            splits.push(self.evaluate(epoch, *split, &of_split));
+            predictions.extend(of_split);
         }
         let (drift, tensor_drifts) = drift(&self.base)?;
         let record = EpochRecord {
@@ -140,7 +143,7 @@ impl<'a> Run<'a> {
             let (features, tape) = self.base.forward_on_tape(&boundary, self.variable_blocks())?;
             let (logits, head_tape) = self.head.forward_on_tape(&features, self.dropout_mask(images, epoch)?.as_ref())?;
             let labels = labels(data, images);
-            let losses = self.loss.per_image(&logits, &labels)?;
+            let losses = self.loss.per_image(&logits, &labels, procedure.loss_clip)?;
             let mut gradients = Gradients::of(&losses.mean_all()?)?;
             head_tape.backward(&mut gradients)?;
             tape.backward(&mut gradients)?;
@@ -151,20 +154,18 @@ impl<'a> Run<'a> {
         Ok(record)
     }
 
-    /// Runs every image of a split through the model as it is, and adds what it says about each to `predictions`.
-    fn evaluate(&self, split: Split, data: &SplitData, predictions: &mut Vec<Prediction>) -> Result<SplitRecord, TrainError> {
-        let mut record = empty_record(split, data);
+    /// What the model as it is says about each image of a split.
+    fn predict(&self, split: Split, data: &SplitData) -> Result<Vec<Prediction>, TrainError> {
+        let mut predictions = Vec::with_capacity(data.pixels.len());
         let all: Vec<usize> = (0..data.pixels.len()).collect();
         for images in all.chunks(EVALUATION_BATCH) {
             let boundary = data.boundary(&self.base, &self.cell.procedure, images, View::Plain, &self.device)?;
             let features = self.base.forward(&boundary, self.variable_blocks())?;
             let logits = self.head.forward(&features, None, Mode::Evaluation)?;
             let labels = labels(data, images);
-            let losses: Vec<f32> = self.loss.per_image(&logits, &labels)?.to_vec1()?;
-            let predicted = self.loss.predicted(&logits)?;
-            add(&mut record, &losses, &predicted, &labels);
-            let said = images.iter().zip(&labels).zip(predicted.iter().zip(&losses));
-            predictions.extend(said.map(|((&image, &label), (&predicted, &loss))| Prediction {
+            let losses: Vec<f32> = self.loss.per_image(&logits, &labels, self.cell.procedure.loss_clip)?.to_vec1()?;
+            let said = images.iter().zip(labels).zip(self.loss.predicted(&logits)?.into_iter().zip(losses));
+            predictions.extend(said.map(|((&image, label), (predicted, loss))| Prediction {
                 split,
                 image: image as u32,
                 label,
@@ -172,7 +173,26 @@ impl<'a> Run<'a> {
                 loss,
             }));
         }
-        Ok(record)
+        Ok(predictions)
+    }
+
+    /// The record of a split from what is said about each of its images; the procedure may look at some of them twice and at others not.
+    fn evaluate(&self, epoch: usize, split: Split, predictions: &[Prediction]) -> SplitRecord {
+        let procedure = &self.cell.procedure;
+        let seen = match (split, procedure.validation_sampling) {
+            (Split::Validation, ValidationSampling::PrefetchedAway) => {
+                seen_in_validation_pass(predictions.len(), procedure.batch_size, self.cell.seed, epoch)
+            }
+            _ => (0..predictions.len()).collect(),
+        };
+        let of_seen = || seen.iter().map(|&image| &predictions[image]);
+        SplitRecord {
+            split,
+            loss_sum: of_seen().map(|prediction| f64::from(prediction.loss)).sum(),
+            correct: of_seen().filter(|prediction| prediction.predicted == prediction.label).count() as u64,
+            count: seen.len() as u64,
+            distinct_images: seen.iter().collect::<BTreeSet<_>>().len() as u64,
+        }
     }
 
     /// The blocks behind the freeze boundary.
@@ -200,6 +220,19 @@ impl<'a> Run<'a> {
     }
 }
 
+/// The images that a validation pass (counted from 0) of Keras before 2.1.0 looks at: as many batches as the split has, from an endless sequence
+/// of shuffled passes through the split, of which [`ValidationSampling::DISCARDED_BATCHES`] are lost after each validation pass.
+fn seen_in_validation_pass(images: usize, batch_size: usize, seed: u64, pass: usize) -> Vec<usize> {
+    let batches = images.div_ceil(batch_size);
+    let first = pass * (batches + ValidationSampling::DISCARDED_BATCHES);
+    let through = |round: usize| Stream::new(seed, Purpose::Validate, round, 0).permutation(images);
+    let last = first + batches - 1;
+    let rounds = first / batches..=last / batches;
+    let endless: Vec<Vec<usize>> =
+        rounds.flat_map(|round| through(round).chunks(batch_size).map(<[usize]>::to_vec).collect::<Vec<_>>()).collect();
+    endless.into_iter().skip(first % batches).take(batches).flatten().collect()
+}
+
 /// Adds a batch to a record.
 fn add(record: &mut SplitRecord, losses: &[f32], predicted: &[u32], labels: &[u32]) {
     record.loss_sum += losses.iter().copied().map(f64::from).sum::<f64>();
@@ -213,4 +246,27 @@ fn empty_record(split: Split, data: &SplitData) -> SplitRecord {
 
 fn labels(data: &SplitData, images: &[usize]) -> Vec<u32> {
     images.iter().map(|&image| data.pixels.labels()[image]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_validation_pass_of_keras_2_0_8_sees_some_images_twice_and_others_not() {
+        // 50 batches of 20, of which each pass takes 50 and loses 10: the first sees every image, as does every sixth, for 5 · 60 = 6 · 50.
+        let distinct = |pass: usize| {
+            let seen = seen_in_validation_pass(1000, 20, 0, pass);
+            assert_eq!(seen.len(), 1000);
+            seen.into_iter().collect::<BTreeSet<_>>().len()
+        };
+        assert_eq!((distinct(0), distinct(5)), (1000, 1000));
+        // Pass 1 takes 40 batches of one round and 10 of the next, of whose 200 images 40 are expected to be new: 840 ± 4.6.
+        // Pass 2 takes 30 and 20, of whose 400 images 160 are expected to be new: 760 ± 7.6.
+        assert!((822..=858).contains(&distinct(1)), "{}", distinct(1));
+        assert!((730..=790).contains(&distinct(2)), "{}", distinct(2));
+        assert_ne!(seen_in_validation_pass(1000, 20, 0, 1), seen_in_validation_pass(1000, 20, 1, 1));
+        // A last partial batch is a batch.
+        assert_eq!(seen_in_validation_pass(45, 20, 0, 0).into_iter().collect::<BTreeSet<_>>().len(), 45);
+    }
 }

@@ -1,0 +1,101 @@
+//! Procedure profiles: what a version of a library makes of the same arguments. The table is data, in `profiles.toml`.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use crate::settings::Settings;
+use crate::{Resize, ShearUnit, Warp};
+
+/// The libraries whose habits are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Profile {
+    /// Keras 2.0.8, with which the book was written.
+    #[serde(rename = "keras-2.0.8")]
+    Keras2_0_8,
+    /// Keras 2.1.3.
+    #[serde(rename = "keras-2.1.3")]
+    Keras2_1_3,
+    /// Keras 2.2 with keras_preprocessing.
+    #[serde(rename = "keras-2.2")]
+    Keras2_2,
+    /// Keras 3, with the image generator that it calls legacy.
+    #[serde(rename = "keras-3")]
+    Keras3,
+    /// PyTorch and torchvision.
+    #[serde(rename = "torch")]
+    Torch,
+}
+
+static SETTINGS: LazyLock<BTreeMap<Profile, Settings>> =
+    LazyLock::new(|| toml::from_str(include_str!("profiles.toml")).expect("the embedded profiles are tested"));
+
+impl Profile {
+    /// All of them, oldest first.
+    pub const ALL: [Self; 5] = [Self::Keras2_0_8, Self::Keras2_1_3, Self::Keras2_2, Self::Keras3, Self::Torch];
+
+    /// Its name in an experiment.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Keras2_0_8 => "keras-2.0.8",
+            Self::Keras2_1_3 => "keras-2.1.3",
+            Self::Keras2_2 => "keras-2.2",
+            Self::Keras3 => "keras-3",
+            Self::Torch => "torch",
+        }
+    }
+
+    /// How it brings images to their square.
+    pub fn resize(self) -> Resize {
+        self.settings().resize.expect("every profile sets it")
+    }
+
+    /// The unit of its shears.
+    pub fn shear_unit(self) -> ShearUnit {
+        self.settings().shear_unit.expect("every profile sets it")
+    }
+
+    /// How it applies transformations.
+    pub fn warp(self) -> Warp {
+        let settings = self.settings();
+        Warp {
+            interpolation: settings.interpolation.expect("every profile sets it"),
+            center: settings.transform_center.expect("every profile sets it"),
+        }
+    }
+
+    /// What it sets.
+    pub(crate) fn settings(self) -> &'static Settings {
+        SETTINGS.get(&self).expect("every profile stands in the table")
+    }
+}
+
+/// How a validation pass chooses its images in the procedure that trains from images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValidationSampling {
+    /// Each image exactly once.
+    #[default]
+    EachOnce,
+    /// As many batches as there are, from an endless shuffled sequence of which the batches prefetched after a pass are lost
+    /// (`fit_generator` before Keras 2.1.0). See [`ValidationSampling::DISCARDED_BATCHES`].
+    PrefetchedAway,
+}
+
+impl ValidationSampling {
+    /// Batches lost after each pass: what fits into Keras' queue (`max_queue_size=10`). A batch that the worker holds at that moment is lost
+    /// too; whether there is one depends on timing, and is not modelled.
+    pub const DISCARDED_BATCHES: usize = 10;
+}
+
+/// From what distribution the head's weights are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Initializer {
+    /// Uniform in ±√(6 / (inputs + outputs)), biases zero: Keras.
+    #[default]
+    GlorotUniform,
+    /// Uniform in ±1/√inputs, weights and biases: `torch.nn.Linear`.
+    TorchLinear,
+}
