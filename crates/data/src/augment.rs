@@ -31,16 +31,22 @@ impl Transform {
     pub const IDENTITY: Self =
         Self { rotation: 0.0, shift_rows: 0.0, shift_columns: 0.0, shear: 0.0, zoom_rows: 1.0, zoom_columns: 1.0, flip: false };
 
-    /// Draws the parameters in Keras' order: rotation, vertical shift, horizontal shift, shear, zoom of rows and of columns, flip.
+    /// Draws the parameters for a square image.
     pub fn draw(ranges: &AffineRanges, size: usize, stream: &mut Stream) -> Self {
-        let mut symmetric = |range: f64| stream.uniform(-range, range);
+        Self::from_units(ranges, size, size, || stream.unit())
+    }
+
+    /// The parameters that numbers in [0, 1) yield, in Keras' order: rotation, vertical shift, horizontal shift, shear, zoom of rows and of
+    /// columns, flip.
+    pub fn from_units(ranges: &AffineRanges, height: usize, width: usize, mut unit: impl FnMut() -> f64) -> Self {
+        let mut symmetric = |range: f64| -range + 2.0 * range * unit();
         let rotation = symmetric(ranges.rotation_degrees).to_radians();
-        let shift_rows = symmetric(ranges.height_shift) * size as f64;
-        let shift_columns = symmetric(ranges.width_shift) * size as f64;
+        let shift_rows = symmetric(ranges.height_shift) * height as f64;
+        let shift_columns = symmetric(ranges.width_shift) * width as f64;
         let shear = symmetric(ranges.shear_radians);
         let zoom_rows = 1.0 + symmetric(ranges.zoom);
         let zoom_columns = 1.0 + symmetric(ranges.zoom);
-        let flip = stream.unit() < 0.5 && ranges.horizontal_flip;
+        let flip = unit() < 0.5 && ranges.horizontal_flip;
         Self { rotation, shift_rows, shift_columns, shear, zoom_rows, zoom_columns, flip }
     }
 

@@ -1,9 +1,9 @@
-//! Resizing and augmentation against Pillow's and Keras 2.0.8's values, written by the scripts in `tools/golden/`.
+//! Resizing and augmentation against Pillow's and Keras' values, written by the scripts in `tools/golden/`.
 
 use image::RgbImage;
 use safetensors::SafeTensors;
 use thaw_data::{Transform, resize};
-use thaw_spec::{Resize, TransformCenter};
+use thaw_spec::{Augmentation, Interpolation, Profile, Resize, TypedAugmentation};
 
 fn read(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/tests/fixtures/{name}.safetensors", env!("CARGO_MANIFEST_DIR"))).expect("fixtures are readable")
@@ -27,22 +27,46 @@ fn resizing_is_pillows_to_the_last_pixel() {
     }
 }
 
+/// Keras' random transformation under scripted draws, and ours under the same.
 #[test]
-fn augmentation_is_keras_2_0_8s_to_the_last_pixel() {
-    let bytes = read("augmentation");
-    let fixtures = SafeTensors::deserialize(&bytes).expect("safetensors");
-    let (images, transformed, parameters) = ("images", "transformed", "parameters");
-    let [images, transformed, parameters] = [images, transformed, parameters].map(|name| fixtures.tensor(name).expect("a fixture"));
-    let [count, height, width, _] = images.shape().try_into().expect("four dimensions");
-    let length: usize = height * width * 3;
-    let numbers: Vec<f64> =
-        parameters.data().chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().expect("eight bytes"))).collect();
-    for index in 0..count {
-        let [rotation, shift_rows, shift_columns, shear, zoom_rows, zoom_columns, flip] =
-            numbers[index * 7..][..7].try_into().expect("seven numbers");
-        let transform = Transform { rotation, shift_rows, shift_columns, shear, zoom_rows, zoom_columns, flip: flip != 0.0 };
-        let mut actual = vec![0; length];
-        transform.apply(&images.data()[index * length..][..length], height, width, TransformCenter::PlusHalf, &mut actual);
-        assert!(actual == transformed.data()[index * length..][..length], "image {index} with {transform:?}");
+fn augmentation_is_that_of_each_version_of_keras() {
+    for profile in Profile::ALL.into_iter().filter(|profile| *profile != Profile::Torch) {
+        let bytes = read(&format!("augmentation-{}", profile.name()));
+        let fixtures = SafeTensors::deserialize(&bytes).expect("safetensors");
+        let get = |name: &str| fixtures.tensor(name).expect("a fixture");
+        let (images, units) = (get("images"), doubles(get("units").data()));
+        let expected = floats(get("transformed").data());
+        let [count, height, width, _] = images.shape().try_into().expect("four dimensions");
+        let Augmentation::Affine(ranges) = TypedAugmentation::Book.resolve(profile.shear_unit()) else { panic!("the book augments") };
+        let length: usize = height * width * 3;
+        for index in 0..count {
+            let mut unit = units[index * 7..][..7].iter().copied();
+            let transform = Transform::from_units(&ranges, height, width, || unit.next().expect("seven numbers"));
+            let (image, expected) = (&images.data()[index * length..][..length], &expected[index * length..][..length]);
+            let center = profile.warp().center;
+            match profile.warp().interpolation {
+                Interpolation::Nearest => {
+                    let mut actual = vec![0; length];
+                    transform.apply(image, height, width, center, &mut actual);
+                    let wrong = actual.iter().zip(expected).filter(|(actual, expected)| f32::from(**actual) != **expected).count();
+                    assert_eq!(wrong, 0, "{}: {wrong} of {length} bytes of image {index} differ", profile.name());
+                }
+                Interpolation::Bilinear => {
+                    let mut actual = vec![0.0; length];
+                    transform.apply_bilinear(image, height, width, center, &mut actual);
+                    // Between 0 and 255, one unit in the last place of 32 bits is 1.5e-5.
+                    let largest = actual.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                    assert!(largest <= 4e-5, "{}: image {index} differs by {largest:e}", profile.name());
+                }
+            }
+        }
     }
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes"))).collect()
+}
+
+fn doubles(bytes: &[u8]) -> Vec<f64> {
+    bytes.chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().expect("eight bytes"))).collect()
 }
