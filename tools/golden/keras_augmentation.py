@@ -20,8 +20,7 @@ else:
 generator = ImageDataGenerator(
     rotation_range=40, width_shift_range=0.2, height_shift_range=0.2, shear_range=0.2, zoom_range=0.2, horizontal_flip=True, fill_mode="nearest"
 )
-# The unit of the shear is the version's, so that 0.2 means what it meant there; a larger one beside it shows the unit.
-height, width, count = 29, 22, 8
+height, width, count = 29, 22, 4
 random = np.random.RandomState(5)
 images = random.randint(0, 256, (count, height, width, 3)).astype(np.uint8)
 units = random.uniform(0, 1, (count, 7))

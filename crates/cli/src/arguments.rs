@@ -15,7 +15,7 @@ pub(crate) const MINIATURE: &str = include_str!("../../../experiments/miniature.
 pub(crate) const MINIATURE_EXPECTED: &str = include_str!("../../../experiments/miniature.expected.toml");
 
 const EXIT_CODES: &str = "Exit codes: 0 done, or every expectation met · 1 an expectation failed · 2 the runs cannot tell · 64 wrong usage · \
-65 bad data or weights · 66 missing input · 70 a cell failed · 73 cannot write · 78 bad experiment file";
+65 bad data or weights · 66 missing input · 69 no network · 70 a cell failed · 73 cannot write · 78 bad experiment file";
 
 /// Runs matrices of transfer-learning experiments, audits what was frozen, and guards accuracies.
 #[derive(Debug, Parser)]
@@ -48,6 +48,11 @@ pub(crate) enum Command {
         after_help = "Examples: thaw preview\n          thaw preview experiments/squeezenet.toml --data images --augmentation keras-2.0.8\n          thaw preview --image cat.jpg --theta 30 --shear 0.2 --flip --profile keras-2.0.8"
     )]
     Preview(Preview),
+    /// Download weights or a dataset from the catalogue, or list it
+    #[command(
+        after_help = "Examples: thaw fetch\n          thaw fetch vgg16-keras\n          thaw fetch cats-and-dogs --output data/cats_and_dogs_small"
+    )]
+    Fetch(Fetch),
     /// Train a base from random weights on a source task and write its weights file
     #[command(after_help = "Example: thaw pretrain experiments/pretrain.toml --output mini_vgg.safetensors")]
     Pretrain(Pretrain),
@@ -219,6 +224,24 @@ pub(crate) struct Ranges {
     /// Mirror every second image
     #[arg(long, value_name = "YES_OR_NO", action = clap::ArgAction::Set)]
     pub(crate) horizontal_flip: Option<bool>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fetch {
+    /// What to fetch [default: show what there is]
+    pub(crate) name: Option<String>,
+    /// The file to write, or for a dataset the folder [default: below weights/ or data/]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+    /// Fetch it from this mirror; the checksum stays the catalogue's
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Give up a connection that is silent for so long, and go on with another
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
+    pub(crate) stall_seconds: f64,
+    /// No progress
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Args)]

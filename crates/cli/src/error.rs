@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use thaw_analysis::AnalysisError;
 use thaw_data::DataError;
+use thaw_fetch::FetchError;
 use thaw_model::ModelError;
 use thaw_report::ReportError;
 use thaw_spec::SpecError;
@@ -32,6 +33,10 @@ pub(crate) enum CliError {
     Analysis(#[from] AnalysisError),
     #[error(transparent)]
     Report(#[from] ReportError),
+    #[error("{source}; {remedy}")]
+    Network { source: FetchError, remedy: String },
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     #[error("{}", .0.join("\n"))]
     Cells(Vec<String>),
 }
@@ -46,6 +51,7 @@ pub(crate) const CANNOT_TELL: u8 = 2;
 const USAGE: u8 = 64;
 const DATA: u8 = 65;
 const NO_INPUT: u8 = 66;
+const UNAVAILABLE: u8 = 69;
 const SOFTWARE: u8 = 70;
 const CANNOT_CREATE: u8 = 73;
 const CONFIGURATION: u8 = 78;
@@ -57,6 +63,9 @@ impl CliError {
             Self::Unreadable { .. } | Self::Data(DataError::MissingFolder { .. }) | Self::Model(ModelError::Io { .. }) => NO_INPUT,
             Self::Unwritable { .. } | Self::Data(DataError::Io { .. }) | Self::Report(ReportError::Io { .. }) => CANNOT_CREATE,
             Self::Analysis(AnalysisError::Io { .. }) | Self::Train(TrainError::CheckpointIo { .. }) => CANNOT_CREATE,
+            Self::Fetch(FetchError::Io { .. }) => CANNOT_CREATE,
+            Self::Network { .. } => UNAVAILABLE,
+            Self::Fetch(_) => DATA,
             Self::Spec(_) => CONFIGURATION,
             Self::Data(_) | Self::Model(_) | Self::Analysis(_) => DATA,
             Self::Train(TrainError::Data(_) | TrainError::Model(_) | TrainError::Checkpoint { .. }) => DATA,

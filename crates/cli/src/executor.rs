@@ -146,6 +146,8 @@ impl Executor for RealExecutor<'_> {
                 None => TrainingActivations::Computed,
             },
             weights_file: self.workplace.weights.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+            weights_origin: self.workplace.weights.origin.clone(),
+            weights_preprocessing: self.workplace.trained_with(),
             environment: provenance::environment(self.threads, &self.workplace.device, cell.procedure.convolution),
         })
     }

@@ -6,6 +6,7 @@ mod check;
 mod error;
 mod executor;
 mod fault;
+mod fetch;
 mod files;
 mod plan;
 mod pretrain;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Report(options) => report::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Preview(options) => preview::run(&options),
+        Command::Fetch(options) => fetch::run(&options),
         Command::Pretrain(options) => pretrain::run(&options),
     };
     done.unwrap_or_else(|error| error.report())

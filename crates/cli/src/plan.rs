@@ -8,7 +8,7 @@ use thaw_spec::{Cell, CellId, Plan, Step};
 
 use crate::arguments::Sweep;
 use crate::artifacts::artifact_path;
-use crate::error::{CliError, SUCCESS, say};
+use crate::error::{CliError, SUCCESS, say, say_on_stderr};
 use crate::rates::Rates;
 use crate::workplace::Workplace;
 
@@ -28,6 +28,7 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     let folder = ResultsFolder::new(options.study.results.join(&workplace.experiment.name));
     let finished = if options.force { BTreeSet::new() } else { finished(&workplace, &folder)? };
     let plan = Plan::new(&workplace.cells, &finished, workplace.dataset.counts(), workplace.sharing);
+    workplace.warnings().iter().for_each(|warning| say_on_stderr(warning));
     let (facts, rates) = (workplace.cost_facts()?, Rates::measure(&workplace)?);
     let counts = workplace.dataset.counts();
     say(&format!(

@@ -101,6 +101,8 @@ impl Executor for Scripted {
             skipped_images: Vec::new(),
             training_activations: TrainingActivations::Stored,
             weights_file: "scripted.safetensors".to_owned(),
+            weights_origin: None,
+            weights_preprocessing: None,
             environment: environment(1, &candle_core::Device::Cpu, cell.procedure.convolution),
         })
     }

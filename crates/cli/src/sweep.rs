@@ -33,6 +33,9 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     if plan.steps.is_empty() && !options.quiet {
         say_on_stderr(&format!("every cell has run before, with results in {}; --force runs them again", folder.root().display()));
     }
+    if !options.quiet {
+        workplace.warnings().iter().for_each(|warning| say_on_stderr(warning));
+    }
     execute(&plan, &workplace.cost_facts()?, &executor, &folder, &limits, options.quiet)?;
     // A narrowed sweep must not narrow what is on disk: the report shows every cell.
     let whole = Study { only: Vec::new(), ..options.study.clone() };

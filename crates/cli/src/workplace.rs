@@ -1,11 +1,12 @@
 //! What a sweep works on: the images, the weights and the cells they make.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use thaw_data::{Dataset, Folder, Synthetic, Unreadable};
 use thaw_model::Weights;
-use thaw_spec::{Cell, CostFacts, DatasetSource, Experiment, Inputs, Sharing};
+use thaw_spec::{Cell, CostFacts, DatasetSource, Experiment, Inputs, PreprocessingName, Sharing};
 
 use crate::arguments::{Images, Study, Sweep};
 use crate::error::CliError;
@@ -73,6 +74,27 @@ impl Workplace {
         // Other arithmetic, other last bits: what a device computed is kept apart.
         let cache = if device.is_cpu() { options.cache.clone() } else { options.cache.join("cuda") };
         Ok(Self { experiment, dataset, weights, cells, cache, unreadable, sharing, fault: options.inject_fault, device })
+    }
+
+    /// The preprocessing that the weights were trained on: what the experiment says, else what their file tells.
+    pub(crate) fn trained_with(&self) -> Option<PreprocessingName> {
+        self.experiment.trained_with.or(self.weights.preprocessing)
+    }
+
+    /// A sentence for each preprocessing in the matrix that the weights were not trained on.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let Some(expected) = self.trained_with() else { return Vec::new() };
+        let used: BTreeSet<&str> = self
+            .experiment
+            .procedures()
+            .map(|(_, procedure)| procedure.preprocessing.name)
+            .filter(|name| *name != expected)
+            .map(PreprocessingName::name)
+            .collect();
+        let weights = self.weights.path.display();
+        let warning =
+            |name| format!("warning: cells with preprocessing `{name}` use {weights}, which was trained with `{}`", expected.name());
+        used.into_iter().map(warning).collect()
     }
 
     /// What cost estimates rest on.

@@ -7,7 +7,7 @@ use std::path::Path;
 const KEPT: [&str; 5] = ["candle-core", "candle-nn", "polars", "plotters", "clap"];
 
 /// What each crate may use of ours and of [`KEPT`].
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 9] = [
     ("spec", &[]),
     ("data", &["thaw-spec"]),
     ("conv", &["candle-core"]),
@@ -15,7 +15,22 @@ const ALLOWED: [(&str, &[&str]); 8] = [
     ("train", &["thaw-spec", "thaw-data", "thaw-model", "candle-core", "candle-nn"]),
     ("analysis", &["thaw-spec", "polars"]),
     ("report", &["thaw-spec", "thaw-analysis", "plotters"]),
-    ("cli", &["thaw-spec", "thaw-data", "thaw-model", "thaw-train", "thaw-analysis", "thaw-report", "candle-core", "candle-nn", "clap"]),
+    ("fetch", &[]),
+    (
+        "cli",
+        &[
+            "thaw-spec",
+            "thaw-data",
+            "thaw-model",
+            "thaw-train",
+            "thaw-analysis",
+            "thaw-report",
+            "thaw-fetch",
+            "candle-core",
+            "candle-nn",
+            "clap",
+        ],
+    ),
 ];
 
 #[test]

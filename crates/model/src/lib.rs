@@ -5,6 +5,7 @@ mod audit;
 mod base;
 mod composed;
 mod error;
+mod formats;
 mod gradients;
 mod head;
 mod loss;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensorError, SafeTensors};
-use thaw_spec::{Architecture, ContentHash};
+use safetensors::{Dtype, SafeTensorError};
+use thaw_spec::{Architecture, ContentHash, PreprocessingName};
 
 use crate::architecture::{Layer, blocks, final_filters, tensor_shapes};
-use crate::{Base, ModelError};
+use crate::{Base, ModelError, formats};
 
 /// The tensors of a convolutional base, kernels as `[height, width, input channels, output channels]`.
 #[derive(Clone, Debug)]
@@ -17,17 +17,25 @@ pub struct Weights {
     pub path: PathBuf,
     /// SHA-256 of the file.
     pub hash: ContentHash,
+    /// What the file itself says of where it comes from.
+    pub origin: Option<String>,
+    /// The preprocessing they were trained on, where the file's layout tells.
+    pub preprocessing: Option<PreprocessingName>,
     tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
 }
 
 /// Weights of [`Architecture::MiniVgg`]; `mini_vgg.json` beside the file tells how they were made.
 const MINI_VGG: &[u8] = include_bytes!("../weights/mini_vgg.safetensors");
 
-/// Tensors that belong to the classifier which the base is cut from.
-const CLASSIFIER: &str = "classifier.";
+/// Tensors that belong to the classifier which the base is cut from: torchvision's, and timm's two parts of it.
+const CLASSIFIERS: [&str; 3] = ["classifier.", "pre_logits.", "head."];
+
+/// What torchvision's names of a base's tensors begin with; files of `model.features` alone are without it.
+const FEATURES: &str = "features.";
 
 impl Weights {
-    /// Reads a safetensors file with torchvision's names and layout (`[output, input, height, width]`). A classifier is passed over.
+    /// Reads a file with torchvision's names and layout (`[output, input, height, width]`), as safetensors or as PyTorch's state dict, or one of
+    /// `keras.applications` in HDF5. A classifier is passed over.
     ///
     /// # Errors
     /// When the file cannot be read, or a tensor of the base is missing, has another shape or type, or is unknown.
@@ -36,28 +44,22 @@ impl Weights {
         Self::from_bytes(path, &bytes, architecture)
     }
 
-    /// As [`Weights::read`], from memory. `path` is only used in messages.
+    /// As [`Weights::read`], from memory; PyTorch's files are read from `path` again, otherwise it is only used in messages.
     ///
     /// # Errors
     /// As [`Weights::read`].
     pub fn from_bytes(path: &Path, bytes: &[u8], architecture: Architecture) -> Result<Self, ModelError> {
         let wrong = |reason: String| ModelError::Weights { path: path.to_owned(), reason };
-        let file = SafeTensors::deserialize(bytes).map_err(|error| wrong(format!("not a safetensors file ({error})")))?;
+        let mut file = formats::read(path, bytes, architecture).map_err(wrong)?;
         let mut tensors = BTreeMap::new();
         for (name, shape) in tensor_shapes(architecture) {
-            let tensor = file
-                .tensor(&name)
-                .map_err(|_| wrong(format!("the tensor `{name}` is missing; {architecture} needs it with the shape {shape:?}")))?;
-            if tensor.shape() != shape {
-                return Err(wrong(format!("the tensor `{name}` has the shape {:?}, but {architecture} needs {shape:?}", tensor.shape())));
+            let bare = name.trim_start_matches(FEATURES);
+            let found = file.tensors.remove(&name).or_else(|| file.tensors.remove(bare));
+            let (found_shape, values) =
+                found.ok_or_else(|| wrong(format!("the tensor `{name}` is missing; {architecture} needs it with the shape {shape:?}")))?;
+            if found_shape != shape {
+                return Err(wrong(format!("the tensor `{name}` has the shape {found_shape:?}, but {architecture} needs {shape:?}")));
             }
-            if tensor.dtype() != Dtype::F32 {
-                let reason =
-                    format!("the tensor `{name}` is of type {}, but 32-bit floats (F32) are needed; convert the file", tensor.dtype());
-                return Err(wrong(reason));
-            }
-            let values: Vec<f32> =
-                tensor.data().chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect();
             if let Some(value) = values.iter().find(|value| !value.is_finite()) {
                 return Err(wrong(format!("the tensor `{name}` holds {value}; the file is damaged")));
             }
@@ -67,10 +69,12 @@ impl Weights {
             };
             tensors.insert(name, tensor);
         }
-        if let Some(extra) = file.names().into_iter().find(|name| !tensors.contains_key(*name) && !name.starts_with(CLASSIFIER)) {
+        if let Some(extra) = file.tensors.keys().find(|name| !CLASSIFIERS.iter().any(|classifier| name.starts_with(classifier))) {
             return Err(wrong(format!("the tensor `{extra}` is unknown to {architecture}; is this the file of another base?")));
         }
-        Ok(Self { path: path.to_owned(), hash: ContentHash::of_bytes(bytes), tensors })
+        let origin = file.source.or_else(|| file.is_keras.then(|| "keras.applications".to_owned()));
+        let preprocessing = file.is_keras.then_some(PreprocessingName::Caffe);
+        Ok(Self { path: path.to_owned(), hash: ContentHash::of_bytes(bytes), origin, preprocessing, tensors })
     }
 
     /// The weights that come with thaw, for bases that have some.
@@ -153,7 +157,7 @@ pub fn export(base: &Base, architecture: Architecture, factor: f32) -> Result<Ve
 }
 
 /// `[height, width, input, output]` to `[output, input, height, width]`.
-fn to_oihw(values: &[f32], shape: &[usize]) -> Vec<f32> {
+pub(crate) fn to_oihw(values: &[f32], shape: &[usize]) -> Vec<f32> {
     let (taps, inputs, outputs) = (shape[0] * shape[1], shape[2], shape[3]);
     let mut result = Vec::with_capacity(values.len());
     for output in 0..outputs {

@@ -6,7 +6,7 @@ use std::path::Path;
 use candle_core::safetensors::load_buffer;
 use candle_core::{Device, Tensor, Var};
 use candle_nn::Optimizer as _;
-use thaw_model::{Base, Gradients, Head, Loss, RmsProp, Weights, weights_file};
+use thaw_model::{Base, Gradients, Head, Loss, RmsProp, Weights, audit, weights_file};
 use thaw_spec::{Experiment, Procedure, Profile};
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
@@ -157,5 +157,52 @@ fn a_base_trained_as_a_whole_has_the_losses_of_every_version_of_keras() -> Teste
         let kernel = &base.parameters()[0];
         assert_close(&format!("{}, first kernel", profile.name()), &flat(kernel.value()), &flat(&fixture["base.first_kernel"]), 1e-5);
     }
+    Ok(())
+}
+
+/// The same construction under every profile: VGG16 nested in a model, the flag on the container, one step. Beside what each Keras printed, gave its
+/// optimizer and moved (`tools/golden/keras_freeze.py`).
+#[test]
+fn the_freeze_is_heard_or_not_as_in_every_version_of_keras() -> Tested {
+    let table = std::fs::read_to_string(format!("{}/tests/fixtures/keras_freeze.csv", env!("CARGO_MANIFEST_DIR")))?;
+    let mut profiles = 0;
+    for row in table.lines().skip(1) {
+        let (name, numbers) = row.split_once(',').expect("columns");
+        let expected: Vec<usize> = numbers.split(',').map(|number| number.parse().expect("a number")).collect();
+        let text = format!(
+            "name = \"bug\"\nseeds = [0]\n[dataset]\nsource = \"folder\"\n[base]\narchitecture = \"vgg16\"\n[procedure]\nimage_size = 48\n\
+             freeze_by = \"container\"\nprofile = \"{name}\"\n"
+        );
+        let experiment = Experiment::parse("bug.toml", &text)?;
+        let (_, procedure) = experiment.procedures().next().expect("a procedure");
+        let architecture = procedure.architecture;
+        let values = |number: usize, shape: &[usize]| match shape.len() {
+            4 => formula(number as u64, shape.iter().product(), (6.0 / shape[1..].iter().product::<usize>() as f64).sqrt()),
+            _ => vec![0.0; shape[0]],
+        };
+        let weights = Weights::from_bytes(Path::new("formula"), &weights_file(architecture, values)?, architecture)?;
+        let base = Base::new(architecture, procedure.convolution, &weights, procedure.frozen_blocks(), &Device::Cpu)?;
+        let head = Head::new(512, 256, Loss::Binary, procedure.initializer, |_| || 0.9, &Device::Cpu)?;
+        let of_base: Vec<Var> = base.parameters().iter().filter_map(|parameter| parameter.variable.clone()).collect();
+        let collected = of_base.len() + head.variables().len();
+        let variables = of_base.into_iter().chain(head.variables().map(|(_, variable)| variable.clone())).collect();
+        let mut optimizer = RmsProp::new(variables, procedure.optimizer)?;
+        let pixels = Tensor::from_vec(formula(7, 4 * 48 * 48 * 3, 1.0), (4, 48, 48, 3), &Device::Cpu)?;
+        let frozen = procedure.frozen_blocks();
+        let boundary = base.forward(&pixels, 0..frozen)?;
+        let (features, tape) = base.forward_on_tape(&boundary, frozen..architecture.blocks())?;
+        let (logits, head_tape) = head.forward_on_tape(&features, None)?;
+        let mut gradients = Gradients::of(&Loss::Binary.per_image(&logits, &[0, 1, 0, 1], procedure.loss_clip)?.mean_all()?)?;
+        head_tape.backward(&mut gradients)?;
+        tape.backward(&mut gradients)?;
+        optimizer.apply(&gradients)?;
+        // What a person is told comes from the declaration.
+        let audit = audit(&base, procedure.freeze.frozen_blocks(architecture.blocks()))?;
+        let declared_trainable = audit.iter().filter(|tensor| !tensor.declared_frozen).count() + 4;
+        let moved = audit.iter().filter(|tensor| tensor.moved).count();
+        assert_eq!([audit.len() + 4, declared_trainable, collected, moved].to_vec(), expected, "{name}");
+        profiles += 1;
+    }
+    assert_eq!(profiles, KERAS.len());
     Ok(())
 }

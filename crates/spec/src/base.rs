@@ -71,6 +71,17 @@ pub enum PreprocessingName {
     Torch,
 }
 
+impl PreprocessingName {
+    /// Its name in an experiment.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rescale => "rescale",
+            Self::Caffe => "caffe",
+            Self::Torch => "torch",
+        }
+    }
+}
+
 /// The order of a pixel's three numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -6,13 +6,15 @@ use toml::Spanned;
 use crate::cell::label;
 use crate::matrix::{Matrix, TypedMatrix};
 use crate::settings::{DEFAULTS, Settings};
-use crate::{Architecture, Cache, Cell, DatasetSource, Inputs, Location, Procedure, Selector, SpecError};
+use crate::{Architecture, Cache, Cell, DatasetSource, Inputs, Location, PreprocessingName, Procedure, Selector, SpecError};
 
 /// The `[base]` table.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BaseSpec {
     architecture: Architecture,
+    /// The preprocessing that the weights were trained on.
+    trained_with: Option<PreprocessingName>,
 }
 
 /// A curve from the literature, to be drawn over the cells it speaks about.
@@ -76,6 +78,8 @@ pub struct Experiment {
     pub dataset: DatasetSource,
     /// The convolutional base.
     pub architecture: Architecture,
+    /// The preprocessing that the weights were trained on, if the author knows.
+    pub trained_with: Option<PreprocessingName>,
     /// The factors' names in the order of the file.
     pub factors: Vec<String>,
     /// Curves to draw for comparison.
@@ -169,6 +173,7 @@ impl Experiment {
             seeds,
             dataset: typed.dataset.into_inner(),
             architecture: typed.base.architecture,
+            trained_with: typed.base.trained_with,
             factors: matrix.factor_names(),
             published: typed.published.into_iter().map(Spanned::into_inner).collect(),
             ladder: typed.ladder.into_iter().map(Spanned::into_inner).collect(),

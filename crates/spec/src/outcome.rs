@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cell, CellId, ProcedureId};
+use crate::{Cell, CellId, PreprocessingName, ProcedureId};
 
 /// The machine and the program that ran a cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,12 @@ pub struct CellManifest {
     pub training_activations: TrainingActivations,
     /// File name of the weights, for people; the hash decides.
     pub weights_file: String,
+    /// What the weights file says of where it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_origin: Option<String>,
+    /// The preprocessing that the weights were trained on, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_preprocessing: Option<PreprocessingName>,
     /// Machine and program.
     pub environment: Environment,
 }

@@ -1,0 +1,88 @@
+//! `thaw fetch`: weights and datasets from the catalogue.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use thaw_fetch::{Entry, FetchError, Kind, Patience, catalogue, download, split_cats_and_dogs, verify};
+
+use crate::arguments::Fetch;
+use crate::error::{CliError, SUCCESS, say, say_on_stderr};
+
+pub(crate) fn run(options: &Fetch) -> Result<ExitCode, CliError> {
+    let Some(name) = &options.name else {
+        say(&list());
+        return Ok(ExitCode::from(SUCCESS));
+    };
+    let entry = catalogue().iter().find(|entry| entry.name == *name).ok_or_else(|| {
+        let names: Vec<String> = catalogue().iter().map(|entry| format!("`{}`", entry.name)).collect();
+        CliError::Usage { message: format!("fetch: the catalogue has no `{name}`, only {}", names.join(", ")) }
+    })?;
+    match entry.kind {
+        Kind::Weights => {
+            let target = options.output.clone().unwrap_or_else(|| PathBuf::from("weights").join(&entry.file));
+            fetch(entry, options, &target)?;
+            say(&format!("{}\nlicence: {}\nuse it by --weights {}", target.display(), entry.licence, target.display()));
+            if let Some(preprocessing) = &entry.preprocessing {
+                say(&format!("it was trained with preprocessing = \"{preprocessing}\""));
+            }
+        }
+        Kind::CatsAndDogs => {
+            let folder = options.output.clone().unwrap_or_else(|| PathBuf::from("data/cats_and_dogs_small"));
+            let archive = folder.with_file_name(&entry.file);
+            fetch(entry, options, &archive)?;
+            let report = split_cats_and_dogs(&archive, &folder)?;
+            say(&format!("{}: {} photographs, passed over: {}", folder.display(), report.images, report.passed_over.join(", ")));
+            say(&format!("licence: {}\nuse it by --data {}; the archive can be removed", entry.licence, folder.display()));
+        }
+    }
+    Ok(ExitCode::from(SUCCESS))
+}
+
+/// Downloads a file, unless it is there.
+fn fetch(entry: &Entry, options: &Fetch, target: &std::path::Path) -> Result<(), CliError> {
+    if target.exists() {
+        verify(target, &entry.checksum).map_err(CliError::Fetch)?;
+        say_on_stderr(&format!("{} is there already", target.display()));
+        return Ok(());
+    }
+    let url = options.url.as_deref().unwrap_or(&entry.url);
+    let bar = if options.quiet { ProgressBar::hidden() } else { ProgressBar::with_draw_target(entry.size, ProgressDrawTarget::stderr()) };
+    let style = ProgressStyle::with_template("{msg} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left {wide_bar}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_message(entry.name.clone());
+    let patience = Patience { stall: std::time::Duration::from_secs_f64(options.stall_seconds), ..Patience::default() };
+    let result = download(url, target, &entry.checksum, patience, &|received, total| {
+        if let Some(total) = total {
+            bar.set_length(total);
+        }
+        bar.set_position(received);
+    });
+    bar.finish_and_clear();
+    result.map_err(|error| match error {
+        FetchError::Unreachable { .. } | FetchError::Refused { .. } | FetchError::Interrupted { .. } => {
+            CliError::Network { source: error, remedy: by_hand(entry, target) }
+        }
+        other => CliError::Fetch(other),
+    })
+}
+
+/// What a person without a network can do.
+fn by_hand(entry: &Entry, target: &std::path::Path) -> String {
+    format!(
+        "elsewhere, fetch {} ({}), put it at {} and run the same command again; or give a mirror by --url",
+        entry.url,
+        entry.checksum,
+        target.display()
+    )
+}
+
+fn list() -> String {
+    let mut text = "What can be fetched (thaw fetch NAME):\n".to_owned();
+    for entry in catalogue() {
+        let size = entry.size.map_or_else(String::new, |bytes| format!(", {} MiB", bytes >> 20));
+        let _ = write!(text, "\n{}\n    {}\n    {}\n    {}{size}; {}\n", entry.name, entry.title, entry.url, entry.checksum, entry.licence);
+    }
+    text
+}

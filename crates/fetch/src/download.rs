@@ -1,0 +1,204 @@
+//! One file over HTTP: resumed where it broke off, checked before it gets its name.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::http::{Response, header};
+
+use crate::{Checksum, FetchError};
+
+/// How long to wait and how often to try.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// A connection that yields nothing for so long is given up.
+    pub stall: Duration,
+    /// So many attempts in a row may come no further.
+    pub attempts: u32,
+    /// Waiting before another attempt; twice as long before each further one.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { stall: Duration::from_secs(30), attempts: 5, pause: Duration::from_secs(1) }
+    }
+}
+
+/// Told how many bytes are there, and how many there will be where the server says.
+pub type Progress<'a> = &'a dyn Fn(u64, Option<u64>);
+
+/// How one attempt ended.
+enum Attempt {
+    Complete { linked_etag: Option<String> },
+    Broken(String),
+}
+
+/// Fetches `url` to `target`. What has arrived lies beside it with `.part` at the end of its name, and a later call goes on from there. The file
+/// gets its name only when its checksum is right; a file with a wrong one is removed. Redirections are followed, and proxies taken from the
+/// environment.
+///
+/// # Errors
+/// When the server cannot be reached or refuses, the connection keeps breaking, the content is wrong, or the disk refuses.
+pub fn download(url: &str, target: &Path, checksum: &Checksum, patience: Patience, progress: Progress<'_>) -> Result<(), FetchError> {
+    let part = part_of(target);
+    if let Some(folder) = target.parent() {
+        std::fs::create_dir_all(folder).map_err(FetchError::io(folder, "cannot make the folder"))?;
+    }
+    let agent: Agent = Agent::config_builder()
+        .timeout_connect(Some(patience.stall))
+        .timeout_recv_response(Some(patience.stall))
+        .http_status_as_error(false)
+        .build()
+        .into();
+    let (mut in_vain, mut linked_etag) = (0, None);
+    loop {
+        let before = length(&part);
+        match attempt(&agent, url, &part, patience, progress)? {
+            Attempt::Complete { linked_etag: named } => {
+                linked_etag = named.or(linked_etag);
+                break;
+            }
+            Attempt::Broken(reason) => {
+                in_vain = if length(&part) > before { 0 } else { in_vain + 1 };
+                if in_vain >= patience.attempts {
+                    return Err(FetchError::Interrupted { url: url.to_owned(), attempts: in_vain, bytes: length(&part), reason });
+                }
+                std::thread::sleep(patience.pause * 2u32.pow(in_vain));
+            }
+        }
+    }
+    let expected = match (checksum, linked_etag) {
+        (Checksum::Hub, Some(digits)) => Checksum::Sha256(digits),
+        _ => checksum.clone(),
+    };
+    let mut file = File::open(&part).map_err(FetchError::io(&part, "cannot read"))?;
+    if let Err(actual) = expected.compare(&mut file).map_err(FetchError::io(&part, "cannot read"))? {
+        std::fs::remove_file(&part).map_err(FetchError::io(&part, "cannot remove"))?;
+        return Err(FetchError::WrongContent { url: url.to_owned(), expected: expected.to_string(), actual });
+    }
+    file.sync_all().map_err(FetchError::io(&part, "cannot write"))?;
+    std::fs::rename(&part, target).map_err(FetchError::io(target, "cannot write"))
+}
+
+/// Checks a file that somebody put there. What only a server can tell ([`Checksum::Hub`]) is not checked.
+///
+/// # Errors
+/// When it cannot be read or is another file.
+pub fn verify(path: &Path, checksum: &Checksum) -> Result<(), FetchError> {
+    if *checksum == Checksum::Hub {
+        return Ok(());
+    }
+    let mut file = File::open(path).map_err(FetchError::io(path, "cannot read"))?;
+    checksum.compare(&mut file).map_err(FetchError::io(path, "cannot read"))?.map_err(|actual| FetchError::WrongFile {
+        path: path.to_owned(),
+        expected: checksum.to_string(),
+        actual,
+    })
+}
+
+/// Where the bytes lie that have arrived.
+pub(crate) fn part_of(target: &Path) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
+    name.push(".part");
+    name.into()
+}
+
+fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+/// Asks for what is missing and appends it.
+fn attempt(agent: &Agent, url: &str, part: &Path, patience: Patience, progress: Progress<'_>) -> Result<Attempt, FetchError> {
+    let present = length(part);
+    let mut request = agent.get(url).header(header::ACCEPT_ENCODING, "identity");
+    if present > 0 {
+        request = request.header(header::RANGE, format!("bytes={present}-"));
+    }
+    let response = match request.call() {
+        Ok(response) => response,
+        // Until the first byte has come there is nothing to be patient for.
+        Err(error) if present == 0 => return Err(FetchError::Unreachable { url: url.to_owned(), reason: error.to_string() }),
+        Err(error) => return Ok(Attempt::Broken(error.to_string())),
+    };
+    let status = response.status().as_u16();
+    let linked_etag = named(&response, "x-linked-etag").filter(|etag| etag.len() == 64);
+    let total = match status {
+        200 => named(&response, "content-length").and_then(|length| length.parse().ok()),
+        206 if starts_at(&response, present) => named(&response, "content-range").and_then(|range| range.rsplit('/').next()?.parse().ok()),
+        // Everything was there already.
+        416 if named(&response, "content-range").is_some_and(|range| range == format!("bytes */{present}")) => {
+            return Ok(Attempt::Complete { linked_etag });
+        }
+        // The rest that is offered does not belong to what is there: begin anew.
+        206 | 416 => {
+            std::fs::remove_file(part).map_err(FetchError::io(part, "cannot remove"))?;
+            return Ok(Attempt::Broken("the server offered another part than the one asked for".to_owned()));
+        }
+        429 | 500..=599 => return Ok(Attempt::Broken(format!("the server answers {status}"))),
+        _ => return Err(FetchError::Refused { url: url.to_owned(), status }),
+    };
+    let mut file = OpenOptions::new().create(true).write(true).truncate(false).open(part).map_err(FetchError::io(part, "cannot write"))?;
+    let start = if status == 206 { present } else { 0 };
+    file.set_len(start).and_then(|()| file.seek(SeekFrom::Start(start))).map_err(FetchError::io(part, "cannot write"))?;
+    let (received, broken) = copy(response, &mut file, part, start, total, patience, progress)?;
+    file.sync_all().map_err(FetchError::io(part, "cannot write"))?;
+    Ok(match (broken, total) {
+        (Some(reason), _) => Attempt::Broken(reason),
+        (None, Some(total)) if received < total => Attempt::Broken(format!("the connection ended after {received} of {total} bytes")),
+        (None, _) => Attempt::Complete { linked_etag },
+    })
+}
+
+/// Writes what comes. A thread of its own reads, so that a silent connection can be left alone.
+fn copy(
+    response: Response<ureq::Body>,
+    file: &mut File,
+    part: &Path,
+    start: u64,
+    total: Option<u64>,
+    patience: Patience,
+    progress: Progress<'_>,
+) -> Result<(u64, Option<String>), FetchError> {
+    let (sender, receiver) = sync_channel::<std::io::Result<Vec<u8>>>(4);
+    std::thread::spawn(move || {
+        let mut reader = response.into_body().into_with_config().limit(u64::MAX).reader();
+        loop {
+            let mut chunk = vec![0; 1 << 16];
+            let read = reader.read(&mut chunk).map(|count| {
+                chunk.truncate(count);
+                chunk
+            });
+            let last = read.as_ref().map_or(true, Vec::is_empty);
+            if sender.send(read).is_err() || last {
+                return;
+            }
+        }
+    });
+    let mut received = start;
+    loop {
+        match receiver.recv_timeout(patience.stall) {
+            Ok(Ok(chunk)) if chunk.is_empty() => return Ok((received, None)),
+            Ok(Ok(chunk)) => {
+                file.write_all(&chunk).map_err(FetchError::io(part, "cannot write"))?;
+                received += chunk.len() as u64;
+                progress(received, total);
+            }
+            Ok(Err(error)) => return Ok((received, Some(error.to_string()))),
+            Err(RecvTimeoutError::Timeout) => return Ok((received, Some(format!("nothing came for {} s", patience.stall.as_secs_f32())))),
+            Err(RecvTimeoutError::Disconnected) => return Ok((received, Some("the reader ended".to_owned()))),
+        }
+    }
+}
+
+/// A header's text, without quotation marks.
+fn named(response: &Response<ureq::Body>, name: &str) -> Option<String> {
+    response.headers().get(name)?.to_str().ok().map(|text| text.trim_matches('"').to_owned())
+}
+
+fn starts_at(response: &Response<ureq::Body>, place: u64) -> bool {
+    named(response, "content-range").is_some_and(|range| range.starts_with(&format!("bytes {place}-")))
+}

@@ -1,0 +1,260 @@
+//! Downloads from a local server that truncates, stalls, redirects, resets and lies; archives that are what they should be, and not.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use thaw_fetch::{Checksum, FetchError, Patience, download, split_cats_and_dogs, verify};
+use zip::write::{SimpleFileOptions, ZipWriter};
+
+/// What the server does with a connection.
+#[derive(Clone, Debug)]
+enum Act {
+    /// Serves the whole file, or what is asked for of it.
+    Serve,
+    /// Serves the whole file whatever is asked for.
+    IgnoreRange,
+    /// Announces everything, sends so many bytes of it and closes.
+    Truncate(usize),
+    /// Sends so many bytes and then nothing.
+    Stall(usize),
+    /// Closes before it answers.
+    Hang,
+    /// Sends the client elsewhere.
+    Redirect(String),
+    /// Serves other bytes.
+    Lie,
+    /// Answers with a status and nothing else.
+    Status(u16),
+}
+
+const PATIENCE: Patience = Patience { stall: Duration::from_millis(300), attempts: 3, pause: Duration::from_millis(1) };
+
+fn content() -> Vec<u8> {
+    (0..200_000u32).map(|value| (value * 7 % 251) as u8).collect()
+}
+
+/// Python: hashlib.sha256(bytes(value * 7 % 251 for value in range(200000))).hexdigest()
+const SHA256: &str = "ff41b7e9cc397e9de1484b9ba8bd73b47c1bdfbc363d738bde401789cca5ef56";
+/// The same with hashlib.md5.
+const MD5: &str = "933a1d4cb15c704ff3ef254fd45ad4fc";
+
+fn sha256() -> Checksum {
+    Checksum::Sha256(SHA256.to_owned())
+}
+
+/// A server that does one act per connection and then is gone; the requests' first lines and ranges as they came.
+struct Server {
+    url: String,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    fn start(acts: Vec<Act>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}/file", listener.local_addr().expect("an address"));
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
+        std::thread::spawn(move || {
+            for act in acts {
+                let Ok((stream, _)) = listener.accept() else { return };
+                let range = read_request(&stream);
+                seen.lock().expect("no panic").push(range.clone().unwrap_or_else(|| "all".to_owned()));
+                // A client that leaves early is no failure of the server.
+                std::thread::spawn(move || answer(stream, &act, range.as_deref()));
+            }
+        });
+        Self { url, requests }
+    }
+
+    fn requests(&self) -> Vec<String> {
+        self.requests.lock().expect("no panic").clone()
+    }
+}
+
+fn read_request(stream: &TcpStream) -> Option<String> {
+    let lines = BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+    lines.filter_map(|line| line.to_lowercase().strip_prefix("range: ").map(str::to_owned)).last()
+}
+
+fn answer(mut stream: TcpStream, act: &Act, range: Option<&str>) -> std::io::Result<()> {
+    let body = content();
+    let head = |length: usize| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    match act {
+        Act::Hang => Ok(()),
+        Act::Status(status) => write!(stream, "HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+        Act::Redirect(to) => write!(stream, "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+        Act::Lie => write!(stream, "{}something else", head(14)),
+        Act::Truncate(count) | Act::Stall(count) => {
+            stream.write_all(head(body.len()).as_bytes())?;
+            stream.write_all(&body[..*count])?;
+            stream.flush()?;
+            if matches!(act, Act::Stall(_)) {
+                std::thread::sleep(Duration::from_millis(900));
+            }
+            Ok(())
+        }
+        Act::Serve | Act::IgnoreRange => {
+            let first = range.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
+            match (first, act) {
+                (Some(first), Act::Serve) if first >= body.len() => {
+                    let total = body.len();
+                    write!(stream, "HTTP/1.1 416 No\r\nContent-Range: bytes */{total}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                }
+                (Some(first), Act::Serve) => {
+                    let (rest, last, total) = (body.len() - first, body.len() - 1, body.len());
+                    write!(stream, "HTTP/1.1 206 Partial\r\nContent-Length: {rest}\r\nContent-Range: bytes {first}-{last}/{total}\r\n")?;
+                    write!(stream, "Connection: close\r\n\r\n")?;
+                    stream.write_all(&body[first..])
+                }
+                _ => stream.write_all(head(body.len()).as_bytes()).and_then(|()| stream.write_all(&body)),
+            }
+        }
+    }
+}
+
+/// Fetches from a server with these acts; the result and what the server was asked.
+fn fetch(acts: Vec<Act>, folder: &Path, checksum: &Checksum) -> (Result<(), FetchError>, Vec<String>) {
+    let server = Server::start(acts);
+    let result = download(&server.url, &folder.join("file"), checksum, PATIENCE, &|_, _| {});
+    (result, server.requests())
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn whole_files_come_through_and_are_checked() {
+    for checksum in [sha256(), Checksum::Md5(MD5.to_owned())] {
+        let folder = TempDir::new().expect("a folder");
+        let (result, _) = fetch(vec![Act::Serve], folder.path(), &checksum);
+        result.expect("a download");
+        assert_eq!(std::fs::read(folder.path().join("file")).expect("the file"), content());
+        assert_eq!(files(folder.path()), ["file"]);
+        verify(&folder.path().join("file"), &checksum).expect("the right file");
+        std::fs::write(folder.path().join("file"), b"another").expect("a file");
+        assert!(verify(&folder.path().join("file"), &checksum).is_err());
+    }
+}
+
+#[test]
+fn what_breaks_off_goes_on_where_it_broke() {
+    for (acts, asked) in [
+        (vec![Act::Truncate(70_000), Act::Serve], vec!["all", "bytes=70000-"]),
+        (vec![Act::Stall(50_000), Act::Serve], vec!["all", "bytes=50000-"]),
+        (vec![Act::Truncate(10), Act::Hang, Act::Status(503), Act::Serve], vec!["all", "bytes=10-", "bytes=10-", "bytes=10-"]),
+        (vec![Act::Truncate(70_000), Act::IgnoreRange], vec!["all", "bytes=70000-"]),
+    ] {
+        let folder = TempDir::new().expect("a folder");
+        let (result, requests) = fetch(acts.clone(), folder.path(), &sha256());
+        result.unwrap_or_else(|error| panic!("{acts:?}: {error}"));
+        assert_eq!(requests, asked, "{acts:?}");
+        assert_eq!(std::fs::read(folder.path().join("file")).expect("the file"), content());
+    }
+}
+
+#[test]
+fn a_later_call_goes_on_and_a_complete_part_is_only_checked() {
+    let folder = TempDir::new().expect("a folder");
+    let (result, _) = fetch(vec![Act::Truncate(70_000), Act::Hang, Act::Hang, Act::Hang], folder.path(), &sha256());
+    assert!(matches!(result, Err(FetchError::Interrupted { bytes: 70_000, .. })), "{result:?}");
+    assert_eq!(files(folder.path()), ["file.part"]);
+    let (result, requests) = fetch(vec![Act::Serve], folder.path(), &sha256());
+    result.expect("the rest");
+    assert_eq!(requests, ["bytes=70000-"]);
+    std::fs::rename(folder.path().join("file"), folder.path().join("file.part")).expect("renamed");
+    let (result, requests) = fetch(vec![Act::Serve], folder.path(), &sha256());
+    result.expect("it was whole");
+    assert_eq!(requests, ["bytes=200000-"]);
+}
+
+#[test]
+fn redirections_are_followed() {
+    let folder = TempDir::new().expect("a folder");
+    let mirror = Server::start(vec![Act::Serve]);
+    let (result, _) = fetch(vec![Act::Redirect(mirror.url.clone())], folder.path(), &sha256());
+    result.expect("a download");
+    assert_eq!(mirror.requests(), ["all"]);
+}
+
+#[test]
+fn wrong_content_and_refusals_leave_nothing_behind() {
+    let folder = TempDir::new().expect("a folder");
+    let (result, _) = fetch(vec![Act::Lie], folder.path(), &sha256());
+    let message = result.expect_err("other bytes").to_string();
+    assert!(message.contains("serves another file") && message.contains(SHA256), "{message}");
+    assert!(files(folder.path()).is_empty());
+    let (result, _) = fetch(vec![Act::Status(404)], folder.path(), &sha256());
+    assert!(matches!(result, Err(FetchError::Refused { status: 404, .. })), "{result:?}");
+    let (result, _) = fetch(vec![Act::Hang], folder.path(), &sha256());
+    assert!(matches!(result, Err(FetchError::Unreachable { .. })), "{result:?}");
+    // Without the header that names it, the hub's file cannot be checked and is not used.
+    let (result, _) = fetch(vec![Act::Serve], folder.path(), &Checksum::Hub);
+    assert!(matches!(result, Err(FetchError::WrongContent { .. })), "{result:?}");
+    assert!(files(folder.path()).is_empty());
+}
+
+/// An archive with so many photographs of each class, numbered from 0, and one more entry.
+fn archive(path: &Path, photographs: u32, more: Option<&str>) {
+    let mut zip = ZipWriter::new(File::create(path).expect("a file"));
+    let options = SimpleFileOptions::default();
+    for class in ["Cat", "Dog"] {
+        for number in 0..photographs {
+            zip.start_file(format!("PetImages/{class}/{number}.jpg"), options).expect("an entry");
+            write!(zip, "{class} {number}").expect("written");
+        }
+    }
+    if let Some(name) = more {
+        zip.start_file(name, options).expect("an entry");
+    }
+    zip.finish().expect("an archive");
+}
+
+#[test]
+fn the_books_split_is_made_by_number_without_the_broken_ones() {
+    let folder = TempDir::new().expect("a folder");
+    let (zip, split) = (folder.path().join("a.zip"), folder.path().join("split"));
+    archive(&zip, 2_010, Some("PetImages/Cat/Thumbs.db"));
+    let report = split_cats_and_dogs(&zip, &split).expect("a split");
+    assert_eq!((report.images, report.passed_over), (4_000, vec!["Cat/666.jpg".to_owned()]));
+    let read = |name: &str| std::fs::read_to_string(split.join(name)).ok();
+    assert_eq!(read("train/cats/cat.0.jpg").as_deref(), Some("Cat 0"));
+    assert_eq!(read("train/cats/cat.666.jpg"), None);
+    assert_eq!(read("train/cats/cat.1000.jpg").as_deref(), Some("Cat 1000"), "the next number takes the place of a broken one");
+    assert_eq!(read("train/dogs/dog.999.jpg").as_deref(), Some("Dog 999"));
+    assert_eq!(read("validation/dogs/dog.1000.jpg").as_deref(), Some("Dog 1000"));
+    assert_eq!(read("test/dogs/dog.1999.jpg").as_deref(), Some("Dog 1999"));
+    let count = |name: &str| std::fs::read_dir(split.join(name)).expect("a folder").count();
+    assert_eq!([count("train/cats"), count("validation/cats"), count("test/dogs")], [1000, 500, 500]);
+    assert!(split_cats_and_dogs(&zip, &split).is_err(), "an existing folder is left alone");
+}
+
+#[test]
+fn archives_that_lead_out_of_the_folder_are_refused() {
+    for name in ["../outside.jpg", "PetImages/../../outside.jpg", "/etc/outside.jpg"] {
+        let folder = TempDir::new().expect("a folder");
+        let zip = folder.path().join("a.zip");
+        archive(&zip, 3, Some(name));
+        let message = split_cats_and_dogs(&zip, &folder.path().join("split")).expect_err("refused").to_string();
+        assert!(message.contains("leads out of the folder"), "{message}");
+        assert_eq!(files(folder.path()), ["a.zip"]);
+    }
+}
+
+#[test]
+fn small_and_damaged_archives_are_refused_and_leave_nothing() {
+    let folder = TempDir::new().expect("a folder");
+    let zip = folder.path().join("a.zip");
+    archive(&zip, 3, None);
+    let refused = || split_cats_and_dogs(&zip, &folder.path().join("split")).expect_err("refused").to_string();
+    assert!(refused().contains("too few photographs in PetImages/Cat"), "{}", refused());
+    std::fs::write(&zip, b"PK and nothing more").expect("a file");
+    assert!(refused().contains("not a zip archive"), "{}", refused());
+    assert_eq!(files(folder.path()), ["a.zip"]);
+}
