@@ -182,7 +182,15 @@ fn the_freeze_is_heard_or_not_as_in_every_version_of_keras() -> Tested {
         };
         let weights = Weights::from_bytes(Path::new("formula"), &weights_file(architecture, values)?, architecture)?;
         let base = Base::new(architecture, procedure.convolution, &weights, procedure.frozen_blocks(), &Device::Cpu)?;
-        let head = Head::new(512, 256, Loss::Binary, procedure.initializer, |_| || 0.9, &Device::Cpu)?;
+        // Multiples of the golden ratio stand in for random numbers.
+        let draw = |_: usize| {
+            let mut place = 0.0f64;
+            move || {
+                place = (place + 0.618_033_988_749_895).fract();
+                place
+            }
+        };
+        let head = Head::new(512, 256, Loss::Binary, procedure.initializer, draw, &Device::Cpu)?;
         let of_base: Vec<Var> = base.parameters().iter().filter_map(|parameter| parameter.variable.clone()).collect();
         let collected = of_base.len() + head.variables().len();
         let variables = of_base.into_iter().chain(head.variables().map(|(_, variable)| variable.clone())).collect();

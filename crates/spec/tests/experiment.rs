@@ -345,3 +345,21 @@ fn what_is_set_by_name_stands_above_the_profile() {
     assert_eq!((procedure.optimizer.epsilon, procedure.optimizer_collects), (1e-3, OptimizerCollects::Unfrozen));
     assert_eq!(procedure.loss_clip, 1e-7);
 }
+
+#[test]
+fn the_shipped_experiments_can_be_read() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("experiments") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        if name.ends_with(".toml") && !name.ends_with(".expected.toml") {
+            let text = std::fs::read_to_string(&path).expect("readable");
+            let experiment = Experiment::parse(&name, &text).unwrap_or_else(|error| panic!("{error}"));
+            names.push((experiment.name.clone(), experiment.procedures().len()));
+        }
+    }
+    names.sort();
+    let of_book: Vec<usize> = names.iter().filter(|(name, _)| name.starts_with("book")).map(|(_, procedures)| *procedures).collect();
+    assert_eq!(of_book, [28, 6]);
+}
