@@ -391,3 +391,21 @@ fn a_preview_applies_one_explicit_transformation() {
     assert_ne!(preview(&["--shear", "0.5", "--profile", "keras-2.0.8"]), image);
     assert_eq!(preview(&["--shear", "0.5", "--profile", "keras-2.1.3"]), image);
 }
+
+#[test]
+fn fetch_goes_through_the_proxy_of_the_environment() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let proxy = format!("http://{}", listener.local_addr().expect("an address"));
+    let asked = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("a client");
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stream), &mut line).expect("a request");
+        line
+    });
+    let folder = TempDir::new().expect("a folder");
+    let mut command = Command::cargo_bin("thaw").expect("the program");
+    let arguments = ["fetch", "vgg16-keras", "--url", "http://mirror.example/file", "--quiet"];
+    let output = command.current_dir(folder.path()).env("HTTP_PROXY", proxy).env_remove("NO_PROXY").args(arguments).output();
+    assert_eq!(output.expect("it runs").status.code(), Some(69), "the proxy hung up");
+    assert!(asked.join().expect("no panic").contains("mirror.example"));
+}

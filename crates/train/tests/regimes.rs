@@ -300,3 +300,24 @@ fn without_shuffling_the_last_batches_are_all_of_the_last_class() {
     other_seed.seed = 6;
     assert_ne!(workshop.run(ordered).1, workshop.run(&other_seed).1, "the seed still decides the initial weights");
 }
+
+#[test]
+fn a_validation_set_that_is_only_partly_seen_shows_in_the_records_and_nowhere_else() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    let cells = workshop.cells("validation_sampling = \"prefetched_away\"\n[matrix]\nbatch_size = [3]\ncache = [\"features\", \"none\"]");
+    let [cached, from_images] = [0, 1].map(|number| {
+        let mut sink = Memory::default();
+        fit(&cells[number], &workshop.weights, &workshop.data(&cells[number]), None, &mut sink, &|_| {}).expect("a finished run");
+        sink
+    });
+    let of = |sink: &Memory, split: Split| -> Vec<(u64, u64, u64)> {
+        let records = sink.records.iter().flat_map(|record| &record.splits).filter(|record| record.split == split);
+        records.map(|record| (record.count, record.distinct_images, record.loss_sum.to_bits())).collect()
+    };
+    let whole = |records: &[(u64, u64, u64)]| records.iter().all(|(count, distinct, _)| count == distinct);
+    assert!(whole(&of(&cached, Split::Validation)), "Keras' fit on arrays sees each image once");
+    assert!(!whole(&of(&from_images, Split::Validation)), "{:?}", of(&from_images, Split::Validation));
+    assert_eq!(of(&cached, Split::Train), of(&from_images, Split::Train));
+    assert_eq!(of(&cached, Split::Test), of(&from_images, Split::Test));
+    assert_eq!(cached.predictions, from_images.predictions, "each image is predicted once, whatever the record counts");
+}
