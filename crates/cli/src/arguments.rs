@@ -48,6 +48,11 @@ pub(crate) enum Command {
         after_help = "Examples: thaw preview\n          thaw preview experiments/squeezenet.toml --data images --augmentation keras-2.0.8\n          thaw preview --image cat.jpg --theta 30 --shear 0.2 --flip --profile keras-2.0.8"
     )]
     Preview(Preview),
+    /// Compare two checkpoints of your own training: which tensors moved, and whether a frozen one is among them
+    #[command(
+        after_help = "Example: thaw audit before.safetensors after.safetensors --frozen 'features.*'\nExit codes: 0 nothing declared frozen moved · 1 something did · 2 cannot tell"
+    )]
+    Audit(Audit),
     /// Download weights or a dataset from the catalogue, or list it
     #[command(
         after_help = "Examples: thaw fetch\n          thaw fetch vgg16-keras\n          thaw fetch cats-and-dogs --output data/cats_and_dogs_small"
@@ -227,6 +232,17 @@ pub(crate) struct Ranges {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// The checkpoint before training: safetensors, PyTorch's state dict, or Keras' HDF5
+    pub(crate) before: PathBuf,
+    /// The checkpoint after it
+    pub(crate) after: PathBuf,
+    /// Tensors with names like this were declared frozen; `*` and `?` stand for anything; may be given several times
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) frozen: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Fetch {
     /// What to fetch [default: show what there is]
     pub(crate) name: Option<String>,
@@ -237,8 +253,8 @@ pub(crate) struct Fetch {
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
     /// Give up a connection that is silent for so long, and go on with another
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
-    pub(crate) stall_seconds: f64,
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) stall_seconds: u64,
     /// No progress
     #[arg(long, short)]
     pub(crate) quiet: bool,

@@ -52,7 +52,7 @@ fn fetch(entry: &Entry, options: &Fetch, target: &std::path::Path) -> Result<(),
     let style = ProgressStyle::with_template("{msg} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left {wide_bar}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.set_message(entry.name.clone());
-    let patience = Patience { stall: std::time::Duration::from_secs_f64(options.stall_seconds), ..Patience::default() };
+    let patience = Patience { stall: std::time::Duration::from_secs(options.stall_seconds), ..Patience::default() };
     let result = download(url, target, &entry.checksum, patience, &|received, total| {
         if let Some(total) = total {
             bar.set_length(total);

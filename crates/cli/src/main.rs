@@ -2,6 +2,7 @@
 
 mod arguments;
 mod artifacts;
+mod audit;
 mod check;
 mod error;
 mod executor;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Report(options) => report::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Preview(options) => preview::run(&options),
+        Command::Audit(options) => audit::run(&options),
         Command::Fetch(options) => fetch::run(&options),
         Command::Pretrain(options) => pretrain::run(&options),
     };

@@ -32,7 +32,7 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     let (facts, rates) = (workplace.cost_facts()?, Rates::measure(&workplace)?);
     let counts = workplace.dataset.counts();
     say(&format!(
-        "{}: {} procedures × {} seeds = {} cells, {} of them finished",
+        "{}: {} procedures × {} seeds, {} cells, {} of them finished",
         workplace.experiment.name,
         workplace.experiment.procedures().len(),
         workplace.experiment.seeds.len(),

@@ -149,7 +149,7 @@ fn a_sweep_leaves_records_plots_and_a_summary_and_a_check_judges_them() {
     let desk = Desk::new();
     let planned = desk.thaw(&["plan", "tiny.toml", "--data", "images", "--weights", "weights.safetensors", "--cache", "cache"]);
     assert_code(&planned, 0);
-    assert!(text(&planned.stdout).contains("3 procedures × 2 seeds = 6 cells, 0 of them finished"), "{}", text(&planned.stdout));
+    assert!(text(&planned.stdout).contains("3 procedures × 2 seeds, 6 cells, 0 of them finished"), "{}", text(&planned.stdout));
     assert!(!desk.path("results").exists() && !desk.path("cache").exists(), "a plan writes nothing");
 
     let missing = desk.thaw(&["check", "tiny.toml"]);
@@ -408,4 +408,45 @@ fn fetch_goes_through_the_proxy_of_the_environment() {
     let output = command.current_dir(folder.path()).env("HTTP_PROXY", proxy).env_remove("NO_PROXY").args(arguments).output();
     assert_eq!(output.expect("it runs").status.code(), Some(69), "the proxy hung up");
     assert!(asked.join().expect("no panic").contains("mirror.example"));
+}
+
+#[test]
+fn an_audit_of_two_checkpoints_finds_what_moved_in_every_format() {
+    let folder = TempDir::new().expect("a folder");
+    // Two tensors, the second of which may differ by one bit.
+    let checkpoint = |name: &str, last: f32| {
+        let values: Vec<Vec<u8>> = [vec![1.0f32, 2.0, 3.0, 4.0], vec![0.5, last]]
+            .into_iter()
+            .map(|values| values.into_iter().flat_map(f32::to_le_bytes).collect())
+            .collect();
+        let view = |index: usize, shape: Vec<usize>| {
+            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape, &values[index]).expect("values fill their shape")
+        };
+        let tensors = [("base.kernel", view(0, vec![2, 2])), ("head.bias", view(1, vec![2]))];
+        fs::write(folder.path().join(name), safetensors::serialize(tensors, None).expect("a file")).expect("written");
+    };
+    checkpoint("a.safetensors", 0.25);
+    checkpoint("b.safetensors", f32::from_bits(0.25f32.to_bits() + 1));
+    let audit = |arguments: &[&str]| {
+        let mut command = Command::cargo_bin("thaw").expect("the program");
+        let output = command.current_dir(folder.path()).arg("audit").args(arguments).output().expect("it runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code().expect("a code"), text)
+    };
+    let (code, text) = audit(&["a.safetensors", "b.safetensors", "--frozen", "base.*"]);
+    assert!(code == 0 && text.contains("1 of 2 tensors moved; 1 were declared frozen, and none of those moved"), "{text}");
+    let (code, text) = audit(&["a.safetensors", "b.safetensors", "--frozen", "*"]);
+    assert!(code == 1 && text.contains("THAWED: 1 of 2") && text.contains("`head.bias`"), "{text}");
+    let (code, text) = audit(&["a.safetensors", "b.safetensors", "--frozen", "conv*"]);
+    assert!(code == 2 && text.contains("no tensor is named like `conv*`"), "{text}");
+    let (code, text) = audit(&["a.safetensors", "absent"]);
+    assert!(code == 66 && text.contains("absent"), "{text}");
+    let (code, text) = audit(&["a.safetensors", "b.safetensors", "--frozen", "[a"]);
+    assert_eq!(code, 64, "{text}");
+    // Keras' HDF5 beside itself, and beside something else.
+    let keras = concat!(env!("CARGO_MANIFEST_DIR"), "/../model/tests/fixtures/mini_vgg-notop.h5");
+    let (code, text) = audit(&[keras, keras, "--frozen", "block1*"]);
+    assert!(code == 0 && text.contains("0 of 14 tensors moved; 4 were declared frozen"), "{text}");
+    let (code, text) = audit(&[keras, "a.safetensors", "--frozen", "block1*"]);
+    assert!(code == 2 && text.contains("no tensor in common"), "{text}");
 }

@@ -2,6 +2,7 @@
 
 use thaw_spec::{DriftSummary, TensorAudit, TensorDrift};
 
+use crate::comparison::movement;
 use crate::{Base, ModelError, Parameter};
 
 /// Compares every tensor of a base with what was loaded. The first `declared_frozen_blocks` blocks were declared frozen.
@@ -12,7 +13,7 @@ pub fn audit(base: &Base, declared_frozen_blocks: usize) -> Result<Vec<TensorAud
     let parameters = base.parameters().iter();
     parameters
         .map(|parameter| {
-            let (moved, relative_drift) = movement(parameter)?;
+            let (moved, relative_drift) = movement_of(parameter)?;
             Ok(TensorAudit {
                 name: parameter.name.clone(),
                 elements: parameter.original.elem_count() as u64,
@@ -30,7 +31,7 @@ pub fn audit(base: &Base, declared_frozen_blocks: usize) -> Result<Vec<TensorAud
 /// # Errors
 /// When a tensor cannot be read.
 pub fn drift(base: &Base) -> Result<(DriftSummary, Vec<TensorDrift>), ModelError> {
-    let movements: Vec<(bool, f64)> = base.parameters().iter().map(movement).collect::<Result<_, _>>()?;
+    let movements: Vec<(bool, f64)> = base.parameters().iter().map(movement_of).collect::<Result<_, _>>()?;
     let drifts = || movements.iter().map(|(_, drift)| *drift);
     let summary = DriftSummary {
         tensors: movements.len() as u64,
@@ -43,13 +44,6 @@ pub fn drift(base: &Base) -> Result<(DriftSummary, Vec<TensorDrift>), ModelError
     Ok((summary, by_tensor.collect()))
 }
 
-/// Whether a bit changed, and ‖w − w₀‖₂ / ‖w₀‖₂ (the numerator alone where w₀ is zero).
-fn movement(parameter: &Parameter) -> Result<(bool, f64), ModelError> {
-    let before = parameter.original.flatten_all()?.to_vec1::<f32>()?;
-    let after = parameter.value().flatten_all()?.to_vec1::<f32>()?;
-    let moved = before.iter().zip(&after).any(|(before, after)| before.to_bits() != after.to_bits());
-    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
-    let distance = norm(&mut before.iter().zip(&after).map(|(before, after)| f64::from(*after) - f64::from(*before)));
-    let length = norm(&mut before.iter().map(|value| f64::from(*value)));
-    Ok((moved, if length > 0.0 { distance / length } else { distance }))
+fn movement_of(parameter: &Parameter) -> Result<(bool, f64), ModelError> {
+    movement(&parameter.original, parameter.value())
 }

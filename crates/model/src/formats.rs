@@ -1,78 +1,89 @@
-//! The formats that weights files come in, told apart by their first bytes: safetensors, PyTorch's zip archive, Keras' HDF5.
+//! The formats that weights come in, told apart by their first bytes: safetensors, PyTorch's zip archive, Keras' HDF5.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::pickle::PthTensors;
-use hdf5_reader::Hdf5File;
+use candle_core::safetensors::Load as _;
+use candle_core::{DType, Device, Tensor};
 use hdf5_reader::error::Error as Hdf5Error;
 use hdf5_reader::group::Group;
-use safetensors::{Dtype, SafeTensors};
+use hdf5_reader::{Dataset, Datatype, Hdf5File};
+use safetensors::SafeTensors;
 use thaw_spec::Architecture;
 
-use crate::architecture::{Layer, blocks, final_filters};
+use crate::architecture::{blocks, final_filters};
 use crate::weights::to_oihw;
 
-/// A tensor as a file holds it, in torchvision's layout: kernels as `[output, input, height, width]`.
-pub(crate) type RawTensor = (Vec<usize>, Vec<f32>);
-
-/// What a weights file says.
-#[derive(Debug, Default)]
-pub(crate) struct RawFile {
-    /// By torchvision's names.
-    pub(crate) tensors: BTreeMap<String, RawTensor>,
-    /// What the file says of where it comes from, if it does.
-    pub(crate) source: Option<String>,
-    /// Whether its layout is that of `keras.applications`, whose VGG16 is trained on Caffe's preprocessing.
-    pub(crate) is_keras: bool,
+/// A file of tensors, read one at a time.
+pub(crate) enum TensorFile<'a> {
+    Safetensors {
+        file: SafeTensors<'a>,
+        /// What the file says of where it comes from, if it does.
+        source: Option<String>,
+    },
+    PyTorch(PthTensors),
+    /// Datasets by path.
+    Hdf5(BTreeMap<String, Dataset>),
 }
 
-/// Reads a file of any format. PyTorch's is read from `path`, the others from `bytes`, which are the file's.
-pub(crate) fn read(path: &Path, bytes: &[u8], architecture: Architecture) -> Result<RawFile, String> {
-    if bytes.starts_with(b"\x89HDF\r\n\x1a\n") {
-        read_hdf5(bytes, architecture)
-    } else if bytes.starts_with(b"PK\x03\x04") {
-        read_pytorch(path)
-    } else if bytes.starts_with(b"\x80\x02") {
-        Err("it is a PyTorch file from before version 1.6; load and save it again with a newer PyTorch, or take the safetensors file"
-            .to_owned())
-    } else {
-        read_safetensors(bytes)
-    }
-}
-
-fn read_safetensors(bytes: &[u8]) -> Result<RawFile, String> {
-    let malformed = |error: safetensors::SafeTensorError| format!("not a safetensors file ({error})");
-    let file = SafeTensors::deserialize(bytes).map_err(malformed)?;
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
-    let mut tensors = BTreeMap::new();
-    for (name, tensor) in file.tensors() {
-        if tensor.dtype() != Dtype::F32 {
-            return Err(format!("the tensor `{name}` is of type {}, but 32-bit floats (F32) are needed; convert the file", tensor.dtype()));
+impl<'a> TensorFile<'a> {
+    /// Opens a file. PyTorch's is read from `path`, the others from `bytes`, which are the file's.
+    pub(crate) fn open(path: &Path, bytes: &'a [u8]) -> Result<Self, String> {
+        if bytes.starts_with(b"\x89HDF\r\n\x1a\n") {
+            let malformed = |error: Hdf5Error| format!("an HDF5 file that cannot be read ({error})");
+            let root = Hdf5File::from_bytes(bytes).and_then(|file| file.root_group()).map_err(malformed)?;
+            // What `model.save` writes holds the optimizer as well.
+            let root = root.group("model_weights").unwrap_or(root);
+            let mut datasets = BTreeMap::new();
+            collect(&root, "", &mut datasets).map_err(malformed)?;
+            Ok(Self::Hdf5(datasets))
+        } else if bytes.starts_with(b"PK\x03\x04") {
+            let file = PthTensors::new(path, None).map_err(|error| not_pytorch(&error))?;
+            if file.tensor_infos().is_empty() {
+                return Err("it holds no state dict; save `model.state_dict()`, not the model".to_owned());
+            }
+            Ok(Self::PyTorch(file))
+        } else if bytes.starts_with(b"\x80\x02") {
+            let remedy = "load and save it again with a newer PyTorch, or take the safetensors file";
+            Err(format!("it is a PyTorch file from before version 1.6; {remedy}"))
+        } else {
+            let malformed = |error: safetensors::SafeTensorError| format!("not a safetensors file ({error})");
+            let file = SafeTensors::deserialize(bytes).map_err(malformed)?;
+            let (_, header) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
+            let source = header.metadata().as_ref().and_then(|metadata| metadata.get("source").cloned());
+            Ok(Self::Safetensors { file, source })
         }
-        let values = tensor.data().chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect();
-        tensors.insert(name, (tensor.shape().to_vec(), values));
     }
-    let source = header.metadata().as_ref().and_then(|metadata| metadata.get("source").cloned());
-    Ok(RawFile { tensors, source, is_keras: false })
+
+    /// The tensors' names in alphabetical order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = match self {
+            Self::Safetensors { file, .. } => file.names().into_iter().map(str::to_owned).collect(),
+            Self::PyTorch(file) => file.tensor_infos().keys().cloned().collect(),
+            Self::Hdf5(datasets) => datasets.keys().cloned().collect(),
+        };
+        names.sort();
+        names
+    }
+
+    /// A tensor that is there, as the file holds it.
+    pub(crate) fn get(&self, name: &str) -> Result<Tensor, String> {
+        let missing = || format!("the tensor `{name}` is missing");
+        match self {
+            Self::Safetensors { file, .. } => {
+                let view = file.tensor(name).map_err(|_| missing())?;
+                view.load(&Device::Cpu).map_err(|error| format!("the tensor `{name}` cannot be read ({})", first_line(&error.to_string())))
+            }
+            Self::PyTorch(file) => file.get(name).map_err(|error| not_pytorch(&error))?.ok_or_else(missing),
+            Self::Hdf5(datasets) => read_dataset(datasets.get(name).ok_or_else(missing)?)
+                .map_err(|reason| format!("the dataset `{name}` cannot be read ({reason})")),
+        }
+    }
 }
 
-fn read_pytorch(path: &Path) -> Result<RawFile, String> {
-    let malformed = |error: candle_core::Error| format!("not a state dict of PyTorch ({})", first_line(&error.to_string()));
-    let file = PthTensors::new(path, None).map_err(malformed)?;
-    let mut tensors = BTreeMap::new();
-    for name in file.tensor_infos().keys() {
-        let Some(tensor) = file.get(name).map_err(malformed)? else { continue };
-        if tensor.dtype() != candle_core::DType::F32 {
-            return Err(format!("the tensor `{name}` is of type {:?}, but 32-bit floats are needed; convert the file", tensor.dtype()));
-        }
-        let values = tensor.flatten_all().and_then(|tensor| tensor.to_vec1()).map_err(malformed)?;
-        tensors.insert(name.clone(), (tensor.dims().to_vec(), values));
-    }
-    if tensors.is_empty() {
-        return Err("it holds no state dict; save `model.state_dict()`, not the model".to_owned());
-    }
-    Ok(RawFile { tensors, source: None, is_keras: false })
+fn not_pytorch(error: &candle_core::Error) -> String {
+    format!("not a state dict of PyTorch ({})", first_line(&error.to_string()))
 }
 
 /// Backtraces of other libraries are nobody's help.
@@ -80,42 +91,100 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
+/// All datasets of a group and of those within it.
+fn collect(group: &Group, path: &str, found: &mut BTreeMap<String, Dataset>) -> Result<(), Hdf5Error> {
+    for dataset in group.datasets()? {
+        found.insert(format!("{path}{}", dataset.name()), dataset);
+    }
+    group.groups()?.iter().try_for_each(|inner| collect(inner, &format!("{path}{}/", inner.name()), found))
+}
+
+fn read_dataset(dataset: &Dataset) -> Result<Tensor, String> {
+    let shape: Vec<usize> = dataset.shape().iter().map(|&extent| extent as usize).collect();
+    let tensor = match dataset.dtype() {
+        Datatype::FloatingPoint { size: 4, .. } => {
+            let values: Vec<f32> = dataset.read_array().map_err(|error| error.to_string())?.iter().copied().collect();
+            Tensor::from_vec(values, shape, &Device::Cpu)
+        }
+        Datatype::FloatingPoint { size: 8, .. } => {
+            let values: Vec<f64> = dataset.read_array().map_err(|error| error.to_string())?.iter().copied().collect();
+            Tensor::from_vec(values, shape, &Device::Cpu)
+        }
+        other => return Err(format!("its type is {other:?}, not 32-bit or 64-bit floats")),
+    };
+    tensor.map_err(|error| first_line(&error.to_string()).to_owned())
+}
+
+/// A tensor in torchvision's layout: kernels as `[output, input, height, width]`.
+pub(crate) type RawTensor = (Vec<usize>, Vec<f32>);
+
+/// What a file says about the tensors of a base.
+#[derive(Debug, Default)]
+pub(crate) struct RawFile {
+    /// By the names that the file has, torchvision's where it has others.
+    pub(crate) tensors: BTreeMap<String, RawTensor>,
+    /// What the file says of where it comes from, if it does.
+    pub(crate) source: Option<String>,
+    /// Whether its layout is that of `keras.applications`, whose VGG16 is trained on Caffe's preprocessing.
+    pub(crate) is_keras: bool,
+}
+
+/// Reads the tensors of a base from a file of any format; those whose names begin with one of `passed_over` are left where they are.
+pub(crate) fn read(path: &Path, bytes: &[u8], architecture: Architecture, passed_over: &[&str]) -> Result<RawFile, String> {
+    let file = TensorFile::open(path, bytes)?;
+    if let TensorFile::Hdf5(datasets) = &file {
+        return Ok(RawFile { tensors: of_keras(&file, datasets, architecture)?, source: None, is_keras: true });
+    }
+    let mut tensors = BTreeMap::new();
+    for name in file.names() {
+        if !passed_over.iter().any(|prefix| name.starts_with(prefix)) {
+            let tensor = single(&name, file.get(&name)?)?;
+            tensors.insert(name, tensor);
+        }
+    }
+    let source = if let TensorFile::Safetensors { source, .. } = file { source } else { None };
+    Ok(RawFile { tensors, source, is_keras: false })
+}
+
+/// Shape and values of a tensor of 32-bit floats.
+fn single(name: &str, tensor: Tensor) -> Result<RawTensor, String> {
+    if tensor.dtype() != DType::F32 {
+        let dtype = tensor.dtype().as_str().to_uppercase();
+        return Err(format!("the tensor `{name}` is of type {dtype}, but 32-bit floats (F32) are needed; convert the file"));
+    }
+    let values = tensor.flatten_all().and_then(|tensor| tensor.to_vec1());
+    Ok((tensor.dims().to_vec(), values.map_err(|error| error.to_string())?))
+}
+
 /// Weights of `keras.applications`: a group for each layer, `block1_conv1` and so on, holding a kernel `[height, width, input, output]` and a
-/// bias, at whatever depth (Keras 1 puts them into the group, later versions one deeper). `model_weights` is what `model.save` adds.
-fn read_hdf5(bytes: &[u8], architecture: Architecture) -> Result<RawFile, String> {
-    let malformed = |error: Hdf5Error| format!("an HDF5 file that cannot be read ({error})");
-    let file = Hdf5File::from_bytes(bytes).map_err(malformed)?;
-    let root = file.root_group().map_err(malformed)?;
-    let root = root.group("model_weights").unwrap_or(root);
+/// bias, at whatever depth (Keras 1 puts them into the group, later versions one deeper).
+fn of_keras(
+    file: &TensorFile<'_>,
+    datasets: &BTreeMap<String, Dataset>,
+    architecture: Architecture,
+) -> Result<BTreeMap<String, RawTensor>, String> {
     let names = keras_names(architecture);
     if names.is_empty() {
         return Err(format!("Keras has no {architecture}; give its weights as safetensors or PyTorch's state dict"));
     }
     let mut tensors = BTreeMap::new();
     for (layer, name) in &names {
-        let absent = |error| format!("the layer `{layer}` cannot be read from the HDF5 file ({error}); is this the file of another base?");
-        let group = root.group(layer).map_err(absent)?;
-        let mut found = Vec::new();
-        collect(&group, &mut found).map_err(malformed)?;
-        for (shape, values) in found {
-            if shape.len() == 4 {
-                let oihw = vec![shape[3], shape[2], shape[0], shape[1]];
-                tensors.insert(format!("{name}.weight"), (oihw, to_oihw(&values, &shape)));
+        let group = format!("{layer}/");
+        let of_layer: Vec<&String> = datasets.keys().filter(|path| path.starts_with(&group)).collect();
+        if of_layer.is_empty() {
+            return Err(format!("the HDF5 file has no layer `{layer}`; is it the file of another base?"));
+        }
+        for path in of_layer {
+            let (shape, values) = single(path, file.get(path)?)?;
+            if let [height, width, inputs, outputs] = shape[..] {
+                let oihw = to_oihw(&values, &shape);
+                tensors.insert(format!("{name}.weight"), (vec![outputs, inputs, height, width], oihw));
             } else {
                 tensors.insert(format!("{name}.bias"), (shape, values));
             }
         }
     }
-    Ok(RawFile { tensors, source: None, is_keras: true })
-}
-
-/// All datasets of a group and of those within it.
-fn collect(group: &Group, found: &mut Vec<RawTensor>) -> Result<(), Hdf5Error> {
-    for dataset in group.datasets()? {
-        let shape = dataset.shape().iter().map(|&extent| extent as usize).collect();
-        found.push((shape, dataset.read_array::<f32>()?.iter().copied().collect()));
-    }
-    group.groups()?.iter().try_for_each(|inner| collect(inner, found))
+    Ok(tensors)
 }
 
 /// Keras' names of the convolutions of a base built as VGG16 is, with torchvision's.
@@ -123,13 +192,11 @@ fn keras_names(architecture: Architecture) -> Vec<(String, String)> {
     if architecture == Architecture::Squeezenet1_0 {
         return Vec::new();
     }
-    let of_block = |(block, layers): (usize, Vec<Layer>)| {
-        let filters: Vec<String> = layers.iter().flat_map(final_filters).map(|filter| filter.name.clone()).collect();
-        filters
-            .into_iter()
-            .enumerate()
-            .map(move |(place, name)| (format!("block{}_conv{}", block + 1, place + 1), name))
-            .collect::<Vec<_>>()
-    };
-    blocks(architecture).into_iter().enumerate().flat_map(of_block).collect()
+    let mut names = Vec::new();
+    for (block, layers) in (1..).zip(blocks(architecture)) {
+        for (place, filter) in (1..).zip(layers.iter().flat_map(final_filters)) {
+            names.push((format!("block{block}_conv{place}"), filter.name.clone()));
+        }
+    }
+    names
 }

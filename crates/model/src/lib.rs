@@ -3,6 +3,7 @@
 mod architecture;
 mod audit;
 mod base;
+mod comparison;
 mod composed;
 mod error;
 mod formats;
@@ -16,6 +17,7 @@ mod weights;
 pub use architecture::{Block, BlockShape, Filter, Layer, blocks, shapes, tensor_shapes};
 pub use audit::{audit, drift};
 pub use base::{Base, Mode, Parameter};
+pub use comparison::{Comparison, TensorComparison, compare};
 pub use error::ModelError;
 pub use gradients::Gradients;
 pub use head::{Head, HeadTape, glorot_uniform};

@@ -50,7 +50,7 @@ impl Weights {
     /// As [`Weights::read`].
     pub fn from_bytes(path: &Path, bytes: &[u8], architecture: Architecture) -> Result<Self, ModelError> {
         let wrong = |reason: String| ModelError::Weights { path: path.to_owned(), reason };
-        let mut file = formats::read(path, bytes, architecture).map_err(wrong)?;
+        let mut file = formats::read(path, bytes, architecture, &CLASSIFIERS).map_err(wrong)?;
         let mut tensors = BTreeMap::new();
         for (name, shape) in tensor_shapes(architecture) {
             let bare = name.trim_start_matches(FEATURES);
@@ -69,7 +69,7 @@ impl Weights {
             };
             tensors.insert(name, tensor);
         }
-        if let Some(extra) = file.tensors.keys().find(|name| !CLASSIFIERS.iter().any(|classifier| name.starts_with(classifier))) {
+        if let Some(extra) = file.tensors.keys().next() {
             return Err(wrong(format!("the tensor `{extra}` is unknown to {architecture}; is this the file of another base?")));
         }
         let origin = file.source.or_else(|| file.is_keras.then(|| "keras.applications".to_owned()));
