@@ -1,9 +1,11 @@
 //! What results say: records in and out of Parquet, curves, estimates with confidence intervals, and verdicts on expectations.
 
+mod attribution;
 mod check;
 mod error;
 mod estimate;
 mod ladder;
+mod mcnemar;
 mod published;
 mod record;
 mod results;
@@ -11,10 +13,12 @@ mod schema;
 mod sink;
 mod store;
 
+pub use attribution::{Attribution, AttributionError, Interaction, MAXIMAL_FACTORS, Share, attribute};
 pub use check::check;
 pub use error::AnalysisError;
 pub use estimate::{Estimate, Sample};
 pub use ladder::{Step, climb};
+pub use mcnemar::{McNemar, mcnemar};
 pub use published::{PublishedRun, read_published};
 pub use record::record;
 pub use results::{CellRun, ProcedureRuns, Results};

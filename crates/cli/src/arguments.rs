@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use thaw_spec::{Experiment, Profile, Selector, Split, TypedAugmentation};
+use thaw_spec::{Experiment, Metric, Profile, Selector, Split, Statistic, TypedAugmentation};
 
 use crate::error::CliError;
 use crate::fault::Fault;
@@ -48,6 +48,14 @@ pub(crate) enum Command {
         after_help = "Examples: thaw preview\n          thaw preview experiments/squeezenet.toml --data images --augmentation keras-2.0.8\n          thaw preview --image cat.jpg --theta 30 --shear 0.2 --flip --profile keras-2.0.8"
     )]
     Preview(Preview),
+    /// Divide the gap between two procedures over the factors in which they differ
+    #[command(
+        after_help = "Example: thaw attribute --from 'regime=cached augmentation=none preprocessing=rescale dropout=0.5' --to 'regime=accidentally_unfrozen …'\nExit codes: 0 divided · 2 cells are missing (they are named; --run runs them)"
+    )]
+    Attribute(Attribute),
+    /// Say what differs between two runs, in procedure, machine and outcome
+    #[command(after_help = "Example: thaw diff 08ae4926 3265aa48")]
+    Diff(Diff),
     /// Compare two checkpoints of your own training: which tensors moved, and whether a frozen one is among them
     #[command(
         after_help = "Example: thaw audit before.safetensors after.safetensors --frozen 'features.*'\nExit codes: 0 nothing declared frozen moved · 1 something did · 2 cannot tell"
@@ -90,7 +98,7 @@ pub(crate) struct Images {
     pub(crate) data: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Sweep {
     #[command(flatten)]
     pub(crate) study: Study,
@@ -232,6 +240,38 @@ pub(crate) struct Ranges {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Attribute {
+    #[command(flatten)]
+    pub(crate) sweep: Sweep,
+    /// The levels of the one procedure, such as 'regime=cached dropout=0.5'
+    #[arg(long, value_name = "LEVELS")]
+    pub(crate) from: String,
+    /// The levels of the other
+    #[arg(long, value_name = "LEVELS")]
+    pub(crate) to: String,
+    /// What is compared: train, validation or test, with _accuracy or _loss
+    #[arg(long, default_value = "validation_accuracy", value_name = "METRIC", value_parser = metric)]
+    pub(crate) metric: Metric,
+    /// How a curve becomes a number: final, best, or last_N for the mean over the last N epochs
+    #[arg(long, default_value = "final", value_name = "STATISTIC", value_parser = statistic)]
+    pub(crate) statistic: Statistic,
+    /// Run the cells that are missing
+    #[arg(long)]
+    pub(crate) run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The name of a run (its folder in results/EXPERIMENT/cells), or how it begins
+    pub(crate) one: String,
+    /// The other run's
+    pub(crate) other: String,
+    /// Folder of results
+    #[arg(long, env = "THAW_RESULTS", default_value = "results", value_name = "FOLDER")]
+    pub(crate) results: PathBuf,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Audit {
     /// The checkpoint before training: safetensors, PyTorch's state dict, or Keras' HDF5
     pub(crate) before: PathBuf,
@@ -285,6 +325,20 @@ pub(crate) struct Pretrain {
 
 fn split(name: &str) -> Result<Split, String> {
     Split::ALL.into_iter().find(|split| split.name() == name).ok_or_else(|| "expected train, validation or test".to_owned())
+}
+
+fn metric(name: &str) -> Result<Metric, String> {
+    let found = Metric::ALL.into_iter().find(|metric| metric.key() == name);
+    found.ok_or_else(|| format!("expected one of {}", Metric::ALL.map(Metric::key).join(", ")))
+}
+
+fn statistic(name: &str) -> Result<Statistic, String> {
+    let last = || name.strip_prefix("last_")?.parse().ok().filter(|epochs| *epochs > 0).map(Statistic::Last);
+    match name {
+        "final" => Ok(Statistic::Final),
+        "best" => Ok(Statistic::Best),
+        _ => last().ok_or_else(|| "expected final, best or last_N, such as last_10".to_owned()),
+    }
 }
 
 fn profile(name: &str) -> Result<Profile, String> {

@@ -2,8 +2,10 @@
 
 mod arguments;
 mod artifacts;
+mod attribute;
 mod audit;
 mod check;
+mod diff;
 mod error;
 mod executor;
 mod fault;
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
         Command::Report(options) => report::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Preview(options) => preview::run(&options),
+        Command::Attribute(options) => attribute::run(&options),
+        Command::Diff(options) => diff::run(&options),
         Command::Audit(options) => audit::run(&options),
         Command::Fetch(options) => fetch::run(&options),
         Command::Pretrain(options) => pretrain::run(&options),

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use tempfile::TempDir;
-use thaw_analysis::{CellState, Results, ResultsFolder, check, climb, record};
+use thaw_analysis::{AttributionError, CellState, Results, ResultsFolder, attribute, check, climb, record};
 use thaw_spec::{
     Cell, CellManifest, ContentHash, CostFacts, DriftSummary, EpochRecord, Expectations, Experiment, Inputs, Metric, Outcome, PerSeed,
-    Plan, Prediction, RecordSink, RunStatus, Sharing, Split, SplitCounts, SplitRecord, Statistic, Step, TensorAudit, TensorDrift,
+    Plan, Prediction, RecordSink, RunStatus, Selector, Sharing, Split, SplitCounts, SplitRecord, Statistic, Step, TensorAudit, TensorDrift,
     TrainingActivations, VerdictKind,
 };
 
@@ -328,4 +328,27 @@ fn a_ladder_says_what_each_step_changes() {
     assert!(steps[0].change.is_none());
     let change = steps[2].change.expect("a difference");
     assert!((change.mean - 0.05).abs() < 1e-12 && change.interval.is_some_and(|(low, high)| high - low < 1e-9));
+}
+
+#[test]
+fn an_attribution_divides_the_gap_and_names_what_is_missing() {
+    let stage = Stage::new();
+    let selector = |level: &str| Selector::from_arguments(&[format!("regime={level}")]).expect("a selector");
+    let divide = || {
+        let results = Results::read(&stage.folder(), &stage.experiment).expect("results");
+        attribute(&results, &selector("cached"), &selector("thawed"), Metric::ValidationAccuracy, Statistic::Final)
+    };
+    assert!(matches!(divide(), Err(AttributionError::Missing(cells)) if cells.len() == 2));
+    stage.sweep(&Scripted::default()).expect("a sweep");
+    let attribution = divide().expect("every cell has run");
+    assert_eq!(attribution.seeds, [0, 1, 2]);
+    assert_eq!(attribution.orders, [1, 1]);
+    let [share] = &attribution.shares[..] else { panic!("one factor differs") };
+    assert_eq!((share.factor.as_str(), share.from.as_str(), share.to.as_str()), ("regime", "cached", "thawed"));
+    assert!(share.share.values().iter().all(|share| (share - 0.05).abs() < 1e-12));
+    let results = Results::read(&stage.folder(), &stage.experiment).expect("results");
+    let same = attribute(&results, &selector("cached"), &selector("cached"), Metric::ValidationAccuracy, Statistic::Final);
+    assert_eq!(same, Err(AttributionError::Same));
+    let untold = attribute(&results, &selector("cached"), &selector("thawed"), Metric::TestAccuracy, Statistic::Final);
+    assert_eq!(untold, Err(AttributionError::NoNumber("test accuracy".to_owned())));
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use candle_core::Device;
 use thaw_data::{Dataset, Folder, Synthetic, Unreadable};
@@ -124,10 +125,14 @@ fn open_device(name: &str) -> Result<Device, CliError> {
     Device::new_cuda(number).or_else(|error| refused(format!("the GPU cannot be used: {error}")))
 }
 
-/// Starts the threads that everything is computed on; returns how many they are.
+/// Starts the threads that everything is computed on, once; returns how many they are.
 pub(crate) fn start_threads(wanted: Option<u16>) -> Result<usize, CliError> {
+    static STARTED: OnceLock<usize> = OnceLock::new();
+    if let Some(threads) = STARTED.get() {
+        return Ok(*threads);
+    }
     let threads = wanted.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
     let refused = |error: rayon::ThreadPoolBuildError| CliError::Usage { message: format!("--threads {threads}: {error}") };
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(refused)?;
-    Ok(threads)
+    Ok(*STARTED.get_or_init(|| threads))
 }

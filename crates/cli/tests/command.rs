@@ -450,3 +450,52 @@ fn an_audit_of_two_checkpoints_finds_what_moved_in_every_format() {
     let (code, text) = audit(&[keras, "a.safetensors", "--frozen", "block1*"]);
     assert!(code == 2 && text.contains("no tensor in common"), "{text}");
 }
+
+#[test]
+fn an_attribution_names_the_missing_cells_with_the_command_that_runs_them() {
+    let desk = Desk::new();
+    let attribute = |more: &[&str]| {
+        let fixed = ["attribute", "tiny.toml", "--from", "regime=cached", "--to", "regime=thawed", "--metric", "validation_loss"];
+        let inputs = ["--data", "images", "--weights", "weights.safetensors", "--cache", "cache", "--quiet"];
+        let output = desk.thaw(&[&fixed[..], &inputs, more].concat());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code().expect("a code"), text)
+    };
+    let (code, text) = attribute(&[]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("2 of the cells between the two procedures have not run"), "{text}");
+    assert!(text.contains("thaw sweep tiny.toml --only regime=cached"), "{text}");
+    let (code, text) = attribute(&["--run"]);
+    assert!(code == 0 && text.contains("| regime | cached → thawed |") && text.contains("| sum |"), "{text}");
+    let (code, text) = attribute(&["--statistic", "middle"]);
+    assert!(code == 64 && text.contains("last_N"), "{text}");
+}
+
+#[test]
+fn a_diff_says_what_differs_between_two_runs() {
+    let desk = Desk::new();
+    assert!(desk.sweep(&["--seeds", "0", "--quiet"]).status.success());
+    let mut names: Vec<String> = fs::read_dir(desk.path("results/tiny/cells"))
+        .expect("cells")
+        .map(|cell| cell.expect("a cell").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    let regime = |name: &String| {
+        let manifest = fs::read_to_string(desk.path("results/tiny/cells").join(name).join("cell.json")).expect("a manifest");
+        manifest.contains("\"everything\"")
+    };
+    let thawed = names.iter().position(regime).expect("the thawed cell");
+    let other = usize::from(thawed == 0);
+    let diff = |one: &str, other: &str| {
+        let output = desk.thaw(&["diff", one, other]);
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+    };
+    let (code, text) = diff(&names[other][..8], &names[thawed]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("optimizer_collects: unfrozen → everything") && text.contains("inputs: the same"), "{text}");
+    assert!(text.contains("Thawed, 50 of 50 tensors") && text.contains("validation: ") && text.contains("McNemar"), "{text}");
+    let (code, text) = diff("", &names[0]);
+    assert!(code == Some(64) && text.contains("give more of it"), "{text}");
+    let (code, text) = diff("xyz", &names[0]);
+    assert!(code == Some(64) && text.contains("no run in results"), "{text}");
+}

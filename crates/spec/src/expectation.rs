@@ -25,6 +25,10 @@ pub enum Metric {
 }
 
 impl Metric {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::TrainAccuracy, Self::TrainLoss, Self::ValidationAccuracy, Self::ValidationLoss, Self::TestAccuracy, Self::TestLoss];
+
     /// The split it is measured on.
     pub fn split(self) -> Split {
         match self {
