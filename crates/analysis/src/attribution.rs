@@ -3,7 +3,7 @@
 //! Every combination of the two procedures' levels is a cell of the sub-matrix between them. A factor's share is the mean, over all orders in which
 //! the factors can be changed one after the other, of what its change does: Shapley's value (Shapley 1953), exact for up to
 //! [`MAXIMAL_FACTORS`] factors. Some combinations cannot exist (cached features cannot be augmented); then only the orders count that pass through
-//! cells that can, which is the value of Faigle & Kern (1992) for games with constraints. Along each order the changes add up to the gap, so the
+//! cells that can, as Faigle & Kern (1992) do it for precedence constraints. Along each order the changes add up to the gap, so the
 //! shares do, too.
 
 use thaw_spec::{Metric, Selector, Statistic};

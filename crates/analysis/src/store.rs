@@ -62,16 +62,6 @@ impl ResultsFolder {
         self.cell(id).join(EPOCHS)
     }
 
-    /// How far each tensor of a cell's base was from its start, by epoch. Cells whose base cannot change have no such file.
-    pub fn drift(&self, id: &CellId) -> PathBuf {
-        self.cell(id).join(DRIFT)
-    }
-
-    /// What a cell's model said about each image after the last epoch.
-    pub fn predictions(&self, id: &CellId) -> PathBuf {
-        self.cell(id).join(PREDICTIONS)
-    }
-
     /// How far a cell has come. Files that belong to another cell do not count.
     ///
     /// # Errors
@@ -130,7 +120,7 @@ impl ResultsFolder {
     /// # Errors
     /// When the file is missing (cells of earlier versions have none) or cannot be read.
     pub fn read_predictions(&self, id: &CellId) -> Result<Vec<Prediction>, AnalysisError> {
-        read_parquet(&self.predictions(id), predictions)
+        read_parquet(&self.cell(id).join(PREDICTIONS), predictions)
     }
 
     /// How far each tensor of a cell's base was from its start: epoch, counted from 1, and drift. Nothing for a base that cannot change.
@@ -138,7 +128,7 @@ impl ResultsFolder {
     /// # Errors
     /// When the file is there and cannot be read.
     pub fn read_drift(&self, id: &CellId) -> Result<Vec<(usize, TensorDrift)>, AnalysisError> {
-        let path = self.drift(id);
+        let path = self.cell(id).join(DRIFT);
         if path.is_file() { read_parquet(&path, drifts) } else { Ok(Vec::new()) }
     }
 

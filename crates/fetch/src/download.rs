@@ -33,7 +33,7 @@ pub type Progress<'a> = &'a dyn Fn(u64, Option<u64>);
 
 /// How one attempt ended.
 enum Attempt {
-    Complete { linked_etag: Option<String> },
+    Complete,
     Broken(String),
 }
 
@@ -54,14 +54,15 @@ pub fn download(url: &str, target: &Path, checksum: &Checksum, patience: Patienc
         .http_status_as_error(false)
         .build()
         .into();
-    let (mut in_vain, mut linked_etag) = (0, None);
+    let expected = match checksum {
+        Checksum::Hub => hub_checksum(&agent, url)?,
+        known => known.clone(),
+    };
+    let mut in_vain = 0;
     loop {
         let before = length(&part);
         match attempt(&agent, url, &part, patience, progress)? {
-            Attempt::Complete { linked_etag: named } => {
-                linked_etag = named.or(linked_etag);
-                break;
-            }
+            Attempt::Complete => break,
             Attempt::Broken(reason) => {
                 in_vain = if length(&part) > before { 0 } else { in_vain + 1 };
                 if in_vain >= patience.attempts {
@@ -71,10 +72,6 @@ pub fn download(url: &str, target: &Path, checksum: &Checksum, patience: Patienc
             }
         }
     }
-    let expected = match (checksum, linked_etag) {
-        (Checksum::Hub, Some(digits)) => Checksum::Sha256(digits),
-        _ => checksum.clone(),
-    };
     let mut file = File::open(&part).map_err(FetchError::io(&part, "cannot read"))?;
     if let Err(actual) = expected.compare(&mut file).map_err(FetchError::io(&part, "cannot read"))? {
         std::fs::remove_file(&part).map_err(FetchError::io(&part, "cannot remove"))?;
@@ -100,8 +97,17 @@ pub fn verify(path: &Path, checksum: &Checksum) -> Result<(), FetchError> {
     })
 }
 
+/// The SHA-256 that the hub names. It does so in the answer that sends the client on to where the bytes lie, and that place names none; so the
+/// question is asked without following.
+fn hub_checksum(agent: &Agent, url: &str) -> Result<Checksum, FetchError> {
+    let unreachable = |error: ureq::Error| FetchError::Unreachable { url: url.to_owned(), reason: error.to_string() };
+    let question = agent.head(url).config().max_redirects(0).max_redirects_will_error(false).build();
+    let response = question.call().map_err(unreachable)?;
+    Ok(named(&response, "x-linked-etag").filter(|etag| etag.len() == 64).map_or(Checksum::Hub, Checksum::Sha256))
+}
+
 /// Where the bytes lie that have arrived.
-pub(crate) fn part_of(target: &Path) -> PathBuf {
+fn part_of(target: &Path) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
     name.push(".part");
     name.into()
@@ -125,13 +131,12 @@ fn attempt(agent: &Agent, url: &str, part: &Path, patience: Patience, progress: 
         Err(error) => return Ok(Attempt::Broken(error.to_string())),
     };
     let status = response.status().as_u16();
-    let linked_etag = named(&response, "x-linked-etag").filter(|etag| etag.len() == 64);
     let total = match status {
         200 => named(&response, "content-length").and_then(|length| length.parse().ok()),
         206 if starts_at(&response, present) => named(&response, "content-range").and_then(|range| range.rsplit('/').next()?.parse().ok()),
         // Everything was there already.
         416 if named(&response, "content-range").is_some_and(|range| range == format!("bytes */{present}")) => {
-            return Ok(Attempt::Complete { linked_etag });
+            return Ok(Attempt::Complete);
         }
         // The rest that is offered does not belong to what is there: begin anew.
         206 | 416 => {
@@ -149,7 +154,7 @@ fn attempt(agent: &Agent, url: &str, part: &Path, patience: Patience, progress: 
     Ok(match (broken, total) {
         (Some(reason), _) => Attempt::Broken(reason),
         (None, Some(total)) if received < total => Attempt::Broken(format!("the connection ended after {received} of {total} bytes")),
-        (None, _) => Attempt::Complete { linked_etag },
+        (None, _) => Attempt::Complete,
     })
 }
 

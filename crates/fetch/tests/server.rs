@@ -26,6 +26,8 @@ enum Act {
     Hang,
     /// Sends the client elsewhere.
     Redirect(String),
+    /// As the Hugging Face hub does: sends the client elsewhere and names the SHA-256 of what it will find there.
+    RedirectNaming(String),
     /// Serves other bytes.
     Lie,
     /// Answers with a status and nothing else.
@@ -88,6 +90,12 @@ fn answer(mut stream: TcpStream, act: &Act, range: Option<&str>) -> std::io::Res
         Act::Hang => Ok(()),
         Act::Status(status) => write!(stream, "HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
         Act::Redirect(to) => write!(stream, "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+        Act::RedirectNaming(to) => {
+            write!(
+                stream,
+                "HTTP/1.1 302 Found\r\nLocation: {to}\r\nX-Linked-ETag: \"{SHA256}\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            )
+        }
         Act::Lie => write!(stream, "{}something else", head(14)),
         Act::Truncate(count) | Act::Stall(count) => {
             stream.write_all(head(body.len()).as_bytes())?;
@@ -184,6 +192,18 @@ fn redirections_are_followed() {
 }
 
 #[test]
+fn the_hubs_checksum_comes_from_the_answer_that_sends_the_client_on() {
+    for (act, is_right) in [(Act::Serve, true), (Act::Lie, false)] {
+        let folder = TempDir::new().expect("a folder");
+        let store = Server::start(vec![act]);
+        let hub = Act::RedirectNaming(store.url.clone());
+        let (result, _) = fetch(vec![hub.clone(), hub], folder.path(), &Checksum::Hub);
+        assert_eq!(result.is_ok(), is_right, "{result:?}");
+        assert_eq!(files(folder.path()).len(), usize::from(is_right));
+    }
+}
+
+#[test]
 fn wrong_content_and_refusals_leave_nothing_behind() {
     let folder = TempDir::new().expect("a folder");
     let (result, _) = fetch(vec![Act::Lie], folder.path(), &sha256());
@@ -195,7 +215,7 @@ fn wrong_content_and_refusals_leave_nothing_behind() {
     let (result, _) = fetch(vec![Act::Hang], folder.path(), &sha256());
     assert!(matches!(result, Err(FetchError::Unreachable { .. })), "{result:?}");
     // Without the header that names it, the hub's file cannot be checked and is not used.
-    let (result, _) = fetch(vec![Act::Serve], folder.path(), &Checksum::Hub);
+    let (result, _) = fetch(vec![Act::Serve, Act::Serve], folder.path(), &Checksum::Hub);
     assert!(matches!(result, Err(FetchError::WrongContent { .. })), "{result:?}");
     assert!(files(folder.path()).is_empty());
 }

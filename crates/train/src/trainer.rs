@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_validation_pass_of_keras_2_0_8_sees_some_images_twice_and_others_not() {
-        // 50 batches of 20, of which each pass takes 50 and loses 10: the first sees every image, as does every sixth, for 5 · 60 = 6 · 50.
+        // 50 batches of 20, of which each pass takes 50 and loses 10: the first sees every image, as does every fifth after it, for 5 · 60 = 6 · 50.
         let distinct = |pass: usize| {
             let seen = seen_in_validation_pass(1000, 20, 0, pass);
             assert_eq!(seen.len(), 1000);
