@@ -1,10 +1,32 @@
 """Values of SciPy that the tests of thaw-analysis quote; run with any current SciPy and compare what it prints."""
 
+import numpy
 import scipy
-from scipy.stats import binomtest, t
+from scipy.optimize import brentq
+from scipy.special import gamma
+from scipy.stats import binomtest, nct, t, trim_mean
 
 print("SciPy", scipy.__version__)
 for one, other in [(0, 0), (3, 1), (10, 10), (30, 12), (61, 100), (5, 40)]:
     print(f"binomtest({one}, {one + other}, 0.5): {binomtest(one, one + other, 0.5).pvalue!r}" if one + other else "binomtest of nothing: 1.0")
 for degrees in [1, 2, 9]:
     print(f"t.ppf(0.975, {degrees}): {t.ppf(0.975, degrees)!r}")
+
+values = [0.3, 0.9, 0.1, 0.7, 0.2, 0.65, 0.4, 0.8, 0.35]
+print(f"median: {numpy.median(values)!r}, trim_mean(0.25): {trim_mean(values, 0.25)!r}")
+
+# Hedges' g of paired differences: mean ÷ standard deviation × J(n − 1), with J from the gamma function.
+differences = numpy.array([0.03, 0.05, 0.01, 0.04])
+m = len(differences) - 1
+correction = gamma(m / 2) / (numpy.sqrt(m / 2) * gamma((m - 1) / 2))
+print(f"effect size: {differences.mean() / differences.std(ddof=1) * correction!r}")
+
+
+def power(shift, pairs):
+    """Of the two-sided paired t-test at 5 % for a true mean of `shift` standard deviations."""
+    critical, center = t.ppf(0.975, pairs - 1), shift * numpy.sqrt(pairs)
+    return nct.sf(critical, pairs - 1, center) + nct.cdf(-critical, pairs - 1, center)
+
+
+for pairs in [3, 5, 10, 30]:
+    print(f"smallest shift seen with a power of 0.8 by {pairs} pairs: {brentq(lambda shift: power(shift, pairs) - 0.8, 1e-3, 6.5 / pairs**0.5)!r}")

@@ -3,6 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use statrs::distribution::{ContinuousCDF, StudentsT};
+use statrs::function::gamma::ln_gamma;
 use thaw_spec::{Metric, Statistic};
 
 /// One value per seed: at least one, all finite.
@@ -68,6 +69,40 @@ impl Sample {
     }
 }
 
+impl Sample {
+    /// The middle value, or the mean of the two in the middle.
+    pub fn median(&self) -> f64 {
+        let sorted = self.sorted();
+        let middle = sorted.len() / 2;
+        if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
+    }
+
+    /// The mean without the lowest and the highest quarter of the values, rounded down: with fewer than four values, the mean. What Agarwal et al.
+    /// (2021) recommend for few runs.
+    pub fn interquartile_mean(&self) -> f64 {
+        let sorted = self.sorted();
+        let cut = sorted.len() / 4;
+        let inner = &sorted[cut..sorted.len() - cut];
+        inner.iter().sum::<f64>() / inner.len() as f64
+    }
+
+    /// For differences between pairs: their mean in units of their standard deviation, without bias for few pairs (Hedges 1981). From two
+    /// values on that are not all the same; with two, the correction has no finite value and there is none.
+    pub fn effect_size(&self) -> Option<f64> {
+        let estimate = self.estimate();
+        let deviation = estimate.standard_deviation.filter(|_| self.0.iter().any(|value| *value != self.0[0]))?;
+        let freedom = (self.0.len() - 1) as f64;
+        let correction = (ln_gamma(freedom / 2.0) - ln_gamma((freedom - 1.0) / 2.0)).exp() / (freedom / 2.0).sqrt();
+        (freedom > 1.0).then_some(estimate.mean / deviation * correction)
+    }
+
+    fn sorted(&self) -> Vec<f64> {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted
+    }
+}
+
 /// What a sample says about its mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
@@ -113,6 +148,19 @@ mod tests {
         assert_eq!(Sample::new(vec![0.5]).expect("one value").estimate().interval, None);
         assert_eq!(Sample::new(vec![]), None);
         assert_eq!(Sample::new(vec![0.5, f64::NAN]), None);
+    }
+
+    #[test]
+    fn robust_means_and_effect_sizes_are_scipys() {
+        // NumPy and SciPy 1.17.1, by tools/golden/statistics.py.
+        let sample = Sample::new(vec![0.3, 0.9, 0.1, 0.7, 0.2, 0.65, 0.4, 0.8, 0.35]).expect("nine values");
+        assert_eq!(sample.median(), 0.4);
+        assert!((sample.interquartile_mean() - 0.48).abs() < 1e-15);
+        let differences = Sample::new(vec![0.03, 0.05, 0.01, 0.04]).expect("four values");
+        assert!((differences.effect_size().expect("they spread") - 1.377_016_908_362_673_8).abs() < 1e-12);
+        assert_eq!(Sample::new(vec![0.1, 0.1, 0.1]).expect("three values").effect_size(), None);
+        assert_eq!(Sample::new(vec![0.1, 0.2]).expect("two values").effect_size(), None);
+        assert!((Sample::new(vec![0.1, 0.2]).expect("two values").median() - 0.15).abs() < 1e-15);
     }
 
     #[test]
