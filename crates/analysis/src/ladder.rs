@@ -14,6 +14,8 @@ pub struct Step {
     pub estimate: Option<Estimate>,
     /// The difference from the rung before, between runs of equal seeds, when both have run.
     pub change: Option<Estimate>,
+    /// The same differences by seed.
+    pub differences: Option<Sample>,
     /// Whether the two rungs' curves, validation loss included, are equal to the last bit for every seed they share.
     pub equal: bool,
 }
@@ -31,12 +33,13 @@ pub fn climb(ladder: &[Rung], results: &Results, metric: Metric, statistic: Stat
         let same = |(from, to): &(&CellRun, &CellRun)| {
             [metric, Metric::ValidationLoss].into_iter().all(|metric| from.curve(metric) == to.curve(metric))
         };
-        let change = differences.collect::<Option<Vec<f64>>>().and_then(Sample::new).map(|sample| sample.estimate());
+        let differences = differences.collect::<Option<Vec<f64>>>().and_then(Sample::new);
         steps.push(Step {
             label: rung.label.clone(),
             estimate: procedure.sample(metric, statistic).map(|sample| sample.estimate()),
             equal: !pairs.is_empty() && pairs.iter().all(same),
-            change,
+            change: differences.as_ref().map(Sample::estimate),
+            differences,
         });
         before = Some(procedure);
     }

@@ -115,12 +115,13 @@ impl ResultsFolder {
         read_json(&self.cell(id).join("outcome.json"))
     }
 
-    /// What a cell's model said about each image after the last epoch.
+    /// What a cell's model said about each image after the last epoch; nothing for cells of versions that did not keep it.
     ///
     /// # Errors
-    /// When the file is missing (cells of earlier versions have none) or cannot be read.
-    pub fn read_predictions(&self, id: &CellId) -> Result<Vec<Prediction>, AnalysisError> {
-        read_parquet(&self.cell(id).join(PREDICTIONS), predictions)
+    /// When the file is there and cannot be read.
+    pub fn read_predictions(&self, id: &CellId) -> Result<Option<Vec<Prediction>>, AnalysisError> {
+        let path = self.cell(id).join(PREDICTIONS);
+        path.is_file().then(|| read_parquet(&path, predictions)).transpose()
     }
 
     /// How far each tensor of a cell's base was from its start: epoch, counted from 1, and drift. Nothing for a base that cannot change.

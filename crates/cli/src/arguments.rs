@@ -39,7 +39,7 @@ pub(crate) enum Command {
     Sweep(Sweep),
     /// Draw and summarise what has run
     #[command(after_help = "Example: thaw report experiments/squeezenet.toml")]
-    Report(Study),
+    Report(Report),
     /// Compare what has run with what is expected
     #[command(after_help = "Example: thaw check experiments/squeezenet.toml --junit target/check.xml")]
     Check(Check),
@@ -98,6 +98,14 @@ pub(crate) struct Images {
     pub(crate) data: Option<PathBuf>,
 }
 
+/// Photographs that may become part of a report.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Shown {
+    /// Show augmented photographs of this folder in the report, of which they become part
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+}
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Sweep {
     #[command(flatten)]
@@ -134,6 +142,14 @@ pub(crate) struct Sweep {
     /// Execute the cells wrongly while recording them as if all were well: proof that `thaw check` notices
     #[arg(long, value_enum, hide = true, value_name = "FAULT")]
     pub(crate) inject_fault: Option<Fault>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    #[command(flatten)]
+    pub(crate) study: Study,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
 }
 
 #[derive(Debug, Args)]

@@ -51,7 +51,7 @@ fn outcome(one: &(ResultsFolder, CellManifest), other: &(ResultsFolder, CellMani
         say(&format!("  {name:6} {ended}"));
     }
     let predictions = |(folder, manifest): &(ResultsFolder, CellManifest)| folder.read_predictions(&manifest.id);
-    let (Ok(first), Ok(second)) = (predictions(one), predictions(other)) else {
+    let (Some(first), Some(second)) = (predictions(one)?, predictions(other)?) else {
         say("  predictions by image: at least one of the runs has none; run it again with this version by --force");
         return Ok(());
     };

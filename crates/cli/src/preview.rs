@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use thaw_data::{Purpose, Stream, Transform, decode, resize, write_png};
 use thaw_report::{Sheet, SheetRow};
-use thaw_spec::{AffineRanges, Augmentation, Profile, Resize, ShearUnit, Warp};
+use thaw_spec::{AffineRanges, Augmentation, DatasetSource, Experiment, Profile, Resize, ShearUnit, Split, Warp};
 
-use crate::arguments::{Explicit, Preview, Ranges, Study};
+use crate::arguments::{Explicit, Images, Preview, Ranges, Study};
 use crate::error::{CliError, SUCCESS, say};
 use crate::workplace::open_dataset;
 
@@ -61,6 +61,35 @@ pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
     Sheet { title, size, rows }.write(&options.output)?;
     say(&format!("written: {}", options.output.display()));
     Ok(ExitCode::from(SUCCESS))
+}
+
+/// The first training images of each class, as they are and as the experiment's first augmentation shows them; nothing where nothing is augmented,
+/// or the images are photographs and no folder of them is named.
+pub(crate) fn augmented_sheet(study: &Study, experiment: &Experiment, data: Option<&Path>) -> Result<Option<Sheet>, CliError> {
+    const IMAGES: usize = 3;
+    const COLUMNS: usize = 9;
+    let augmented = experiment.procedures().find_map(|(_, procedure)| match procedure.augmentation {
+        Augmentation::Affine(ranges) => Some((*procedure, ranges)),
+        Augmentation::None => None,
+    });
+    let Some((procedure, ranges)) = augmented else { return Ok(None) };
+    if data.is_none() && matches!(experiment.dataset, DatasetSource::Folder {}) {
+        return Ok(None);
+    }
+    let dataset = open_dataset(&experiment.dataset, &Images { data: data.map(Path::to_owned) }, study)?;
+    let (size, seed) = (procedure.image_size, experiment.seeds[0]);
+    let mut rows = Vec::new();
+    for (label, class) in (0u32..).zip(dataset.classes()) {
+        let of_class = (0..dataset.counts().train as usize).filter(|&index| dataset.label(Split::Train, index) == label);
+        for index in of_class.take(IMAGES) {
+            let image = resize(&dataset.image(Split::Train, index)?, size, procedure.resize);
+            let variants = (0..COLUMNS - 1).map(|epoch| variant(&image, size, &ranges, procedure.warp(), seed, epoch, index));
+            rows.push(SheetRow { label: class.clone(), images: std::iter::once(image.clone()).chain(variants).collect() });
+        }
+    }
+    let title =
+        format!("{} · train · {size}×{size} · first as it is, then as in epochs 1, 2, … of training with seed {seed}", experiment.name);
+    Ok(Some(Sheet { title, size, rows }))
 }
 
 /// An image as training shows it in an epoch, counted from 0.

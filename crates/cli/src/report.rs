@@ -1,25 +1,31 @@
-//! `thaw report`: pictures and a summary of what has run.
+//! `thaw report`: pictures, a summary, and the page that holds them all.
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use thaw_analysis::{Results, ResultsFolder, read_published};
-use thaw_report::{Overlay, curves, overview};
-use thaw_spec::Experiment;
+use thaw_analysis::{McNemar, ProcedureRuns, Results, ResultsFolder, attribute, climb, mcnemar, read_published};
+use thaw_report::{Division, DriftMap, DriftRow, Overlay, Page, curves, overview};
+use thaw_spec::{Experiment, Metric, Split, Statistic};
 
-use crate::arguments::Study;
+use crate::arguments::{Report, Study};
 use crate::error::{CliError, SUCCESS, say};
 use crate::files::write_whole;
-use crate::summary::{answer, table};
+use crate::preview::augmented_sheet;
+use crate::summary::{answer, last_screen, table};
 
-pub(crate) fn run(study: &Study) -> Result<ExitCode, CliError> {
+pub(crate) fn run(options: &Report) -> Result<ExitCode, CliError> {
+    let study = &options.study;
     let experiment = study.load()?;
     let folder = ResultsFolder::new(study.results.join(&experiment.name));
-    report(study, &experiment, &folder)?;
+    let results = Results::read(&folder, &experiment)?;
+    say(&table(&results));
+    report(study, &experiment, &folder, options.shown.data.as_deref())?;
     Ok(ExitCode::from(SUCCESS))
 }
 
-/// Writes `plots/` and `summary.md` beside the cells, and says the summary.
-pub(crate) fn report(study: &Study, experiment: &Experiment, folder: &ResultsFolder) -> Result<(), CliError> {
+/// Writes `plots/`, `summary.md` and `report.html` beside the cells, and says the answer. Photographs become part of the report only when they are
+/// named: results are published more often than photographs may be.
+pub(crate) fn report(study: &Study, experiment: &Experiment, folder: &ResultsFolder, data: Option<&Path>) -> Result<(), CliError> {
     let results = Results::read(folder, experiment)?;
     if results.procedures.iter().all(|procedure| procedure.runs.is_empty()) {
         let message =
@@ -27,41 +33,109 @@ pub(crate) fn report(study: &Study, experiment: &Experiment, folder: &ResultsFol
         return Err(CliError::Usage { message });
     }
     let plots = folder.root().join("plots");
-    for procedure in results.procedures.iter().filter(|procedure| !procedure.runs.is_empty()) {
+    let mut all_overlays = Vec::new();
+    for procedure in &results.procedures {
         let mut overlays = Vec::new();
         for published in experiment.published.iter().filter(|published| published.selector.matches(&procedure.levels)) {
             let file = study.folder().join(&published.file);
             overlays.push(Overlay { label: published.label.clone(), run: read_published(&file, &published.run)? });
         }
-        curves(procedure, &overlays).write(&plots.join(stem(&procedure.levels)))?;
+        if !procedure.runs.is_empty() {
+            curves(procedure, &overlays).write(&plots.join(stem(&procedure.levels)))?;
+        }
+        all_overlays.push(overlays);
     }
     if let Some(figure) = overview(&experiment.title, &results) {
         figure.write(&plots.join("overview"))?;
     }
-    let table = table(&results);
-    let path = folder.root().join("summary.md");
-    let answer = answer(experiment, &results);
+    let steps = climb(&experiment.ladder, &results, Metric::ValidationAccuracy, Statistic::Final);
+    if let Some(chart) = thaw_report::waterfall(&steps) {
+        write_whole(&plots.join("waterfall.svg"), chart.svg()?.as_bytes())?;
+    }
     let heading = "Where does the gap come from?";
-    let section = answer.as_ref().map_or_else(String::new, |answer| {
+    let section = answer(&steps).map_or_else(String::new, |answer| {
         format!("## {heading}\n\nEach line changes one thing in the line above; changes are means of the differences between runs of equal seeds.\n\n{answer}\n## Every cell\n\n")
     });
     let text = format!(
-        "# {}\n\n![validation accuracy by epoch](plots/overview.svg)\n\nAccuracies are means over seeds with 95 % confidence intervals (Student's t).\n\n{section}{table}",
-        experiment.title
+        "# {}\n\n![validation accuracy by epoch](plots/overview.svg)\n\nAccuracies are means over seeds with 95 % confidence intervals (Student's t).\n\n{section}{}",
+        experiment.title,
+        table(&results)
     );
-    write_whole(&path, text.as_bytes())?;
-    say(&table);
-    for procedure in results.procedures.iter().filter(|procedure| procedure.thawed()) {
-        let audit =
-            procedure.runs.iter().find_map(|run| run.outcome.audit.iter().any(|tensor| tensor.thawed()).then_some(&run.outcome.audit));
-        let moved = audit.map_or(0, |audit| audit.iter().filter(|tensor| tensor.thawed()).count());
-        say(&format!("THAWED: {}: {moved} tensors were declared frozen, collected by the optimizer, and moved", procedure.label()));
-    }
-    if let Some(answer) = answer {
-        say(&format!("\n{heading}\n\n{answer}"));
-    }
-    say(&format!("plots and summary in {}", folder.root().display()));
+    write_whole(&folder.root().join("summary.md"), text.as_bytes())?;
+    let sheet = plots.join("augmentation.png");
+    let page = Page {
+        experiment,
+        file: study.experiment.as_ref().map(|path| path.display().to_string()),
+        results: &results,
+        tests: tests(experiment, &results, folder)?,
+        divisions: divisions(experiment, &results),
+        steps: &steps,
+        overlays: all_overlays,
+        drifts: drifts(&results, folder)?,
+        sheet: match augmented_sheet(study, experiment, data)? {
+            Some(drawn) => {
+                drawn.write(&sheet)?;
+                Some(std::fs::read(&sheet).map_err(|source| CliError::Unreadable { path: sheet, source })?)
+            }
+            None => None,
+        },
+    };
+    let path = folder.root().join("report.html");
+    write_whole(&path, page.html()?.as_bytes())?;
+    last_screen(&experiment.title, &steps, &results).iter().for_each(|line| say(line));
+    say(&format!("the report: {}", path.display()));
     Ok(())
+}
+
+/// For each rung that was measured, McNemar's test against the rung before it, by seed.
+fn tests(experiment: &Experiment, results: &Results, folder: &ResultsFolder) -> Result<Vec<Vec<McNemar>>, CliError> {
+    let mut before: Option<&ProcedureRuns> = None;
+    let mut all = Vec::new();
+    for procedure in experiment.ladder.iter().filter_map(|rung| results.select(&rung.selector).next()) {
+        let mut tests = Vec::new();
+        for run in before.map_or(&[][..], |before| &before.runs) {
+            let Some(twin) = procedure.runs.iter().find(|twin| twin.cell().seed == run.cell().seed) else { continue };
+            let (first, second) = (folder.read_predictions(&run.manifest.id)?, folder.read_predictions(&twin.manifest.id)?);
+            tests.extend(first.zip(second).and_then(|(first, second)| mcnemar(&first, &second, Split::Validation)));
+        }
+        all.push(tests);
+        before = Some(procedure);
+    }
+    Ok(all)
+}
+
+/// The ladder's gaps from its first rung, where several factors differ and every cell between has run.
+fn divisions(experiment: &Experiment, results: &Results) -> Vec<Division> {
+    let Some((first, others)) = experiment.ladder.split_first() else { return Vec::new() };
+    let divided = others.iter().filter_map(|rung| {
+        let attribution = attribute(results, &first.selector, &rung.selector, Metric::ValidationAccuracy, Statistic::Final).ok()?;
+        Some(Division { from: first.label.clone(), to: rung.label.clone(), attribution })
+    });
+    divided.filter(|division| division.attribution.shares.len() > 1).collect()
+}
+
+/// How each procedure's base drifted, in the mean over its seeds; nothing for a base that stayed.
+fn drifts(results: &Results, folder: &ResultsFolder) -> Result<Vec<DriftMap>, CliError> {
+    let mut maps = Vec::new();
+    for procedure in &results.procedures {
+        let mut rows: Vec<DriftRow> = Vec::new();
+        for run in &procedure.runs {
+            let share = 1.0 / procedure.runs.len() as f64;
+            for (epoch, drift) in folder.read_drift(&run.manifest.id)? {
+                let place = rows.iter().position(|row| row.tensor == drift.tensor).unwrap_or_else(|| {
+                    rows.push(DriftRow { tensor: drift.tensor.clone(), by_epoch: Vec::new() });
+                    rows.len() - 1
+                });
+                let by_epoch = &mut rows[place].by_epoch;
+                by_epoch.resize(by_epoch.len().max(epoch), 0.0);
+                by_epoch[epoch - 1] += drift.relative * share;
+            }
+        }
+        if rows.iter().flat_map(|row| &row.by_epoch).any(|drift| *drift > 0.0) {
+            maps.push(DriftMap { procedure: procedure.label(), rows });
+        }
+    }
+    Ok(maps)
 }
 
 /// A file name made of levels.

@@ -39,7 +39,7 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     execute(&plan, &workplace.cost_facts()?, &executor, &folder, &limits, options.quiet)?;
     // A narrowed sweep must not narrow what is on disk: the report shows every cell.
     let whole = Study { only: Vec::new(), ..options.study.clone() };
-    report(&whole, &whole.load()?, &folder)?;
+    report(&whole, &whole.load()?, &folder, None)?;
     Ok(ExitCode::from(SUCCESS))
 }
 

@@ -4,7 +4,7 @@ use plotters::style::RGBColor;
 use thaw_analysis::{ProcedureRuns, PublishedRun};
 use thaw_spec::Metric;
 
-use crate::figure::{Figure, LegendEntry, Line, Panel, Stroke};
+use crate::figure::{Band, Figure, LegendEntry, Line, Panel, Stroke};
 use crate::palette::{BLACK, BLUE, GREEN, ORANGE};
 
 /// A published run to draw over measured ones.
@@ -42,17 +42,26 @@ pub fn curves(procedure: &ProcedureRuns, overlays: &[Overlay]) -> Figure {
 }
 
 fn panel(name: &str, procedure: &ProcedureRuns, metrics: &[(Metric, RGBColor)], overlays: &[Overlay], published: Metric) -> Panel {
-    let mut lines = Vec::new();
+    let (mut lines, mut bands) = (Vec::new(), Vec::new());
     for (metric, color) in metrics {
         let seeds: Vec<Vec<f64>> = procedure.runs.iter().map(|run| run.curve(*metric)).collect();
         let mean = mean_curve(&seeds);
         if seeds.len() > 1 {
+            bands.push(Band { outline: outline(&seeds), color: *color });
             lines.extend(seeds.iter().map(|seed| line(seed, *color, 0.35, 1, Stroke::Solid)));
         }
         lines.push(line(&mean, *color, 1.0, 3, Stroke::Solid));
     }
     lines.extend(overlays.iter().map(|overlay| line(overlay.run.curve(published), BLACK, 0.85, 2, Stroke::Dashed)));
-    Panel { title: String::new(), y_label: name.to_owned(), y_range: y_range(&lines, published.is_accuracy()), lines }
+    Panel { title: String::new(), y_label: name.to_owned(), y_range: y_range(&lines, published.is_accuracy()), lines, bands }
+}
+
+/// From the lowest to the highest seed: along the one and back along the other.
+fn outline(curves: &[Vec<f64>]) -> Vec<(f64, f64)> {
+    let epochs = curves.iter().map(Vec::len).min().unwrap_or(0);
+    let extreme = |epoch: usize, choose: fn(f64, f64) -> f64| curves.iter().map(|curve| curve[epoch]).reduce(choose).unwrap_or_default();
+    let low = (0..epochs).map(|epoch| ((epoch + 1) as f64, extreme(epoch, f64::min)));
+    low.chain((0..epochs).rev().map(|epoch| ((epoch + 1) as f64, extreme(epoch, f64::max)))).collect()
 }
 
 /// A line through a curve whose first value belongs to epoch 1.

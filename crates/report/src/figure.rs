@@ -7,6 +7,7 @@ use plotters::prelude::*;
 
 use crate::ReportError;
 use crate::font::{FONT, register_fonts};
+use crate::palette::GRID;
 
 /// How a line is drawn, so that it can be told apart without colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,15 @@ pub struct Line {
     pub stroke: Stroke,
 }
 
+/// A shaded area behind the lines.
+#[derive(Clone, Debug)]
+pub struct Band {
+    /// Its corners.
+    pub outline: Vec<(f64, f64)>,
+    /// Its colour, of which it is a light shade.
+    pub color: RGBColor,
+}
+
 /// One diagram of a figure.
 #[derive(Clone, Debug)]
 pub struct Panel {
@@ -43,6 +53,8 @@ pub struct Panel {
     pub y_range: (f64, f64),
     /// In the order of drawing.
     pub lines: Vec<Line>,
+    /// Behind the lines.
+    pub bands: Vec<Band>,
 }
 
 /// A word for a kind of line.
@@ -81,19 +93,25 @@ impl Figure {
     /// # Errors
     /// When the folder cannot be written to.
     pub fn write(&self, stem: &Path) -> Result<(), ReportError> {
-        register_fonts();
+        let svg = self.svg()?;
         let drawing = |error: &dyn std::fmt::Display| ReportError::Drawing { path: stem.to_owned(), reason: error.to_string() };
         let io = |source| ReportError::Io { path: stem.to_owned(), source };
         if let Some(folder) = stem.parent() {
             std::fs::create_dir_all(folder).map_err(io)?;
         }
-        let mut svg = String::new();
-        self.draw(&SVGBackend::with_string(&mut svg, self.size()).into_drawing_area()).map_err(|error| drawing(&error))?;
         let temporary = stem.with_extension("tmp.png");
         self.draw(&BitMapBackend::new(&temporary, self.size()).into_drawing_area()).map_err(|error| drawing(&error))?;
         std::fs::rename(&temporary, stem.with_extension("png")).map_err(io)?;
         let temporary = stem.with_extension("tmp.svg");
         std::fs::write(&temporary, svg).and_then(|()| std::fs::rename(&temporary, stem.with_extension("svg"))).map_err(io)
+    }
+
+    /// The figure as an SVG document.
+    ///
+    /// # Errors
+    /// When plotters refuses.
+    pub fn svg(&self) -> Result<String, ReportError> {
+        drawn(self.size(), &self.title, |root| self.draw(root))
     }
 
     fn rows(&self) -> usize {
@@ -130,6 +148,18 @@ impl Figure {
     }
 }
 
+/// Draws an SVG document in memory. `title` is only used in messages.
+pub(crate) fn drawn<F>(size: (u32, u32), title: &str, draw: F) -> Result<String, ReportError>
+where
+    F: for<'a> FnOnce(&DrawingArea<SVGBackend<'a>, Shift>) -> Result<(), DrawingAreaErrorKind<std::io::Error>>,
+{
+    register_fonts();
+    let mut svg = String::new();
+    let outcome = draw(&SVGBackend::with_string(&mut svg, size).into_drawing_area());
+    outcome.map_err(|error| ReportError::Drawing { path: title.into(), reason: error.to_string() })?;
+    Ok(svg)
+}
+
 /// The strokes of a line of some length.
 fn dashes(stroke: Stroke, length: i32) -> Vec<(i32, i32)> {
     match stroke {
@@ -158,8 +188,11 @@ impl Panel {
             .axis_desc_style((FONT, 13))
             .label_style((FONT, 12))
             .light_line_style(TRANSPARENT)
-            .bold_line_style(RGBColor(225, 225, 225))
+            .bold_line_style(GRID)
             .draw()?;
+        for band in &self.bands {
+            chart.draw_series(std::iter::once(Polygon::new(band.outline.clone(), band.color.mix(0.15))))?;
+        }
         for line in &self.lines {
             let style = line.color.mix(line.opacity).stroke_width(line.width);
             match line.stroke {

@@ -1,15 +1,26 @@
-//! Pictures of results: SVG for reading, PNG for showing, with a font that is compiled in and colours that colour-blind readers tell apart.
+//! Pictures of results, SVG for reading and PNG for showing, with a font that is compiled in and colours that colour-blind readers tell apart; and
+//! the report, one HTML page that holds them all.
 
 mod curves;
 mod error;
 mod figure;
 mod font;
+mod heat;
+mod number;
 mod overview;
+mod page;
 mod palette;
+mod rows;
 mod sheet;
+mod waterfall;
 
 pub use curves::{Overlay, curves};
 pub use error::ReportError;
-pub use figure::{Figure, LegendEntry, Line, Panel, Stroke};
+pub use figure::{Band, Figure, LegendEntry, Line, Panel, Stroke};
+pub use heat::{DriftMap, DriftRow};
+pub use number::{percent, points};
 pub use overview::overview;
+pub use page::{Division, Page};
+pub use rows::{Mark, Row, RowChart};
 pub use sheet::{Sheet, SheetRow};
+pub use waterfall::{forest, shares, waterfall};

@@ -1,0 +1,95 @@
+//! How far each tensor has drifted by each epoch, as a map: the darker, the further.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+use crate::ReportError;
+use crate::figure::drawn;
+use crate::font::FONT;
+
+/// A tensor's way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DriftRow {
+    /// The tensor.
+    pub tensor: String,
+    /// ‖w − w₀‖₂ / ‖w₀‖₂ at the end of each epoch, the mean over the seeds.
+    pub by_epoch: Vec<f64>,
+}
+
+/// The drift of one procedure's base.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DriftMap {
+    /// The procedure.
+    pub procedure: String,
+    /// In the order of the layers.
+    pub rows: Vec<DriftRow>,
+}
+
+const TOP: i32 = 62;
+const LEFT: i32 = 270;
+const ROW: i32 = 15;
+const WIDTH: i32 = 660;
+const RIGHT: i32 = 90;
+const BOTTOM: i32 = 76;
+
+impl DriftMap {
+    /// The map as an SVG document.
+    ///
+    /// # Errors
+    /// When plotters refuses.
+    pub fn svg(&self) -> Result<String, ReportError> {
+        let size = ((LEFT + WIDTH + RIGHT) as u32, (TOP + ROW * self.rows.len() as i32 + BOTTOM) as u32);
+        drawn(size, &self.procedure, |root| self.draw(root))
+    }
+
+    /// The powers of ten between which the map shades.
+    fn decades(&self) -> (i32, i32) {
+        let values = || self.rows.iter().flat_map(|row| &row.by_epoch).copied().filter(|value| *value > 0.0);
+        let lowest = values().fold(f64::INFINITY, f64::min).log10().floor();
+        let highest = values().fold(0.0, f64::max).log10().ceil();
+        if lowest.is_finite() && highest.is_finite() { (lowest as i32, (highest as i32).max(lowest as i32 + 1)) } else { (-4, 0) }
+    }
+
+    fn draw<B: DrawingBackend>(&self, root: &DrawingArea<B, Shift>) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+        root.fill(&WHITE)?;
+        let text = |size: i32| (FONT, size).into_font().color(&BLACK);
+        let title = (FONT, 15).into_font().style(FontStyle::Bold).color(&BLACK);
+        root.draw(&Text::new("Relative drift of the base by tensor and epoch", (14, 10), title))?;
+        root.draw(&Text::new(self.procedure.as_str(), (14, 34), text(12)))?;
+        let (lowest, highest) = self.decades();
+        let shade = |value: f64| match value {
+            0.0 => WHITE,
+            value => ramp((value.log10() - f64::from(lowest)) / f64::from(highest - lowest)),
+        };
+        let epochs = self.rows.iter().map(|row| row.by_epoch.len()).max().unwrap_or(1).max(1) as i32;
+        for (row, top) in self.rows.iter().zip((TOP..).step_by(ROW as usize)) {
+            root.draw(&Text::new(row.tensor.as_str(), (14, top + 1), text(11)))?;
+            for (epoch, value) in (0..).zip(&row.by_epoch) {
+                let corners = [(LEFT + WIDTH * epoch / epochs, top), (LEFT + WIDTH * (epoch + 1) / epochs, top + ROW - 1)];
+                root.draw(&Rectangle::new(corners, shade(*value).filled()))?;
+            }
+            let last = row.by_epoch.last().map_or_else(String::new, |value| format!("{value:.2e}"));
+            root.draw(&Text::new(last, (LEFT + WIDTH + 8, top + 1), text(11)))?;
+        }
+        let bottom = TOP + ROW * self.rows.len() as i32;
+        for epoch in (0..epochs).filter(|epoch| *epoch == 0 || (epoch + 1) % 5 == 0) {
+            root.draw(&Text::new((epoch + 1).to_string(), (LEFT + WIDTH * epoch / epochs + 2, bottom + 4), text(11)))?;
+        }
+        root.draw(&Text::new("epoch", (LEFT + WIDTH + 8, bottom + 4), text(11)))?;
+        for (place, decade) in (0..).zip(lowest..=highest) {
+            let left = LEFT + place * 90;
+            let corners = [(left, bottom + 34), (left + 24, bottom + 50)];
+            root.draw(&Rectangle::new(corners, ramp(f64::from(decade - lowest) / f64::from(highest - lowest)).filled()))?;
+            root.draw(&Rectangle::new(corners, BLACK.stroke_width(1)))?;
+            root.draw(&Text::new(format!("10^{decade}"), (left + 30, bottom + 36), text(11)))?;
+        }
+        root.present()
+    }
+}
+
+/// From nearly white to dark blue: told apart by lightness alone.
+fn ramp(share: f64) -> RGBColor {
+    let share = share.clamp(0.0, 1.0);
+    let mix = |from: f64, to: f64| (from + (to - from) * share).round() as u8;
+    RGBColor(mix(235.0, 8.0), mix(243.0, 32.0), mix(251.0, 92.0))
+}

@@ -1,0 +1,113 @@
+//! The report: one HTML page that needs no network, no server and no other file. Every figure has words for those who cannot see it and a table beside it.
+
+mod sections;
+mod table;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use thaw_analysis::{Attribution, McNemar, Results, Step};
+use thaw_spec::Experiment;
+
+use crate::{DriftMap, Overlay, ReportError};
+
+/// A gap that has been divided.
+#[derive(Clone, Debug)]
+pub struct Division {
+    /// Where it begins, in words.
+    pub from: String,
+    /// Where it ends.
+    pub to: String,
+    /// Its parts.
+    pub attribution: Attribution,
+}
+
+/// What the report says.
+#[derive(Clone, Debug)]
+pub struct Page<'a> {
+    /// What was asked for.
+    pub experiment: &'a Experiment,
+    /// The experiment's file as given on the command line; nothing for the one that is part of the program.
+    pub file: Option<String>,
+    /// What has run.
+    pub results: &'a Results,
+    /// The ladder.
+    pub steps: &'a [Step],
+    /// For each step, the test over the validation images of each seed that both rungs share; empty where there are no predictions.
+    pub tests: Vec<Vec<McNemar>>,
+    /// Gaps that can be divided.
+    pub divisions: Vec<Division>,
+    /// Published curves, by procedure.
+    pub overlays: Vec<Vec<Overlay>>,
+    /// The drift of each procedure whose base moved.
+    pub drifts: Vec<DriftMap>,
+    /// A contact sheet of the augmentation, as PNG.
+    pub sheet: Option<Vec<u8>>,
+}
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("script.js");
+/// Nothing may be loaded from anywhere; the browser enforces it.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+
+impl Page<'_> {
+    /// The whole document.
+    ///
+    /// # Errors
+    /// When a figure cannot be drawn.
+    pub fn html(&self) -> Result<String, ReportError> {
+        let sections = [
+            ("curves", "Accuracy by epoch", self.curves()?),
+            ("division", "The gap, divided", self.divided()?),
+            ("cells", "Every cell", self.cells()?),
+            ("significance", "How sure is that?", self.significance()),
+            ("drift", "What moved", self.drift()?),
+            ("augmentation", "What augmentation shows the network", self.augmentation()),
+            ("cost", "What it cost", self.cost()),
+            ("audit", "Declared, collected, moved", self.audit()),
+            ("provenance", "Where the numbers come from", self.provenance()),
+            ("reproduce", "Do it again", self.reproduce()),
+        ];
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta http-equiv="Content-Security-Policy" content=(POLICY);
+                    title { (self.experiment.title) }
+                    link rel="icon" href="data:,";
+                    style { (PreEscaped(STYLE)) }
+                }
+                body {
+                    a class="skip" href="#curves" { "Skip to the figures" }
+                    header {
+                        h1 { (self.experiment.title) }
+                        (self.answer()?)
+                    }
+                    nav aria-label="Sections" { ul { @for (id, heading, _) in &sections { li { a href={ "#" (id) } { (heading) } } } } }
+                    main { @for (id, heading, body) in &sections { section id=(id) { h2 { (heading) } (body) } } }
+                    script { (PreEscaped(SCRIPT)) }
+                }
+            }
+        };
+        Ok(page.into_string())
+    }
+}
+
+/// An SVG document as a figure with words for those who cannot see it.
+fn figure(svg: &str, words: &str, caption: &str) -> Markup {
+    // The words become an attribute: maud escapes them there, so the document's own first tag is written anew around them.
+    let drawing = svg.trim_start().strip_prefix("<svg ").unwrap_or(svg);
+    html! {
+        figure {
+            (PreEscaped(format!("<svg role=\"img\" aria-label=\"{}\" {drawing}", html! { (words) }.into_string().replace('"', "&quot;"))))
+            figcaption { (caption) }
+        }
+    }
+}
+
+/// A PNG as a figure.
+fn picture(png: &[u8], words: &str, caption: &str) -> Markup {
+    html! { figure { img src={ "data:image/png;base64," (STANDARD.encode(png)) } alt=(words); figcaption { (caption) } } }
+}

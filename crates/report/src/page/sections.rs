@@ -1,0 +1,389 @@
+//! The sections of the report, in the order of reading.
+
+use std::collections::BTreeSet;
+
+use maud::{Markup, html};
+use thaw_analysis::{ProcedureRuns, Sample, Step, smallest_shift};
+use thaw_spec::{Metric, Statistic};
+
+use super::table::{Entry, table};
+use super::{Page, figure, picture};
+use crate::number::{percent, points};
+use crate::{ReportError, curves, forest, overview, shares, waterfall};
+
+const VALIDATION: Metric = Metric::ValidationAccuracy;
+
+impl Page<'_> {
+    /// The first screen: one sentence, the waterfall, and its numbers.
+    pub(super) fn answer(&self) -> Result<Markup, ReportError> {
+        let Some(chart) = waterfall(self.steps) else {
+            return Ok(html! { p class="answer" { (self.range()) } });
+        };
+        Ok(html! {
+            p class="answer" { (headline(self.steps)) }
+            (figure(&chart.svg()?, &in_words(self.steps), "Bars are changes against the line above, whiskers their 95 % confidence intervals over seeds (Student's t)."))
+            details { summary { "The same as a table" } (ladder(self.steps)) }
+        })
+    }
+
+    /// The lowest and the highest cell, where there is no ladder.
+    fn range(&self) -> String {
+        let ends = || self.ran().filter_map(|procedure| Some((final_mean(procedure)?, procedure)));
+        let lowest = ends().min_by(|a, b| a.0.total_cmp(&b.0));
+        let highest = ends().max_by(|a, b| a.0.total_cmp(&b.0));
+        match (lowest, highest) {
+            (Some((low, first)), Some((high, last))) => format!(
+                "Final validation accuracy lies between {:.2} % ({}) and {:.2} % ({}).",
+                low * 100.0,
+                first.label(),
+                high * 100.0,
+                last.label()
+            ),
+            _ => "No cell has run.".to_owned(),
+        }
+    }
+
+    fn ran(&self) -> impl Iterator<Item = &ProcedureRuns> {
+        self.results.procedures.iter().filter(|procedure| !procedure.runs.is_empty())
+    }
+
+    pub(super) fn curves(&self) -> Result<Markup, ReportError> {
+        let mut folded = Vec::new();
+        for (procedure, overlays) in self.results.procedures.iter().zip(&self.overlays).filter(|(procedure, _)| !procedure.runs.is_empty())
+        {
+            let label = procedure.label();
+            let words =
+                format!("Accuracy and loss of {label} by epoch for training, validation and test images, each seed and their mean.");
+            let caption = "Thin: each seed. Shaded: from the lowest to the highest seed. Bold: their mean. Broken: published.";
+            folded.push((label, figure(&curves(procedure, overlays).svg()?, &words, caption), self.epochs(procedure)));
+        }
+        let all = overview("Mean validation accuracy", self.results).map(|figure| figure.svg()).transpose()?;
+        let words = "Mean validation accuracy by epoch, a panel for each combination of the later factors and a line for each level of the first. The numbers are in the tables below.";
+        Ok(html! {
+            @if let Some(svg) = all { (figure(&svg, words, "Means over seeds. Lines that lie on each other are drawn broken over unbroken.")) }
+            @for (label, picture, numbers) in folded { details { summary { (label) } (picture) (numbers) } }
+        })
+    }
+
+    /// The means over seeds by epoch.
+    fn epochs(&self, procedure: &ProcedureRuns) -> Markup {
+        let metrics = [Metric::TrainAccuracy, VALIDATION, Metric::TestAccuracy, Metric::TrainLoss, Metric::ValidationLoss];
+        let means = metrics.map(|metric| {
+            let seeds: Vec<Vec<f64>> = procedure.runs.iter().map(|run| run.curve(metric)).collect();
+            crate::curves::mean_curve(&seeds)
+        });
+        let epochs = means.iter().map(Vec::len).max().unwrap_or(0);
+        let rows = (0..epochs).map(|epoch| {
+            let mut row = vec![Entry::whole(epoch + 1)];
+            row.extend(metrics.iter().zip(&means).map(|(metric, mean)| {
+                let show = |value: f64| if metric.is_accuracy() { format!("{:.2} %", value * 100.0) } else { format!("{value:.4}") };
+                Entry::maybe(mean.get(epoch).copied(), show)
+            }));
+            row
+        });
+        let headings = ["epoch", "training accuracy", "validation accuracy", "test accuracy", "training loss", "validation loss"];
+        html! { details { summary { "Numbers" } (table("Means over seeds; losses in nats", &headings, rows.collect())) } }
+    }
+
+    pub(super) fn divided(&self) -> Result<Markup, ReportError> {
+        let mut parts = Vec::new();
+        for division in &self.divisions {
+            let attribution = &division.attribution;
+            let [possible, all] = attribution.orders;
+            let rows = attribution.shares.iter().map(|share| {
+                let other = |sample: &Option<Sample>| {
+                    sample.as_ref().map_or_else(
+                        || Entry::text("cannot exist"),
+                        |sample| Entry::Number(points(&sample.estimate()), sample.estimate().mean),
+                    )
+                };
+                let estimate = share.share.estimate();
+                vec![
+                    Entry::text(share.factor.clone()),
+                    Entry::text(format!("{} → {}", share.from, share.to)),
+                    Entry::Number(points(&estimate), estimate.mean),
+                    other(&share.first),
+                    other(&share.last),
+                ]
+            });
+            let caption = format!(
+                "From “{}” to “{}”: {} points; mean over the {possible} of {all} orders of change that pass through cells that can exist",
+                division.from,
+                division.to,
+                points(&attribution.gap.estimate())
+            );
+            let headings = ["factor", "from → to", "share in points", "changed first", "changed last"];
+            let words = attribution
+                .shares
+                .iter()
+                .map(|share| format!("{} from {} to {}: {} points.", share.factor, share.from, share.to, points(&share.share.estimate())));
+            let svg = shares(attribution, &division.from, &division.to).svg()?;
+            parts.push(
+                html! { (figure(&svg, &words.collect::<Vec<_>>().join(" "), &caption)) (table(&caption, &headings, rows.collect())) },
+            );
+        }
+        Ok(html! {
+            @if parts.is_empty() { p { "No two rungs of a ladder differ in several factors and have all the cells between them." } }
+            @else { p { "Changes do not simply add. A factor's share is the mean of what changing it does over all orders in which the factors can be changed (Shapley 1953), so that the shares add up to the gap." } }
+            @for part in parts { (part) }
+        })
+    }
+
+    pub(super) fn cells(&self) -> Result<Markup, ReportError> {
+        let rows = self.results.procedures.iter().map(|procedure| {
+            let number = |metric, statistic| {
+                let estimate = procedure.sample(metric, statistic).map(|sample| sample.estimate());
+                estimate.map_or_else(|| Entry::maybe(None, |_| String::new()), |estimate| Entry::Number(percent(&estimate), estimate.mean))
+            };
+            let sample = procedure.sample(VALIDATION, Statistic::Final);
+            let show = |value: f64| format!("{:.2} %", value * 100.0);
+            vec![
+                Entry::text(procedure.label()),
+                Entry::Number(format!("{}/{}", procedure.runs.len(), procedure.planned_seeds), procedure.runs.len() as f64),
+                number(VALIDATION, Statistic::Final),
+                Entry::maybe(sample.as_ref().map(Sample::median), show),
+                Entry::maybe(sample.as_ref().map(Sample::interquartile_mean), show),
+                number(VALIDATION, Statistic::Last(10)),
+                number(VALIDATION, Statistic::Best),
+                Entry::maybe(optimism(procedure), |value| format!("{:+.2}", value * 100.0)),
+                number(Metric::TestAccuracy, Statistic::Final),
+            ]
+        });
+        let headings = [
+            "cell",
+            "seeds",
+            "final validation",
+            "median",
+            "interquartile mean",
+            "last 10 epochs",
+            "best epoch",
+            "optimism of best",
+            "final test",
+        ];
+        let chart = forest(self.results).map(|chart| chart.svg()).transpose()?;
+        let words = "The final validation accuracy of each cell with its 95 % confidence interval; the numbers are in the table below.";
+        Ok(html! {
+            @if let Some(svg) = chart { (figure(&svg, words, "Points are means over seeds, whiskers 95 % confidence intervals (Student's t).")) }
+            (table("Accuracies; means over seeds with 95 % confidence intervals", &headings, rows.collect()))
+            p class="faint" { "Optimism of best: the best epoch's validation accuracy less the test accuracy of the same epoch, in points, mean over seeds. Who picks the epoch by the validation images overstates by about that much." }
+        })
+    }
+
+    /// What the seeds and images can tell apart.
+    pub(super) fn significance(&self) -> Markup {
+        let seeds = self.experiment.seeds.len();
+        let images = self.ran().flat_map(|procedure| &procedure.runs).map(|run| run.manifest.images[1]).next().unwrap_or(0);
+        let rows = self.steps.iter().zip(&self.tests).skip(1).map(|(step, tests)| {
+            let sample = step.differences.as_ref();
+            let deviation = sample.and_then(|sample| sample.estimate().standard_deviation);
+            let smallest =
+                deviation.zip(sample.and_then(|sample| smallest_shift(sample.values().len()))).map(|(deviation, shift)| deviation * shift);
+            let change = step.change.as_ref();
+            let p_values = tests.iter().map(|test| format!("{:.1e}", test.p_value)).collect::<Vec<_>>().join(", ");
+            vec![
+                Entry::text(step.label.clone()),
+                change.map_or_else(|| Entry::text("–"), |change| Entry::Number(points(change), change.mean)),
+                Entry::maybe(sample.and_then(Sample::effect_size), |value| format!("{value:+.2}")),
+                Entry::maybe(smallest, |value| format!("{:.2}", value * 100.0)),
+                Entry::text(if p_values.is_empty() { "–".to_owned() } else { p_values }),
+            ]
+        });
+        let headings = ["step", "change in points", "effect size", "smallest change that could be seen", "McNemar's p by seed"];
+        let half = 1.96 * (0.09 / images.max(1) as f64).sqrt() * 100.0;
+        html! {
+            p {
+                "Each procedure ran with " (seeds) " seed(s); an accuracy of 90 % on " (images) " validation images is uncertain by ±" (format!("{half:.1}"))
+                " points from the choice of images alone. Differences are taken between runs of equal seeds on the same images."
+                @if let Some(shift) = smallest_shift(seeds) {
+                    " With so many pairs, a true difference must be " (format!("{shift:.1}")) " times as large as its spread between seeds for four experiments of five to notice it."
+                }
+            }
+            @if !self.steps.is_empty() { (table("Each step of the ladder", &headings, rows.collect())) }
+            p class="faint" { "Effect size: Hedges' g of the paired differences. Smallest change: at 5 %, with a power of 80 %, from the spread measured here, in points. McNemar's test is exact and compares the two models of each seed image by image after the last epoch." }
+        }
+    }
+
+    pub(super) fn drift(&self) -> Result<Markup, ReportError> {
+        let mut parts = Vec::new();
+        for map in &self.drifts {
+            let rows = map.rows.iter().map(|row| {
+                let at = |value: Option<&f64>| Entry::maybe(value.copied(), |value| format!("{value:.2e}"));
+                vec![Entry::text(row.tensor.clone()), at(row.by_epoch.first()), at(row.by_epoch.last())]
+            });
+            let largest = map.rows.iter().filter_map(|row| Some((row.by_epoch.last()?, &row.tensor))).max_by(|a, b| a.0.total_cmp(b.0));
+            let words = largest.map_or_else(String::new, |(drift, tensor)| {
+                format!("Relative drift of {} tensors by epoch. The largest at the end is {drift:.2e}, of {tensor}.", map.rows.len())
+            });
+            let numbers = table("Relative drift, mean over seeds", &["tensor", "after the first epoch", "after the last"], rows.collect());
+            parts.push(html! {
+                (figure(&map.svg()?, &words, "Relative drift is the length of the change divided by the length of the tensor at the start; mean over seeds."))
+                details { summary { "Numbers" } (numbers) }
+            });
+        }
+        Ok(html! {
+            @if parts.is_empty() { p { "No tensor of any base moved, or the runs are of a version that did not record it." } }
+            @for part in parts { (part) }
+        })
+    }
+
+    pub(super) fn augmentation(&self) -> Markup {
+        html! {
+            @match &self.sheet {
+                Some(png) => {
+                    (picture(png, "Rows of training images: first as it is, then as augmentation shows it in the first epochs.", "First as it is, then as in epochs 1, 2, … of training with the first seed."))
+                },
+                None => p { "Either nothing is augmented, or the images were not at hand: " code { (self.command("report")) " --data FOLDER" } " adds them (they become part of this file)." },
+            }
+        }
+    }
+
+    pub(super) fn cost(&self) -> Markup {
+        let rows = self.ran().map(|procedure| {
+            let seconds: f64 = procedure.runs.iter().map(|run| run.seconds()).sum();
+            let per_run = seconds / procedure.runs.len() as f64;
+            let epochs = procedure.runs.first().map_or(1, |run| run.outcome.epochs).max(1);
+            vec![
+                Entry::text(procedure.label()),
+                Entry::Number(format!("{per_run:.1}"), per_run),
+                Entry::Number(format!("{:.2}", per_run / epochs as f64), per_run / epochs as f64),
+                Entry::Number(format!("{seconds:.0}"), seconds),
+            ]
+        });
+        let total: f64 = self.ran().flat_map(|procedure| &procedure.runs).map(|run| run.seconds()).sum();
+        html! {
+            (table("Seconds, as measured while other cells ran beside", &["cell", "per run", "per epoch", "all seeds"], rows.collect()))
+            p class="faint" { "All runs together: " (format!("{:.1}", total / 3600.0)) " hours of training, several at a time. What cells share was computed once and is not counted in any." }
+        }
+    }
+
+    pub(super) fn audit(&self) -> Markup {
+        let rows = self.ran().filter_map(|procedure| {
+            let tensors = &procedure.runs.first()?.outcome.audit;
+            let count = |wanted: &dyn Fn(&thaw_spec::TensorAudit) -> bool| tensors.iter().filter(|tensor| wanted(tensor)).count();
+            let drift = procedure.runs.iter().map(|run| run.final_drift()).fold(0.0, f64::max);
+            Some(vec![
+                Entry::text(procedure.label()),
+                Entry::whole(tensors.len()),
+                Entry::whole(count(&|tensor| tensor.declared_frozen)),
+                Entry::whole(count(&|tensor| tensor.collected)),
+                Entry::whole(count(&|tensor| tensor.moved)),
+                Entry::Number(if drift == 0.0 { "0".to_owned() } else { format!("{drift:.2e}") }, drift),
+                Entry::text(if procedure.thawed() { "THAWED" } else { "completed" }),
+            ])
+        });
+        let headings =
+            ["cell", "tensors of the base", "declared frozen", "collected by the optimizer", "moved", "largest relative drift", "verdict"];
+        table("Freezing, seen from three sides (first seed; drift: largest of all seeds)", &headings, rows.collect())
+    }
+
+    pub(super) fn provenance(&self) -> Markup {
+        let runs = || self.ran().flat_map(|procedure| &procedure.runs);
+        let distinct = |of: &dyn Fn(&thaw_analysis::CellRun) -> String| {
+            runs().map(of).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("; ")
+        };
+        let facts = [
+            (
+                "images",
+                distinct(&|run| format!("{:?} (train, validation, test), SHA-256 {}", run.manifest.images, run.cell().inputs.dataset)),
+            ),
+            ("weights", distinct(&|run| format!("{}, SHA-256 {}", run.manifest.weights_file, run.cell().inputs.weights))),
+            ("thaw", distinct(&|run| format!("{} at commit {}", run.manifest.environment.thaw, run.manifest.environment.commit))),
+            ("Candle", distinct(&|run| run.manifest.environment.candle.clone())),
+            (
+                "machine",
+                distinct(&|run| {
+                    format!(
+                        "{} ({}), {}",
+                        run.manifest.environment.platform, run.manifest.environment.instruction_sets, run.manifest.environment.device
+                    )
+                }),
+            ),
+            ("convolution", distinct(&|run| run.manifest.environment.convolution.clone())),
+            ("seeds", self.experiment.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
+        ];
+        let cells = runs().map(|run| {
+            vec![
+                Entry::text(run.manifest.id.to_string()),
+                Entry::text(run.cell().label()),
+                Entry::whole(run.cell().seed as usize),
+                Entry::text(run.manifest.environment.commit.clone()),
+            ]
+        });
+        html! {
+            table { tbody { @for (name, value) in facts { tr { th scope="row" { (name) } td { (value) } } } } }
+            details { summary { "Every run by name" } (table("The folders below cells/", &["run", "cell", "seed", "commit"], cells.collect())) }
+        }
+    }
+
+    pub(super) fn reproduce(&self) -> Markup {
+        let (sweep, report, check) = (self.command("sweep"), self.command("report"), self.command("check"));
+        let lines = [
+            format!("{sweep}        # runs what has not run, then writes this page"),
+            format!("{report}       # draws every figure and table again from the records"),
+            format!("{check}        # compares the numbers with what is expected"),
+            format!("{} --from 'LEVELS' --to 'LEVELS'   # divides any other gap", self.command("attribute")),
+            format!("{} --augmentation keras-2.0.8     # the contact sheet", self.command("preview")),
+        ];
+        html! { pre tabindex="0" { code { (lines.join("\n")) } } p { "Curves, waterfall, forest plot, drift and tables are all drawn by the second command; single curves lie in " code { "plots/" } " as SVG and PNG." } }
+    }
+
+    fn command(&self, verb: &str) -> String {
+        self.file.as_ref().map_or_else(|| format!("thaw {verb}"), |file| format!("thaw {verb} {file}"))
+    }
+}
+
+fn final_mean(procedure: &ProcedureRuns) -> Option<f64> {
+    Some(procedure.sample(VALIDATION, Statistic::Final)?.estimate().mean)
+}
+
+/// The best epoch's validation accuracy less the same epoch's test accuracy, mean over seeds.
+fn optimism(procedure: &ProcedureRuns) -> Option<f64> {
+    let of_run = |run: &thaw_analysis::CellRun| {
+        let (validation, test) = (run.curve(VALIDATION), run.curve(Metric::TestAccuracy));
+        let best = (0..validation.len()).reduce(|best, epoch| if validation[epoch] > validation[best] { epoch } else { best })?;
+        Some(validation[best] - test.get(best)?)
+    };
+    let values: Option<Vec<f64>> = procedure.runs.iter().map(of_run).collect();
+    Some(Sample::new(values?)?.estimate().mean)
+}
+
+/// The largest certain change, in a sentence.
+fn headline(steps: &[Step]) -> String {
+    let certain = |step: &&Step| {
+        !step.equal && step.change.as_ref().and_then(|change| change.interval).is_some_and(|(low, high)| low > 0.0 || high < 0.0)
+    };
+    let size = |step: &Step| step.change.as_ref().map_or(0.0, |change| change.mean.abs());
+    let ends = steps.iter().filter_map(|step| step.estimate.as_ref()).collect::<Vec<_>>();
+    let (Some(first), Some(last)) = (ends.first(), ends.last()) else { return "Nothing on the ladder has run.".to_owned() };
+    let way = format!("From {} to {}: ", percent(first), percent(last));
+    match steps.iter().filter(certain).max_by(|a, b| size(a).total_cmp(&size(b))) {
+        Some(step) => {
+            let change = step.change.as_ref().map(points).unwrap_or_default();
+            format!("{way}the largest single change is “{}”, {change} points of final validation accuracy.", step.label)
+        }
+        None => format!("{way}no single change is larger than chance could make it with these seeds."),
+    }
+}
+
+fn in_words(steps: &[Step]) -> String {
+    let one = |step: &Step| {
+        let value = step.estimate.as_ref().map_or_else(|| "not run".to_owned(), percent);
+        let change = step.change.as_ref().map_or_else(String::new, |change| format!(", change {} points", points(change)));
+        format!("{}: {value}{change}.", step.label)
+    };
+    format!("Waterfall of validation accuracy. {}", steps.iter().map(one).collect::<Vec<_>>().join(" "))
+}
+
+fn ladder(steps: &[Step]) -> Markup {
+    let rows = steps.iter().map(|step| {
+        let change = match (&step.change, step.equal) {
+            (_, true) => Entry::Number("0, equal to the last bit".to_owned(), 0.0),
+            (Some(change), false) => Entry::Number(points(change), change.mean),
+            (None, false) => Entry::maybe(None, |_| String::new()),
+        };
+        let value =
+            step.estimate.as_ref().map_or_else(|| Entry::text("not run"), |estimate| Entry::Number(percent(estimate), estimate.mean));
+        vec![Entry::text(step.label.clone()), value, change]
+    });
+    table("Each line changes one thing in the line above", &["step", "final validation accuracy", "change in points"], rows.collect())
+}

@@ -1,0 +1,88 @@
+//! From the one accuracy to the other, one change at a time; and every cell with its interval.
+
+use thaw_analysis::{Attribution, Results, Step};
+use thaw_spec::{Metric, Statistic};
+
+use crate::number::{percent, points};
+use crate::palette::{BLUE, DOWN, NEUTRAL, UP};
+use crate::rows::{Mark, Row, RowChart, room};
+
+/// The ladder as a waterfall: its first number, then what each change adds or takes, then its last. Nothing with fewer than two measured rungs.
+pub fn waterfall(steps: &[Step]) -> Option<RowChart> {
+    let mut rows = Vec::new();
+    let mut height: Option<f64> = None;
+    for step in steps {
+        let Some(estimate) = &step.estimate else {
+            rows.push(Row { label: step.label.clone(), mark: Mark::Nothing, interval: None, color: NEUTRAL, text: "not run".to_owned() });
+            height = None;
+            continue;
+        };
+        rows.push(match (&step.change, height) {
+            (Some(change), Some(before)) => {
+                let after = before + change.mean;
+                let color = if change.mean > 0.0 { UP } else { DOWN };
+                let text = if step.equal { "equal to the last bit".to_owned() } else { points(change) };
+                let interval = change.interval.filter(|_| !step.equal).map(|(low, high)| (before + low, before + high));
+                Row { label: step.label.clone(), mark: Mark::Bar(before, after), interval, color, text }
+            }
+            _ => total(&step.label, estimate),
+        });
+        height = Some(estimate.mean);
+    }
+    let last = steps.last()?;
+    rows.push(total("and so arrived at", last.estimate.as_ref()?));
+    (steps.iter().filter(|step| step.estimate.is_some()).count() > 1)
+        .then(|| framed("From the one accuracy to the other, one change at a time".to_owned(), rows))
+}
+
+/// The shares of an attribution as a waterfall.
+pub fn shares(attribution: &Attribution, from: &str, to: &str) -> RowChart {
+    let mut height = attribution.from.estimate().mean;
+    let mut rows = vec![total(from, &attribution.from.estimate())];
+    for (share, estimate) in attribution.shares.iter().zip(attribution.estimates()) {
+        let (before, after) = (height, height + estimate.mean);
+        let color = if estimate.mean > 0.0 { UP } else { DOWN };
+        let interval = estimate.interval.map(|(low, high)| (before + low, before + high));
+        let label = format!("{}: {} → {}", share.factor, share.from, share.to);
+        rows.push(Row { label, mark: Mark::Bar(before, after), interval, color, text: points(&estimate) });
+        height = after;
+    }
+    rows.push(total(to, &attribution.to.estimate()));
+    framed("The gap divided over the factors (Shapley)".to_owned(), rows)
+}
+
+/// Every procedure that has run, with the interval of its final validation accuracy.
+pub fn forest(results: &Results) -> Option<RowChart> {
+    let rows: Vec<Row> = results
+        .procedures
+        .iter()
+        .filter_map(|procedure| {
+            let estimate = procedure.sample(Metric::ValidationAccuracy, Statistic::Final)?.estimate();
+            let color = if procedure.thawed() { UP } else { BLUE };
+            let thawed = if procedure.thawed() { " thawed" } else { "" };
+            Some(Row {
+                label: procedure.label(),
+                mark: Mark::Point(estimate.mean),
+                interval: estimate.interval,
+                color,
+                text: format!("{}{thawed}", percent(&estimate)),
+            })
+        })
+        .collect();
+    (!rows.is_empty()).then(|| framed("Final validation accuracy of every cell".to_owned(), rows))
+}
+
+fn total(label: &str, estimate: &thaw_analysis::Estimate) -> Row {
+    Row { label: label.to_owned(), mark: Mark::Point(estimate.mean), interval: estimate.interval, color: NEUTRAL, text: percent(estimate) }
+}
+
+fn framed(title: String, rows: Vec<Row>) -> RowChart {
+    let marks = rows.iter().flat_map(|row| match row.mark {
+        Mark::Bar(from, to) => vec![from, to],
+        Mark::Point(value) => vec![value],
+        Mark::Nothing => Vec::new(),
+    });
+    let ends = rows.iter().filter_map(|row| row.interval).flat_map(|(low, high)| [low, high]);
+    let range = room(marks.chain(ends));
+    RowChart { title, axis: "validation accuracy in %, with 95 % confidence intervals".to_owned(), range, rows }
+}
