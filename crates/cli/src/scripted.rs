@@ -244,7 +244,7 @@ fn predictions_and_drift_by_tensor_come_back_as_they_were_told() {
     stage.sweep(&Scripted::default()).expect("a sweep");
     let folder = stage.folder();
     for cell in &stage.cells {
-        assert_eq!(folder.read_predictions(&cell.id()).expect("predictions"), said());
+        assert_eq!(folder.read_predictions(&cell.id()).expect("predictions"), Some(said()));
         let drift = folder.read_drift(&cell.id()).expect("drift");
         let relative: Vec<(usize, f64)> = drift.iter().map(|(epoch, drift)| (*epoch, drift.relative)).collect();
         let expected = if cell.levels[0].1 == "thawed" { vec![(1, 0.001), (2, 0.002), (3, 0.003), (4, 0.004)] } else { Vec::new() };
