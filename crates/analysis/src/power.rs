@@ -15,13 +15,17 @@ pub fn power(shift: f64, pairs: usize) -> Option<f64> {
     let integrand = |root: f64| {
         let spread = critical * root / freedom.sqrt();
         let outside = normal.sf(spread - center) + normal.cdf(-spread - center);
-        let density = if root == 0.0 { 0.0 } else { 2.0 * root * chi_squared.pdf(root * root) };
-        // With one degree of freedom the density of u is the half-normal's, which is not 0 at 0.
-        let density = if root == 0.0 && freedom == 1.0 { (2.0 / std::f64::consts::PI).sqrt() } else { density };
+        // At 0 the density is 0, but for one degree of freedom, where it is the half-normal's.
+        let density = match (root == 0.0, freedom == 1.0) {
+            (false, _) => 2.0 * root * chi_squared.pdf(root * root),
+            (true, true) => (2.0 / std::f64::consts::PI).sqrt(),
+            (true, false) => 0.0,
+        };
         outside * density
     };
     const STEPS: u32 = 2_000;
-    let (end, step) = (freedom.sqrt() + 9.0, (freedom.sqrt() + 9.0) / f64::from(STEPS));
+    let end = freedom.sqrt() + 9.0;
+    let step = end / f64::from(STEPS);
     let inner = (1..STEPS).map(|place| integrand(f64::from(place) * step) * if place % 2 == 1 { 4.0 } else { 2.0 });
     Some((inner.sum::<f64>() + integrand(0.0) + integrand(end)) * step / 3.0)
 }

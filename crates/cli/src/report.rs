@@ -17,21 +17,32 @@ pub(crate) fn run(options: &Report) -> Result<ExitCode, CliError> {
     let study = &options.study;
     let experiment = study.load()?;
     let folder = ResultsFolder::new(study.results.join(&experiment.name));
-    let results = Results::read(&folder, &experiment)?;
+    let results = read(study, &experiment, &folder)?;
     say(&table(&results));
-    report(study, &experiment, &folder, options.shown.data.as_deref())?;
+    report(study, &experiment, &folder, &results, options.shown.data.as_deref())?;
     Ok(ExitCode::from(SUCCESS))
 }
 
-/// Writes `plots/`, `summary.md` and `report.html` beside the cells, and says the answer. Photographs become part of the report only when they are
-/// named: results are published more often than photographs may be.
-pub(crate) fn report(study: &Study, experiment: &Experiment, folder: &ResultsFolder, data: Option<&Path>) -> Result<(), CliError> {
+/// What has run, at least one cell.
+pub(crate) fn read(study: &Study, experiment: &Experiment, folder: &ResultsFolder) -> Result<Results, CliError> {
     let results = Results::read(folder, experiment)?;
     if results.procedures.iter().all(|procedure| procedure.runs.is_empty()) {
         let message =
             format!("{}: no cell of `{}` has run; run `{}` first", folder.root().display(), experiment.name, study.command("sweep"));
         return Err(CliError::Usage { message });
     }
+    Ok(results)
+}
+
+/// Writes `plots/`, `summary.md` and `report.html` beside the cells, and says the answer. Photographs become part of the report only when they are
+/// named: results are published more often than photographs may be.
+pub(crate) fn report(
+    study: &Study,
+    experiment: &Experiment,
+    folder: &ResultsFolder,
+    results: &Results,
+    data: Option<&Path>,
+) -> Result<(), CliError> {
     let plots = folder.root().join("plots");
     let mut all_overlays = Vec::new();
     for procedure in &results.procedures {
@@ -45,10 +56,10 @@ pub(crate) fn report(study: &Study, experiment: &Experiment, folder: &ResultsFol
         }
         all_overlays.push(overlays);
     }
-    if let Some(figure) = overview(&experiment.title, &results) {
+    if let Some(figure) = overview(&experiment.title, results) {
         figure.write(&plots.join("overview"))?;
     }
-    let steps = climb(&experiment.ladder, &results, Metric::ValidationAccuracy, Statistic::Final);
+    let steps = climb(&experiment.ladder, results, Metric::ValidationAccuracy, Statistic::Final);
     if let Some(chart) = thaw_report::waterfall(&steps) {
         write_whole(&plots.join("waterfall.svg"), chart.svg()?.as_bytes())?;
     }
@@ -59,16 +70,16 @@ pub(crate) fn report(study: &Study, experiment: &Experiment, folder: &ResultsFol
     let text = format!(
         "# {}\n\n![validation accuracy by epoch](plots/overview.svg)\n\nAccuracies are means over seeds with 95 % confidence intervals (Student's t).\n\n{section}{}",
         experiment.title,
-        table(&results)
+        table(results)
     );
     write_whole(&folder.root().join("summary.md"), text.as_bytes())?;
     let sheet = plots.join("augmentation.png");
     let page = Page {
         experiment,
         file: study.experiment.as_ref().map(|path| path.display().to_string()),
-        results: &results,
-        tests: tests(experiment, &results, folder)?,
-        divisions: divisions(experiment, &results),
+        results,
+        tests: tests(experiment, results, folder)?,
+        divisions: divisions(experiment, results),
         steps: &steps,
         overlays: all_overlays,
         drifts: drifts(&results, folder)?,
@@ -82,7 +93,7 @@ pub(crate) fn report(study: &Study, experiment: &Experiment, folder: &ResultsFol
     };
     let path = folder.root().join("report.html");
     write_whole(&path, page.html()?.as_bytes())?;
-    last_screen(&experiment.title, &steps, &results).iter().for_each(|line| say(line));
+    last_screen(&experiment.title, &steps, results).iter().for_each(|line| say(line));
     say(&format!("the report: {}", path.display()));
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::error::{CliError, SUCCESS, say_on_stderr};
 use crate::executor::{Artifact, Executor, RealExecutor, run_cell};
 use crate::plan::{describe, finished};
 use crate::progress::Progress;
-use crate::report::report;
+use crate::report::{read, report};
 use crate::workplace::{Workplace, start_threads};
 
 pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
@@ -39,7 +39,8 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     execute(&plan, &workplace.cost_facts()?, &executor, &folder, &limits, options.quiet)?;
     // A narrowed sweep must not narrow what is on disk: the report shows every cell.
     let whole = Study { only: Vec::new(), ..options.study.clone() };
-    report(&whole, &whole.load()?, &folder, None)?;
+    let experiment = whole.load()?;
+    report(&whole, &experiment, &folder, &read(&whole, &experiment, &folder)?, None)?;
     Ok(ExitCode::from(SUCCESS))
 }
 

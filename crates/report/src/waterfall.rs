@@ -1,6 +1,6 @@
 //! From the one accuracy to the other, one change at a time; and every cell with its interval.
 
-use thaw_analysis::{Attribution, Results, Step};
+use thaw_analysis::{Attribution, Estimate, Results, Step};
 use thaw_spec::{Metric, Statistic};
 
 use crate::number::{percent, points};
@@ -19,11 +19,8 @@ pub fn waterfall(steps: &[Step]) -> Option<RowChart> {
         };
         rows.push(match (&step.change, height) {
             (Some(change), Some(before)) => {
-                let after = before + change.mean;
-                let color = if change.mean > 0.0 { UP } else { DOWN };
-                let text = if step.equal { "equal to the last bit".to_owned() } else { points(change) };
-                let interval = change.interval.filter(|_| !step.equal).map(|(low, high)| (before + low, before + high));
-                Row { label: step.label.clone(), mark: Mark::Bar(before, after), interval, color, text }
+                let bar = bar(&step.label, before, change);
+                if step.equal { Row { interval: None, text: "equal to the last bit".to_owned(), ..bar } } else { bar }
             }
             _ => total(&step.label, estimate),
         });
@@ -40,12 +37,8 @@ pub fn shares(attribution: &Attribution, from: &str, to: &str) -> RowChart {
     let mut height = attribution.from.estimate().mean;
     let mut rows = vec![total(from, &attribution.from.estimate())];
     for (share, estimate) in attribution.shares.iter().zip(attribution.estimates()) {
-        let (before, after) = (height, height + estimate.mean);
-        let color = if estimate.mean > 0.0 { UP } else { DOWN };
-        let interval = estimate.interval.map(|(low, high)| (before + low, before + high));
-        let label = format!("{}: {} → {}", share.factor, share.from, share.to);
-        rows.push(Row { label, mark: Mark::Bar(before, after), interval, color, text: points(&estimate) });
-        height = after;
+        rows.push(bar(&format!("{}: {} → {}", share.factor, share.from, share.to), height, &estimate));
+        height += estimate.mean;
     }
     rows.push(total(to, &attribution.to.estimate()));
     framed("The gap divided over the factors (Shapley)".to_owned(), rows)
@@ -72,7 +65,18 @@ pub fn forest(results: &Results) -> Option<RowChart> {
     (!rows.is_empty()).then(|| framed("Final validation accuracy of every cell".to_owned(), rows))
 }
 
-fn total(label: &str, estimate: &thaw_analysis::Estimate) -> Row {
+/// A change from a height on.
+fn bar(label: &str, before: f64, change: &Estimate) -> Row {
+    Row {
+        label: label.to_owned(),
+        mark: Mark::Bar(before, before + change.mean),
+        interval: change.interval.map(|(low, high)| (before + low, before + high)),
+        color: if change.mean > 0.0 { UP } else { DOWN },
+        text: points(change),
+    }
+}
+
+fn total(label: &str, estimate: &Estimate) -> Row {
     Row { label: label.to_owned(), mark: Mark::Point(estimate.mean), interval: estimate.interval, color: NEUTRAL, text: percent(estimate) }
 }
 

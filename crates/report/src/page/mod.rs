@@ -97,11 +97,12 @@ impl Page<'_> {
 
 /// An SVG document as a figure with words for those who cannot see it.
 fn figure(svg: &str, words: &str, caption: &str) -> Markup {
-    // The words become an attribute: maud escapes them there, so the document's own first tag is written anew around them.
+    // plotters' own first tag gets two attributes more; maud escapes the words, quotation marks too.
     let drawing = svg.trim_start().strip_prefix("<svg ").unwrap_or(svg);
+    let words = html! { (words) }.into_string();
     html! {
         figure {
-            (PreEscaped(format!("<svg role=\"img\" aria-label=\"{}\" {drawing}", html! { (words) }.into_string().replace('"', "&quot;"))))
+            (PreEscaped(format!("<svg role=\"img\" aria-label=\"{words}\" {drawing}")))
             figcaption { (caption) }
         }
     }
