@@ -15,7 +15,8 @@ pub fn points(change: &Estimate) -> String {
     let mean = change.mean * 100.0;
     match change.interval {
         Some((low, high)) => {
-            let verdict = if low > 0.0 || high < 0.0 { "" } else { " (may be chance)" };
+            // Seeds that all agree leave nothing to chance.
+            let verdict = if low > 0.0 || high < 0.0 || low == high { "" } else { " (may be chance)" };
             format!("{mean:+.2} ± {:.2}{verdict}", (high - low) / 2.0 * 100.0)
         }
         None => format!("{mean:+.2}"),

@@ -175,7 +175,7 @@ impl Page<'_> {
         let images = self.ran().flat_map(|procedure| &procedure.runs).map(|run| run.manifest.images[1]).next().unwrap_or(0);
         let rows = self.steps.iter().zip(&self.tests).skip(1).map(|(step, tests)| {
             let sample = step.differences.as_ref();
-            let deviation = sample.and_then(|sample| sample.estimate().standard_deviation);
+            let deviation = sample.and_then(|sample| sample.estimate().standard_deviation).filter(|deviation| *deviation > 0.0);
             let smallest =
                 deviation.zip(sample.and_then(|sample| smallest_shift(sample.values().len()))).map(|(deviation, shift)| deviation * shift);
             let change = step.change.as_ref();
