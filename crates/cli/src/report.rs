@@ -82,7 +82,7 @@ pub(crate) fn report(
         divisions: divisions(experiment, results),
         steps: &steps,
         overlays: all_overlays,
-        drifts: drifts(&results, folder)?,
+        drifts: drifts(results, folder)?,
         sheet: match augmented_sheet(study, experiment, data)? {
             Some(drawn) => {
                 drawn.write(&sheet)?;
