@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn robust_means_and_effect_sizes_are_scipys() {
-        // NumPy and SciPy 1.17.1, by tools/golden/statistics.py.
+        // NumPy and SciPy 1.17.1, by tools/golden/sample_statistics.py.
         let sample = Sample::new(vec![0.3, 0.9, 0.1, 0.7, 0.2, 0.65, 0.4, 0.8, 0.35]).expect("nine values");
         assert_eq!(sample.median(), 0.4);
         assert!((sample.interquartile_mean() - 0.48).abs() < 1e-15);

@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn p_values_are_scipys() {
-        // scipy.stats.binomtest(k, n, 0.5).pvalue of SciPy 1.17.1, by tools/golden/statistics.py.
+        // scipy.stats.binomtest(k, n, 0.5).pvalue of SciPy 1.17.1, by tools/golden/sample_statistics.py.
         for (one, other, expected) in SCIPY {
             assert!((p_value(one, other) - expected).abs() <= 1e-12 * expected.max(1e-3), "{one} {other}: {}", p_value(one, other));
         }

@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn the_smallest_shift_is_scipys() {
-        // From scipy.stats.nct of SciPy 1.17.1, by tools/golden/statistics.py.
+        // From scipy.stats.nct of SciPy 1.17.1, by tools/golden/sample_statistics.py.
         for (pairs, expected) in SCIPY {
             let found = smallest_shift(pairs).expect("two pairs or more");
             assert!((found - expected).abs() < 1e-5 * expected, "{pairs}: {found} against {expected}");

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use thaw_analysis::AnalysisError;
 use thaw_data::DataError;
+use thaw_exchange::ExchangeError;
 use thaw_fetch::FetchError;
 use thaw_model::ModelError;
 use thaw_report::ReportError;
@@ -31,6 +32,8 @@ pub(crate) enum CliError {
     Train(#[from] TrainError),
     #[error(transparent)]
     Analysis(#[from] AnalysisError),
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
     #[error(transparent)]
     Report(#[from] ReportError),
     #[error("{source}; {remedy}")]
@@ -64,8 +67,10 @@ impl CliError {
             Self::Unwritable { .. } | Self::Data(DataError::Io { .. }) | Self::Report(ReportError::Io { .. }) => CANNOT_CREATE,
             Self::Analysis(AnalysisError::Io { .. }) | Self::Train(TrainError::CheckpointIo { .. }) => CANNOT_CREATE,
             Self::Fetch(FetchError::Io { .. }) => CANNOT_CREATE,
+            Self::Exchange(ExchangeError::Unreadable { .. }) => NO_INPUT,
+            Self::Exchange(ExchangeError::Unwritable { .. }) => CANNOT_CREATE,
             Self::Network { .. } => UNAVAILABLE,
-            Self::Fetch(_) => DATA,
+            Self::Fetch(_) | Self::Exchange(_) => DATA,
             Self::Spec(_) => CONFIGURATION,
             Self::Data(_) | Self::Model(_) | Self::Analysis(_) => DATA,
             Self::Train(TrainError::Data(_) | TrainError::Model(_) | TrainError::Checkpoint { .. }) => DATA,

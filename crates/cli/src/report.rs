@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use thaw_analysis::{McNemar, ProcedureRuns, Results, ResultsFolder, attribute, climb, mcnemar, read_published};
+use thaw_analysis::{McNemar, ProcedureRuns, Results, ResultsFolder, attribute, climb, mcnemar};
+use thaw_exchange::read_log;
 use thaw_report::{Division, DriftMap, DriftRow, Overlay, Page, curves, overview};
 use thaw_spec::{Experiment, Metric, Split, Statistic};
 
@@ -49,7 +50,7 @@ pub(crate) fn report(
         let mut overlays = Vec::new();
         for published in experiment.published.iter().filter(|published| published.selector.matches(&procedure.levels)) {
             let file = study.folder().join(&published.file);
-            overlays.push(Overlay { label: published.label.clone(), run: read_published(&file, &published.run)? });
+            overlays.push(Overlay { label: published.label.clone(), run: read_log(&file, &published.run)? });
         }
         if !procedure.runs.is_empty() {
             curves(procedure, &overlays).write(&plots.join(stem(&procedure.levels)))?;

@@ -7,7 +7,7 @@ use std::path::Path;
 const KEPT: [&str; 5] = ["candle-core", "candle-nn", "polars", "plotters", "clap"];
 
 /// What each crate may use of ours and of [`KEPT`].
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("spec", &[]),
     ("data", &["thaw-spec"]),
     ("conv", &["candle-core"]),
@@ -16,6 +16,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("analysis", &["thaw-spec", "polars"]),
     ("report", &["thaw-spec", "thaw-analysis", "plotters"]),
     ("fetch", &[]),
+    ("exchange", &["thaw-spec"]),
     (
         "cli",
         &[
@@ -26,6 +27,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
             "thaw-analysis",
             "thaw-report",
             "thaw-fetch",
+            "thaw-exchange",
             "candle-core",
             "candle-nn",
             "clap",

@@ -1,8 +1,8 @@
 //! The curves of one procedure: every seed thin, their mean bold, published curves over them.
 
 use plotters::style::RGBColor;
-use thaw_analysis::{ProcedureRuns, PublishedRun};
-use thaw_spec::Metric;
+use thaw_analysis::ProcedureRuns;
+use thaw_spec::{Metric, TrainingLog};
 
 use crate::figure::{Band, Figure, LegendEntry, Line, Panel, Stroke};
 use crate::palette::{BLACK, BLUE, GREEN, ORANGE};
@@ -13,7 +13,7 @@ pub struct Overlay {
     /// What the legend calls it.
     pub label: String,
     /// Its curves.
-    pub run: PublishedRun,
+    pub run: TrainingLog,
 }
 
 /// Accuracy and loss by epoch, side by side.

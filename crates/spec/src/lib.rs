@@ -11,6 +11,7 @@ mod error;
 mod expectation;
 mod experiment;
 mod hash;
+mod log;
 mod matrix;
 mod outcome;
 mod plan;
@@ -31,6 +32,7 @@ pub use expectation::{
 };
 pub use experiment::{Experiment, PublishedCurve, Rung};
 pub use hash::ContentHash;
+pub use log::TrainingLog;
 pub use outcome::{CellManifest, Environment, Outcome, RunStatus, TensorAudit, TrainingActivations};
 pub use plan::{Cost, CostFacts, Extraction, Plan, Sharing, SplitCounts, Step, Variants};
 pub use procedure::{Contradiction, ConvolutionAlgorithm, EpsilonPosition, Optimizer, Procedure, Resize};

@@ -1,0 +1,86 @@
+//! MLflow's file store: `<experiment>/meta.yaml`, and for each run `meta.yaml`, a file per parameter and tag, and a file per metric with a line
+//! `milliseconds value step` per epoch. JSON is YAML, so the YAML is written as JSON.
+
+use std::io;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::ExportedRun;
+
+/// The experiment's number; MLflow keeps 0 for its default experiment.
+const EXPERIMENT: &str = "1";
+
+/// `output` is where the folder will lie in the end.
+pub(super) fn write(experiment: &str, runs: &[ExportedRun], folder: &Path, output: &Path) -> io::Result<()> {
+    let home = folder.join(EXPERIMENT);
+    let location = format!("file://{}", std::path::absolute(output)?.join(EXPERIMENT).display());
+    let first = runs.iter().map(|run| run.started_unix_seconds * 1000).min().unwrap_or(0);
+    let meta = json!({
+        "artifact_location": location,
+        "creation_time": first,
+        "experiment_id": EXPERIMENT,
+        "last_update_time": first,
+        "lifecycle_stage": "active",
+        "name": experiment,
+    });
+    std::fs::create_dir_all(folder.join(".trash"))?;
+    write_yaml(&home, &meta)?;
+    for run in runs {
+        write_run(run, &home.join(&run.id), &location)?;
+    }
+    Ok(())
+}
+
+fn write_run(run: &ExportedRun, folder: &Path, location: &str) -> io::Result<()> {
+    let milliseconds = |seconds: f64| (seconds * 1000.0) as u64;
+    let ends = run.epoch_ends();
+    let meta = json!({
+        "artifact_uri": format!("{location}/{}/artifacts", run.id),
+        "end_time": ends.last().map(|end| milliseconds(*end)),
+        "entry_point_name": "",
+        "experiment_id": EXPERIMENT,
+        "lifecycle_stage": "active",
+        "run_id": run.id,
+        "run_name": run.name,
+        "run_uuid": run.id,
+        "source_name": "thaw",
+        "source_type": 4,
+        "source_version": "",
+        "start_time": run.started_unix_seconds * 1000,
+        // Finished.
+        "status": 3,
+        "tags": [],
+        "user_id": "",
+    });
+    write_yaml(folder, &meta)?;
+    std::fs::create_dir_all(folder.join("artifacts"))?;
+    let seed = [("seed".to_owned(), run.seed.to_string())];
+    write_values(&folder.join("params"), run.levels.iter().chain(&run.parameters).chain(&seed))?;
+    let tags = [("mlflow.runName".to_owned(), run.name.clone()), ("thaw.status".to_owned(), run.status.clone())];
+    write_values(&folder.join("tags"), &tags)?;
+    let curve = |values: &[f64]| -> String {
+        (1..).zip(&ends).zip(values).map(|((step, end), value)| format!("{} {value} {step}\n", milliseconds(*end))).collect()
+    };
+    let mut metrics: Vec<(String, String)> =
+        run.log.metrics().map(|metric| (metric.key().to_owned(), curve(run.log.curve(metric)))).collect();
+    metrics.push(("drift_maximum".to_owned(), curve(&run.drift)));
+    write_values(&folder.join("metrics"), &metrics)
+}
+
+/// A file for each name, with the value in it. The first of equal names stays.
+fn write_values<'a>(folder: &Path, values: impl IntoIterator<Item = &'a (String, String)>) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for (name, value) in values {
+        let path = folder.join(name);
+        if !path.exists() {
+            std::fs::write(path, value)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_yaml(folder: &Path, value: &Value) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(folder.join("meta.yaml"), serde_json::to_vec_pretty(value)?)
+}

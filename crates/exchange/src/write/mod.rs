@@ -1,0 +1,117 @@
+//! Records as other programs read them.
+
+mod board;
+mod mlflow;
+mod text;
+
+use std::io;
+use std::path::Path;
+
+use tempfile::TempDir;
+use thaw_spec::TrainingLog;
+
+use crate::ExchangeError;
+
+/// What an export looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One file, a row per epoch of each run.
+    Csv,
+    /// One file, a list of runs with Keras' `history` and everything else in words.
+    Json,
+    /// A folder with event files, to be opened by `tensorboard --logdir`.
+    Tensorboard,
+    /// A folder with MLflow's file store, to be opened by `mlflow ui --backend-store-uri`.
+    Mlflow,
+}
+
+/// One run, as an export tells of it.
+#[derive(Clone, Debug)]
+pub struct ExportedRun {
+    /// A name that no other run has: the cell's.
+    pub id: String,
+    /// Levels and seed in words.
+    pub name: String,
+    /// Factors and their levels.
+    pub levels: Vec<(String, String)>,
+    /// The seed.
+    pub seed: u64,
+    /// Everything that defines the run, by path.
+    pub parameters: Vec<(String, String)>,
+    /// What the audit says: `completed` or `thawed`.
+    pub status: String,
+    /// Start in seconds since 1970-01-01 UTC.
+    pub started_unix_seconds: u64,
+    /// Metrics and durations by epoch.
+    pub log: TrainingLog,
+    /// Largest relative drift of a tensor of the base, by epoch.
+    pub drift: Vec<f64>,
+}
+
+impl ExportedRun {
+    /// When each epoch ended, in seconds since 1970-01-01 UTC; all at the start where durations are unknown.
+    fn epoch_ends(&self) -> Vec<f64> {
+        let mut end = self.started_unix_seconds as f64;
+        (0..self.log.epochs())
+            .map(|epoch| {
+                end += self.log.seconds().get(epoch).copied().unwrap_or(0.0);
+                end
+            })
+            .collect()
+    }
+
+    /// The name as a folder's: without spaces and separators.
+    fn folder_name(&self) -> String {
+        let safe = |character: char| if character.is_alphanumeric() || "=._-".contains(character) { character } else { '_' };
+        self.name.chars().map(safe).collect()
+    }
+}
+
+/// Writes runs of an experiment to a file, or to a folder that must not exist yet. Either all of it is there in the end or nothing.
+///
+/// # Errors
+/// When the output cannot be written, or the folder exists.
+pub fn export(experiment: &str, runs: &[ExportedRun], format: Format, output: &Path) -> Result<(), ExchangeError> {
+    let written = match format {
+        Format::Csv => text::csv(runs).and_then(|bytes| write_file(output, &bytes)),
+        Format::Json => text::json(runs).and_then(|bytes| write_file(output, &bytes)),
+        Format::Tensorboard => write_folder(output, |folder| board::write(runs, folder)),
+        Format::Mlflow => write_folder(output, |folder| mlflow::write(experiment, runs, folder, output)),
+    };
+    written.map_err(ExchangeError::unwritable(output))
+}
+
+fn parent(output: &Path) -> io::Result<&Path> {
+    let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent)?;
+    Ok(parent)
+}
+
+fn write_file(output: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(parent(output)?)?;
+    io::Write::write_all(&mut file, bytes)?;
+    readable(file.path(), 0o644)?;
+    file.persist(output).map(drop).map_err(|error| error.error)
+}
+
+/// Fills a temporary folder and gives it its name at the end.
+fn write_folder(output: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    if output.exists() {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the folder exists; remove it or choose another by --output"));
+    }
+    let folder = TempDir::new_in(parent(output)?)?;
+    fill(folder.path())?;
+    readable(folder.path(), 0o755)?;
+    std::fs::rename(folder.path(), output)?;
+    // Nothing is left under the temporary name.
+    let _ = folder.keep();
+    Ok(())
+}
+
+/// What is temporary is its owner's alone; an export is for everybody.
+fn readable(path: &Path, mode: u32) -> io::Result<()> {
+    #[cfg(unix)]
+    std::fs::set_permissions(path, <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(mode))?;
+    let _ = (path, mode);
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! Logs as the real Keras and PyTorch write them, by `tools/golden/training_logs.py`: each must tell what `history.json` tells.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use thaw_exchange::{ExportedRun, Format, NamedLog, export, read_log, read_logs};
+use thaw_spec::{Metric, TrainingLog};
+
+const KERAS: [&str; 4] = ["keras-2.0.8", "keras-2.1.3", "keras-2.2", "keras-3"];
+const METRICS: [(Metric, &str); 4] = [
+    (Metric::TrainAccuracy, "acc"),
+    (Metric::TrainLoss, "loss"),
+    (Metric::ValidationAccuracy, "val_acc"),
+    (Metric::ValidationLoss, "val_loss"),
+];
+
+fn fixtures(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(folder)
+}
+
+#[track_caller]
+fn only(path: &Path) -> TrainingLog {
+    let mut logs = read_logs(path).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(logs.len(), 1, "{}", path.display());
+    logs.remove(0).log
+}
+
+/// The numbers as Python wrote them, read without thaw's reader.
+fn truth(path: &Path) -> BTreeMap<String, Vec<f64>> {
+    serde_json::from_slice(&fs::read(path).expect("a history")).expect("lists of numbers")
+}
+
+#[track_caller]
+fn assert_tells(log: &TrainingLog, history: &Path, tolerance: f64) {
+    let truth = truth(history);
+    assert_eq!(log.epochs(), 4);
+    for (metric, name) in METRICS {
+        assert_eq!(log.curve(metric).len(), 4, "{metric}");
+        for (read, written) in log.curve(metric).iter().zip(&truth[name]) {
+            assert!((read - written).abs() <= tolerance, "{metric}: {read} against {written}");
+        }
+    }
+}
+
+#[test]
+fn every_log_of_every_keras_tells_the_same() {
+    for keras in KERAS {
+        let folder = fixtures(keras);
+        let history = folder.join("history.json");
+        assert_tells(&only(&history), &history, 0.0);
+        assert_tells(&only(&folder.join("log.csv")), &history, 0.0);
+        // Printed with four digits.
+        assert_tells(&only(&folder.join("printed.txt")), &history, 0.5001e-4);
+        assert_tells(&only(&folder.join("printed-lines.txt")), &folder.join("printed-lines.json"), 0.5001e-4);
+        assert_eq!(only(&folder.join("printed.txt")).seconds().len(), 4);
+        // Written as 32-bit numbers; Keras 3 has a file for each split.
+        let board = only(&folder.join("tensorboard"));
+        assert_tells(&board, &history, 1e-7);
+        assert_eq!(board.seconds().len(), 3, "differences of four ends");
+        assert!(board.seconds().iter().all(|seconds| (0.0..10.0).contains(seconds)), "{:?}", board.seconds());
+    }
+}
+
+#[test]
+fn a_log_of_pytorchs_writer_is_read_as_a_folder_and_as_a_file() {
+    let folder = fixtures("torch");
+    assert_tells(&only(&folder.join("tensorboard")), &folder.join("history.json"), 1e-7);
+    let file = fs::read_dir(folder.join("tensorboard")).expect("a folder").next().expect("a file").expect("it is there").path();
+    assert_tells(&only(&file), &folder.join("history.json"), 1e-7);
+    // A file that is still being written ends in the middle of a record; its last epoch is left out.
+    let bytes = fs::read(&file).expect("bytes");
+    let desk = TempDir::new().expect("a folder");
+    let torn = desk.path().join("events.out.tfevents.1");
+    fs::write(&torn, &bytes[..bytes.len() - 5]).expect("written");
+    assert_eq!(only(&torn).epochs(), 3);
+    // One bit that flipped is noticed.
+    let mut damaged = bytes;
+    damaged[200] ^= 1;
+    fs::write(&torn, damaged).expect("written");
+    assert!(read_logs(&torn).expect_err("damaged").to_string().contains("is damaged after"));
+}
+
+#[test]
+fn interrupted_percentages_and_several_trainings_are_understood() {
+    let desk = TempDir::new().expect("a folder");
+    let read = |name: &str, text: &str| {
+        let path = desk.path().join(name);
+        fs::write(&path, text).expect("written");
+        read_logs(&path).map_err(|error| error.to_string())
+    };
+    let two = "Epoch 1/2\n10/10 [==] - 72s - loss: 0.5 - acc: 0.7 - val_loss: 0.6 - val_acc: 0.8\nEpoch 2/2\n10/10 [==] - 71s 7s/step - loss: 0.4 - \
+               acc: 0.8 - val_loss: 0.5 - val_acc: 0.9\nEpoch 1/2\n10/10 [==] - 33s - loss: 0.3 - acc: 0.9 - val_loss: 0.2 - val_acc: 0.95\nEpoch \
+               2/2\n 5/10 [=>.] - ETA: 10s - loss: 0.2 - acc: 0.95";
+    let logs = read("two.txt", two).expect("two trainings");
+    assert_eq!(logs.iter().map(|log| log.name.as_str()).collect::<Vec<_>>(), ["1", "2"]);
+    assert_eq!((logs[0].log.seconds(), logs[0].log.curve(Metric::ValidationAccuracy)), (&[72.0, 71.0][..], &[0.8, 0.9][..]));
+    assert_eq!(logs[1].log.epochs(), 1, "the second broke off");
+    let path = desk.path().join("two.txt");
+    assert_eq!(read_log(&path, "2").expect("the second").curve(Metric::TrainAccuracy), [0.9]);
+    assert!(read_log(&path, "3").expect_err("no third").to_string().contains("there is no run `3`, only `1`, `2`"));
+    let percent = read("percent.csv", "epoch;train_acc;valid_acc;lr\n1;50;60;0.1\n2;75;80;0.1\n").expect("percentages");
+    assert_eq!(percent[0].log.curve(Metric::ValidationAccuracy), [0.6, 0.8]);
+    for (name, text, expected) in [
+        ("empty.txt", "", "is no training log"),
+        ("prose.txt", "Dear reader,\nnothing was logged.\n", "is no training log"),
+        ("list.json", "[1, 2]", "expected an object of lists"),
+        ("broken.json", "{\"loss\": [1", "is no valid JSON"),
+        ("words.json", "{\"loss\": [\"a\"]}", "`loss` is not a list of numbers"),
+        ("none.json", "{\"lr\": [0.1]}", "no accuracy and no loss"),
+        ("heading.csv", "epoch,loss\n", "no epochs"),
+        ("word.csv", "epoch,loss\n1,0.5\n2,low\n", "line 3: `low` in the column `loss`"),
+        ("again.csv", "epoch,loss\n1,0.5\n1,0.4\n", "line 3: epoch 1 follows epoch 1; for several trainings"),
+        ("twice.csv", "epoch,acc,accuracy\n1,0.5,0.5\n", "`acc` and `accuracy` both look like train accuracy"),
+        ("nan.csv", "epoch,loss,acc\n1,NaN,0.5\n", "train loss of epoch 1 is NaN"),
+    ] {
+        let message = read(name, text).expect_err(name);
+        assert!(message.contains(expected) && message.contains(name), "{message}");
+    }
+    assert!(read_logs(&desk.path().join("absent")).expect_err("absent").to_string().contains("cannot read the training log"));
+    let empty = TempDir::new().expect("a folder");
+    assert!(read_logs(empty.path()).expect_err("empty").to_string().contains("without TensorBoard's event files"));
+}
+
+#[test]
+fn what_is_exported_can_be_read_again() {
+    let runs: Vec<ExportedRun> = (0..2u32)
+        .map(|seed| {
+            let value = |epoch: u32, scale: f64| scale / f64::from(epoch + seed + 3);
+            let curve = |scale: f64| (0..3).map(|epoch| value(epoch, scale)).collect::<Vec<f64>>();
+            let metrics = Metric::ALL.into_iter().zip([0.5, 2.0, 0.75, 1.0, 0.25, 3.0]);
+            ExportedRun {
+                id: format!("{seed:016x}"),
+                name: format!("regime=cached loss_clip=0.1 seed={seed}"),
+                levels: vec![("regime".to_owned(), "cached".to_owned()), ("loss_clip".to_owned(), "0.1".to_owned())],
+                seed: u64::from(seed),
+                parameters: vec![("learning_rate".to_owned(), "0.1".to_owned())],
+                status: "completed".to_owned(),
+                started_unix_seconds: 1_700_000_000,
+                log: TrainingLog::new(metrics.map(|(metric, scale)| (metric, curve(scale))).collect(), vec![2.0, 2.5, 3.0]).expect("a log"),
+                drift: vec![0.0, 0.5, 1.0],
+            }
+        })
+        .collect();
+    let desk = TempDir::new().expect("a folder");
+    for (format, name, tolerance) in
+        [(Format::Csv, "runs.csv", 0.0), (Format::Json, "runs.json", 0.0), (Format::Tensorboard, "board", 1e-7)]
+    {
+        let path = desk.path().join(name);
+        export("tiny", &runs, format, &path).expect("written");
+        let logs = read_logs(&path).expect("read again");
+        assert_eq!(logs.len(), 2);
+        for (NamedLog { name, log }, run) in logs.iter().zip(&runs) {
+            assert_eq!(name, &if format == Format::Tensorboard { run.name.replace(' ', "_") } else { run.name.clone() });
+            for metric in Metric::ALL {
+                let pairs = log.curve(metric).iter().zip(run.log.curve(metric));
+                assert!(
+                    log.curve(metric).len() == 3 && pairs.clone().all(|(read, written)| (read - written).abs() <= tolerance),
+                    "{metric}"
+                );
+            }
+            let first = if format == Format::Tensorboard { 1 } else { 0 };
+            assert_eq!(log.seconds(), &run.log.seconds()[first..], "the first epoch's beginning is not on TensorBoard's record");
+        }
+    }
+    // A folder that is there is left alone; a file is replaced.
+    let refused = export("tiny", &runs, Format::Tensorboard, &desk.path().join("board")).expect_err("it exists");
+    assert!(refused.to_string().contains("the folder exists"), "{refused}");
+    export("tiny", &runs[..1], Format::Csv, &desk.path().join("runs.csv")).expect("replaced");
+    assert_eq!(read_logs(&desk.path().join("runs.csv")).expect("read again").len(), 1);
+    export("tiny", &runs, Format::Mlflow, &desk.path().join("mlruns")).expect("written");
+    let run = desk.path().join("mlruns/1").join(&runs[1].id);
+    assert_eq!(fs::read_to_string(run.join("params/learning_rate")).expect("a parameter"), "0.1");
+    let metric = fs::read_to_string(run.join("metrics/validation_accuracy")).expect("a metric");
+    assert_eq!(metric.lines().count(), 3);
+    assert!(metric.starts_with("1700000002000 0.1875 1\n"), "{metric}");
+    let left: Vec<_> = fs::read_dir(desk.path()).expect("the folder").map(|entry| entry.expect("an entry").file_name()).collect();
+    assert_eq!(left.len(), 4, "nothing temporary is left: {left:?}");
+}
