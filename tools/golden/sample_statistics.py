@@ -3,8 +3,8 @@
 import numpy
 import scipy
 from scipy.optimize import brentq
-from scipy.special import gamma
-from scipy.stats import binomtest, nct, t, trim_mean
+from scipy.special import digamma, gamma
+from scipy.stats import binomtest, f, multivariate_t, nct, t, trim_mean
 
 print("SciPy", scipy.__version__)
 for one, other in [(0, 0), (3, 1), (10, 10), (30, 12), (61, 100), (5, 40)]:
@@ -30,3 +30,16 @@ def power(shift, pairs):
 
 for pairs in [3, 5, 10, 30]:
     print(f"smallest shift seen with a power of 0.8 by {pairs} pairs: {brentq(lambda shift: power(shift, pairs) - 0.8, 1e-3, 6.5 / pairs**0.5)!r}")
+
+# The distribution of a curve's features under a cell: multivariate t, and how untypical a point is of it.
+location, shape, freedom = numpy.array([0.5, -1.0, 2.0]), numpy.array([[2.0, 0.3, -0.1], [0.3, 1.0, 0.2], [-0.1, 0.2, 0.5]]), 4.0
+point = numpy.array([1.0, 0.5, 1.5])
+print(f"multivariate t, ln density: {multivariate_t.logpdf(point, location, shape, freedom)!r}")
+distance = (point - location) @ numpy.linalg.solve(shape, point - location)
+print(f"squared distance: {distance!r}, upper tail: {f.sf(distance / 3, 3, freedom)!r}")
+
+# Smyth (2004): the prior variance to which variances are drawn, for two degrees of freedom of the prior.
+variances, degrees, prior = numpy.array([0.5, 2.0, 0.1, 0.9]), numpy.array([2, 2, 1, 3]), 2.0
+excess = numpy.log(variances) - digamma(degrees / 2) + numpy.log(degrees / 2)
+center = numpy.exp(excess.mean() + digamma(prior / 2) - numpy.log(prior / 2))
+print(f"prior variance: {center!r}, moderated: {((prior * center + degrees * variances) / (prior + degrees)).tolist()!r}")

@@ -2,6 +2,7 @@
 
 mod attribution;
 mod check;
+mod diagnosis;
 mod error;
 mod estimate;
 mod ladder;
@@ -15,6 +16,7 @@ mod store;
 
 pub use attribution::{Attribution, AttributionError, Interaction, MAXIMAL_FACTORS, Share, attribute};
 pub use check::check;
+pub use diagnosis::{Answer, Candidate, Diagnosis, DiagnosisError, Examiner, Pace, Suspicion, Trial, Work, pace, typical_seconds};
 pub use error::AnalysisError;
 pub use estimate::{Estimate, Sample};
 pub use ladder::{Step, climb};

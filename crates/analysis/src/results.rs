@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, UnionArgs, concat};
-use thaw_spec::{Cell, CellManifest, Experiment, Metric, Outcome, RunStatus, Selector, Split, Statistic};
+use thaw_spec::{Cell, CellManifest, Experiment, Metric, Outcome, RunStatus, Selector, Split, Statistic, TrainingLog};
 
 use crate::estimate::{Sample, reduce};
 use crate::schema::{Row, rows, wanted_columns};
@@ -32,6 +32,18 @@ impl CellRun {
         rows.iter().map(value).collect()
     }
 
+    /// The run as a training log; nothing for a run without an epoch.
+    pub fn log(&self) -> Option<TrainingLog> {
+        let curves = Metric::ALL.into_iter().map(|metric| (metric, self.curve(metric))).collect();
+        let rows = self.curves.get(&Split::Train)?;
+        TrainingLog::new(curves, rows.iter().map(|row| row.seconds).collect()).ok()
+    }
+
+    /// Largest relative L2 drift of a tensor of the base, by epoch.
+    pub fn drift(&self) -> Vec<f64> {
+        self.curves.get(&Split::Train).map_or_else(Vec::new, |rows| rows.iter().map(|row| row.drift_maximum).collect())
+    }
+
     /// Images of a split, as counted in the last epoch.
     pub(crate) fn images(&self, split: Split) -> u64 {
         self.curves.get(&split).and_then(|rows| rows.last()).map_or(1, |row| row.count)
@@ -44,7 +56,7 @@ impl CellRun {
 
     /// Largest relative L2 drift of a tensor of the base at the end.
     pub fn final_drift(&self) -> f64 {
-        self.curves.get(&Split::Train).and_then(|rows| rows.last()).map_or(0.0, |row| row.drift_maximum)
+        self.drift().last().copied().unwrap_or(0.0)
     }
 }
 

@@ -1,18 +1,13 @@
 //! The command line.
 
-use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use thaw_spec::{Experiment, Metric, Profile, Selector, Split, Statistic, TypedAugmentation};
+use thaw_exchange::Format;
+use thaw_spec::{Metric, Profile, Split, Statistic, TypedAugmentation};
 
-use crate::error::CliError;
 use crate::fault::Fault;
-
-/// The experiment that runs when none is named: it draws its images itself and brings its weights.
-pub(crate) const MINIATURE: &str = include_str!("../../../experiments/miniature.toml");
-/// What is expected of it.
-pub(crate) const MINIATURE_EXPECTED: &str = include_str!("../../../experiments/miniature.expected.toml");
+use crate::study::Study;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, or every expectation met · 1 an expectation failed · 2 the runs cannot tell · 64 wrong usage · \
 65 bad data or weights · 66 missing input · 69 no network · 70 a cell failed · 73 cannot write · 78 bad experiment file";
@@ -53,6 +48,16 @@ pub(crate) enum Command {
         after_help = "Example: thaw attribute --from 'regime=cached augmentation=none preprocessing=rescale dropout=0.5' --to 'regime=accidentally_unfrozen …'\nExit codes: 0 divided · 2 cells are missing (they are named; --run runs them)"
     )]
     Attribute(Attribute),
+    /// Find the procedure that produced a training log of your own
+    #[command(
+        after_help = "Examples: thaw diagnose history.json\n          thaw diagnose frozen.csv --experiment experiments/squeezenet.toml --forward-seconds 31\n          thaw diagnose --held-out\nA log is Keras' history as JSON, CSV with a heading, TensorBoard's event file or folder, or what Keras prints.\nExit codes: 0 one procedure is the answer · 2 several could be, or none of these"
+    )]
+    Diagnose(Diagnose),
+    /// Write what has run for other programs
+    #[command(
+        after_help = "Examples: thaw export experiments/squeezenet.toml --format csv\n          thaw export --format tensorboard --output target/board && tensorboard --logdir target/board\n          thaw export --format mlflow --output target/mlruns && MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri target/mlruns"
+    )]
+    Export(Export),
     /// Say what differs between two runs, in procedure, machine and outcome
     #[command(after_help = "Example: thaw diff 08ae4926 3265aa48")]
     Diff(Diff),
@@ -69,25 +74,6 @@ pub(crate) enum Command {
     /// Train a base from random weights on a source task and write its weights file
     #[command(after_help = "Example: thaw pretrain experiments/pretrain.toml --output mini_vgg.safetensors")]
     Pretrain(Pretrain),
-}
-
-/// Which experiment, and which of its cells.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Study {
-    /// The experiment file [default: the miniature, which is part of the program]
-    pub(crate) experiment: Option<PathBuf>,
-    /// Folder of results; an experiment has a folder of its name in it
-    #[arg(long, env = "THAW_RESULTS", default_value = "results", value_name = "FOLDER")]
-    pub(crate) results: PathBuf,
-    /// Train for this many epochs instead (other cells, with results of their own)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) epochs: Option<u32>,
-    /// Use these seeds instead, such as 0,1
-    #[arg(long, value_delimiter = ',', value_name = "SEEDS")]
-    pub(crate) seeds: Option<Vec<u64>>,
-    /// Use only cells with this level; may be given several times
-    #[arg(long, value_name = "FACTOR=LEVEL")]
-    pub(crate) only: Vec<String>,
 }
 
 /// Where a folder of images lies, for experiments that need one.
@@ -277,6 +263,43 @@ pub(crate) struct Attribute {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Diagnose {
+    /// Training logs, each of which may hold several trainings
+    #[arg(required_unless_present = "held_out", value_name = "LOG")]
+    pub(crate) logs: Vec<PathBuf>,
+    /// The experiment whose procedures are compared with [default: the miniature, which is part of the program]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) experiment: Option<PathBuf>,
+    /// Folder of results; an experiment has a folder of its name in it
+    #[arg(long, env = "THAW_RESULTS", default_value = "results", value_name = "FOLDER")]
+    pub(crate) results: PathBuf,
+    /// Only this training of each log
+    #[arg(long, value_name = "NAME")]
+    pub(crate) run: Option<String>,
+    /// Duration of one forward pass of the base over the training images on the log's machine (time conv_base.predict)
+    #[arg(long, value_name = "SECONDS", value_parser = positive)]
+    pub(crate) forward_seconds: Option<f64>,
+    /// Examine runs whose procedure is known: those of these seeds, or else each run by what is known of the others
+    #[arg(long, value_name = "SEEDS", value_delimiter = ',', num_args = 0.., conflicts_with = "logs")]
+    pub(crate) held_out: Option<Vec<u64>>,
+    /// Compare only so many epochs
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(3..))]
+    pub(crate) epochs: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) study: Study,
+    /// csv, json, tensorboard or mlflow
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    pub(crate) format: Format,
+    /// The file to write, or for tensorboard and mlflow the folder [default: below the experiment's results]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Diff {
     /// The name of a run (its folder in results/EXPERIMENT/cells), or how it begins
     pub(crate) one: String,
@@ -357,48 +380,22 @@ fn statistic(name: &str) -> Result<Statistic, String> {
     }
 }
 
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "expected a number above 0".to_owned())
+}
+
+fn format(name: &str) -> Result<Format, String> {
+    match name {
+        "csv" => Ok(Format::Csv),
+        "json" => Ok(Format::Json),
+        "tensorboard" => Ok(Format::Tensorboard),
+        "mlflow" => Ok(Format::Mlflow),
+        _ => Err("expected csv, json, tensorboard or mlflow".to_owned()),
+    }
+}
+
 fn profile(name: &str) -> Result<Profile, String> {
     let names = || Profile::ALL.map(Profile::name).join(", ");
     Profile::ALL.into_iter().find(|profile| profile.name() == name).ok_or_else(|| format!("expected one of {}", names()))
-}
-
-impl Study {
-    /// The experiment alone, as it stands in the file.
-    pub(crate) fn plain(experiment: Option<PathBuf>) -> Self {
-        Self { experiment, results: PathBuf::new(), epochs: None, seeds: None, only: Vec::new() }
-    }
-
-    /// The experiment's file, for messages.
-    pub(crate) fn name(&self) -> String {
-        self.experiment.as_ref().map_or_else(|| "the embedded miniature.toml".to_owned(), |path| path.display().to_string())
-    }
-
-    /// The command that continues with this experiment.
-    pub(crate) fn command(&self, verb: &str) -> String {
-        self.experiment.as_ref().map_or_else(|| format!("thaw {verb}"), |path| format!("thaw {verb} {}", path.display()))
-    }
-
-    /// What the experiment's paths are relative to.
-    pub(crate) fn folder(&self) -> &Path {
-        self.experiment.as_deref().and_then(Path::parent).unwrap_or(Path::new("."))
-    }
-
-    /// Reads the experiment and narrows it to what was asked for.
-    pub(crate) fn load(&self) -> Result<Experiment, CliError> {
-        let text = match &self.experiment {
-            Some(path) => {
-                let source = |source| CliError::Unreadable { path: path.clone(), source };
-                Cow::Owned(std::fs::read_to_string(path).map_err(source)?)
-            }
-            None => Cow::Borrowed(MINIATURE),
-        };
-        let experiment = Experiment::parse(&self.name(), &text)?;
-        let only = Selector::from_arguments(&self.only).and_then(|only| only.check(&experiment.known_levels()).map(|()| only));
-        let only = only.map_err(|message| CliError::Usage { message: format!("--only: {message}") })?;
-        let experiment = experiment.shortened(self.epochs.map(|epochs| epochs as usize), self.seeds.as_deref(), &only);
-        if experiment.procedures().len() == 0 {
-            return Err(CliError::Usage { message: format!("--only: no cell of {} is `{only}`", self.name()) });
-        }
-        Ok(experiment)
-    }
 }

@@ -7,10 +7,11 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use thaw_analysis::{Results, ResultsFolder, check, record};
 use thaw_spec::{Environment, Expectations, Metric, Recorded, Statistic, Verdict, VerdictKind};
 
-use crate::arguments::{Check, MINIATURE_EXPECTED};
+use crate::arguments::Check;
 use crate::error::{CANNOT_TELL, CliError, FAILED, SUCCESS, say};
 use crate::files::write_whole;
 use crate::provenance;
+use crate::study::MINIATURE_EXPECTED;
 
 pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
     let experiment = options.study.load()?;

@@ -1,16 +1,15 @@
 //! `thaw diff`: what differs between two runs, in procedure, machine and outcome.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::ExitCode;
 
-use serde::Serialize;
-use serde_json::Value;
 use thaw_analysis::{ResultsFolder, mcnemar};
 use thaw_spec::{CellManifest, Split};
 
 use crate::arguments::Diff;
 use crate::error::{CliError, SUCCESS, say};
+use crate::fields::fields;
 
 pub(crate) fn run(options: &Diff) -> Result<ExitCode, CliError> {
     let (one, other) = (find(&options.results, &options.one)?, find(&options.results, &options.other)?);
@@ -23,7 +22,8 @@ pub(crate) fn run(options: &Diff) -> Result<ExitCode, CliError> {
         ("machine and program", fields(&one.1.environment), fields(&other.1.environment)),
     ];
     for (title, first, second) in sections {
-        let names: std::collections::BTreeSet<&String> = first.keys().chain(second.keys()).collect();
+        // Two runs never start at the same second.
+        let names: BTreeSet<&String> = first.keys().chain(second.keys()).filter(|name| *name != "started_unix_seconds").collect();
         let value = |fields: &BTreeMap<String, String>, name: &String| fields.get(name).cloned().unwrap_or_else(|| "–".to_owned());
         let differing: Vec<String> = names
             .into_iter()
@@ -90,20 +90,4 @@ fn find(results: &Path, name: &str) -> Result<(ResultsFolder, CellManifest), Cli
             message: format!("{count} runs in {} have names that begin with `{name}`; give more of it", results.display()),
         }),
     }
-}
-
-/// A value's fields by path, as text.
-fn fields(value: &impl Serialize) -> BTreeMap<String, String> {
-    fn walk(path: &str, value: &Value, fields: &mut BTreeMap<String, String>) {
-        let inner = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-        match value {
-            Value::Object(object) => object.iter().for_each(|(name, value)| walk(&inner(name), value, fields)),
-            Value::String(text) => drop(fields.insert(path.to_owned(), text.clone())),
-            other => drop(fields.insert(path.to_owned(), other.to_string())),
-        }
-    }
-    let mut result = BTreeMap::new();
-    walk("", &serde_json::to_value(value).unwrap_or_default(), &mut result);
-    result.remove("started_unix_seconds");
-    result
 }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use thaw_analysis::AnalysisError;
+use thaw_analysis::{AnalysisError, DiagnosisError};
 use thaw_data::DataError;
 use thaw_exchange::ExchangeError;
 use thaw_fetch::FetchError;
@@ -32,6 +32,8 @@ pub(crate) enum CliError {
     Train(#[from] TrainError),
     #[error(transparent)]
     Analysis(#[from] AnalysisError),
+    #[error("{}: {source}", subject.display())]
+    Diagnosis { subject: PathBuf, source: DiagnosisError },
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
     #[error(transparent)]
@@ -70,7 +72,7 @@ impl CliError {
             Self::Exchange(ExchangeError::Unreadable { .. }) => NO_INPUT,
             Self::Exchange(ExchangeError::Unwritable { .. }) => CANNOT_CREATE,
             Self::Network { .. } => UNAVAILABLE,
-            Self::Fetch(_) | Self::Exchange(_) => DATA,
+            Self::Fetch(_) | Self::Exchange(_) | Self::Diagnosis { .. } => DATA,
             Self::Spec(_) => CONFIGURATION,
             Self::Data(_) | Self::Model(_) | Self::Analysis(_) => DATA,
             Self::Train(TrainError::Data(_) | TrainError::Model(_) | TrainError::Checkpoint { .. }) => DATA,

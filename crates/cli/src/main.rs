@@ -5,11 +5,14 @@ mod artifacts;
 mod attribute;
 mod audit;
 mod check;
+mod diagnose;
 mod diff;
 mod error;
 mod executor;
+mod export;
 mod fault;
 mod fetch;
+mod fields;
 mod files;
 mod plan;
 mod pretrain;
@@ -20,6 +23,7 @@ mod rates;
 mod report;
 #[cfg(test)]
 mod scripted;
+mod study;
 mod summary;
 mod sweep;
 mod workplace;
@@ -43,6 +47,8 @@ fn main() -> ExitCode {
         Command::Check(options) => check::run(&options),
         Command::Preview(options) => preview::run(&options),
         Command::Attribute(options) => attribute::run(&options),
+        Command::Diagnose(options) => diagnose::run(&options),
+        Command::Export(options) => export::run(&options),
         Command::Diff(options) => diff::run(&options),
         Command::Audit(options) => audit::run(&options),
         Command::Fetch(options) => fetch::run(&options),

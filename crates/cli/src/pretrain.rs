@@ -8,11 +8,12 @@ use thaw_data::{Dataset, Pixels, Unreadable};
 use thaw_spec::{Cell, ContentHash, DatasetSource, Environment, EpochRecord, FreezeBoundary, Inputs, Split, Step};
 use thaw_train::{FitData, SplitData, pretrain};
 
-use crate::arguments::{Pretrain, Study};
+use crate::arguments::Pretrain;
 use crate::artifacts::artifact_path;
 use crate::error::{CliError, SUCCESS, say, say_on_stderr};
 use crate::files::write_whole;
 use crate::provenance;
+use crate::study::Study;
 use crate::workplace::{open_dataset, start_threads};
 
 /// What stands beside the weights: how they were made.

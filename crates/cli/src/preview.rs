@@ -7,8 +7,9 @@ use thaw_data::{Purpose, Stream, Transform, decode, resize, write_png};
 use thaw_report::{Sheet, SheetRow};
 use thaw_spec::{AffineRanges, Augmentation, DatasetSource, Experiment, Profile, Resize, ShearUnit, Split, Warp};
 
-use crate::arguments::{Explicit, Images, Preview, Ranges, Study};
+use crate::arguments::{Explicit, Images, Preview, Ranges};
 use crate::error::{CliError, SUCCESS, say};
+use crate::study::Study;
 use crate::workplace::open_dataset;
 
 pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {

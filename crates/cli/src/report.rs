@@ -8,10 +8,11 @@ use thaw_exchange::read_log;
 use thaw_report::{Division, DriftMap, DriftRow, Overlay, Page, curves, overview};
 use thaw_spec::{Experiment, Metric, Split, Statistic};
 
-use crate::arguments::{Report, Study};
+use crate::arguments::Report;
 use crate::error::{CliError, SUCCESS, say};
 use crate::files::write_whole;
 use crate::preview::augmented_sheet;
+use crate::study::Study;
 use crate::summary::{answer, last_screen, table};
 
 pub(crate) fn run(options: &Report) -> Result<ExitCode, CliError> {

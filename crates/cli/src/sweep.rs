@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use thaw_analysis::ResultsFolder;
 use thaw_spec::{Cell, Cost, CostFacts, Outcome, Plan, RunStatus, Step};
 
-use crate::arguments::{Study, Sweep};
+use crate::arguments::Sweep;
 use crate::error::{CliError, SUCCESS, say_on_stderr};
 use crate::executor::{Artifact, Executor, RealExecutor, run_cell};
 use crate::plan::{describe, finished};
 use crate::progress::Progress;
 use crate::report::{read, report};
+use crate::study::Study;
 use crate::workplace::{Workplace, start_threads};
 
 pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {

@@ -9,9 +9,10 @@ use thaw_data::{Dataset, Folder, Synthetic, Unreadable};
 use thaw_model::Weights;
 use thaw_spec::{Cell, CostFacts, DatasetSource, Experiment, Inputs, PreprocessingName, Sharing};
 
-use crate::arguments::{Images, Study, Sweep};
+use crate::arguments::{Images, Sweep};
 use crate::error::CliError;
 use crate::fault::Fault;
+use crate::study::Study;
 
 /// The images that an experiment asks for.
 pub(crate) fn open_dataset(source: &DatasetSource, images: &Images, study: &Study) -> Result<Box<dyn Dataset>, CliError> {

@@ -95,15 +95,22 @@ fn training(run: &str, scalars: &Scalars) -> Result<NamedLog, String> {
     assemble(run, columns)
 }
 
-/// An event file with scalars: for each, its tag, and its values with step and time.
-pub(crate) fn event_file(started: f64, scalars: &[(&str, Vec<(i64, f64, f64)>)]) -> Vec<u8> {
+/// A scalar by step.
+pub(crate) struct Series<'a> {
+    pub(crate) tag: &'a str,
+    /// By step, counted from 0.
+    pub(crate) values: &'a [f64],
+}
+
+/// An event file with scalars, those of each step written at its end, in seconds since 1970-01-01 UTC.
+pub(crate) fn event_file(started: f64, ends: &[f64], scalars: &[Series<'_>]) -> Vec<u8> {
     let mut file = Vec::new();
     let first = Event { wall_time: started, step: 0, file_version: Some("brain.Event:2".to_owned()), summary: None };
     frame::append(&mut file, &first.encode_to_vec());
-    for (tag, values) in scalars {
-        for (step, time, value) in values {
+    for Series { tag, values } in scalars {
+        for ((step, end), value) in (0..).zip(ends).zip(*values) {
             let value = Value { tag: (*tag).to_owned(), simple_value: Some(*value as f32), tensor: None };
-            let event = Event { wall_time: *time, step: *step, file_version: None, summary: Some(Summary { value: vec![value] }) };
+            let event = Event { wall_time: *end, step, file_version: None, summary: Some(Summary { value: vec![value] }) };
             frame::append(&mut file, &event.encode_to_vec());
         }
     }

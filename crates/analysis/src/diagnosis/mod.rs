@@ -1,0 +1,283 @@
+//! Which procedure produced a training log? The likelihoods of its curves under what the seeds of each procedure did, and "none of these" where
+//! no procedure produces such curves.
+
+mod features;
+mod pace;
+mod population;
+
+use thaw_spec::{Metric, TrainingLog};
+
+pub use self::pace::{Pace, Work, pace, typical_seconds};
+
+use self::features::{COEFFICIENTS, features};
+use self::population::{Fit, Population};
+use crate::results::{CellRun, ProcedureRuns, Results};
+
+/// The metrics that logs have.
+const METRICS: [Metric; 4] = [Metric::TrainAccuracy, Metric::TrainLoss, Metric::ValidationAccuracy, Metric::ValidationLoss];
+
+/// The probability from which on a procedure is the answer.
+const SURE: f64 = 0.95;
+
+/// A procedure fits when at least this share of its runs are as untypical as the log.
+const TYPICAL: f64 = 0.01;
+
+/// Why nothing can be said about a log.
+#[derive(Debug, thiserror::Error)]
+pub enum DiagnosisError {
+    /// Nothing to compare with.
+    #[error("no procedure has run with two seeds or more, so nothing is known of how its curves spread")]
+    NoSpread,
+    /// Nothing to compare.
+    #[error("the log has none of train and validation accuracy and loss")]
+    NoMetric,
+    /// A curve needs some length.
+    #[error("the log and the runs have {0} epoch(s) in common; three are needed")]
+    TooShort(usize),
+}
+
+/// Procedures that no curve can tell apart: their runs are the same to the last bit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// The levels of each of them.
+    pub procedures: Vec<Vec<(String, String)>>,
+    /// How many runs are known.
+    pub runs: usize,
+    /// Whether their optimizer holds a tensor of the base.
+    pub trains_base: bool,
+}
+
+impl Candidate {
+    /// The first of its procedures in words.
+    pub fn label(&self) -> String {
+        self.procedures.first().map_or_else(String::new, |levels| thaw_spec::Selector::exactly(levels).to_string())
+    }
+}
+
+/// How well a log fits a candidate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suspicion {
+    /// The candidate's place among the [`Examiner::candidates`].
+    pub candidate: usize,
+    /// The logarithm of the curves' density under the candidate.
+    pub log_likelihood: f64,
+    /// Its probability, if it is one of the candidates and they are equally likely beforehand.
+    pub probability: f64,
+    /// The share of its runs that would be less typical of it than the log.
+    pub typicality: f64,
+    /// The same for each curve alone.
+    pub by_curve: Vec<(Metric, f64)>,
+}
+
+/// What the curves say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The likeliest candidate.
+    One,
+    /// One of so many: together they have 95 % of the probability.
+    Among(usize),
+    /// None of these: even the likeliest has such curves less than once in a hundred runs.
+    NoneOfThese,
+}
+
+/// A log, examined.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Diagnosis {
+    /// The likeliest candidate first.
+    pub suspicions: Vec<Suspicion>,
+    /// What follows from them.
+    pub answer: Answer,
+}
+
+/// A run whose procedure is known, examined as if it were not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    /// The candidate that it belongs to.
+    pub truth: usize,
+    /// What its curves say.
+    pub diagnosis: Diagnosis,
+    /// What they say when its own procedure is not among the candidates, so that "none of these" would be right.
+    pub without_truth: Diagnosis,
+}
+
+/// Knows what each procedure's curves look like.
+#[derive(Clone, Debug)]
+pub struct Examiner {
+    /// What can be told apart, in the order of the matrix.
+    pub candidates: Vec<Candidate>,
+    /// The metrics that are compared.
+    pub metrics: Vec<Metric>,
+    /// The epochs that are compared: the first ones.
+    pub epochs: usize,
+    /// What log-likelihoods are divided by, at least 1, so that probabilities of runs held out are as often right as they say.
+    pub temperature: f64,
+    /// Features of each candidate's runs.
+    known: Vec<Vec<Vec<f64>>>,
+    images: [f64; 2],
+}
+
+impl Examiner {
+    /// Learns from the runs that there are: the given metrics of the first epochs, at most so many.
+    ///
+    /// # Errors
+    /// When there is too little to compare.
+    pub fn learn(results: &Results, metrics: &[Metric], epochs: usize) -> Result<Self, DiagnosisError> {
+        let metrics: Vec<Metric> = METRICS.into_iter().filter(|metric| metrics.contains(metric)).collect();
+        let groups = groups(results);
+        let Some(first) = groups.first().and_then(|group| group.first()).and_then(|procedure| procedure.runs.first()) else {
+            return Err(DiagnosisError::NoSpread);
+        };
+        if metrics.is_empty() {
+            return Err(DiagnosisError::NoMetric);
+        }
+        let runs = || groups.iter().flat_map(|group| richest(group));
+        let epochs = runs().map(|run| run.curve(Metric::TrainLoss).len()).fold(epochs, usize::min);
+        if epochs < COEFFICIENTS {
+            return Err(DiagnosisError::TooShort(epochs));
+        }
+        let images = [Metric::TrainLoss, Metric::ValidationLoss].map(|metric| first.images(metric.split()) as f64);
+        let mut examiner = Self { candidates: Vec::new(), metrics, epochs, temperature: 1.0, known: Vec::new(), images };
+        for group in &groups {
+            let runs = richest(group);
+            examiner.known.push(runs.iter().filter_map(CellRun::log).map(|log| examiner.features(&log)).collect());
+            examiner.candidates.push(Candidate {
+                procedures: group.iter().map(|procedure| procedure.levels.clone()).collect(),
+                runs: runs.len(),
+                trains_base: runs.iter().any(|run| run.outcome.audit.iter().any(|tensor| tensor.collected)),
+            });
+        }
+        examiner.temperature = examiner.calibrated();
+        Ok(examiner)
+    }
+
+    /// Examines a log that has the examiner's metrics and epochs.
+    pub fn examine(&self, log: &TrainingLog) -> Diagnosis {
+        let places: Vec<usize> = (0..self.candidates.len()).collect();
+        self.diagnose(&self.features(log), &Population::learn(&self.all()), &places)
+    }
+
+    /// Examines each of the runs it knows by what it knows of the others; only runs of candidates with three runs or more can be left out.
+    pub fn leave_one_out(&self) -> Vec<Trial> {
+        let trial = |(truth, place): (usize, usize)| self.trial(truth, &self.known[truth][place], &self.all_but(truth, place));
+        self.removable().map(trial).collect()
+    }
+
+    /// Examines runs of the same experiment that it has not seen, such as those of other seeds.
+    pub fn examine_runs(&self, unseen: &Results) -> Vec<Trial> {
+        let mut trials = Vec::new();
+        for procedure in &unseen.procedures {
+            let Some(truth) = self.candidates.iter().position(|candidate| candidate.procedures.contains(&procedure.levels)) else {
+                continue;
+            };
+            let logs = procedure.runs.iter().filter_map(CellRun::log).filter(|log| log.epochs() >= self.epochs);
+            trials.extend(logs.map(|log| self.trial(truth, &self.features(&log), &self.all())));
+        }
+        trials
+    }
+
+    fn trial(&self, truth: usize, run: &[f64], known: &[Vec<&[f64]>]) -> Trial {
+        let others: Vec<usize> = (0..known.len()).filter(|place| *place != truth).collect();
+        let all: Vec<usize> = (0..known.len()).collect();
+        let of = |places: &[usize]| Population::learn(&places.iter().map(|place| known[*place].clone()).collect::<Vec<_>>());
+        Trial { truth, diagnosis: self.diagnose(run, &of(&all), &all), without_truth: self.diagnose(run, &of(&others), &others) }
+    }
+
+    /// `places` are the candidates that the population consists of.
+    fn diagnose(&self, run: &[f64], population: &Population, places: &[usize]) -> Diagnosis {
+        let fits = population.fits(run);
+        let probabilities = probabilities(&fits, self.temperature);
+        let mut suspicions: Vec<Suspicion> = places
+            .iter()
+            .zip(fits.into_iter().zip(probabilities))
+            .map(|(candidate, (fit, probability))| Suspicion {
+                candidate: *candidate,
+                log_likelihood: fit.log_likelihood,
+                probability,
+                typicality: fit.typicality,
+                by_curve: self.metrics.iter().copied().zip(fit.by_curve).collect(),
+            })
+            .collect();
+        suspicions.sort_by(|a, b| b.log_likelihood.total_cmp(&a.log_likelihood));
+        let answer = match suspicions.first() {
+            Some(first) if first.typicality >= TYPICAL => {
+                let mut together = 0.0;
+                let enough = suspicions.iter().position(|suspicion| {
+                    together += suspicion.probability;
+                    together >= SURE
+                });
+                match enough {
+                    Some(0) => Answer::One,
+                    place => Answer::Among(place.map_or(suspicions.len(), |place| place + 1)),
+                }
+            }
+            _ => Answer::NoneOfThese,
+        };
+        Diagnosis { suspicions, answer }
+    }
+
+    fn features(&self, log: &TrainingLog) -> Vec<f64> {
+        let images = |metric: Metric| self.images[usize::from(metric.split() != thaw_spec::Split::Train)];
+        features(log, &self.metrics, self.epochs, images)
+    }
+
+    fn all(&self) -> Vec<Vec<&[f64]>> {
+        self.known.iter().map(|runs| runs.iter().map(Vec::as_slice).collect()).collect()
+    }
+
+    fn all_but(&self, candidate: usize, run: usize) -> Vec<Vec<&[f64]>> {
+        let mut all = self.all();
+        all[candidate].remove(run);
+        all
+    }
+
+    /// Runs that can be left out: candidate and place.
+    fn removable(&self) -> impl Iterator<Item = (usize, usize)> {
+        let rich = self.known.iter().enumerate().filter(|(_, runs)| runs.len() > 2);
+        rich.flat_map(|(candidate, runs)| (0..runs.len()).map(move |run| (candidate, run)))
+    }
+
+    /// The temperature from 1 to 20 under which the runs' own procedures are likeliest, each run examined by what is known of the others
+    /// (temperature scaling, Guo et al. 2017). Without it, features that are not quite normal make probabilities too sure.
+    fn calibrated(&self) -> f64 {
+        let fits: Vec<(usize, Vec<Fit>)> = self
+            .removable()
+            .map(|(candidate, run)| (candidate, Population::learn(&self.all_but(candidate, run)).fits(&self.known[candidate][run])))
+            .collect();
+        let surprise = |temperature: f64| -> f64 {
+            fits.iter().map(|(truth, fits)| -probabilities(fits, temperature)[*truth].max(f64::MIN_POSITIVE).ln()).sum()
+        };
+        let temperatures = (0..=60).map(|step| 20f64.powf(f64::from(step) / 60.0));
+        temperatures.map(|temperature| (temperature, surprise(temperature))).min_by(|a, b| a.1.total_cmp(&b.1)).map_or(1.0, |best| best.0)
+    }
+}
+
+/// Probabilities of equally likely candidates.
+fn probabilities(fits: &[Fit], temperature: f64) -> Vec<f64> {
+    let highest = fits.iter().map(|fit| fit.log_likelihood).fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> = fits.iter().map(|fit| ((fit.log_likelihood - highest) / temperature).exp()).collect();
+    let sum: f64 = weights.iter().sum();
+    weights.iter().map(|weight| weight / sum).collect()
+}
+
+/// Procedures with two runs or more, those together whose runs are the same for every seed they share.
+fn groups(results: &Results) -> Vec<Vec<&ProcedureRuns>> {
+    let mut groups: Vec<Vec<&ProcedureRuns>> = Vec::new();
+    for procedure in results.procedures.iter().filter(|procedure| procedure.runs.len() > 1) {
+        match groups.iter_mut().find(|group| same(group[0], procedure)) {
+            Some(group) => group.push(procedure),
+            None => groups.push(vec![procedure]),
+        }
+    }
+    groups
+}
+
+fn same(one: &ProcedureRuns, other: &ProcedureRuns) -> bool {
+    let mut pairs =
+        one.runs.iter().filter_map(|run| Some((run, other.runs.iter().find(|twin| twin.cell().seed == run.cell().seed)?))).peekable();
+    pairs.peek().is_some() && pairs.all(|(run, twin)| METRICS.into_iter().all(|metric| run.curve(metric) == twin.curve(metric)))
+}
+
+/// The most runs that one of a group's procedures has.
+fn richest<'a>(group: &[&'a ProcedureRuns]) -> &'a [CellRun] {
+    group.iter().map(|procedure| procedure.runs.as_slice()).max_by_key(|runs| runs.len()).unwrap_or_default()
+}

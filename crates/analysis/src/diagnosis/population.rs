@@ -1,0 +1,225 @@
+//! What runs of each procedure look like: a mean per procedure, a spread per procedure that borrows from the others, and one correlation.
+
+use statrs::distribution::{ContinuousCDF, FisherSnedecor};
+use statrs::function::gamma::{digamma, ln_gamma};
+
+use super::features::COEFFICIENTS;
+
+/// Degrees of freedom that the spread of all procedures lends to each one's own: as much as three seeds give.
+const PRIOR_FREEDOM: f64 = 2.0;
+
+/// The smallest variance of a feature: what four printed digits hide.
+const PRECISION: f64 = 1e-8;
+
+/// The least that correlations are shrunk, so that their matrix has an inverse.
+const LEAST_SHRINKAGE: f64 = 0.05;
+
+/// Normal populations with means and spreads of their own and one correlation matrix.
+#[derive(Clone, Debug)]
+pub(super) struct Population {
+    members: Vec<Member>,
+    correlation: Vec<Vec<f64>>,
+    whole: Factor,
+}
+
+/// One procedure.
+#[derive(Clone, Debug)]
+struct Member {
+    mean: Vec<f64>,
+    /// Of a new run around the mean of those that are known.
+    deviations: Vec<f64>,
+    freedom: f64,
+}
+
+/// How well a run fits one procedure.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Fit {
+    /// Natural logarithm of the predictive density.
+    pub(super) log_likelihood: f64,
+    /// The share of the procedure's runs that would lie farther from its mean.
+    pub(super) typicality: f64,
+    /// The same for each curve alone.
+    pub(super) by_curve: Vec<f64>,
+}
+
+impl Population {
+    /// Learns from at least two runs of each procedure.
+    ///
+    /// Variances are moderated as by Smyth (2004), with a fixed number of prior degrees of freedom; correlations of the standardised residuals
+    /// are shrunk towards none as by Schäfer and Strimmer (2005).
+    pub(super) fn learn(procedures: &[Vec<&[f64]>]) -> Self {
+        let width = procedures.first().and_then(|runs| runs.first()).map_or(0, |run| run.len());
+        let means: Vec<Vec<f64>> = procedures.iter().map(|runs| (0..width).map(|feature| mean(runs, feature)).collect()).collect();
+        let degrees: Vec<f64> = procedures.iter().map(|runs| runs.len() as f64 - 1.0).collect();
+        let variance = |runs: &Vec<&[f64]>, mean: &[f64], feature: usize| {
+            let squares: f64 = runs.iter().map(|run| (run[feature] - mean[feature]).powi(2)).sum();
+            squares / (runs.len() as f64 - 1.0) + PRECISION
+        };
+        let mut variances: Vec<Vec<f64>> =
+            procedures.iter().zip(&means).map(|(runs, mean)| (0..width).map(|feature| variance(runs, mean, feature)).collect()).collect();
+        for feature in 0..width {
+            let column: Vec<f64> = variances.iter().map(|row| row[feature]).collect();
+            for (row, moderated) in variances.iter_mut().zip(moderate(&column, &degrees)) {
+                row[feature] = moderated;
+            }
+        }
+        let residuals: Vec<Vec<f64>> = procedures
+            .iter()
+            .zip(means.iter().zip(&variances))
+            .flat_map(|(runs, (mean, variance))| {
+                runs.iter().map(|run| (0..width).map(|feature| (run[feature] - mean[feature]) / variance[feature].sqrt()).collect())
+            })
+            .collect();
+        let correlation = shrunk_correlation(&residuals, width);
+        let whole = Factor::new(&correlation);
+        let members = means.into_iter().zip(variances).zip(procedures).map(|((mean, variances), runs)| {
+            let count = runs.len() as f64;
+            let deviations = variances.iter().map(|variance| (variance * (1.0 + 1.0 / count)).sqrt()).collect();
+            Member { mean, deviations, freedom: PRIOR_FREEDOM + count - 1.0 }
+        });
+        Self { members: members.collect(), correlation, whole }
+    }
+
+    /// How well a run fits each procedure: by the multivariate t distribution of a new run.
+    pub(super) fn fits(&self, run: &[f64]) -> Vec<Fit> {
+        self.members.iter().map(|member| self.fit(member, run)).collect()
+    }
+
+    fn fit(&self, member: &Member, run: &[f64]) -> Fit {
+        let standardised: Vec<f64> =
+            run.iter().zip(&member.mean).zip(&member.deviations).map(|((value, mean), deviation)| (value - mean) / deviation).collect();
+        let distance = self.whole.squared_distance(&standardised);
+        let ln_volume = 0.5 * self.whole.ln_determinant() + member.deviations.iter().map(|deviation| deviation.ln()).sum::<f64>();
+        let curve = |start: usize| {
+            let part = start..start + COEFFICIENTS;
+            let block: Vec<Vec<f64>> = self.correlation[part.clone()].iter().map(|row| row[part.clone()].to_vec()).collect();
+            upper_tail(Factor::new(&block).squared_distance(&standardised[part]), COEFFICIENTS, member.freedom)
+        };
+        Fit {
+            log_likelihood: ln_density(distance, ln_volume, run.len(), member.freedom),
+            typicality: upper_tail(distance, run.len(), member.freedom),
+            by_curve: (0..run.len()).step_by(COEFFICIENTS).map(curve).collect(),
+        }
+    }
+}
+
+fn mean(runs: &[&[f64]], feature: usize) -> f64 {
+    runs.iter().map(|run| run[feature]).sum::<f64>() / runs.len() as f64
+}
+
+/// Draws variances towards their common prior (Smyth 2004, section 6.2).
+fn moderate(variances: &[f64], degrees: &[f64]) -> Vec<f64> {
+    let center = |degrees: f64| digamma(degrees / 2.0) - (degrees / 2.0).ln();
+    let logarithms = variances.iter().zip(degrees).map(|(variance, degrees)| variance.ln() - center(*degrees));
+    let prior = (logarithms.sum::<f64>() / variances.len() as f64 + center(PRIOR_FREEDOM)).exp();
+    let one = |(variance, degrees): (&f64, &f64)| (PRIOR_FREEDOM * prior + degrees * variance) / (PRIOR_FREEDOM + degrees);
+    variances.iter().zip(degrees).map(one).collect()
+}
+
+/// Correlations of residuals, of which each is multiplied by 1 − λ; λ is the sum of the estimated variances of the correlations divided by the
+/// sum of their squares.
+fn shrunk_correlation(residuals: &[Vec<f64>], width: usize) -> Vec<Vec<f64>> {
+    let count = residuals.len() as f64;
+    let scale: Vec<f64> = (0..width)
+        .map(|feature| (residuals.iter().map(|row| row[feature].powi(2)).sum::<f64>() / count).sqrt().max(f64::MIN_POSITIVE))
+        .collect();
+    let product = |row: &[f64], one: usize, other: usize| row[one] / scale[one] * row[other] / scale[other];
+    let mut correlation = vec![vec![1.0; width]; width];
+    let (mut uncertainty, mut squares) = (0.0, 0.0);
+    for (one, other) in (0..width).flat_map(|one| (0..one).map(move |other| (one, other))) {
+        let value = residuals.iter().map(|row| product(row, one, other)).sum::<f64>() / count;
+        uncertainty += residuals.iter().map(|row| (product(row, one, other) - value).powi(2)).sum::<f64>() / (count - 1.0).powi(2);
+        squares += value * value;
+        (correlation[one][other], correlation[other][one]) = (value, value);
+    }
+    let shrinkage = if squares > 0.0 { (uncertainty / squares).clamp(LEAST_SHRINKAGE, 1.0) } else { 1.0 };
+    for (one, row) in correlation.iter_mut().enumerate() {
+        row.iter_mut().enumerate().filter(|(other, _)| *other != one).for_each(|(_, value)| *value *= 1.0 - shrinkage);
+    }
+    correlation
+}
+
+/// Logarithm of the density of the multivariate t distribution at a squared Mahalanobis distance.
+fn ln_density(distance: f64, ln_volume: f64, width: usize, freedom: f64) -> f64 {
+    let width = width as f64;
+    ln_gamma((freedom + width) / 2.0)
+        - ln_gamma(freedom / 2.0)
+        - width / 2.0 * (freedom * std::f64::consts::PI).ln()
+        - ln_volume
+        - (freedom + width) / 2.0 * (distance / freedom).ln_1p()
+}
+
+/// The probability of a larger distance: distance ÷ width is distributed as F.
+fn upper_tail(distance: f64, width: usize, freedom: f64) -> f64 {
+    FisherSnedecor::new(width as f64, freedom).map_or(f64::NAN, |distribution| distribution.sf(distance / width as f64))
+}
+
+/// The lower Cholesky factor of a positive definite matrix.
+#[derive(Clone, Debug)]
+struct Factor(Vec<Vec<f64>>);
+
+impl Factor {
+    fn new(matrix: &[Vec<f64>]) -> Self {
+        let mut factor: Vec<Vec<f64>> = Vec::new();
+        for (row, values) in matrix.iter().enumerate() {
+            let mut entries: Vec<f64> = Vec::new();
+            for column in 0..=row {
+                let known: f64 = if column == row {
+                    entries.iter().map(|entry| entry * entry).sum()
+                } else {
+                    entries.iter().zip(&factor[column]).map(|(one, other)| one * other).sum()
+                };
+                let rest = values[column] - known;
+                entries.push(if column == row { rest.max(f64::MIN_POSITIVE).sqrt() } else { rest / factor[column][column] });
+            }
+            factor.push(entries);
+        }
+        Self(factor)
+    }
+
+    /// v' M⁻¹ v.
+    fn squared_distance(&self, vector: &[f64]) -> f64 {
+        let mut solved: Vec<f64> = Vec::new();
+        for (row, value) in self.0.iter().zip(vector) {
+            let known: f64 = row.iter().zip(&solved).map(|(entry, solved)| entry * solved).sum();
+            solved.push((value - known) / row[solved.len()]);
+        }
+        solved.iter().map(|value| value * value).sum()
+    }
+
+    fn ln_determinant(&self) -> f64 {
+        2.0 * self.0.iter().filter_map(|row| row.last()).map(|entry| entry.ln()).sum::<f64>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn densities_and_tails_are_scipys() {
+        // scipy.stats.multivariate_t and f of SciPy 1.17.1, by tools/golden/sample_statistics.py.
+        let factor = Factor::new(&[vec![2.0, 0.3, -0.1], vec![0.3, 1.0, 0.2], vec![-0.1, 0.2, 0.5]]);
+        let distance = factor.squared_distance(&[0.5, 1.5, -0.5]);
+        assert!((distance - 3.669_402_110_199_297_5).abs() < 1e-12, "{distance}");
+        let density = ln_density(distance, 0.5 * factor.ln_determinant(), 3, 4.0);
+        assert!((density - -4.794_369_950_565_296).abs() < 1e-10, "{density}");
+        assert!((upper_tail(distance, 3, 4.0) - 0.410_153_906_767_556).abs() < 1e-10);
+    }
+
+    #[test]
+    fn variances_are_moderated_as_smyth_does() {
+        let moderated = moderate(&[0.5, 2.0, 0.1, 0.9], &[2.0, 2.0, 1.0, 3.0]);
+        let expected = [0.559_156_728_012_423_4, 1.309_156_728_012_423_4, 0.445_542_304_016_564_7, 0.787_325_382_409_938_8];
+        assert!(moderated.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-9), "{moderated:?}");
+    }
+
+    #[test]
+    fn correlations_that_are_certain_stay_and_others_go() {
+        let certain: Vec<Vec<f64>> = (0..40).map(|row| vec![f64::from(row - 20), f64::from(row - 20)]).collect();
+        assert!(shrunk_correlation(&certain, 2)[0][1] > 0.9);
+        // Pairs without any relation, few of them.
+        let loose: Vec<Vec<f64>> = [(1.0, 1.0), (-1.0, 1.0), (1.0, -1.0), (-1.0, -1.1)].map(|(one, other)| vec![one, other]).to_vec();
+        assert_eq!(shrunk_correlation(&loose, 2)[0][1], 0.0);
+    }
+}

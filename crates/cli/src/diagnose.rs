@@ -1,0 +1,221 @@
+//! `thaw diagnose`: which procedure produced a training log.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use thaw_analysis::{Answer, Diagnosis, Examiner, Results, Suspicion, Trial, Work, pace, typical_seconds};
+use thaw_exchange::{NamedLog, read_logs};
+use thaw_spec::{Metric, TrainingLog};
+
+use crate::arguments::Diagnose;
+use crate::error::{CANNOT_TELL, CliError, SUCCESS, say};
+use crate::report::read;
+use crate::study::Study;
+
+/// Candidates that a person is shown, if they are not more likely than this.
+const SHOWN: usize = 4;
+const LIKELY: f64 = 0.001;
+
+pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
+    let study = Study { results: options.results.clone(), ..Study::plain(options.experiment.clone()) };
+    let experiment = study.load()?;
+    let folder = study.results_folder(&experiment);
+    let results = read(&study, &experiment, &folder)?;
+    let most_epochs = options.epochs.map_or(usize::MAX, |epochs| epochs as usize);
+    let learn = |subject: PathBuf, metrics: &[Metric], epochs: usize| {
+        Examiner::learn(&results, metrics, epochs.min(most_epochs)).map_err(|source| CliError::Diagnosis { subject, source })
+    };
+    if let Some(seeds) = &options.held_out {
+        let examiner = learn(folder.root().to_owned(), &Metric::ALL, usize::MAX)?;
+        let trials = if seeds.is_empty() {
+            examiner.leave_one_out()
+        } else {
+            let others = Study { seeds: Some(seeds.clone()), ..study.clone() };
+            examiner.examine_runs(&Results::read(&folder, &others.load()?)?)
+        };
+        if trials.is_empty() {
+            let message = format!("{}: no run can be held out; run other seeds, or three seeds of each procedure", folder.root().display());
+            return Err(CliError::Usage { message });
+        }
+        confusion(&examiner, &trials).iter().for_each(|line| say(line));
+        return Ok(ExitCode::from(SUCCESS));
+    }
+    let images = results.procedures.iter().flat_map(|procedure| &procedure.runs).map(|run| run.manifest.images).next().unwrap_or([1; 3]);
+    let validation_share = images[1] as f64 / images[0].max(1) as f64;
+    let mut certain = true;
+    let mut paces: Vec<(String, f64)> = Vec::new();
+    for path in &options.logs {
+        for NamedLog { name, log } in chosen(options, path)? {
+            let title = if name.is_empty() { path.display().to_string() } else { format!("{}, run `{name}`", path.display()) };
+            let examiner = learn(path.clone(), &log.metrics().collect::<Vec<_>>(), log.epochs())?;
+            let diagnosis = examiner.examine(&log);
+            certain &= diagnosis.answer == Answer::One;
+            let compared = examiner.metrics.iter().map(Metric::to_string).collect::<Vec<_>>().join(", ");
+            say(&format!("{title}: {compared}, {} epochs of {}", examiner.epochs, log.epochs()));
+            let runs: usize = examiner.candidates.iter().map(|candidate| candidate.runs).sum();
+            let count = examiner.candidates.len();
+            say(&format!("beside {count} procedures of `{}` that curves can tell apart, {runs} runs\n", experiment.name));
+            table(&examiner, &diagnosis).iter().for_each(|line| say(line));
+            say(&format!("\n{}", answer(&examiner, &diagnosis)));
+            say(&timing(&examiner, &diagnosis, &log, options.forward_seconds, validation_share).unwrap_or_default());
+            paces.extend(typical_seconds(log.seconds()).map(|seconds| (title, seconds)));
+        }
+    }
+    ratio(&mut paces, validation_share).iter().for_each(|line| say(line));
+    Ok(ExitCode::from(if certain { SUCCESS } else { CANNOT_TELL }))
+}
+
+/// The trainings of a log that were asked for.
+fn chosen(options: &Diagnose, path: &std::path::Path) -> Result<Vec<NamedLog>, CliError> {
+    Ok(match &options.run {
+        Some(run) => vec![NamedLog { name: run.clone(), log: thaw_exchange::read_log(path, run)? }],
+        None => read_logs(path)?,
+    })
+}
+
+fn table(examiner: &Examiner, diagnosis: &Diagnosis) -> Vec<String> {
+    let mut lines = vec!["| probability | as untypical | procedure |".to_owned(), "|---:|---:|:---|".to_owned()];
+    let shown = diagnosis.suspicions.iter().enumerate().filter(|(place, suspicion)| *place < SHOWN || suspicion.probability >= LIKELY);
+    for (_, Suspicion { candidate, probability, typicality, .. }) in shown {
+        let candidate = &examiner.candidates[*candidate];
+        let twins = match candidate.procedures.len() - 1 {
+            0 => String::new(),
+            1 => " (and 1 procedure that gives the same curves)".to_owned(),
+            more => format!(" (and {more} procedures that give the same curves)"),
+        };
+        let probability = match diagnosis.answer {
+            Answer::NoneOfThese => "–".to_owned(),
+            _ => format!("{:.1} %", probability * 100.0),
+        };
+        lines.push(format!("| {probability} | {} | {}{twins} |", share(*typicality), candidate.label()));
+    }
+    lines.push(String::new());
+    lines.push(
+        "probability: if it is one of these, all equally likely beforehand · as untypical: so many runs of the procedure would be"
+            .to_owned(),
+    );
+    lines
+}
+
+fn share(value: f64) -> String {
+    if value >= 0.001 { format!("{:.1} %", value * 100.0) } else { format!("{:.0e}", value) }
+}
+
+fn answer(examiner: &Examiner, diagnosis: &Diagnosis) -> String {
+    let label = |suspicion: &Suspicion| examiner.candidates[suspicion.candidate].label();
+    let Some(first) = diagnosis.suspicions.first() else { return "answer: there is nothing to compare with".to_owned() };
+    match diagnosis.answer {
+        Answer::One => format!("answer: {}", label(first)),
+        Answer::Among(count) => {
+            let among: Vec<String> = diagnosis.suspicions[..count].iter().map(label).collect();
+            format!("answer: cannot be told; one of\n  {}", among.join("\n  "))
+        }
+        Answer::NoneOfThese => {
+            let mut worst = first.by_curve.clone();
+            worst.sort_by(|a, b| a.1.total_cmp(&b.1));
+            let misfits: Vec<String> = worst
+                .iter()
+                .take_while(|(_, typicality)| *typicality < 0.05)
+                .map(|(metric, typicality)| format!("{metric} ({})", share(*typicality)))
+                .collect();
+            let what = if misfits.is_empty() { "no curve alone is odd, but all together".to_owned() } else { misfits.join(", ") };
+            format!(
+                "answer: none of these. Even of the likeliest, {}, only {} of the runs would be so untypical.\nWhat does not fit it: {what}.\nAnother base, other images, \
+                 or a procedure that is no cell of this experiment: add it to the matrix, and run it.",
+                label(first),
+                share(first.typicality)
+            )
+        }
+    }
+}
+
+/// What the log's durations say, or how they could.
+fn timing(
+    examiner: &Examiner,
+    diagnosis: &Diagnosis,
+    log: &TrainingLog,
+    forward_seconds: Option<f64>,
+    validation_share: f64,
+) -> Option<String> {
+    let seconds = typical_seconds(log.seconds())?;
+    let Some(forward) = forward_seconds else {
+        return Some(format!("time: {seconds:.1} s per epoch; --forward-seconds lets it tell whether the base was trained\n"));
+    };
+    let found = pace(seconds, forward, validation_share);
+    let measure = format!(
+        "time: an epoch takes {:.1} forward passes over the training images; a frozen base would take {:.1}, one that is trained {:.1}",
+        found.forward_passes, found.frozen, found.trained
+    );
+    let likeliest = diagnosis.suspicions.first().filter(|_| diagnosis.answer != Answer::NoneOfThese);
+    let trains = likeliest.map(|suspicion| examiner.candidates[suspicion.candidate].trains_base);
+    let verdict = match (found.work, trains) {
+        (Work::ForwardAndBackward, Some(false)) => ": IMPLAUSIBLE for a frozen base, it takes as long as training everything",
+        (Work::Nothing | Work::Forward, Some(true)) => ": IMPLAUSIBLE for a base that is trained, there is no time for its backward pass",
+        (Work::ForwardAndBackward, _) => ": the base was trained",
+        (Work::Forward, _) => ": the base was run and not trained",
+        (Work::Nothing, _) => ": the base was not run, so its features were cached",
+    };
+    Some(format!("{measure}{verdict}\n"))
+}
+
+/// How the slowest log compares with the quickest.
+fn ratio(paces: &mut [(String, f64)], validation_share: f64) -> Option<String> {
+    paces.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let (quick, slow) = (paces.first()?, paces.last().filter(|_| paces.len() > 1)?);
+    Some(format!(
+        "time: an epoch of {} takes {:.1} times as long as one of {}; on the same machine and images, training the whole base takes {:.1} times as long as running it frozen",
+        slow.0,
+        slow.1 / quick.1,
+        quick.0,
+        (3.0 + validation_share) / (1.0 + validation_share)
+    ))
+}
+
+/// How runs of known procedures were diagnosed: in numbers, and which was taken for which.
+fn confusion(examiner: &Examiner, trials: &[Trial]) -> Vec<String> {
+    let first = |diagnosis: &Diagnosis| diagnosis.suspicions.first().map(|suspicion| suspicion.candidate);
+    let count = |wanted: &dyn Fn(&Trial) -> bool| trials.iter().filter(|trial| wanted(trial)).count();
+    let right = |trial: &Trial| first(&trial.diagnosis) == Some(trial.truth);
+    let is = |trial: &Trial, answer: Answer| trial.diagnosis.answer == answer;
+    let unsure = |trial: &Trial| matches!(trial.diagnosis.answer, Answer::Among(_));
+    let among = |trial: &Trial| match trial.diagnosis.answer {
+        Answer::Among(count) => trial.diagnosis.suspicions[..count].iter().any(|suspicion| suspicion.candidate == trial.truth),
+        _ => false,
+    };
+    let all = trials.len();
+    let likeliest = count(&|trial| right(trial) && !is(trial, Answer::NoneOfThese));
+    let mut lines = vec![
+        format!(
+            "{all} runs of {} procedures, {} epochs each (temperature {:.2})",
+            examiner.candidates.len(),
+            examiner.epochs,
+            examiner.temperature
+        ),
+        format!("  the likeliest procedure is the right one: {likeliest} ({:.0} %)", 100.0 * likeliest as f64 / all as f64),
+        format!("  sure and right: {}", count(&|trial| is(trial, Answer::One) && right(trial))),
+        format!("  sure and wrong: {}", count(&|trial| is(trial, Answer::One) && !right(trial))),
+        format!("  unsure, the right one among those named: {}", count(&among)),
+        format!("  unsure, the right one not among them: {}", count(&|trial| unsure(trial) && !among(trial))),
+        format!("  none of these: {}", count(&|trial| is(trial, Answer::NoneOfThese))),
+        "the same runs, with their own procedure taken from the candidates:".to_owned(),
+        format!("  none of these: {}", count(&|trial| trial.without_truth.answer == Answer::NoneOfThese)),
+        format!("  unsure: {}", count(&|trial| matches!(trial.without_truth.answer, Answer::Among(_)))),
+        format!("  sure of a procedure that is not theirs: {}", count(&|trial| trial.without_truth.answer == Answer::One)),
+        String::new(),
+    ];
+    let numbers: Vec<String> = (1..=examiner.candidates.len()).map(|number| number.to_string()).collect();
+    lines.push(format!("| taken for | {} | none |", numbers.join(" | ")));
+    lines.push(format!("|:---|{}---:|", "---:|".repeat(numbers.len())));
+    for (truth, candidate) in examiner.candidates.iter().enumerate() {
+        let taken = |place: Option<usize>| {
+            let found = |trial: &Trial| if is(trial, Answer::NoneOfThese) { None } else { first(&trial.diagnosis) };
+            match count(&|trial| trial.truth == truth && found(trial) == place) {
+                0 => String::new(),
+                number => number.to_string(),
+            }
+        };
+        let cells: Vec<String> = (0..numbers.len()).map(|place| taken(Some(place))).collect();
+        lines.push(format!("| {} {} | {} | {} |", truth + 1, candidate.label(), cells.join(" | "), taken(None)));
+    }
+    lines
+}

@@ -1,0 +1,64 @@
+//! `thaw export`: what has run, for other programs.
+
+use std::process::ExitCode;
+
+use thaw_analysis::CellRun;
+use thaw_exchange::{ExportedRun, Format, export};
+use thaw_spec::RunStatus;
+
+use crate::arguments::Export;
+use crate::error::{CliError, SUCCESS, say};
+use crate::fields::fields;
+use crate::report::read;
+
+pub(crate) fn run(options: &Export) -> Result<ExitCode, CliError> {
+    let study = &options.study;
+    let experiment = study.load()?;
+    let folder = study.results_folder(&experiment);
+    let results = read(study, &experiment, &folder)?;
+    let runs: Vec<ExportedRun> =
+        results.procedures.iter().flat_map(|procedure| procedure.runs.iter().filter_map(|run| exported(run, &procedure.levels))).collect();
+    let output = options.output.clone().unwrap_or_else(|| {
+        folder.root().join(match options.format {
+            Format::Csv => "export.csv",
+            Format::Json => "export.json",
+            Format::Tensorboard => "tensorboard",
+            Format::Mlflow => "mlruns",
+        })
+    });
+    export(&experiment.name, &runs, options.format, &output)?;
+    say(&format!("{} run(s) of `{}`: {}", runs.len(), experiment.name, output.display()));
+    match options.format {
+        Format::Csv | Format::Json => {}
+        Format::Tensorboard => say(&format!("open them with: tensorboard --logdir {}", output.display())),
+        // MLflow 3 reads its file store only where it is allowed to.
+        Format::Mlflow => say(&format!("open them with: MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri {}", output.display())),
+    }
+    Ok(ExitCode::from(SUCCESS))
+}
+
+/// `levels` as the experiment names them now.
+fn exported(run: &CellRun, levels: &[(String, String)]) -> Option<ExportedRun> {
+    let manifest = &run.manifest;
+    let words = levels.iter().map(|(factor, level)| format!("{factor}={level}")).chain([format!("seed={}", manifest.cell.seed)]);
+    let mut parameters: Vec<(String, String)> = fields(&manifest.cell.procedure).into_iter().collect();
+    parameters.extend([
+        ("dataset_sha256".to_owned(), manifest.cell.inputs.dataset.to_string()),
+        ("weights_sha256".to_owned(), manifest.cell.inputs.weights.to_string()),
+    ]);
+    Some(ExportedRun {
+        id: manifest.id.to_string(),
+        name: words.collect::<Vec<_>>().join(" "),
+        levels: levels.to_vec(),
+        seed: manifest.cell.seed,
+        parameters,
+        status: match run.outcome.status {
+            RunStatus::Completed => "completed",
+            RunStatus::Thawed => "thawed",
+        }
+        .to_owned(),
+        started_unix_seconds: manifest.environment.started_unix_seconds,
+        log: run.log()?,
+        drift: run.drift(),
+    })
+}

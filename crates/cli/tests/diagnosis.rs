@@ -1,0 +1,137 @@
+//! `thaw diagnose` and `thaw export` by the real program, on the committed results and on curves of the real Keras.
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use tempfile::TempDir;
+
+/// Runs thaw in the repository's folder: exit code, and what it printed.
+fn thaw(arguments: &[&str]) -> (i32, String) {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut command = Command::cargo_bin("thaw").expect("the program");
+    let output = command.current_dir(repository).env_remove("THAW_RESULTS").args(arguments).output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code().expect("a code"), text)
+}
+
+/// The number behind some words.
+#[track_caller]
+fn number(text: &str, words: &str) -> usize {
+    let rest = text.lines().find_map(|line| line.trim().strip_prefix(words)).unwrap_or_else(|| panic!("{words}: {text}"));
+    rest.trim_start_matches(':').split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("{words}: {text}"))
+}
+
+#[test]
+fn a_hundred_held_out_curves_are_diagnosed_rightly_and_never_wrongly_with_confidence() {
+    // Three seeds of each procedure are known; nine others are examined.
+    let (code, text) = thaw(&["diagnose", "--held-out", "3,4,5,6,7,8,9,10,11"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.starts_with("108 runs of 12 procedures, 8 epochs each"), "{text}");
+    assert!(number(&text, "the likeliest procedure is the right one") >= 98, "{text}");
+    assert!(number(&text, "sure and right") >= 70, "{text}");
+    assert!(number(&text, "sure and wrong") <= 1, "{text}");
+    assert_eq!(text.lines().filter(|line| line.contains("regime=")).count(), 12, "a row of the confusion matrix for each");
+    let (code, text) = thaw(&["diagnose", "--experiment", "experiments/squeezenet.toml", "--held-out"]);
+    assert!(code == 0 && text.starts_with("36 runs of 12 procedures, 30 epochs each"), "{text}");
+    assert!(number(&text, "the likeliest procedure is the right one") >= 34 && number(&text, "sure and wrong") == 0, "{text}");
+}
+
+#[test]
+fn curves_of_the_real_keras_are_recognised() {
+    let curves = "experiments/published/keras-2.0.8-squeezenet.csv";
+    for seed in ["0", "1", "2"] {
+        let run = format!("keras-2.0.8 rescale seed {seed}");
+        let (code, text) = thaw(&["diagnose", curves, "--experiment", "experiments/squeezenet.toml", "--run", &run]);
+        assert_eq!(code, 0, "{text}");
+        let answer = "answer: regime=cached augmentation=none preprocessing=rescale dropout=0.5\n";
+        assert!(text.contains(answer) && text.contains("(and 1 procedure that gives the same curves)"), "{text}");
+        // Keras clips its losses, which shows where they are large; the experiment that clips them too knows the curve.
+        let run = format!("keras-2.0.8 caffe seed {seed}");
+        let (code, text) = thaw(&["diagnose", curves, "--experiment", "experiments/squeezenet.toml", "--run", &run]);
+        assert!(code == 2 && text.contains("answer: none of these") && text.contains("What does not fit it: "), "{text}");
+    }
+    let (code, text) = thaw(&["diagnose", curves, "--experiment", "experiments/keras-squeezenet.toml"]);
+    assert_eq!(code, 0, "{text}");
+    for preprocessing in ["rescale", "caffe"] {
+        assert_eq!(text.matches(&format!("answer: preprocessing={preprocessing}\n")).count(), 3, "{text}");
+    }
+}
+
+#[test]
+fn the_books_curves_are_another_bases() {
+    let (code, text) =
+        thaw(&["diagnose", "experiments/published/keras-2.0.8-section-5.3.csv", "--experiment", "experiments/squeezenet.toml"]);
+    assert_eq!(code, 2, "{text}");
+    assert_eq!(text.matches("answer: none of these. Even of the likeliest, regime=cached").count(), 2, "{text}");
+}
+
+#[test]
+fn an_exported_run_is_recognised_and_its_times_are_judged() {
+    let desk = TempDir::new().expect("a folder");
+    let path = |name: &str| desk.path().join(name).to_str().expect("a name in Unicode").to_owned();
+    let (csv, board) = (path("runs.csv"), path("board"));
+    let thawed = ["--seeds", "7", "--only", "regime=accidentally_unfrozen", "--only", "preprocessing=caffe", "--only", "augmentation=none"];
+    for (format, output) in [("csv", &csv), ("tensorboard", &board)] {
+        let (code, text) = thaw(&[&["export", "--format", format, "--output", output][..], &thawed].concat());
+        assert!(code == 0 && text.contains("1 run(s) of `miniature`"), "{text}");
+        let (code, text) = thaw(&["diagnose", output]);
+        assert!(
+            code == 0 && text.contains("answer: regime=accidentally_unfrozen augmentation=none preprocessing=caffe dropout=0.0"),
+            "{text}"
+        );
+        assert!(text.contains("s per epoch; --forward-seconds"), "{text}");
+    }
+    // The same curve with durations that a base which is trained cannot have, and with some that it has.
+    let judged = |seconds: &str, forward: &str| {
+        let mut lines = csv_lines(&csv);
+        let last = lines[0].split(',').count() - 1;
+        for line in &mut lines[1..] {
+            let mut cells: Vec<&str> = line.split(',').collect();
+            cells[last] = seconds;
+            *line = cells.join(",");
+        }
+        fs::write(path("timed.csv"), lines.join("\n")).expect("written");
+        thaw(&["diagnose", &path("timed.csv"), "--forward-seconds", forward]).1
+    };
+    assert!(judged("72", "20").contains(
+        "takes 3.6 forward passes over the training images; a frozen base would take 1.5, one that is trained 3.5: the base was trained"
+    ));
+    assert!(judged("30", "20").contains("IMPLAUSIBLE for a base that is trained"));
+    // Two logs: their durations are compared.
+    let (_, text) = thaw(&["diagnose", &path("timed.csv"), &csv]);
+    assert!(text.contains("times as long as one of") && text.contains("training the whole base takes 2.3 times as long"), "{text}");
+}
+
+fn csv_lines(path: &str) -> Vec<String> {
+    fs::read_to_string(path).expect("the export").lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_cannot_be_diagnosed_or_exported_is_said_in_a_sentence() {
+    let desk = TempDir::new().expect("a folder");
+    let path = |name: &str, text: &str| {
+        let path = desk.path().join(name);
+        fs::write(&path, text).expect("written");
+        path.to_str().expect("a name in Unicode").to_owned()
+    };
+    let short = path("short.csv", "epoch,val_acc\n1,0.5\n2,0.6\n");
+    for (arguments, code, words) in [
+        (&["diagnose", "absent.csv"][..], 66, "absent.csv: cannot read the training log"),
+        (&["diagnose"], 64, "LOG"),
+        (&["diagnose", &short], 65, "have 2 epoch(s) in common; three are needed"),
+        (&["diagnose", &path("prose.txt", "nothing")], 65, "is no training log"),
+        (&["diagnose", &path("test.csv", "epoch,test_acc\n1,0.5\n2,0.5\n3,0.5\n")], 65, "none of train and validation accuracy and loss"),
+        (&["diagnose", &short, "--run", "theirs"], 65, "there is no run `theirs`"),
+        (&["diagnose", &short, "--forward-seconds", "0"], 64, "expected a number above 0"),
+        (&["diagnose", &short, "--results", "crates"], 64, "no cell of `miniature` has run"),
+        (&["export", "--format", "xml"], 64, "expected csv, json, tensorboard or mlflow"),
+        (&["export", "--format", "mlflow", "--output", "crates"], 73, "the folder exists"),
+    ] {
+        let (found, text) = thaw(arguments);
+        assert!(found == code && text.contains(words), "{arguments:?}: {found} {text}");
+    }
+    // Validation accuracy alone is enough for a ranking.
+    let (_, text) = thaw(&["diagnose", &path("one.csv", "epoch,val_acc\n1,0.6\n2,0.65\n3,0.66\n")]);
+    assert!(text.contains("one.csv: validation accuracy, 3 epochs of 3") && text.contains("answer: "), "{text}");
+}
