@@ -93,7 +93,7 @@ impl Page<'_> {
             let rows = attribution.shares.iter().map(|share| {
                 let other = |sample: &Option<Sample>| {
                     sample.as_ref().map_or_else(
-                        || Entry::text("cannot exist"),
+                        || Entry::missing("cannot exist"),
                         |sample| Entry::Number(points(&sample.estimate()), sample.estimate().mean),
                     )
                 };
@@ -182,7 +182,7 @@ impl Page<'_> {
             let p_values = tests.iter().map(|test| format!("{:.1e}", test.p_value)).collect::<Vec<_>>().join(", ");
             vec![
                 Entry::text(step.label.clone()),
-                change.map_or_else(|| Entry::text("–"), |change| Entry::Number(points(change), change.mean)),
+                change.map_or_else(|| Entry::missing("–"), |change| Entry::Number(points(change), change.mean)),
                 Entry::maybe(sample.and_then(Sample::effect_size), |value| format!("{value:+.2}")),
                 Entry::maybe(smallest, |value| format!("{:.2}", value * 100.0)),
                 Entry::text(if p_values.is_empty() { "–".to_owned() } else { p_values }),
@@ -382,7 +382,7 @@ fn ladder(steps: &[Step]) -> Markup {
             (None, false) => Entry::maybe(None, |_| String::new()),
         };
         let value =
-            step.estimate.as_ref().map_or_else(|| Entry::text("not run"), |estimate| Entry::Number(percent(estimate), estimate.mean));
+            step.estimate.as_ref().map_or_else(|| Entry::missing("not run"), |estimate| Entry::Number(percent(estimate), estimate.mean));
         vec![Entry::text(step.label.clone()), value, change]
     });
     table("Each line changes one thing in the line above", &["step", "final validation accuracy", "change in points"], rows.collect())

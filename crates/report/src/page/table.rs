@@ -19,9 +19,14 @@ impl Entry {
         Self::Number(number.to_string(), number as f64)
     }
 
-    /// A number that may be missing; without one it sorts below all others.
+    /// A number that may be missing.
     pub(super) fn maybe(value: Option<f64>, show: impl Fn(f64) -> String) -> Self {
-        value.map_or_else(|| Self::Number("–".to_owned(), -1e300), |value| Self::Number(show(value), value))
+        value.map_or_else(|| Self::missing("–"), |value| Self::Number(show(value), value))
+    }
+
+    /// Words where a number should be; they sort below all numbers.
+    pub(super) fn missing(words: &str) -> Self {
+        Self::Number(words.to_owned(), -1e300)
     }
 }
 
