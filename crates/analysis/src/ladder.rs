@@ -12,12 +12,17 @@ pub struct Step {
     pub label: String,
     /// The number there, when the procedure has run.
     pub estimate: Option<Estimate>,
-    /// The difference from the rung before, between runs of equal seeds, when both have run.
-    pub change: Option<Estimate>,
-    /// The same differences by seed.
+    /// The differences from the rung before, between runs of equal seeds, when both have run.
     pub differences: Option<Sample>,
     /// Whether the two rungs' curves, validation loss included, are equal to the last bit for every seed they share.
     pub equal: bool,
+}
+
+impl Step {
+    /// The mean difference from the rung before.
+    pub fn change(&self) -> Option<Estimate> {
+        self.differences.as_ref().map(Sample::estimate)
+    }
 }
 
 /// Climbs the ladder.
@@ -38,7 +43,6 @@ pub fn climb(ladder: &[Rung], results: &Results, metric: Metric, statistic: Stat
             label: rung.label.clone(),
             estimate: procedure.sample(metric, statistic).map(|sample| sample.estimate()),
             equal: !pairs.is_empty() && pairs.iter().all(same),
-            change: differences.as_ref().map(Sample::estimate),
             differences,
         });
         before = Some(procedure);

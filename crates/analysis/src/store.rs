@@ -11,7 +11,7 @@ use thaw_spec::{Cell, CellId, CellManifest, Outcome, Prediction, TensorDrift};
 
 use crate::schema::{drifts, predictions};
 use crate::sink::{DRIFT, EPOCHS, PREDICTIONS, TEMPORARY, replace};
-use crate::{AnalysisError, ParquetSink};
+use crate::{AnalysisError, ParquetSink, ProcedureRuns};
 
 /// How far a cell has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,15 @@ pub enum CellState {
     Partial,
     /// Every epoch was run.
     Complete,
+}
+
+/// How far a tensor was from its start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DriftCurve {
+    /// The tensor.
+    pub tensor: String,
+    /// ‖w − w₀‖₂ / ‖w₀‖₂ at the end of each epoch.
+    pub by_epoch: Vec<f64>,
 }
 
 /// The folder of an experiment's results.
@@ -131,6 +140,27 @@ impl ResultsFolder {
     pub fn read_drift(&self, id: &CellId) -> Result<Vec<(usize, TensorDrift)>, AnalysisError> {
         let path = self.cell(id).join(DRIFT);
         if path.is_file() { read_parquet(&path, drifts) } else { Ok(Vec::new()) }
+    }
+
+    /// How far each tensor of a procedure's base was from its start, in the mean over its runs.
+    ///
+    /// # Errors
+    /// When a file is there and cannot be read.
+    pub fn mean_drift(&self, procedure: &ProcedureRuns) -> Result<Vec<DriftCurve>, AnalysisError> {
+        let mut curves: Vec<DriftCurve> = Vec::new();
+        for run in &procedure.runs {
+            let share = 1.0 / procedure.runs.len() as f64;
+            for (epoch, drift) in self.read_drift(&run.manifest.id)? {
+                let place = curves.iter().position(|curve| curve.tensor == drift.tensor).unwrap_or_else(|| {
+                    curves.push(DriftCurve { tensor: drift.tensor.clone(), by_epoch: Vec::new() });
+                    curves.len() - 1
+                });
+                let by_epoch = &mut curves[place].by_epoch;
+                by_epoch.resize(by_epoch.len().max(epoch), 0.0);
+                by_epoch[epoch - 1] += drift.relative * share;
+            }
+        }
+        Ok(curves)
     }
 
     /// The manifests of all cells, in the order of their names.

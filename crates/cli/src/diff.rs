@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use thaw_analysis::{ResultsFolder, mcnemar};
+use thaw_report::magnitude;
 use thaw_spec::{CellManifest, Split};
 
 use crate::arguments::Diff;
@@ -45,7 +46,7 @@ fn outcome(one: &(ResultsFolder, CellManifest), other: &(ResultsFolder, CellMani
             |outcome| {
                 let moved = outcome.audit.iter().filter(|tensor| tensor.moved).count();
                 let drift = outcome.audit.iter().map(|tensor| tensor.relative_drift).fold(0.0, f64::max);
-                format!("{:?}, {moved} of {} tensors of the base moved, by up to {drift:.1e}", outcome.status, outcome.audit.len())
+                format!("{:?}, {moved} of {} tensors of the base moved, by up to {}", outcome.status, outcome.audit.len(), magnitude(drift))
             },
         );
         say(&format!("  {name:6} {ended}"));

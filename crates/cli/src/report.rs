@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use thaw_analysis::{McNemar, ProcedureRuns, Results, ResultsFolder, attribute, climb, mcnemar};
 use thaw_exchange::read_log;
-use thaw_report::{Division, DriftMap, DriftRow, Overlay, Page, curves, overview};
+use thaw_report::{Division, DriftMap, Overlay, Page, curves, overview};
 use thaw_spec::{Experiment, Metric, Split, Statistic};
 
 use crate::arguments::Report;
@@ -127,23 +127,11 @@ fn divisions(experiment: &Experiment, results: &Results) -> Vec<Division> {
     divided.filter(|division| division.attribution.shares.len() > 1).collect()
 }
 
-/// How each procedure's base drifted, in the mean over its seeds; nothing for a base that stayed.
+/// How each procedure's base drifted; nothing for a base that stayed.
 fn drifts(results: &Results, folder: &ResultsFolder) -> Result<Vec<DriftMap>, CliError> {
     let mut maps = Vec::new();
     for procedure in &results.procedures {
-        let mut rows: Vec<DriftRow> = Vec::new();
-        for run in &procedure.runs {
-            let share = 1.0 / procedure.runs.len() as f64;
-            for (epoch, drift) in folder.read_drift(&run.manifest.id)? {
-                let place = rows.iter().position(|row| row.tensor == drift.tensor).unwrap_or_else(|| {
-                    rows.push(DriftRow { tensor: drift.tensor.clone(), by_epoch: Vec::new() });
-                    rows.len() - 1
-                });
-                let by_epoch = &mut rows[place].by_epoch;
-                by_epoch.resize(by_epoch.len().max(epoch), 0.0);
-                by_epoch[epoch - 1] += drift.relative * share;
-            }
-        }
+        let rows = folder.mean_drift(procedure)?;
         if rows.iter().flat_map(|row| &row.by_epoch).any(|drift| *drift > 0.0) {
             maps.push(DriftMap { procedure: procedure.label(), rows });
         }

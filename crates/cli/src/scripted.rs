@@ -325,8 +325,8 @@ fn a_ladder_says_what_each_step_changes() {
     let results = Results::read(&stage.folder(), &experiment).expect("results");
     let steps = climb(&experiment.ladder, &results, Metric::ValidationAccuracy, Statistic::Final);
     assert_eq!(steps.iter().map(|step| step.equal).collect::<Vec<_>>(), [false, true, false]);
-    assert!(steps[0].change.is_none());
-    let change = steps[2].change.expect("a difference");
+    assert!(steps[0].change().is_none());
+    let change = steps[2].change().expect("a difference");
     assert!((change.mean - 0.05).abs() < 1e-12 && change.interval.is_some_and(|(low, high)| high - low < 1e-9));
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use thaw_analysis::{ProcedureRuns, Results, Step};
-use thaw_report::{percent, points};
+use thaw_report::{magnitude, percent, points};
 use thaw_spec::{Metric, Statistic};
 
 /// A Markdown table of every procedure: final and best validation accuracy, final test accuracy, audit, time.
@@ -46,7 +46,7 @@ pub(crate) fn answer(steps: &[Step]) -> Option<String> {
     let _ = writeln!(text, "|{}|:-----------------|:-------------------------------|", "-".repeat(width + 2));
     for step in steps {
         let estimate = step.estimate.as_ref().map_or_else(|| "not run".to_owned(), percent);
-        let change = match (&step.change, step.equal) {
+        let change = match (&step.change(), step.equal) {
             (_, true) => "0, equal to the last bit".to_owned(),
             (Some(change), false) => points(change),
             (None, false) => String::new(),
@@ -74,7 +74,7 @@ pub(crate) fn last_screen(title: &str, steps: &[Step], results: &Results) -> Vec
     }
     for step in steps.iter().take(LADDER) {
         let value = step.estimate.as_ref().map_or_else(|| "not run".to_owned(), percent);
-        let change = match (&step.change, step.equal) {
+        let change = match (&step.change(), step.equal) {
             (_, true) => "equal".to_owned(),
             (Some(change), false) => points(change),
             (None, false) => String::new(),
@@ -96,7 +96,7 @@ pub(crate) fn last_screen(title: &str, steps: &[Step], results: &Results) -> Vec
 
 fn drift(procedure: &ProcedureRuns) -> String {
     let largest = procedure.runs.iter().map(|run| run.final_drift()).reduce(f64::max);
-    largest.map_or_else(|| "–".to_owned(), |drift| if drift == 0.0 { "0".to_owned() } else { format!("{drift:.1e}") })
+    largest.map_or_else(|| "–".to_owned(), magnitude)
 }
 
 fn audit(procedure: &ProcedureRuns) -> &'static str {

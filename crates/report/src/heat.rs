@@ -2,19 +2,12 @@
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use thaw_analysis::DriftCurve;
 
 use crate::ReportError;
 use crate::figure::drawn;
 use crate::font::FONT;
-
-/// A tensor's way.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DriftRow {
-    /// The tensor.
-    pub tensor: String,
-    /// ‖w − w₀‖₂ / ‖w₀‖₂ at the end of each epoch, the mean over the seeds.
-    pub by_epoch: Vec<f64>,
-}
+use crate::number::magnitude;
 
 /// The drift of one procedure's base.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +15,7 @@ pub struct DriftMap {
     /// The procedure.
     pub procedure: String,
     /// In the order of the layers.
-    pub rows: Vec<DriftRow>,
+    pub rows: Vec<DriftCurve>,
 }
 
 const TOP: i32 = 62;
@@ -32,31 +25,34 @@ const WIDTH: i32 = 660;
 const RIGHT: i32 = 90;
 const BOTTOM: i32 = 76;
 
+/// The powers of ten between which all maps can be shaded, so that they can be compared.
+pub fn decades(maps: &[DriftMap]) -> (i32, i32) {
+    let values = || maps.iter().flat_map(|map| &map.rows).flat_map(|row| &row.by_epoch).copied().filter(|value| *value > 0.0);
+    let lowest = values().fold(f64::INFINITY, f64::min).log10().floor();
+    let highest = values().fold(0.0, f64::max).log10().ceil();
+    if lowest.is_finite() && highest.is_finite() { (lowest as i32, (highest as i32).max(lowest as i32 + 1)) } else { (-4, 0) }
+}
+
 impl DriftMap {
-    /// The map as an SVG document.
+    /// The map as an SVG document, shaded between two powers of ten.
     ///
     /// # Errors
     /// When plotters refuses.
-    pub fn svg(&self) -> Result<String, ReportError> {
+    pub fn svg(&self, decades: (i32, i32)) -> Result<String, ReportError> {
         let size = ((LEFT + WIDTH + RIGHT) as u32, (TOP + ROW * self.rows.len() as i32 + BOTTOM) as u32);
-        drawn(size, &self.procedure, |root| self.draw(root))
+        drawn(size, &self.procedure, |root| self.draw(root, decades))
     }
 
-    /// The powers of ten between which the map shades.
-    fn decades(&self) -> (i32, i32) {
-        let values = || self.rows.iter().flat_map(|row| &row.by_epoch).copied().filter(|value| *value > 0.0);
-        let lowest = values().fold(f64::INFINITY, f64::min).log10().floor();
-        let highest = values().fold(0.0, f64::max).log10().ceil();
-        if lowest.is_finite() && highest.is_finite() { (lowest as i32, (highest as i32).max(lowest as i32 + 1)) } else { (-4, 0) }
-    }
-
-    fn draw<B: DrawingBackend>(&self, root: &DrawingArea<B, Shift>) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+    fn draw<B: DrawingBackend>(
+        &self,
+        root: &DrawingArea<B, Shift>,
+        (lowest, highest): (i32, i32),
+    ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
         root.fill(&WHITE)?;
         let text = |size: i32| (FONT, size).into_font().color(&BLACK);
         let title = (FONT, 15).into_font().style(FontStyle::Bold).color(&BLACK);
         root.draw(&Text::new("Relative drift of the base by tensor and epoch", (14, 10), title))?;
         root.draw(&Text::new(self.procedure.as_str(), (14, 34), text(12)))?;
-        let (lowest, highest) = self.decades();
         let shade = |value: f64| match value {
             0.0 => WHITE,
             value => ramp((value.log10() - f64::from(lowest)) / f64::from(highest - lowest)),
@@ -68,7 +64,7 @@ impl DriftMap {
                 let corners = [(LEFT + WIDTH * epoch / epochs, top), (LEFT + WIDTH * (epoch + 1) / epochs, top + ROW - 1)];
                 root.draw(&Rectangle::new(corners, shade(*value).filled()))?;
             }
-            let last = row.by_epoch.last().map_or_else(String::new, |value| format!("{value:.2e}"));
+            let last = row.by_epoch.last().map_or_else(String::new, |value| magnitude(*value));
             root.draw(&Text::new(last, (LEFT + WIDTH + 8, top + 1), text(11)))?;
         }
         let bottom = TOP + ROW * self.rows.len() as i32;
@@ -81,7 +77,7 @@ impl DriftMap {
             let corners = [(left, bottom + 34), (left + 24, bottom + 50)];
             root.draw(&Rectangle::new(corners, ramp(f64::from(decade - lowest) / f64::from(highest - lowest)).filled()))?;
             root.draw(&Rectangle::new(corners, BLACK.stroke_width(1)))?;
-            root.draw(&Text::new(format!("10^{decade}"), (left + 30, bottom + 36), text(11)))?;
+            root.draw(&Text::new(10f64.powi(decade).to_string(), (left + 30, bottom + 36), text(11)))?;
         }
         root.present()
     }

@@ -22,3 +22,26 @@ pub fn points(change: &Estimate) -> String {
         None => format!("{mean:+.2}"),
     }
 }
+
+/// A size of any order, not negative, with three digits that count: `2.74`, `0.0318`, `3.18e-7`.
+pub fn magnitude(value: f64) -> String {
+    match value {
+        0.0 => "0".to_owned(),
+        small if small < 1e-3 => format!("{small:.2e}"),
+        value => {
+            let before_the_point = value.log10().floor() as i32 + 1;
+            format!("{value:.*}", usize::try_from(3 - before_the_point).unwrap_or(0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn magnitudes_have_three_digits_that_count() {
+        let expected = ["0", "3.18e-7", "0.00318", "0.0318", "0.500", "1.00", "2.74", "27.4", "274", "2742"];
+        assert_eq!([0.0, 3.18e-7, 3.18e-3, 0.0318, 0.5, 1.0, 2.742, 27.42, 274.2, 2742.0].map(magnitude), expected);
+    }
+}

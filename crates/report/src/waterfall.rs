@@ -17,7 +17,7 @@ pub fn waterfall(steps: &[Step]) -> Option<RowChart> {
             height = None;
             continue;
         };
-        rows.push(match (&step.change, height) {
+        rows.push(match (&step.change(), height) {
             (Some(change), Some(before)) => {
                 let bar = bar(&step.label, before, change);
                 if step.equal { Row { interval: None, text: "equal to the last bit".to_owned(), ..bar } } else { bar }

@@ -8,8 +8,8 @@ use thaw_spec::{Metric, Statistic};
 
 use super::table::{Entry, table};
 use super::{Page, figure, picture};
-use crate::number::{percent, points};
-use crate::{ReportError, curves, forest, overview, shares, waterfall};
+use crate::number::{magnitude, percent, points};
+use crate::{ReportError, curves, decades, forest, overview, shares, waterfall};
 
 const VALIDATION: Metric = Metric::ValidationAccuracy;
 
@@ -119,7 +119,7 @@ impl Page<'_> {
                 .map(|share| format!("{} from {} to {}: {} points.", share.factor, share.from, share.to, points(&share.share.estimate())));
             let svg = shares(attribution, &division.from, &division.to).svg()?;
             parts.push(
-                html! { (figure(&svg, &words.collect::<Vec<_>>().join(" "), &caption)) (table(&caption, &headings, rows.collect())) },
+                html! { (figure(&svg, &words.collect::<Vec<_>>().join(" "), "Bars are the factors' shares, whiskers their 95 % confidence intervals over seeds (Student's t).")) (table(&caption, &headings, rows.collect())) },
             );
         }
         Ok(html! {
@@ -178,11 +178,11 @@ impl Page<'_> {
             let deviation = sample.and_then(|sample| sample.estimate().standard_deviation).filter(|deviation| *deviation > 0.0);
             let smallest =
                 deviation.zip(sample.and_then(|sample| smallest_shift(sample.values().len()))).map(|(deviation, shift)| deviation * shift);
-            let change = step.change.as_ref();
-            let p_values = tests.iter().map(|test| format!("{:.1e}", test.p_value)).collect::<Vec<_>>().join(", ");
+            let change = step.change();
+            let p_values = tests.iter().map(|test| magnitude(test.p_value)).collect::<Vec<_>>().join(", ");
             vec![
                 Entry::text(step.label.clone()),
-                change.map_or_else(|| Entry::missing("–"), |change| Entry::Number(points(change), change.mean)),
+                change.map_or_else(|| Entry::missing("–"), |change| Entry::Number(points(&change), change.mean)),
                 Entry::maybe(sample.and_then(Sample::effect_size), |value| format!("{value:+.2}")),
                 Entry::maybe(smallest, |value| format!("{:.2}", value * 100.0)),
                 Entry::text(if p_values.is_empty() { "–".to_owned() } else { p_values }),
@@ -205,18 +205,20 @@ impl Page<'_> {
 
     pub(super) fn drift(&self) -> Result<Markup, ReportError> {
         let mut parts = Vec::new();
+        let decades = decades(&self.drifts);
         for map in &self.drifts {
             let rows = map.rows.iter().map(|row| {
-                let at = |value: Option<&f64>| Entry::maybe(value.copied(), |value| format!("{value:.2e}"));
+                let at = |value: Option<&f64>| Entry::maybe(value.copied(), magnitude);
                 vec![Entry::text(row.tensor.clone()), at(row.by_epoch.first()), at(row.by_epoch.last())]
             });
             let largest = map.rows.iter().filter_map(|row| Some((row.by_epoch.last()?, &row.tensor))).max_by(|a, b| a.0.total_cmp(b.0));
             let words = largest.map_or_else(String::new, |(drift, tensor)| {
-                format!("Relative drift of {} tensors by epoch. The largest at the end is {drift:.2e}, of {tensor}.", map.rows.len())
+                let (count, drift) = (map.rows.len(), magnitude(*drift));
+                format!("Relative drift of {count} tensors by epoch. The largest at the end is {drift}, of {tensor}.")
             });
             let numbers = table("Relative drift, mean over seeds", &["tensor", "after the first epoch", "after the last"], rows.collect());
             parts.push(html! {
-                (figure(&map.svg()?, &words, "Relative drift is the length of the change divided by the length of the tensor at the start; mean over seeds."))
+                (figure(&map.svg(decades)?, &words, "Relative drift is the length of the change divided by the length of the tensor at the start; mean over seeds. All maps have the same shades."))
                 details { summary { "Numbers" } (numbers) }
             });
         }
@@ -252,7 +254,7 @@ impl Page<'_> {
         let total: f64 = self.ran().flat_map(|procedure| &procedure.runs).map(|run| run.seconds()).sum();
         html! {
             (table("Seconds, as measured while other cells ran beside", &["cell", "per run", "per epoch", "all seeds"], rows.collect()))
-            p class="faint" { "All runs together: " (format!("{:.1}", total / 3600.0)) " hours of training, several at a time. What cells share was computed once and is not counted in any." }
+            p class="faint" { "All runs together: " (if total < 3600.0 { format!("{:.0} minutes", total / 60.0) } else { format!("{:.1} hours", total / 3600.0) }) " of training, several at a time. What cells share was computed once and is not counted in any." }
         }
     }
 
@@ -267,7 +269,7 @@ impl Page<'_> {
                 Entry::whole(count(&|tensor| tensor.declared_frozen)),
                 Entry::whole(count(&|tensor| tensor.collected)),
                 Entry::whole(count(&|tensor| tensor.moved)),
-                Entry::Number(if drift == 0.0 { "0".to_owned() } else { format!("{drift:.2e}") }, drift),
+                Entry::Number(magnitude(drift), drift),
                 Entry::text(if procedure.thawed() { "THAWED" } else { "completed" }),
             ])
         });
@@ -284,7 +286,10 @@ impl Page<'_> {
         let facts = [
             (
                 "images",
-                distinct(&|run| format!("{:?} (train, validation, test), SHA-256 {}", run.manifest.images, run.cell().inputs.dataset)),
+                distinct(&|run| {
+                    let [train, validation, test] = run.manifest.images;
+                    format!("{train} for training, {validation} for validation, {test} for the test, SHA-256 {}", run.cell().inputs.dataset)
+                }),
             ),
             ("weights", distinct(&|run| format!("{}, SHA-256 {}", run.manifest.weights_file, run.cell().inputs.weights))),
             ("thaw", distinct(&|run| format!("{} at commit {}", run.manifest.environment.thaw, run.manifest.environment.commit))),
@@ -349,16 +354,15 @@ fn optimism(procedure: &ProcedureRuns) -> Option<f64> {
 
 /// The largest certain change, in a sentence.
 fn headline(steps: &[Step]) -> String {
-    let certain = |step: &&Step| {
-        !step.equal && step.change.as_ref().and_then(|change| change.interval).is_some_and(|(low, high)| low > 0.0 || high < 0.0)
-    };
-    let size = |step: &Step| step.change.as_ref().map_or(0.0, |change| change.mean.abs());
+    let certain =
+        |step: &&Step| !step.equal && step.change().and_then(|change| change.interval).is_some_and(|(low, high)| low > 0.0 || high < 0.0);
+    let size = |step: &Step| step.change().map_or(0.0, |change| change.mean.abs());
     let ends = steps.iter().filter_map(|step| step.estimate.as_ref()).collect::<Vec<_>>();
     let (Some(first), Some(last)) = (ends.first(), ends.last()) else { return "Nothing on the ladder has run.".to_owned() };
     let way = format!("From {} to {}: ", percent(first), percent(last));
     match steps.iter().filter(certain).max_by(|a, b| size(a).total_cmp(&size(b))) {
         Some(step) => {
-            let change = step.change.as_ref().map(points).unwrap_or_default();
+            let change = step.change().as_ref().map(points).unwrap_or_default();
             format!("{way}the largest single change is “{}”, {change} points of final validation accuracy.", step.label)
         }
         None => format!("{way}no single change is larger than chance could make it with these seeds."),
@@ -368,7 +372,7 @@ fn headline(steps: &[Step]) -> String {
 fn in_words(steps: &[Step]) -> String {
     let one = |step: &Step| {
         let value = step.estimate.as_ref().map_or_else(|| "not run".to_owned(), percent);
-        let change = step.change.as_ref().map_or_else(String::new, |change| format!(", change {} points", points(change)));
+        let change = step.change().as_ref().map_or_else(String::new, |change| format!(", change {} points", points(change)));
         format!("{}: {value}{change}.", step.label)
     };
     format!("Waterfall of validation accuracy. {}", steps.iter().map(one).collect::<Vec<_>>().join(" "))
@@ -376,7 +380,7 @@ fn in_words(steps: &[Step]) -> String {
 
 fn ladder(steps: &[Step]) -> Markup {
     let rows = steps.iter().map(|step| {
-        let change = match (&step.change, step.equal) {
+        let change = match (&step.change(), step.equal) {
             (_, true) => Entry::Number("0, equal to the last bit".to_owned(), 0.0),
             (Some(change), false) => Entry::Number(points(change), change.mean),
             (None, false) => Entry::maybe(None, |_| String::new()),
