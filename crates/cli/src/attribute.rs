@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use thaw_analysis::{Attribution, AttributionError, Results, ResultsFolder, Sample, Share, attribute};
+use thaw_analysis::{Attribution, AttributionError, Estimate, Results, Sample, Share, attribute};
+use thaw_report::{changed, measured};
 use thaw_spec::{Metric, Selector, Statistic};
 
 use crate::arguments::{Attribute, Sweep};
@@ -19,7 +20,7 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
         selector.map_err(|message| CliError::Usage { message: format!("{flag}: {message}") })
     };
     let (from, to) = (selector("--from", &options.from)?, selector("--to", &options.to)?);
-    let folder = ResultsFolder::new(study.results.join(&experiment.name));
+    let folder = study.results_folder(&experiment);
     let divide = || -> Result<_, CliError> {
         let results = Results::read(&folder, &experiment)?;
         Ok(attribute(&results, &from, &to, options.metric, options.statistic))
@@ -51,8 +52,8 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
 }
 
 fn report(attribution: &Attribution, from: &Selector, to: &Selector, metric: Metric, statistic: Statistic) -> String {
-    let number = |sample: &Sample| with_half_width(sample, metric, false);
-    let change = |sample: &Sample| with_half_width(sample, metric, true);
+    let number = |sample: &Sample| measured(&sample.estimate(), metric);
+    let change = |sample: &Sample| changed(&sample.estimate(), metric);
     let unit = if metric.is_accuracy() { "points" } else { "nats" };
     let seeds = attribution.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
     let mut lines = vec![
@@ -72,7 +73,10 @@ fn report(attribution: &Attribution, from: &Selector, to: &Selector, metric: Met
         lines.push(format!("| {factor} | {from} → {to} | {} | {bootstrap} | {} | {} |", change(share), other(first), other(last)));
     }
     let sum: f64 = attribution.estimates().iter().map(|estimate| estimate.mean).sum();
-    lines.push(format!("| sum | | {} | | | |", signed(sum, metric)));
+    lines.push(format!(
+        "| sum | | {} | | | |",
+        changed(&Estimate { mean: sum, standard_deviation: None, interval: None, count: 1 }, metric)
+    ));
     lines.push(String::new());
     let [possible, all] = attribution.orders;
     lines.push(match possible == all {
@@ -84,23 +88,4 @@ fn report(attribution: &Attribution, from: &Selector, to: &Selector, metric: Met
         lines.push(format!("interaction of {first} and {second}: {} {unit}", change(&interaction.effect)));
     }
     lines.join("\n")
-}
-
-fn signed(value: f64, metric: Metric) -> String {
-    if metric.is_accuracy() { format!("{:+.2}", value * 100.0) } else { format!("{value:+.4}") }
-}
-
-fn with_half_width(sample: &Sample, metric: Metric, is_change: bool) -> String {
-    let estimate = sample.estimate();
-    let scale = if metric.is_accuracy() { 100.0 } else { 1.0 };
-    let digits = if metric.is_accuracy() { 2 } else { 4 };
-    let mean = if is_change { signed(estimate.mean, metric) } else { format!("{:.digits$}", estimate.mean * scale) };
-    let percent = if metric.is_accuracy() && !is_change { " %" } else { "" };
-    match estimate.interval {
-        Some((low, high)) => {
-            let chance = if is_change && low <= 0.0 && high >= 0.0 && high > low { " (may be chance)" } else { "" };
-            format!("{mean} ± {:.digits$}{percent}{chance}", (high - low) / 2.0 * scale)
-        }
-        None => format!("{mean}{percent}"),
-    }
 }

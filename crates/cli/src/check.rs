@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
-use thaw_analysis::{Results, ResultsFolder, check, record};
+use thaw_analysis::{Results, check, record};
 use thaw_spec::{Environment, Expectations, Metric, Recorded, Statistic, Verdict, VerdictKind};
 
 use crate::arguments::Check;
@@ -27,7 +27,7 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
         }
         None => (PathBuf::from("the embedded miniature.expected.toml"), MINIATURE_EXPECTED.to_owned()),
     };
-    let folder = ResultsFolder::new(options.study.results.join(&experiment.name));
+    let folder = options.study.results_folder(&experiment);
     let results = Results::read(&folder, &experiment)?;
     let text = if options.update { update(&path, &text, &results, &options.creator)? } else { text };
     let expectations = Expectations::parse(&path.display().to_string(), &text)?;

@@ -18,7 +18,7 @@ use crate::summary::{answer, last_screen, table};
 pub(crate) fn run(options: &Report) -> Result<ExitCode, CliError> {
     let study = &options.study;
     let experiment = study.load()?;
-    let folder = ResultsFolder::new(study.results.join(&experiment.name));
+    let folder = study.results_folder(&experiment);
     let results = read(study, &experiment, &folder)?;
     say(&table(&results));
     report(study, &experiment, &folder, &results, options.shown.data.as_deref())?;

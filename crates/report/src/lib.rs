@@ -18,7 +18,7 @@ pub use curves::{Overlay, curves};
 pub use error::ReportError;
 pub use figure::{Band, Figure, LegendEntry, Line, Panel, Stroke};
 pub use heat::{DriftMap, decades};
-pub use number::{magnitude, percent, points};
+pub use number::{changed, magnitude, measured, percent, points};
 pub use overview::overview;
 pub use page::{Division, Page};
 pub use rows::{Mark, Row, RowChart};

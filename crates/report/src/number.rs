@@ -1,26 +1,46 @@
 //! Numbers as people read them.
 
 use thaw_analysis::Estimate;
+use thaw_spec::Metric;
 
-/// An accuracy with the half-width of its interval.
-pub fn percent(estimate: &Estimate) -> String {
+/// What one is multiplied by, and the digits behind the point: accuracies are read in per cent, losses in nats.
+fn scale(metric: Metric) -> (f64, usize) {
+    if metric.is_accuracy() { (100.0, 2) } else { (1.0, 4) }
+}
+
+/// A metric with the half-width of its interval.
+pub fn measured(estimate: &Estimate, metric: Metric) -> String {
+    let (scale, digits) = scale(metric);
+    let unit = if metric.is_accuracy() { " %" } else { "" };
+    let mean = estimate.mean * scale;
     match estimate.interval {
-        Some((low, high)) => format!("{:.2} ± {:.2} %", estimate.mean * 100.0, (high - low) / 2.0 * 100.0),
-        None => format!("{:.2} %", estimate.mean * 100.0),
+        Some((low, high)) => format!("{mean:.digits$} ± {:.digits$}{unit}", (high - low) / 2.0 * scale),
+        None => format!("{mean:.digits$}{unit}"),
     }
 }
 
-/// A difference of accuracies with the half-width of its interval, and whether the interval leaves out zero.
-pub fn points(change: &Estimate) -> String {
-    let mean = change.mean * 100.0;
+/// A difference of a metric, in points or nats, with the half-width of its interval, and whether the interval leaves out zero.
+pub fn changed(change: &Estimate, metric: Metric) -> String {
+    let (scale, digits) = scale(metric);
+    let mean = change.mean * scale;
     match change.interval {
         Some((low, high)) => {
             // Seeds that all agree leave nothing to chance.
             let verdict = if low > 0.0 || high < 0.0 || low == high { "" } else { " (may be chance)" };
-            format!("{mean:+.2} ± {:.2}{verdict}", (high - low) / 2.0 * 100.0)
+            format!("{mean:+.digits$} ± {:.digits$}{verdict}", (high - low) / 2.0 * scale)
         }
-        None => format!("{mean:+.2}"),
+        None => format!("{mean:+.digits$}"),
     }
+}
+
+/// An accuracy with the half-width of its interval.
+pub fn percent(estimate: &Estimate) -> String {
+    measured(estimate, Metric::ValidationAccuracy)
+}
+
+/// A difference of accuracies, as [`changed`] shows it.
+pub fn points(change: &Estimate) -> String {
+    changed(change, Metric::ValidationAccuracy)
 }
 
 /// A size of any order, not negative, with three digits that count: `2.74`, `0.0318`, `3.18e-7`.
@@ -38,6 +58,17 @@ pub fn magnitude(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn accuracies_are_per_cent_and_losses_nats() {
+        let estimate =
+            |mean: f64, half: f64| Estimate { mean, standard_deviation: None, interval: Some((mean - half, mean + half)), count: 3 };
+        assert_eq!(percent(&estimate(0.7653, 0.018)), "76.53 ± 1.80 %");
+        assert_eq!(points(&estimate(-0.002, 0.0149)), "-0.20 ± 1.49 (may be chance)");
+        assert_eq!(measured(&estimate(0.5, 0.25), Metric::TrainLoss), "0.5000 ± 0.2500");
+        assert_eq!(changed(&estimate(0.5, 0.25), Metric::TrainLoss), "+0.5000 ± 0.2500");
+        assert_eq!(changed(&estimate(0.0, 0.0), Metric::TrainLoss), "+0.0000 ± 0.0000");
+    }
 
     #[test]
     fn magnitudes_have_three_digits_that_count() {
