@@ -17,6 +17,12 @@ pub enum AnalysisError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Another process writes there.
+    #[error("{}: another thaw is sweeping into this folder; wait for it to end, or choose another by --results", path.display())]
+    Claimed {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A file is not what thaw writes.
     #[error("{}: {reason}", path.display())]
     Malformed {

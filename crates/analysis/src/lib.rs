@@ -26,4 +26,4 @@ pub use record::record;
 pub use results::{CellRun, ProcedureRuns, Results};
 pub use schema::SCHEMA_VERSION;
 pub use sink::ParquetSink;
-pub use store::{CellState, DriftCurve, ResultsFolder};
+pub use store::{CellState, Claim, DriftCurve, ResultsFolder};

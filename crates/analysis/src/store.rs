@@ -1,6 +1,7 @@
 //! The folder of an experiment's results: `cells/<cell>/` with `cell.json`, `epochs.parquet`, `drift.parquet`,
 //! `predictions.parquet` and `outcome.json`.
 
+use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,15 @@ pub enum CellState {
     Partial,
     /// Every epoch was run.
     Complete,
+}
+
+/// The file whose lock says that a process writes into the folder. It stays; only its lock counts, which the system takes back from a process that ends.
+const LOCK: &str = ".lock";
+
+/// A folder of results that no other process claims.
+#[derive(Debug)]
+pub struct Claim {
+    _file: File,
 }
 
 /// How far a tensor was from its start.
@@ -50,16 +60,24 @@ impl ResultsFolder {
         &self.root
     }
 
-    /// Makes the folder and proves that it can be written to, before a minute is spent.
+    /// Makes the folder, proves that it can be written to before a minute is spent, and keeps other processes from claiming it as long as the claim
+    /// lives.
     ///
     /// # Errors
-    /// When it cannot be.
-    pub fn prepare(&self) -> Result<(), AnalysisError> {
+    /// When it cannot be written to, or another process has claimed it.
+    pub fn claim(&self) -> Result<Claim, AnalysisError> {
         let cells = self.root.join("cells");
         std::fs::create_dir_all(&cells)
             .map_err(AnalysisError::io(&cells, "cannot make the results folder; choose another by --results"))?;
-        let probe = tempfile::NamedTempFile::new_in(&cells);
-        probe.map(|_| ()).map_err(AnalysisError::io(&cells, "cannot write into the results folder; choose another by --results"))
+        let unwritable = "cannot write into the results folder; choose another by --results";
+        tempfile::NamedTempFile::new_in(&cells).map_err(AnalysisError::io(&cells, unwritable))?;
+        let path = self.root.join(LOCK);
+        let file = File::options().create(true).append(true).open(&path).map_err(AnalysisError::io(&path, unwritable))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(AnalysisError::Claimed { path: self.root.clone() }),
+            // Some file systems have no locks; then nobody is kept out.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Claim { _file: file }),
+        }
     }
 
     fn cell(&self, id: &CellId) -> PathBuf {

@@ -67,7 +67,9 @@ impl CliError {
             Self::Usage { .. } => USAGE,
             Self::Unreadable { .. } | Self::Data(DataError::MissingFolder { .. }) | Self::Model(ModelError::Io { .. }) => NO_INPUT,
             Self::Unwritable { .. } | Self::Data(DataError::Io { .. }) | Self::Report(ReportError::Io { .. }) => CANNOT_CREATE,
-            Self::Analysis(AnalysisError::Io { .. }) | Self::Train(TrainError::CheckpointIo { .. }) => CANNOT_CREATE,
+            Self::Analysis(AnalysisError::Io { .. } | AnalysisError::Claimed { .. }) | Self::Train(TrainError::CheckpointIo { .. }) => {
+                CANNOT_CREATE
+            }
             Self::Fetch(FetchError::Io { .. }) => CANNOT_CREATE,
             Self::Exchange(ExchangeError::Unreadable { .. }) => NO_INPUT,
             Self::Exchange(ExchangeError::Unwritable { .. }) => CANNOT_CREATE,

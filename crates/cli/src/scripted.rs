@@ -180,7 +180,7 @@ impl Stage {
 
     fn folder(&self) -> ResultsFolder {
         let folder = ResultsFolder::new(self.root.path().join("scripted"));
-        folder.prepare().expect("writable");
+        let _claim = folder.claim().expect("writable");
         folder
     }
 

@@ -20,8 +20,8 @@ use crate::workplace::{Workplace, start_threads};
 pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     let threads = start_threads(options.threads)?;
     let workplace = Workplace::open(options)?;
-    let folder = ResultsFolder::new(options.study.results.join(&workplace.experiment.name));
-    folder.prepare()?;
+    let folder = options.study.results_folder(&workplace.experiment);
+    let _claim = folder.claim()?;
     let executor = RealExecutor::new(&workplace, threads);
     let finished = if options.force { BTreeSet::new() } else { finished(&workplace, &folder)? };
     if options.force {

@@ -269,6 +269,22 @@ fn a_full_disk_is_an_error_and_damages_nothing() {
 }
 
 #[test]
+fn a_folder_that_another_sweep_writes_into_is_left_alone() {
+    let desk = Desk::new();
+    let folder = desk.path("results/tiny");
+    fs::create_dir_all(&folder).expect("a folder");
+    let lock = fs::File::create(folder.join(".lock")).expect("the file of the lock");
+    lock.lock().expect("the lock of another sweep");
+    let output = desk.sweep(&["--quiet", "--only", "regime=cached"]);
+    assert_code(&output, 73);
+    assert!(text(&output.stderr).contains("results/tiny: another thaw is sweeping into this folder"), "{}", text(&output.stderr));
+    assert!(fs::read_dir(folder.join("cells")).expect("the folder of cells").next().is_none());
+    // Whoever is killed gives the lock back.
+    drop(lock);
+    assert_code(&desk.sweep(&["--quiet", "--only", "regime=cached"]), 0);
+}
+
+#[test]
 fn an_interrupted_sweep_goes_on_and_ends_with_the_same_numbers() {
     let Some(shared) = std::env::var_os("THAW_TEST_SHARED").filter(|shared| !shared.is_empty()) else {
         eprintln!("skipped: THAW_TEST_SHARED names no folder with data/ and weights/");
