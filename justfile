@@ -2,21 +2,37 @@
 
 export CARGO_TERM_COLOR := "auto"
 
+# Arguments arrive as they were given, spaces included.
+set shell := ["bash", "-euc"]
+set positional-arguments
+
 # List the commands
 default:
     @just --list
 
 # Run an experiment's cells that have not run yet, then draw: just sweep, or just sweep squeezenet --data … --weights …
 sweep experiment="miniature" *arguments:
-    cargo run --release -- sweep experiments/{{experiment}}.toml {{arguments}}
+    cargo run --release -- sweep experiments/{{experiment}}.toml "${@:2}"
 
 # Show an experiment's cells and what they cost
 plan experiment="miniature" *arguments:
-    cargo run --release -- plan experiments/{{experiment}}.toml {{arguments}}
+    cargo run --release -- plan experiments/{{experiment}}.toml "${@:2}"
 
 # Draw and summarise what has run
 report experiment="miniature" *arguments:
-    cargo run --release -- report experiments/{{experiment}}.toml {{arguments}}
+    cargo run --release -- report experiments/{{experiment}}.toml "${@:2}"
+
+# Find the procedure behind a training log: just diagnose history.json --experiment experiments/squeezenet.toml
+diagnose *arguments:
+    cargo run --release -- diagnose "$@"
+
+# Write what has run for other programs: just export squeezenet --format csv
+export experiment="miniature" *arguments:
+    cargo run --release -- export experiments/{{experiment}}.toml "${@:2}"
+
+# Licences, sources, duplicates and advisories of all dependencies; needs cargo-deny and a network
+deny:
+    cargo deny check
 
 # Format, lints, docs and tests, cheapest first
 check:
@@ -27,7 +43,7 @@ check:
 
 # Compare an experiment's results with its expectations
 verify experiment="miniature" *arguments:
-    cargo run --release -- check experiments/{{experiment}}.toml {{arguments}}
+    cargo run --release -- check experiments/{{experiment}}.toml "${@:2}"
 
 # Run the tests
 test:
@@ -39,11 +55,11 @@ bench:
 
 # Time every stage beside PyTorch and write docs/performance.md: just bench-vs-torch --images FOLDER
 bench-vs-torch *arguments:
-    python3 tools/bench/versus_pytorch.py {{arguments}}
+    python3 tools/bench/versus_pytorch.py "$@"
 
 # Time the whole matrix against its cells alone and plain PyTorch: just matrix-vs-torch --images FOLDER --weights FILE
 matrix-vs-torch *arguments:
-    python3 tools/bench/matrix_versus_pytorch.py {{arguments}}
+    python3 tools/bench/matrix_versus_pytorch.py "$@"
 
 # Time sweeps of growing size: just cost docs/cost.svg
 cost *plots:
@@ -64,12 +80,12 @@ fmt:
 
 # Show images: just preview miniature --augmentation keras-2.0.8
 preview experiment="miniature" *arguments:
-    cargo run --release -- preview experiments/{{experiment}}.toml {{arguments}}
+    cargo run --release -- preview experiments/{{experiment}}.toml "${@:2}"
 
 # Make the shipped weights again
 pretrain *arguments:
-    cargo run --release -- pretrain experiments/pretrain.toml --output crates/model/weights/mini_vgg.safetensors {{arguments}}
+    cargo run --release -- pretrain experiments/pretrain.toml --output crates/model/weights/mini_vgg.safetensors "$@"
 
 # Download weights or photographs: just fetch, or just fetch vgg16-keras
 fetch *arguments:
-    cargo run --release -- fetch {{arguments}}
+    cargo run --release -- fetch "$@"

@@ -29,7 +29,6 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     let finished = if options.force { BTreeSet::new() } else { finished(&workplace, &folder)? };
     let plan = Plan::new(&workplace.cells, &finished, workplace.dataset.counts(), workplace.sharing);
     workplace.warnings().iter().for_each(|warning| say_on_stderr(warning));
-    let (facts, rates) = (workplace.cost_facts()?, Rates::measure(&workplace)?);
     let counts = workplace.dataset.counts();
     say(&format!(
         "{}: {} procedures × {} seeds, {} cells, {} of them finished",
@@ -48,6 +47,11 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     ));
     say(&format!("weights: {} (sha256 {})", workplace.weights.path.display(), workplace.weights.hash.short()));
     say("");
+    if plan.steps.is_empty() {
+        say("nothing is left to do");
+        return Ok(ExitCode::from(SUCCESS));
+    }
+    let (facts, rates) = (workplace.cost_facts()?, Rates::measure(&workplace)?);
     let (mut total, mut bytes) = (0.0, 0);
     for step in &plan.steps {
         let cost = step.cost(&facts);

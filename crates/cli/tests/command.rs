@@ -174,6 +174,8 @@ fn a_sweep_leaves_records_plots_and_a_summary_and_a_check_judges_them() {
     assert_eq!(before.len(), 6);
     assert_code(&desk.sweep(&[]), 0);
     assert_eq!(before, desk.records(), "finished cells are not run again");
+    let planned = desk.thaw(&["plan", "tiny.toml", "--data", "images", "--weights", "weights.safetensors", "--cache", "cache"]);
+    assert!(text(&planned.stdout).contains("6 of them finished") && text(&planned.stdout).ends_with("nothing is left to do\n"));
     assert_code(&desk.sweep(&["--force", "--only", "regime=cached", "--quiet"]), 0);
     let overview = fs::read_to_string(desk.path("results/tiny/plots/overview.svg")).expect("a plot");
     assert!(overview.contains("end_to_end") && overview.contains("thawed"), "a narrowed sweep leaves the others in the report");

@@ -48,6 +48,9 @@ pub fn read_logs(path: &Path) -> Result<Vec<NamedLog>, ExchangeError> {
     logs.map_err(malformed)
 }
 
+/// Runs that are named when another one was asked for.
+const NAMED: usize = 4;
+
 /// Reads one training out of a file that may hold several.
 ///
 /// # Errors
@@ -57,8 +60,9 @@ pub fn read_log(path: &Path, run: &str) -> Result<TrainingLog, ExchangeError> {
     match logs.iter().position(|log| log.name == run) {
         Some(place) => Ok(logs.swap_remove(place).log),
         None => {
-            let names: Vec<String> = logs.iter().map(|log| format!("`{}`", log.name)).collect();
-            Err(ExchangeError::malformed(path, format!("there is no run `{run}`, only {}", names.join(", "))))
+            let names: Vec<String> = logs.iter().take(NAMED).map(|log| format!("`{}`", log.name)).collect();
+            let more = if logs.len() > NAMED { format!(" and {} more", logs.len() - NAMED) } else { String::new() };
+            Err(ExchangeError::malformed(path, format!("there is no run `{run}`, only {}{more}", names.join(", "))))
         }
     }
 }
