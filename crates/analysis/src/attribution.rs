@@ -25,13 +25,17 @@ pub struct Share {
     pub to: String,
     /// Its part of the gap, by seed.
     pub share: Sample,
+    /// Its main effect, by seed: what changing it does on average over all combinations of the other factors' levels with which both cells exist,
+    /// each counted once (Fisher, *The Design of Experiments*, 1935). Main effects need not add up to the gap.
+    pub main_effect: Sample,
     /// What changing it first does, where that cell can exist.
     pub first: Option<Sample>,
     /// What changing it last does, where that cell can exist.
     pub last: Option<Sample>,
 }
 
-/// How much more two changes do together than each alone, on average over the other factors.
+/// How much more two changes do together than each alone, on average over the combinations of the other factors' levels with which all four cells
+/// exist.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Interaction {
     /// The two factors.
@@ -53,7 +57,7 @@ pub struct Attribution {
     pub gap: Sample,
     /// One for each factor that differs, in the order of the matrix.
     pub shares: Vec<Share>,
-    /// For each pair of factors of which all four combinations exist with all levels of the others; largest first.
+    /// For each pair of factors of which all four combinations exist with some levels of the others; largest first.
     pub interactions: Vec<Interaction>,
     /// Orders that pass through cells that exist, and all orders there are.
     pub orders: [u64; 2],
@@ -202,18 +206,18 @@ fn divide(factors: &[(String, String, String)], values: &[Option<Vec<f64>>], see
     let mut shares = Vec::new();
     for (bit, (factor, from, to)) in factors.iter().enumerate() {
         let own = 1 << bit;
-        let mut share = vec![0.0; seeds.len()];
-        for subset in (0..values.len()).filter(|subset| subset & own == 0) {
-            let weight = (orders.before[subset] * orders.after[subset | own]) as f64 / orders.count() as f64;
-            if weight > 0.0 {
-                share.iter_mut().zip(difference(subset | own, subset)?).for_each(|(share, change)| *share += weight * change);
-            }
-        }
+        let without = (0..values.len()).filter(|subset| subset & own == 0);
+        let changes: Vec<(usize, Vec<f64>)> = without.filter_map(|subset| Some((subset, difference(subset | own, subset)?))).collect();
+        let weighted = |weight: &dyn Fn(usize) -> f64| -> Option<Sample> {
+            Sample::new((0..seeds.len()).map(|seed| changes.iter().map(|(subset, change)| weight(*subset) * change[seed]).sum()).collect())
+        };
+        let passing = |subset: usize| (orders.before[subset] * orders.after[subset | own]) as f64 / orders.count() as f64;
         shares.push(Share {
             factor: factor.clone(),
             from: from.clone(),
             to: to.clone(),
-            share: Sample::new(share)?,
+            share: weighted(&passing)?,
+            main_effect: weighted(&|_| 1.0 / changes.len() as f64)?,
             first: sample(difference(own, 0)),
             last: sample(difference(everything, everything & !own)),
         });
@@ -222,18 +226,16 @@ fn divide(factors: &[(String, String, String)], values: &[Option<Vec<f64>>], see
     for first in 0..factors.len() {
         for second in first + 1..factors.len() {
             let both = 1 << first | 1 << second;
-            let others: Vec<usize> = (0..values.len()).filter(|subset| subset & both == 0).collect();
-            let mut effect = vec![0.0; seeds.len()];
-            let complete = others.iter().all(|&subset| {
-                let together = difference(subset | both, subset | 1 << first);
-                let alone = difference(subset | 1 << second, subset);
-                let (Some(together), Some(alone)) = (together, alone) else { return false };
-                effect.iter_mut().zip(together.iter().zip(&alone)).for_each(|(effect, (together, alone))| {
-                    *effect += (together - alone) / others.len() as f64;
-                });
-                true
-            });
-            if let (true, Some(effect)) = (complete, Sample::new(effect)) {
+            let without = (0..values.len()).filter(|subset| subset & both == 0);
+            let squares: Vec<(Vec<f64>, Vec<f64>)> = without
+                .filter_map(|subset| {
+                    let together = difference(subset | both, subset | 1 << first)?;
+                    Some((together, difference(subset | 1 << second, subset)?))
+                })
+                .collect();
+            let of_seed = |seed: usize| squares.iter().map(|(together, alone)| together[seed] - alone[seed]).sum::<f64>();
+            if !squares.is_empty() {
+                let effect = Sample::new((0..seeds.len()).map(|seed| of_seed(seed) / squares.len() as f64).collect())?;
                 interactions.push(Interaction { factors: [factors[first].0.clone(), factors[second].0.clone()], effect });
             }
         }
@@ -273,6 +275,10 @@ mod tests {
         attribution.estimates().iter().map(|estimate| estimate.mean).collect()
     }
 
+    fn main_effects(attribution: &Attribution) -> Vec<f64> {
+        attribution.shares.iter().map(|share| share.main_effect.estimate().mean).collect()
+    }
+
     #[test]
     fn shares_are_shapleys_values_and_add_up() {
         // The glove game: one left glove (f0), two right ones (f1, f2), a pair is worth 1. Shapley's values are 2/3, 1/6, 1/6.
@@ -281,12 +287,19 @@ mod tests {
         let attribution = divide(&factors(3), &values, vec![0]).expect("numbers");
         let expected = [2.0 / 3.0, 1.0 / 6.0, 1.0 / 6.0];
         assert!(means(&attribution).iter().zip(expected).all(|(share, expected)| (share - expected).abs() < 1e-12));
+        // Of four combinations of the others, the left glove makes a pair in three, a right one in the one where it is the only right one.
+        assert_eq!(main_effects(&attribution), [0.75, 0.25, 0.25]);
         assert_eq!(attribution.orders, [6, 6]);
         assert_eq!(attribution.shares[0].first.as_ref().map(|sample| sample.values()[0]), Some(0.0));
         assert_eq!(attribution.shares[0].last.as_ref().map(|sample| sample.values()[0]), Some(1.0));
         // The two right gloves stand in for each other: together they do less than each alone, where there is a left one.
         let last = attribution.interactions.iter().find(|interaction| interaction.factors == ["f1", "f2"]).expect("both");
         assert_eq!(last.effect.values(), [-0.5]);
+        // Without the cell of the right gloves alone, what is left is the combination with the left glove.
+        let values: Vec<_> = (0..8).map(|subset| (subset != 6).then(|| vec![worth(subset)])).collect();
+        let attribution = divide(&factors(3), &values, vec![0]).expect("numbers");
+        let rights = attribution.interactions.iter().find(|interaction| interaction.factors == ["f1", "f2"]).expect("with the left one");
+        assert_eq!((rights.effect.values(), attribution.orders), (&[-1.0][..], [4, 6]));
     }
 
     #[test]
@@ -297,6 +310,7 @@ mod tests {
         assert_eq!(attribution.orders, [1, 2]);
         assert!((means(&attribution)[0] - 0.01).abs() < 1e-12 && (means(&attribution)[1] - 0.05).abs() < 1e-12);
         assert!(attribution.shares[1].first.is_none() && attribution.interactions.is_empty());
+        assert_eq!(main_effects(&attribution), means(&attribution), "each factor has one pair of cells");
         assert_eq!(Orders::through(&[true, false, false, true]).count(), 0);
     }
 

@@ -144,6 +144,19 @@ mod tests {
     }
 
     #[test]
+    fn the_bootstraps_interval_is_scipys() {
+        // numpy.percentile over all 27 resamples, and 200,000 resamples of scipy.stats.bootstrap (SciPy 1.17.1), by
+        // tools/golden/sample_statistics.py.
+        let (low, high) = Sample::new(vec![0.90, 0.91, 0.95]).expect("three values").bootstrap().expect("an interval");
+        assert!((low - 0.903_333_333_333_333_3).abs() < 1e-12 && (high - 0.936_666_666_666_666_6).abs() < 1e-12, "{low} {high}");
+        let nine = Sample::new(vec![0.3, 0.9, 0.1, 0.7, 0.2, 0.65, 0.4, 0.8, 0.35]).expect("nine values");
+        // Of 10,000 resamples an end has a standard error of √(0.025 · 0.975 / 10,000) ÷ density ≈ 0.0024: four of these.
+        let (low, high) = nine.bootstrap().expect("an interval");
+        assert!((low - 0.316_666_666_666_666_65).abs() < 0.01 && (high - 0.661_111_111_111_111_2).abs() < 0.01, "{low} {high}");
+        assert_eq!(Sample::new(vec![0.5]).expect("one value").bootstrap(), None);
+    }
+
+    #[test]
     fn one_value_has_no_interval_and_none_is_no_sample() {
         assert_eq!(Sample::new(vec![0.5]).expect("one value").estimate().interval, None);
         assert_eq!(Sample::new(vec![]), None);

@@ -3,12 +3,16 @@
 use std::process::ExitCode;
 
 use thaw_analysis::{Attribution, AttributionError, Estimate, Results, Sample, Share, attribute};
-use thaw_report::{changed, measured};
+use thaw_report::{changed, measured, resampled_change};
 use thaw_spec::{Metric, Selector, Statistic};
 
 use crate::arguments::{Attribute, Sweep};
 use crate::error::{CANNOT_TELL, CliError, SUCCESS, say};
+use crate::markdown::{Column, table};
 use crate::sweep;
+
+/// Interactions that are named: the largest.
+const INTERACTIONS: usize = 5;
 
 pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
     let study = &options.sweep.study;
@@ -53,37 +57,39 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
 
 fn report(attribution: &Attribution, from: &Selector, to: &Selector, metric: Metric, statistic: Statistic) -> String {
     let number = |sample: &Sample| measured(&sample.estimate(), metric);
-    let change = |sample: &Sample| changed(&sample.estimate(), metric);
+    let change =
+        |sample: &Sample| format!("{} {}", changed(&sample.estimate(), metric), resampled_change(sample, metric)).trim_end().to_owned();
+    let other = |sample: &Option<Sample>| sample.as_ref().map_or_else(|| "cannot exist".to_owned(), &change);
     let unit = if metric.is_accuracy() { "points" } else { "nats" };
     let seeds = attribution.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
     let mut lines = vec![
-        format!("{statistic} {metric}, seeds {seeds}; 95 % confidence intervals by Student's t"),
+        format!("{statistic} {metric}, seeds {seeds}; 95 % confidence intervals: ± by Student's t, [in brackets] by the bootstrap"),
         format!("from  {from}: {}", number(&attribution.from)),
         format!("to    {to}: {}", number(&attribution.to)),
         format!("gap   {} {unit}", change(&attribution.gap)),
         String::new(),
-        format!("| factor | from → to | share in {unit} | bootstrap | changed first | changed last |"),
-        "|:-------|:----------|:----------------|:----------|:--------------|:-------------|".to_owned(),
     ];
-    for Share { factor, from, to, share, first, last } in &attribution.shares {
-        let other = |sample: &Option<Sample>| sample.as_ref().map_or_else(|| "cannot exist".to_owned(), &change);
-        let scale = if metric.is_accuracy() { 100.0 } else { 1.0 };
-        let bootstrap =
-            share.bootstrap().map_or_else(|| "–".to_owned(), |(low, high)| format!("{:+.2} to {:+.2}", low * scale, high * scale));
-        lines.push(format!("| {factor} | {from} → {to} | {} | {bootstrap} | {} | {} |", change(share), other(first), other(last)));
-    }
-    let sum: f64 = attribution.estimates().iter().map(|estimate| estimate.mean).sum();
-    lines.push(format!(
-        "| sum | | {} | | | |",
-        changed(&Estimate { mean: sum, standard_deviation: None, interval: None, count: 1 }, metric)
-    ));
-    lines.push(String::new());
+    let mean = attribution.estimates().iter().map(|estimate| estimate.mean).sum();
+    let sum = changed(&Estimate { mean, standard_deviation: None, interval: None, count: 1 }, metric);
+    let rows = attribution
+        .shares
+        .iter()
+        .map(|Share { factor, from, to, share, .. }| vec![factor.clone(), format!("{from} → {to}"), change(share)]);
+    let rows: Vec<Vec<String>> = rows.chain([vec!["sum".to_owned(), String::new(), sum]]).collect();
+    lines.extend(table(&[Column::Left("factor"), Column::Left("from → to"), Column::Left(&format!("share in {unit}"))], &rows));
     let [possible, all] = attribution.orders;
     lines.push(match possible == all {
         true => format!("shares are means over all {all} orders of change (Shapley)"),
         false => format!("shares are means over the {possible} of {all} orders of change that pass through cells that can exist"),
     });
-    for interaction in attribution.interactions.iter().take(5) {
+    lines.push(String::new());
+    let rows = attribution
+        .shares
+        .iter()
+        .map(|Share { factor, main_effect, first, last, .. }| vec![factor.clone(), change(main_effect), other(first), other(last)]);
+    lines.extend(table(&["factor", "main effect", "changed first", "changed last"].map(Column::Left), &rows.collect::<Vec<_>>()));
+    lines.push("a main effect is the mean over all combinations of the other factors with which both cells exist".to_owned());
+    for interaction in attribution.interactions.iter().take(INTERACTIONS) {
         let [first, second] = &interaction.factors;
         lines.push(format!("interaction of {first} and {second}: {} {unit}", change(&interaction.effect)));
     }

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use thaw_analysis::{Answer, Diagnosis, Examiner, Results, Suspicion, Trial, Work, pace, typical_seconds};
+use thaw_analysis::{Answer, Candidate, Diagnosis, Examiner, Results, Suspicion, Trial, Work, pace, typical_seconds};
 use thaw_exchange::{NamedLog, read_logs};
 use thaw_spec::{Metric, TrainingLog};
 
 use crate::arguments::Diagnose;
 use crate::error::{CANNOT_TELL, CliError, SUCCESS, say};
+use crate::markdown::{self, Column};
 use crate::report::read;
 use crate::study::Study;
 
@@ -74,9 +75,8 @@ fn chosen(options: &Diagnose, path: &std::path::Path) -> Result<Vec<NamedLog>, C
 }
 
 fn table(examiner: &Examiner, diagnosis: &Diagnosis) -> Vec<String> {
-    let mut lines = vec!["| probability | as untypical | procedure |".to_owned(), "|---:|---:|:---|".to_owned()];
     let shown = diagnosis.suspicions.iter().enumerate().filter(|(place, suspicion)| *place < SHOWN || suspicion.probability >= LIKELY);
-    for (_, Suspicion { candidate, probability, typicality, .. }) in shown {
+    let row = |(_, Suspicion { candidate, probability, typicality, .. }): (usize, &Suspicion)| {
         let candidate = &examiner.candidates[*candidate];
         let twins = match candidate.procedures.len() - 1 {
             0 => String::new(),
@@ -87,8 +87,10 @@ fn table(examiner: &Examiner, diagnosis: &Diagnosis) -> Vec<String> {
             Answer::NoneOfThese => "–".to_owned(),
             _ => format!("{:.1} %", probability * 100.0),
         };
-        lines.push(format!("| {probability} | {} | {}{twins} |", share(*typicality), candidate.label()));
-    }
+        vec![probability, share(*typicality), candidate.label() + &twins]
+    };
+    let columns = [Column::Right("probability"), Column::Right("as untypical"), Column::Left("procedure")];
+    let mut lines = markdown::table(&columns, &shown.map(row).collect::<Vec<_>>());
     lines.push(String::new());
     lines.push(
         "probability: if it is one of these, all equally likely beforehand · as untypical: so many runs of the procedure would be"
@@ -204,9 +206,9 @@ fn confusion(examiner: &Examiner, trials: &[Trial]) -> Vec<String> {
         String::new(),
     ];
     let numbers: Vec<String> = (1..=examiner.candidates.len()).map(|number| number.to_string()).collect();
-    lines.push(format!("| taken for | {} | none |", numbers.join(" | ")));
-    lines.push(format!("|:---|{}---:|", "---:|".repeat(numbers.len())));
-    for (truth, candidate) in examiner.candidates.iter().enumerate() {
+    let mut columns = vec![Column::Left("taken for")];
+    columns.extend(numbers.iter().map(|number| Column::Right(number)).chain([Column::Right("none")]));
+    let row = |(truth, candidate): (usize, &Candidate)| {
         let taken = |place: Option<usize>| {
             let found = |trial: &Trial| if is(trial, Answer::NoneOfThese) { None } else { first(&trial.diagnosis) };
             match count(&|trial| trial.truth == truth && found(trial) == place) {
@@ -214,8 +216,9 @@ fn confusion(examiner: &Examiner, trials: &[Trial]) -> Vec<String> {
                 number => number.to_string(),
             }
         };
-        let cells: Vec<String> = (0..numbers.len()).map(|place| taken(Some(place))).collect();
-        lines.push(format!("| {} {} | {} | {} |", truth + 1, candidate.label(), cells.join(" | "), taken(None)));
-    }
+        let places = (0..numbers.len()).map(Some).chain([None]);
+        [format!("{} {}", truth + 1, candidate.label())].into_iter().chain(places.map(taken)).collect()
+    };
+    lines.extend(markdown::table(&columns, &examiner.candidates.iter().enumerate().map(row).collect::<Vec<_>>()));
     lines
 }

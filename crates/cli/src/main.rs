@@ -14,6 +14,7 @@ mod fault;
 mod fetch;
 mod fields;
 mod files;
+mod markdown;
 mod plan;
 mod pretrain;
 mod preview;

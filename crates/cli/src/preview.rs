@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use thaw_data::{Purpose, Stream, Transform, decode, resize, write_png};
 use thaw_report::{Sheet, SheetRow};
-use thaw_spec::{AffineRanges, Augmentation, DatasetSource, Experiment, Profile, Resize, ShearUnit, Split, Warp};
+use thaw_spec::{
+    AffineRanges, Augmentation, DatasetSource, Experiment, Profile, Resize, ShearUnit, Split, SyntheticDataset, SyntheticTask, Warp,
+};
 
 use crate::arguments::{Explicit, Images, Preview, Ranges};
 use crate::error::{CliError, SUCCESS, say};
@@ -64,33 +66,39 @@ pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
     Ok(ExitCode::from(SUCCESS))
 }
 
-/// The first training images of each class, as they are and as the experiment's first augmentation shows them; nothing where nothing is augmented,
-/// or the images are photographs and no folder of them is named.
-pub(crate) fn augmented_sheet(study: &Study, experiment: &Experiment, data: Option<&Path>) -> Result<Option<Sheet>, CliError> {
-    const IMAGES: usize = 3;
+/// The first training images of each class, as they are and as the experiment's first augmentation shows them; nothing where nothing is augmented.
+/// Where they are photographs and no folder of them is named, drawn animals stand in for them, fewer and smaller; whether they do is told.
+pub(crate) fn augmented_sheet(study: &Study, experiment: &Experiment, data: Option<&Path>) -> Result<Option<(Sheet, bool)>, CliError> {
     const COLUMNS: usize = 9;
+    const LARGEST_DRAWN: usize = 75;
     let augmented = experiment.procedures().find_map(|(_, procedure)| match procedure.augmentation {
         Augmentation::Affine(ranges) => Some((*procedure, ranges)),
         Augmentation::None => None,
     });
     let Some((procedure, ranges)) = augmented else { return Ok(None) };
-    if data.is_none() && matches!(experiment.dataset, DatasetSource::Folder {}) {
-        return Ok(None);
-    }
-    let dataset = open_dataset(&experiment.dataset, &Images { data: data.map(Path::to_owned) }, study)?;
-    let (size, seed) = (procedure.image_size, experiment.seeds[0]);
+    let stands_in = data.is_none() && matches!(experiment.dataset, DatasetSource::Folder {});
+    let (size, of_each) = if stands_in { (procedure.image_size.min(LARGEST_DRAWN), 1) } else { (procedure.image_size, 3) };
+    let source = match stands_in {
+        true => {
+            DatasetSource::Synthetic(SyntheticDataset { task: SyntheticTask::CatsAndDogs, seed: 0, size, train: 2, validation: 0, test: 0 })
+        }
+        false => experiment.dataset,
+    };
+    let dataset = open_dataset(&source, &Images { data: data.map(Path::to_owned) }, study)?;
+    let seed = experiment.seeds[0];
     let mut rows = Vec::new();
     for (label, class) in (0u32..).zip(dataset.classes()) {
         let of_class = (0..dataset.counts().train as usize).filter(|&index| dataset.label(Split::Train, index) == label);
-        for index in of_class.take(IMAGES) {
+        for index in of_class.take(of_each) {
             let image = resize(&dataset.image(Split::Train, index)?, size, procedure.resize);
             let variants = (0..COLUMNS - 1).map(|epoch| variant(&image, size, &ranges, procedure.warp(), seed, epoch, index));
             rows.push(SheetRow { label: class.clone(), images: std::iter::once(image.clone()).chain(variants).collect() });
         }
     }
+    let what = if stands_in { "drawn animals" } else { "train" };
     let title =
-        format!("{} · train · {size}×{size} · first as it is, then as in epochs 1, 2, … of training with seed {seed}", experiment.name);
-    Ok(Some(Sheet { title, size, rows }))
+        format!("{} · {what} · {size}×{size} · first as it is, then as in epochs 1, 2, … of training with seed {seed}", experiment.name);
+    Ok(Some((Sheet { title, size, rows }, stands_in)))
 }
 
 /// An image as training shows it in an epoch, counted from 0.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use thaw_analysis::{McNemar, ProcedureRuns, Results, ResultsFolder, attribute, climb, mcnemar};
 use thaw_exchange::read_log;
-use thaw_report::{Division, DriftMap, Overlay, Page, curves, overview};
+use thaw_report::{ContactSheet, Division, DriftMap, Overlay, Page, curves, overview};
 use thaw_spec::{Experiment, Metric, Split, Statistic};
 
 use crate::arguments::Report;
@@ -86,9 +86,10 @@ pub(crate) fn report(
         overlays: all_overlays,
         drifts: drifts(results, folder)?,
         sheet: match augmented_sheet(study, experiment, data)? {
-            Some(drawn) => {
+            Some((drawn, stands_in)) => {
                 drawn.write(&sheet)?;
-                Some(std::fs::read(&sheet).map_err(|source| CliError::Unreadable { path: sheet, source })?)
+                let png = std::fs::read(&sheet).map_err(|source| CliError::Unreadable { path: sheet, source })?;
+                Some(ContactSheet { png, stands_in })
             }
             None => None,
         },
@@ -118,11 +119,11 @@ fn tests(experiment: &Experiment, results: &Results, folder: &ResultsFolder) -> 
 }
 
 /// The ladder's gaps from its first rung, where several factors differ and every cell between has run.
-fn divisions(experiment: &Experiment, results: &Results) -> Vec<Division> {
-    let Some((first, others)) = experiment.ladder.split_first() else { return Vec::new() };
-    let divided = others.iter().filter_map(|rung| {
-        let attribution = attribute(results, &first.selector, &rung.selector, Metric::ValidationAccuracy, Statistic::Final).ok()?;
-        Some(Division { from: first.label.clone(), to: rung.label.clone(), attribution })
+fn divisions<'a>(experiment: &'a Experiment, results: &Results) -> Vec<Division<'a>> {
+    let Some((from, others)) = experiment.ladder.split_first() else { return Vec::new() };
+    let divided = others.iter().filter_map(|to| {
+        let attribution = attribute(results, &from.selector, &to.selector, Metric::ValidationAccuracy, Statistic::Final).ok()?;
+        Some(Division { from, to, attribution })
     });
     divided.filter(|division| division.attribution.shares.len() > 1).collect()
 }

@@ -1,39 +1,38 @@
 //! The table a sweep ends with.
 
-use std::fmt::Write as _;
-
 use thaw_analysis::{ProcedureRuns, Results, Step};
 use thaw_report::{magnitude, percent, points};
 use thaw_spec::{Metric, Statistic};
 
+use crate::markdown::{self, Column};
+
 /// A Markdown table of every procedure: final and best validation accuracy, final test accuracy, audit, time.
 pub(crate) fn table(results: &Results) -> String {
-    let width = results.procedures.iter().map(|procedure| procedure.label().len()).max().unwrap_or(0);
-    let mut text =
-        format!("| {:width$} | seeds | final validation | best validation |  final test      | base drift | audit     | s/run |\n", "cell");
-    let _ = writeln!(
-        text,
-        "|{}|------:|:-----------------|:----------------|:-----------------|-----------:|:----------|------:|",
-        "-".repeat(width + 2)
-    );
-    for procedure in &results.procedures {
+    let columns = [
+        Column::Left("cell"),
+        Column::Right("seeds"),
+        Column::Left("final validation"),
+        Column::Left("best validation"),
+        Column::Left("final test"),
+        Column::Right("base drift"),
+        Column::Left("audit"),
+        Column::Right("s/run"),
+    ];
+    let row = |procedure: &ProcedureRuns| {
         let number =
             |metric, statistic| procedure.sample(metric, statistic).map_or_else(|| "–".to_owned(), |sample| percent(&sample.estimate()));
-        let _ = writeln!(
-            text,
-            "| {:width$} | {:>2}/{:<2} | {:16} | {:15} | {:16} | {:>10} | {:9} | {:>5} |",
+        vec![
             procedure.label(),
-            procedure.runs.len(),
-            procedure.planned_seeds,
+            format!("{}/{}", procedure.runs.len(), procedure.planned_seeds),
             number(Metric::ValidationAccuracy, Statistic::Final),
             number(Metric::ValidationAccuracy, Statistic::Best),
             number(Metric::TestAccuracy, Statistic::Final),
             drift(procedure),
-            audit(procedure),
+            audit(procedure).to_owned(),
             seconds(procedure),
-        );
-    }
-    text
+        ]
+    };
+    markdown::table(&columns, &results.procedures.iter().map(row).collect::<Vec<_>>()).join("\n") + "\n"
 }
 
 /// A Markdown table of the ladder: what each change does to the final validation accuracy; nothing when the experiment has no ladder.
@@ -41,19 +40,17 @@ pub(crate) fn answer(steps: &[Step]) -> Option<String> {
     if steps.is_empty() {
         return None;
     }
-    let width = steps.iter().map(|step| step.label.chars().count()).max().unwrap_or(0).max(4);
-    let mut text = format!("| {:width$} | final validation | change in points               |\n", "step");
-    let _ = writeln!(text, "|{}|:-----------------|:-------------------------------|", "-".repeat(width + 2));
-    for step in steps {
+    let row = |step: &Step| {
         let estimate = step.estimate.as_ref().map_or_else(|| "not run".to_owned(), percent);
-        let change = match (&step.change(), step.equal) {
-            (_, true) => "0, equal to the last bit".to_owned(),
-            (Some(change), false) => points(change),
-            (None, false) => String::new(),
-        };
-        let _ = writeln!(text, "| {:width$} | {estimate:16} | {change:30} |", step.label);
-    }
-    Some(text)
+        vec![step.label.clone(), estimate, change(step, "0, equal to the last bit")]
+    };
+    let columns = ["step", "final validation", "change in points"].map(Column::Left);
+    Some(markdown::table(&columns, &steps.iter().map(row).collect::<Vec<_>>()).join("\n") + "\n")
+}
+
+/// What a step changes, in points.
+fn change(step: &Step, equal: &str) -> String {
+    if step.equal { equal.to_owned() } else { step.change().as_ref().map_or_else(String::new, points) }
 }
 
 /// The lines that a sweep leaves on the screen, at most ten: the ladder where there is one, else the procedures with the lowest and the highest
@@ -74,12 +71,7 @@ pub(crate) fn last_screen(title: &str, steps: &[Step], results: &Results) -> Vec
     }
     for step in steps.iter().take(LADDER) {
         let value = step.estimate.as_ref().map_or_else(|| "not run".to_owned(), percent);
-        let change = match (&step.change(), step.equal) {
-            (_, true) => "equal".to_owned(),
-            (Some(change), false) => points(change),
-            (None, false) => String::new(),
-        };
-        lines.push(format!("  {value:18} {change:30} {}", step.label));
+        lines.push(format!("  {value:18} {:30} {}", change(step, "equal"), step.label));
     }
     if steps.len() > LADDER {
         lines.push(format!("  and {} more steps, in the report", steps.len() - LADDER));

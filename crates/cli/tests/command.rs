@@ -362,7 +362,10 @@ fn an_attribution_names_the_missing_cells_with_the_command_that_runs_them() {
     assert!(text.contains("2 of the cells between the two procedures have not run"), "{text}");
     assert!(text.contains("thaw sweep tiny.toml --only regime=cached"), "{text}");
     let (code, text) = attribute(&["--run"]);
-    assert!(code == 0 && text.contains("| regime | cached → thawed |") && text.contains("| sum |"), "{text}");
+    assert!(
+        code == 0 && text.contains("| regime | cached → thawed |") && text.contains("| sum    |") && text.contains("| main effect "),
+        "{text}"
+    );
     let (code, text) = attribute(&["--statistic", "middle"]);
     assert!(code == 64 && text.contains("last_N"), "{text}");
 }

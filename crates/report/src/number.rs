@@ -1,6 +1,6 @@
 //! Numbers as people read them.
 
-use thaw_analysis::Estimate;
+use thaw_analysis::{Estimate, Sample};
 use thaw_spec::Metric;
 
 /// What one is multiplied by, and the digits behind the point: accuracies are read in per cent, losses in nats.
@@ -27,10 +27,31 @@ pub fn changed(change: &Estimate, metric: Metric) -> String {
         Some((low, high)) => {
             // Seeds that all agree leave nothing to chance.
             let verdict = if low > 0.0 || high < 0.0 || low == high { "" } else { " (may be chance)" };
-            format!("{mean:+.digits$} ± {:.digits$}{verdict}", (high - low) / 2.0 * scale)
+            format!("{} ± {:.digits$}{verdict}", signed(mean, digits), (high - low) / 2.0 * scale)
         }
-        None => format!("{mean:+.digits$}"),
+        None => signed(mean, digits),
     }
+}
+
+/// The bootstrap's 95 % percentile interval of a mean difference, in points or nats, as `[+0.42, +1.20]`; empty for a single value.
+pub fn resampled_change(differences: &Sample, metric: Metric) -> String {
+    let (scale, digits) = scale(metric);
+    bracketed(differences, |end| signed(end * scale, digits))
+}
+
+/// The bootstrap's 95 % percentile interval of a mean metric, as `[76.10, 77.30]`; empty for a single value.
+pub(crate) fn resampled_mean(values: &Sample, metric: Metric) -> String {
+    let (scale, digits) = scale(metric);
+    bracketed(values, |end| format!("{:.digits$}", end * scale))
+}
+
+fn bracketed(sample: &Sample, show: impl Fn(f64) -> String) -> String {
+    sample.bootstrap().map_or_else(String::new, |(low, high)| format!("[{}, {}]", show(low), show(high)))
+}
+
+/// A number with its sign, the minus as print has it.
+pub(crate) fn signed(value: f64, digits: usize) -> String {
+    format!("{value:+.digits$}").replace('-', "−")
 }
 
 /// An accuracy with the half-width of its interval.
@@ -64,9 +85,13 @@ mod tests {
         let estimate =
             |mean: f64, half: f64| Estimate { mean, standard_deviation: None, interval: Some((mean - half, mean + half)), count: 3 };
         assert_eq!(percent(&estimate(0.7653, 0.018)), "76.53 ± 1.80 %");
-        assert_eq!(points(&estimate(-0.002, 0.0149)), "-0.20 ± 1.49 (may be chance)");
+        assert_eq!(points(&estimate(-0.002, 0.0149)), "−0.20 ± 1.49 (may be chance)");
         assert_eq!(measured(&estimate(0.5, 0.25), Metric::TrainLoss), "0.5000 ± 0.2500");
         assert_eq!(changed(&estimate(0.5, 0.25), Metric::TrainLoss), "+0.5000 ± 0.2500");
+        let differences = Sample::new(vec![-0.012, 0.004]).expect("two values");
+        assert_eq!(resampled_change(&differences, Metric::TestAccuracy), "[−1.20, +0.40]");
+        assert_eq!(resampled_mean(&Sample::new(vec![0.5, 0.75]).expect("two values"), Metric::TestLoss), "[0.5000, 0.7500]");
+        assert_eq!(resampled_mean(&Sample::new(vec![0.5]).expect("one value"), Metric::TestLoss), "");
         assert_eq!(changed(&estimate(0.0, 0.0), Metric::TrainLoss), "+0.0000 ± 0.0000");
     }
 

@@ -1,5 +1,6 @@
 //! The report: one HTML page that needs no network, no server and no other file. Every figure has words for those who cannot see it and a table beside it.
 
+mod division;
 mod sections;
 mod table;
 
@@ -7,19 +8,28 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use thaw_analysis::{Attribution, McNemar, Results, Step};
-use thaw_spec::Experiment;
+use thaw_spec::{Experiment, Rung};
 
 use crate::{DriftMap, Overlay, ReportError};
 
 /// A gap that has been divided.
 #[derive(Clone, Debug)]
-pub struct Division {
-    /// Where it begins, in words.
-    pub from: String,
+pub struct Division<'a> {
+    /// Where it begins.
+    pub from: &'a Rung,
     /// Where it ends.
-    pub to: String,
+    pub to: &'a Rung,
     /// Its parts.
     pub attribution: Attribution,
+}
+
+/// What the augmentation makes of images.
+#[derive(Clone, Debug)]
+pub struct ContactSheet {
+    /// The picture.
+    pub png: Vec<u8>,
+    /// Whether drawn animals stand in for the experiment's photographs.
+    pub stands_in: bool,
 }
 
 /// What the report says.
@@ -36,13 +46,13 @@ pub struct Page<'a> {
     /// For each step, the test over the validation images of each seed that both rungs share; empty where there are no predictions.
     pub tests: Vec<Vec<McNemar>>,
     /// Gaps that can be divided.
-    pub divisions: Vec<Division>,
+    pub divisions: Vec<Division<'a>>,
     /// Published curves, by procedure.
     pub overlays: Vec<Vec<Overlay>>,
     /// The drift of each procedure whose base moved.
     pub drifts: Vec<DriftMap>,
-    /// A contact sheet of the augmentation, as PNG.
-    pub sheet: Option<Vec<u8>>,
+    /// A contact sheet of the augmentation; nothing where nothing is augmented.
+    pub sheet: Option<ContactSheet>,
 }
 
 const STYLE: &str = include_str!("style.css");

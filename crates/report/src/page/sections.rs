@@ -4,14 +4,20 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 use thaw_analysis::{ProcedureRuns, Sample, Step, smallest_shift};
-use thaw_spec::{Metric, Statistic};
+use thaw_spec::{DatasetSource, Metric, Statistic};
 
 use super::table::{Entry, table};
-use super::{Page, figure, picture};
-use crate::number::{magnitude, percent, points};
-use crate::{ReportError, curves, decades, forest, overview, shares, waterfall};
+use super::{ContactSheet, Page, figure, picture};
+use crate::number::{magnitude, percent, points, resampled_mean, signed};
+use crate::{ReportError, curves, decades, forest, overview, waterfall};
 
 const VALIDATION: Metric = Metric::ValidationAccuracy;
+
+/// Epochs at the end whose mean is shown, where there are so many.
+const LAST: usize = 10;
+
+/// How the name of weights ends that come with the program.
+const SHIPPED: &str = "(shipped)";
 
 impl Page<'_> {
     /// The first screen: one sentence, the waterfall, and its numbers.
@@ -85,51 +91,8 @@ impl Page<'_> {
         html! { details { summary { "Numbers" } (table("Means over seeds; losses in nats", &headings, rows.collect())) } }
     }
 
-    pub(super) fn divided(&self) -> Result<Markup, ReportError> {
-        let mut parts = Vec::new();
-        for division in &self.divisions {
-            let attribution = &division.attribution;
-            let [possible, all] = attribution.orders;
-            let rows = attribution.shares.iter().map(|share| {
-                let other = |sample: &Option<Sample>| {
-                    sample.as_ref().map_or_else(
-                        || Entry::missing("cannot exist"),
-                        |sample| Entry::Number(points(&sample.estimate()), sample.estimate().mean),
-                    )
-                };
-                let estimate = share.share.estimate();
-                vec![
-                    Entry::text(share.factor.clone()),
-                    Entry::text(format!("{} → {}", share.from, share.to)),
-                    Entry::Number(points(&estimate), estimate.mean),
-                    other(&share.first),
-                    other(&share.last),
-                ]
-            });
-            let caption = format!(
-                "From “{}” to “{}”: {} points; mean over the {possible} of {all} orders of change that pass through cells that can exist",
-                division.from,
-                division.to,
-                points(&attribution.gap.estimate())
-            );
-            let headings = ["factor", "from → to", "share in points", "changed first", "changed last"];
-            let words = attribution
-                .shares
-                .iter()
-                .map(|share| format!("{} from {} to {}: {} points.", share.factor, share.from, share.to, points(&share.share.estimate())));
-            let svg = shares(attribution, &division.from, &division.to).svg()?;
-            parts.push(
-                html! { (figure(&svg, &words.collect::<Vec<_>>().join(" "), "Bars are the factors' shares, whiskers their 95 % confidence intervals over seeds (Student's t).")) (table(&caption, &headings, rows.collect())) },
-            );
-        }
-        Ok(html! {
-            @if parts.is_empty() { p { "No two rungs of a ladder differ in several factors and have all the cells between them." } }
-            @else { p { "Changes do not simply add. A factor's share is the mean of what changing it does over all orders in which the factors can be changed (Shapley 1953), so that the shares add up to the gap." } }
-            @for part in parts { (part) }
-        })
-    }
-
     pub(super) fn cells(&self) -> Result<Markup, ReportError> {
+        let last = self.ran().flat_map(|procedure| &procedure.runs).map(|run| run.outcome.epochs).max().unwrap_or(0).clamp(1, LAST);
         let rows = self.results.procedures.iter().map(|procedure| {
             let number = |metric, statistic| {
                 let estimate = procedure.sample(metric, statistic).map(|sample| sample.estimate());
@@ -141,11 +104,15 @@ impl Page<'_> {
                 Entry::text(procedure.label()),
                 Entry::Number(format!("{}/{}", procedure.runs.len(), procedure.planned_seeds), procedure.runs.len() as f64),
                 number(VALIDATION, Statistic::Final),
+                sample.as_ref().map_or_else(
+                    || Entry::missing("–"),
+                    |sample| Entry::Number(resampled_mean(sample, VALIDATION), sample.estimate().mean),
+                ),
                 Entry::maybe(sample.as_ref().map(Sample::median), show),
                 Entry::maybe(sample.as_ref().map(Sample::interquartile_mean), show),
-                number(VALIDATION, Statistic::Last(10)),
+                number(VALIDATION, Statistic::Last(last)),
                 number(VALIDATION, Statistic::Best),
-                Entry::maybe(optimism(procedure), |value| format!("{:+.2}", value * 100.0)),
+                Entry::maybe(optimism(procedure), |value| signed(value * 100.0, 2)),
                 number(Metric::TestAccuracy, Statistic::Final),
             ]
         });
@@ -153,9 +120,10 @@ impl Page<'_> {
             "cell",
             "seeds",
             "final validation",
+            "its bootstrap",
             "median",
             "interquartile mean",
-            "last 10 epochs",
+            &format!("last {last} epochs"),
             "best epoch",
             "optimism of best",
             "final test",
@@ -179,11 +147,12 @@ impl Page<'_> {
             let smallest =
                 deviation.zip(sample.and_then(|sample| smallest_shift(sample.values().len()))).map(|(deviation, shift)| deviation * shift);
             let change = step.change();
-            let p_values = tests.iter().map(|test| magnitude(test.p_value)).collect::<Vec<_>>().join(", ");
+            // A line may end after a hyphen, but not after a minus.
+            let p_values = tests.iter().map(|test| magnitude(test.p_value).replace('-', "−")).collect::<Vec<_>>().join(", ");
             vec![
                 Entry::text(step.label.clone()),
                 change.map_or_else(|| Entry::missing("–"), |change| Entry::Number(points(&change), change.mean)),
-                Entry::maybe(sample.and_then(Sample::effect_size), |value| format!("{value:+.2}")),
+                Entry::maybe(sample.and_then(Sample::effect_size), |value| signed(value, 2)),
                 Entry::maybe(smallest, |value| format!("{:.2}", value * 100.0)),
                 Entry::text(if p_values.is_empty() { "–".to_owned() } else { p_values }),
             ]
@@ -192,14 +161,14 @@ impl Page<'_> {
         let half = 1.96 * (0.09 / images.max(1) as f64).sqrt() * 100.0;
         html! {
             p {
-                "Each procedure ran with " (seeds) " seed(s); an accuracy of 90 % on " (images) " validation images is uncertain by ±" (format!("{half:.1}"))
+                "Each procedure ran with " (seeds) " seed(s); an accuracy of 90\u{a0}% on " (images) " validation images is uncertain by ±" (format!("{half:.1}"))
                 " points from the choice of images alone. Differences are taken between runs of equal seeds on the same images."
                 @if let Some(shift) = smallest_shift(seeds) {
                     " With so many pairs, a true difference must be " (format!("{shift:.1}")) " times as large as its spread between seeds for four experiments of five to notice it."
                 }
             }
             @if !self.steps.is_empty() { (table("Each step of the ladder", &headings, rows.collect())) }
-            p class="faint" { "Effect size: Hedges' g of the paired differences. Smallest change: at 5 %, with a power of 80 %, from the spread measured here, in points. McNemar's test is exact and compares the two models of each seed image by image after the last epoch." }
+            p class="faint" { "Effect size: Hedges' g of the paired differences. Smallest change: at 5\u{a0}%, with a power of 80\u{a0}%, from the spread measured here, in points. McNemar's test is exact and compares the two models of each seed image by image after the last epoch." }
         }
     }
 
@@ -231,10 +200,13 @@ impl Page<'_> {
     pub(super) fn augmentation(&self) -> Markup {
         html! {
             @match &self.sheet {
-                Some(png) => {
-                    (picture(png, "Rows of training images: first as it is, then as augmentation shows it in the first epochs.", "First as it is, then as in epochs 1, 2, … of training with the first seed."))
+                Some(ContactSheet { png, stands_in }) => {
+                    (picture(png, "Rows of images: first as it is, then as augmentation shows it in the first epochs.", "First as it is, then as in epochs 1, 2, … of training with the first seed."))
+                    @if *stands_in {
+                        p class="faint" { "Drawn animals stand in for the photographs of the training. " code { (self.command("report")) " --data FOLDER" } " shows the photographs themselves; they become part of this file." }
+                    }
                 },
-                None => p { "Either nothing is augmented, or the images were not at hand: " code { (self.command("report")) " --data FOLDER" } " adds them (they become part of this file)." },
+                None => p { "Nothing is augmented." },
             }
         }
     }
@@ -321,18 +293,28 @@ impl Page<'_> {
     }
 
     pub(super) fn reproduce(&self) -> Markup {
-        let (sweep, report, check) = (self.command("sweep"), self.command("report"), self.command("check"));
-        let lines = [
-            format!("{sweep}        # runs what has not run, then writes this page"),
-            format!("{report}       # draws every figure and table again from the records"),
-            format!("{check}        # compares the numbers with what is expected"),
-            format!("{} --from 'LEVELS' --to 'LEVELS'   # divides any other gap", self.command("attribute")),
-            format!("{} --augmentation keras-2.0.8     # the contact sheet", self.command("preview")),
+        let photographs = if matches!(self.experiment.dataset, DatasetSource::Folder {}) { " --data FOLDER" } else { "" };
+        let weights = self.ran().flat_map(|procedure| &procedure.runs).map(|run| &run.manifest.weights_file).next();
+        let weights = weights.filter(|name| !name.ends_with(SHIPPED)).map_or_else(String::new, |name| format!(" --weights {name}"));
+        let report = self.command("report");
+        let ways = [
+            ("the runs themselves: what has not run yet", format!("{}{photographs}{weights}", self.command("sweep"))),
+            ("every figure and table of this page, from the records", report.clone()),
+            ("the waterfall alone, all curves, and each cell's", format!("{report} # they lie in plots/, as SVG and PNG")),
+            ("a gap divided", format!("{} --from 'LEVELS' --to 'LEVELS'", self.command("attribute"))),
+            ("McNemar's test of two runs, and what differs between them", "thaw diff RUN RUN".to_owned()),
+            ("more of the contact sheet", format!("{} --augmentation book{photographs}", self.command("preview"))),
+            ("the records, for other programs", format!("{} --format csv", self.command("export"))),
+            ("whether the numbers are as expected", self.command("check")),
         ];
-        html! { pre tabindex="0" { code { (lines.join("\n")) } } p { "Curves, waterfall, forest plot, drift and tables are all drawn by the second command; single curves lie in " code { "plots/" } " as SVG and PNG." } }
+        html! {
+            div class="scroll" tabindex="0" role="region" aria-label="Commands" {
+                table { tbody { @for (what, command) in &ways { tr { th scope="row" { (what) } td { code { (command) } } } } } }
+            }
+        }
     }
 
-    fn command(&self, verb: &str) -> String {
+    pub(super) fn command(&self, verb: &str) -> String {
         self.file.as_ref().map_or_else(|| format!("thaw {verb}"), |file| format!("thaw {verb} {file}"))
     }
 }
