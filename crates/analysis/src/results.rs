@@ -144,6 +144,15 @@ impl Results {
         Ok(Self { procedures: result })
     }
 
+    /// The procedures with the lowest and the highest mean over seeds; nothing with fewer than two that have run, or when all means are the same.
+    pub fn extremes(&self, metric: Metric, statistic: Statistic) -> Option<[&ProcedureRuns; 2]> {
+        let mean = |procedure: &ProcedureRuns| Some(procedure.sample(metric, statistic)?.estimate().mean);
+        let means = || self.procedures.iter().filter_map(|procedure| Some((mean(procedure)?, procedure)));
+        let lowest = means().min_by(|a, b| a.0.total_cmp(&b.0))?;
+        let highest = means().max_by(|a, b| a.0.total_cmp(&b.0))?;
+        (lowest.0 < highest.0).then_some([lowest.1, highest.1])
+    }
+
     /// The procedures that a selector chooses.
     pub fn select<'a, 's>(&'a self, selector: &'s Selector) -> impl Iterator<Item = &'a ProcedureRuns> + use<'a, 's> {
         self.procedures.iter().filter(|procedure| selector.matches(&procedure.levels))

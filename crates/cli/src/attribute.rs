@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use thaw_analysis::{Attribution, AttributionError, Estimate, Results, Sample, Share, attribute};
-use thaw_report::{changed, measured, resampled_change};
+use thaw_report::{changed, measured, orders, resampled_change};
 use thaw_spec::{Metric, Selector, Statistic};
 
 use crate::arguments::{Attribute, Sweep};
@@ -77,11 +77,7 @@ fn report(attribution: &Attribution, from: &Selector, to: &Selector, metric: Met
         .map(|Share { factor, from, to, share, .. }| vec![factor.clone(), format!("{from} → {to}"), change(share)]);
     let rows: Vec<Vec<String>> = rows.chain([vec!["sum".to_owned(), String::new(), sum]]).collect();
     lines.extend(table(&[Column::Left("factor"), Column::Left("from → to"), Column::Left(&format!("share in {unit}"))], &rows));
-    let [possible, all] = attribution.orders;
-    lines.push(match possible == all {
-        true => format!("shares are means over all {all} orders of change (Shapley)"),
-        false => format!("shares are means over the {possible} of {all} orders of change that pass through cells that can exist"),
-    });
+    lines.push(orders(attribution));
     lines.push(String::new());
     let rows = attribution
         .shares

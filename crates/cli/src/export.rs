@@ -31,8 +31,11 @@ pub(crate) fn run(options: &Export) -> Result<ExitCode, CliError> {
     match options.format {
         Format::Csv | Format::Json => {}
         Format::Tensorboard => say(&format!("open them with: tensorboard --logdir {}", output.display())),
-        // MLflow 3 reads its file store only where it is allowed to.
-        Format::Mlflow => say(&format!("open them with: MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri {}", output.display())),
+        // MLflow 3 reads its file store only where it is allowed to, and opens on what it has for language models.
+        Format::Mlflow => {
+            say(&format!("open them with: MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri {}", output.display()));
+            say("the runs are under `Model training`");
+        }
     }
     Ok(ExitCode::from(SUCCESS))
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use thaw_analysis::{McNemar, ProcedureRuns, Results, ResultsFolder, attribute, climb, mcnemar};
 use thaw_exchange::read_log;
 use thaw_report::{ContactSheet, Division, DriftMap, Overlay, Page, curves, overview};
-use thaw_spec::{Experiment, Metric, Split, Statistic};
+use thaw_spec::{Experiment, Metric, Rung, Selector, Split, Statistic};
 
 use crate::arguments::Report;
 use crate::error::{CliError, SUCCESS, say};
@@ -118,14 +118,24 @@ fn tests(experiment: &Experiment, results: &Results, folder: &ResultsFolder) -> 
     Ok(all)
 }
 
-/// The ladder's gaps from its first rung, where several factors differ and every cell between has run.
-fn divisions<'a>(experiment: &'a Experiment, results: &Results) -> Vec<Division<'a>> {
-    let Some((from, others)) = experiment.ladder.split_first() else { return Vec::new() };
-    let divided = others.iter().filter_map(|to| {
-        let attribution = attribute(results, &from.selector, &to.selector, Metric::ValidationAccuracy, Statistic::Final).ok()?;
+/// The gaps in the final validation accuracy whose cells between have all run: from the ladder's first rung to each that differs in several factors,
+/// or without a ladder from the lowest procedure to the highest.
+fn divisions(experiment: &Experiment, results: &Results) -> Vec<Division> {
+    let (metric, statistic) = (Metric::ValidationAccuracy, Statistic::Final);
+    let gaps: Vec<(Rung, Rung)> = match experiment.ladder.split_first() {
+        Some((from, others)) => others.iter().map(|to| (from.clone(), to.clone())).collect(),
+        None => results.extremes(metric, statistic).map(|ends| ends.map(rung)).into_iter().map(|[low, high]| (low, high)).collect(),
+    };
+    let divided = gaps.into_iter().filter_map(|(from, to)| {
+        let attribution = attribute(results, &from.selector, &to.selector, metric, statistic).ok()?;
         Some(Division { from, to, attribution })
     });
-    divided.filter(|division| division.attribution.shares.len() > 1).collect()
+    // The waterfall shows a ladder's single changes.
+    divided.filter(|division| experiment.ladder.is_empty() || division.attribution.shares.len() > 1).collect()
+}
+
+fn rung(procedure: &ProcedureRuns) -> Rung {
+    Rung { label: procedure.label(), selector: Selector::exactly(&procedure.levels) }
 }
 
 /// How each procedure's base drifted; nothing for a base that stayed.

@@ -217,6 +217,10 @@ fn records_go_through_parquet_to_exact_estimates_and_verdicts() {
     assert_eq!(cached.sample(Metric::ValidationAccuracy, Statistic::Last(2)).expect("a sample").values(), [0.900, 0.905, 0.910]);
     assert_eq!(cached.sample(Metric::TestAccuracy, Statistic::Final), None, "there is no test split");
     assert_eq!(results.procedures[2].runs[0].outcome.status, RunStatus::Thawed);
+    let [lowest, highest] = results.extremes(Metric::ValidationAccuracy, Statistic::Final).expect("two accuracies");
+    assert_eq!((lowest.label(), highest.label()), ("regime=cached".to_owned(), "regime=thawed".to_owned()));
+    assert!(results.extremes(Metric::TestAccuracy, Statistic::Final).is_none());
+    assert!(results.extremes(Metric::ValidationLoss, Statistic::Final).is_none(), "every loss is the same");
     assert_eq!(stage.verdicts(), [Pass, Pass, Pass, Pass, Pass, Pass]);
     // Nothing is left to do.
     let again = Scripted::default();

@@ -20,7 +20,7 @@ pub use figure::{Band, Figure, LegendEntry, Line, Panel, Stroke};
 pub use heat::{DriftMap, decades};
 pub use number::{changed, magnitude, measured, percent, points, resampled_change};
 pub use overview::overview;
-pub use page::{ContactSheet, Division, Page};
+pub use page::{ContactSheet, Division, Page, orders};
 pub use rows::{Mark, Row, RowChart};
 pub use sheet::{Sheet, SheetRow};
 pub use waterfall::{forest, shares, waterfall};

@@ -10,15 +10,16 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use thaw_analysis::{Attribution, McNemar, Results, Step};
 use thaw_spec::{Experiment, Rung};
 
+pub use self::division::orders;
 use crate::{DriftMap, Overlay, ReportError};
 
 /// A gap that has been divided.
 #[derive(Clone, Debug)]
-pub struct Division<'a> {
+pub struct Division {
     /// Where it begins.
-    pub from: &'a Rung,
+    pub from: Rung,
     /// Where it ends.
-    pub to: &'a Rung,
+    pub to: Rung,
     /// Its parts.
     pub attribution: Attribution,
 }
@@ -45,8 +46,8 @@ pub struct Page<'a> {
     pub steps: &'a [Step],
     /// For each step, the test over the validation images of each seed that both rungs share; empty where there are no predictions.
     pub tests: Vec<Vec<McNemar>>,
-    /// Gaps that can be divided.
-    pub divisions: Vec<Division<'a>>,
+    /// Gaps that can be divided: along the ladder, or where there is none, from the lowest to the highest accuracy.
+    pub divisions: Vec<Division>,
     /// Published curves, by procedure.
     pub overlays: Vec<Vec<Overlay>>,
     /// The drift of each procedure whose base moved.

@@ -22,31 +22,33 @@ const SHIPPED: &str = "(shipped)";
 impl Page<'_> {
     /// The first screen: one sentence, the waterfall, and its numbers.
     pub(super) fn answer(&self) -> Result<Markup, ReportError> {
-        let Some(chart) = waterfall(self.steps) else {
-            return Ok(html! { p class="answer" { (self.range()) } });
-        };
+        if let Some(chart) = waterfall(self.steps) {
+            let caption = "Bars are changes against the line above, whiskers their 95 % confidence intervals over seeds (Student's t).";
+            return Ok(html! {
+                p class="answer" { (headline(self.steps)) }
+                (figure(&chart.svg()?, &in_words(self.steps), caption))
+                details { summary { "The same as a table" } (ladder(self.steps)) }
+            });
+        }
         Ok(html! {
-            p class="answer" { (headline(self.steps)) }
-            (figure(&chart.svg()?, &in_words(self.steps), "Bars are changes against the line above, whiskers their 95 % confidence intervals over seeds (Student's t)."))
-            details { summary { "The same as a table" } (ladder(self.steps)) }
+            p class="answer" { (self.range()) }
+            @if let Some(division) = self.divisions.first() {
+                (self.divided_figure(division)?)
+                p { a href="#division" { "The same as tables" } }
+            }
         })
     }
 
     /// The lowest and the highest cell, where there is no ladder.
     fn range(&self) -> String {
-        let ends = || self.ran().filter_map(|procedure| Some((final_mean(procedure)?, procedure)));
-        let lowest = ends().min_by(|a, b| a.0.total_cmp(&b.0));
-        let highest = ends().max_by(|a, b| a.0.total_cmp(&b.0));
-        match (lowest, highest) {
-            (Some((low, first)), Some((high, last))) => format!(
-                "Final validation accuracy lies between {:.2} % ({}) and {:.2} % ({}).",
-                low * 100.0,
-                first.label(),
-                high * 100.0,
-                last.label()
-            ),
-            _ => "No cell has run.".to_owned(),
-        }
+        let Some(ends) = self.results.extremes(VALIDATION, Statistic::Final) else {
+            return "No two cells with different accuracies have run.".to_owned();
+        };
+        let [low, high] = ends.map(|procedure| {
+            let accuracy = procedure.sample(VALIDATION, Statistic::Final).map_or_else(String::new, |sample| percent(&sample.estimate()));
+            format!("{accuracy} ({})", procedure.label())
+        });
+        format!("Final validation accuracy lies between {low} and {high}.")
     }
 
     fn ran(&self) -> impl Iterator<Item = &ProcedureRuns> {
@@ -167,8 +169,10 @@ impl Page<'_> {
                     " With so many pairs, a true difference must be " (format!("{shift:.1}")) " times as large as its spread between seeds for four experiments of five to notice it."
                 }
             }
-            @if !self.steps.is_empty() { (table("Each step of the ladder", &headings, rows.collect())) }
-            p class="faint" { "Effect size: Hedges' g of the paired differences. Smallest change: at 5\u{a0}%, with a power of 80\u{a0}%, from the spread measured here, in points. McNemar's test is exact and compares the two models of each seed image by image after the last epoch." }
+            @if !self.steps.is_empty() {
+                (table("Each step of the ladder", &headings, rows.collect()))
+                p class="faint" { "Effect size: Hedges' g of the paired differences. Smallest change: at 5\u{a0}%, with a power of 80\u{a0}%, from the spread measured here, in points. McNemar's test is exact and compares the two models of each seed image by image after the last epoch." }
+            }
         }
     }
 
@@ -317,10 +321,6 @@ impl Page<'_> {
     pub(super) fn command(&self, verb: &str) -> String {
         self.file.as_ref().map_or_else(|| format!("thaw {verb}"), |file| format!("thaw {verb} {file}"))
     }
-}
-
-fn final_mean(procedure: &ProcedureRuns) -> Option<f64> {
-    Some(procedure.sample(VALIDATION, Statistic::Final)?.estimate().mean)
 }
 
 /// The best epoch's validation accuracy less the same epoch's test accuracy, mean over seeds.
