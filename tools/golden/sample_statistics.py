@@ -5,7 +5,7 @@ from itertools import product
 import numpy
 import scipy
 from scipy.optimize import brentq
-from scipy.special import digamma, gamma
+from scipy.special import digamma, gamma, polygamma
 from scipy.stats import binomtest, bootstrap, f, multivariate_t, nct, t, trim_mean
 
 print("SciPy", scipy.__version__)
@@ -46,8 +46,11 @@ print(f"multivariate t, ln density: {multivariate_t.logpdf(point, location, shap
 distance = (point - location) @ numpy.linalg.solve(shape, point - location)
 print(f"squared distance: {distance!r}, upper tail: {f.sf(distance / 3, 3, freedom)!r}")
 
-# Smyth (2004): the prior variance to which variances are drawn, for two degrees of freedom of the prior.
-variances, degrees, prior = numpy.array([0.5, 2.0, 0.1, 0.9]), numpy.array([2, 2, 1, 3]), 2.0
-excess = numpy.log(variances) - digamma(degrees / 2) + numpy.log(degrees / 2)
-center = numpy.exp(excess.mean() + digamma(prior / 2) - numpy.log(prior / 2))
-print(f"prior variance: {center!r}, moderated: {((prior * center + degrees * variances) / (prior + degrees)).tolist()!r}")
+# Smyth (2004): the distribution of variances to which each is drawn, with one number of degrees of freedom for all features (columns).
+variances, degrees = numpy.array([[0.5, 3.0], [2.0, 1.0], [0.01, 40.0], [0.9, 0.2]]), numpy.array([2, 2, 1, 3])
+logarithms = numpy.log(variances) - (digamma(degrees / 2) - numpy.log(degrees / 2))[:, None]
+excess = logarithms.var(axis=0, ddof=1).mean() - polygamma(1, degrees / 2).mean()
+prior = 2 * brentq(lambda half: polygamma(1, half) - excess, 1e-3, 1e3, xtol=1e-15)
+center = numpy.exp(logarithms.mean(axis=0) + digamma(prior / 2) - numpy.log(prior / 2))
+moderated = (prior * center + degrees[:, None] * variances) / (prior + degrees)[:, None]
+print(f"prior degrees of freedom: {prior!r}, variances: {center.tolist()!r}, moderated: {moderated.T.tolist()!r}")

@@ -49,9 +49,11 @@ fn bracketed(sample: &Sample, show: impl Fn(f64) -> String) -> String {
     sample.bootstrap().map_or_else(String::new, |(low, high)| format!("[{}, {}]", show(low), show(high)))
 }
 
-/// A number with its sign, the minus as print has it.
+/// A number with its sign, the minus as print has it. What rounds to nothing has no minus.
 pub(crate) fn signed(value: f64, digits: usize) -> String {
-    format!("{value:+.digits$}").replace('-', "−")
+    let text = format!("{value:+.digits$}");
+    let is_nothing = !text.contains(|character| ('1'..='9').contains(&character));
+    text.replace('-', if is_nothing { "+" } else { "−" })
 }
 
 /// An accuracy with the half-width of its interval.
@@ -90,6 +92,7 @@ mod tests {
         assert_eq!(changed(&estimate(0.5, 0.25), Metric::TrainLoss), "+0.5000 ± 0.2500");
         let differences = Sample::new(vec![-0.012, 0.004]).expect("two values");
         assert_eq!(resampled_change(&differences, Metric::TestAccuracy), "[−1.20, +0.40]");
+        assert_eq!([-0.004, -0.006, 10.0].map(|value| signed(value, 2)), ["+0.00", "−0.01", "+10.00"]);
         assert_eq!(resampled_mean(&Sample::new(vec![0.5, 0.75]).expect("two values"), Metric::TestLoss), "[0.5000, 0.7500]");
         assert_eq!(resampled_mean(&Sample::new(vec![0.5]).expect("one value"), Metric::TestLoss), "");
         assert_eq!(changed(&estimate(0.0, 0.0), Metric::TrainLoss), "+0.0000 ± 0.0000");

@@ -1,12 +1,13 @@
 //! What runs of each procedure look like: a mean per procedure, a spread per procedure that borrows from the others, and one correlation.
 
+use special::Gamma as _;
 use statrs::distribution::{ContinuousCDF, FisherSnedecor};
 use statrs::function::gamma::{digamma, ln_gamma};
 
 use super::features::COEFFICIENTS;
 
-/// Degrees of freedom that the spread of all procedures lends to each one's own: as much as three seeds give.
-const PRIOR_FREEDOM: f64 = 2.0;
+/// The least degrees of freedom that the spread of all procedures lends to each one's own: next to none.
+const LEAST_LENT: f64 = 0.01;
 
 /// The smallest variance of a feature: what four printed digits hide.
 const PRECISION: f64 = 1e-8;
@@ -45,8 +46,8 @@ pub(super) struct Fit {
 impl Population {
     /// Learns from at least two runs of each procedure.
     ///
-    /// Variances are moderated as by Smyth (2004), with a fixed number of prior degrees of freedom; correlations of the standardised residuals
-    /// are shrunk towards none as by Schäfer and Strimmer (2005).
+    /// Variances are moderated as by Smyth (2004); correlations of the standardised residuals are shrunk towards none as by Schäfer and Strimmer
+    /// (2005).
     pub(super) fn learn(procedures: &[Vec<&[f64]>]) -> Self {
         let width = procedures.first().and_then(|runs| runs.first()).map_or(0, |run| run.len());
         let means: Vec<Vec<f64>> = procedures.iter().map(|runs| (0..width).map(|feature| mean(runs, feature)).collect()).collect();
@@ -57,11 +58,9 @@ impl Population {
         };
         let mut variances: Vec<Vec<f64>> =
             procedures.iter().zip(&means).map(|(runs, mean)| (0..width).map(|feature| variance(runs, mean, feature)).collect()).collect();
-        for feature in 0..width {
-            let column: Vec<f64> = variances.iter().map(|row| row[feature]).collect();
-            for (row, moderated) in variances.iter_mut().zip(moderate(&column, &degrees)) {
-                row[feature] = moderated;
-            }
+        let prior = Prior::of(&variances, &degrees);
+        for (row, degrees) in variances.iter_mut().zip(&degrees) {
+            row.iter_mut().enumerate().for_each(|(feature, variance)| *variance = prior.moderate(feature, *variance, *degrees));
         }
         let residuals: Vec<Vec<f64>> = procedures
             .iter()
@@ -75,7 +74,7 @@ impl Population {
         let members = means.into_iter().zip(variances).zip(procedures).map(|((mean, variances), runs)| {
             let count = runs.len() as f64;
             let deviations = variances.iter().map(|variance| (variance * (1.0 + 1.0 / count)).sqrt()).collect();
-            Member { mean, deviations, freedom: PRIOR_FREEDOM + count - 1.0 }
+            Member { mean, deviations, freedom: prior.freedom + count - 1.0 }
         });
         Self { members: members.collect(), correlation, whole }
     }
@@ -107,13 +106,42 @@ fn mean(runs: &[&[f64]], feature: usize) -> f64 {
     runs.iter().map(|run| run[feature]).sum::<f64>() / runs.len() as f64
 }
 
-/// Draws variances towards their common prior (Smyth 2004, section 6.2).
-fn moderate(variances: &[f64], degrees: &[f64]) -> Vec<f64> {
-    let center = |degrees: f64| digamma(degrees / 2.0) - (degrees / 2.0).ln();
-    let logarithms = variances.iter().zip(degrees).map(|(variance, degrees)| variance.ln() - center(*degrees));
-    let prior = (logarithms.sum::<f64>() / variances.len() as f64 + center(PRIOR_FREEDOM)).exp();
-    let one = |(variance, degrees): (&f64, &f64)| (PRIOR_FREEDOM * prior + degrees * variance) / (PRIOR_FREEDOM + degrees);
-    variances.iter().zip(degrees).map(one).collect()
+/// What the variances of all procedures say about the variance of one: for each feature a scaled inverse chi-squared distribution (Smyth 2004).
+#[derive(Clone, Debug)]
+struct Prior {
+    /// Of each feature.
+    variances: Vec<f64>,
+    /// Of all features.
+    freedom: f64,
+}
+
+impl Prior {
+    /// By the mean and the variance of the logarithms of the variances (Smyth 2004, section 6.2): the less they differ between procedures, the more
+    /// freedom. All features say together how much that is, since the multivariate t distribution has one number for all, and since few
+    /// procedures say little. It is never more than the variances of the others have, which is what one variance of all procedures would have.
+    fn of(variances: &[Vec<f64>], degrees: &[f64]) -> Self {
+        let (count, width) = (variances.len() as f64, variances.first().map_or(0, Vec::len));
+        let center = |degrees: f64| digamma(degrees / 2.0) - (degrees / 2.0).ln();
+        let logarithms: Vec<Vec<f64>> = (0..width)
+            .map(|feature| variances.iter().zip(degrees).map(|(row, degrees)| row[feature].ln() - center(*degrees)).collect())
+            .collect();
+        let means: Vec<f64> = logarithms.iter().map(|column| column.iter().sum::<f64>() / count).collect();
+        let squares = |(column, mean): (&Vec<f64>, &f64)| column.iter().map(|logarithm| (logarithm - mean).powi(2)).sum::<f64>();
+        let spread = logarithms.iter().zip(&means).map(squares).sum::<f64>() / ((count - 1.0) * width as f64);
+        let excess = spread - degrees.iter().map(|degrees| (degrees / 2.0).trigamma()).sum::<f64>() / count;
+        // The trigamma function falls.
+        let (mut low, mut high) = (LEAST_LENT, (degrees.iter().sum::<f64>() * (1.0 - 1.0 / count)).max(LEAST_LENT));
+        for _ in 0..60 {
+            let middle = (low * high).sqrt();
+            if (middle / 2.0).trigamma() > excess { low = middle } else { high = middle }
+        }
+        Self { variances: means.iter().map(|mean| (mean + center(high)).exp()).collect(), freedom: high }
+    }
+
+    /// Draws a feature's variance towards the prior.
+    fn moderate(&self, feature: usize, variance: f64, degrees: f64) -> f64 {
+        (self.freedom * self.variances[feature] + degrees * variance) / (self.freedom + degrees)
+    }
 }
 
 /// Correlations of residuals, of which each is multiplied by 1 − λ; λ is the sum of the estimated variances of the correlations divided by the
@@ -209,9 +237,25 @@ mod tests {
 
     #[test]
     fn variances_are_moderated_as_smyth_does() {
-        let moderated = moderate(&[0.5, 2.0, 0.1, 0.9], &[2.0, 2.0, 1.0, 3.0]);
-        let expected = [0.559_156_728_012_423_4, 1.309_156_728_012_423_4, 0.445_542_304_016_564_7, 0.787_325_382_409_938_8];
-        assert!(moderated.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-9), "{moderated:?}");
+        // By tools/golden/sample_statistics.py.
+        let (variances, degrees) = ([[0.5, 3.0], [2.0, 1.0], [0.01, 40.0], [0.9, 0.2]].map(Vec::from), [2.0, 2.0, 1.0, 3.0]);
+        let prior = Prior::of(&variances, &degrees);
+        assert!((prior.freedom - 1.327_257_437_904_461).abs() < 1e-9, "{prior:?}");
+        assert!(
+            prior
+                .variances
+                .iter()
+                .zip([0.247_403_557_912_995_31, 1.777_862_313_448_725_5])
+                .all(|(found, expected)| (found - expected).abs() < 1e-9),
+            "{prior:?}"
+        );
+        let expected = [2.512_483_970_690_245_5, 1.310_292_654_072_665_4, 18.201_544_998_492_69, 0.683_962_306_741_824_8];
+        let moderated = variances.iter().zip(degrees).map(|(row, degrees)| prior.moderate(1, row[1], degrees));
+        assert!(moderated.zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-9));
+        // Variances that differ less than chance would have it are taken for one, of three times two degrees of freedom.
+        let alike = Prior::of(&[0.50, 0.51, 0.52].map(|variance| vec![variance]), &[2.0; 3]);
+        assert!((alike.freedom - 4.0).abs() < 1e-9, "{alike:?}");
+        assert_eq!(Prior::of(&[vec![0.5]], &[2.0]).freedom, LEAST_LENT, "nobody lends");
     }
 
     #[test]

@@ -312,7 +312,7 @@ impl Page<'_> {
             ("whether the numbers are as expected", self.command("check")),
         ];
         html! {
-            div class="scroll" tabindex="0" role="region" aria-label="Commands" {
+            div class="scroll" tabindex="0" role="group" aria-label="Commands" {
                 table { tbody { @for (what, command) in &ways { tr { th scope="row" { (what) } td { code { (command) } } } } } }
             }
         }

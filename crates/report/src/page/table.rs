@@ -33,7 +33,7 @@ impl Entry {
 /// A table whose columns sort it.
 pub(super) fn table(caption: &str, headings: &[&str], rows: Vec<Vec<Entry>>) -> Markup {
     html! {
-        div class="scroll" tabindex="0" role="region" aria-label=(caption) {
+        div class="scroll" tabindex="0" role="group" aria-label=(caption) {
             table {
                 caption { (caption) }
                 thead { tr { @for heading in headings { th scope="col" { button type="button" { (heading) } } } } }
