@@ -72,6 +72,16 @@ fn curves_of_the_real_keras_are_recognised() {
 }
 
 #[test]
+fn the_real_keras_that_said_its_base_was_frozen_is_found_out() {
+    // 27.5 s: one forward pass of the base over the training images on the machine of the log.
+    let curve = "experiments/published/keras-2.0.8-squeezenet-end-to-end.csv";
+    let (code, text) = thaw(&["diagnose", curve, "--experiment", "experiments/squeezenet.toml", "--forward-seconds", "27.5"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("answer: regime=accidentally_unfrozen augmentation=keras-2.0.8 preprocessing=rescale dropout=0.0\n"), "{text}");
+    assert!(text.contains("takes 4.2 forward passes") && text.contains("trained 3.5: the base was trained"), "{text}");
+}
+
+#[test]
 fn the_books_curves_are_another_bases() {
     let (code, text) =
         thaw(&["diagnose", "experiments/published/keras-2.0.8-section-5.3.csv", "--experiment", "experiments/squeezenet.toml"]);

@@ -16,6 +16,9 @@ pub struct Overlay {
     pub run: TrainingLog,
 }
 
+/// Published curves in turn.
+const STROKES: [Stroke; 2] = [Stroke::Dashed, Stroke::Dotted];
+
 /// Accuracy and loss by epoch, side by side.
 pub fn curves(procedure: &ProcedureRuns, overlays: &[Overlay]) -> Figure {
     let accuracy = [(Metric::TrainAccuracy, ORANGE), (Metric::TestAccuracy, GREEN), (Metric::ValidationAccuracy, BLUE)];
@@ -27,7 +30,8 @@ pub fn curves(procedure: &ProcedureRuns, overlays: &[Overlay]) -> Figure {
             legend.push(LegendEntry { label, color, stroke: Stroke::Solid });
         }
     }
-    legend.extend(overlays.iter().map(|overlay| LegendEntry { label: overlay.label.clone(), color: BLACK, stroke: Stroke::Dashed }));
+    let published = overlays.iter().zip(STROKES.into_iter().cycle());
+    legend.extend(published.map(|(overlay, stroke)| LegendEntry { label: overlay.label.clone(), color: BLACK, stroke }));
     let thawed = if procedure.thawed() { "  [thawed: the frozen base moved]" } else { "" };
     Figure {
         title: format!("{}{thawed}", procedure.label()),
@@ -52,7 +56,8 @@ fn panel(name: &str, procedure: &ProcedureRuns, metrics: &[(Metric, RGBColor)], 
         }
         lines.push(line(&mean, *color, 1.0, 3, Stroke::Solid));
     }
-    lines.extend(overlays.iter().map(|overlay| line(overlay.run.curve(published), BLACK, 0.85, 2, Stroke::Dashed)));
+    let overlays = overlays.iter().zip(STROKES.into_iter().cycle());
+    lines.extend(overlays.map(|(overlay, stroke)| line(overlay.run.curve(published), BLACK, 0.85, 2, stroke)));
     Panel { title: String::new(), y_label: name.to_owned(), y_range: y_range(&lines, published.is_accuracy()), lines, bands }
 }
 

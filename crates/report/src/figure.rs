@@ -16,6 +16,19 @@ pub enum Stroke {
     Solid,
     /// Broken.
     Dashed,
+    /// Broken into short pieces.
+    Dotted,
+}
+
+impl Stroke {
+    /// Pixels that are drawn and left out in turn; nothing for an unbroken line.
+    fn pattern(self) -> Option<(u32, u32)> {
+        match self {
+            Self::Solid => None,
+            Self::Dashed => Some((7, 5)),
+            Self::Dotted => Some((2, 3)),
+        }
+    }
 }
 
 /// A line of a panel.
@@ -162,10 +175,8 @@ where
 
 /// The strokes of a line of some length.
 fn dashes(stroke: Stroke, length: i32) -> Vec<(i32, i32)> {
-    match stroke {
-        Stroke::Solid => vec![(0, length)],
-        Stroke::Dashed => (0..length).step_by(12).map(|start| (start, (start + 7).min(length))).collect(),
-    }
+    let Some((drawn, left_out)) = stroke.pattern() else { return vec![(0, length)] };
+    (0..length).step_by((drawn + left_out) as usize).map(|start| (start, (start + drawn as i32).min(length))).collect()
 }
 
 impl Panel {
@@ -195,9 +206,9 @@ impl Panel {
         }
         for line in &self.lines {
             let style = line.color.mix(line.opacity).stroke_width(line.width);
-            match line.stroke {
-                Stroke::Solid => chart.draw_series(LineSeries::new(line.points.iter().copied(), style))?,
-                Stroke::Dashed => chart.draw_series(DashedLineSeries::new(line.points.iter().copied(), 7, 5, style))?,
+            match line.stroke.pattern() {
+                None => chart.draw_series(LineSeries::new(line.points.iter().copied(), style))?,
+                Some((drawn, left_out)) => chart.draw_series(DashedLineSeries::new(line.points.iter().copied(), drawn, left_out, style))?,
             };
         }
         Ok(())

@@ -62,7 +62,7 @@ impl Page<'_> {
             let label = procedure.label();
             let words =
                 format!("Accuracy and loss of {label} by epoch for training, validation and test images, each seed and their mean.");
-            let caption = "Thin: each seed. Shaded: from the lowest to the highest seed. Bold: their mean. Broken: published.";
+            let caption = "Thin: each seed. Shaded: from the lowest to the highest seed. Bold: their mean. Broken and dotted: published.";
             folded.push((label, figure(&curves(procedure, overlays).svg()?, &words, caption), self.epochs(procedure)));
         }
         let all = overview("Mean validation accuracy", self.results).map(|figure| figure.svg()).transpose()?;
