@@ -1,5 +1,4 @@
-"""Diagnoses held-out runs with NumPy and SciPy, written from the same papers as thaw-analysis and independent of it, and prints what `thaw diagnose
---held-out` counts.
+"""Diagnoses held-out runs as thaw-analysis does, without any of its code: with NumPy and SciPy alone. Prints what `thaw diagnose --held-out` counts.
 
     thaw export --format json --seeds 0,1,2,3,4,5,6,7,8,9,10,11 --output miniature.json
     thaw export experiments/squeezenet.toml --format json --output squeezenet.json

@@ -23,7 +23,7 @@ fn number(text: &str, words: &str) -> usize {
 }
 
 #[test]
-fn held_out_curves_are_diagnosed_as_by_an_independent_program_and_never_wrongly_with_confidence() {
+fn held_out_curves_are_diagnosed_as_by_a_second_program_and_never_wrongly_with_confidence() {
     // The numbers are those of tools/golden/diagnosis.py, which does the same with NumPy and SciPy: the likeliest right; sure and right, sure and
     // wrong; unsure with the right one and without it; none. Then with their own procedure taken away: none, unsure, sure.
     let counts = |text: &str| {
