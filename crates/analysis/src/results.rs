@@ -108,13 +108,13 @@ impl Results {
         for (levels, procedure) in experiment.procedures() {
             let mut wanted = Vec::new();
             for manifest in &manifests {
-                let fits = manifest.cell.procedure == *procedure && experiment.seeds.contains(&manifest.cell.seed);
+                let fits = manifest.cell.procedure == *procedure && experiment.seeds_of(levels).contains(&manifest.cell.seed);
                 if fits && folder.state(&manifest.cell)? == CellState::Complete {
                     wanted.push(manifest.clone());
                 }
             }
             wanted.sort_by_key(|manifest| manifest.cell.seed);
-            let runs = ProcedureRuns { levels: levels.to_vec(), planned_seeds: experiment.seeds.len(), runs: Vec::new() };
+            let runs = ProcedureRuns { levels: levels.to_vec(), planned_seeds: experiment.seeds_of(levels).len(), runs: Vec::new() };
             procedures.push((runs, wanted));
         }
         let all: Vec<&CellManifest> = procedures.iter().flat_map(|(_, wanted)| wanted).collect();
@@ -132,9 +132,11 @@ impl Results {
                 let Some(outcome) = folder.outcome(&manifest.id)? else { continue };
                 let curves = curves.remove(manifest.id.as_str()).unwrap_or_default();
                 let epochs = curves.get(&Split::Train).map_or(0, Vec::len);
-                if epochs != manifest.cell.procedure.epochs {
-                    let reason =
-                        format!("holds {epochs} epochs of {}; delete its folder and run the cell again", manifest.cell.procedure.epochs);
+                if epochs != manifest.cell.procedure.total_epochs() {
+                    let reason = format!(
+                        "holds {epochs} epochs of {}; delete its folder and run the cell again",
+                        manifest.cell.procedure.total_epochs()
+                    );
                     return Err(AnalysisError::Malformed { path: folder.epochs(&manifest.id), reason });
                 }
                 procedure.runs.push(CellRun { manifest, outcome, curves });

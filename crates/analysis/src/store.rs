@@ -98,7 +98,7 @@ impl ResultsFolder {
         if manifest.cell.id() != cell.id() {
             return Ok(CellState::Absent);
         }
-        let finished = self.outcome(&cell.id())?.is_some_and(|outcome| outcome.epochs == cell.procedure.epochs);
+        let finished = self.outcome(&cell.id())?.is_some_and(|outcome| outcome.epochs == cell.procedure.total_epochs());
         Ok(if finished && self.epochs(&cell.id()).is_file() { CellState::Complete } else { CellState::Partial })
     }
 

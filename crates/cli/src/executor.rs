@@ -8,10 +8,10 @@ use std::time::Duration;
 use thaw_analysis::ResultsFolder;
 use thaw_data::Pixels;
 use thaw_model::Base;
-use thaw_spec::{Cell, CellManifest, Extraction, Outcome, RecordSink, Split, Step, TrainingActivations};
-use thaw_train::{CheckpointPolicy, FitData, SplitData, StoredActivations, extract, fit, fit_memory_bytes};
+use thaw_spec::{Cell, CellManifest, Extraction, Outcome, Phase, RecordSink, Split, Step, TrainingActivations};
+use thaw_train::{CheckpointPolicy, FitData, PhaseData, SplitData, StoredActivations, extract, fit, fit_memory_bytes};
 
-use crate::artifacts::{artifact_path, checkpoint_path};
+use crate::artifacts::{artifact_path, checkpoint_path, is_kept, kept_activations};
 use crate::error::CliError;
 use crate::provenance;
 use crate::workplace::Workplace;
@@ -78,9 +78,22 @@ impl<'a> RealExecutor<'a> {
         cell
     }
 
-    fn split(&self, cell: &Cell, split: Split, extraction: Option<Extraction>) -> Result<SplitData, CliError> {
-        let stored = extraction.map(|extraction| StoredActivations::open(&self.artifact(&Step::Extract(extraction)))).transpose()?;
-        Ok(SplitData { pixels: self.pixels(cell, split)?, stored })
+    /// What a cell sees of a split in a phase. Activations that no procedure demands are computed where there was no room for them.
+    fn split(&self, cell: &Cell, phase: &Phase<'_>, split: Split) -> Result<SplitData, CliError> {
+        let stored = Extraction::of(cell, phase, split, self.workplace.sharing).and_then(|extraction| {
+            let kept = kept_activations(&self.workplace.cache, &extraction);
+            let demanded = || extraction.is_demanded(phase).then(|| self.artifact(&Step::Extract(extraction.clone())));
+            Some(StoredActivations::open(&extraction, &kept.or_else(demanded)?))
+        });
+        Ok(SplitData { pixels: self.pixels(cell, split)?, stored: stored.transpose()? })
+    }
+
+    /// Whether every phase of a cell trains on activations that are kept.
+    fn trains_on_kept_activations(&self, cell: &Cell) -> bool {
+        cell.procedure.phases().iter().all(|phase| {
+            let wanted = Extraction::for_training(cell, phase, self.workplace.sharing);
+            wanted.is_some_and(|wanted| kept_activations(&self.workplace.cache, &wanted).is_some())
+        })
     }
 }
 
@@ -94,7 +107,7 @@ impl Executor for RealExecutor<'_> {
             }
         }
         let path = self.artifact(&step);
-        let kept = path.exists();
+        let kept = is_kept(&self.workplace.cache, &step);
         match &step {
             Step::Decode { cell, split } => {
                 if !kept {
@@ -118,7 +131,7 @@ impl Executor for RealExecutor<'_> {
                     procedure.architecture,
                     procedure.convolution,
                     &self.workplace.weights,
-                    procedure.frozen_blocks(),
+                    extraction.blocks,
                     &self.workplace.device,
                 )?;
                 let pixels = self.pixels(&extraction.cell, extraction.split)?;
@@ -141,9 +154,9 @@ impl Executor for RealExecutor<'_> {
             cell: cell.clone(),
             images: Split::ALL.map(|split| counts.of(split) - left_out(split)),
             skipped_images,
-            training_activations: match Extraction::for_training(cell, self.workplace.sharing) {
-                Some(_) => TrainingActivations::Stored,
-                None => TrainingActivations::Computed,
+            training_activations: match self.trains_on_kept_activations(cell) {
+                true => TrainingActivations::Stored,
+                false => TrainingActivations::Computed,
             },
             weights_file: self.workplace.weights.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
             weights_origin: self.workplace.weights.origin.clone(),
@@ -155,13 +168,13 @@ impl Executor for RealExecutor<'_> {
     fn fit(&self, cell: &Cell, sink: &mut dyn RecordSink, advance: Advance<'_>) -> Result<Outcome, CliError> {
         let cell = &self.executed(cell);
         let present = self.workplace.dataset.counts();
-        let evaluated = present.present().filter(|split| *split != Split::Train);
-        let evaluation = evaluated.map(|split| Ok((split, self.split(cell, split, Extraction::for_evaluation(cell, split))?)));
-        let data = FitData {
-            train: self.split(cell, Split::Train, Extraction::for_training(cell, self.workplace.sharing))?,
-            evaluation: evaluation.collect::<Result<_, CliError>>()?,
-            device: self.workplace.device.clone(),
+        let of_phase = |phase: &Phase<'_>| {
+            let evaluated = present.present().filter(|split| *split != Split::Train);
+            let evaluation = evaluated.map(|split| Ok((split, self.split(cell, phase, split)?)));
+            Ok(PhaseData { train: self.split(cell, phase, Split::Train)?, evaluation: evaluation.collect::<Result<_, CliError>>()? })
         };
+        let phases = cell.procedure.phases().iter().map(of_phase).collect::<Result<_, CliError>>()?;
+        let data = FitData { phases, device: self.workplace.device.clone() };
         let policy = CheckpointPolicy { path: checkpoint_path(&self.workplace.cache, &cell.id()), interval: CHECKPOINT_INTERVAL };
         Ok(fit(cell, &self.workplace.weights, &data, Some(&policy), sink, advance)?)
     }

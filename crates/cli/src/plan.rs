@@ -7,7 +7,7 @@ use thaw_analysis::{CellState, ResultsFolder};
 use thaw_spec::{Cell, CellId, Plan, Step};
 
 use crate::arguments::Sweep;
-use crate::artifacts::artifact_path;
+use crate::artifacts::is_kept;
 use crate::error::{CliError, SUCCESS, say, say_on_stderr};
 use crate::rates::Rates;
 use crate::workplace::Workplace;
@@ -27,7 +27,9 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     let workplace = Workplace::open(options)?;
     let folder = ResultsFolder::new(options.study.results.join(&workplace.experiment.name));
     let finished = if options.force { BTreeSet::new() } else { finished(&workplace, &folder)? };
-    let plan = Plan::new(&workplace.cells, &finished, workplace.dataset.counts(), workplace.sharing);
+    let facts = workplace.cost_facts()?;
+    let exists = |step: &Step| is_kept(&workplace.cache, step);
+    let plan = Plan::new(&workplace.cells, &finished, &facts, exists);
     workplace.warnings().iter().for_each(|warning| say_on_stderr(warning));
     let counts = workplace.dataset.counts();
     say(&format!(
@@ -51,13 +53,12 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
         say("nothing is left to do");
         return Ok(ExitCode::from(SUCCESS));
     }
-    let (facts, rates) = (workplace.cost_facts()?, Rates::measure(&workplace)?);
+    let rates = Rates::measure(&workplace)?;
     let (mut total, mut bytes) = (0.0, 0);
     for step in &plan.steps {
-        let cost = step.cost(&facts);
+        let cost = plan.cost(step, &facts);
         let seconds = rates.seconds(&cost);
-        let exists = artifact_path(&workplace.cache, step).is_some_and(|path| path.exists());
-        if exists {
+        if exists(step) {
             say(&format!("   cached  {}", describe(step)));
             continue;
         }
@@ -68,11 +69,15 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     }
     say("");
     say(&format!("{} artifacts are shared instead of computed again", plan.shared));
+    if !plan.without_room.is_empty() {
+        let count = plan.without_room.len();
+        say(&format!("{count} sets of activations do not fit beside {}: they are computed for every batch", workplace.cache.display()));
+    }
     let none = BTreeSet::new();
     let todo = workplace.cells.iter().filter(|cell| !finished.contains(&cell.id()));
     let alone = |cell: &Cell| -> f64 {
-        let plan = Plan::new(std::slice::from_ref(cell), &none, counts, workplace.sharing);
-        plan.steps.iter().map(|step| rates.seconds(&step.cost(&facts))).sum()
+        let plan = Plan::new(std::slice::from_ref(cell), &none, &facts, exists);
+        plan.steps.iter().map(|step| rates.seconds(&plan.cost(step, &facts))).sum()
     };
     say(&format!("about {} if each cell were run alone, from pixels on", duration(todo.map(alone).sum())));
     say(&format!("about {} on this machine, {} in {}", duration(total), mebibytes(bytes), workplace.cache.display()));
@@ -90,7 +95,7 @@ pub(crate) fn describe(step: &Step) -> String {
                 count => format!(", {count} variants with seed {}", extraction.cell.seed),
             };
             let name = format!("{:?}", procedure.preprocessing.name).to_lowercase();
-            format!("extract {} behind block {} ({name}{variants})", extraction.split, procedure.frozen_blocks())
+            format!("extract {} behind block {} ({name}{variants})", extraction.split, extraction.blocks)
         }
         Step::Fit(cell) => format!("train {} seed {}", cell.label(), cell.seed),
     }

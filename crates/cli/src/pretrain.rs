@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use thaw_data::{Dataset, Pixels, Unreadable};
 use thaw_spec::{Cell, ContentHash, DatasetSource, Environment, EpochRecord, FreezeBoundary, Inputs, Split, Step};
-use thaw_train::{FitData, SplitData, pretrain};
+use thaw_train::{FitData, PhaseData, SplitData, pretrain};
 
 use crate::arguments::Pretrain;
 use crate::artifacts::artifact_path;
@@ -45,13 +45,16 @@ pub(crate) fn run(options: &Pretrain) -> Result<ExitCode, CliError> {
     let environment = provenance::environment(threads, &candle_core::Device::Cpu, cell.procedure.convolution);
 
     let evaluated = dataset.counts().present().filter(|split| *split != Split::Train);
-    let data = FitData {
-        device: candle_core::Device::Cpu,
+    if !procedure.later_phases.is_empty() {
+        return Err(wrong("pretraining has one phase"));
+    }
+    let data = PhaseData {
         train: decoded(dataset.as_ref(), &cell, Split::Train, &options.cache)?,
         evaluation: evaluated
             .map(|split| Ok((split, decoded(dataset.as_ref(), &cell, split, &options.cache)?)))
             .collect::<Result<_, CliError>>()?,
     };
+    let data = FitData { phases: vec![data], device: candle_core::Device::Cpu };
     let show = |record: &EpochRecord| {
         if !options.quiet {
             let accuracy = |split| record.splits.iter().find(|record| record.split == split).map_or(f64::NAN, |record| record.accuracy());

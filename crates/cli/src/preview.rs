@@ -21,7 +21,7 @@ pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
     let study = Study::plain(options.experiment.clone());
     let experiment = study.load()?;
     let dataset = open_dataset(&experiment.dataset, &options.images, &study)?;
-    let first = experiment.procedures().next().map(|(_, procedure)| *procedure);
+    let first = experiment.procedures().next().map(|(_, procedure)| procedure);
     let as_trained = first.map_or(48, |procedure| procedure.image_size);
     let filter = options.profile.map(Profile::resize).or(first.map(|procedure| procedure.resize)).unwrap_or(Resize::Nearest);
     let warp = options.profile.map(Profile::warp).or(first.map(|procedure| procedure.warp())).unwrap_or_default();
@@ -72,7 +72,7 @@ pub(crate) fn augmented_sheet(study: &Study, experiment: &Experiment, data: Opti
     const COLUMNS: usize = 9;
     const LARGEST_DRAWN: usize = 75;
     let augmented = experiment.procedures().find_map(|(_, procedure)| match procedure.augmentation {
-        Augmentation::Affine(ranges) => Some((*procedure, ranges)),
+        Augmentation::Affine(ranges) => Some((procedure, ranges)),
         Augmentation::None => None,
     });
     let Some((procedure, ranges)) = augmented else { return Ok(None) };

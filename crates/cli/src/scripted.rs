@@ -152,7 +152,7 @@ impl Executor for Scripted {
             moved: unfrozen,
             relative_drift: 0.01,
         };
-        Ok(Outcome::new(cell.procedure.epochs, vec![tensor]))
+        Ok(Outcome::new(cell.procedure.epochs, vec![tensor], Vec::new()))
     }
 
     fn forget(&self, _cell: &Cell) -> Result<(), CliError> {
@@ -189,10 +189,15 @@ impl Stage {
         let finished: BTreeSet<_> =
             self.cells.iter().filter(|cell| folder.state(cell).expect("readable") == CellState::Complete).map(Cell::id).collect();
         let images = SplitCounts { train: 2000, validation: 1000, test: 0 };
-        let facts =
-            CostFacts { images, sharing: Sharing::ByContent, block_multiply_adds: vec![1_000_000; 5], boundary_floats: vec![8192; 6] };
+        let facts = CostFacts {
+            images,
+            sharing: Sharing::ByContent,
+            room_bytes: None,
+            block_multiply_adds: vec![1_000_000; 5],
+            boundary_floats: vec![8192; 6],
+        };
         let limits = Limits { threads: 2, jobs: None, memory_bytes: Some(16 << 30) };
-        execute(&Plan::new(&self.cells, &finished, images, Sharing::ByContent), &facts, executor, &folder, &limits, true)
+        execute(&Plan::new(&self.cells, &finished, &facts, |_| false), &facts, executor, &folder, &limits, true)
     }
 
     fn verdicts(&self) -> Vec<VerdictKind> {

@@ -9,6 +9,7 @@ use thaw_analysis::ResultsFolder;
 use thaw_spec::{Cell, Cost, CostFacts, Outcome, Plan, RunStatus, Step};
 
 use crate::arguments::Sweep;
+use crate::artifacts::is_kept;
 use crate::error::{CliError, SUCCESS, say_on_stderr};
 use crate::executor::{Artifact, Executor, RealExecutor, run_cell};
 use crate::plan::{describe, finished};
@@ -29,7 +30,8 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
             executor.forget(cell)?;
         }
     }
-    let plan = Plan::new(&workplace.cells, &finished, workplace.dataset.counts(), workplace.sharing);
+    let facts = workplace.cost_facts()?;
+    let plan = Plan::new(&workplace.cells, &finished, &facts, |step| is_kept(&workplace.cache, step));
     let limits = Limits { threads, jobs: options.jobs.map(usize::from), memory_bytes: available_memory_bytes() };
     if plan.steps.is_empty() && !options.quiet {
         say_on_stderr(&format!("every cell has run before, with results in {}; --force runs them again", folder.root().display()));
@@ -37,7 +39,7 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     if !options.quiet {
         workplace.warnings().iter().for_each(|warning| say_on_stderr(warning));
     }
-    execute(&plan, &workplace.cost_facts()?, &executor, &folder, &limits, options.quiet)?;
+    execute(&plan, &facts, &executor, &folder, &limits, options.quiet)?;
     // A narrowed sweep must not narrow what is on disk: the report shows every cell.
     let whole = Study { only: Vec::new(), ..options.study.clone() };
     let experiment = whole.load()?;
@@ -67,9 +69,9 @@ pub(crate) fn execute(
         (cost.forward_multiply_adds + 3 * cost.trained_multiply_adds + 8 * cost.head_multiply_adds) as f64
             + cost.decoded_images as f64 * 1e8
     };
-    let total: f64 = plan.steps.iter().map(|step| work(step.cost(facts))).sum();
+    let total: f64 = plan.steps.iter().map(|step| work(plan.cost(step, facts))).sum();
     let progress = Progress::new(quiet);
-    let share = |step: &Step| work(step.cost(facts)) / total.max(1.0);
+    let share = |step: &Step| work(plan.cost(step, facts)) / total.max(1.0);
     let mut failures = Vec::new();
     let mut steps = plan.steps.iter().peekable();
     while let Some(step) = steps.next() {
@@ -95,7 +97,7 @@ fn images(step: &Step, facts: &CostFacts) -> u64 {
     match step {
         Step::Decode { split, .. } => facts.images.of(*split),
         Step::Extract(extraction) => facts.images.of(extraction.split) * extraction.variants.count() as u64,
-        Step::Fit(cell) => facts.images.train * cell.procedure.epochs as u64,
+        Step::Fit(cell) => facts.images.train * cell.procedure.total_epochs() as u64,
     }
 }
 

@@ -107,10 +107,18 @@ impl Workplace {
         Ok(CostFacts {
             images: self.dataset.counts(),
             sharing: self.sharing,
+            room_bytes: room_bytes(&self.cache),
             block_multiply_adds: shapes.iter().map(|block| block.multiply_adds).collect(),
             boundary_floats: std::iter::once((size * size * 3) as u64).chain(floats).collect(),
         })
     }
+}
+
+/// Half of what is free where the cache lies, so that a disk is never filled with what can be computed.
+fn room_bytes(cache: &Path) -> Option<u64> {
+    let absolute = std::path::absolute(cache).ok()?;
+    let existing = absolute.ancestors().find(|folder| folder.exists())?;
+    fs4::available_space(existing).ok().map(|bytes| bytes / 2)
 }
 
 /// `cpu`, or `cuda:N` where thaw was built for it and finds the device.

@@ -1,24 +1,44 @@
 //! Freezing seen from three sides: what was declared, what the optimizer holds, what moved.
 
+use candle_core::Tensor;
 use thaw_spec::{DriftSummary, TensorAudit, TensorDrift};
 
 use crate::comparison::movement;
 use crate::{Base, ModelError, Parameter};
 
-/// Compares every tensor of a base with what was loaded. The first `declared_frozen_blocks` blocks were declared frozen.
+/// Compares every tensor of a base with what was loaded. The first `declared_frozen_blocks` blocks were declared frozen all along.
 ///
 /// # Errors
 /// When a tensor cannot be read.
 pub fn audit(base: &Base, declared_frozen_blocks: usize) -> Result<Vec<TensorAudit>, ModelError> {
+    judge(base, declared_frozen_blocks, |parameter| (&parameter.original, parameter.was_variable()))
+}
+
+/// Compares every tensor of a base with what it was when the present phase began, in which the first `declared_frozen_blocks` blocks were
+/// declared frozen.
+///
+/// # Errors
+/// When a tensor cannot be read.
+pub fn audit_phase(base: &Base, declared_frozen_blocks: usize) -> Result<Vec<TensorAudit>, ModelError> {
+    judge(base, declared_frozen_blocks, |parameter| (parameter.start(), parameter.variable.is_some()))
+}
+
+/// The audit of a period, of which `period` gives the value of each tensor at the start and whether an optimizer held it.
+fn judge(
+    base: &Base,
+    declared_frozen_blocks: usize,
+    period: impl Fn(&Parameter) -> (&Tensor, bool),
+) -> Result<Vec<TensorAudit>, ModelError> {
     let parameters = base.parameters().iter();
     parameters
         .map(|parameter| {
-            let (moved, relative_drift) = movement_of(parameter)?;
+            let (start, collected) = period(parameter);
+            let (moved, relative_drift) = movement(start, parameter.value())?;
             Ok(TensorAudit {
                 name: parameter.name.clone(),
                 elements: parameter.original.elem_count() as u64,
                 declared_frozen: parameter.block < declared_frozen_blocks,
-                collected: parameter.variable.is_some(),
+                collected,
                 moved,
                 relative_drift,
             })
@@ -26,12 +46,13 @@ pub fn audit(base: &Base, declared_frozen_blocks: usize) -> Result<Vec<TensorAud
         .collect()
 }
 
-/// The same over the whole base and for each tensor that the optimizer holds, for an epoch's record.
+/// How far a base is from what was loaded, as a whole and for each tensor that an optimizer holds or held, for an epoch's record.
 ///
 /// # Errors
 /// When a tensor cannot be read.
 pub fn drift(base: &Base) -> Result<(DriftSummary, Vec<TensorDrift>), ModelError> {
-    let movements: Vec<(bool, f64)> = base.parameters().iter().map(movement_of).collect::<Result<_, _>>()?;
+    let movements = base.parameters().iter().map(|parameter| movement(&parameter.original, parameter.value()));
+    let movements: Vec<(bool, f64)> = movements.collect::<Result<_, _>>()?;
     let drifts = || movements.iter().map(|(_, drift)| *drift);
     let summary = DriftSummary {
         tensors: movements.len() as u64,
@@ -39,11 +60,7 @@ pub fn drift(base: &Base) -> Result<(DriftSummary, Vec<TensorDrift>), ModelError
         maximum: drifts().fold(0.0, f64::max),
         mean: drifts().sum::<f64>() / movements.len() as f64,
     };
-    let collected = base.parameters().iter().zip(&movements).filter(|(parameter, _)| parameter.variable.is_some());
+    let collected = base.parameters().iter().zip(&movements).filter(|(parameter, _)| parameter.was_variable());
     let by_tensor = collected.map(|(parameter, (_, drift))| TensorDrift { tensor: parameter.name.clone(), relative: *drift });
     Ok((summary, by_tensor.collect()))
-}
-
-fn movement_of(parameter: &Parameter) -> Result<(bool, f64), ModelError> {
-    movement(&parameter.original, parameter.value())
 }

@@ -40,14 +40,34 @@ pub struct Parameter {
     pub block: usize,
     /// What it was when it was loaded.
     pub original: Tensor,
+    /// What it was when the present phase began, where an earlier phase could change it.
+    pub carried: Option<Tensor>,
     /// What it is now, when an optimizer may change it.
     pub variable: Option<Var>,
 }
 
 impl Parameter {
+    /// The value at the start of the present phase.
+    pub fn start(&self) -> &Tensor {
+        self.carried.as_ref().unwrap_or(&self.original)
+    }
+
     /// The present value.
     pub fn value(&self) -> &Tensor {
-        self.variable.as_ref().map_or(&self.original, Var::as_tensor)
+        self.variable.as_ref().map_or(self.start(), Var::as_tensor)
+    }
+
+    /// Whether an optimizer holds it, or held it in an earlier phase.
+    pub fn was_variable(&self) -> bool {
+        self.variable.is_some() || self.carried.is_some()
+    }
+
+    /// Begins a phase in which it is variable or not, from a value that an earlier phase may have given it.
+    fn begin(&mut self, carried: Option<Tensor>, is_variable: bool) -> candle_core::Result<()> {
+        self.carried = carried;
+        // A variable gets storage of its own: it is changed in place, and what it was must stay.
+        self.variable = is_variable.then(|| Var::from_tensor(&self.start().copy()?)).transpose()?;
+        Ok(())
     }
 }
 
@@ -98,7 +118,7 @@ impl Base {
                     // A variable gets storage of its own: it is changed in place, and the original must stay what it was.
                     let variable =
                         if number < frozen_blocks { None } else { Some(Var::from_vec(values.clone(), shape.as_slice(), device)?) };
-                    parameters.push(Parameter { name, block: number, original, variable });
+                    parameters.push(Parameter { name, block: number, original, carried: None, variable });
                 }
                 affine.insert(filter.name.clone(), Affine { kernel, bias: kernel + 1, prepared: OnceLock::new() });
             }
@@ -109,6 +129,32 @@ impl Base {
             ConvolutionAlgorithm::WinogradF3 => Algorithm::WinogradThree,
         };
         Ok(Self { blocks, parameters, affine, algorithm, pool: Arc::default(), is_composed: !device.is_cpu(), device: device.clone() })
+    }
+
+    /// Begins a phase in which the first `frozen_blocks` blocks are constants, with the values that they have now, and the others variables.
+    ///
+    /// # Errors
+    /// When the device refuses.
+    pub fn refreeze(&mut self, frozen_blocks: usize) -> Result<(), ModelError> {
+        for parameter in &mut self.parameters {
+            let carried = parameter.was_variable().then(|| parameter.value().copy()).transpose()?;
+            parameter.begin(carried, parameter.block >= frozen_blocks)?;
+        }
+        self.affine.values_mut().for_each(|affine| affine.prepared = OnceLock::new());
+        Ok(())
+    }
+
+    /// Takes up what a parameter was at the start of the present phase, as a checkpoint tells it.
+    ///
+    /// # Errors
+    /// When there is no such parameter that an earlier phase could change, or the value has another shape.
+    pub fn restore_start(&mut self, name: &str, value: Tensor) -> Result<(), ModelError> {
+        let known = self.parameters.iter_mut().find(|parameter| parameter.name == name && parameter.carried.is_some());
+        let Some(parameter) = known.filter(|parameter| parameter.original.dims() == value.dims()) else {
+            return Err(candle_core::Error::Msg(format!("`{name}` is no tensor that an earlier phase trained")).into());
+        };
+        parameter.carried = Some(value);
+        Ok(())
     }
 
     /// Where it computes.

@@ -15,7 +15,7 @@ mod tape;
 mod weights;
 
 pub use architecture::{Block, BlockShape, Filter, Layer, blocks, shapes, tensor_shapes};
-pub use audit::{audit, drift};
+pub use audit::{audit, audit_phase, drift};
 pub use base::{Base, Mode, Parameter};
 pub use comparison::{Comparison, TensorComparison, compare};
 pub use error::ModelError;

@@ -26,7 +26,7 @@ fn procedure(profile: Profile, learning_rate: f64) -> Procedure {
         profile.name()
     );
     let experiment = Experiment::parse("keras.toml", &text).expect("an experiment");
-    *experiment.procedures().next().expect("a procedure").1
+    experiment.procedures().next().expect("a procedure").1.clone()
 }
 
 /// Numbers in ±bound that look random: the high bits of Knuth's multiplicative hash.

@@ -53,13 +53,13 @@ pub enum SpecError {
         location: Location,
     },
     /// A cell whose settings contradict each other.
-    #[error("{location}: the cell `{cell}` contradicts itself: {reason}; exclude it with an [[exclude]] entry or change the levels")]
+    #[error("{location}: the cell `{cell}` contradicts itself: {reason}")]
     Contradiction {
-        /// Where the matrix begins.
+        /// Where the matrix begins, or the phase in which it was found.
         location: Location,
         /// The cell's factor levels.
         cell: String,
-        /// Why it cannot be.
+        /// Why it cannot be, and what to do.
         reason: String,
     },
     /// Two cells that are one procedure under two names.

@@ -5,8 +5,9 @@ use toml::Spanned;
 
 use crate::cell::label;
 use crate::matrix::{Matrix, TypedMatrix};
+use crate::phase::TypedPhase;
 use crate::settings::{DEFAULTS, Settings};
-use crate::{Architecture, Cache, Cell, DatasetSource, Inputs, Location, PreprocessingName, Procedure, Selector, SpecError};
+use crate::{Architecture, Cell, DatasetSource, Inputs, Location, PreprocessingName, Procedure, Selector, SpecError};
 
 /// The `[base]` table.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -43,6 +44,15 @@ pub struct Rung {
     pub selector: Selector,
 }
 
+/// Other seeds for some procedures: fewer for those that take hours.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SeedsFor {
+    #[serde(rename = "where")]
+    selector: Selector,
+    seeds: Vec<u64>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Typed {
@@ -50,10 +60,14 @@ struct Typed {
     #[serde(default)]
     title: String,
     seeds: Spanned<Vec<u64>>,
+    #[serde(default)]
+    seeds_for: Vec<Spanned<SeedsFor>>,
     dataset: Spanned<DatasetSource>,
     base: BaseSpec,
     #[serde(default)]
     procedure: Settings,
+    #[serde(default)]
+    phase: Vec<Spanned<TypedPhase>>,
     matrix: Option<Spanned<TypedMatrix>>,
     #[serde(default)]
     exclude: Vec<Spanned<toml::Table>>,
@@ -72,7 +86,7 @@ pub struct Experiment {
     pub name: String,
     /// One line for headings.
     pub title: String,
-    /// The seeds every procedure runs with.
+    /// The seeds that procedures run with, unless a `[[seeds_for]]` gives them others.
     pub seeds: Vec<u64>,
     /// The images.
     pub dataset: DatasetSource,
@@ -87,6 +101,8 @@ pub struct Experiment {
     /// The way from one procedure to another, one change at a time.
     pub ladder: Vec<Rung>,
     procedures: Vec<(Vec<(String, String)>, Procedure)>,
+    /// The last entry that chooses a procedure gives its seeds.
+    seeds_for: Vec<SeedsFor>,
 }
 
 impl Experiment {
@@ -105,13 +121,15 @@ impl Experiment {
             let message = format!("name: `{}` cannot name a folder; use letters, digits, `-`, `_` and `.`", typed.name);
             return Err(SpecError::Syntax { location: at(0), message });
         }
-        let mut seeds = typed.seeds.get_ref().clone();
-        seeds.sort_unstable();
-        seeds.dedup();
-        if seeds.is_empty() || seeds.len() != typed.seeds.get_ref().len() {
+        let sorted = |typed: &[u64], place: usize| {
+            let mut seeds = typed.to_vec();
+            seeds.sort_unstable();
+            seeds.dedup();
             let message = "seeds: give at least one seed, and each only once".to_owned();
-            return Err(SpecError::Syntax { location: at(typed.seeds.span().start), message });
-        }
+            let is_right = !seeds.is_empty() && seeds.len() == typed.len();
+            is_right.then_some(seeds).ok_or_else(|| SpecError::Syntax { location: at(place), message })
+        };
+        let seeds = sorted(typed.seeds.get_ref(), typed.seeds.span().start)?;
 
         typed
             .dataset
@@ -127,9 +145,17 @@ impl Experiment {
         }
         let mut procedures: Vec<(Vec<(String, String)>, Procedure)> = Vec::with_capacity(combinations.len());
         let mut profiles = Vec::with_capacity(combinations.len());
+        let mut procedure_settings = typed.procedure;
+        if let Some(first) = typed.phase.first() {
+            if procedure_settings.phase.is_some() {
+                let message = "phase: [procedure] has a `phase` as well; keep one of them".to_owned();
+                return Err(SpecError::Syntax { location: at(first.span().start), message });
+            }
+            procedure_settings.phase = Some(typed.phase.iter().map(|phase| phase.get_ref().clone()).collect());
+        }
         for combination in combinations {
             // A profile takes the place of the defaults, wherever it was chosen: what is set by name stands above it.
-            let mut typed_settings = typed.procedure.clone();
+            let mut typed_settings = procedure_settings.clone();
             typed_settings.overlay(&combination.settings);
             let mut settings = defaults.clone();
             if let Some(profile) = typed_settings.profile {
@@ -137,7 +163,10 @@ impl Experiment {
             }
             settings.overlay(&typed_settings);
             let procedure = Procedure::resolve(typed.base.architecture, &settings).map_err(|reason| SpecError::Contradiction {
-                location: matrix_location.clone(),
+                location: reason
+                    .phase
+                    .and_then(|phase| typed.phase.get(phase))
+                    .map_or(matrix_location.clone(), |phase| at(phase.span().start)),
                 cell: label(&combination.levels),
                 reason: reason.to_string(),
             })?;
@@ -158,6 +187,15 @@ impl Experiment {
                 message,
             })?;
         }
+        for entry in &typed.seeds_for {
+            let refused = |message| SpecError::Matrix { location: at(entry.span().start), key: "seeds_for.where".to_owned(), message };
+            entry.get_ref().selector.check(&known).map_err(refused)?;
+        }
+        let seeds_for = typed.seeds_for.into_iter().map(|entry| {
+            let seeds = sorted(&entry.get_ref().seeds, entry.span().start)?;
+            Ok(SeedsFor { seeds, ..entry.into_inner() })
+        });
+        let seeds_for = seeds_for.collect::<Result<_, SpecError>>()?;
         for rung in &typed.ladder {
             let refused = |message| SpecError::Matrix { location: at(rung.span().start), key: "ladder.where".to_owned(), message };
             let selector = &rung.get_ref().selector;
@@ -178,7 +216,14 @@ impl Experiment {
             published: typed.published.into_iter().map(Spanned::into_inner).collect(),
             ladder: typed.ladder.into_iter().map(Spanned::into_inner).collect(),
             procedures,
+            seeds_for,
         })
+    }
+
+    /// The seeds that the procedure with these levels runs with, ascending.
+    pub fn seeds_of(&self, levels: &[(String, String)]) -> &[u64] {
+        let chosen = self.seeds_for.iter().rfind(|entry| entry.selector.matches(levels));
+        chosen.map_or(&self.seeds, |entry| &entry.seeds)
     }
 
     /// The procedures with their levels, in the order of the matrix.
@@ -200,32 +245,34 @@ impl Experiment {
         self.factors.iter().map(levels).collect()
     }
 
-    /// Every procedure with every seed, on the given inputs. A procedure that goes by several names (under profiles that agree in it) is there
-    /// once, by the first.
+    /// Every procedure with each of its seeds, on the given inputs. A procedure that goes by several names (under profiles that agree in it) is
+    /// there once, by the first.
     pub fn cells(&self, inputs: &Inputs) -> Vec<Cell> {
-        let with_seeds = |(levels, procedure): &(Vec<(String, String)>, Procedure)| {
-            let (levels, procedure) = (levels.clone(), *procedure);
-            self.seeds.iter().map(move |&seed| Cell { levels: levels.clone(), procedure, inputs: inputs.clone(), seed }).collect::<Vec<_>>()
-        };
-        let twin = |number: usize| self.procedures[..number].iter().any(|(_, other)| *other == self.procedures[number].1);
-        let different = self.procedures.iter().enumerate().filter(|(number, _)| !twin(*number));
-        different.flat_map(|(_, procedure)| with_seeds(procedure)).collect()
+        let mut cells: Vec<Cell> = Vec::new();
+        for (levels, procedure) in &self.procedures {
+            let before = cells.len();
+            for &seed in self.seeds_of(levels) {
+                if !cells[..before].iter().any(|cell| cell.seed == seed && cell.procedure == *procedure) {
+                    cells.push(Cell { levels: levels.clone(), procedure: procedure.clone(), inputs: inputs.clone(), seed });
+                }
+            }
+        }
+        cells
     }
 
-    /// A shorter experiment of the same procedures: fewer epochs, fewer seeds, only some cells. For trying out and for CI.
+    /// A shorter experiment of the same procedures: fewer epochs (in every phase), other seeds, only some cells. For trying out and for CI.
     pub fn shortened(mut self, epochs: Option<usize>, seeds: Option<&[u64]>, only: &Selector) -> Self {
         if let Some(epochs) = epochs {
             for (_, procedure) in &mut self.procedures {
-                if procedure.cache == Cache::Variants && procedure.variants == procedure.epochs {
-                    procedure.variants = epochs;
-                }
-                procedure.epochs = epochs;
+                procedure.shorten(epochs);
+                procedure.later_phases.iter_mut().for_each(|later| later.procedure.shorten(epochs));
             }
         }
         if let Some(seeds) = seeds {
             self.seeds = seeds.to_vec();
             self.seeds.sort_unstable();
             self.seeds.dedup();
+            self.seeds_for.clear();
         }
         self.procedures.retain(|(levels, _)| only.matches(levels));
         self

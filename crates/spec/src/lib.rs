@@ -14,6 +14,7 @@ mod hash;
 mod log;
 mod matrix;
 mod outcome;
+mod phase;
 mod plan;
 mod procedure;
 mod profile;
@@ -33,7 +34,8 @@ pub use expectation::{
 pub use experiment::{Experiment, PublishedCurve, Rung};
 pub use hash::ContentHash;
 pub use log::TrainingLog;
-pub use outcome::{CellManifest, Environment, Outcome, RunStatus, TensorAudit, TrainingActivations};
+pub use outcome::{CellManifest, Environment, Outcome, PhaseAudit, RunStatus, TensorAudit, TrainingActivations};
+pub use phase::{Carried, LaterPhase, Phase};
 pub use plan::{Cost, CostFacts, Extraction, Plan, Sharing, SplitCounts, Step, Variants};
 pub use procedure::{Contradiction, ConvolutionAlgorithm, EpsilonPosition, Optimizer, Procedure, Resize};
 pub use profile::{Initializer, Profile, ValidationSampling};

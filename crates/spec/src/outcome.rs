@@ -73,13 +73,13 @@ pub struct TensorAudit {
     pub name: String,
     /// Number of elements.
     pub elements: u64,
-    /// What the declared freeze boundary says.
+    /// What the declared freeze boundary says; over several phases, whether all of them say so.
     pub declared_frozen: bool,
-    /// Whether the optimizer holds it.
+    /// Whether the optimizer holds it; over several phases, whether it did in any of them.
     pub collected: bool,
     /// Whether at least one bit of it changed.
     pub moved: bool,
-    /// ‖w − w₀‖₂ / ‖w₀‖₂.
+    /// ‖w − w₀‖₂ / ‖w₀‖₂, from the start of the run or of the phase.
     pub relative_drift: f64,
 }
 
@@ -107,14 +107,27 @@ pub struct Outcome {
     pub status: RunStatus,
     /// Epochs that ran.
     pub epochs: usize,
-    /// Every tensor of the base, in the order of its layers.
+    /// Every tensor of the base, in the order of its layers, from the start of the run to its end.
+    pub audit: Vec<TensorAudit>,
+    /// The same for each phase by itself, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PhaseAudit>,
+}
+
+/// What a phase did to the base.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhaseAudit {
+    /// Epochs of the phase.
+    pub epochs: usize,
+    /// Every tensor of the base, in the order of its layers, from the start of the phase to its end.
     pub audit: Vec<TensorAudit>,
 }
 
 impl Outcome {
-    /// Judges the audit.
-    pub fn new(epochs: usize, audit: Vec<TensorAudit>) -> Self {
-        let status = if audit.iter().any(TensorAudit::thawed) { RunStatus::Thawed } else { RunStatus::Completed };
-        Self { status, epochs, audit }
+    /// Judges the audit of a run, and of its phases where there are several.
+    pub fn new(epochs: usize, audit: Vec<TensorAudit>, phases: Vec<PhaseAudit>) -> Self {
+        let mut all = phases.iter().flat_map(|phase| &phase.audit).chain(&audit);
+        let status = if all.any(TensorAudit::thawed) { RunStatus::Thawed } else { RunStatus::Completed };
+        Self { status, epochs, audit, phases }
     }
 }

@@ -1,20 +1,25 @@
 //! The plan: what has to be computed, shared artifacts first, each once.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::ops::{Add, Range};
 
 use serde::Serialize;
 
-use crate::{Augmentation, Cache, Cell, CellId, ContentHash, Split, Warp};
+use crate::{Augmentation, Cache, Cell, CellId, ContentHash, Phase, Split, Warp};
 
 /// Which versions of each image an extraction holds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum Variants {
     /// The image as it is.
     Plain,
-    /// Variants `0..count`; variant `e` is what the end-to-end procedure with this seed shows in epoch `e`.
+    /// `count` variants; variant `v` is what the end-to-end procedure with this seed shows in epoch `first + v`.
     Augmented {
         /// From what the transformations are drawn.
         augmentation: Augmentation,
+        /// The epoch that shows the first of them, counted from 0.
+        #[serde(skip_serializing_if = "is_zero")]
+        first: usize,
         /// How many.
         count: usize,
         /// The seed of the draws.
@@ -35,6 +40,11 @@ impl Variants {
     }
 }
 
+/// Variants were named before a procedure could have several phases, and keep their names.
+fn is_zero(epoch: &usize) -> bool {
+    *epoch == 0
+}
+
 /// Whether work that yields the same content is done once or as often as the procedure says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharing {
@@ -48,8 +58,10 @@ pub enum Sharing {
 /// Activations of one split at the freeze boundary, for whichever cells want them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Extraction {
-    /// A cell with the wanted base, weights, preprocessing and boundary.
+    /// A cell with the wanted base, weights and preprocessing.
     pub cell: Cell,
+    /// How many leading blocks of the base the images run through.
+    pub blocks: usize,
     /// Of which images.
     pub split: Split,
     /// In which versions.
@@ -66,30 +78,64 @@ impl Extraction {
             3,
             &self.cell.inputs,
             (procedure.architecture, procedure.image_size, procedure.resize, procedure.preprocessing),
-            (procedure.frozen_blocks(), procedure.convolution),
+            (self.blocks, procedure.convolution),
             self.split,
             self.variants,
         ))
     }
 
-    /// What a cell trains on instead of pixels, if it does.
-    pub fn for_training(cell: &Cell, sharing: Sharing) -> Option<Self> {
-        let procedure = &cell.procedure;
+    /// The artifacts that hold this one's content: its own, then those of more variants, of which it is the beginning.
+    pub fn covering(&self) -> impl Iterator<Item = Self> + '_ {
+        let (from, to) = match self.variants {
+            Variants::Plain => (1, 1),
+            Variants::Augmented { count, .. } => (count, count.max(self.cell.procedure.total_epochs())),
+        };
+        (from..=to).map(|count| self.with_variants(count))
+    }
+
+    /// The same of another number of variants; plain images have one.
+    fn with_variants(&self, wanted: usize) -> Self {
+        let mut other = self.clone();
+        if let Variants::Augmented { count, .. } = &mut other.variants {
+            *count = wanted;
+        }
+        other
+    }
+
+    /// What a cell trains on in a phase instead of pixels, if it does.
+    pub fn for_training(cell: &Cell, phase: &Phase<'_>, sharing: Sharing) -> Option<Self> {
+        let procedure = phase.procedure;
         let count = match procedure.cache {
-            Cache::None if sharing == Sharing::Literal || procedure.frozen_blocks() == 0 => return None,
+            Cache::None if sharing == Sharing::Literal || phase.untouched_blocks == 0 => return None,
             Cache::None => procedure.epochs,
             Cache::Features | Cache::Variants => procedure.variants,
         };
         let variants = match procedure.augmentation {
             Augmentation::None => Variants::Plain,
-            augmentation @ Augmentation::Affine(_) => Variants::Augmented { augmentation, count, seed: cell.seed, warp: procedure.warp() },
+            augmentation @ Augmentation::Affine(_) => {
+                Variants::Augmented { augmentation, first: phase.first_epoch, count, seed: cell.seed, warp: procedure.warp() }
+            }
         };
-        Some(Self { cell: cell.clone(), split: Split::Train, variants })
+        Some(Self { cell: cell.clone(), blocks: phase.untouched_blocks, split: Split::Train, variants })
     }
 
-    /// What a cell is evaluated on instead of pixels: whatever is frozen needs to see these images only once.
-    pub fn for_evaluation(cell: &Cell, split: Split) -> Option<Self> {
-        (cell.procedure.frozen_blocks() > 0).then(|| Self { cell: cell.clone(), split, variants: Variants::Plain })
+    /// What a cell is evaluated on in a phase instead of pixels: whatever is frozen needs to see these images only once.
+    pub fn for_evaluation(cell: &Cell, phase: &Phase<'_>, split: Split) -> Option<Self> {
+        let blocks = phase.untouched_blocks;
+        (blocks > 0).then(|| Self { cell: cell.clone(), blocks, split, variants: Variants::Plain })
+    }
+
+    /// What a cell sees of a split in a phase instead of pixels, if it does.
+    pub fn of(cell: &Cell, phase: &Phase<'_>, split: Split, sharing: Sharing) -> Option<Self> {
+        match split {
+            Split::Train => Self::for_training(cell, phase, sharing),
+            Split::Validation | Split::Test => Self::for_evaluation(cell, phase, split),
+        }
+    }
+
+    /// Whether the cell's procedure itself keeps these activations, so that it cannot run without them.
+    pub fn is_demanded(&self, phase: &Phase<'_>) -> bool {
+        self.split != Split::Train || phase.procedure.cache != Cache::None
     }
 }
 
@@ -144,6 +190,8 @@ pub struct CostFacts {
     pub images: SplitCounts,
     /// What is computed once.
     pub sharing: Sharing,
+    /// Bytes that artifacts may take which no procedure demands; without a number, as many as there are.
+    pub room_bytes: Option<u64>,
     /// Multiplications and additions (counted as one) of each block for one image, forward.
     pub block_multiply_adds: Vec<u64>,
     /// Activations of one image behind each block, as floats; the first entry is the input.
@@ -165,7 +213,7 @@ pub struct Cost {
     pub artifact_bytes: u64,
 }
 
-impl std::ops::Add for Cost {
+impl Add for Cost {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
@@ -186,34 +234,46 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Artifacts that several cells would have computed each for itself.
     pub shared: usize,
+    /// Activations for which there is no room: they are computed for every batch instead.
+    pub without_room: BTreeSet<ContentHash>,
 }
 
 impl Plan {
-    /// Plans the cells that are not finished. Cells that train on the same artifact follow each other.
-    pub fn new(cells: &[Cell], finished: &BTreeSet<CellId>, images: SplitCounts, sharing: Sharing) -> Self {
+    /// Plans the cells that are not finished. Cells that train on the same artifact follow each other. `exists` says whether an artifact is there
+    /// already.
+    pub fn new(cells: &[Cell], finished: &BTreeSet<CellId>, facts: &CostFacts, exists: impl Fn(&Step) -> bool) -> Self {
         let mut open: Vec<&Cell> = cells.iter().filter(|cell| !finished.contains(&cell.id())).collect();
-        let training_key = |cell: &Cell| Extraction::for_training(cell, sharing).map(|extraction| extraction.key());
-        let keys: Vec<_> = open.iter().map(|cell| training_key(cell)).collect();
+        // The activations that decide a cell's place: those of its first phase.
+        let first = |cell: &Cell| Extraction::for_training(cell, &cell.procedure.phases()[0], facts.sharing);
+        let family = |cell: &Cell| first(cell).map(|extraction| extraction.with_variants(0).key());
+        let families: Vec<_> = open.iter().map(|cell| family(cell)).collect();
         open.sort_by_cached_key(|cell| {
-            let key = training_key(cell);
-            // Cells that work on pixels come last: they take longest and share least.
-            (key.is_none(), keys.iter().position(|other| *other == key))
+            let family = family(cell);
+            let variants = first(cell).map_or(0, |extraction| extraction.variants.count());
+            // Cells that work on pixels come last: they take longest and share least. Of variants the most come first, for they serve the others.
+            (family.is_none(), families.iter().position(|other| *other == family), Reverse(variants))
         });
         let mut plan = Self::default();
         let mut made = BTreeSet::new();
+        let mut room = facts.room_bytes.unwrap_or(u64::MAX);
         for cell in open {
-            for split in images.present() {
-                let extraction = match split {
-                    Split::Train => Extraction::for_training(cell, sharing),
-                    Split::Validation | Split::Test => Extraction::for_evaluation(cell, split),
-                };
+            for split in facts.images.present() {
                 plan.decode(cell, split, &mut made);
-                if let Some(extraction) = extraction {
-                    if made.insert(extraction.key()) {
-                        plan.steps.push(Step::Extract(extraction));
-                    } else {
+                for phase in cell.procedure.phases() {
+                    let Some(extraction) = Extraction::of(cell, &phase, split, facts.sharing) else { continue };
+                    let step = Step::Extract(extraction.clone());
+                    if extraction.covering().any(|artifact| made.contains(&artifact.key())) {
                         plan.shared += 1;
+                        continue;
                     }
+                    let bytes = step.cost(facts).artifact_bytes;
+                    if !extraction.is_demanded(&phase) && bytes > room && !exists(&step) {
+                        plan.without_room.insert(extraction.key());
+                        continue;
+                    }
+                    room = room.saturating_sub(bytes);
+                    made.insert(extraction.key());
+                    plan.steps.push(step);
                 }
             }
             plan.steps.push(Step::Fit(cell.clone()));
@@ -224,6 +284,29 @@ impl Plan {
     fn decode(&mut self, cell: &Cell, split: Split, made: &mut BTreeSet<ContentHash>) {
         if made.insert(decoded_key(cell, split)) {
             self.steps.push(Step::Decode { cell: cell.clone(), split });
+        }
+    }
+
+    /// The work of one of the plan's steps.
+    pub fn cost(&self, step: &Step, facts: &CostFacts) -> Cost {
+        let Step::Fit(cell) = step else { return step.cost(facts) };
+        cell.procedure.phases().iter().map(|phase| self.cost_of_phase(cell, phase, facts)).fold(Cost::default(), Cost::add)
+    }
+
+    fn cost_of_phase(&self, cell: &Cell, phase: &Phase<'_>, facts: &CostFacts) -> Cost {
+        let procedure = phase.procedure;
+        let work = |blocks: Range<usize>| facts.block_multiply_adds[blocks].iter().sum::<u64>();
+        let (untouched, frozen, all) = (phase.untouched_blocks, procedure.frozen_blocks(), procedure.architecture.blocks());
+        let epochs = procedure.epochs as u64;
+        let shown = epochs * facts.images.of(Split::Train);
+        let evaluated = epochs * (facts.images.of(Split::Validation) + facts.images.of(Split::Test));
+        let stored = Extraction::for_training(cell, phase, facts.sharing).filter(|wanted| !self.without_room.contains(&wanted.key()));
+        let on_the_fly = if stored.is_some() { work(untouched..frozen) } else { work(0..frozen) };
+        Cost {
+            forward_multiply_adds: shown * on_the_fly + evaluated * work(untouched..all),
+            trained_multiply_adds: shown * work(frozen..all),
+            head_multiply_adds: shown * facts.boundary_floats[all] * procedure.hidden_units as u64,
+            ..Cost::default()
         }
     }
 
@@ -251,8 +334,8 @@ impl Step {
         }
     }
 
-    /// The work of this step.
-    pub fn cost(&self, facts: &CostFacts) -> Cost {
+    /// The work of this step, but for a fit's, which depends on its [`Plan`].
+    fn cost(&self, facts: &CostFacts) -> Cost {
         let images = |split: Split| facts.images.of(split);
         match self {
             Self::Decode { cell, split } => {
@@ -260,31 +343,14 @@ impl Step {
                 Cost { decoded_images: images(*split), artifact_bytes: images(*split) * side * side * 3, ..Cost::default() }
             }
             Self::Extract(extraction) => {
-                let frozen = extraction.cell.procedure.frozen_blocks();
                 let passes = images(extraction.split) * extraction.variants.count() as u64;
                 Cost {
-                    forward_multiply_adds: passes * facts.block_multiply_adds[..frozen].iter().sum::<u64>(),
-                    artifact_bytes: passes * facts.boundary_floats[frozen] * 4,
+                    forward_multiply_adds: passes * facts.block_multiply_adds[..extraction.blocks].iter().sum::<u64>(),
+                    artifact_bytes: passes * facts.boundary_floats[extraction.blocks] * 4,
                     ..Cost::default()
                 }
             }
-            Self::Fit(cell) => {
-                let procedure = &cell.procedure;
-                let frozen = procedure.frozen_blocks();
-                let (below, above) = facts.block_multiply_adds.split_at(frozen);
-                let (below, above) = (below.iter().sum::<u64>(), above.iter().sum::<u64>());
-                let epochs = procedure.epochs as u64;
-                let shown = epochs * images(Split::Train);
-                let evaluated = epochs * (images(Split::Validation) + images(Split::Test));
-                let on_the_fly = if Extraction::for_training(cell, facts.sharing).is_none() { shown * below } else { 0 };
-                let features = facts.boundary_floats[procedure.architecture.blocks()];
-                Cost {
-                    forward_multiply_adds: on_the_fly + evaluated * above,
-                    trained_multiply_adds: shown * above,
-                    head_multiply_adds: shown * features * procedure.hidden_units as u64,
-                    ..Cost::default()
-                }
-            }
+            Self::Fit(_) => Cost::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::phase::{self, LaterPhase};
 use crate::settings::Settings;
 use crate::{
     Architecture, Augmentation, Cache, FreezeBoundary, FreezeBy, Initializer, Interpolation, NestedFreeze, OptimizerCollects,
@@ -66,7 +67,9 @@ pub struct Optimizer {
 }
 
 /// How a classifier is trained, but for the seed: the part of a cell that is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// With several phases the fields are those of the first, and [`Procedure::phases`] lists them all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Procedure {
     /// The convolutional base.
@@ -118,6 +121,9 @@ pub struct Procedure {
     /// How a validation pass chooses its images.
     #[serde(default, skip_serializing_if = "is_default")]
     pub validation_sampling: ValidationSampling,
+    /// What is trained after the first phase, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later_phases: Vec<LaterPhase>,
 }
 
 /// Cells were named before these could be chosen, and keep their names.
@@ -143,29 +149,53 @@ fn is_yes(value: &bool) -> bool {
     *value
 }
 
-/// Settings that contradict each other, with the reason.
+/// Settings that contradict each other.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Contradiction(String);
+#[error("{reason}; {remedy}")]
+pub struct Contradiction {
+    reason: String,
+    remedy: String,
+    /// The `[[phase]]` it was found in, counted from 0.
+    pub(crate) phase: Option<usize>,
+}
+
+impl Contradiction {
+    /// A contradiction between the levels of a matrix.
+    pub(crate) fn new(reason: String) -> Self {
+        Self { reason, remedy: "exclude it with an [[exclude]] entry or change the levels".to_owned(), phase: None }
+    }
+
+    /// Says what to do about it.
+    pub(crate) fn remedy(self, remedy: &str) -> Self {
+        Self { remedy: remedy.to_owned(), ..self }
+    }
+
+    /// Says in which phase it was found.
+    pub(crate) fn of_phase(self, number: usize) -> Self {
+        Self { reason: format!("phase {}: {}", number + 1, self.reason), phase: Some(number), ..self }
+    }
+}
 
 impl Procedure {
     /// Resolves settings laid over the defaults, so that each is present.
     pub(crate) fn resolve(architecture: Architecture, settings: &Settings) -> Result<Self, Contradiction> {
         fn set<T: Clone>(name: &str, value: &Option<T>) -> Result<T, Contradiction> {
-            value.clone().ok_or_else(|| Contradiction(format!("`{name}` is not set")))
+            value.clone().ok_or_else(|| Contradiction::new(format!("`{name}` is not set")))
+        }
+        if let Some(phases) = settings.phase.as_deref().filter(|phases| !phases.is_empty()) {
+            return phase::resolve(architecture, settings, phases);
         }
         let epochs = set("epochs", &settings.epochs)?;
         let cache = set("cache", &settings.cache)?;
         let variants = set("variants", &settings.variants)?;
         if cache != Cache::Variants && variants != 0 {
-            return Err(Contradiction(format!("variants = {variants} needs cache = \"variants\"")));
+            return Err(Contradiction::new(format!("variants = {variants} needs cache = \"variants\"")));
         }
         let freeze = set("freeze", &settings.freeze)?;
         let nested = (set("freeze_by", &settings.freeze_by)?, set("nested_freeze", &settings.nested_freeze)?);
         if nested.0 == FreezeBy::Container && matches!(freeze, FreezeBoundary::Block(_)) {
-            return Err(Contradiction(format!(
-                "freeze = \"{freeze}\" cannot be declared on the base as a whole; use freeze_by = \"layers\""
-            )));
+            let reason = format!("freeze = \"{freeze}\" cannot be declared on the base as a whole, as freeze_by = \"container\" says");
+            return Err(Contradiction::new(reason).remedy("set freeze_by = \"layers\""));
         }
         // Where activations are cached the base is no part of the model that is trained.
         let from_images = cache == Cache::None;
@@ -209,6 +239,7 @@ impl Procedure {
             loss_clip: set("loss_clip", &settings.loss_clip)?,
             initializer: set("initializer", &settings.initializer)?,
             validation_sampling: if from_images { validation_sampling } else { ValidationSampling::EachOnce },
+            later_phases: Vec::new(),
         };
         procedure.check()?;
         Ok(procedure)
@@ -232,13 +263,22 @@ impl Procedure {
         self.collected_boundary().frozen_blocks(self.architecture.blocks())
     }
 
+    /// Changes the number of epochs of this phase, and of its variants with it.
+    pub(crate) fn shorten(&mut self, epochs: usize) {
+        if self.cache == Cache::Variants {
+            self.variants = if self.variants == self.epochs { epochs } else { self.variants.min(epochs) };
+        }
+        self.epochs = epochs;
+    }
+
     fn check(&self) -> Result<(), Contradiction> {
-        let contradiction = |text: String| Err(Contradiction(text));
+        let contradiction = |reason: String| Err(Contradiction::new(reason));
         let blocks = self.architecture.blocks();
         if let FreezeBoundary::Block(block) = self.freeze
             && block > blocks
         {
-            return contradiction(format!("freeze = \"block_{block}\", but {} has the blocks 1 to {blocks}", self.architecture));
+            let reason = format!("freeze = \"block_{block}\", but {} has the blocks 1 to {blocks}", self.architecture);
+            return Err(Contradiction::new(reason).remedy("name one of these, \"all\" or \"none\""));
         }
         if self.optimizer_collects == OptimizerCollects::Everything && self.freeze == FreezeBoundary::None {
             return contradiction("optimizer_collects = \"everything\" differs from \"unfrozen\" only when something is frozen".to_owned());
@@ -256,6 +296,12 @@ impl Procedure {
                 return contradiction("without augmentation all variants of an image are the same; use cache = \"features\"".to_owned());
             }
             _ => {}
+        }
+        if self.cache == Cache::Variants && self.variants > self.epochs {
+            let Self { variants, epochs, .. } = self;
+            let reason = format!("variants = {variants}, but {epochs} epochs show only {epochs} of them");
+            let remedy = format!("set `variants` to {epochs} or fewer, or to 0 for one per epoch");
+            return Err(Contradiction::new(reason).remedy(&remedy));
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return contradiction(format!("dropout = {} is not in [0, 1)", self.dropout));
@@ -278,7 +324,7 @@ impl Procedure {
         }
         for (name, value) in [("epochs", self.epochs), ("batch_size", self.batch_size), ("hidden_units", self.hidden_units)] {
             if value == 0 {
-                return contradiction(format!("{name} = 0"));
+                return Err(Contradiction::new(format!("{name} = 0")).remedy(&format!("set `{name}` to 1 or more")));
             }
         }
         if self.image_size < 32 {

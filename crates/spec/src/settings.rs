@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::phase::TypedPhase;
 use crate::{
     Cache, ConvolutionAlgorithm, EpsilonPosition, FreezeBoundary, FreezeBy, Initializer, Interpolation, NestedFreeze, OptimizerCollects,
     PreprocessingName, Profile, Resize, ShearUnit, TransformCenter, TypedAugmentation, ValidationSampling,
@@ -83,4 +84,6 @@ settings! {
     shuffle: bool,
     /// How 3×3 convolutions are computed.
     convolution: ConvolutionAlgorithm,
+    /// Trainings that follow each other, each of which starts from what the one before it left.
+    phase: Vec<TypedPhase>,
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use thaw_spec::{
-    Augmentation, Band, Cache, Cell, ContentHash, DatasetSource, Expectations, Experiment, Extraction, FreezeBoundary, Inputs,
-    Interpolation, Metric, OptimizerCollects, PerSeed, Plan, Procedure, Profile, Recorded, Selector, Sharing, Split, SplitCounts,
-    Statistic, Step, TransformCenter, ValidationSampling, Variants,
+    Augmentation, Band, Cache, Carried, Cell, CellId, ContentHash, CostFacts, DatasetSource, Expectations, Experiment, Extraction,
+    FreezeBoundary, Inputs, Interpolation, Metric, OptimizerCollects, PerSeed, Plan, Procedure, Profile, Recorded, Selector, Sharing,
+    Split, SplitCounts, Statistic, Step, TransformCenter, ValidationSampling, Variants,
 };
 
 const GOOD: &str = r#"
@@ -174,10 +174,24 @@ fn selectors_choose_by_level_and_refuse_what_nobody_has() {
 
 const IMAGES: SplitCounts = SplitCounts { train: 20, validation: 10, test: 0 };
 
+/// A base of five equal blocks, each of which puts out 100 numbers.
+fn facts(sharing: Sharing) -> CostFacts {
+    CostFacts { images: IMAGES, sharing, room_bytes: None, block_multiply_adds: vec![1; 5], boundary_floats: vec![100; 6] }
+}
+
+fn plan(cells: &[Cell], finished: &BTreeSet<CellId>, sharing: Sharing) -> Plan {
+    Plan::new(cells, finished, &facts(sharing), |_| false)
+}
+
+/// What the first phase of a cell trains on.
+fn training(cell: &Cell, sharing: Sharing) -> Option<Extraction> {
+    Extraction::for_training(cell, &cell.procedure.phases()[0], sharing)
+}
+
 #[test]
 fn a_plan_makes_each_artifact_once_and_before_it_is_used() {
     let cells = cells(GOOD);
-    let plan = Plan::new(&cells, &BTreeSet::new(), IMAGES, Sharing::Literal);
+    let plan = plan(&cells, &BTreeSet::new(), Sharing::Literal);
     assert_eq!(plan.fits().count(), cells.len());
     let mut made = BTreeSet::new();
     for step in &plan.steps {
@@ -185,36 +199,35 @@ fn a_plan_makes_each_artifact_once_and_before_it_is_used() {
             assert!(made.insert(artifact), "{step:?} is made twice");
         }
         if let Step::Fit(cell) = step {
-            let training = Extraction::for_training(cell, Sharing::Literal);
-            let validation = Extraction::for_evaluation(cell, Split::Validation);
-            assert!(
-                [training, validation].into_iter().flatten().all(|wanted| made.contains(&wanted.key())),
-                "{} comes too early",
-                cell.label()
-            );
+            let phase = cell.procedure.phases()[0];
+            let wanted = [Split::Train, Split::Validation].map(|split| Extraction::of(cell, &phase, split, Sharing::Literal));
+            assert!(wanted.into_iter().flatten().all(|wanted| made.contains(&wanted.key())), "{} comes too early", cell.label());
         }
     }
     // Decoded: train, validation. Activations: validation, train as it is, train in variants of two seeds.
     assert_eq!(made.len(), 2 + 1 + 1 + 2);
     let finished: BTreeSet<_> = cells.iter().map(Cell::id).collect();
-    assert!(Plan::new(&cells, &finished, IMAGES, Sharing::Literal).steps.is_empty());
+    assert!(self::plan(&cells, &finished, Sharing::Literal).steps.is_empty());
 
-    let shared = Plan::new(&cells, &BTreeSet::new(), IMAGES, Sharing::ByContent);
+    let shared = self::plan(&cells, &BTreeSet::new(), Sharing::ByContent);
     assert_eq!(shared.steps.len(), plan.steps.len(), "sharing needs no further artifact");
-    let on_pixels = |sharing: Sharing| cells.iter().filter(|cell| Extraction::for_training(cell, sharing).is_none()).count();
+    let on_pixels = |sharing: Sharing| cells.iter().filter(|cell| training(cell, sharing).is_none()).count();
     assert_eq!(on_pixels(Sharing::Literal) - on_pixels(Sharing::ByContent), 2 * 4, "the frozen base end to end, augmented or not");
     let twin = |regime: &str| {
         let levels = [("regime", regime), ("augmentation", "keras-2.0.8"), ("dropout", "0.5")];
         cells.iter().find(|cell| levels.iter().all(|(f, l)| cell.levels.contains(&((*f).into(), (*l).into())))).expect("a cell")
     };
-    let key = |cell: &Cell| Extraction::for_training(cell, Sharing::ByContent).expect("activations").key();
+    let key = |cell: &Cell| training(cell, Sharing::ByContent).expect("activations").key();
     assert_eq!(key(twin("cached_variants")), key(twin("end_to_end")), "what one caches, the other would compute");
 }
 
 #[test]
 fn artifacts_are_shared_by_everything_that_does_not_change_them() {
     let cells = cells(GOOD);
-    let key = |cell: &Cell| Extraction { cell: cell.clone(), split: Split::Train, variants: Variants::Plain }.key();
+    let key = |cell: &Cell| {
+        let blocks = cell.procedure.frozen_blocks();
+        Extraction { cell: cell.clone(), blocks, split: Split::Train, variants: Variants::Plain }.key()
+    };
     let frozen: Vec<&Cell> = cells.iter().filter(|cell| cell.procedure.frozen_blocks() == 5).collect();
     assert!(frozen.iter().all(|cell| key(cell) == key(frozen[0])), "dropout, seed and caching do not change activations");
     let mut partly = frozen[0].clone();
@@ -299,7 +312,7 @@ fn of_every_profile() -> Experiment {
 fn profiles_decide_what_the_same_arguments_mean() {
     let experiment = of_every_profile();
     let end_to_end: Vec<Procedure> =
-        experiment.procedures().filter(|(levels, _)| levels[1].1 == "end_to_end").map(|(_, procedure)| *procedure).collect();
+        experiment.procedures().filter(|(levels, _)| levels[1].1 == "end_to_end").map(|(_, procedure)| procedure.clone()).collect();
     let shear = |procedure: &Procedure| match procedure.augmentation {
         Augmentation::Affine(ranges) => ranges.shear_radians,
         Augmentation::None => panic!("augmented"),
@@ -323,7 +336,7 @@ fn what_profiles_agree_in_is_one_procedure_and_runs_once() {
     let experiment = of_every_profile();
     // Without augmentation, Keras 2.1.3 and 2.2 do the same with cached features.
     let cached: Vec<Procedure> =
-        experiment.procedures().filter(|(levels, _)| levels[1].1 == "cached").map(|(_, procedure)| *procedure).collect();
+        experiment.procedures().filter(|(levels, _)| levels[1].1 == "cached").map(|(_, procedure)| procedure.clone()).collect();
     assert_eq!(cached[1], cached[2]);
     assert!(cached[0] != cached[1] && cached[2] != cached[3]);
     assert_eq!(experiment.procedures().len(), 10);
@@ -362,4 +375,165 @@ fn the_shipped_experiments_can_be_read() {
     names.sort();
     let of_book: Vec<usize> = names.iter().filter(|(name, _)| name.starts_with("book")).map(|(_, procedures)| *procedures).collect();
     assert_eq!(of_book, [28, 6]);
+}
+
+/// The section's third procedure: the head with the base frozen, then the last block with it.
+const FINE_TUNING: &str = r#"
+name = "fine-tuning"
+seeds = [0]
+
+[dataset]
+source = "folder"
+
+[base]
+architecture = "vgg16"
+
+[procedure]
+epochs = 30
+freeze_by = "container"
+cache = "none"
+
+[[phase]]
+
+[[phase]]
+epochs = 100
+freeze = "block_5"
+freeze_by = "layers"
+learning_rate = 1e-5
+
+[matrix]
+profile = ["keras-2.0.8", "keras-2.2"]
+"#;
+
+#[test]
+fn phases_follow_each_other_and_say_what_they_do_differently() {
+    let cells = cells(FINE_TUNING);
+    let [old, new] = [&cells[0], &cells[1]].map(|cell| &cell.procedure);
+    assert_eq!((new.epochs, new.total_epochs(), new.frozen_blocks()), (30, 130, 5));
+    let phases = new.phases();
+    assert_eq!((phases[1].epochs(), phases[1].untouched_blocks), (30..130, 4));
+    assert_eq!((phases[1].head, phases[1].optimizer_state), (Carried::Kept, Carried::Fresh));
+    assert_eq!((phases[1].procedure.optimizer.learning_rate, phases[1].procedure.optimizer.epsilon), (1e-5, 1e-7));
+    // Keras 2.0.8 does not hear of the flag on the base, so that nothing is untouched afterwards; it hears of those on layers.
+    assert_eq!(old.phases().iter().map(|phase| phase.procedure.frozen_blocks()).collect::<Vec<_>>(), [0, 4]);
+    assert_eq!(old.phases().iter().map(|phase| phase.untouched_blocks).collect::<Vec<_>>(), [0, 0]);
+    let text = serde_json::to_string(&cells[0]).expect("JSON");
+    assert_eq!(serde_json::from_str::<Cell>(&text).expect("the same cell"), cells[0]);
+
+    // A procedure with one phase is the procedure.
+    let (one_phase, _) = FINE_TUNING.rsplit_once("[[phase]]").expect("two phases");
+    let (none, _) = FINE_TUNING.split_once("[[phase]]").expect("two phases");
+    let [alone, plain] = [one_phase, none].map(self::cells);
+    assert_eq!(alone[0].id(), plain[0].id());
+
+    let shorter = Experiment::parse("test.toml", FINE_TUNING).expect("an experiment").shortened(Some(2), None, &Selector::default());
+    assert!(shorter.cells(&inputs()).iter().all(|cell| cell.procedure.total_epochs() == 4));
+}
+
+#[test]
+fn phases_can_be_a_level_of_a_factor() {
+    let text = "name = \"levels\"\nseeds = [0]\n[dataset]\nsource = \"folder\"\n[base]\narchitecture = \"vgg16\"\n[matrix.regime]\n\
+                frozen = {}\n[[matrix.regime.tuned.phase]]\n[[matrix.regime.tuned.phase]]\nfreeze = \"block_5\"\n";
+    let cells = cells(text);
+    assert_eq!(cells.iter().map(|cell| cell.procedure.phases().len()).collect::<Vec<_>>(), [1, 2]);
+    let twice = text.replace("[matrix.regime]", "[[phase]]\n[procedure]\n[[procedure.phase]]\n[matrix.regime]");
+    let refused = Experiment::parse("test.toml", &twice).map(|_| ()).expect_err("two lists").to_string();
+    assert_eq!(refused, "test.toml:7: phase: [procedure] has a `phase` as well; keep one of them");
+}
+
+#[test]
+fn phases_that_make_no_sense_are_answered_with_their_place_and_a_remedy() {
+    let say = |from: &str, to: &str| {
+        assert!(FINE_TUNING.contains(from), "`{from}` is not in the text");
+        Experiment::parse("tuning.toml", &FINE_TUNING.replacen(from, to, 1)).map(|_| ()).expect_err("a message").to_string()
+    };
+    insta::assert_snapshot!(
+        [
+            say("epochs = 100", "epochs = 0"),
+            say("block_5", "block_6"),
+            say("freeze_by = \"layers\"\n", ""),
+            say("epochs = 100", "epoch = 100"),
+            say("epochs = 100", "epochs = 100\nimage_size = 200"),
+            say("[[phase]]\n\n", "[[phase]]\nhead = \"fresh\"\n\n"),
+            // The second phase trains what the cache of the first relies on.
+            say("cache = \"none\"", "cache = \"features\""),
+            // The second phase caches what the first has trained.
+            say("[[phase]]\n\n[[phase]]", "[[phase]]\nfreeze = \"block_4\"\nfreeze_by = \"layers\"\n\n[[phase]]\ncache = \"features\""),
+            say("learning_rate = 1e-5", "learning_rate = 1e-5\naugmentation = \"book\"\ncache = \"variants\"\nvariants = 101"),
+        ]
+        .join("\n")
+    );
+}
+
+#[test]
+fn activations_without_room_are_computed_unless_a_procedure_demands_them() {
+    let cells = cells(GOOD);
+    let with_room = |bytes: u64| {
+        let facts = CostFacts { room_bytes: Some(bytes), ..facts(Sharing::ByContent) };
+        Plan::new(&cells, &BTreeSet::new(), &facts, |_| false)
+    };
+    let extracted = |plan: &Plan| plan.steps.iter().filter(|step| matches!(step, Step::Extract(_))).count();
+    let (roomy, narrow) = (with_room(u64::MAX), with_room(0));
+    assert_eq!((extracted(&roomy), roomy.without_room.len()), (4, 0));
+    // Plain features and variants are demanded by cached procedures, which come first.
+    assert_eq!((extracted(&narrow), narrow.without_room.len()), (4, 0));
+    let end_to_end: Vec<Cell> = cells.iter().filter(|cell| cell.procedure.cache == Cache::None).cloned().collect();
+    let facts = CostFacts { room_bytes: Some(20 * 100 * 4), ..facts(Sharing::ByContent) };
+    let plan = Plan::new(&end_to_end, &BTreeSet::new(), &facts, |_| false);
+    assert_eq!(
+        (extracted(&plan), plan.without_room.len()),
+        (2, 2),
+        "validation and plain training images fit, four variants with two seeds do not"
+    );
+    let augmented = end_to_end.iter().find(|cell| cell.procedure.augmentation != Augmentation::None && cell.procedure.frozen_blocks() == 5);
+    let fit = Step::Fit(augmented.expect("a cell").clone());
+    assert_eq!(plan.cost(&fit, &facts).forward_multiply_adds, 4 * 20 * 5, "each epoch runs through five blocks");
+    assert_eq!(Plan::new(&end_to_end, &BTreeSet::new(), &facts, |_| true).without_room.len(), 0, "what is there is used");
+}
+
+#[test]
+fn the_largest_number_of_variants_serves_the_smaller_ones() {
+    let text = GOOD.replace(
+        "cached_variants = { cache = \"variants\" }",
+        "cached_variants = { cache = \"variants\", variants = 1 }\ntwo = { cache = \"variants\", variants = 2 }",
+    );
+    let text = text.replace("regime = \"cached_variants\"", "regime = [\"cached_variants\", \"two\"]");
+    let cells = cells(&text);
+    let variants = |plan: &Plan| -> Vec<usize> {
+        let of_step = |step: &Step| match step {
+            Step::Extract(extraction) if extraction.variants != Variants::Plain => Some(extraction.variants.count()),
+            _ => None,
+        };
+        plan.steps.iter().filter_map(of_step).collect()
+    };
+    assert_eq!(variants(&plan(&cells, &BTreeSet::new(), Sharing::ByContent)), [4, 4], "one extraction a seed, of an epoch each");
+    assert_eq!(variants(&plan(&cells, &BTreeSet::new(), Sharing::Literal)), [2, 2]);
+}
+
+#[test]
+fn procedures_that_take_hours_can_have_fewer_seeds() {
+    let text = format!(
+        "{GOOD}\n[[seeds_for]]\nwhere = {{ regime = \"thawed\" }}\nseeds = [1]\n[[seeds_for]]\nwhere = {{ regime = \"cached\" }}\nseeds = [3, 2, 1, 0]\n"
+    );
+    let experiment = Experiment::parse("test.toml", &text).expect("an experiment");
+    let seeds = |regime: &str| {
+        let cells = experiment.cells(&inputs());
+        cells.iter().filter(|cell| cell.levels[0].1 == regime).map(|cell| cell.seed).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(
+        [seeds("thawed"), seeds("cached"), seeds("end_to_end")],
+        [BTreeSet::from([1]), BTreeSet::from([0, 1, 2, 3]), BTreeSet::from([0, 1])]
+    );
+    let narrowed = experiment.clone().shortened(None, Some(&[7]), &Selector::default());
+    assert!(narrowed.cells(&inputs()).iter().all(|cell| cell.seed == 7), "seeds that are asked for by hand are those of all");
+    for (from, to, message) in [
+        ("\"thawed\" }", "\"thaw\" }", "test.toml:32: seeds_for.where: unknown level `thaw` of `regime`"),
+        ("seeds = [1]", "seeds = []", "test.toml:32: seeds: give at least one seed, and each only once"),
+    ] {
+        let at = text.rfind("[[seeds_for]]\nwhere = { regime = \"thawed\"").expect("the entry");
+        let (before, entry) = text.split_at(at);
+        let refused =
+            Experiment::parse("test.toml", &format!("{before}{}", entry.replacen(from, to, 1))).map(|_| ()).expect_err("a message");
+        assert!(refused.to_string().starts_with(message), "{refused}");
+    }
 }

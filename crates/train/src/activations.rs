@@ -13,30 +13,46 @@ use crate::TrainError;
 
 /// Activations that were computed once, `[variants, images, height, width, channels]`, mapped into memory.
 #[derive(Debug)]
-pub struct StoredActivations(Artifact<f32>);
+pub struct StoredActivations {
+    artifact: Artifact<f32>,
+    /// The blocks that the images ran through.
+    blocks: usize,
+    /// The epoch that shows the first variant, counted from 0.
+    first_epoch: usize,
+    /// Variants that are shown in turn; the artifact may hold more.
+    variants: usize,
+}
 
 impl StoredActivations {
-    /// Maps a finished extraction.
+    /// Maps a finished extraction, or one of more variants that begins with it.
     ///
     /// # Errors
     /// When it is missing or damaged.
-    pub fn open(path: &Path) -> Result<Self, TrainError> {
+    pub fn open(extraction: &Extraction, path: &Path) -> Result<Self, TrainError> {
         let artifact = Artifact::open(path)?;
-        if artifact.shape().len() != 5 {
-            let reason = format!("it has {} dimensions instead of 5", artifact.shape().len());
-            return Err(DataError::DamagedArtifact { path: path.to_owned(), reason }.into());
+        let damaged = |reason: String| DataError::DamagedArtifact { path: path.to_owned(), reason };
+        let &[held, _, _, _, _] = artifact.shape() else {
+            return Err(damaged(format!("it has {} dimensions instead of 5", artifact.shape().len())).into());
+        };
+        let (first_epoch, variants) = match extraction.variants {
+            Variants::Plain => (0, 1),
+            Variants::Augmented { first, count, .. } => (first, count),
+        };
+        if held < variants {
+            return Err(damaged(format!("it has {held} variants instead of {variants}")).into());
         }
-        Ok(Self(artifact))
+        Ok(Self { artifact, blocks: extraction.blocks, first_epoch, variants })
     }
 
     /// The rows of some images in the variant that belongs to an epoch (counted from 0).
     fn batch(&self, images: &[usize], epoch: usize, device: &Device) -> Result<Tensor, TrainError> {
-        let &[variants, count, height, width, channels] = self.0.shape() else { unreachable!("checked when opened") };
+        let &[_, count, height, width, channels] = self.artifact.shape() else { unreachable!("checked when opened") };
         let length = height * width * channels;
-        let first = (epoch % variants) * count;
+        // Plain images look the same in every epoch, before the first as well.
+        let first = (epoch.saturating_sub(self.first_epoch) % self.variants) * count;
         let mut values = Vec::with_capacity(images.len() * length);
         for image in images {
-            values.extend_from_slice(&self.0.values()[(first + image) * length..][..length]);
+            values.extend_from_slice(&self.artifact.values()[(first + image) * length..][..length]);
         }
         Ok(Tensor::from_vec(values, (images.len(), height, width, channels), device)?)
     }
@@ -61,7 +77,7 @@ pub(crate) enum View {
 }
 
 impl SplitData {
-    /// Activations at the boundary behind the first `frozen` blocks, for some images: read if stored, computed otherwise.
+    /// Activations at the freeze boundary for some images: read as far as they are stored, computed otherwise.
     pub(crate) fn boundary(
         &self,
         base: &Base,
@@ -75,7 +91,8 @@ impl SplitData {
                 View::Plain => 0,
                 View::Training { epoch, .. } => epoch,
             };
-            return stored.batch(images, epoch, device);
+            let activations = stored.batch(images, epoch, device)?;
+            return Ok(base.forward(&activations, stored.blocks..procedure.frozen_blocks())?);
         }
         let input = inputs(&self.pixels, images, view, (procedure.augmentation, procedure.warp()), &procedure.preprocessing, device)?;
         Ok(base.forward(&input, 0..procedure.frozen_blocks())?)
@@ -141,20 +158,21 @@ pub fn extract(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(), TrainError> {
     let procedure = &extraction.cell.procedure;
-    let frozen = procedure.frozen_blocks();
     let shapes = thaw_model::shapes(procedure.architecture, procedure.image_size)?;
-    let boundary = shapes[frozen - 1];
+    let boundary = shapes[extraction.blocks - 1];
     let shape = [extraction.variants.count(), pixels.len(), boundary.height, boundary.width, boundary.channels];
     let mut writer = ArtifactWriter::<f32>::create(path, &shape, &HashMap::new())?;
     let images: Vec<usize> = (0..pixels.len()).collect();
     for variant in 0..extraction.variants.count() {
         let (view, augmentation) = match extraction.variants {
             Variants::Plain => (View::Plain, (Augmentation::None, Warp::default())),
-            Variants::Augmented { augmentation, seed, warp, .. } => (View::Training { seed, epoch: variant }, (augmentation, warp)),
+            Variants::Augmented { augmentation, seed, warp, first, .. } => {
+                (View::Training { seed, epoch: first + variant }, (augmentation, warp))
+            }
         };
         for batch in images.chunks(BATCH) {
             let input = inputs(pixels, batch, view, augmentation, &procedure.preprocessing, base.device())?;
-            let activations = base.forward(&input, 0..frozen)?.flatten_all()?.to_vec1::<f32>()?;
+            let activations = base.forward(&input, 0..extraction.blocks)?.flatten_all()?.to_vec1::<f32>()?;
             writer.write(&activations)?;
             progress(batch.len() as u64);
         }

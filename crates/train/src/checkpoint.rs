@@ -4,14 +4,19 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::Tensor;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use tempfile::NamedTempFile;
-use thaw_model::RmsProp;
-use thaw_spec::{CellId, EpochRecord};
+use thaw_spec::{CellId, EpochRecord, PhaseAudit};
 
 use crate::TrainError;
+use crate::trainer::Run;
+
+// Entries beside the tensors.
+const CELL: &str = "cell";
+const RECORDS: &str = "records";
+const PHASES: &str = "phases";
 
 /// Where checkpoints lie and how often they are written.
 #[derive(Clone, Debug)]
@@ -27,26 +32,40 @@ fn accumulator_name(variable: &str) -> String {
     format!("rmsprop.{variable}")
 }
 
-/// Writes variables, accumulators and the records so far, under a temporary name first.
-pub(crate) fn save(
-    path: &Path,
-    cell: &CellId,
-    variables: &[(String, Var)],
-    optimizer: &RmsProp,
-    records: &[EpochRecord],
-) -> Result<(), TrainError> {
+/// The name of what a tensor of the base was when the present phase began.
+fn start_name(tensor: &str) -> String {
+    format!("start.{tensor}")
+}
+
+/// What stands in a checkpoint beside the tensors.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// The records of the finished epochs.
+    pub(crate) records: Vec<EpochRecord>,
+    /// The audits of the finished phases.
+    pub(crate) phases: Vec<PhaseAudit>,
+}
+
+/// Writes variables, accumulators, what earlier phases made of the base, and the progress so far, under a temporary name first.
+pub(crate) fn save(path: &Path, cell: &CellId, run: &Run<'_>, progress: &Progress) -> Result<(), TrainError> {
     let io = |action: &'static str| move |source: std::io::Error| TrainError::CheckpointIo { path: path.to_owned(), action, source };
-    let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::with_capacity(variables.len() * 2);
-    for ((name, variable), accumulator) in variables.iter().zip(optimizer.accumulators()?) {
+    let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::with_capacity(run.variables.len() * 2);
+    for ((name, variable), accumulator) in run.variables.iter().zip(run.optimizer.accumulators()?) {
         tensors.push((name.clone(), variable.dims().to_vec(), variable.flatten_all()?.to_vec1()?));
         tensors.push((accumulator_name(name), variable.dims().to_vec(), accumulator));
+    }
+    for parameter in run.base.parameters() {
+        if let Some(start) = &parameter.carried {
+            tensors.push((start_name(&parameter.name), start.dims().to_vec(), start.flatten_all()?.to_vec1()?));
+        }
     }
     let views = tensors.iter().map(|(name, shape, values)| {
         let view = TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values)).expect("values fill their shape");
         (name, view)
     });
-    let records = serde_json::to_string(records).expect("records are numbers");
-    let metadata = HashMap::from([("cell".to_owned(), cell.to_string()), ("records".to_owned(), records)]);
+    let records = serde_json::to_string(&progress.records).expect("records are numbers");
+    let phases = serde_json::to_string(&progress.phases).expect("audits are names and numbers");
+    let metadata = HashMap::from([(CELL.to_owned(), cell.to_string()), (RECORDS.to_owned(), records), (PHASES.to_owned(), phases)]);
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| damaged(path, error.to_string()))?;
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(io("cannot make the checkpoint folder"))?;
@@ -56,41 +75,57 @@ pub(crate) fn save(
     Ok(())
 }
 
-/// Reads a checkpoint back into variables and optimizer; returns the records so far, none when there is no checkpoint.
-pub(crate) fn restore(
-    path: &Path,
-    cell: &CellId,
-    variables: &[(String, Var)],
-    optimizer: &mut RmsProp,
-    device: &Device,
-) -> Result<Vec<EpochRecord>, TrainError> {
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(TrainError::CheckpointIo { path: path.to_owned(), action: "cannot read the checkpoint", source }),
-    };
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(path, error.to_string()))?;
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| damaged(path, error.to_string()))?;
-    let metadata = header.metadata().clone().unwrap_or_default();
-    if metadata.get("cell").map(String::as_str) != Some(cell.as_str()) {
-        return Err(damaged(path, "it belongs to another cell".to_owned()));
-    }
-    let records = metadata.get("records").and_then(|records| serde_json::from_str(records).ok());
-    let records: Vec<EpochRecord> = records.ok_or_else(|| damaged(path, "it has no records".to_owned()))?;
-    let read = |name: &str, shape: &[usize]| -> Result<Vec<f32>, TrainError> {
-        let view = tensors.tensor(name).map_err(|error| damaged(path, error.to_string()))?;
-        if view.shape() != shape || view.dtype() != Dtype::F32 {
-            return Err(damaged(path, format!("`{name}` has another shape or type")));
+/// A checkpoint that was found.
+pub(crate) struct Checkpoint<'a> {
+    path: &'a Path,
+    bytes: Vec<u8>,
+    pub(crate) progress: Progress,
+}
+
+impl<'a> Checkpoint<'a> {
+    /// Reads a cell's checkpoint, if there is one.
+    pub(crate) fn read(path: &'a Path, cell: &CellId) -> Result<Option<Self>, TrainError> {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(TrainError::CheckpointIo { path: path.to_owned(), action: "cannot read the checkpoint", source }),
+        };
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(path, error.to_string()))?;
+        let metadata = header.metadata().clone().unwrap_or_default();
+        if metadata.get(CELL).map(String::as_str) != Some(cell.as_str()) {
+            return Err(damaged(path, "it belongs to another cell".to_owned()));
         }
-        Ok(view.data().chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect())
-    };
-    let mut accumulators = Vec::with_capacity(variables.len());
-    for (name, variable) in variables {
-        variable.set(&Tensor::from_vec(read(name, variable.dims())?, variable.dims(), device)?)?;
-        accumulators.push(read(&accumulator_name(name), variable.dims())?);
+        let records = metadata.get(RECORDS).and_then(|records| serde_json::from_str(records).ok());
+        let records = records.ok_or_else(|| damaged(path, "it has no records".to_owned()))?;
+        // Checkpoints from before there were phases have none.
+        let phases = metadata.get(PHASES).map_or(Some(Vec::new()), |phases| serde_json::from_str(phases).ok());
+        let phases = phases.ok_or_else(|| damaged(path, "the audits of its phases cannot be read".to_owned()))?;
+        Ok(Some(Self { path, bytes, progress: Progress { records, phases } }))
     }
-    optimizer.restore(accumulators)?;
-    Ok(records)
+
+    /// Gives a run, which must be in the phase of the last finished epoch, the values it had.
+    pub(crate) fn restore(&self, run: &mut Run<'_>) -> Result<(), TrainError> {
+        let tensors = SafeTensors::deserialize(&self.bytes).map_err(|error| damaged(self.path, error.to_string()))?;
+        let read = |name: &str, shape: &[usize]| -> Result<Vec<f32>, TrainError> {
+            let view = tensors.tensor(name).map_err(|error| damaged(self.path, error.to_string()))?;
+            if view.shape() != shape || view.dtype() != Dtype::F32 {
+                return Err(damaged(self.path, format!("`{name}` has another shape or type")));
+            }
+            Ok(view.data().chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect())
+        };
+        let carried = run.base.parameters().iter().filter_map(|parameter| Some((parameter.name.clone(), parameter.carried.clone()?)));
+        for (name, old) in carried.collect::<Vec<_>>() {
+            let start = Tensor::from_vec(read(&start_name(&name), old.dims())?, old.dims(), &run.device)?;
+            run.base.restore_start(&name, start)?;
+        }
+        let mut accumulators = Vec::with_capacity(run.variables.len());
+        for (name, variable) in &run.variables {
+            variable.set(&Tensor::from_vec(read(name, variable.dims())?, variable.dims(), &run.device)?)?;
+            accumulators.push(read(&accumulator_name(name), variable.dims())?);
+        }
+        run.optimizer.restore(accumulators)?;
+        Ok(())
+    }
 }
 
 fn damaged(path: &Path, reason: String) -> TrainError {

@@ -15,4 +15,4 @@ pub use checkpoint::CheckpointPolicy;
 pub use error::TrainError;
 pub use memory::{fit_memory_bytes, peak_memory_bytes};
 pub use pretraining::{FEATURE_SCALE, pretrain};
-pub use trainer::{FitData, fit};
+pub use trainer::{FitData, PhaseData, fit};

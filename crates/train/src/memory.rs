@@ -1,7 +1,7 @@
 //! How much memory a run needs and has used.
 
 use thaw_model::ModelError;
-use thaw_spec::{Cell, Extraction, Sharing};
+use thaw_spec::{Cell, Extraction, Phase, Sharing};
 
 /// Peak resident memory of this process in bytes, where the system tells (Linux).
 pub fn peak_memory_bytes() -> Option<u64> {
@@ -11,21 +11,25 @@ pub fn peak_memory_bytes() -> Option<u64> {
 }
 
 /// A generous estimate of the memory that training a cell needs, in bytes: activations of a batch with their gradients, and the head's
-/// weights with gradients and accumulators.
+/// weights with gradients and accumulators, in the phase that needs most.
 ///
 /// # Errors
 /// When the images are too small for the base.
 pub fn fit_memory_bytes(cell: &Cell) -> Result<u64, ModelError> {
     let procedure = &cell.procedure;
     let shapes = thaw_model::shapes(procedure.architecture, procedure.image_size)?;
-    let frozen = procedure.frozen_blocks();
-    let below: usize = if Extraction::for_training(cell, Sharing::Literal).is_none() {
-        shapes[..frozen].iter().map(|block| block.activations).sum()
-    } else {
-        0
-    };
-    let above: usize = shapes[frozen..].iter().map(|block| 3 * block.activations).sum();
     let features = shapes.last().map_or(0, |block| block.floats());
     let head = 6 * features * procedure.hidden_units;
-    Ok(4 * (procedure.batch_size * (below + above) + head) as u64 + (64 << 20))
+    let floats_of = |phase: &Phase<'_>| {
+        let computed_from = match Extraction::for_training(cell, phase, Sharing::Literal) {
+            Some(stored) => stored.blocks,
+            None => 0,
+        };
+        let (below, above) = shapes.split_at(phase.procedure.frozen_blocks());
+        let below: usize = below.iter().skip(computed_from).map(|block| block.activations).sum();
+        let above: usize = above.iter().map(|block| 3 * block.activations).sum();
+        phase.procedure.batch_size * (below + above)
+    };
+    let floats = procedure.phases().iter().map(floats_of).max().unwrap_or(0) + head;
+    Ok(4 * floats as u64 + (64 << 20))
 }

@@ -7,23 +7,32 @@ use std::time::Instant;
 use candle_core::{Device, Tensor, Var};
 use candle_nn::Optimizer as _;
 use thaw_data::{Purpose, Stream};
-use thaw_model::{Base, Gradients, Head, Loss, Mode, RmsProp, Weights, audit, drift};
-use thaw_spec::{Cell, EpochRecord, Outcome, Prediction, RecordSink, Split, SplitRecord, ValidationSampling};
+use thaw_model::{Base, Gradients, Head, Loss, Mode, RmsProp, Weights, audit, audit_phase, drift};
+use thaw_spec::{
+    Carried, Cell, EpochRecord, Outcome, Phase, PhaseAudit, Prediction, Procedure, RecordSink, Split, SplitRecord, ValidationSampling,
+};
 
 use crate::TrainError;
 use crate::activations::{SplitData, View};
-use crate::checkpoint::{self, CheckpointPolicy};
+use crate::checkpoint::{self, Checkpoint, CheckpointPolicy, Progress};
 use crate::memory::peak_memory_bytes;
 
 /// The data a cell is trained and evaluated on.
 #[derive(Debug)]
 pub struct FitData {
+    /// What each phase sees.
+    pub phases: Vec<PhaseData>,
+    /// Where the cell is computed.
+    pub device: Device,
+}
+
+/// The data of a phase.
+#[derive(Debug)]
+pub struct PhaseData {
     /// What the weights are fitted to.
     pub train: SplitData,
     /// Splits evaluated after each epoch.
     pub evaluation: Vec<(Split, SplitData)>,
-    /// Where the cell is computed.
-    pub device: Device,
 }
 
 /// Trains a cell from its checkpoint, or from the start, to its last epoch. Each epoch's record goes to `sink`; `progress` is told how many
@@ -39,66 +48,119 @@ pub fn fit(
     sink: &mut dyn RecordSink,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Outcome, TrainError> {
+    let epochs = cell.procedure.total_epochs();
     let mut run = Run::new(cell, weights, data)?;
-    let mut records = Vec::new();
-    if let Some(policy) = checkpoints {
-        records = checkpoint::restore(&policy.path, &cell.id(), &run.variables, &mut run.optimizer, &run.device)?;
+    let mut so_far = Progress::default();
+    if let Some(policy) = checkpoints
+        && let Some(checkpoint) = Checkpoint::read(&policy.path, &cell.id())?
+    {
+        while run.phase.epochs().end < checkpoint.progress.records.len() {
+            run.enter_next_phase()?;
+        }
+        checkpoint.restore(&mut run)?;
+        so_far = checkpoint.progress;
     }
-    sink.begin(&records)?;
-    progress((records.len() * data.train.pixels.len()) as u64);
+    sink.begin(&so_far.records)?;
+    progress((so_far.records.len() * run.data().train.pixels.len()) as u64);
     let mut last_checkpoint = Instant::now();
-    for epoch in records.len()..cell.procedure.epochs {
+    for epoch in so_far.records.len()..epochs {
+        if epoch == run.phase.epochs().end {
+            so_far.phases.push(run.audit_phase()?);
+            run.enter_next_phase()?;
+        }
         let (record, predictions) = run.epoch(epoch, progress)?;
         sink.epoch(&record)?;
-        if epoch + 1 == cell.procedure.epochs {
+        if epoch + 1 == epochs {
             sink.predictions(&predictions)?;
         }
-        records.push(record);
+        so_far.records.push(record);
         if let Some(policy) = checkpoints
-            && records.len() < cell.procedure.epochs
+            && epoch + 1 < epochs
             && last_checkpoint.elapsed() >= policy.interval
         {
-            checkpoint::save(&policy.path, &cell.id(), &run.variables, &run.optimizer, &records)?;
+            checkpoint::save(&policy.path, &cell.id(), &run, &so_far)?;
             last_checkpoint = Instant::now();
         }
     }
-    let declared = cell.procedure.freeze.frozen_blocks(cell.procedure.architecture.blocks());
-    Ok(Outcome::new(records.len(), audit(&run.base, declared)?))
+    if run.phases.len() > 1 {
+        so_far.phases.push(run.audit_phase()?);
+    }
+    // Declared frozen is what every phase declares.
+    let declared = run.phases.iter().map(Run::declared_blocks).min().unwrap_or(0);
+    Ok(Outcome::new(epochs, audit(&run.base, declared)?, so_far.phases))
 }
 
 /// What changes while a cell is trained, and what it is trained with.
 pub(crate) struct Run<'a> {
     cell: &'a Cell,
-    data: &'a FitData,
+    phases: Vec<Phase<'a>>,
+    /// The present one.
+    pub(crate) phase: Phase<'a>,
+    all_data: &'a FitData,
     pub(crate) base: Base,
     pub(crate) head: Head,
     loss: Loss,
-    variables: Vec<(String, Var)>,
+    pub(crate) variables: Vec<(String, Var)>,
     pub(crate) optimizer: RmsProp,
-    device: Device,
+    pub(crate) device: Device,
 }
 
 /// Images evaluated together.
 const EVALUATION_BATCH: usize = 50;
 
 impl<'a> Run<'a> {
+    /// The first phase before its first step.
     pub(crate) fn new(cell: &'a Cell, weights: &Weights, data: &'a FitData) -> Result<Self, TrainError> {
         let procedure = &cell.procedure;
         let device = data.device.clone();
         let base = Base::new(procedure.architecture, procedure.convolution, weights, procedure.frozen_blocks(), &device)?;
-        let shapes = thaw_model::shapes(procedure.architecture, procedure.image_size)?;
-        let features = shapes.last().map_or(0, |block| block.floats());
+        let phases = procedure.phases();
+        let head = new_head(cell, 0, &device)?;
+        let variables = variables(&base, &head);
+        let optimizer = optimizer(&variables, procedure)?;
         let loss = Loss::for_classes(cell.inputs.classes.len());
-        let draw = |tensor: usize| {
-            let mut stream = Stream::new(cell.seed, Purpose::Initialize, 0, tensor);
-            move || stream.unit()
-        };
-        let head = Head::new(features, procedure.hidden_units, loss, procedure.initializer, draw, &device)?;
-        let of_base = base.parameters().iter().filter_map(|parameter| Some((parameter.name.clone(), parameter.variable.clone()?)));
-        let of_head = head.variables().into_iter().map(|(name, variable)| (name.to_owned(), variable.clone()));
-        let variables: Vec<(String, Var)> = of_base.chain(of_head).collect();
-        let optimizer = RmsProp::new(variables.iter().map(|(_, variable)| variable.clone()).collect(), procedure.optimizer)?;
-        Ok(Self { cell, data, base, head, loss, variables, optimizer, device })
+        Ok(Self { cell, phase: phases[0], phases, all_data: data, base, head, loss, variables, optimizer, device })
+    }
+
+    /// Compiles the model again, as the next phase says: other blocks are variable, and head and optimizer go on or start anew.
+    fn enter_next_phase(&mut self) -> Result<(), TrainError> {
+        self.phase = self.phases[self.phase.number + 1];
+        let procedure = self.phase.procedure;
+        self.base.refreeze(procedure.frozen_blocks())?;
+        if self.phase.head == Carried::Fresh {
+            self.head = new_head(self.cell, self.phase.number, &self.device)?;
+        }
+        let before: Vec<(String, Var)> = std::mem::replace(&mut self.variables, variables(&self.base, &self.head));
+        let kept = self.optimizer.accumulators()?;
+        self.optimizer = optimizer(&self.variables, procedure)?;
+        if self.phase.optimizer_state == Carried::Kept {
+            let mut accumulators = self.optimizer.accumulators()?;
+            for ((name, _), accumulator) in self.variables.iter().zip(&mut accumulators) {
+                // What a new head's weights would go on with belongs to weights that are gone.
+                let goes_on = self.phase.head == Carried::Kept || !self.head.variables().iter().any(|(of_head, _)| of_head == name);
+                if let (true, Some(place)) = (goes_on, before.iter().position(|(old, _)| old == name)) {
+                    accumulator.clone_from(&kept[place]);
+                }
+            }
+            self.optimizer.restore(accumulators)?;
+        }
+        Ok(())
+    }
+
+    /// What the present phase did to the base so far.
+    fn audit_phase(&self) -> Result<PhaseAudit, TrainError> {
+        let audit = audit_phase(&self.base, Self::declared_blocks(&self.phase))?;
+        Ok(PhaseAudit { epochs: self.phase.procedure.epochs, audit })
+    }
+
+    /// How many leading blocks a phase declares frozen.
+    fn declared_blocks(phase: &Phase<'_>) -> usize {
+        phase.procedure.freeze.frozen_blocks(phase.procedure.architecture.blocks())
+    }
+
+    /// What the present phase sees.
+    fn data(&self) -> &'a PhaseData {
+        &self.all_data.phases[self.phase.number]
     }
 
     /// Trains for one epoch, counted from 0, and evaluates: the record, and what the model says about each evaluated image.
@@ -111,7 +173,7 @@ impl<'a> Run<'a> {
         }
         let mut splits = vec![train];
         let mut predictions = Vec::new();
-        for (split, data) in &self.data.evaluation {
+        for (split, data) in &self.data().evaluation {
             let of_split = self.predict(*split, data)?;
             splits.push(self.evaluate(epoch, *split, &of_split));
             predictions.extend(of_split);
@@ -131,7 +193,7 @@ impl<'a> Run<'a> {
 
     /// Shows every training image once, in batches of a random order; the last batch takes what is left.
     fn train(&mut self, epoch: usize, progress: &(dyn Fn(u64) + Sync)) -> Result<SplitRecord, TrainError> {
-        let (procedure, data) = (&self.cell.procedure, &self.data.train);
+        let (procedure, data) = (self.phase.procedure, &self.data().train);
         let order = match procedure.shuffle {
             true => Stream::new(self.cell.seed, Purpose::Shuffle, epoch, 0).permutation(data.pixels.len()),
             false => (0..data.pixels.len()).collect(),
@@ -159,11 +221,11 @@ impl<'a> Run<'a> {
         let mut predictions = Vec::with_capacity(data.pixels.len());
         let all: Vec<usize> = (0..data.pixels.len()).collect();
         for images in all.chunks(EVALUATION_BATCH) {
-            let boundary = data.boundary(&self.base, &self.cell.procedure, images, View::Plain, &self.device)?;
+            let boundary = data.boundary(&self.base, self.phase.procedure, images, View::Plain, &self.device)?;
             let features = self.base.forward(&boundary, self.variable_blocks())?;
             let logits = self.head.forward(&features, None, Mode::Evaluation)?;
             let labels = labels(data, images);
-            let losses: Vec<f32> = self.loss.per_image(&logits, &labels, self.cell.procedure.loss_clip)?.to_vec1()?;
+            let losses: Vec<f32> = self.loss.per_image(&logits, &labels, self.phase.procedure.loss_clip)?.to_vec1()?;
             let said = images.iter().zip(labels).zip(self.loss.predicted(&logits)?.into_iter().zip(losses));
             predictions.extend(said.map(|((&image, label), (predicted, loss))| Prediction {
                 split,
@@ -178,7 +240,7 @@ impl<'a> Run<'a> {
 
     /// The record of a split from what is said about each of its images; the procedure may look at some of them twice and at others not.
     fn evaluate(&self, epoch: usize, split: Split, predictions: &[Prediction]) -> SplitRecord {
-        let procedure = &self.cell.procedure;
+        let procedure = self.phase.procedure;
         let seen = match (split, procedure.validation_sampling) {
             (Split::Validation, ValidationSampling::PrefetchedAway) => {
                 seen_in_validation_pass(predictions.len(), procedure.batch_size, self.cell.seed, epoch)
@@ -197,14 +259,14 @@ impl<'a> Run<'a> {
 
     /// The blocks behind the freeze boundary.
     fn variable_blocks(&self) -> Range<usize> {
-        let procedure = &self.cell.procedure;
+        let procedure = self.phase.procedure;
         procedure.frozen_blocks()..procedure.architecture.blocks()
     }
 
     /// `[images, hidden units]` of 0 for dropped units and 1 / (1 − rate) for the others. Each image has a stream of its own, so its mask does
     /// not depend on the batch it is in.
     fn dropout_mask(&self, images: &[usize], epoch: usize) -> Result<Option<Tensor>, TrainError> {
-        let (rate, units) = (self.cell.procedure.dropout, self.cell.procedure.hidden_units);
+        let (rate, units) = (self.phase.procedure.dropout, self.phase.procedure.hidden_units);
         if rate == 0.0 {
             return Ok(None);
         }
@@ -218,6 +280,30 @@ impl<'a> Run<'a> {
             .collect();
         Ok(Some(Tensor::from_vec(mask, (images.len(), units), &self.device)?))
     }
+}
+
+/// A head with the random weights that belong to a phase.
+fn new_head(cell: &Cell, phase: usize, device: &Device) -> Result<Head, TrainError> {
+    let procedure = &cell.procedure;
+    let shapes = thaw_model::shapes(procedure.architecture, procedure.image_size)?;
+    let features = shapes.last().map_or(0, |block| block.floats());
+    let draw = |tensor: usize| {
+        let mut stream = Stream::new(cell.seed, Purpose::Initialize, phase, tensor);
+        move || stream.unit()
+    };
+    let loss = Loss::for_classes(cell.inputs.classes.len());
+    Ok(Head::new(features, procedure.hidden_units, loss, procedure.initializer, draw, device)?)
+}
+
+/// What the optimizer holds, with names, in a fixed order.
+fn variables(base: &Base, head: &Head) -> Vec<(String, Var)> {
+    let of_base = base.parameters().iter().filter_map(|parameter| Some((parameter.name.clone(), parameter.variable.clone()?)));
+    let of_head = head.variables().into_iter().map(|(name, variable)| (name.to_owned(), variable.clone()));
+    of_base.chain(of_head).collect()
+}
+
+fn optimizer(variables: &[(String, Var)], procedure: &Procedure) -> Result<RmsProp, TrainError> {
+    Ok(RmsProp::new(variables.iter().map(|(_, variable)| variable.clone()).collect(), procedure.optimizer)?)
 }
 
 /// The images that a validation pass (counted from 0) of Keras before 2.1.0 looks at: as many batches as the split has, from an endless sequence

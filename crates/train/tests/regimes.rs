@@ -8,9 +8,10 @@ use tempfile::TempDir;
 use thaw_data::{Dataset, Folder, Pixels, Purpose, Stream, Unreadable};
 use thaw_model::{Base, Weights, weights_file};
 use thaw_spec::{
-    Architecture, Cell, EpochRecord, Experiment, Extraction, Inputs, Outcome, Prediction, RecordSink, RunStatus, Sharing, SinkError, Split,
+    Architecture, Cell, EpochRecord, Experiment, Extraction, Inputs, Outcome, Phase, Prediction, RecordSink, RunStatus, Sharing, SinkError,
+    Split,
 };
-use thaw_train::{CheckpointPolicy, FitData, SplitData, StoredActivations, TrainError, extract, fit};
+use thaw_train::{CheckpointPolicy, FitData, PhaseData, SplitData, StoredActivations, TrainError, extract, fit};
 
 const ARCHITECTURE: Architecture = Architecture::Squeezenet1_0;
 
@@ -58,7 +59,7 @@ impl Workshop {
         self.root.path().join("cache").join(name)
     }
 
-    fn split(&self, cell: &Cell, split: Split, extraction: Option<Extraction>) -> SplitData {
+    fn split(&self, cell: &Cell, phase: &Phase<'_>, split: Split, sharing: Sharing) -> SplitData {
         let open = || {
             let path = self.artifact(&format!("pixels-{split}"));
             if !path.exists() {
@@ -68,29 +69,30 @@ impl Workshop {
             }
             Pixels::open(&path, Unreadable::Refuse).expect("pixels")
         };
-        let stored = extraction.map(|extraction| {
+        let stored = Extraction::of(cell, phase, split, sharing).map(|extraction| {
             let path = self.artifact(extraction.key().short());
             if !path.exists() {
-                let frozen = extraction.cell.procedure.frozen_blocks();
+                let frozen = extraction.blocks;
                 let convolution = extraction.cell.procedure.convolution;
                 let base = Base::new(ARCHITECTURE, convolution, &self.weights, frozen, &candle_core::Device::Cpu).expect("a base");
                 extract(&extraction, &base, &open(), &path, &|_| {}).expect("activations");
             }
-            StoredActivations::open(&path).expect("activations")
+            StoredActivations::open(&extraction, &path).expect("activations")
         });
         SplitData { pixels: open(), stored }
     }
 
+    /// What a cell sees when its procedure is executed as it is written.
     fn data(&self, cell: &Cell) -> FitData {
-        let evaluation = [Split::Validation, Split::Test];
-        FitData {
-            device: candle_core::Device::Cpu,
-            train: self.split(cell, Split::Train, Extraction::for_training(cell, Sharing::Literal)),
-            evaluation: evaluation
-                .into_iter()
-                .map(|split| (split, self.split(cell, split, Extraction::for_evaluation(cell, split))))
-                .collect(),
-        }
+        self.shared_data(cell, Sharing::Literal)
+    }
+
+    fn shared_data(&self, cell: &Cell, sharing: Sharing) -> FitData {
+        let of_phase = |phase: &Phase<'_>| PhaseData {
+            train: self.split(cell, phase, Split::Train, sharing),
+            evaluation: [Split::Validation, Split::Test].map(|split| (split, self.split(cell, phase, split, sharing))).into(),
+        };
+        FitData { phases: cell.procedure.phases().iter().map(of_phase).collect(), device: candle_core::Device::Cpu }
     }
 
     fn run(&self, cell: &Cell) -> (Outcome, Curve) {
@@ -320,4 +322,113 @@ fn a_validation_set_that_is_only_partly_seen_shows_in_the_records_and_nowhere_el
     assert_eq!(of(&cached, Split::Train), of(&from_images, Split::Train));
     assert_eq!(of(&cached, Split::Test), of(&from_images, Split::Test));
     assert_eq!(cached.predictions, from_images.predictions, "each image is predicted once, whatever the record counts");
+}
+
+/// The section's third procedure in small: the head on a frozen base, then the last block with it.
+const FINE_TUNING: &str = "dropout = 0.5\n[[phase]]\nepochs = 2\n[[phase]]\nfreeze = \"block_4\"\nlearning_rate = 1e-4\n";
+
+#[test]
+fn fine_tuning_goes_on_from_the_trained_head_and_moves_what_it_unfreezes() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    let tuned = &workshop.cells(FINE_TUNING)[0];
+    assert_eq!(tuned.procedure.total_epochs(), 2 + 3);
+    let head_alone = &workshop.cells("dropout = 0.5\n[matrix]\nepochs = [2]")[0];
+    let ([(outcome, curve), (_, head_curve)], frozen) = ([workshop.run(tuned), workshop.run(head_alone)], "features.12.");
+    assert_eq!(curve[..2], head_curve, "the first phase is the procedure alone");
+    assert_eq!((outcome.status, outcome.epochs, outcome.phases.len()), (RunStatus::Completed, 5, 2));
+    assert!(outcome.phases[0].audit.iter().all(|tensor| tensor.declared_frozen && !tensor.collected && !tensor.moved));
+    for tensor in outcome.phases[1].audit.iter().chain(&outcome.audit) {
+        let tuned = tensor.name.starts_with(frozen);
+        assert_eq!((!tensor.declared_frozen, tensor.collected, tensor.moved), (tuned, tuned, tuned), "{tensor:?}");
+    }
+    // Nothing of the first phase is lost: with a step size too small to be seen, the second goes on where the first stopped.
+    let resting = &workshop.cells(&FINE_TUNING.replace("1e-4", "1e-30"))[0];
+    let (_, resting) = workshop.run(resting);
+    let validation = |epoch: &Vec<(Split, u64, u64, u64)>| epoch[1];
+    assert!(resting[2..].iter().all(|epoch| validation(epoch) == validation(&resting[1])));
+    // A fresh head forgets it.
+    let text = FINE_TUNING.replace("1e-4", "1e-30\nhead = \"fresh\"");
+    let (_, fresh) = workshop.run(&workshop.cells(&text)[0]);
+    assert_ne!(validation(&fresh[2]), validation(&resting[1]));
+}
+
+#[test]
+fn kept_optimizer_state_makes_smaller_first_steps_than_zeros() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    // The same training in two halves. With the state of the first half it is the same to the last bit; from zeros it is not.
+    let halves =
+        |state: &str| format!("cache = \"features\"\n[[phase]]\nepochs = 2\n[[phase]]\nepochs = 2\noptimizer_state = \"{state}\"\n");
+    let whole = workshop.run(&workshop.cells("cache = \"features\"\n[matrix]\nepochs = [4]")[0]).1;
+    assert_eq!(workshop.run(&workshop.cells(&halves("kept"))[0]).1, whole);
+    let fresh = workshop.run(&workshop.cells(&halves("fresh"))[0]).1;
+    assert_eq!(fresh[..2], whole[..2]);
+    assert_ne!(fresh[2], whole[2]);
+}
+
+#[test]
+fn an_accident_in_the_first_phase_is_reported_after_the_second() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    // Keras 2.0.8 does not hear of a flag on the nested base, but of flags on layers.
+    let text = "optimizer_collects = \"everything\"\n[[phase]]\nepochs = 1\n[[phase]]\nepochs = 1\nfreeze = \"block_4\"\noptimizer_collects = \"unfrozen\"\n";
+    let (outcome, _) = workshop.run(&workshop.cells(text)[0]);
+    assert_eq!(outcome.status, RunStatus::Thawed);
+    assert!(outcome.phases[0].audit.iter().all(|tensor| tensor.thawed()));
+    let second = &outcome.phases[1].audit;
+    assert_eq!(second.iter().filter(|tensor| tensor.collected).count(), 6);
+    assert_eq!(second.iter().filter(|tensor| tensor.moved).count(), 6, "what the first phase moved rests in the second");
+    assert!(outcome.audit.iter().all(|tensor| tensor.moved && tensor.collected));
+    assert!(outcome.audit.iter().all(|tensor| tensor.declared_frozen != tensor.name.starts_with("features.12.")));
+}
+
+#[test]
+fn neither_caching_nor_sharing_nor_interruptions_change_a_procedure_of_phases() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    for text in [
+        // A cached head, then the last block; then a block more, which makes block 4 computed from what block 3 left.
+        "dropout = 0.5\naugmentation = \"keras-2.0.8\"\n[[phase]]\nepochs = 2\n[[phase]]\nepochs = 2\nfreeze = \"block_3\"\n[[phase]]\nepochs = 2\nfreeze = \"block_4\"\n",
+        "dropout = 0.5\ncache = \"features\"\n[[phase]]\nepochs = 2\n[[phase]]\nepochs = 4\ncache = \"none\"\nfreeze = \"block_4\"\noptimizer_state = \"kept\"\n",
+        "optimizer_collects = \"everything\"\n[[phase]]\nepochs = 2\n[[phase]]\nepochs = 4\nfreeze = \"block_4\"\noptimizer_collects = \"unfrozen\"\nhead = \"fresh\"\n",
+    ] {
+        let cell = &workshop.cells(text)[0];
+        let data = workshop.data(cell);
+        let expected = workshop.run(cell);
+        let mut shared = Memory::default();
+        let outcome = fit(cell, &workshop.weights, &workshop.shared_data(cell, Sharing::ByContent), None, &mut shared, &|_| {})
+            .expect("a finished run");
+        assert_eq!((&outcome, &shared.curve()), (&expected.0, &expected.1));
+
+        let policy = CheckpointPolicy { path: workshop.artifact(&format!("{}.checkpoint", cell.id())), interval: Duration::ZERO };
+        for epochs in 1..5 {
+            let mut interrupted = Memory { stop_after: Some(epochs + 1), ..Memory::default() };
+            fit(cell, &workshop.weights, &data, Some(&policy), &mut interrupted, &|_| {}).expect_err("interrupted");
+        }
+        let mut resumed = Memory::default();
+        let outcome = fit(cell, &workshop.weights, &data, Some(&policy), &mut resumed, &|_| {}).expect("a finished run");
+        assert_eq!((outcome, resumed.curve()), expected);
+        let drifting = |sink: &Memory| sink.records.iter().map(|record| record.tensor_drifts.clone()).collect::<Vec<_>>();
+        assert_eq!(drifting(&resumed), drifting(&shared));
+    }
+}
+
+#[test]
+fn fewer_variants_are_the_beginning_of_more() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    let cell = |variants: usize| {
+        let text = format!("dropout = 0.5\naugmentation = \"keras-2.0.8\"\ncache = \"variants\"\nvariants = {variants}");
+        workshop.cells(&text).remove(0)
+    };
+    let (two, three) = (cell(2), cell(3));
+    let [of_two, of_three] =
+        [&two, &three].map(|cell| Extraction::of(cell, &cell.procedure.phases()[0], Split::Train, Sharing::Literal).expect("variants"));
+    assert!(of_two.covering().any(|covering| covering.key() == of_three.key()));
+    let expected = workshop.run(&two).1;
+    workshop.run(&three);
+    let mut data = workshop.data(&two);
+    data.phases[0].train.stored =
+        Some(StoredActivations::open(&of_two, &workshop.artifact(of_three.key().short())).expect("more variants"));
+    let mut sink = Memory::default();
+    fit(&two, &workshop.weights, &data, None, &mut sink, &|_| {}).expect("a finished run");
+    assert_eq!(sink.curve(), expected);
+    let refused = StoredActivations::open(&of_three, &workshop.artifact(of_two.key().short())).expect_err("fewer").to_string();
+    assert!(refused.contains("it has 2 variants instead of 3"), "{refused}");
 }

@@ -1,0 +1,165 @@
+//! Phases: a procedure that compiles its model again, freezes something else and goes on training, as fine-tuning does.
+
+use serde::{Deserialize, Serialize};
+
+use crate::procedure::Contradiction;
+use crate::settings::Settings;
+use crate::{Architecture, Cache, FreezeBoundary, FreezeBy, OptimizerCollects, Procedure, TypedAugmentation};
+
+/// Whether a phase goes on with what the phase before it left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Carried {
+    /// It goes on with it.
+    Kept,
+    /// It starts anew.
+    Fresh,
+}
+
+/// A phase after the first, complete in itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaterPhase {
+    /// How it trains.
+    pub procedure: Procedure,
+    /// The head of the phase before, or one with new random weights.
+    pub head: Carried,
+    /// The optimizer's running means of the phase before, or zeros, as after `compile()`.
+    pub optimizer_state: Carried,
+}
+
+/// A phase in its place among the others.
+#[derive(Clone, Copy, Debug)]
+pub struct Phase<'a> {
+    /// Position, counted from 0.
+    pub number: usize,
+    /// Epochs of all phases before it.
+    pub first_epoch: usize,
+    /// How it trains. Of the first phase this is the whole procedure.
+    pub procedure: &'a Procedure,
+    /// Leading blocks of the base that neither this phase nor one before it trains: their activations are those of the weights file.
+    pub untouched_blocks: usize,
+    /// The head of the phase before, or a new one.
+    pub head: Carried,
+    /// The optimizer's state of the phase before, or none.
+    pub optimizer_state: Carried,
+}
+
+impl Phase<'_> {
+    /// The epochs of the phase, counted from 0 over all phases.
+    pub fn epochs(&self) -> std::ops::Range<usize> {
+        self.first_epoch..self.first_epoch + self.procedure.epochs
+    }
+}
+
+impl Procedure {
+    /// The phases in their order; one for a procedure that compiles its model once.
+    pub fn phases(&self) -> Vec<Phase<'_>> {
+        let first = (self, Carried::Fresh, Carried::Fresh);
+        let later = self.later_phases.iter().map(|later| (&later.procedure, later.head, later.optimizer_state));
+        let (mut first_epoch, mut untouched_blocks) = (0, usize::MAX);
+        let placed = std::iter::once(first).chain(later).enumerate().map(|(number, (procedure, head, optimizer_state))| {
+            untouched_blocks = untouched_blocks.min(procedure.frozen_blocks());
+            let phase = Phase { number, first_epoch, procedure, untouched_blocks, head, optimizer_state };
+            first_epoch += procedure.epochs;
+            phase
+        });
+        placed.collect()
+    }
+
+    /// Passes over the training images in all phases.
+    pub fn total_epochs(&self) -> usize {
+        self.epochs + self.later_phases.iter().map(|later| later.procedure.epochs).sum::<usize>()
+    }
+}
+
+/// A `[[phase]]` as typed: what it does differently from `[procedure]`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TypedPhase {
+    epochs: Option<usize>,
+    freeze: Option<FreezeBoundary>,
+    freeze_by: Option<FreezeBy>,
+    optimizer_collects: Option<OptimizerCollects>,
+    cache: Option<Cache>,
+    variants: Option<usize>,
+    augmentation: Option<TypedAugmentation>,
+    dropout: Option<f64>,
+    learning_rate: Option<f64>,
+    batch_size: Option<usize>,
+    head: Option<Carried>,
+    optimizer_state: Option<Carried>,
+}
+
+impl TypedPhase {
+    /// What it sets, to be laid over the procedure's settings.
+    fn settings(&self) -> Settings {
+        Settings {
+            epochs: self.epochs,
+            freeze: self.freeze,
+            freeze_by: self.freeze_by,
+            optimizer_collects: self.optimizer_collects,
+            cache: self.cache,
+            variants: self.variants,
+            augmentation: self.augmentation.clone(),
+            dropout: self.dropout,
+            learning_rate: self.learning_rate,
+            batch_size: self.batch_size,
+            ..Settings::default()
+        }
+    }
+}
+
+/// Resolves a procedure of several phases, each over the same settings.
+pub(crate) fn resolve(architecture: Architecture, settings: &Settings, phases: &[TypedPhase]) -> Result<Procedure, Contradiction> {
+    let alone = |typed: &TypedPhase| {
+        let mut settings = Settings { phase: None, ..settings.clone() };
+        settings.overlay(&typed.settings());
+        settings
+    };
+    let mut resolved: Vec<LaterPhase> = Vec::with_capacity(phases.len());
+    for (number, typed) in phases.iter().enumerate() {
+        let in_phase = |contradiction: Contradiction| contradiction.of_phase(number);
+        if number == 0 && (typed.head.is_some() || typed.optimizer_state.is_some()) {
+            let reason = "`head` and `optimizer_state` say what is kept of the phase before, and the first phase has none";
+            return Err(in_phase(Contradiction::new(reason.to_owned()).remedy("leave them out")));
+        }
+        let mut settings = alone(typed);
+        if let Some(earlier) = resolved.iter().position(|earlier| relies_on_what_is_trained(&earlier.procedure, &settings, architecture))
+            && typed.cache.is_none()
+        {
+            let cached = resolved[earlier].procedure.frozen_blocks();
+            let reason = format!("it trains block {cached}, on whose activations the cache of phase {} relies", earlier + 1);
+            let remedy = "set `cache` in this phase too: \"none\", or \"features\" to cache the blocks that it leaves frozen";
+            return Err(in_phase(Contradiction::new(reason).remedy(remedy)));
+        }
+        // One variant an epoch means an epoch of this phase.
+        if settings.cache != Some(Cache::Variants) && typed.variants.is_none() {
+            settings.variants = Some(0);
+        }
+        let procedure = Procedure::resolve(architecture, &settings).map_err(in_phase)?;
+        let trained = resolved.iter().position(|earlier| earlier.procedure.frozen_blocks() < procedure.frozen_blocks());
+        if let (Some(earlier), true) = (trained, procedure.cache != Cache::None) {
+            let first_trained = resolved[earlier].procedure.frozen_blocks() + 1;
+            let reason = format!(
+                "a cache holds activations of the weights file, but phase {} has trained block {first_trained} below this phase's freeze boundary",
+                earlier + 1
+            );
+            return Err(in_phase(Contradiction::new(reason).remedy("set cache = \"none\" in this phase")));
+        }
+        resolved.push(LaterPhase {
+            procedure,
+            head: typed.head.unwrap_or(Carried::Kept),
+            optimizer_state: typed.optimizer_state.unwrap_or(Carried::Fresh),
+        });
+    }
+    let mut phases = resolved.into_iter();
+    let first = phases.next().expect("called with a phase").procedure;
+    Ok(Procedure { later_phases: phases.collect(), ..first })
+}
+
+/// Whether settings train a block whose activations an earlier phase caches.
+fn relies_on_what_is_trained(earlier: &Procedure, settings: &Settings, architecture: Architecture) -> bool {
+    let frozen = settings.freeze.map_or(0, |freeze| freeze.frozen_blocks(architecture.blocks()));
+    earlier.cache != Cache::None && frozen < earlier.frozen_blocks()
+}
