@@ -13,6 +13,7 @@ mod results;
 mod schema;
 mod sink;
 mod store;
+mod variants;
 
 pub use attribution::{Attribution, AttributionError, Interaction, MAXIMAL_FACTORS, Share, attribute};
 pub use check::check;
@@ -27,3 +28,4 @@ pub use results::{CellRun, ProcedureRuns, Results};
 pub use schema::SCHEMA_VERSION;
 pub use sink::ParquetSink;
 pub use store::{CellState, Claim, DriftCurve, ResultsFolder};
+pub use variants::{VariantSeries, variant_series};

@@ -78,16 +78,11 @@ fn table(examiner: &Examiner, diagnosis: &Diagnosis) -> Vec<String> {
     let shown = diagnosis.suspicions.iter().enumerate().filter(|(place, suspicion)| *place < SHOWN || suspicion.probability >= LIKELY);
     let row = |(_, Suspicion { candidate, probability, typicality, .. }): (usize, &Suspicion)| {
         let candidate = &examiner.candidates[*candidate];
-        let twins = match candidate.procedures.len() - 1 {
-            0 => String::new(),
-            1 => " (and 1 procedure that gives the same curves)".to_owned(),
-            more => format!(" (and {more} procedures that give the same curves)"),
-        };
         let probability = match diagnosis.answer {
             Answer::NoneOfThese => "–".to_owned(),
             _ => format!("{:.1} %", probability * 100.0),
         };
-        vec![probability, share(*typicality), candidate.label() + &twins]
+        vec![probability, share(*typicality), candidate.label()]
     };
     let columns = [Column::Right("probability"), Column::Right("as untypical"), Column::Left("procedure")];
     let mut lines = markdown::table(&columns, &shown.map(row).collect::<Vec<_>>());

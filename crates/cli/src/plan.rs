@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use thaw_analysis::{CellState, ResultsFolder};
-use thaw_spec::{Cell, CellId, Plan, Step};
+use thaw_spec::{Cell, CellId, Experiment, Plan, Step};
 
 use crate::arguments::Sweep;
 use crate::artifacts::is_kept;
@@ -33,10 +33,10 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     workplace.warnings().iter().for_each(|warning| say_on_stderr(warning));
     let counts = workplace.dataset.counts();
     say(&format!(
-        "{}: {} procedures × {} seeds, {} cells, {} of them finished",
+        "{}: {} procedures with {} each, {} cells, {} of them finished",
         workplace.experiment.name,
         workplace.experiment.procedures().len(),
-        workplace.experiment.seeds.len(),
+        seeds(&workplace.experiment),
         workplace.cells.len(),
         finished.len()
     ));
@@ -70,8 +70,8 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     say("");
     say(&format!("{} artifacts are shared instead of computed again", plan.shared));
     if !plan.without_room.is_empty() {
-        let count = plan.without_room.len();
-        say(&format!("{count} sets of activations do not fit beside {}: they are computed for every batch", workplace.cache.display()));
+        let (count, cache) = (plan.without_room.len(), workplace.cache.display());
+        say(&format!("no room in {cache} for {count} artifact(s) of activations: they are computed for every batch"));
     }
     let none = BTreeSet::new();
     let todo = workplace.cells.iter().filter(|cell| !finished.contains(&cell.id()));
@@ -82,6 +82,16 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     say(&format!("about {} if each cell were run alone, from pixels on", duration(todo.map(alone).sum())));
     say(&format!("about {} on this machine, {} in {}", duration(total), mebibytes(bytes), workplace.cache.display()));
     Ok(ExitCode::from(SUCCESS))
+}
+
+/// How many seeds the procedures have.
+fn seeds(experiment: &Experiment) -> String {
+    let counts = || experiment.procedures().map(|(levels, _)| experiment.seeds_of(levels).len());
+    match (counts().min().unwrap_or(0), counts().max().unwrap_or(0)) {
+        (1, 1) => "1 seed".to_owned(),
+        (fewest, most) if fewest == most => format!("{most} seeds"),
+        (fewest, most) => format!("{fewest} to {most} seeds"),
+    }
 }
 
 /// A step in words.

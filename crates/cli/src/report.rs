@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use thaw_analysis::{McNemar, ProcedureRuns, Results, ResultsFolder, attribute, climb, mcnemar};
+use thaw_analysis::{McNemar, ProcedureRuns, Results, ResultsFolder, VariantSeries, attribute, climb, mcnemar, variant_series};
 use thaw_exchange::read_log;
 use thaw_report::{ContactSheet, Division, DriftMap, Overlay, Page, curves, overview};
 use thaw_spec::{Experiment, Metric, Rung, Selector, Split, Statistic};
@@ -62,8 +62,11 @@ pub(crate) fn report(
         figure.write(&plots.join("overview"))?;
     }
     let steps = climb(&experiment.ladder, results, Metric::ValidationAccuracy, Statistic::Final);
-    if let Some(chart) = thaw_report::waterfall(&steps) {
-        write_whole(&plots.join("waterfall.svg"), chart.svg()?.as_bytes())?;
+    let charts = [("waterfall.svg", thaw_report::waterfall(&steps)), ("variants.svg", thaw_report::variants(&variant_series(results)))];
+    for (name, chart) in charts {
+        if let Some(chart) = chart {
+            write_whole(&plots.join(name), chart.svg()?.as_bytes())?;
+        }
     }
     let heading = "Where does the gap come from?";
     let section = answer(&steps).map_or_else(String::new, |answer| {
@@ -85,6 +88,10 @@ pub(crate) fn report(
         steps: &steps,
         overlays: all_overlays,
         drifts: drifts(results, folder)?,
+        variants: variant_series(results)
+            .into_iter()
+            .map(|series| Ok((series.clone(), variant_bytes(&series)?)))
+            .collect::<Result<_, CliError>>()?,
         sheet: match augmented_sheet(study, experiment, data)? {
             Some((drawn, stands_in)) => {
                 drawn.write(&sheet)?;
@@ -132,6 +139,15 @@ fn divisions(experiment: &Experiment, results: &Results) -> Vec<Division> {
     });
     // The waterfall shows a ladder's single changes.
     divided.filter(|division| experiment.ladder.is_empty() || division.attribution.shares.len() > 1).collect()
+}
+
+/// Bytes that one variant of all training images takes behind the frozen blocks.
+fn variant_bytes(series: &VariantSeries<'_>) -> Result<u64, CliError> {
+    let procedure = &series.procedure;
+    let shapes = thaw_model::shapes(procedure.architecture, procedure.image_size)?;
+    let floats = shapes[procedure.frozen_blocks() - 1].floats() as u64;
+    let images = series.points.iter().find_map(|(_, procedure)| Some(procedure.runs.first()?.manifest.images[0]));
+    Ok(4 * floats * images.unwrap_or(0))
 }
 
 fn rung(procedure: &ProcedureRuns) -> Rung {

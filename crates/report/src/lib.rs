@@ -12,6 +12,7 @@ mod page;
 mod palette;
 mod rows;
 mod sheet;
+mod variants;
 mod waterfall;
 
 pub use curves::{Overlay, curves};
@@ -23,4 +24,5 @@ pub use overview::overview;
 pub use page::{ContactSheet, Division, Page, orders};
 pub use rows::{Mark, Row, RowChart};
 pub use sheet::{Sheet, SheetRow};
+pub use variants::variants;
 pub use waterfall::{forest, shares, waterfall};

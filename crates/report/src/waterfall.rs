@@ -80,7 +80,7 @@ fn total(label: &str, estimate: &Estimate) -> Row {
     Row { label: label.to_owned(), mark: Mark::Point(estimate.mean), interval: estimate.interval, color: NEUTRAL, text: percent(estimate) }
 }
 
-fn framed(title: String, rows: Vec<Row>) -> RowChart {
+pub(crate) fn framed(title: String, rows: Vec<Row>) -> RowChart {
     let marks = rows.iter().flat_map(|row| match row.mark {
         Mark::Bar(from, to) => vec![from, to],
         Mark::Point(value) => vec![value],

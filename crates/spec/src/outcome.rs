@@ -130,4 +130,13 @@ impl Outcome {
         let status = if all.any(TensorAudit::thawed) { RunStatus::Thawed } else { RunStatus::Completed };
         Self { status, epochs, audit, phases }
     }
+
+    /// Whether the optimizer held a tensor of the base in one of the first epochs.
+    pub fn trains_base_within(&self, epochs: usize) -> bool {
+        if self.phases.is_empty() {
+            return self.audit.iter().any(|tensor| tensor.collected);
+        }
+        let begin = self.phases.iter().scan(0, |begin, phase| Some(std::mem::replace(begin, *begin + phase.epochs)));
+        begin.zip(&self.phases).take_while(|(begin, _)| *begin < epochs).any(|(_, phase)| phase.audit.iter().any(|tensor| tensor.collected))
+    }
 }

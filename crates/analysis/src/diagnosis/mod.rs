@@ -36,7 +36,7 @@ pub enum DiagnosisError {
     TooShort(usize),
 }
 
-/// Procedures that no curve can tell apart: their runs are the same to the last bit.
+/// Procedures that no curve of the compared epochs can tell apart: their runs are the same to the last bit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
     /// The levels of each of them.
@@ -48,9 +48,15 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// The first of its procedures in words.
+    /// Its procedures in words, each of them: a log says nothing of which it was.
     pub fn label(&self) -> String {
-        self.procedures.first().map_or_else(String::new, |levels| thaw_spec::Selector::exactly(levels).to_string())
+        let mut labels = self.procedures.iter().map(|levels| thaw_spec::Selector::exactly(levels).to_string());
+        let Some(first) = labels.next() else { return String::new() };
+        let others: Vec<String> = labels.collect();
+        match &others[..] {
+            [] => first,
+            others => format!("{first}, which gives the same curves as {}", others.join(" and ")),
+        }
     }
 }
 
@@ -123,15 +129,15 @@ impl Examiner {
     /// When there is too little to compare.
     pub fn learn(results: &Results, metrics: &[Metric], epochs: usize) -> Result<Self, DiagnosisError> {
         let metrics: Vec<Metric> = METRICS.into_iter().filter(|metric| metrics.contains(metric)).collect();
-        let groups = groups(results);
+        let repeated = results.procedures.iter().filter(|procedure| procedure.runs.len() > 1);
+        let epochs = repeated.flat_map(|procedure| &procedure.runs).map(|run| run.outcome.epochs).fold(epochs, usize::min);
+        let groups = groups(results, epochs);
         let Some(first) = groups.first().and_then(|group| group.first()).and_then(|procedure| procedure.runs.first()) else {
             return Err(DiagnosisError::NoSpread);
         };
         if metrics.is_empty() {
             return Err(DiagnosisError::NoMetric);
         }
-        let runs = || groups.iter().flat_map(|group| richest(group));
-        let epochs = runs().map(|run| run.curve(Metric::TrainLoss).len()).fold(epochs, usize::min);
         if epochs < COEFFICIENTS {
             return Err(DiagnosisError::TooShort(epochs));
         }
@@ -143,7 +149,7 @@ impl Examiner {
             examiner.candidates.push(Candidate {
                 procedures: group.iter().map(|procedure| procedure.levels.clone()).collect(),
                 runs: runs.len(),
-                trains_base: runs.iter().any(|run| run.outcome.audit.iter().any(|tensor| tensor.collected)),
+                trains_base: runs.iter().any(|run| run.outcome.trains_base_within(epochs)),
             });
         }
         examiner.temperature = examiner.calibrated();
@@ -259,11 +265,11 @@ fn probabilities(fits: &[Fit], temperature: f64) -> Vec<f64> {
     weights.iter().map(|weight| weight / sum).collect()
 }
 
-/// Procedures with two runs or more, those together whose runs are the same for every seed they share.
-fn groups(results: &Results) -> Vec<Vec<&ProcedureRuns>> {
+/// Procedures with two runs or more, those together whose runs are the same in the first epochs for every seed they share.
+fn groups(results: &Results, epochs: usize) -> Vec<Vec<&ProcedureRuns>> {
     let mut groups: Vec<Vec<&ProcedureRuns>> = Vec::new();
     for procedure in results.procedures.iter().filter(|procedure| procedure.runs.len() > 1) {
-        match groups.iter_mut().find(|group| same(group[0], procedure)) {
+        match groups.iter_mut().find(|group| same(group[0], procedure, epochs)) {
             Some(group) => group.push(procedure),
             None => groups.push(vec![procedure]),
         }
@@ -271,10 +277,11 @@ fn groups(results: &Results) -> Vec<Vec<&ProcedureRuns>> {
     groups
 }
 
-fn same(one: &ProcedureRuns, other: &ProcedureRuns) -> bool {
+fn same(one: &ProcedureRuns, other: &ProcedureRuns, epochs: usize) -> bool {
     let mut pairs =
         one.runs.iter().filter_map(|run| Some((run, other.runs.iter().find(|twin| twin.cell().seed == run.cell().seed)?))).peekable();
-    pairs.peek().is_some() && pairs.all(|(run, twin)| METRICS.into_iter().all(|metric| run.curve(metric) == twin.curve(metric)))
+    let beginning = |run: &CellRun, metric: Metric| run.curve(metric).into_iter().take(epochs).collect::<Vec<_>>();
+    pairs.peek().is_some() && pairs.all(|(run, twin)| METRICS.into_iter().all(|metric| beginning(run, metric) == beginning(twin, metric)))
 }
 
 /// The most runs that one of a group's procedures has.

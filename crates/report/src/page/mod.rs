@@ -7,7 +7,7 @@ mod table;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use thaw_analysis::{Attribution, McNemar, Results, Step};
+use thaw_analysis::{Attribution, McNemar, Results, Step, VariantSeries};
 use thaw_spec::{Experiment, Rung};
 
 pub use self::division::orders;
@@ -52,6 +52,8 @@ pub struct Page<'a> {
     pub overlays: Vec<Vec<Overlay>>,
     /// The drift of each procedure whose base moved.
     pub drifts: Vec<DriftMap>,
+    /// Procedures that differ in how many variants they cache, each with the bytes that one variant of all training images takes.
+    pub variants: Vec<(VariantSeries<'a>, u64)>,
     /// A contact sheet of the augmentation; nothing where nothing is augmented.
     pub sheet: Option<ContactSheet>,
 }
@@ -74,11 +76,13 @@ impl Page<'_> {
             ("significance", "How sure is that?", self.significance()),
             ("drift", "What moved", self.drift()?),
             ("augmentation", "What augmentation shows the network", self.augmentation()),
+            ("variants", "How many cached variants it takes", self.variants()?),
             ("cost", "What it cost", self.cost()),
             ("audit", "Declared, collected, moved", self.audit()),
             ("provenance", "Where the numbers come from", self.provenance()),
             ("reproduce", "Do it again", self.reproduce()),
         ];
+        let sections: Vec<_> = sections.into_iter().filter(|(_, _, body)| !body.0.is_empty()).collect();
         let page = html! {
             (DOCTYPE)
             html lang="en" {

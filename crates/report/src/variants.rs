@@ -1,0 +1,36 @@
+//! Accuracy against the number of cached variants.
+
+use thaw_analysis::VariantSeries;
+use thaw_spec::{Metric, Statistic};
+
+use crate::number::percent;
+use crate::palette::LEVELS;
+use crate::rows::{Mark, Row, RowChart};
+use crate::waterfall::framed;
+
+/// A point with its interval for each number of variants, series after series; nothing without a series.
+pub fn variants(series: &[VariantSeries<'_>]) -> Option<RowChart> {
+    let rows = series.iter().zip(LEVELS.into_iter().cycle()).flat_map(|(series, color)| {
+        series.points.iter().filter_map(move |(count, procedure)| {
+            let estimate = procedure.sample(Metric::ValidationAccuracy, Statistic::Final)?.estimate();
+            Some(Row {
+                label: format!("{} · {}", series.label(), counted(*count)),
+                mark: Mark::Point(estimate.mean),
+                interval: estimate.interval,
+                color,
+                text: percent(&estimate),
+            })
+        })
+    });
+    let rows: Vec<Row> = rows.collect();
+    (!rows.is_empty()).then(|| framed("Final validation accuracy by the number of cached variants".to_owned(), rows))
+}
+
+/// So many variants.
+pub(crate) fn counted(count: usize) -> String {
+    match count {
+        0 => "not augmented".to_owned(),
+        1 => "1 variant".to_owned(),
+        many => format!("{many} variants"),
+    }
+}
