@@ -149,7 +149,7 @@ fn a_sweep_leaves_records_plots_and_a_summary_and_a_check_judges_them() {
     let desk = Desk::new();
     let planned = desk.thaw(&["plan", "tiny.toml", "--data", "images", "--weights", "weights.safetensors", "--cache", "cache"]);
     assert_code(&planned, 0);
-    assert!(text(&planned.stdout).contains("3 procedures × 2 seeds, 6 cells, 0 of them finished"), "{}", text(&planned.stdout));
+    assert!(text(&planned.stdout).contains("3 procedures with 2 seeds each, 6 cells, 0 of them finished"), "{}", text(&planned.stdout));
     assert!(!desk.path("results").exists() && !desk.path("cache").exists(), "a plan writes nothing");
 
     let missing = desk.thaw(&["check", "tiny.toml"]);
