@@ -55,7 +55,8 @@ pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
             say(&format!("{title}: {compared}, {} epochs of {}", examiner.epochs, log.epochs()));
             let runs: usize = examiner.candidates.iter().map(|candidate| candidate.runs).sum();
             let count = examiner.candidates.len();
-            say(&format!("beside {count} procedures of `{}` that curves can tell apart, {runs} runs\n", experiment.name));
+            say(&format!("beside {count} procedures of `{}` that curves can tell apart, {runs} runs", experiment.name));
+            say(&not_compared(&results));
             table(&examiner, &diagnosis).iter().for_each(|line| say(line));
             say(&format!("\n{}", answer(&examiner, &diagnosis)));
             say(&timing(&examiner, &diagnosis, &log, options.forward_seconds, validation_share).unwrap_or_default());
@@ -64,6 +65,20 @@ pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
     }
     ratio(&mut paces, validation_share).iter().for_each(|line| say(line));
     Ok(ExitCode::from(if certain { SUCCESS } else { CANNOT_TELL }))
+}
+
+/// The procedures that a log is not compared with: of one run nobody knows how such runs spread. Ends with an empty line.
+fn not_compared(results: &Results) -> String {
+    let with = |count: usize| results.procedures.iter().filter(move |procedure| procedure.runs.len() == count);
+    let single: Vec<String> = with(1).map(|procedure| format!("  {}\n", procedure.label())).collect();
+    let mut text = match with(0).count() {
+        0 => String::new(),
+        absent => format!("not compared: {absent} procedure(s) of the experiment that have not run\n"),
+    };
+    if !single.is_empty() {
+        text += &format!("not compared, since one run does not tell how such runs spread (run another seed):\n{}", single.concat());
+    }
+    text
 }
 
 /// The trainings of a log that were asked for.

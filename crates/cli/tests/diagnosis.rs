@@ -91,6 +91,20 @@ fn the_books_curves_are_another_bases() {
 }
 
 #[test]
+fn the_books_first_curve_is_recognised_on_its_own_base() {
+    let curves = "experiments/published/keras-2.0.8-section-5.3.csv";
+    let (_, text) = thaw(&["diagnose", curves, "--experiment", "experiments/book.toml", "--run", "cached_features_dropout0.5"]);
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ") && line.contains("regime=")).collect();
+    assert!(rows.len() > 2, "{text}");
+    for row in &rows[..2] {
+        assert!(row.contains("regime=cached") && row.contains("preprocessing=rescale dropout=0.5"), "{text}");
+    }
+    // Procedures that give the same curves are all named.
+    let twin = "which gives the same curves as regime=end_to_end profile=keras-2.2 augmentation=none preprocessing=rescale dropout=0.5";
+    assert!(text.contains(twin), "{text}");
+}
+
+#[test]
 fn an_exported_run_is_recognised_and_its_times_are_judged() {
     let desk = TempDir::new().expect("a folder");
     let path = |name: &str| desk.path().join(name).to_str().expect("a name in Unicode").to_owned();
