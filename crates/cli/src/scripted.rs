@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use tempfile::TempDir;
-use thaw_analysis::{AttributionError, CellState, Results, ResultsFolder, attribute, check, climb, record};
+use thaw_analysis::{AttributionError, CellState, Results, ResultsFolder, attribute, check, climb, record, variant_series};
 use thaw_spec::{
     Cell, CellManifest, ContentHash, CostFacts, DriftSummary, EpochRecord, Expectations, Experiment, Inputs, Metric, Outcome, PerSeed,
     Plan, Prediction, RecordSink, RunStatus, Selector, Sharing, Split, SplitCounts, SplitRecord, Statistic, Step, TensorAudit, TensorDrift,
@@ -172,7 +172,11 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let experiment = Experiment::parse("scripted.toml", EXPERIMENT).expect("an experiment");
+        Self::of(EXPERIMENT)
+    }
+
+    fn of(text: &str) -> Self {
+        let experiment = Experiment::parse("scripted.toml", text).expect("an experiment");
         let hash = ContentHash::of_bytes(b"scripted");
         let inputs = Inputs { dataset: hash.clone(), weights: hash, classes: vec!["cats".into(), "dogs".into()] };
         Self { root: TempDir::new().expect("a folder"), cells: experiment.cells(&inputs), experiment }
@@ -360,4 +364,21 @@ fn an_attribution_divides_the_gap_and_names_what_is_missing() {
     assert_eq!(same, Err(AttributionError::Same));
     let untold = attribute(&results, &selector("cached"), &selector("thawed"), Metric::TestAccuracy, Statistic::Final);
     assert_eq!(untold, Err(AttributionError::NoNumber("test accuracy".to_owned())));
+}
+
+#[test]
+fn procedures_that_differ_in_their_number_of_variants_are_a_series() {
+    let text = EXPERIMENT.replace(
+        "end_to_end = {}",
+        "two_variants = { cache = \"variants\", variants = 2, augmentation = \"book\" }\nall_variants = { cache = \"variants\", augmentation = \"book\" }",
+    );
+    let stage = Stage::of(&text);
+    let read = || Results::read(&stage.folder(), &stage.experiment).expect("results");
+    assert!(variant_series(&read()).is_empty(), "nothing has run");
+    stage.sweep(&Scripted::default()).expect("a sweep");
+    let results = read();
+    let [series] = &variant_series(&results)[..] else { panic!("one series") };
+    let points: Vec<(usize, &str)> = series.points.iter().map(|(count, procedure)| (*count, procedure.levels[0].1.as_str())).collect();
+    assert_eq!(points, [(0, "cached"), (2, "two_variants"), (4, "all_variants")]);
+    assert!(series.levels.is_empty(), "the only factor differs");
 }

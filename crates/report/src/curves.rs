@@ -58,7 +58,10 @@ fn panel(name: &str, procedure: &ProcedureRuns, metrics: &[(Metric, RGBColor)], 
     }
     let overlays = overlays.iter().zip(STROKES.into_iter().cycle());
     lines.extend(overlays.map(|(overlay, stroke)| line(overlay.run.curve(published), BLACK, 0.85, 2, stroke)));
-    Panel { title: String::new(), y_label: name.to_owned(), y_range: y_range(&lines, published.is_accuracy()), lines, bands }
+    // A phase begins between two epochs.
+    let phases = procedure.runs.first().map(|run| run.cell().procedure.phases()).unwrap_or_default();
+    let marks = phases.iter().skip(1).map(|phase| phase.first_epoch as f64 + 0.5).collect();
+    Panel { title: String::new(), y_label: name.to_owned(), y_range: y_range(&lines, published.is_accuracy()), lines, bands, marks }
 }
 
 /// From the lowest to the highest seed: along the one and back along the other.

@@ -68,6 +68,8 @@ pub struct Panel {
     pub lines: Vec<Line>,
     /// Behind the lines.
     pub bands: Vec<Band>,
+    /// Values of x with an upright line behind everything.
+    pub marks: Vec<f64>,
 }
 
 /// A word for a kind of line.
@@ -201,6 +203,10 @@ impl Panel {
             .light_line_style(TRANSPARENT)
             .bold_line_style(GRID)
             .draw()?;
+        for mark in &self.marks {
+            let upright = [(*mark, self.y_range.0), (*mark, self.y_range.1)];
+            chart.draw_series(DashedLineSeries::new(upright, 4, 4, BLACK.mix(0.5).stroke_width(1)))?;
+        }
         for band in &self.bands {
             chart.draw_series(std::iter::once(Polygon::new(band.outline.clone(), band.color.mix(0.15))))?;
         }

@@ -49,6 +49,7 @@ pub fn overview(title: &str, results: &Results) -> Option<Figure> {
         y_range: range,
         lines: lines_of(facet),
         bands: Vec::new(),
+        marks: Vec::new(),
     });
     let legend = levels.iter().enumerate().map(|(index, level)| {
         let (color, stroke, _) = style(index);

@@ -14,7 +14,7 @@ pub fn variants(series: &[VariantSeries<'_>]) -> Option<RowChart> {
         series.points.iter().filter_map(move |(count, procedure)| {
             let estimate = procedure.sample(Metric::ValidationAccuracy, Statistic::Final)?.estimate();
             Some(Row {
-                label: format!("{} · {}", series.label(), counted(*count)),
+                label: named(series, *count),
                 mark: Mark::Point(estimate.mean),
                 interval: estimate.interval,
                 color,
@@ -24,6 +24,11 @@ pub fn variants(series: &[VariantSeries<'_>]) -> Option<RowChart> {
     });
     let rows: Vec<Row> = rows.collect();
     (!rows.is_empty()).then(|| framed("Final validation accuracy by the number of cached variants".to_owned(), rows))
+}
+
+/// A point of a series in words.
+fn named(series: &VariantSeries<'_>, count: usize) -> String {
+    if series.levels.is_empty() { counted(count) } else { format!("{} · {}", series.label(), counted(count)) }
 }
 
 /// So many variants.

@@ -26,8 +26,8 @@ pub fn waterfall(steps: &[Step]) -> Option<RowChart> {
         });
         height = Some(estimate.mean);
     }
-    let last = steps.last()?;
-    rows.push(total("and so arrived at", last.estimate.as_ref()?));
+    let last = steps.iter().rev().find_map(|step| step.estimate.as_ref())?;
+    rows.push(total("and so arrived at", last));
     (steps.iter().filter(|step| step.estimate.is_some()).count() > 1)
         .then(|| framed("From the one accuracy to the other, one change at a time".to_owned(), rows))
 }

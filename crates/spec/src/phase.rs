@@ -101,7 +101,7 @@ impl TypedPhase {
             optimizer_collects: self.optimizer_collects,
             cache: self.cache,
             variants: self.variants,
-            augmentation: self.augmentation.clone(),
+            augmentation: self.augmentation,
             dropout: self.dropout,
             learning_rate: self.learning_rate,
             batch_size: self.batch_size,

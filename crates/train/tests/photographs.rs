@@ -1,5 +1,6 @@
 //! VGG16's ImageNet weights on real photographs, beside the real Keras 2.0.8 (`tools/golden/keras_photographs.py`, `features`).
 
+use std::io::Write as _;
 use std::path::Path;
 
 use candle_core::safetensors::load;
@@ -13,12 +14,12 @@ const SIZE: usize = 150;
 #[test]
 fn vgg16_sees_in_photographs_what_keras_sees_in_them() -> Result<(), Box<dyn std::error::Error>> {
     let Some(shared) = std::env::var_os("THAW_TEST_SHARED").filter(|shared| !shared.is_empty()) else {
-        eprintln!("skipped: THAW_TEST_SHARED names no folder with data/ and weights/");
+        writeln!(std::io::stderr(), "skipped: THAW_TEST_SHARED names no folder with data/ and weights/")?;
         return Ok(());
     };
     let weights = Path::new(&shared).join("weights/vgg16_imagenet_caffe.safetensors");
     if !weights.exists() {
-        eprintln!("skipped: {} is not there", weights.display());
+        writeln!(std::io::stderr(), "skipped: {} is not there", weights.display())?;
         return Ok(());
     }
     let (architecture, weights) = (Architecture::Vgg16, Weights::read(&weights, Architecture::Vgg16)?);

@@ -63,8 +63,12 @@ impl Page<'_> {
             let label = procedure.label();
             let words =
                 format!("Accuracy and loss of {label} by epoch for training, validation and test images, each seed and their mean.");
-            let caption = "Thin: each seed. Shaded: from the lowest to the highest seed. Bold: their mean. Broken and dotted: published.";
-            folded.push((label, figure(&curves(procedure, overlays).svg()?, &words, caption), self.epochs(procedure)));
+            let phased = procedure.runs.first().is_some_and(|run| !run.cell().procedure.later_phases.is_empty());
+            let upright = if phased { " Upright: a new phase begins." } else { "" };
+            let caption = format!(
+                "Thin: each seed. Shaded: from the lowest to the highest seed. Bold: their mean. Broken and dotted: published.{upright}"
+            );
+            folded.push((label, figure(&curves(procedure, overlays).svg()?, &words, &caption), self.epochs(procedure)));
         }
         let all = overview("Mean validation accuracy", self.results).map(|figure| figure.svg()).transpose()?;
         let words = "Mean validation accuracy by epoch, a panel for each combination of the later factors and a line for each level of the first. The numbers are in the tables below.";
@@ -404,12 +408,14 @@ fn headline(steps: &[Step]) -> String {
     let ends = steps.iter().filter_map(|step| step.estimate.as_ref()).collect::<Vec<_>>();
     let (Some(first), Some(last)) = (ends.first(), ends.last()) else { return "Nothing on the ladder has run.".to_owned() };
     let way = format!("From {} to {}: ", percent(first), percent(last));
+    let missing = steps.iter().filter(|step| step.estimate.is_none()).count();
+    let missing = if missing == 0 { String::new() } else { format!(" {missing} of {} steps have not run.", steps.len()) };
     match steps.iter().filter(certain).max_by(|a, b| size(a).total_cmp(&size(b))) {
         Some(step) => {
             let change = step.change().as_ref().map(points).unwrap_or_default();
-            format!("{way}the largest single change is “{}”, {change} points of final validation accuracy.", step.label)
+            format!("{way}the largest single change is “{}”, {change} points of final validation accuracy.{missing}", step.label)
         }
-        None => format!("{way}no single change is larger than chance could make it with these seeds."),
+        None => format!("{way}no single change is larger than chance could make it with these seeds.{missing}"),
     }
 }
 
