@@ -308,7 +308,8 @@ fn an_interrupted_sweep_goes_on_and_ends_with_the_same_numbers() {
         }
     }
     let experiment = EXPERIMENT.replace("epochs = 2", "epochs = 6\naugmentation = \"keras-2.0.8\"\npreprocessing = \"caffe\"");
-    let experiment = experiment.replace("cached = { cache = \"features\" }", "cached = { cache = \"variants\" }");
+    let tuned = "tuned = { phase = [{ epochs = 2 }, { epochs = 4, freeze = \"block_4\", learning_rate = 1e-5 }] }";
+    let experiment = experiment.replace("cached = { cache = \"features\" }", &format!("cached = {{ cache = \"variants\" }}\n{tuned}"));
     fs::write(desk.path("tiny.toml"), experiment).expect("written");
     let weights = shared.join("weights/squeezenet1_0_imagenet_caffe.safetensors");
     let weights = weights.to_str().expect("a name in Unicode");
@@ -331,7 +332,7 @@ fn an_interrupted_sweep_goes_on_and_ends_with_the_same_numbers() {
         assert_code(&checked, 0);
     }
     let [whole, pieces] = ["whole", "pieces"].map(|results| desk.curves(results));
-    assert_eq!(whole.len(), 6 * 4, "cells times metrics");
+    assert_eq!(whole.len(), 8 * 4, "cells times metrics");
     assert_eq!(whole, pieces);
 }
 
