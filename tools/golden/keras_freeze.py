@@ -1,4 +1,4 @@
-"""The freeze bug as each Keras has it: what the person is told, what the optimizer gets, what moves.
+"""The freeze bug as each Keras has it: what the person is told, what the optimizer gets, what moves. Then fine-tuning, with a flag on each layer.
 
 Run it with keras 2.0.8, 2.1.3, 2.2.4 and 3; each replaces its line in crates/model/tests/fixtures/keras_freeze.csv.
 """
@@ -27,25 +27,43 @@ if VERSION.startswith("3."):
 before = len(model.trainable_weights)
 base.trainable = False
 after = len(model.trainable_weights)
-model.compile(optimizer=keras.optimizers.RMSprop(2e-5), loss="binary_crossentropy")
-start = [tensor.copy() for tensor in base.get_weights()]
 random = np.random.RandomState(0)
-model.train_on_batch(random.uniform(size=(4, 48, 48, 3)), np.array([0, 1, 0, 1]).reshape(4, 1))
-if VERSION.startswith("2"):
-    inner = getattr(model, "model", model)
-    collected = len(inner._collected_trainable_weights)
-else:
-    # Two of the optimizer's variables are its count of steps and its learning rate.
-    collected = len(model.optimizer.variables) - 2
-moved = sum((a != b).any() for a, b in zip(start, base.get_weights()))
+
+
+def train(learning_rate):
+    """A step: tensors that the optimizer got, and tensors of the base that moved."""
+    model.compile(optimizer=keras.optimizers.RMSprop(learning_rate), loss="binary_crossentropy")
+    # `get_weights` lists what is trained first, so its order changes with the flags.
+    tensors = [tensor for layer in base.layers for tensor in layer.get_weights()]
+    start = [tensor.copy() for tensor in tensors]
+    model.train_on_batch(random.uniform(size=(4, 48, 48, 3)), np.array([0, 1, 0, 1]).reshape(4, 1))
+    if VERSION.startswith("2"):
+        inner = getattr(model, "model", model)
+        collected = len(inner._collected_trainable_weights)
+    else:
+        # Two of the optimizer's variables are its count of steps and its learning rate.
+        collected = len(model.optimizer.variables) - 2
+    end = [tensor for layer in base.layers for tensor in layer.get_weights()]
+    return collected, sum((a != b).any() for a, b in zip(start, end))
+
+
+collected, moved = train(2e-5)
+# The section's third procedure.
+base.trainable = True
+tuned = False
+for layer in base.layers:
+    tuned = tuned or layer.name == "block5_conv1"
+    layer.trainable = tuned
+tuned_collected, tuned_moved = train(1e-5)
 
 rows = {}
 if os.path.exists(FILE):
     with open(FILE) as file:
         rows = {row["profile"]: row for row in csv.DictReader(file)}
-rows[PROFILE] = {"profile": PROFILE, "printed_before": before, "printed_after": after, "collected": collected, "moved_of_26": moved}
+COLUMNS = ["profile", "printed_before", "printed_after", "collected", "moved_of_26", "tuned_collected", "tuned_moved_of_26"]
+rows[PROFILE] = dict(zip(COLUMNS, [PROFILE, before, after, collected, moved, tuned_collected, tuned_moved]))
 with open(FILE, "w") as file:
-    writer = csv.DictWriter(file, ["profile", "printed_before", "printed_after", "collected", "moved_of_26"], lineterminator="\n")
+    writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows[name] for name in sorted(rows))
 print(rows[PROFILE])

@@ -6,7 +6,7 @@ use std::path::Path;
 use candle_core::safetensors::load_buffer;
 use candle_core::{Device, Tensor, Var};
 use candle_nn::Optimizer as _;
-use thaw_model::{Base, Gradients, Head, Loss, RmsProp, Weights, audit, weights_file};
+use thaw_model::{Base, Gradients, Head, Loss, RmsProp, Weights, audit_phase, weights_file};
 use thaw_spec::{Experiment, Procedure, Profile};
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
@@ -160,8 +160,9 @@ fn a_base_trained_as_a_whole_has_the_losses_of_every_version_of_keras() -> Teste
     Ok(())
 }
 
-/// The same construction under every profile: VGG16 nested in a model, the flag on the container, one step. Beside what each Keras printed, gave its
-/// optimizer and moved (`tools/golden/keras_freeze.py`).
+/// The same construction under every profile: VGG16 nested in a model, the flag on the container, one step; then fine-tuning from block 5 on, another
+/// step. Beside what each Keras printed, gave its optimizer and moved (`tools/golden/keras_freeze.py`). Steps are small here: a large first one leaves
+/// these made-up weights with probabilities that are clipped, and nothing to learn for the second.
 #[test]
 fn the_freeze_is_heard_or_not_as_in_every_version_of_keras() -> Tested {
     let table = std::fs::read_to_string(format!("{}/tests/fixtures/keras_freeze.csv", env!("CARGO_MANIFEST_DIR")))?;
@@ -171,7 +172,8 @@ fn the_freeze_is_heard_or_not_as_in_every_version_of_keras() -> Tested {
         let expected: Vec<usize> = numbers.split(',').map(|number| number.parse().expect("a number")).collect();
         let text = format!(
             "name = \"bug\"\nseeds = [0]\n[dataset]\nsource = \"folder\"\n[base]\narchitecture = \"vgg16\"\n[procedure]\nimage_size = 48\n\
-             freeze_by = \"container\"\nprofile = \"{name}\"\n"
+             learning_rate = 1e-7\nfreeze_by = \"container\"\nprofile = \"{name}\"\n\
+             [[phase]]\n[[phase]]\nfreeze = \"block_5\"\nfreeze_by = \"layers\"\n"
         );
         let experiment = Experiment::parse("bug.toml", &text)?;
         let (_, procedure) = experiment.procedures().next().expect("a procedure");
@@ -181,7 +183,7 @@ fn the_freeze_is_heard_or_not_as_in_every_version_of_keras() -> Tested {
             _ => vec![0.0; shape[0]],
         };
         let weights = Weights::from_bytes(Path::new("formula"), &weights_file(architecture, values)?, architecture)?;
-        let base = Base::new(architecture, procedure.convolution, &weights, procedure.frozen_blocks(), &Device::Cpu)?;
+        let mut base = Base::new(architecture, procedure.convolution, &weights, procedure.frozen_blocks(), &Device::Cpu)?;
         // Multiples of the golden ratio stand in for random numbers.
         let draw = |_: usize| {
             let mut place = 0.0f64;
@@ -191,24 +193,34 @@ fn the_freeze_is_heard_or_not_as_in_every_version_of_keras() -> Tested {
             }
         };
         let head = Head::new(512, 256, Loss::Binary, procedure.initializer, draw, &Device::Cpu)?;
-        let of_base: Vec<Var> = base.parameters().iter().filter_map(|parameter| parameter.variable.clone()).collect();
-        let collected = of_base.len() + head.variables().len();
-        let variables = of_base.into_iter().chain(head.variables().map(|(_, variable)| variable.clone())).collect();
-        let mut optimizer = RmsProp::new(variables, procedure.optimizer)?;
         let pixels = Tensor::from_vec(formula(7, 4 * 48 * 48 * 3, 1.0), (4, 48, 48, 3), &Device::Cpu)?;
-        let frozen = procedure.frozen_blocks();
-        let boundary = base.forward(&pixels, 0..frozen)?;
-        let (features, tape) = base.forward_on_tape(&boundary, frozen..architecture.blocks())?;
-        let (logits, head_tape) = head.forward_on_tape(&features, None)?;
-        let mut gradients = Gradients::of(&Loss::Binary.per_image(&logits, &[0, 1, 0, 1], procedure.loss_clip)?.mean_all()?)?;
-        head_tape.backward(&mut gradients)?;
-        tape.backward(&mut gradients)?;
-        optimizer.apply(&gradients)?;
         // What a person is told comes from the declaration.
-        let audit = audit(&base, procedure.freeze.frozen_blocks(architecture.blocks()))?;
-        let declared_trainable = audit.iter().filter(|tensor| !tensor.declared_frozen).count() + 4;
-        let moved = audit.iter().filter(|tensor| tensor.moved).count();
-        assert_eq!([audit.len() + 4, declared_trainable, collected, moved].to_vec(), expected, "{name}");
+        let (mut declared_trainable, mut counts) = (0, Vec::new());
+        for phase in procedure.phases() {
+            let procedure = phase.procedure;
+            if phase.number > 0 {
+                base.refreeze(procedure.frozen_blocks())?;
+            }
+            let of_base: Vec<Var> = base.parameters().iter().filter_map(|parameter| parameter.variable.clone()).collect();
+            let collected = of_base.len() + head.variables().len();
+            let variables = of_base.into_iter().chain(head.variables().map(|(_, variable)| variable.clone())).collect();
+            let mut optimizer = RmsProp::new(variables, procedure.optimizer)?;
+            let frozen = procedure.frozen_blocks();
+            let boundary = base.forward(&pixels, 0..frozen)?;
+            let (features, tape) = base.forward_on_tape(&boundary, frozen..architecture.blocks())?;
+            let (logits, head_tape) = head.forward_on_tape(&features, None)?;
+            let mut gradients = Gradients::of(&Loss::Binary.per_image(&logits, &[0, 1, 0, 1], procedure.loss_clip)?.mean_all()?)?;
+            head_tape.backward(&mut gradients)?;
+            tape.backward(&mut gradients)?;
+            optimizer.apply(&gradients)?;
+            let audit = audit_phase(&base, procedure.freeze.frozen_blocks(architecture.blocks()))?;
+            if phase.number == 0 {
+                declared_trainable = audit.iter().filter(|tensor| !tensor.declared_frozen).count() + 4;
+            }
+            counts.extend([collected, audit.iter().filter(|tensor| tensor.moved).count()]);
+        }
+        let told = [base.parameters().len() + 4, declared_trainable];
+        assert_eq!([&told[..], &counts].concat(), expected, "{name}");
         profiles += 1;
     }
     assert_eq!(profiles, KERAS.len());
