@@ -51,7 +51,10 @@ pub fn variant_series(results: &Results) -> Vec<VariantSeries<'_>> {
             ..series.procedure.clone()
         };
         let without = results.procedures.iter().find(|procedure| resolved(procedure) == Some(&plain));
-        series.points.extend(without.map(|without| (0, without)));
+        if let Some(without) = without {
+            series.points.push((0, without));
+            series.levels.retain(|level| without.levels.contains(level));
+        }
         series.points.sort_by_key(|(count, _)| *count);
         // A procedure that goes by two names is one.
         series.points.dedup_by_key(|(count, _)| *count);
