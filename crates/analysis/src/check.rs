@@ -188,7 +188,7 @@ fn check_status(expected: &ExpectedStatus, results: &Results) -> Vec<Verdict> {
         let Some(run) = procedure.runs.iter().find(|run| run.outcome.status != expected.status) else {
             return verdict(VerdictKind::Pass, subject, format!("in all {} runs", procedure.runs.len()));
         };
-        let moved = run.outcome.audit.iter().filter(|tensor| tensor.thawed()).count();
+        let moved = run.outcome.thawed_tensors();
         let (seed, status, tensors) = (run.cell().seed, name(run.outcome.status), run.outcome.audit.len());
         let reason = format!("seed {seed} is {status}: {moved} of {tensors} tensors were declared frozen and moved");
         verdict(VerdictKind::Fail, subject, reason)

@@ -17,8 +17,9 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// Changes a procedure as the bug would.
+    /// Changes a procedure as the bug would, in every phase.
     pub(crate) fn strike(self, procedure: &mut Procedure) {
+        procedure.later_phases.iter_mut().for_each(|later| self.strike(&mut later.procedure));
         match self {
             Self::Epsilon => procedure.optimizer.epsilon = 0.1,
             Self::Freeze => {

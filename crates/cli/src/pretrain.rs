@@ -32,7 +32,8 @@ pub(crate) fn run(options: &Pretrain) -> Result<ExitCode, CliError> {
     let experiment = study.load()?;
     let wrong = |reason: &str| CliError::Usage { message: format!("{}: {reason}", study.name()) };
     let mut procedures = experiment.procedures();
-    let (Some((_, procedure)), None, [_]) = (procedures.next(), procedures.next(), &experiment.seeds[..]) else {
+    let only = procedures.next().filter(|(levels, _)| experiment.seeds_of(levels).len() == 1);
+    let (Some((_, procedure)), None) = (only, procedures.next()) else {
         return Err(wrong("pretraining needs exactly one procedure and one seed"));
     };
     if procedure.freeze != FreezeBoundary::None {

@@ -91,6 +91,21 @@ fn the_books_curves_are_another_bases() {
 }
 
 #[test]
+fn curves_of_the_real_keras_on_vgg16_are_recognised() {
+    for preprocessing in ["rescale", "caffe"] {
+        for seed in ["0", "1", "2"] {
+            let run = format!("keras-2.0.8 {preprocessing} seed {seed}");
+            let curves = "experiments/published/keras-2.0.8-vgg16.csv";
+            let (_, text) = thaw(&["diagnose", curves, "--experiment", "experiments/book.toml", "--run", &run]);
+            let likeliest =
+                text.lines().find(|line| line.starts_with("| ") && line.contains("regime=")).unwrap_or_else(|| panic!("{text}"));
+            let levels = format!("preprocessing={preprocessing} dropout=0.5");
+            assert!(likeliest.contains("regime=cached") && likeliest.contains(&levels), "{text}");
+        }
+    }
+}
+
+#[test]
 fn the_books_first_curve_is_recognised_on_its_own_base() {
     let curves = "experiments/published/keras-2.0.8-section-5.3.csv";
     let (_, text) = thaw(&["diagnose", curves, "--experiment", "experiments/book.toml", "--run", "cached_features_dropout0.5"]);

@@ -137,7 +137,7 @@ impl Base {
     /// When the device refuses.
     pub fn refreeze(&mut self, frozen_blocks: usize) -> Result<(), ModelError> {
         for parameter in &mut self.parameters {
-            let carried = parameter.was_variable().then(|| parameter.value().copy()).transpose()?;
+            let carried = parameter.was_variable().then(|| parameter.value().detach().copy()).transpose()?;
             parameter.begin(carried, parameter.block >= frozen_blocks)?;
         }
         self.affine.values_mut().for_each(|affine| affine.prepared = OnceLock::new());

@@ -189,7 +189,11 @@ impl Experiment {
         }
         for entry in &typed.seeds_for {
             let refused = |message| SpecError::Matrix { location: at(entry.span().start), key: "seeds_for.where".to_owned(), message };
-            entry.get_ref().selector.check(&known).map_err(refused)?;
+            let selector = &entry.get_ref().selector;
+            selector.check(&known).map_err(refused)?;
+            if !procedures.iter().any(|(levels, _)| selector.matches(levels)) {
+                return Err(refused(format!("`{selector}` chooses no procedure; remove the entry or change its levels")));
+            }
         }
         let seeds_for = typed.seeds_for.into_iter().map(|entry| {
             let seeds = sorted(&entry.get_ref().seeds, entry.span().start)?;

@@ -1,5 +1,7 @@
 //! What stands beside a cell's records: its manifest, written before the first step, and its outcome, written after the last.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Cell, CellId, PreprocessingName, ProcedureId};
@@ -129,6 +131,12 @@ impl Outcome {
         let mut all = phases.iter().flat_map(|phase| &phase.audit).chain(&audit);
         let status = if all.any(TensorAudit::thawed) { RunStatus::Thawed } else { RunStatus::Completed };
         Self { status, epochs, audit, phases }
+    }
+
+    /// Tensors that moved while they were declared frozen, in the whole run or in one of its phases.
+    pub fn thawed_tensors(&self) -> usize {
+        let all = self.phases.iter().flat_map(|phase| &phase.audit).chain(&self.audit);
+        all.filter(|tensor| tensor.thawed()).map(|tensor| tensor.name.as_str()).collect::<BTreeSet<_>>().len()
     }
 
     /// Whether the optimizer held a tensor of the base in one of the first epochs.

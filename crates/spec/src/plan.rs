@@ -1,7 +1,7 @@
 //! The plan: what has to be computed, shared artifacts first, each once.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Add, Range};
 
 use serde::Serialize;
@@ -68,6 +68,9 @@ pub struct Extraction {
     pub variants: Variants,
 }
 
+/// Artifacts of more variants than these are not looked for in place of smaller ones.
+const MOST_VARIANTS: usize = 1000;
+
 impl Extraction {
     /// The artifact's name: a hash of everything that decides its content, and of nothing else.
     pub fn key(&self) -> ContentHash {
@@ -88,9 +91,15 @@ impl Extraction {
     pub fn covering(&self) -> impl Iterator<Item = Self> + '_ {
         let (from, to) = match self.variants {
             Variants::Plain => (1, 1),
-            Variants::Augmented { count, .. } => (count, count.max(self.cell.procedure.total_epochs())),
+            // The same for every cell that shares the artifact, however long it trains.
+            Variants::Augmented { count, .. } => (count, count.max(MOST_VARIANTS)),
         };
         (from..=to).map(|count| self.with_variants(count))
+    }
+
+    /// The name shared by all numbers of variants.
+    fn family(&self) -> ContentHash {
+        self.with_variants(0).key()
     }
 
     /// The same of another number of variants; plain images have one.
@@ -245,7 +254,7 @@ impl Plan {
         let mut open: Vec<&Cell> = cells.iter().filter(|cell| !finished.contains(&cell.id())).collect();
         // The activations that decide a cell's place: those of its first phase.
         let first = |cell: &Cell| Extraction::for_training(cell, &cell.procedure.phases()[0], facts.sharing);
-        let family = |cell: &Cell| first(cell).map(|extraction| extraction.with_variants(0).key());
+        let family = |cell: &Cell| first(cell).map(|extraction| extraction.family());
         let families: Vec<_> = open.iter().map(|cell| family(cell)).collect();
         open.sort_by_cached_key(|cell| {
             let family = family(cell);
@@ -254,7 +263,7 @@ impl Plan {
             (family.is_none(), families.iter().position(|other| *other == family), Reverse(variants))
         });
         let mut plan = Self::default();
-        let mut made = BTreeSet::new();
+        let (mut made, mut extracted) = (BTreeSet::new(), BTreeMap::new());
         let mut room = facts.room_bytes.unwrap_or(u64::MAX);
         for cell in open {
             for split in facts.images.present() {
@@ -262,17 +271,22 @@ impl Plan {
                 for phase in cell.procedure.phases() {
                     let Some(extraction) = Extraction::of(cell, &phase, split, facts.sharing) else { continue };
                     let step = Step::Extract(extraction.clone());
-                    if extraction.covering().any(|artifact| made.contains(&artifact.key())) {
+                    let variants = extraction.variants.count();
+                    if extracted.get(&extraction.family()).is_some_and(|most| *most >= variants) {
                         plan.shared += 1;
                         continue;
                     }
                     let bytes = step.cost(facts).artifact_bytes;
-                    if !extraction.is_demanded(&phase) && bytes > room && !exists(&step) {
-                        plan.without_room.insert(extraction.key());
-                        continue;
+                    // What exists already takes nothing of what is free.
+                    if !exists(&step) {
+                        if !extraction.is_demanded(&phase) && bytes > room {
+                            plan.without_room.insert(extraction.key());
+                            continue;
+                        }
+                        room = room.saturating_sub(bytes);
                     }
-                    room = room.saturating_sub(bytes);
-                    made.insert(extraction.key());
+                    plan.without_room.remove(&extraction.key());
+                    extracted.insert(extraction.family(), variants);
                     plan.steps.push(step);
                 }
             }

@@ -489,6 +489,10 @@ fn activations_without_room_are_computed_unless_a_procedure_demands_them() {
     let fit = Step::Fit(augmented.expect("a cell").clone());
     assert_eq!(plan.cost(&fit, &facts).forward_multiply_adds, 4 * 20 * 5, "each epoch runs through five blocks");
     assert_eq!(Plan::new(&end_to_end, &BTreeSet::new(), &facts, |_| true).without_room.len(), 0, "what is there is used");
+    let plain = |step: &Step| matches!(step, Step::Extract(extraction) if extraction.variants == Variants::Plain);
+    let narrow = CostFacts { room_bytes: Some(2 * 20 * 100 * 4 * 4), ..facts };
+    let plan = Plan::new(&end_to_end, &BTreeSet::new(), &narrow, plain);
+    assert_eq!(plan.without_room.len(), 0, "what is there takes nothing of the room for four variants with two seeds");
 }
 
 #[test]
@@ -508,6 +512,13 @@ fn the_largest_number_of_variants_serves_the_smaller_ones() {
     };
     assert_eq!(variants(&plan(&cells, &BTreeSet::new(), Sharing::ByContent)), [4, 4], "one extraction a seed, of an epoch each");
     assert_eq!(variants(&plan(&cells, &BTreeSet::new(), Sharing::Literal)), [2, 2]);
+    // Whoever shares an artifact looks for it in the same places, however long it trains.
+    let [short, long] = [2, 9].map(|epochs| {
+        let mut cell = cells.iter().find(|cell| cell.procedure.variants == 2).expect("a cell").clone();
+        cell.procedure.epochs = epochs;
+        training(&cell, Sharing::Literal).expect("variants").covering().map(|artifact| artifact.key()).collect::<Vec<_>>()
+    });
+    assert_eq!(short, long);
 }
 
 #[test]
@@ -528,6 +539,11 @@ fn procedures_that_take_hours_can_have_fewer_seeds() {
     assert!(narrowed.cells(&inputs()).iter().all(|cell| cell.seed == 7), "seeds that are asked for by hand are those of all");
     for (from, to, message) in [
         ("\"thawed\" }", "\"thaw\" }", "test.toml:32: seeds_for.where: unknown level `thaw` of `regime`"),
+        (
+            "\"thawed\" }",
+            "\"cached\", augmentation = \"keras-2.0.8\" }",
+            "test.toml:32: seeds_for.where: `regime=cached augmentation=keras-2.0.8` chooses no procedure",
+        ),
         ("seeds = [1]", "seeds = []", "test.toml:32: seeds: give at least one seed, and each only once"),
     ] {
         let at = text.rfind("[[seeds_for]]\nwhere = { regime = \"thawed\"").expect("the entry");

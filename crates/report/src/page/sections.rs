@@ -146,7 +146,9 @@ impl Page<'_> {
 
     /// What the seeds and images can tell apart.
     pub(super) fn significance(&self) -> Markup {
-        let seeds = self.experiment.seeds.len();
+        let counts: BTreeSet<usize> = self.ran().map(|procedure| procedure.runs.len()).collect();
+        let (fewest, most) = (counts.first().copied().unwrap_or(0), counts.last().copied().unwrap_or(0));
+        let seeds = if fewest == most { most.to_string() } else { format!("{fewest} to {most}") };
         let images = self.ran().flat_map(|procedure| &procedure.runs).map(|run| run.manifest.images[1]).next().unwrap_or(0);
         let rows = self.steps.iter().zip(&self.tests).skip(1).map(|(step, tests)| {
             let sample = step.differences.as_ref();
@@ -170,7 +172,7 @@ impl Page<'_> {
             p {
                 "Each procedure ran with " (seeds) " seed(s); an accuracy of 90\u{a0}% on " (images) " validation images is uncertain by ±" (format!("{half:.1}"))
                 " points from the choice of images alone. Differences are taken between runs of equal seeds on the same images."
-                @if let Some(shift) = smallest_shift(seeds) {
+                @if let Some(shift) = smallest_shift(most).filter(|_| fewest == most) {
                     " With so many pairs, a true difference must be " (format!("{shift:.1}")) " times as large as its spread between seeds for four experiments of five to notice it."
                 }
             }
@@ -346,7 +348,7 @@ impl Page<'_> {
                 }),
             ),
             ("convolution", distinct(&|run| run.manifest.environment.convolution.clone())),
-            ("seeds", self.experiment.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
+            ("seeds", runs().map(|run| run.cell().seed).collect::<BTreeSet<_>>().iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
         ];
         let cells = runs().map(|run| {
             vec![
