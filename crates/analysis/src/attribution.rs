@@ -1,10 +1,12 @@
 //! The gap between two procedures, divided over the factors in which they differ.
 //!
-//! Every combination of the two procedures' levels is a cell of the sub-matrix between them. A factor's share is the mean, over all orders in which
-//! the factors can be changed one after the other, of what its change does: Shapley's value (Shapley 1953), exact for up to
-//! [`MAXIMAL_FACTORS`] factors. Some combinations cannot exist (cached features cannot be augmented); then only the orders count that pass through
-//! cells that can, as Faigle & Kern (1992) do it for precedence constraints. Along each order the changes add up to the gap, so the
-//! shares do, too.
+//! Every combination of the two procedures' levels is a cell of the sub-matrix between them. A
+//! factor's share is the mean, over all orders in which the factors can be changed one after the
+//! other, of what its change does: Shapley's value (Shapley 1953), exact for up to
+//! [`MAXIMAL_FACTORS`] factors. Some combinations cannot exist (cached features cannot be
+//! augmented); then only the orders count that pass through cells that can, as Faigle & Kern (1992)
+//! do it for precedence constraints. Along each order the changes add up to the gap, so the shares
+//! do, too.
 
 use thaw_spec::{Metric, Selector, Statistic};
 
@@ -25,8 +27,9 @@ pub struct Share {
     pub to: String,
     /// Its part of the gap, by seed.
     pub share: Sample,
-    /// Its main effect, by seed: what changing it does on average over all combinations of the other factors' levels with which both cells exist,
-    /// each counted once (Fisher, *The Design of Experiments*, 1935). Main effects need not add up to the gap.
+    /// Its main effect, by seed: what changing it does on average over all combinations of the
+    /// other factors' levels with which both cells exist, each counted once (Fisher, *The Design of
+    /// Experiments*, 1935). Main effects need not add up to the gap.
     pub main_effect: Sample,
     /// What changing it first does, where that cell can exist.
     pub first: Option<Sample>,
@@ -34,8 +37,8 @@ pub struct Share {
     pub last: Option<Sample>,
 }
 
-/// How much more two changes do together than each alone, on average over the combinations of the other factors' levels with which all four cells
-/// exist.
+/// How much more two changes do together than each alone, on average over the combinations of the
+/// other factors' levels with which all four cells exist.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Interaction {
     /// The two factors.
@@ -57,7 +60,8 @@ pub struct Attribution {
     pub gap: Sample,
     /// One for each factor that differs, in the order of the matrix.
     pub shares: Vec<Share>,
-    /// For each pair of factors of which all four combinations exist with some levels of the others; largest first.
+    /// For each pair of factors of which all four combinations exist with some levels of the
+    /// others; largest first.
     pub interactions: Vec<Interaction>,
     /// Orders that pass through cells that exist, and all orders there are.
     pub orders: [u64; 2],
@@ -78,7 +82,9 @@ pub enum AttributionError {
     #[error("the two procedures are the same")]
     Same,
     /// There is too much.
-    #[error("the procedures differ in {count} factors, and at most {MAXIMAL_FACTORS} can be told apart")]
+    #[error(
+        "the procedures differ in {count} factors, and at most {MAXIMAL_FACTORS} can be told apart"
+    )]
     TooMany {
         /// How many.
         count: usize,
@@ -99,7 +105,8 @@ pub enum AttributionError {
 /// Divides the gap in a number between two procedures.
 ///
 /// # Errors
-/// When a selector is not exactly one procedure's, cells are missing, or no order of changes can be followed.
+/// When a selector is not exactly one procedure's, cells are missing, or no order of changes can be
+/// followed.
 pub fn attribute(
     results: &Results,
     from: &Selector,
@@ -108,7 +115,8 @@ pub fn attribute(
     statistic: Statistic,
 ) -> Result<Attribution, AttributionError> {
     let (from, to) = (the_one(results, from)?, the_one(results, to)?);
-    let differing: Vec<usize> = (0..from.levels.len()).filter(|&factor| from.levels[factor] != to.levels[factor]).collect();
+    let differing: Vec<usize> =
+        (0..from.levels.len()).filter(|&factor| from.levels[factor] != to.levels[factor]).collect();
     match differing.len() {
         0 => return Err(AttributionError::Same),
         count if count > MAXIMAL_FACTORS => return Err(AttributionError::TooMany { count }),
@@ -131,10 +139,17 @@ pub fn attribute(
     }
     // A cell that no order passes through is not needed.
     let needed = |subset: usize| orders.before[subset] > 0 && orders.after[subset] > 0;
-    let needed_cells: Vec<(usize, &ProcedureRuns)> =
-        cells.iter().enumerate().filter(|(subset, _)| needed(*subset)).filter_map(|(subset, cell)| Some((subset, (*cell)?))).collect();
-    let missing: Vec<_> =
-        needed_cells.iter().filter(|(_, cell)| cell.runs.len() < cell.planned_seeds).map(|(_, cell)| cell.levels.clone()).collect();
+    let needed_cells: Vec<(usize, &ProcedureRuns)> = cells
+        .iter()
+        .enumerate()
+        .filter(|(subset, _)| needed(*subset))
+        .filter_map(|(subset, cell)| Some((subset, (*cell)?)))
+        .collect();
+    let missing: Vec<_> = needed_cells
+        .iter()
+        .filter(|(_, cell)| cell.runs.len() < cell.planned_seeds)
+        .map(|(_, cell)| cell.levels.clone())
+        .collect();
     if !missing.is_empty() {
         return Err(AttributionError::Missing(missing));
     }
@@ -143,7 +158,9 @@ pub fn attribute(
         reduce(statistic, metric, &run.curve(metric))
     };
     let candidates = from.runs.iter().map(|run| run.cell().seed);
-    let seeds: Vec<u64> = candidates.filter(|&seed| needed_cells.iter().all(|(_, cell)| of_seed(cell, seed).is_some())).collect();
+    let seeds: Vec<u64> = candidates
+        .filter(|&seed| needed_cells.iter().all(|(_, cell)| of_seed(cell, seed).is_some()))
+        .collect();
     let mut values = vec![None; cells.len()];
     for (subset, cell) in &needed_cells {
         values[*subset] = Some(seeds.iter().filter_map(|&seed| of_seed(cell, seed)).collect());
@@ -152,10 +169,14 @@ pub fn attribute(
         let (name, level) = &from.levels[factor];
         (name.clone(), level.clone(), to.levels[factor].1.clone())
     });
-    divide(&names.collect::<Vec<_>>(), &values, seeds).ok_or_else(|| AttributionError::NoNumber(format!("{metric}")))
+    divide(&names.collect::<Vec<_>>(), &values, seeds)
+        .ok_or_else(|| AttributionError::NoNumber(format!("{metric}")))
 }
 
-fn the_one<'a>(results: &'a Results, selector: &Selector) -> Result<&'a ProcedureRuns, AttributionError> {
+fn the_one<'a>(
+    results: &'a Results,
+    selector: &Selector,
+) -> Result<&'a ProcedureRuns, AttributionError> {
     let chosen: Vec<&ProcedureRuns> = results.select(selector).collect();
     match chosen[..] {
         [one] => Ok(one),
@@ -163,7 +184,8 @@ fn the_one<'a>(results: &'a Results, selector: &Selector) -> Result<&'a Procedur
     }
 }
 
-/// The orders of changes, counted by the subsets of factors that they pass through (bit = factor changed).
+/// The orders of changes, counted by the subsets of factors that they pass through (bit = factor
+/// changed).
 struct Orders {
     /// Ways from nothing changed to this subset.
     before: Vec<u64>,
@@ -178,12 +200,18 @@ impl Orders {
         let mut before = vec![0; exists.len()];
         before[0] = u64::from(exists[0]);
         for subset in (1..exists.len()).filter(|&subset| exists[subset]) {
-            before[subset] = (0..factors).filter(|bit| subset >> bit & 1 == 1).map(|bit| before[subset & !(1 << bit)]).sum();
+            before[subset] = (0..factors)
+                .filter(|bit| subset >> bit & 1 == 1)
+                .map(|bit| before[subset & !(1 << bit)])
+                .sum();
         }
         let mut after = vec![0; exists.len()];
         after[everything] = u64::from(exists[everything]);
         for subset in (0..everything).rev().filter(|&subset| exists[subset]) {
-            after[subset] = (0..factors).filter(|bit| subset >> bit & 1 == 0).map(|bit| after[subset | 1 << bit]).sum();
+            after[subset] = (0..factors)
+                .filter(|bit| subset >> bit & 1 == 0)
+                .map(|bit| after[subset | 1 << bit])
+                .sum();
         }
         Self { before, after }
     }
@@ -193,9 +221,13 @@ impl Orders {
     }
 }
 
-/// Divides the difference between the last and the first entry of `values`, which holds a number per seed for each subset of changed factors that
-/// exists. Nothing when a number is missing.
-fn divide(factors: &[(String, String, String)], values: &[Option<Vec<f64>>], seeds: Vec<u64>) -> Option<Attribution> {
+/// Divides the difference between the last and the first entry of `values`, which holds a number
+/// per seed for each subset of changed factors that exists. Nothing when a number is missing.
+fn divide(
+    factors: &[(String, String, String)],
+    values: &[Option<Vec<f64>>],
+    seeds: Vec<u64>,
+) -> Option<Attribution> {
     let everything = values.len() - 1;
     let orders = Orders::through(&values.iter().map(Option::is_some).collect::<Vec<_>>());
     let difference = |to: usize, from: usize| -> Option<Vec<f64>> {
@@ -207,11 +239,21 @@ fn divide(factors: &[(String, String, String)], values: &[Option<Vec<f64>>], see
     for (bit, (factor, from, to)) in factors.iter().enumerate() {
         let own = 1 << bit;
         let without = (0..values.len()).filter(|subset| subset & own == 0);
-        let changes: Vec<(usize, Vec<f64>)> = without.filter_map(|subset| Some((subset, difference(subset | own, subset)?))).collect();
+        let changes: Vec<(usize, Vec<f64>)> = without
+            .filter_map(|subset| Some((subset, difference(subset | own, subset)?)))
+            .collect();
         let weighted = |weight: &dyn Fn(usize) -> f64| -> Option<Sample> {
-            Sample::new((0..seeds.len()).map(|seed| changes.iter().map(|(subset, change)| weight(*subset) * change[seed]).sum()).collect())
+            Sample::new(
+                (0..seeds.len())
+                    .map(|seed| {
+                        changes.iter().map(|(subset, change)| weight(*subset) * change[seed]).sum()
+                    })
+                    .collect(),
+            )
         };
-        let passing = |subset: usize| (orders.before[subset] * orders.after[subset | own]) as f64 / orders.count() as f64;
+        let passing = |subset: usize| {
+            (orders.before[subset] * orders.after[subset | own]) as f64 / orders.count() as f64
+        };
         shares.push(Share {
             factor: factor.clone(),
             from: from.clone(),
@@ -233,10 +275,17 @@ fn divide(factors: &[(String, String, String)], values: &[Option<Vec<f64>>], see
                     Some((together, difference(subset | 1 << second, subset)?))
                 })
                 .collect();
-            let of_seed = |seed: usize| squares.iter().map(|(together, alone)| together[seed] - alone[seed]).sum::<f64>();
+            let of_seed = |seed: usize| {
+                squares.iter().map(|(together, alone)| together[seed] - alone[seed]).sum::<f64>()
+            };
             if !squares.is_empty() {
-                let effect = Sample::new((0..seeds.len()).map(|seed| of_seed(seed) / squares.len() as f64).collect())?;
-                interactions.push(Interaction { factors: [factors[first].0.clone(), factors[second].0.clone()], effect });
+                let effect = Sample::new(
+                    (0..seeds.len()).map(|seed| of_seed(seed) / squares.len() as f64).collect(),
+                )?;
+                interactions.push(Interaction {
+                    factors: [factors[first].0.clone(), factors[second].0.clone()],
+                    effect,
+                });
             }
         }
     }
@@ -281,36 +330,65 @@ mod tests {
 
     #[test]
     fn shares_are_shapleys_values_and_add_up() {
-        // The glove game: one left glove (f0), two right ones (f1, f2), a pair is worth 1. Shapley's values are 2/3, 1/6, 1/6.
+        // The glove game: one left glove (f0), two right ones (f1, f2), a pair is worth 1.
+        // Shapley's values are 2/3, 1/6, 1/6.
         let worth = |subset: usize| f64::from(u8::from(subset & 1 == 1 && subset & 6 != 0));
         let values: Vec<_> = (0..8).map(|subset| Some(vec![worth(subset)])).collect();
         let attribution = divide(&factors(3), &values, vec![0]).expect("numbers");
         let expected = [2.0 / 3.0, 1.0 / 6.0, 1.0 / 6.0];
-        assert!(means(&attribution).iter().zip(expected).all(|(share, expected)| (share - expected).abs() < 1e-12));
-        // Of four combinations of the others, the left glove makes a pair in three, a right one in the one where it is the only right one.
+        assert!(
+            means(&attribution)
+                .iter()
+                .zip(expected)
+                .all(|(share, expected)| (share - expected).abs() < 1e-12)
+        );
+        // Of four combinations of the others, the left glove makes a pair in three, a right one in
+        // the one where it is the only right one.
         assert_eq!(main_effects(&attribution), [0.75, 0.25, 0.25]);
         assert_eq!(attribution.orders, [6, 6]);
-        assert_eq!(attribution.shares[0].first.as_ref().map(|sample| sample.values()[0]), Some(0.0));
+        assert_eq!(
+            attribution.shares[0].first.as_ref().map(|sample| sample.values()[0]),
+            Some(0.0)
+        );
         assert_eq!(attribution.shares[0].last.as_ref().map(|sample| sample.values()[0]), Some(1.0));
-        // The two right gloves stand in for each other: together they do less than each alone, where there is a left one.
-        let last = attribution.interactions.iter().find(|interaction| interaction.factors == ["f1", "f2"]).expect("both");
+        // The two right gloves stand in for each other: together they do less than each alone,
+        // where there is a left one.
+        let last = attribution
+            .interactions
+            .iter()
+            .find(|interaction| interaction.factors == ["f1", "f2"])
+            .expect("both");
         assert_eq!(last.effect.values(), [-0.5]);
-        // Without the cell of the right gloves alone, what is left is the combination with the left glove.
-        let values: Vec<_> = (0..8).map(|subset| (subset != 6).then(|| vec![worth(subset)])).collect();
+        // Without the cell of the right gloves alone, what is left is the combination with the left
+        // glove.
+        let values: Vec<_> =
+            (0..8).map(|subset| (subset != 6).then(|| vec![worth(subset)])).collect();
         let attribution = divide(&factors(3), &values, vec![0]).expect("numbers");
-        let rights = attribution.interactions.iter().find(|interaction| interaction.factors == ["f1", "f2"]).expect("with the left one");
+        let rights = attribution
+            .interactions
+            .iter()
+            .find(|interaction| interaction.factors == ["f1", "f2"])
+            .expect("with the left one");
         assert_eq!((rights.effect.values(), attribution.orders), (&[-1.0][..], [4, 6]));
     }
 
     #[test]
     fn orders_through_cells_that_cannot_exist_do_not_count() {
-        // As in the book: cached (no augmentation possible) to end to end with augmentation. The regime must change first.
+        // As in the book: cached (no augmentation possible) to end to end with augmentation. The
+        // regime must change first.
         let values = vec![Some(vec![0.90]), Some(vec![0.91]), None, Some(vec![0.96])];
         let attribution = divide(&factors(2), &values, vec![0]).expect("numbers");
         assert_eq!(attribution.orders, [1, 2]);
-        assert!((means(&attribution)[0] - 0.01).abs() < 1e-12 && (means(&attribution)[1] - 0.05).abs() < 1e-12);
+        assert!(
+            (means(&attribution)[0] - 0.01).abs() < 1e-12
+                && (means(&attribution)[1] - 0.05).abs() < 1e-12
+        );
         assert!(attribution.shares[1].first.is_none() && attribution.interactions.is_empty());
-        assert_eq!(main_effects(&attribution), means(&attribution), "each factor has one pair of cells");
+        assert_eq!(
+            main_effects(&attribution),
+            means(&attribution),
+            "each factor has one pair of cells"
+        );
         assert_eq!(Orders::through(&[true, false, false, true]).count(), 0);
     }
 
@@ -327,20 +405,29 @@ mod tests {
         assert_eq!(attribution.orders, [40_320, 40_320]);
     }
 
-    /// How often Student's and the bootstrap's intervals contain a factor's true share, over simulated matrices of three factors with additive effects,
-    /// an interaction, and one factor that does nothing; independent normal noise for every cell and seed.
+    /// How often Student's and the bootstrap's intervals contain a factor's true share, over
+    /// simulated matrices of three factors with additive effects, an interaction, and one factor
+    /// that does nothing; independent normal noise for every cell and seed.
     fn coverage(seeds: usize, simulations: u64) -> [f64; 2] {
-        let truth = |subset: usize| 0.7 + if subset & 1 == 1 { 0.05 } else { 0.0 } + if subset & 3 == 3 { 0.04 } else { 0.0 };
-        // Shapley: the first factor 0.05 and half of the interaction, the second the other half, the third nothing.
+        let truth = |subset: usize| {
+            0.7 + if subset & 1 == 1 { 0.05 } else { 0.0 }
+                + if subset & 3 == 3 { 0.04 } else { 0.0 }
+        };
+        // Shapley: the first factor 0.05 and half of the interaction, the second the other half,
+        // the third nothing.
         let expected = [0.07, 0.02, 0.0];
         let (mut hits, mut total) = ([0u32; 2], 0u32);
         for simulation in 0..simulations {
             let mut random = ChaCha8Rng::seed_from_u64(simulation);
             let mut unit = || (random.next_u64() as f64 + 0.5) / u64::MAX as f64;
             // Box & Muller (1958).
-            let mut normal = || (-2.0 * unit().ln()).sqrt() * (std::f64::consts::TAU * unit()).cos();
-            let values: Vec<_> = (0..8).map(|subset| Some((0..seeds).map(|_| truth(subset) + 0.01 * normal()).collect())).collect();
-            let attribution = divide(&factors(3), &values, (0..seeds as u64).collect()).expect("numbers");
+            let mut normal =
+                || (-2.0 * unit().ln()).sqrt() * (std::f64::consts::TAU * unit()).cos();
+            let values: Vec<_> = (0..8)
+                .map(|subset| Some((0..seeds).map(|_| truth(subset) + 0.01 * normal()).collect()))
+                .collect();
+            let attribution =
+                divide(&factors(3), &values, (0..seeds as u64).collect()).expect("numbers");
             for (share, expected) in attribution.shares.iter().zip(expected) {
                 let holds = |(low, high): (f64, f64)| u32::from((low..=high).contains(&expected));
                 hits[0] += share.share.estimate().interval.map_or(0, holds);
@@ -353,10 +440,12 @@ mod tests {
 
     #[test]
     fn intervals_cover_the_truth_at_their_stated_rate() {
-        // 3,000 intervals of 1,000 independent simulations: five standard errors of a rate of 0.95 are at most 0.034.
+        // 3,000 intervals of 1,000 independent simulations: five standard errors of a rate of 0.95
+        // are at most 0.034.
         let [student, bootstrap] = coverage(3, 1_000);
         assert!((student - 0.95).abs() < 0.02, "{student}");
-        // With three seeds the bootstrap knows only three numbers, and its interval is too narrow: why thaw states Student's.
+        // With three seeds the bootstrap knows only three numbers, and its interval is too narrow:
+        // why thaw states Student's.
         assert!(bootstrap < 0.85, "{bootstrap}");
         let [student, bootstrap] = coverage(20, 150);
         assert!((student - 0.95).abs() < 0.034, "{student}");

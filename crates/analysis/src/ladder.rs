@@ -1,4 +1,5 @@
-//! The way from one procedure to another, one change at a time, and what each change does to the accuracy.
+//! The way from one procedure to another, one change at a time, and what each change does to the
+//! accuracy.
 
 use thaw_spec::{Metric, Rung, Statistic};
 
@@ -14,7 +15,8 @@ pub struct Step {
     pub estimate: Option<Estimate>,
     /// The differences from the rung before, between runs of equal seeds, when both have run.
     pub differences: Option<Sample>,
-    /// Whether the two rungs' curves, validation loss included, are equal to the last bit for every seed they share.
+    /// Whether the two rungs' curves, validation loss included, are equal to the last bit for every
+    /// seed they share.
     pub equal: bool,
 }
 
@@ -26,7 +28,12 @@ impl Step {
 }
 
 /// Climbs the ladder.
-pub fn climb(ladder: &[Rung], results: &Results, metric: Metric, statistic: Statistic) -> Vec<Step> {
+pub fn climb(
+    ladder: &[Rung],
+    results: &Results,
+    metric: Metric,
+    statistic: Statistic,
+) -> Vec<Step> {
     let mut before: Option<&ProcedureRuns> = None;
     let mut steps = Vec::new();
     for rung in ladder {
@@ -36,7 +43,9 @@ pub fn climb(ladder: &[Rung], results: &Results, metric: Metric, statistic: Stat
         let differences = pairs.iter().map(|(from, to)| Some(number(to)? - number(from)?));
         // Accuracies count images and may agree by chance; losses do not.
         let same = |(from, to): &(&CellRun, &CellRun)| {
-            [metric, Metric::ValidationLoss].into_iter().all(|metric| from.curve(metric) == to.curve(metric))
+            [metric, Metric::ValidationLoss]
+                .into_iter()
+                .all(|metric| from.curve(metric) == to.curve(metric))
         };
         let differences = differences.collect::<Option<Vec<f64>>>().and_then(Sample::new);
         steps.push(Step {
@@ -51,7 +60,10 @@ pub fn climb(ladder: &[Rung], results: &Results, metric: Metric, statistic: Stat
 }
 
 /// The runs with equal seeds.
-fn seed_pairs<'a>(from: &'a ProcedureRuns, to: &'a ProcedureRuns) -> Vec<(&'a CellRun, &'a CellRun)> {
+fn seed_pairs<'a>(
+    from: &'a ProcedureRuns,
+    to: &'a ProcedureRuns,
+) -> Vec<(&'a CellRun, &'a CellRun)> {
     let twin = |seed: u64| to.runs.iter().find(|run| run.cell().seed == seed);
     from.runs.iter().filter_map(|run| Some((run, twin(run.cell().seed)?))).collect()
 }

@@ -1,4 +1,5 @@
-//! What results say: records in and out of Parquet, curves, estimates with confidence intervals, and verdicts on expectations.
+//! What results say: records in and out of Parquet, curves, estimates with confidence intervals,
+//! and verdicts on expectations.
 
 mod attribution;
 mod check;
@@ -15,9 +16,14 @@ mod sink;
 mod store;
 mod variants;
 
-pub use attribution::{Attribution, AttributionError, Interaction, MAXIMAL_FACTORS, Share, attribute};
+pub use attribution::{
+    Attribution, AttributionError, Interaction, MAXIMAL_FACTORS, Share, attribute,
+};
 pub use check::check;
-pub use diagnosis::{Answer, Candidate, Diagnosis, DiagnosisError, Examiner, Pace, Suspicion, Trial, Work, pace, typical_seconds};
+pub use diagnosis::{
+    Answer, Candidate, Diagnosis, DiagnosisError, Examiner, Pace, Suspicion, Trial, Work, pace,
+    typical_seconds,
+};
 pub use error::AnalysisError;
 pub use estimate::{Estimate, Sample};
 pub use ladder::{Step, climb};

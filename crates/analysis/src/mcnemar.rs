@@ -16,19 +16,23 @@ pub struct McNemar {
     pub only_first: u64,
     /// Images that only the second model classifies correctly.
     pub only_second: u64,
-    /// Probability of a division of the images on which they disagree that is at least as uneven, if each were a fair coin's toss (two-sided).
+    /// Probability of a division of the images on which they disagree that is at least as uneven,
+    /// if each were a fair coin's toss (two-sided).
     pub p_value: f64,
 }
 
-/// Compares what two models say about the images of a split; nothing when these are not the same images, or there are none.
+/// Compares what two models say about the images of a split; nothing when these are not the same
+/// images, or there are none.
 pub fn mcnemar(first: &[Prediction], second: &[Prediction], split: Split) -> Option<McNemar> {
     let of = |predictions: &[Prediction]| -> Vec<Prediction> {
-        let mut chosen: Vec<Prediction> = predictions.iter().copied().filter(|prediction| prediction.split == split).collect();
+        let mut chosen: Vec<Prediction> =
+            predictions.iter().copied().filter(|prediction| prediction.split == split).collect();
         chosen.sort_by_key(|prediction| prediction.image);
         chosen
     };
     let (first, second) = (of(first), of(second));
-    let same = first.len() == second.len() && first.iter().zip(&second).all(|(a, b)| (a.image, a.label) == (b.image, b.label));
+    let same = first.len() == second.len()
+        && first.iter().zip(&second).all(|(a, b)| (a.image, a.label) == (b.image, b.label));
     if !same || first.is_empty() {
         return None;
     }
@@ -58,9 +62,14 @@ mod tests {
 
     #[test]
     fn p_values_are_scipys() {
-        // scipy.stats.binomtest(k, n, 0.5).pvalue of SciPy 1.17.1, by tools/golden/sample_statistics.py.
+        // scipy.stats.binomtest(k, n, 0.5).pvalue of SciPy 1.17.1, by
+        // tools/golden/sample_statistics.py.
         for (one, other, expected) in SCIPY {
-            assert!((p_value(one, other) - expected).abs() <= 1e-12 * expected.max(1e-3), "{one} {other}: {}", p_value(one, other));
+            assert!(
+                (p_value(one, other) - expected).abs() <= 1e-12 * expected.max(1e-3),
+                "{one} {other}: {}",
+                p_value(one, other)
+            );
         }
     }
 
@@ -77,11 +86,21 @@ mod tests {
     fn only_the_images_on_which_models_disagree_count() {
         let predictions = |wrong: &[u32]| -> Vec<Prediction> {
             (0..10)
-                .map(|image| Prediction { split: Split::Test, image, label: 0, predicted: u32::from(wrong.contains(&image)), loss: 0.0 })
+                .map(|image| Prediction {
+                    split: Split::Test,
+                    image,
+                    label: 0,
+                    predicted: u32::from(wrong.contains(&image)),
+                    loss: 0.0,
+                })
                 .collect()
         };
-        let result = mcnemar(&predictions(&[0, 1]), &predictions(&[1, 2, 3, 4]), Split::Test).expect("the same images");
-        assert_eq!((result.first, result.second, result.only_first, result.only_second), (8, 6, 3, 1));
+        let result = mcnemar(&predictions(&[0, 1]), &predictions(&[1, 2, 3, 4]), Split::Test)
+            .expect("the same images");
+        assert_eq!(
+            (result.first, result.second, result.only_first, result.only_second),
+            (8, 6, 3, 1)
+        );
         assert_eq!(mcnemar(&predictions(&[]), &predictions(&[])[1..], Split::Test), None);
         assert_eq!(mcnemar(&predictions(&[]), &predictions(&[]), Split::Validation), None);
     }

@@ -11,7 +11,8 @@ const TOLERATED_IMAGES: f64 = 3.0;
 /// The smallest half-width of a loss's band, as a share of the mean.
 const TOLERATED_LOSS: f64 = 0.02;
 
-/// How far one seed's accuracy may be from the recorded one: rounding, carried through a training, flips a few images.
+/// How far one seed's accuracy may be from the recorded one: rounding, carried through a training,
+/// flips a few images.
 const SEED_ACCURACY: f64 = 0.01;
 
 /// How far one seed's loss may be from the recorded one, as a share of the mean.
@@ -19,13 +20,21 @@ const SEED_LOSS: f64 = 0.005;
 
 /// A band for each procedure that has all its runs, and each of the given numbers.
 ///
-/// Two means of `n` seeds each, drawn from the same procedure, differ by less than `t · s · √(2/n)` in 95 % of cases, with `s` the standard
-/// deviation between seeds and `t` the 97.5 % quantile of Student's t with `n − 1` degrees of freedom. The band is the recorded mean plus or
-/// minus that, but at least three images for an accuracy and 2 % for a loss. Each seed's value is recorded too; repeated, it may differ by a
-/// point of accuracy or half a per cent of the loss.
+/// Two means of `n` seeds each, drawn from the same procedure, differ by less than `t · s · √(2/n)`
+/// in 95 % of cases, with `s` the standard deviation between seeds and `t` the 97.5 % quantile of
+/// Student's t with `n − 1` degrees of freedom. The band is the recorded mean plus or minus that,
+/// but at least three images for an accuracy and 2 % for a loss. Each seed's value is recorded too;
+/// repeated, it may differ by a point of accuracy or half a per cent of the loss.
 pub fn record(results: &Results, numbers: &[(Metric, Statistic)]) -> Vec<Band> {
-    let complete = results.procedures.iter().filter(|procedure| procedure.runs.len() == procedure.planned_seeds);
-    complete.flat_map(|procedure| numbers.iter().filter_map(|&(metric, statistic)| band(procedure, metric, statistic))).collect()
+    let complete = results
+        .procedures
+        .iter()
+        .filter(|procedure| procedure.runs.len() == procedure.planned_seeds);
+    complete
+        .flat_map(|procedure| {
+            numbers.iter().filter_map(|&(metric, statistic)| band(procedure, metric, statistic))
+        })
+        .collect()
 }
 
 fn band(procedure: &ProcedureRuns, metric: Metric, statistic: Statistic) -> Option<Band> {
@@ -37,7 +46,8 @@ fn band(procedure: &ProcedureRuns, metric: Metric, statistic: Statistic) -> Opti
     };
     let count = estimate.count as f64;
     let between_means = estimate.standard_deviation.map_or(0.0, |deviation| {
-        let student = StudentsT::new(0.0, 1.0, count - 1.0).expect("one or more degrees of freedom");
+        let student =
+            StudentsT::new(0.0, 1.0, count - 1.0).expect("one or more degrees of freedom");
         student.inverse_cdf(0.975) * deviation * (2.0 / count).sqrt()
     });
     let half = between_means.max(floor);
@@ -49,7 +59,18 @@ fn band(procedure: &ProcedureRuns, metric: Metric, statistic: Statistic) -> Opti
     let per_seed = PerSeed {
         seeds: procedure.runs.iter().map(|run| run.cell().seed).collect(),
         values: sample.values().iter().map(|value| rounded(*value)).collect(),
-        tolerance: rounded(if metric.is_accuracy() { SEED_ACCURACY } else { SEED_LOSS * estimate.mean }),
+        tolerance: rounded(if metric.is_accuracy() {
+            SEED_ACCURACY
+        } else {
+            SEED_LOSS * estimate.mean
+        }),
     };
-    Some(Band { selector: Selector::exactly(&procedure.levels), metric, statistic, lower, upper, per_seed: Some(per_seed) })
+    Some(Band {
+        selector: Selector::exactly(&procedure.levels),
+        metric,
+        statistic,
+        lower,
+        upper,
+        per_seed: Some(per_seed),
+    })
 }

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, UnionArgs, concat};
-use thaw_spec::{Cell, CellManifest, Experiment, Metric, Outcome, RunStatus, Selector, Split, Statistic, TrainingLog};
+use thaw_spec::{
+    Cell, CellManifest, Experiment, Metric, Outcome, RunStatus, Selector, Split, Statistic,
+    TrainingLog,
+};
 
 use crate::estimate::{Sample, reduce};
 use crate::schema::{Row, rows, wanted_columns};
@@ -41,7 +44,9 @@ impl CellRun {
 
     /// Largest relative L2 drift of a tensor of the base, by epoch.
     pub fn drift(&self) -> Vec<f64> {
-        self.curves.get(&Split::Train).map_or_else(Vec::new, |rows| rows.iter().map(|row| row.drift_maximum).collect())
+        self.curves
+            .get(&Split::Train)
+            .map_or_else(Vec::new, |rows| rows.iter().map(|row| row.drift_maximum).collect())
     }
 
     /// Images of a split, as counted in the last epoch.
@@ -79,7 +84,8 @@ impl ProcedureRuns {
 
     /// One number per seed.
     pub fn sample(&self, metric: Metric, statistic: Statistic) -> Option<Sample> {
-        let values: Option<Vec<f64>> = self.runs.iter().map(|run| reduce(statistic, metric, &run.curve(metric))).collect();
+        let values: Option<Vec<f64>> =
+            self.runs.iter().map(|run| reduce(statistic, metric, &run.curve(metric))).collect();
         Sample::new(values?)
     }
 
@@ -97,28 +103,35 @@ pub struct Results {
 }
 
 impl Results {
-    /// Reads the results of an experiment's cells. Other cells in the folder, of an earlier version of the experiment or of a trial with
-    /// fewer epochs, are passed over.
+    /// Reads the results of an experiment's cells. Other cells in the folder, of an earlier version
+    /// of the experiment or of a trial with fewer epochs, are passed over.
     ///
     /// # Errors
-    /// When a file cannot be read, or the folder holds runs of the same procedure on different data or weights.
+    /// When a file cannot be read, or the folder holds runs of the same procedure on different data
+    /// or weights.
     pub fn read(folder: &ResultsFolder, experiment: &Experiment) -> Result<Self, AnalysisError> {
         let mut procedures: Vec<(ProcedureRuns, Vec<CellManifest>)> = Vec::new();
         let manifests = folder.manifests()?;
         for (levels, procedure) in experiment.procedures() {
             let mut wanted = Vec::new();
             for manifest in &manifests {
-                let fits = manifest.cell.procedure == *procedure && experiment.seeds_of(levels).contains(&manifest.cell.seed);
+                let fits = manifest.cell.procedure == *procedure
+                    && experiment.seeds_of(levels).contains(&manifest.cell.seed);
                 if fits && folder.state(&manifest.cell)? == CellState::Complete {
                     wanted.push(manifest.clone());
                 }
             }
             wanted.sort_by_key(|manifest| manifest.cell.seed);
-            let runs = ProcedureRuns { levels: levels.to_vec(), planned_seeds: experiment.seeds_of(levels).len(), runs: Vec::new() };
+            let runs = ProcedureRuns {
+                levels: levels.to_vec(),
+                planned_seeds: experiment.seeds_of(levels).len(),
+                runs: Vec::new(),
+            };
             procedures.push((runs, wanted));
         }
         let all: Vec<&CellManifest> = procedures.iter().flat_map(|(_, wanted)| wanted).collect();
-        if let Some(other) = all.iter().find(|manifest| manifest.cell.inputs != all[0].cell.inputs) {
+        if let Some(other) = all.iter().find(|manifest| manifest.cell.inputs != all[0].cell.inputs)
+        {
             let reason = format!(
                 "the cells {} and {} were run on different data or weights; keep their results apart by --results",
                 all[0].id, other.id
@@ -137,7 +150,10 @@ impl Results {
                         "holds {epochs} epochs of {}; delete its folder and run the cell again",
                         manifest.cell.procedure.total_epochs()
                     );
-                    return Err(AnalysisError::Malformed { path: folder.epochs(&manifest.id), reason });
+                    return Err(AnalysisError::Malformed {
+                        path: folder.epochs(&manifest.id),
+                        reason,
+                    });
                 }
                 procedure.runs.push(CellRun { manifest, outcome, curves });
             }
@@ -146,17 +162,23 @@ impl Results {
         Ok(Self { procedures: result })
     }
 
-    /// The procedures with the lowest and the highest mean over seeds; nothing with fewer than two that have run, or when all means are the same.
+    /// The procedures with the lowest and the highest mean over seeds; nothing with fewer than two
+    /// that have run, or when all means are the same.
     pub fn extremes(&self, metric: Metric, statistic: Statistic) -> Option<[&ProcedureRuns; 2]> {
-        let mean = |procedure: &ProcedureRuns| Some(procedure.sample(metric, statistic)?.estimate().mean);
-        let means = || self.procedures.iter().filter_map(|procedure| Some((mean(procedure)?, procedure)));
+        let mean =
+            |procedure: &ProcedureRuns| Some(procedure.sample(metric, statistic)?.estimate().mean);
+        let means =
+            || self.procedures.iter().filter_map(|procedure| Some((mean(procedure)?, procedure)));
         let lowest = means().min_by(|a, b| a.0.total_cmp(&b.0))?;
         let highest = means().max_by(|a, b| a.0.total_cmp(&b.0))?;
         (lowest.0 < highest.0).then_some([lowest.1, highest.1])
     }
 
     /// The procedures that a selector chooses.
-    pub fn select<'a, 's>(&'a self, selector: &'s Selector) -> impl Iterator<Item = &'a ProcedureRuns> + use<'a, 's> {
+    pub fn select<'a, 's>(
+        &'a self,
+        selector: &'s Selector,
+    ) -> impl Iterator<Item = &'a ProcedureRuns> + use<'a, 's> {
         self.procedures.iter().filter(|procedure| selector.matches(&procedure.levels))
     }
 }
@@ -171,12 +193,17 @@ fn read_curves(folder: &ResultsFolder, cells: &[&CellManifest]) -> Result<Curves
     let scan = |manifest: &&CellManifest| {
         let path = folder.epochs(&manifest.id);
         let arguments = ScanArgsParquet { glob: false, ..ScanArgsParquet::default() };
-        let frame = PlRefPath::try_from_path(&path).and_then(|file| LazyFrame::scan_parquet(file, arguments));
-        frame.map(|frame| frame.select(wanted_columns())).map_err(AnalysisError::parquet(&path, "read"))
+        let frame = PlRefPath::try_from_path(&path)
+            .and_then(|file| LazyFrame::scan_parquet(file, arguments));
+        frame
+            .map(|frame| frame.select(wanted_columns()))
+            .map_err(AnalysisError::parquet(&path, "read"))
     };
     let frames: Vec<LazyFrame> = cells.iter().map(scan).collect::<Result<_, _>>()?;
     let frame = concat(frames, UnionArgs::default()).and_then(LazyFrame::collect);
-    let rows = frame.and_then(|frame| rows(&frame)).map_err(AnalysisError::parquet(folder.root(), "read"))?;
+    let rows = frame
+        .and_then(|frame| rows(&frame))
+        .map_err(AnalysisError::parquet(folder.root(), "read"))?;
     let mut curves = Curves::new();
     for row in rows {
         curves.entry(row.cell.clone()).or_default().entry(row.split).or_default().push(row);

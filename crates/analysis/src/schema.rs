@@ -1,5 +1,6 @@
-//! The columns of `epochs.parquet` (one row per epoch and split), `drift.parquet` (per epoch and tensor that the optimizer holds) and
-//! `predictions.parquet` (per evaluated image). Nowhere else stands a column's name.
+//! The columns of `epochs.parquet` (one row per epoch and split), `drift.parquet` (per epoch and
+//! tensor that the optimizer holds) and `predictions.parquet` (per evaluated image). Nowhere else
+//! stands a column's name.
 
 use polars::prelude::*;
 use thaw_spec::{Cell, EpochRecord, Prediction, Split, SplitRecord, TensorDrift};
@@ -36,8 +37,10 @@ const PREDICTED: &str = "predicted";
 
 /// The rows of some epochs of a cell.
 pub(crate) fn epoch_frame(cell: &Cell, records: &[EpochRecord]) -> PolarsResult<DataFrame> {
-    let rows: Vec<(&EpochRecord, &SplitRecord)> =
-        records.iter().flat_map(|record| record.splits.iter().map(move |split| (record, split))).collect();
+    let rows: Vec<(&EpochRecord, &SplitRecord)> = records
+        .iter()
+        .flat_map(|record| record.splits.iter().map(move |split| (record, split)))
+        .collect();
     let same = |name: &str, text: &str| Column::new(name.into(), vec![text; rows.len()]);
     let mut columns = vec![
         Column::new(VERSION.into(), vec![SCHEMA_VERSION; rows.len()]),
@@ -45,10 +48,15 @@ pub(crate) fn epoch_frame(cell: &Cell, records: &[EpochRecord]) -> PolarsResult<
         same(PROCEDURE, &cell.procedure_id().to_string()),
         Column::new(SEED.into(), vec![cell.seed; rows.len()]),
     ];
-    columns.extend(cell.levels.iter().map(|(factor, level)| same(&format!("{FACTOR_PREFIX}{factor}"), level)));
+    columns.extend(
+        cell.levels.iter().map(|(factor, level)| same(&format!("{FACTOR_PREFIX}{factor}"), level)),
+    );
     macro_rules! column {
         ($name:expr, |$record:ident, $split:ident| $value:expr) => {
-            columns.push(Column::new($name.into(), rows.iter().map(|&($record, $split)| $value).collect::<Vec<_>>()))
+            columns.push(Column::new(
+                $name.into(),
+                rows.iter().map(|&($record, $split)| $value).collect::<Vec<_>>(),
+            ))
         };
     }
     column!(EPOCH, |record, _split| record.epoch as u64);
@@ -71,14 +79,24 @@ pub(crate) fn epoch_frame(cell: &Cell, records: &[EpochRecord]) -> PolarsResult<
 
 /// How far each tensor was from its start, by epoch.
 pub(crate) fn drift_frame(cell: &Cell, records: &[EpochRecord]) -> PolarsResult<DataFrame> {
-    let rows = || records.iter().flat_map(|record| record.tensor_drifts.iter().map(move |drift| (record.epoch, drift)));
+    let rows = || {
+        records
+            .iter()
+            .flat_map(|record| record.tensor_drifts.iter().map(move |drift| (record.epoch, drift)))
+    };
     let count = rows().count();
     let columns = vec![
         Column::new(VERSION.into(), vec![SCHEMA_VERSION; count]),
         Column::new(CELL.into(), vec![cell.id().as_str(); count]),
         Column::new(EPOCH.into(), rows().map(|(epoch, _)| epoch as u64).collect::<Vec<_>>()),
-        Column::new(TENSOR.into(), rows().map(|(_, drift)| drift.tensor.as_str()).collect::<Vec<_>>()),
-        Column::new(RELATIVE_DRIFT.into(), rows().map(|(_, drift)| drift.relative).collect::<Vec<_>>()),
+        Column::new(
+            TENSOR.into(),
+            rows().map(|(_, drift)| drift.tensor.as_str()).collect::<Vec<_>>(),
+        ),
+        Column::new(
+            RELATIVE_DRIFT.into(),
+            rows().map(|(_, drift)| drift.relative).collect::<Vec<_>>(),
+        ),
     ];
     DataFrame::new(count, columns)
 }
@@ -88,7 +106,10 @@ pub(crate) fn prediction_frame(cell: &Cell, predictions: &[Prediction]) -> Polar
     let count = predictions.len();
     macro_rules! column {
         ($name:expr, |$prediction:ident| $value:expr) => {
-            Column::new($name.into(), predictions.iter().map(|$prediction| $value).collect::<Vec<_>>())
+            Column::new(
+                $name.into(),
+                predictions.iter().map(|$prediction| $value).collect::<Vec<_>>(),
+            )
         };
     }
     let columns = vec![
@@ -118,7 +139,9 @@ pub(crate) struct Row {
 
 /// The columns that [`rows`] reads.
 pub(crate) fn wanted_columns() -> Vec<Expr> {
-    [VERSION, CELL, EPOCH, SPLIT, LOSS_SUM, CORRECT, COUNT, DRIFT_MAXIMUM, SECONDS].map(col).to_vec()
+    [VERSION, CELL, EPOCH, SPLIT, LOSS_SUM, CORRECT, COUNT, DRIFT_MAXIMUM, SECONDS]
+        .map(col)
+        .to_vec()
 }
 
 /// Reads rows out of a frame with the [`wanted_columns`].
@@ -149,7 +172,8 @@ pub(crate) fn drifts(frame: &DataFrame) -> PolarsResult<Vec<(usize, TensorDrift)
     let (epochs, tensors) = (frame.column(EPOCH)?.u64()?, frame.column(TENSOR)?.str()?);
     let relatives = frame.column(RELATIVE_DRIFT)?.f64()?;
     let row = |index: usize| {
-        let drift = TensorDrift { tensor: tensors.get(index)?.to_owned(), relative: relatives.get(index)? };
+        let drift =
+            TensorDrift { tensor: tensors.get(index)?.to_owned(), relative: relatives.get(index)? };
         Some((epochs.get(index)? as usize, drift))
     };
     every_row(frame, row)
@@ -182,5 +206,7 @@ fn every_row<T>(frame: &DataFrame, row: impl Fn(usize) -> Option<T>) -> PolarsRe
     let versions = frame.column(VERSION)?.u32()?;
     let missing = || polars_err!(ComputeError: "a row has missing values or was written by another version of thaw");
     let current = |index: usize| versions.get(index) == Some(SCHEMA_VERSION);
-    (0..frame.height()).map(|index| row(index).filter(|_| current(index)).ok_or_else(missing)).collect()
+    (0..frame.height())
+        .map(|index| row(index).filter(|_| current(index)).ok_or_else(missing))
+        .collect()
 }

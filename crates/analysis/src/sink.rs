@@ -1,4 +1,5 @@
-//! Records to `epochs.parquet` and `drift.parquet`, whole after every epoch; at the end predictions to `predictions.parquet`.
+//! Records to `epochs.parquet` and `drift.parquet`, whole after every epoch; at the end predictions
+//! to `predictions.parquet`.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,8 @@ pub(crate) const EPOCHS: &str = "epochs.parquet";
 pub(crate) const DRIFT: &str = "drift.parquet";
 pub(crate) const PREDICTIONS: &str = "predictions.parquet";
 
-/// Writes the records of one cell. The files are replaced as a whole after every epoch: by temporary file, fsync and rename.
+/// Writes the records of one cell. The files are replaced as a whole after every epoch: by
+/// temporary file, fsync and rename.
 #[derive(Debug)]
 pub struct ParquetSink {
     folder: PathBuf,
@@ -62,8 +64,12 @@ impl RecordSink for ParquetSink {
 /// How the names of temporary files begin.
 pub(crate) const TEMPORARY: &str = ".thaw-";
 
-/// Replaces a file: what `write` puts into a temporary file beside it appears under its name at once, or not at all.
-pub(crate) fn replace(path: &Path, write: impl FnOnce(&mut NamedTempFile) -> Result<(), AnalysisError>) -> Result<(), AnalysisError> {
+/// Replaces a file: what `write` puts into a temporary file beside it appears under its name at
+/// once, or not at all.
+pub(crate) fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut NamedTempFile) -> Result<(), AnalysisError>,
+) -> Result<(), AnalysisError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
         .prefix(TEMPORARY)
@@ -76,7 +82,9 @@ pub(crate) fn replace(path: &Path, write: impl FnOnce(&mut NamedTempFile) -> Res
     {
         use std::os::unix::fs::PermissionsExt as _;
         let readable = std::fs::Permissions::from_mode(0o644);
-        file.as_file().set_permissions(readable).map_err(AnalysisError::io(path, "cannot write"))?;
+        file.as_file()
+            .set_permissions(readable)
+            .map_err(AnalysisError::io(path, "cannot write"))?;
     }
     file.persist(path).map_err(|error| AnalysisError::io(path, "cannot write")(error.error))?;
     Ok(())

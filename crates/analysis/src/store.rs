@@ -1,5 +1,5 @@
-//! The folder of an experiment's results: `cells/<cell>/` with `cell.json`, `epochs.parquet`, `drift.parquet`,
-//! `predictions.parquet` and `outcome.json`.
+//! The folder of an experiment's results: `cells/<cell>/` with `cell.json`, `epochs.parquet`,
+//! `drift.parquet`, `predictions.parquet` and `outcome.json`.
 
 use std::fs::{File, TryLockError};
 use std::io::Write as _;
@@ -25,7 +25,8 @@ pub enum CellState {
     Complete,
 }
 
-/// The file whose lock says that a process writes into the folder. It stays; only its lock counts, which the system takes back from a process that ends.
+/// The file whose lock says that a process writes into the folder. It stays; only its lock counts,
+/// which the system takes back from a process that ends.
 const LOCK: &str = ".lock";
 
 /// A folder of results that no other process claims.
@@ -60,21 +61,29 @@ impl ResultsFolder {
         &self.root
     }
 
-    /// Makes the folder, proves that it can be written to before a minute is spent, and keeps other processes from claiming it as long as the claim
-    /// lives.
+    /// Makes the folder, proves that it can be written to before a minute is spent, and keeps other
+    /// processes from claiming it as long as the claim lives.
     ///
     /// # Errors
     /// When it cannot be written to, or another process has claimed it.
     pub fn claim(&self) -> Result<Claim, AnalysisError> {
         let cells = self.root.join("cells");
-        std::fs::create_dir_all(&cells)
-            .map_err(AnalysisError::io(&cells, "cannot make the results folder; choose another by --results"))?;
+        std::fs::create_dir_all(&cells).map_err(AnalysisError::io(
+            &cells,
+            "cannot make the results folder; choose another by --results",
+        ))?;
         let unwritable = "cannot write into the results folder; choose another by --results";
         tempfile::NamedTempFile::new_in(&cells).map_err(AnalysisError::io(&cells, unwritable))?;
         let path = self.root.join(LOCK);
-        let file = File::options().create(true).append(true).open(&path).map_err(AnalysisError::io(&path, unwritable))?;
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(AnalysisError::io(&path, unwritable))?;
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) => Err(AnalysisError::Claimed { path: self.root.clone() }),
+            Err(TryLockError::WouldBlock) => {
+                Err(AnalysisError::Claimed { path: self.root.clone() })
+            }
             // Some file systems have no locks; then nobody is kept out.
             Ok(()) | Err(TryLockError::Error(_)) => Ok(Claim { _file: file }),
         }
@@ -98,8 +107,14 @@ impl ResultsFolder {
         if manifest.cell.id() != cell.id() {
             return Ok(CellState::Absent);
         }
-        let finished = self.outcome(&cell.id())?.is_some_and(|outcome| outcome.epochs == cell.procedure.total_epochs());
-        Ok(if finished && self.epochs(&cell.id()).is_file() { CellState::Complete } else { CellState::Partial })
+        let finished = self
+            .outcome(&cell.id())?
+            .is_some_and(|outcome| outcome.epochs == cell.procedure.total_epochs());
+        Ok(if finished && self.epochs(&cell.id()).is_file() {
+            CellState::Complete
+        } else {
+            CellState::Partial
+        })
     }
 
     /// Writes a cell's manifest and takes back an earlier outcome: from now on the cell is partial.
@@ -108,7 +123,8 @@ impl ResultsFolder {
     /// When the folder cannot be written to.
     pub fn begin(&self, manifest: &CellManifest) -> Result<ParquetSink, AnalysisError> {
         let folder = self.cell(&manifest.id);
-        std::fs::create_dir_all(&folder).map_err(AnalysisError::io(&folder, "cannot make the folder"))?;
+        std::fs::create_dir_all(&folder)
+            .map_err(AnalysisError::io(&folder, "cannot make the folder"))?;
         remove_torn_files(&folder)?;
         let outcome = folder.join("outcome.json");
         if outcome.exists() {
@@ -142,7 +158,8 @@ impl ResultsFolder {
         read_json(&self.cell(id).join("outcome.json"))
     }
 
-    /// What a cell's model said about each image after the last epoch; nothing for cells of versions that did not keep it.
+    /// What a cell's model said about each image after the last epoch; nothing for cells of
+    /// versions that did not keep it.
     ///
     /// # Errors
     /// When the file is there and cannot be read.
@@ -151,7 +168,8 @@ impl ResultsFolder {
         path.is_file().then(|| read_parquet(&path, predictions)).transpose()
     }
 
-    /// How far each tensor of a cell's base was from its start: epoch, counted from 1, and drift. Nothing for a base that cannot change.
+    /// How far each tensor of a cell's base was from its start: epoch, counted from 1, and drift.
+    /// Nothing for a base that cannot change.
     ///
     /// # Errors
     /// When the file is there and cannot be read.
@@ -169,10 +187,16 @@ impl ResultsFolder {
         for run in &procedure.runs {
             let share = 1.0 / procedure.runs.len() as f64;
             for (epoch, drift) in self.read_drift(&run.manifest.id)? {
-                let place = curves.iter().position(|curve| curve.tensor == drift.tensor).unwrap_or_else(|| {
-                    curves.push(DriftCurve { tensor: drift.tensor.clone(), by_epoch: Vec::new() });
-                    curves.len() - 1
-                });
+                let place = curves
+                    .iter()
+                    .position(|curve| curve.tensor == drift.tensor)
+                    .unwrap_or_else(|| {
+                        curves.push(DriftCurve {
+                            tensor: drift.tensor.clone(),
+                            by_epoch: Vec::new(),
+                        });
+                        curves.len() - 1
+                    });
                 let by_epoch = &mut curves[place].by_epoch;
                 by_epoch.resize(by_epoch.len().max(epoch), 0.0);
                 by_epoch[epoch - 1] += drift.relative * share;
@@ -194,7 +218,9 @@ impl ResultsFolder {
         };
         let mut paths = Vec::new();
         for entry in entries {
-            paths.push(entry.map_err(AnalysisError::io(&cells, "cannot list"))?.path().join("cell.json"));
+            paths.push(
+                entry.map_err(AnalysisError::io(&cells, "cannot list"))?.path().join("cell.json"),
+            );
         }
         paths.sort();
         paths.iter().filter_map(|path| read_json(path).transpose()).collect()
@@ -206,22 +232,31 @@ fn remove_torn_files(folder: &Path) -> Result<(), AnalysisError> {
     for entry in std::fs::read_dir(folder).map_err(AnalysisError::io(folder, "cannot list"))? {
         let entry = entry.map_err(AnalysisError::io(folder, "cannot list"))?;
         if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
-            std::fs::remove_file(entry.path()).map_err(AnalysisError::io(folder, "cannot remove a temporary file"))?;
+            std::fs::remove_file(entry.path())
+                .map_err(AnalysisError::io(folder, "cannot remove a temporary file"))?;
         }
     }
     Ok(())
 }
 
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), AnalysisError> {
-    let mut text = serde_json::to_vec_pretty(value)
-        .map_err(|error| AnalysisError::Malformed { path: path.to_owned(), reason: format!("cannot be written as JSON ({error})") })?;
+    let mut text = serde_json::to_vec_pretty(value).map_err(|error| AnalysisError::Malformed {
+        path: path.to_owned(),
+        reason: format!("cannot be written as JSON ({error})"),
+    })?;
     text.push(b'\n');
     replace(path, |file| file.write_all(&text).map_err(AnalysisError::io(path, "cannot write")))
 }
 
-fn read_parquet<T>(path: &Path, rows: impl Fn(&DataFrame) -> PolarsResult<Vec<T>>) -> Result<Vec<T>, AnalysisError> {
+fn read_parquet<T>(
+    path: &Path,
+    rows: impl Fn(&DataFrame) -> PolarsResult<Vec<T>>,
+) -> Result<Vec<T>, AnalysisError> {
     let file = std::fs::File::open(path).map_err(AnalysisError::io(path, "cannot read"))?;
-    ParquetReader::new(file).finish().and_then(|frame| rows(&frame)).map_err(AnalysisError::parquet(path, "read"))
+    ParquetReader::new(file)
+        .finish()
+        .and_then(|frame| rows(&frame))
+        .map_err(AnalysisError::parquet(path, "read"))
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, AnalysisError> {

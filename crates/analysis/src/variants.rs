@@ -11,7 +11,8 @@ pub struct VariantSeries<'a> {
     pub levels: Vec<(String, String)>,
     /// What they share, with any number of variants.
     pub procedure: Procedure,
-    /// Variants of each image, and the runs. 0 stands for the same procedure without augmentation, on cached features.
+    /// Variants of each image, and the runs. 0 stands for the same procedure without augmentation,
+    /// on cached features.
     pub points: Vec<(usize, &'a ProcedureRuns)>,
 }
 
@@ -26,8 +27,9 @@ impl VariantSeries<'_> {
 pub fn variant_series(results: &Results) -> Vec<VariantSeries<'_>> {
     let mut series: Vec<VariantSeries<'_>> = Vec::new();
     for procedure in &results.procedures {
-        let Some(resolved) = resolved(procedure).filter(|resolved| resolved.cache == Cache::Variants && resolved.later_phases.is_empty())
-        else {
+        let Some(resolved) = resolved(procedure).filter(|resolved| {
+            resolved.cache == Cache::Variants && resolved.later_phases.is_empty()
+        }) else {
             continue;
         };
         let count = resolved.variants;
@@ -37,7 +39,11 @@ pub fn variant_series(results: &Results) -> Vec<VariantSeries<'_>> {
                 series.points.push((count, procedure));
                 series.levels.retain(|level| procedure.levels.contains(level));
             }
-            None => series.push(VariantSeries { levels: procedure.levels.clone(), procedure: shared, points: vec![(count, procedure)] }),
+            None => series.push(VariantSeries {
+                levels: procedure.levels.clone(),
+                procedure: shared,
+                points: vec![(count, procedure)],
+            }),
         }
     }
     series.retain(|series| series.points.len() > 1);
@@ -50,7 +56,8 @@ pub fn variant_series(results: &Results) -> Vec<VariantSeries<'_>> {
             transform_center: TransformCenter::default(),
             ..series.procedure.clone()
         };
-        let without = results.procedures.iter().find(|procedure| resolved(procedure) == Some(&plain));
+        let without =
+            results.procedures.iter().find(|procedure| resolved(procedure) == Some(&plain));
         if let Some(without) = without {
             series.points.push((0, without));
             series.levels.retain(|level| without.levels.contains(level));

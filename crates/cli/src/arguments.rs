@@ -36,7 +36,9 @@ pub(crate) enum Command {
     #[command(after_help = "Example: thaw report experiments/squeezenet.toml")]
     Report(Report),
     /// Compare what has run with what is expected
-    #[command(after_help = "Example: thaw check experiments/squeezenet.toml --junit target/check.xml")]
+    #[command(
+        after_help = "Example: thaw check experiments/squeezenet.toml --junit target/check.xml"
+    )]
     Check(Check),
     /// Show images of a dataset, as they are or augmented, on one sheet
     #[command(
@@ -61,7 +63,8 @@ pub(crate) enum Command {
     /// Say what differs between two runs, in procedure, machine and outcome
     #[command(after_help = "Example: thaw diff 08ae4926 3265aa48")]
     Diff(Diff),
-    /// Compare two checkpoints of your own training: which tensors moved, and whether a frozen one is among them
+    /// Compare two checkpoints of your own training: which tensors moved, and whether a frozen one
+    /// is among them
     #[command(
         after_help = "Example: thaw audit before.safetensors after.safetensors --frozen 'features.*'\nExit codes: 0 nothing declared frozen moved · 1 something did · 2 cannot tell"
     )]
@@ -72,7 +75,9 @@ pub(crate) enum Command {
     )]
     Fetch(Fetch),
     /// Train a base from random weights on a source task and write its weights file
-    #[command(after_help = "Example: thaw pretrain experiments/pretrain.toml --output mini_vgg.safetensors")]
+    #[command(
+        after_help = "Example: thaw pretrain experiments/pretrain.toml --output mini_vgg.safetensors"
+    )]
     Pretrain(Pretrain),
 }
 
@@ -98,7 +103,8 @@ pub(crate) struct Sweep {
     pub(crate) study: Study,
     #[command(flatten)]
     pub(crate) images: Images,
-    /// Weights of the base, as safetensors with torchvision's names [default: THAW_WEIGHTS, unless thaw brings weights of its own]
+    /// Weights of the base, as safetensors with torchvision's names [default: THAW_WEIGHTS, unless
+    /// thaw brings weights of its own]
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
     /// Folder for decoded images, activations and checkpoints
@@ -113,7 +119,8 @@ pub(crate) struct Sweep {
     /// Cells to train at the same time [default: as many as threads and memory allow]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
-    /// Run the frozen base for every batch of an end-to-end cell, even where it can only yield the same again
+    /// Run the frozen base for every batch of an end-to-end cell, even where it can only yield the
+    /// same again
     #[arg(long)]
     pub(crate) no_sharing: bool,
     /// Run cells again that have run already
@@ -125,7 +132,8 @@ pub(crate) struct Sweep {
     /// No progress
     #[arg(long, short)]
     pub(crate) quiet: bool,
-    /// Execute the cells wrongly while recording them as if all were well: proof that `thaw check` notices
+    /// Execute the cells wrongly while recording them as if all were well: proof that `thaw check`
+    /// notices
     #[arg(long, value_enum, hide = true, value_name = "FAULT")]
     pub(crate) inject_fault: Option<Fault>,
 }
@@ -185,7 +193,8 @@ pub(crate) struct Preview {
     pub(crate) augmentation: TypedAugmentation,
     #[command(flatten)]
     pub(crate) ranges: Ranges,
-    /// Resize and transform as this library does: keras-2.0.8, keras-2.1.3, keras-2.2, keras-3 or torch [default: as the experiment has it]
+    /// Resize and transform as this library does: keras-2.0.8, keras-2.1.3, keras-2.2, keras-3 or
+    /// torch [default: as the experiment has it]
     #[arg(long, value_name = "NAME", value_parser = profile)]
     pub(crate) profile: Option<Profile>,
     #[command(flatten)]
@@ -199,16 +208,40 @@ pub(crate) struct Explicit {
     #[arg(long, value_name = "FILE")]
     pub(crate) image: Option<PathBuf>,
     /// Rotate by so many degrees
-    #[arg(long, value_name = "DEGREES", default_value_t = 0.0, requires = "image", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "DEGREES",
+        default_value_t = 0.0,
+        requires = "image",
+        allow_negative_numbers = true
+    )]
     pub(crate) theta: f64,
     /// Shift along the rows, in pixels
-    #[arg(long, value_name = "PIXELS", default_value_t = 0.0, requires = "image", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        default_value_t = 0.0,
+        requires = "image",
+        allow_negative_numbers = true
+    )]
     pub(crate) tx: f64,
     /// Shift along the columns, in pixels
-    #[arg(long, value_name = "PIXELS", default_value_t = 0.0, requires = "image", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        default_value_t = 0.0,
+        requires = "image",
+        allow_negative_numbers = true
+    )]
     pub(crate) ty: f64,
     /// Shear, in the profile's unit
-    #[arg(long, value_name = "ANGLE", default_value_t = 0.0, requires = "image", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "ANGLE",
+        default_value_t = 0.0,
+        requires = "image",
+        allow_negative_numbers = true
+    )]
     pub(crate) shear: f64,
     /// Zoom of the columns, if other than that of the rows (--zoom)
     #[arg(long, value_name = "FACTOR", requires = "image")]
@@ -267,7 +300,8 @@ pub(crate) struct Diagnose {
     /// Training logs, each of which may hold several trainings
     #[arg(required_unless_present = "held_out", value_name = "LOG")]
     pub(crate) logs: Vec<PathBuf>,
-    /// The experiment whose procedures are compared with [default: the miniature, which is part of the program]
+    /// The experiment whose procedures are compared with [default: the miniature, which is part of
+    /// the program]
     #[arg(long, value_name = "FILE")]
     pub(crate) experiment: Option<PathBuf>,
     /// Folder of results; an experiment has a folder of its name in it
@@ -276,10 +310,12 @@ pub(crate) struct Diagnose {
     /// Only this training of each log
     #[arg(long, value_name = "NAME")]
     pub(crate) run: Option<String>,
-    /// Duration of one forward pass of the base over the training images on the log's machine (time conv_base.predict)
+    /// Duration of one forward pass of the base over the training images on the log's machine (time
+    /// conv_base.predict)
     #[arg(long, value_name = "SECONDS", value_parser = positive)]
     pub(crate) forward_seconds: Option<f64>,
-    /// Examine runs whose procedure is known: those of these seeds, or else each run by what is known of the others
+    /// Examine runs whose procedure is known: those of these seeds, or else each run by what is
+    /// known of the others
     #[arg(long, value_name = "SEEDS", value_delimiter = ',', num_args = 0.., conflicts_with = "logs")]
     pub(crate) held_out: Option<Vec<u64>>,
     /// Compare only so many epochs
@@ -294,7 +330,8 @@ pub(crate) struct Export {
     /// csv, json, tensorboard or mlflow
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     pub(crate) format: Format,
-    /// The file to write, or for tensorboard and mlflow the folder [default: below the experiment's results]
+    /// The file to write, or for tensorboard and mlflow the folder [default: below the experiment's
+    /// results]
     #[arg(long, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
 }
@@ -316,7 +353,8 @@ pub(crate) struct Audit {
     pub(crate) before: PathBuf,
     /// The checkpoint after it
     pub(crate) after: PathBuf,
-    /// Tensors with names like this were declared frozen; `*` and `?` stand for anything; may be given several times
+    /// Tensors with names like this were declared frozen; `*` and `?` stand for anything; may be
+    /// given several times
     #[arg(long, value_name = "PATTERN")]
     pub(crate) frozen: Vec<String>,
 }
@@ -363,7 +401,10 @@ pub(crate) struct Pretrain {
 }
 
 fn split(name: &str) -> Result<Split, String> {
-    Split::ALL.into_iter().find(|split| split.name() == name).ok_or_else(|| "expected train, validation or test".to_owned())
+    Split::ALL
+        .into_iter()
+        .find(|split| split.name() == name)
+        .ok_or_else(|| "expected train, validation or test".to_owned())
 }
 
 fn metric(name: &str) -> Result<Metric, String> {
@@ -372,7 +413,9 @@ fn metric(name: &str) -> Result<Metric, String> {
 }
 
 fn statistic(name: &str) -> Result<Statistic, String> {
-    let last = || name.strip_prefix("last_")?.parse().ok().filter(|epochs| *epochs > 0).map(Statistic::Last);
+    let last = || {
+        name.strip_prefix("last_")?.parse().ok().filter(|epochs| *epochs > 0).map(Statistic::Last)
+    };
     match name {
         "final" => Ok(Statistic::Final),
         "best" => Ok(Statistic::Best),
@@ -397,5 +440,8 @@ fn format(name: &str) -> Result<Format, String> {
 
 fn profile(name: &str) -> Result<Profile, String> {
     let names = || Profile::ALL.map(Profile::name).join(", ");
-    Profile::ALL.into_iter().find(|profile| profile.name() == name).ok_or_else(|| format!("expected one of {}", names()))
+    Profile::ALL
+        .into_iter()
+        .find(|profile| profile.name() == name)
+        .ok_or_else(|| format!("expected one of {}", names()))
 }

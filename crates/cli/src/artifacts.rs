@@ -16,7 +16,10 @@ pub(crate) fn artifact_path(cache: &Path, step: &Step) -> Option<PathBuf> {
 
 /// The file of activations that were made before, or of more variants that begin with them.
 pub(crate) fn kept_activations(cache: &Path, extraction: &Extraction) -> Option<PathBuf> {
-    extraction.covering().filter_map(|artifact| artifact_path(cache, &Step::Extract(artifact))).find(|path| path.exists())
+    extraction
+        .covering()
+        .filter_map(|artifact| artifact_path(cache, &Step::Extract(artifact)))
+        .find(|path| path.exists())
 }
 
 /// Whether a step's artifact was made before.

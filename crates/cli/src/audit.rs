@@ -9,9 +9,14 @@ use crate::arguments::Audit;
 use crate::error::{CANNOT_TELL, CliError, FAILED, SUCCESS, say};
 
 pub(crate) fn run(options: &Audit) -> Result<ExitCode, CliError> {
-    let refused = |pattern: &String, error: glob::PatternError| CliError::Usage { message: format!("--frozen {pattern}: {error}") };
-    let patterns: Vec<Pattern> =
-        options.frozen.iter().map(|pattern| Pattern::new(pattern).map_err(|error| refused(pattern, error))).collect::<Result<_, _>>()?;
+    let refused = |pattern: &String, error: glob::PatternError| CliError::Usage {
+        message: format!("--frozen {pattern}: {error}"),
+    };
+    let patterns: Vec<Pattern> = options
+        .frozen
+        .iter()
+        .map(|pattern| Pattern::new(pattern).map_err(|error| refused(pattern, error)))
+        .collect::<Result<_, _>>()?;
     let comparison = compare(&options.before, &options.after)?;
     let declared = |name: &str| patterns.iter().any(|pattern| pattern.matches(name));
     say(&table(&comparison.tensors, &declared));
@@ -37,7 +42,10 @@ fn table(tensors: &[TensorComparison], declared: &dyn Fn(&str) -> bool) -> Strin
             Some(drift) => format!("{drift:.2e}"),
             None => "another shape".to_owned(),
         };
-        text.push_str(&format!("\n{:width$}  {shape:>18}  {declared:8}  {moved:5}  {drift}", tensor.name));
+        text.push_str(&format!(
+            "\n{:width$}  {shape:>18}  {declared:8}  {moved:5}  {drift}",
+            tensor.name
+        ));
     }
     text
 }
@@ -49,20 +57,44 @@ fn judge(comparison: &Comparison, patterns: &[Pattern]) -> (String, u8) {
     if comparison.tensors.is_empty() {
         return ("cannot tell: the two files have no tensor in common".to_owned(), CANNOT_TELL);
     }
-    let all = || comparison.tensors.iter().map(|tensor| &tensor.name).chain(&comparison.only_before).chain(&comparison.only_after);
+    let all = || {
+        comparison
+            .tensors
+            .iter()
+            .map(|tensor| &tensor.name)
+            .chain(&comparison.only_before)
+            .chain(&comparison.only_after)
+    };
     if let Some(idle) = patterns.iter().find(|pattern| !all().any(|name| pattern.matches(name))) {
         return (format!("cannot tell: no tensor is named like `{idle}`"), CANNOT_TELL);
     }
     let is_declared = |name: &str| patterns.iter().any(|pattern| pattern.matches(name));
-    let thawed: Vec<&str> =
-        comparison.tensors.iter().filter(|tensor| tensor.moved && is_declared(&tensor.name)).map(|tensor| tensor.name.as_str()).collect();
+    let thawed: Vec<&str> = comparison
+        .tensors
+        .iter()
+        .filter(|tensor| tensor.moved && is_declared(&tensor.name))
+        .map(|tensor| tensor.name.as_str())
+        .collect();
     if let Some(first) = thawed.first() {
-        let message = format!("THAWED: {} of {of} tensors were declared frozen and moved, the first of them `{first}`", thawed.len());
+        let message = format!(
+            "THAWED: {} of {of} tensors were declared frozen and moved, the first of them `{first}`",
+            thawed.len()
+        );
         return (message, FAILED);
     }
-    if let Some(lost) = comparison.only_before.iter().chain(&comparison.only_after).find(|name| is_declared(name)) {
-        return (format!("cannot tell: `{lost}` was declared frozen and is in one of the files only"), CANNOT_TELL);
+    if let Some(lost) =
+        comparison.only_before.iter().chain(&comparison.only_after).find(|name| is_declared(name))
+    {
+        return (
+            format!("cannot tell: `{lost}` was declared frozen and is in one of the files only"),
+            CANNOT_TELL,
+        );
     }
     let frozen = comparison.tensors.iter().filter(|tensor| is_declared(&tensor.name)).count();
-    (format!("{moved} of {of} tensors moved; {frozen} were declared frozen, and none of those moved"), SUCCESS)
+    (
+        format!(
+            "{moved} of {of} tensors moved; {frozen} were declared frozen, and none of those moved"
+        ),
+        SUCCESS,
+    )
 }

@@ -15,29 +15,40 @@ use crate::study::MINIATURE_EXPECTED;
 
 pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
     let experiment = options.study.load()?;
-    let path = options.expected.clone().or_else(|| options.study.experiment.as_deref().map(expected_path));
+    let path =
+        options.expected.clone().or_else(|| options.study.experiment.as_deref().map(expected_path));
     let (path, text) = match path {
         Some(path) => {
-            let text = std::fs::read_to_string(&path).map_err(|source| CliError::Unreadable { path: path.clone(), source })?;
+            let text = std::fs::read_to_string(&path)
+                .map_err(|source| CliError::Unreadable { path: path.clone(), source })?;
             (path, text)
         }
         None if options.update => {
-            let message = "--update needs a file to write to; name the experiment's file".to_owned();
+            let message =
+                "--update needs a file to write to; name the experiment's file".to_owned();
             return Err(CliError::Usage { message });
         }
-        None => (PathBuf::from("the embedded miniature.expected.toml"), MINIATURE_EXPECTED.to_owned()),
+        None => {
+            (PathBuf::from("the embedded miniature.expected.toml"), MINIATURE_EXPECTED.to_owned())
+        }
     };
     let folder = options.study.results_folder(&experiment);
     let results = Results::read(&folder, &experiment)?;
-    let text = if options.update { update(&path, &text, &results, &options.creator)? } else { text };
+    let text =
+        if options.update { update(&path, &text, &results, &options.creator)? } else { text };
     let expectations = Expectations::parse(&path.display().to_string(), &text)?;
     if expectations.is_empty() {
         return Err(CliError::Usage {
-            message: format!("{}: nothing is expected; add a [[band]], [[relation]] or [[audit]]", path.display()),
+            message: format!(
+                "{}: nothing is expected; add a [[band]], [[relation]] or [[audit]]",
+                path.display()
+            ),
         });
     }
     let known = experiment.known_levels();
-    expectations.check_selectors(&known).map_err(|message| CliError::Usage { message: format!("{}: {message}", path.display()) })?;
+    expectations
+        .check_selectors(&known)
+        .map_err(|message| CliError::Usage { message: format!("{}: {message}", path.display()) })?;
     let verdicts = check(&expectations, &results);
     for verdict in &verdicts {
         say(&format!("{:12} {}: {}", verdict.kind.to_string(), verdict.subject, verdict.reason));
@@ -47,7 +58,10 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
     }
     let count = |kind: VerdictKind| verdicts.iter().filter(|verdict| verdict.kind == kind).count();
     let (passed, failed) = (count(VerdictKind::Pass), count(VerdictKind::Fail));
-    say(&format!("{passed} as expected, {failed} not, {} cannot be told", verdicts.len() - passed - failed));
+    say(&format!(
+        "{passed} as expected, {failed} not, {} cannot be told",
+        verdicts.len() - passed - failed
+    ));
     Ok(ExitCode::from(match (failed, verdicts.len() - passed) {
         (1.., _) => FAILED,
         (0, 1..) => CANNOT_TELL,
@@ -55,7 +69,8 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
     }))
 }
 
-/// Writes new bands into an expectation file, for the numbers of its old ones or else for the final validation accuracy; returns its text.
+/// Writes new bands into an expectation file, for the numbers of its old ones or else for the final
+/// validation accuracy; returns its text.
 fn update(path: &Path, text: &str, results: &Results, creator: &str) -> Result<String, CliError> {
     let name = path.display().to_string();
     let mut numbers: Vec<(Metric, Statistic)> = Vec::new();
@@ -69,12 +84,21 @@ fn update(path: &Path, text: &str, results: &Results, creator: &str) -> Result<S
     }
     let bands = record(results, &numbers);
     if bands.is_empty() {
-        return Err(CliError::Usage { message: format!("{name}: no procedure has run with all its seeds, so there is nothing to record") });
+        return Err(CliError::Usage {
+            message: format!(
+                "{name}: no procedure has run with all its seeds, so there is nothing to record"
+            ),
+        });
     }
-    let environments: Vec<&Environment> =
-        results.procedures.iter().flat_map(|procedure| &procedure.runs).map(|run| &run.manifest.environment).collect();
+    let environments: Vec<&Environment> = results
+        .procedures
+        .iter()
+        .flat_map(|procedure| &procedure.runs)
+        .map(|run| &run.manifest.environment)
+        .collect();
     let distinct = |describe: &dyn Fn(&Environment) -> String| {
-        let mut names: Vec<String> = environments.iter().map(|environment| describe(environment)).collect();
+        let mut names: Vec<String> =
+            environments.iter().map(|environment| describe(environment)).collect();
         names.sort();
         names.dedup();
         names.join(", ")
@@ -83,7 +107,9 @@ fn update(path: &Path, text: &str, results: &Results, creator: &str) -> Result<S
         creator: creator.to_owned(),
         date: provenance::today(),
         commit: distinct(&|environment| environment.commit.clone()),
-        machine: distinct(&|environment| format!("{} ({})", environment.platform, environment.instruction_sets)),
+        machine: distinct(&|environment| {
+            format!("{} ({})", environment.platform, environment.instruction_sets)
+        }),
     };
     let text = Expectations::recorded(&name, text, &recorded, &bands)?;
     write_whole(path, text.as_bytes())?;
@@ -101,15 +127,22 @@ fn write_junit(path: &Path, experiment: &str, verdicts: &[Verdict]) -> Result<()
     for verdict in verdicts {
         let status = match verdict.kind {
             VerdictKind::Pass => TestCaseStatus::success(),
-            VerdictKind::Fail => with_message(TestCaseStatus::non_success(NonSuccessKind::Failure), verdict),
-            VerdictKind::Inconclusive | VerdictKind::Missing => with_message(TestCaseStatus::non_success(NonSuccessKind::Error), verdict),
+            VerdictKind::Fail => {
+                with_message(TestCaseStatus::non_success(NonSuccessKind::Failure), verdict)
+            }
+            VerdictKind::Inconclusive | VerdictKind::Missing => {
+                with_message(TestCaseStatus::non_success(NonSuccessKind::Error), verdict)
+            }
         };
         suite.add_test_case(TestCase::new(verdict.subject.clone(), status));
     }
     let mut report = quick_junit::Report::new("thaw check");
     report.add_test_suite(suite);
-    let text = report.to_string().map_err(|error| CliError::Usage { message: format!("{}: {error}", path.display()) })?;
-    std::fs::write(path, text).map_err(|source| CliError::Unwritable { path: path.to_owned(), source })
+    let text = report
+        .to_string()
+        .map_err(|error| CliError::Usage { message: format!("{}: {error}", path.display()) })?;
+    std::fs::write(path, text)
+        .map_err(|source| CliError::Unwritable { path: path.to_owned(), source })
 }
 
 fn with_message(mut status: TestCaseStatus, verdict: &Verdict) -> TestCaseStatus {

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use thaw_analysis::{Answer, Candidate, Diagnosis, Examiner, Results, Suspicion, Trial, Work, pace, typical_seconds};
+use thaw_analysis::{
+    Answer, Candidate, Diagnosis, Examiner, Results, Suspicion, Trial, Work, pace, typical_seconds,
+};
 use thaw_exchange::{NamedLog, read_logs};
 use thaw_spec::{Metric, TrainingLog};
 
@@ -18,13 +20,15 @@ const SHOWN: usize = 4;
 const LIKELY: f64 = 0.001;
 
 pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
-    let study = Study { results: options.results.clone(), ..Study::plain(options.experiment.clone()) };
+    let study =
+        Study { results: options.results.clone(), ..Study::plain(options.experiment.clone()) };
     let experiment = study.load()?;
     let folder = study.results_folder(&experiment);
     let results = read(&study, &experiment, &folder)?;
     let most_epochs = options.epochs.map_or(usize::MAX, |epochs| epochs as usize);
     let learn = |subject: PathBuf, metrics: &[Metric], epochs: usize| {
-        Examiner::learn(&results, metrics, epochs.min(most_epochs)).map_err(|source| CliError::Diagnosis { subject, source })
+        Examiner::learn(&results, metrics, epochs.min(most_epochs))
+            .map_err(|source| CliError::Diagnosis { subject, source })
     };
     if let Some(seeds) = &options.held_out {
         let examiner = learn(folder.root().to_owned(), &Metric::ALL, usize::MAX)?;
@@ -35,31 +39,49 @@ pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
             examiner.examine_runs(&Results::read(&folder, &others.load()?)?)
         };
         if trials.is_empty() {
-            let message = format!("{}: no run can be held out; run other seeds, or three seeds of each procedure", folder.root().display());
+            let message = format!(
+                "{}: no run can be held out; run other seeds, or three seeds of each procedure",
+                folder.root().display()
+            );
             return Err(CliError::Usage { message });
         }
         confusion(&examiner, &trials).iter().for_each(|line| say(line));
         return Ok(ExitCode::from(SUCCESS));
     }
-    let images = results.procedures.iter().flat_map(|procedure| &procedure.runs).map(|run| run.manifest.images).next().unwrap_or([1; 3]);
+    let images = results
+        .procedures
+        .iter()
+        .flat_map(|procedure| &procedure.runs)
+        .map(|run| run.manifest.images)
+        .next()
+        .unwrap_or([1; 3]);
     let validation_share = images[1] as f64 / images[0].max(1) as f64;
     let mut certain = true;
     let mut paces: Vec<(String, f64)> = Vec::new();
     for path in &options.logs {
         for NamedLog { name, log } in chosen(options, path)? {
-            let title = if name.is_empty() { path.display().to_string() } else { format!("{}, run `{name}`", path.display()) };
+            let title = if name.is_empty() {
+                path.display().to_string()
+            } else {
+                format!("{}, run `{name}`", path.display())
+            };
             let examiner = learn(path.clone(), &log.metrics().collect::<Vec<_>>(), log.epochs())?;
             let diagnosis = examiner.examine(&log);
             certain &= diagnosis.answer == Answer::One;
-            let compared = examiner.metrics.iter().map(Metric::to_string).collect::<Vec<_>>().join(", ");
+            let compared =
+                examiner.metrics.iter().map(Metric::to_string).collect::<Vec<_>>().join(", ");
             say(&format!("{title}: {compared}, {} epochs of {}", examiner.epochs, log.epochs()));
             let runs: usize = examiner.candidates.iter().map(|candidate| candidate.runs).sum();
             let count = examiner.candidates.len();
-            say(&format!("beside {count} procedures of `{}` that curves can tell apart, {runs} runs", experiment.name));
+            say(&format!(
+                "beside {count} procedures of `{}` that curves can tell apart, {runs} runs",
+                experiment.name
+            ));
             say(&not_compared(&results));
             table(&examiner, &diagnosis).iter().for_each(|line| say(line));
             say(&format!("\n{}", answer(&examiner, &diagnosis)));
-            say(&timing(&examiner, &diagnosis, &log, options.forward_seconds, validation_share).unwrap_or_default());
+            say(&timing(&examiner, &diagnosis, &log, options.forward_seconds, validation_share)
+                .unwrap_or_default());
             paces.extend(typical_seconds(log.seconds()).map(|seconds| (title, seconds)));
         }
     }
@@ -67,16 +89,25 @@ pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
     Ok(ExitCode::from(if certain { SUCCESS } else { CANNOT_TELL }))
 }
 
-/// The procedures that a log is not compared with: of one run nobody knows how such runs spread. Ends with an empty line.
+/// The procedures that a log is not compared with: of one run nobody knows how such runs spread.
+/// Ends with an empty line.
 fn not_compared(results: &Results) -> String {
-    let with = |count: usize| results.procedures.iter().filter(move |procedure| procedure.runs.len() == count);
-    let single: Vec<String> = with(1).map(|procedure| format!("  {}\n", procedure.label())).collect();
+    let with = |count: usize| {
+        results.procedures.iter().filter(move |procedure| procedure.runs.len() == count)
+    };
+    let single: Vec<String> =
+        with(1).map(|procedure| format!("  {}\n", procedure.label())).collect();
     let mut text = match with(0).count() {
         0 => String::new(),
-        absent => format!("not compared: {absent} procedure(s) of the experiment that have not run\n"),
+        absent => {
+            format!("not compared: {absent} procedure(s) of the experiment that have not run\n")
+        }
     };
     if !single.is_empty() {
-        text += &format!("not compared, since one run does not tell how such runs spread (run another seed):\n{}", single.concat());
+        text += &format!(
+            "not compared, since one run does not tell how such runs spread (run another seed):\n{}",
+            single.concat()
+        );
     }
     text
 }
@@ -90,7 +121,11 @@ fn chosen(options: &Diagnose, path: &std::path::Path) -> Result<Vec<NamedLog>, C
 }
 
 fn table(examiner: &Examiner, diagnosis: &Diagnosis) -> Vec<String> {
-    let shown = diagnosis.suspicions.iter().enumerate().filter(|(place, suspicion)| *place < SHOWN || suspicion.probability >= LIKELY);
+    let shown = diagnosis
+        .suspicions
+        .iter()
+        .enumerate()
+        .filter(|(place, suspicion)| *place < SHOWN || suspicion.probability >= LIKELY);
     let row = |(_, Suspicion { candidate, probability, typicality, .. }): (usize, &Suspicion)| {
         let candidate = &examiner.candidates[*candidate];
         let probability = match diagnosis.answer {
@@ -99,7 +134,8 @@ fn table(examiner: &Examiner, diagnosis: &Diagnosis) -> Vec<String> {
         };
         vec![probability, share(*typicality), candidate.label()]
     };
-    let columns = [Column::Right("probability"), Column::Right("as untypical"), Column::Left("procedure")];
+    let columns =
+        [Column::Right("probability"), Column::Right("as untypical"), Column::Left("procedure")];
     let mut lines = markdown::table(&columns, &shown.map(row).collect::<Vec<_>>());
     lines.push(String::new());
     lines.push(
@@ -115,7 +151,9 @@ fn share(value: f64) -> String {
 
 fn answer(examiner: &Examiner, diagnosis: &Diagnosis) -> String {
     let label = |suspicion: &Suspicion| examiner.candidates[suspicion.candidate].label();
-    let Some(first) = diagnosis.suspicions.first() else { return "answer: there is nothing to compare with".to_owned() };
+    let Some(first) = diagnosis.suspicions.first() else {
+        return "answer: there is nothing to compare with".to_owned();
+    };
     match diagnosis.answer {
         Answer::One => format!("answer: {}", label(first)),
         Answer::Among(count) => {
@@ -130,7 +168,11 @@ fn answer(examiner: &Examiner, diagnosis: &Diagnosis) -> String {
                 .take_while(|(_, typicality)| *typicality < 0.05)
                 .map(|(metric, typicality)| format!("{metric} ({})", share(*typicality)))
                 .collect();
-            let what = if misfits.is_empty() { "no curve alone is odd, but all together".to_owned() } else { misfits.join(", ") };
+            let what = if misfits.is_empty() {
+                "no curve alone is odd, but all together".to_owned()
+            } else {
+                misfits.join(", ")
+            };
             format!(
                 "answer: none of these. Even of the likeliest, {}, only {} of the runs would be so untypical.\nWhat does not fit it: {what}.\nAnother base, other images, \
                  or a procedure that is no cell of this experiment: add it to the matrix, and run it.",
@@ -151,18 +193,25 @@ fn timing(
 ) -> Option<String> {
     let seconds = typical_seconds(log.seconds())?;
     let Some(forward) = forward_seconds else {
-        return Some(format!("time: {seconds:.1} s per epoch; --forward-seconds lets it tell whether the base was trained\n"));
+        return Some(format!(
+            "time: {seconds:.1} s per epoch; --forward-seconds lets it tell whether the base was trained\n"
+        ));
     };
     let found = pace(seconds, forward, validation_share);
     let measure = format!(
         "time: an epoch takes {:.1} forward passes over the training images; a frozen base would take {:.1}, one that is trained {:.1}",
         found.forward_passes, found.frozen, found.trained
     );
-    let likeliest = diagnosis.suspicions.first().filter(|_| diagnosis.answer != Answer::NoneOfThese);
+    let likeliest =
+        diagnosis.suspicions.first().filter(|_| diagnosis.answer != Answer::NoneOfThese);
     let trains = likeliest.map(|suspicion| examiner.candidates[suspicion.candidate].trains_base);
     let verdict = match (found.work, trains) {
-        (Work::ForwardAndBackward, Some(false)) => ": IMPLAUSIBLE for a frozen base, it takes as long as training everything",
-        (Work::Nothing | Work::Forward, Some(true)) => ": IMPLAUSIBLE for a base that is trained, there is no time for its backward pass",
+        (Work::ForwardAndBackward, Some(false)) => {
+            ": IMPLAUSIBLE for a frozen base, it takes as long as training everything"
+        }
+        (Work::Nothing | Work::Forward, Some(true)) => {
+            ": IMPLAUSIBLE for a base that is trained, there is no time for its backward pass"
+        }
         (Work::ForwardAndBackward, _) => ": the base was trained",
         (Work::Forward, _) => ": the base was run and not trained",
         (Work::Nothing, _) => ": the base was not run, so its features were cached",
@@ -185,13 +234,17 @@ fn ratio(paces: &mut [(String, f64)], validation_share: f64) -> Option<String> {
 
 /// How runs of known procedures were diagnosed: in numbers, and which was taken for which.
 fn confusion(examiner: &Examiner, trials: &[Trial]) -> Vec<String> {
-    let first = |diagnosis: &Diagnosis| diagnosis.suspicions.first().map(|suspicion| suspicion.candidate);
-    let count = |wanted: &dyn Fn(&Trial) -> bool| trials.iter().filter(|trial| wanted(trial)).count();
+    let first =
+        |diagnosis: &Diagnosis| diagnosis.suspicions.first().map(|suspicion| suspicion.candidate);
+    let count =
+        |wanted: &dyn Fn(&Trial) -> bool| trials.iter().filter(|trial| wanted(trial)).count();
     let right = |trial: &Trial| first(&trial.diagnosis) == Some(trial.truth);
     let is = |trial: &Trial, answer: Answer| trial.diagnosis.answer == answer;
     let unsure = |trial: &Trial| matches!(trial.diagnosis.answer, Answer::Among(_));
     let among = |trial: &Trial| match trial.diagnosis.answer {
-        Answer::Among(count) => trial.diagnosis.suspicions[..count].iter().any(|suspicion| suspicion.candidate == trial.truth),
+        Answer::Among(count) => trial.diagnosis.suspicions[..count]
+            .iter()
+            .any(|suspicion| suspicion.candidate == trial.truth),
         _ => false,
     };
     let all = trials.len();
@@ -203,32 +256,57 @@ fn confusion(examiner: &Examiner, trials: &[Trial]) -> Vec<String> {
             examiner.epochs,
             examiner.temperature
         ),
-        format!("  the likeliest procedure is the right one: {likeliest} ({:.0} %)", 100.0 * likeliest as f64 / all as f64),
+        format!(
+            "  the likeliest procedure is the right one: {likeliest} ({:.0} %)",
+            100.0 * likeliest as f64 / all as f64
+        ),
         format!("  sure and right: {}", count(&|trial| is(trial, Answer::One) && right(trial))),
         format!("  sure and wrong: {}", count(&|trial| is(trial, Answer::One) && !right(trial))),
         format!("  unsure, the right one among those named: {}", count(&among)),
-        format!("  unsure, the right one not among them: {}", count(&|trial| unsure(trial) && !among(trial))),
+        format!(
+            "  unsure, the right one not among them: {}",
+            count(&|trial| unsure(trial) && !among(trial))
+        ),
         format!("  none of these: {}", count(&|trial| is(trial, Answer::NoneOfThese))),
         "the same runs, with their own procedure taken from the candidates:".to_owned(),
-        format!("  none of these: {}", count(&|trial| trial.without_truth.answer == Answer::NoneOfThese)),
-        format!("  unsure: {}", count(&|trial| matches!(trial.without_truth.answer, Answer::Among(_)))),
-        format!("  sure of a procedure that is not theirs: {}", count(&|trial| trial.without_truth.answer == Answer::One)),
+        format!(
+            "  none of these: {}",
+            count(&|trial| trial.without_truth.answer == Answer::NoneOfThese)
+        ),
+        format!(
+            "  unsure: {}",
+            count(&|trial| matches!(trial.without_truth.answer, Answer::Among(_)))
+        ),
+        format!(
+            "  sure of a procedure that is not theirs: {}",
+            count(&|trial| trial.without_truth.answer == Answer::One)
+        ),
         String::new(),
     ];
-    let numbers: Vec<String> = (1..=examiner.candidates.len()).map(|number| number.to_string()).collect();
+    let numbers: Vec<String> =
+        (1..=examiner.candidates.len()).map(|number| number.to_string()).collect();
     let mut columns = vec![Column::Left("taken for")];
-    columns.extend(numbers.iter().map(|number| Column::Right(number)).chain([Column::Right("none")]));
+    columns
+        .extend(numbers.iter().map(|number| Column::Right(number)).chain([Column::Right("none")]));
     let row = |(truth, candidate): (usize, &Candidate)| {
         let taken = |place: Option<usize>| {
-            let found = |trial: &Trial| if is(trial, Answer::NoneOfThese) { None } else { first(&trial.diagnosis) };
+            let found = |trial: &Trial| {
+                if is(trial, Answer::NoneOfThese) { None } else { first(&trial.diagnosis) }
+            };
             match count(&|trial| trial.truth == truth && found(trial) == place) {
                 0 => String::new(),
                 number => number.to_string(),
             }
         };
         let places = (0..numbers.len()).map(Some).chain([None]);
-        [format!("{} {}", truth + 1, candidate.label())].into_iter().chain(places.map(taken)).collect()
+        [format!("{} {}", truth + 1, candidate.label())]
+            .into_iter()
+            .chain(places.map(taken))
+            .collect()
     };
-    lines.extend(markdown::table(&columns, &examiner.candidates.iter().enumerate().map(row).collect::<Vec<_>>()));
+    lines.extend(markdown::table(
+        &columns,
+        &examiner.candidates.iter().enumerate().map(row).collect::<Vec<_>>(),
+    ));
     lines
 }

@@ -65,11 +65,14 @@ impl CliError {
     fn code(&self) -> u8 {
         match self {
             Self::Usage { .. } => USAGE,
-            Self::Unreadable { .. } | Self::Data(DataError::MissingFolder { .. }) | Self::Model(ModelError::Io { .. }) => NO_INPUT,
-            Self::Unwritable { .. } | Self::Data(DataError::Io { .. }) | Self::Report(ReportError::Io { .. }) => CANNOT_CREATE,
-            Self::Analysis(AnalysisError::Io { .. } | AnalysisError::Claimed { .. }) | Self::Train(TrainError::CheckpointIo { .. }) => {
-                CANNOT_CREATE
-            }
+            Self::Unreadable { .. }
+            | Self::Data(DataError::MissingFolder { .. })
+            | Self::Model(ModelError::Io { .. }) => NO_INPUT,
+            Self::Unwritable { .. }
+            | Self::Data(DataError::Io { .. })
+            | Self::Report(ReportError::Io { .. }) => CANNOT_CREATE,
+            Self::Analysis(AnalysisError::Io { .. } | AnalysisError::Claimed { .. })
+            | Self::Train(TrainError::CheckpointIo { .. }) => CANNOT_CREATE,
             Self::Fetch(FetchError::Io { .. }) => CANNOT_CREATE,
             Self::Exchange(ExchangeError::Unreadable { .. }) => NO_INPUT,
             Self::Exchange(ExchangeError::Unwritable { .. }) => CANNOT_CREATE,
@@ -77,7 +80,9 @@ impl CliError {
             Self::Fetch(_) | Self::Exchange(_) | Self::Diagnosis { .. } => DATA,
             Self::Spec(_) => CONFIGURATION,
             Self::Data(_) | Self::Model(_) | Self::Analysis(_) => DATA,
-            Self::Train(TrainError::Data(_) | TrainError::Model(_) | TrainError::Checkpoint { .. }) => DATA,
+            Self::Train(
+                TrainError::Data(_) | TrainError::Model(_) | TrainError::Checkpoint { .. },
+            ) => DATA,
             Self::Train(_) | Self::Report(ReportError::Drawing { .. }) | Self::Cells(_) => SOFTWARE,
         }
     }

@@ -1,4 +1,5 @@
-//! Executing the steps of a plan: the real way, on images and weights. Tests have another, scripted one.
+//! Executing the steps of a plan: the real way, on images and weights. Tests have another, scripted
+//! one.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,8 +9,13 @@ use std::time::Duration;
 use thaw_analysis::ResultsFolder;
 use thaw_data::Pixels;
 use thaw_model::Base;
-use thaw_spec::{Cell, CellManifest, Extraction, Outcome, Phase, RecordSink, Split, Step, TrainingActivations};
-use thaw_train::{CheckpointPolicy, FitData, PhaseData, SplitData, StoredActivations, extract, fit, fit_memory_bytes};
+use thaw_spec::{
+    Cell, CellManifest, Extraction, Outcome, Phase, RecordSink, Split, Step, TrainingActivations,
+};
+use thaw_train::{
+    CheckpointPolicy, FitData, PhaseData, SplitData, StoredActivations, extract, fit,
+    fit_memory_bytes,
+};
 
 use crate::artifacts::{artifact_path, checkpoint_path, is_kept, kept_activations};
 use crate::error::CliError;
@@ -33,7 +39,12 @@ pub(crate) trait Executor: Sync {
     /// What is written down about a cell before it runs.
     fn manifest(&self, cell: &Cell) -> Result<CellManifest, CliError>;
     /// Trains a cell.
-    fn fit(&self, cell: &Cell, sink: &mut dyn RecordSink, advance: Advance<'_>) -> Result<Outcome, CliError>;
+    fn fit(
+        &self,
+        cell: &Cell,
+        sink: &mut dyn RecordSink,
+        advance: Advance<'_>,
+    ) -> Result<Outcome, CliError>;
     /// Forgets what an interrupted or earlier run of a cell left behind.
     fn forget(&self, cell: &Cell) -> Result<(), CliError>;
     /// Memory that training a cell needs, in bytes.
@@ -78,13 +89,19 @@ impl<'a> RealExecutor<'a> {
         cell
     }
 
-    /// What a cell sees of a split in a phase. Activations that no procedure demands are computed where there was no room for them.
+    /// What a cell sees of a split in a phase. Activations that no procedure demands are computed
+    /// where there was no room for them.
     fn split(&self, cell: &Cell, phase: &Phase<'_>, split: Split) -> Result<SplitData, CliError> {
-        let stored = Extraction::of(cell, phase, split, self.workplace.sharing).and_then(|extraction| {
-            let kept = kept_activations(&self.workplace.cache, &extraction);
-            let demanded = || extraction.is_demanded(phase).then(|| self.artifact(&Step::Extract(extraction.clone())));
-            Some(StoredActivations::open(&extraction, &kept.or_else(demanded)?))
-        });
+        let stored =
+            Extraction::of(cell, phase, split, self.workplace.sharing).and_then(|extraction| {
+                let kept = kept_activations(&self.workplace.cache, &extraction);
+                let demanded = || {
+                    extraction
+                        .is_demanded(phase)
+                        .then(|| self.artifact(&Step::Extract(extraction.clone())))
+                };
+                Some(StoredActivations::open(&extraction, &kept.or_else(demanded)?))
+            });
         Ok(SplitData { pixels: self.pixels(cell, split)?, stored: stored.transpose()? })
     }
 
@@ -143,9 +160,14 @@ impl Executor for RealExecutor<'_> {
     }
 
     fn manifest(&self, cell: &Cell) -> Result<CellManifest, CliError> {
-        let skipped_images: Vec<String> =
-            self.skipped.lock().map(|skipped| skipped.values().flatten().cloned().collect()).unwrap_or_default();
-        let left_out = |split: Split| skipped_images.iter().filter(|image| image.starts_with(split.name())).count() as u64;
+        let skipped_images: Vec<String> = self
+            .skipped
+            .lock()
+            .map(|skipped| skipped.values().flatten().cloned().collect())
+            .unwrap_or_default();
+        let left_out = |split: Split| {
+            skipped_images.iter().filter(|image| image.starts_with(split.name())).count() as u64
+        };
         let counts = self.workplace.dataset.counts();
         Ok(CellManifest {
             experiment: self.workplace.experiment.name.clone(),
@@ -158,31 +180,54 @@ impl Executor for RealExecutor<'_> {
                 true => TrainingActivations::Stored,
                 false => TrainingActivations::Computed,
             },
-            weights_file: self.workplace.weights.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+            weights_file: self
+                .workplace
+                .weights
+                .path
+                .file_name()
+                .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
             weights_origin: self.workplace.weights.origin.clone(),
             weights_preprocessing: self.workplace.trained_with(),
-            environment: provenance::environment(self.threads, &self.workplace.device, cell.procedure.convolution),
+            environment: provenance::environment(
+                self.threads,
+                &self.workplace.device,
+                cell.procedure.convolution,
+            ),
         })
     }
 
-    fn fit(&self, cell: &Cell, sink: &mut dyn RecordSink, advance: Advance<'_>) -> Result<Outcome, CliError> {
+    fn fit(
+        &self,
+        cell: &Cell,
+        sink: &mut dyn RecordSink,
+        advance: Advance<'_>,
+    ) -> Result<Outcome, CliError> {
         let cell = &self.executed(cell);
         let present = self.workplace.dataset.counts();
         let of_phase = |phase: &Phase<'_>| {
             let evaluated = present.present().filter(|split| *split != Split::Train);
             let evaluation = evaluated.map(|split| Ok((split, self.split(cell, phase, split)?)));
-            Ok(PhaseData { train: self.split(cell, phase, Split::Train)?, evaluation: evaluation.collect::<Result<_, CliError>>()? })
+            Ok(PhaseData {
+                train: self.split(cell, phase, Split::Train)?,
+                evaluation: evaluation.collect::<Result<_, CliError>>()?,
+            })
         };
-        let phases = cell.procedure.phases().iter().map(of_phase).collect::<Result<_, CliError>>()?;
+        let phases =
+            cell.procedure.phases().iter().map(of_phase).collect::<Result<_, CliError>>()?;
         let data = FitData { phases, device: self.workplace.device.clone() };
-        let policy = CheckpointPolicy { path: checkpoint_path(&self.workplace.cache, &cell.id()), interval: CHECKPOINT_INTERVAL };
+        let policy = CheckpointPolicy {
+            path: checkpoint_path(&self.workplace.cache, &cell.id()),
+            interval: CHECKPOINT_INTERVAL,
+        };
         Ok(fit(cell, &self.workplace.weights, &data, Some(&policy), sink, advance)?)
     }
 
     fn forget(&self, cell: &Cell) -> Result<(), CliError> {
         let path = checkpoint_path(&self.workplace.cache, &cell.id());
         match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(CliError::Unwritable { path, source }),
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(CliError::Unwritable { path, source })
+            }
             _ => Ok(()),
         }
     }
@@ -193,7 +238,12 @@ impl Executor for RealExecutor<'_> {
 }
 
 /// Runs one cell from its manifest to its outcome.
-pub(crate) fn run_cell(executor: &dyn Executor, folder: &ResultsFolder, cell: &Cell, advance: Advance<'_>) -> Result<Outcome, CliError> {
+pub(crate) fn run_cell(
+    executor: &dyn Executor,
+    folder: &ResultsFolder,
+    cell: &Cell,
+    advance: Advance<'_>,
+) -> Result<Outcome, CliError> {
     let mut sink = folder.begin(&executor.manifest(cell)?)?;
     let outcome = executor.fit(cell, &mut sink, advance)?;
     folder.finish(&cell.id(), &outcome)?;

@@ -16,8 +16,13 @@ pub(crate) fn run(options: &Export) -> Result<ExitCode, CliError> {
     let experiment = study.load()?;
     let folder = study.results_folder(&experiment);
     let results = read(study, &experiment, &folder)?;
-    let runs: Vec<ExportedRun> =
-        results.procedures.iter().flat_map(|procedure| procedure.runs.iter().filter_map(|run| exported(run, &procedure.levels))).collect();
+    let runs: Vec<ExportedRun> = results
+        .procedures
+        .iter()
+        .flat_map(|procedure| {
+            procedure.runs.iter().filter_map(|run| exported(run, &procedure.levels))
+        })
+        .collect();
     let output = options.output.clone().unwrap_or_else(|| {
         folder.root().join(match options.format {
             Format::Csv => "export.csv",
@@ -30,10 +35,16 @@ pub(crate) fn run(options: &Export) -> Result<ExitCode, CliError> {
     say(&format!("{} run(s) of `{}`: {}", runs.len(), experiment.name, output.display()));
     match options.format {
         Format::Csv | Format::Json => {}
-        Format::Tensorboard => say(&format!("open them with: tensorboard --logdir {}", output.display())),
-        // MLflow 3 reads its file store only where it is allowed to, and opens on what it has for language models.
+        Format::Tensorboard => {
+            say(&format!("open them with: tensorboard --logdir {}", output.display()))
+        }
+        // MLflow 3 reads its file store only where it is allowed to, and opens on what it has for
+        // language models.
         Format::Mlflow => {
-            say(&format!("open them with: MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri {}", output.display()));
+            say(&format!(
+                "open them with: MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri {}",
+                output.display()
+            ));
             say("the runs are under `Model training`");
         }
     }
@@ -43,8 +54,12 @@ pub(crate) fn run(options: &Export) -> Result<ExitCode, CliError> {
 /// `levels` as the experiment names them now.
 fn exported(run: &CellRun, levels: &[(String, String)]) -> Option<ExportedRun> {
     let manifest = &run.manifest;
-    let words = levels.iter().map(|(factor, level)| format!("{factor}={level}")).chain([format!("seed={}", manifest.cell.seed)]);
-    let mut parameters: Vec<(String, String)> = fields(&manifest.cell.procedure).into_iter().collect();
+    let words = levels
+        .iter()
+        .map(|(factor, level)| format!("{factor}={level}"))
+        .chain([format!("seed={}", manifest.cell.seed)]);
+    let mut parameters: Vec<(String, String)> =
+        fields(&manifest.cell.procedure).into_iter().collect();
     parameters.extend([
         ("dataset_sha256".to_owned(), manifest.cell.inputs.dataset.to_string()),
         ("weights_sha256".to_owned(), manifest.cell.inputs.weights.to_string()),

@@ -31,7 +31,11 @@ impl Fault {
             Self::Shuffle => procedure.shuffle = false,
             Self::ChannelOrder => {
                 let channels = &mut procedure.preprocessing.channels;
-                *channels = if *channels == ChannelOrder::Rgb { ChannelOrder::Bgr } else { ChannelOrder::Rgb };
+                *channels = if *channels == ChannelOrder::Rgb {
+                    ChannelOrder::Bgr
+                } else {
+                    ChannelOrder::Rgb
+                };
             }
         }
     }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use thaw_fetch::{Entry, FetchError, Kind, Patience, catalogue, download, split_cats_and_dogs, verify};
+use thaw_fetch::{
+    Entry, FetchError, Kind, Patience, catalogue, download, split_cats_and_dogs, verify,
+};
 
 use crate::arguments::Fetch;
 use crate::error::{CliError, SUCCESS, say, say_on_stderr};
@@ -16,25 +18,46 @@ pub(crate) fn run(options: &Fetch) -> Result<ExitCode, CliError> {
         return Ok(ExitCode::from(SUCCESS));
     };
     let entry = catalogue().iter().find(|entry| entry.name == *name).ok_or_else(|| {
-        let names: Vec<String> = catalogue().iter().map(|entry| format!("`{}`", entry.name)).collect();
-        CliError::Usage { message: format!("fetch: the catalogue has no `{name}`, only {}", names.join(", ")) }
+        let names: Vec<String> =
+            catalogue().iter().map(|entry| format!("`{}`", entry.name)).collect();
+        CliError::Usage {
+            message: format!("fetch: the catalogue has no `{name}`, only {}", names.join(", ")),
+        }
     })?;
     match entry.kind {
         Kind::Weights => {
-            let target = options.output.clone().unwrap_or_else(|| PathBuf::from("weights").join(&entry.file));
+            let target = options
+                .output
+                .clone()
+                .unwrap_or_else(|| PathBuf::from("weights").join(&entry.file));
             fetch(entry, options, &target)?;
-            say(&format!("{}\nlicence: {}\nuse it by --weights {}", target.display(), entry.licence, target.display()));
+            say(&format!(
+                "{}\nlicence: {}\nuse it by --weights {}",
+                target.display(),
+                entry.licence,
+                target.display()
+            ));
             if let Some(preprocessing) = &entry.preprocessing {
                 say(&format!("it was trained with preprocessing = \"{preprocessing}\""));
             }
         }
         Kind::CatsAndDogs => {
-            let folder = options.output.clone().unwrap_or_else(|| PathBuf::from("data/cats_and_dogs_small"));
+            let folder =
+                options.output.clone().unwrap_or_else(|| PathBuf::from("data/cats_and_dogs_small"));
             let archive = folder.with_file_name(&entry.file);
             fetch(entry, options, &archive)?;
             let report = split_cats_and_dogs(&archive, &folder)?;
-            say(&format!("{}: {} photographs, passed over: {}", folder.display(), report.images, report.passed_over.join(", ")));
-            say(&format!("licence: {}\nuse it by --data {}; the archive can be removed", entry.licence, folder.display()));
+            say(&format!(
+                "{}: {} photographs, passed over: {}",
+                folder.display(),
+                report.images,
+                report.passed_over.join(", ")
+            ));
+            say(&format!(
+                "licence: {}\nuse it by --data {}; the archive can be removed",
+                entry.licence,
+                folder.display()
+            ));
         }
     }
     Ok(ExitCode::from(SUCCESS))
@@ -48,11 +71,20 @@ fn fetch(entry: &Entry, options: &Fetch, target: &std::path::Path) -> Result<(),
         return Ok(());
     }
     let url = options.url.as_deref().unwrap_or(&entry.url);
-    let bar = if options.quiet { ProgressBar::hidden() } else { ProgressBar::with_draw_target(entry.size, ProgressDrawTarget::stderr()) };
-    let style = ProgressStyle::with_template("{msg} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left {wide_bar}");
+    let bar = if options.quiet {
+        ProgressBar::hidden()
+    } else {
+        ProgressBar::with_draw_target(entry.size, ProgressDrawTarget::stderr())
+    };
+    let style = ProgressStyle::with_template(
+        "{msg} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left {wide_bar}",
+    );
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.set_message(entry.name.clone());
-    let patience = Patience { stall: std::time::Duration::from_secs(options.stall_seconds), ..Patience::default() };
+    let patience = Patience {
+        stall: std::time::Duration::from_secs(options.stall_seconds),
+        ..Patience::default()
+    };
     let result = download(url, target, &entry.checksum, patience, &|received, total| {
         if let Some(total) = total {
             bar.set_length(total);
@@ -61,7 +93,9 @@ fn fetch(entry: &Entry, options: &Fetch, target: &std::path::Path) -> Result<(),
     });
     bar.finish_and_clear();
     result.map_err(|error| match error {
-        FetchError::Unreachable { .. } | FetchError::Refused { .. } | FetchError::Interrupted { .. } => {
+        FetchError::Unreachable { .. }
+        | FetchError::Refused { .. }
+        | FetchError::Interrupted { .. } => {
             CliError::Network { source: error, remedy: by_hand(entry, target) }
         }
         other => CliError::Fetch(other),
@@ -82,7 +116,11 @@ fn list() -> String {
     let mut text = "What can be fetched (thaw fetch NAME):\n".to_owned();
     for entry in catalogue() {
         let size = entry.size.map_or_else(String::new, |bytes| format!(", {} MiB", bytes >> 20));
-        let _ = write!(text, "\n{}\n    {}\n    {}\n    {}{size}; {}\n", entry.name, entry.title, entry.url, entry.checksum, entry.licence);
+        let _ = write!(
+            text,
+            "\n{}\n    {}\n    {}\n    {}{size}; {}\n",
+            entry.name, entry.title, entry.url, entry.checksum, entry.licence
+        );
     }
     text
 }

@@ -10,7 +10,8 @@ use crate::error::CliError;
 /// Writes a file under a temporary name first.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let unwritable = |source| CliError::Unwritable { path: path.to_owned(), source };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(unwritable)?;
     let mut file = NamedTempFile::new_in(folder).map_err(unwritable)?;
     file.write_all(bytes).map_err(unwritable)?;

@@ -1,4 +1,5 @@
-//! `thaw`: runs matrices of transfer-learning experiments and says which procedure gives which accuracy.
+//! `thaw`: runs matrices of transfer-learning experiments and says which procedure gives which
+//! accuracy.
 
 mod arguments;
 mod artifacts;

@@ -13,7 +13,10 @@ use crate::rates::Rates;
 use crate::workplace::Workplace;
 
 /// The cells that have run already.
-pub(crate) fn finished(workplace: &Workplace, folder: &ResultsFolder) -> Result<BTreeSet<CellId>, CliError> {
+pub(crate) fn finished(
+    workplace: &Workplace,
+    folder: &ResultsFolder,
+) -> Result<BTreeSet<CellId>, CliError> {
     let mut finished = BTreeSet::new();
     for cell in &workplace.cells {
         if folder.state(cell)? == CellState::Complete {
@@ -47,7 +50,11 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
         counts.test,
         workplace.dataset.classes().join(", ")
     ));
-    say(&format!("weights: {} (sha256 {})", workplace.weights.path.display(), workplace.weights.hash.short()));
+    say(&format!(
+        "weights: {} (sha256 {})",
+        workplace.weights.path.display(),
+        workplace.weights.hash.short()
+    ));
     say("");
     if plan.steps.is_empty() {
         say("nothing is left to do");
@@ -64,14 +71,20 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
         }
         total += seconds;
         bytes += cost.artifact_bytes;
-        let size = if cost.artifact_bytes > 0 { format!(", {}", mebibytes(cost.artifact_bytes)) } else { String::new() };
+        let size = if cost.artifact_bytes > 0 {
+            format!(", {}", mebibytes(cost.artifact_bytes))
+        } else {
+            String::new()
+        };
         say(&format!("{:>9}  {}{size}", duration(seconds), describe(step)));
     }
     say("");
     say(&format!("{} artifacts are shared instead of computed again", plan.shared));
     if !plan.without_room.is_empty() {
         let (count, cache) = (plan.without_room.len(), workplace.cache.display());
-        say(&format!("no room in {cache} for {count} artifact(s) of activations: they are computed for every batch"));
+        say(&format!(
+            "no room in {cache} for {count} artifact(s) of activations: they are computed for every batch"
+        ));
     }
     let none = BTreeSet::new();
     let todo = workplace.cells.iter().filter(|cell| !finished.contains(&cell.id()));
@@ -79,8 +92,16 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
         let plan = Plan::new(std::slice::from_ref(cell), &none, &facts, exists);
         plan.steps.iter().map(|step| rates.seconds(&plan.cost(step, &facts))).sum()
     };
-    say(&format!("about {} if each cell were run alone, from pixels on", duration(todo.map(alone).sum())));
-    say(&format!("about {} on this machine, {} in {}", duration(total), mebibytes(bytes), workplace.cache.display()));
+    say(&format!(
+        "about {} if each cell were run alone, from pixels on",
+        duration(todo.map(alone).sum())
+    ));
+    say(&format!(
+        "about {} on this machine, {} in {}",
+        duration(total),
+        mebibytes(bytes),
+        workplace.cache.display()
+    ));
     Ok(ExitCode::from(SUCCESS))
 }
 
@@ -97,7 +118,9 @@ fn seeds(experiment: &Experiment) -> String {
 /// A step in words.
 pub(crate) fn describe(step: &Step) -> String {
     match step {
-        Step::Decode { cell, split } => format!("decode {split} at {0}×{0}", cell.procedure.image_size),
+        Step::Decode { cell, split } => {
+            format!("decode {split} at {0}×{0}", cell.procedure.image_size)
+        }
         Step::Extract(extraction) => {
             let procedure = &extraction.cell.procedure;
             let variants = match extraction.variants.count() {
@@ -105,7 +128,10 @@ pub(crate) fn describe(step: &Step) -> String {
                 count => format!(", {count} variants with seed {}", extraction.cell.seed),
             };
             let name = format!("{:?}", procedure.preprocessing.name).to_lowercase();
-            format!("extract {} behind block {} ({name}{variants})", extraction.split, extraction.blocks)
+            format!(
+                "extract {} behind block {} ({name}{variants})",
+                extraction.split, extraction.blocks
+            )
         }
         Step::Fit(cell) => format!("train {} seed {}", cell.label(), cell.seed),
     }

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use thaw_data::{Dataset, Pixels, Unreadable};
-use thaw_spec::{Cell, ContentHash, DatasetSource, Environment, EpochRecord, FreezeBoundary, Inputs, Split, Step};
+use thaw_spec::{
+    Cell, ContentHash, DatasetSource, Environment, EpochRecord, FreezeBoundary, Inputs, Split, Step,
+};
 use thaw_train::{FitData, PhaseData, SplitData, pretrain};
 
 use crate::arguments::Pretrain;
@@ -37,13 +39,19 @@ pub(crate) fn run(options: &Pretrain) -> Result<ExitCode, CliError> {
         return Err(wrong("pretraining needs exactly one procedure and one seed"));
     };
     if procedure.freeze != FreezeBoundary::None {
-        return Err(wrong("random weights are of no use frozen; set freeze = \"none\" in [procedure]"));
+        return Err(wrong(
+            "random weights are of no use frozen; set freeze = \"none\" in [procedure]",
+        ));
     }
     let dataset = open_dataset(&experiment.dataset, &options.images, &study)?;
     let weights = ContentHash::of_value(&"random weights");
-    let inputs = Inputs { dataset: dataset.content_hash()?, weights, classes: dataset.classes().to_vec() };
-    let Some(cell) = experiment.cells(&inputs).into_iter().next() else { return Err(wrong("there is no cell")) };
-    let environment = provenance::environment(threads, &candle_core::Device::Cpu, cell.procedure.convolution);
+    let inputs =
+        Inputs { dataset: dataset.content_hash()?, weights, classes: dataset.classes().to_vec() };
+    let Some(cell) = experiment.cells(&inputs).into_iter().next() else {
+        return Err(wrong("there is no cell"));
+    };
+    let environment =
+        provenance::environment(threads, &candle_core::Device::Cpu, cell.procedure.convolution);
 
     let evaluated = dataset.counts().present().filter(|split| *split != Split::Train);
     if !procedure.later_phases.is_empty() {
@@ -58,7 +66,13 @@ pub(crate) fn run(options: &Pretrain) -> Result<ExitCode, CliError> {
     let data = FitData { phases: vec![data], device: candle_core::Device::Cpu };
     let show = |record: &EpochRecord| {
         if !options.quiet {
-            let accuracy = |split| record.splits.iter().find(|record| record.split == split).map_or(f64::NAN, |record| record.accuracy());
+            let accuracy = |split| {
+                record
+                    .splits
+                    .iter()
+                    .find(|record| record.split == split)
+                    .map_or(f64::NAN, |record| record.accuracy())
+            };
             let (train, validation) = (accuracy(Split::Train), accuracy(Split::Validation));
             say_on_stderr(&format!(
                 "epoch {}/{}: train accuracy {train:.4}, validation accuracy {validation:.4}, {:.0} s",
@@ -67,7 +81,13 @@ pub(crate) fn run(options: &Pretrain) -> Result<ExitCode, CliError> {
         }
     };
     let (bytes, epochs) = pretrain(&cell, &data, show, &|_| ())?;
-    let record = Record { sha256: ContentHash::of_bytes(&bytes), dataset: experiment.dataset, cell: &cell, environment, epochs };
+    let record = Record {
+        sha256: ContentHash::of_bytes(&bytes),
+        dataset: experiment.dataset,
+        cell: &cell,
+        environment,
+        epochs,
+    };
     write_whole(&options.output, &bytes)?;
     let text = serde_json::to_string_pretty(&record).expect("records are numbers and names");
     write_whole(&options.output.with_extension("json"), text.as_bytes())?;
@@ -76,11 +96,24 @@ pub(crate) fn run(options: &Pretrain) -> Result<ExitCode, CliError> {
 }
 
 /// The images of a split, decoded unless they are in the cache.
-fn decoded(dataset: &dyn Dataset, cell: &Cell, split: Split, cache: &Path) -> Result<SplitData, CliError> {
+fn decoded(
+    dataset: &dyn Dataset,
+    cell: &Cell,
+    split: Split,
+    cache: &Path,
+) -> Result<SplitData, CliError> {
     let step = Step::Decode { cell: cell.clone(), split };
     let path = artifact_path(cache, &step).unwrap_or_else(|| cache.to_owned());
     if !path.exists() {
-        Pixels::prepare(dataset, split, cell.procedure.image_size, cell.procedure.resize, Unreadable::Refuse, &path, &|_| ())?;
+        Pixels::prepare(
+            dataset,
+            split,
+            cell.procedure.image_size,
+            cell.procedure.resize,
+            Unreadable::Refuse,
+            &path,
+            &|_| (),
+        )?;
     }
     Ok(SplitData { pixels: Pixels::open(&path, Unreadable::Refuse)?, stored: None })
 }

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use thaw_data::{Purpose, Stream, Transform, decode, resize, write_png};
 use thaw_report::{Sheet, SheetRow};
 use thaw_spec::{
-    AffineRanges, Augmentation, DatasetSource, Experiment, Profile, Resize, ShearUnit, Split, SyntheticDataset, SyntheticTask, Warp,
+    AffineRanges, Augmentation, DatasetSource, Experiment, Profile, Resize, ShearUnit, Split,
+    SyntheticDataset, SyntheticTask, Warp,
 };
 
 use crate::arguments::{Explicit, Images, Preview, Ranges};
@@ -23,18 +24,35 @@ pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
     let dataset = open_dataset(&experiment.dataset, &options.images, &study)?;
     let first = experiment.procedures().next().map(|(_, procedure)| procedure);
     let as_trained = first.map_or(48, |procedure| procedure.image_size);
-    let filter = options.profile.map(Profile::resize).or(first.map(|procedure| procedure.resize)).unwrap_or(Resize::Nearest);
-    let warp = options.profile.map(Profile::warp).or(first.map(|procedure| procedure.warp())).unwrap_or_default();
+    let filter = options
+        .profile
+        .map(Profile::resize)
+        .or(first.map(|procedure| procedure.resize))
+        .unwrap_or(Resize::Nearest);
+    let warp = options
+        .profile
+        .map(Profile::warp)
+        .or(first.map(|procedure| procedure.warp()))
+        .unwrap_or_default();
     let size = options.size.map_or(as_trained, usize::from);
-    let augmentation = options.ranges.over(options.augmentation.resolve(options.profile.map_or(ShearUnit::Radians, Profile::shear_unit)));
+    let augmentation = options.ranges.over(
+        options
+            .augmentation
+            .resolve(options.profile.map_or(ShearUnit::Radians, Profile::shear_unit)),
+    );
     let count = dataset.counts().of(options.split) as usize;
     if count == 0 {
-        return Err(CliError::Usage { message: format!("--split {}: the dataset has no such images", options.split) });
+        return Err(CliError::Usage {
+            message: format!("--split {}: the dataset has no such images", options.split),
+        });
     }
-    let shown = |index: usize| Ok::<_, CliError>(resize(&dataset.image(options.split, index)?, size, filter));
+    let shown = |index: usize| {
+        Ok::<_, CliError>(resize(&dataset.image(options.split, index)?, size, filter))
+    };
     let mut rows = Vec::new();
     for (label, class) in (0u32..).zip(dataset.classes()) {
-        let of_class: Vec<usize> = (0..count).filter(|&index| dataset.label(options.split, index) == label).collect();
+        let of_class: Vec<usize> =
+            (0..count).filter(|&index| dataset.label(options.split, index) == label).collect();
         let columns = usize::from(options.columns);
         for row in 0..usize::from(options.rows) {
             let mut images = Vec::new();
@@ -48,7 +66,9 @@ pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
                     let Some(&index) = of_class.get(row) else { break };
                     let image = shown(index)?;
                     images.push(image.clone());
-                    images.extend((1..columns).map(|epoch| variant(&image, size, &ranges, warp, options.seed, epoch - 1, index)));
+                    images.extend((1..columns).map(|epoch| {
+                        variant(&image, size, &ranges, warp, options.seed, epoch - 1, index)
+                    }));
                 }
             }
             if !images.is_empty() {
@@ -58,7 +78,10 @@ pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
     }
     let augmented = match augmentation {
         Augmentation::None => String::new(),
-        Augmentation::Affine(_) => format!(" · first as it is, then as in epochs 1, 2, … of training with seed {}", options.seed),
+        Augmentation::Affine(_) => format!(
+            " · first as it is, then as in epochs 1, 2, … of training with seed {}",
+            options.seed
+        ),
     };
     let title = format!("{} · {} · {size}×{size}{augmented}", experiment.name, options.split);
     Sheet { title, size, rows }.write(&options.output)?;
@@ -66,43 +89,73 @@ pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
     Ok(ExitCode::from(SUCCESS))
 }
 
-/// The first training images of each class, as they are and as the experiment's first augmentation shows them; nothing where nothing is augmented.
-/// Where they are photographs and no folder of them is named, drawn animals stand in for them, fewer and smaller; whether they do is told.
-pub(crate) fn augmented_sheet(study: &Study, experiment: &Experiment, data: Option<&Path>) -> Result<Option<(Sheet, bool)>, CliError> {
+/// The first training images of each class, as they are and as the experiment's first augmentation
+/// shows them; nothing where nothing is augmented. Where they are photographs and no folder of them
+/// is named, drawn animals stand in for them, fewer and smaller; whether they do is told.
+pub(crate) fn augmented_sheet(
+    study: &Study,
+    experiment: &Experiment,
+    data: Option<&Path>,
+) -> Result<Option<(Sheet, bool)>, CliError> {
     const COLUMNS: usize = 9;
     const LARGEST_DRAWN: usize = 75;
-    let augmented = experiment.procedures().find_map(|(_, procedure)| match procedure.augmentation {
-        Augmentation::Affine(ranges) => Some((procedure, ranges)),
-        Augmentation::None => None,
-    });
+    let augmented =
+        experiment.procedures().find_map(|(_, procedure)| match procedure.augmentation {
+            Augmentation::Affine(ranges) => Some((procedure, ranges)),
+            Augmentation::None => None,
+        });
     let Some((procedure, ranges)) = augmented else { return Ok(None) };
     let stands_in = data.is_none() && matches!(experiment.dataset, DatasetSource::Folder {});
-    let (size, of_each) = if stands_in { (procedure.image_size.min(LARGEST_DRAWN), 1) } else { (procedure.image_size, 3) };
+    let (size, of_each) = if stands_in {
+        (procedure.image_size.min(LARGEST_DRAWN), 1)
+    } else {
+        (procedure.image_size, 3)
+    };
     let source = match stands_in {
-        true => {
-            DatasetSource::Synthetic(SyntheticDataset { task: SyntheticTask::CatsAndDogs, seed: 0, size, train: 2, validation: 0, test: 0 })
-        }
+        true => DatasetSource::Synthetic(SyntheticDataset {
+            task: SyntheticTask::CatsAndDogs,
+            seed: 0,
+            size,
+            train: 2,
+            validation: 0,
+            test: 0,
+        }),
         false => experiment.dataset,
     };
     let dataset = open_dataset(&source, &Images { data: data.map(Path::to_owned) }, study)?;
     let seed = experiment.seeds[0];
     let mut rows = Vec::new();
     for (label, class) in (0u32..).zip(dataset.classes()) {
-        let of_class = (0..dataset.counts().train as usize).filter(|&index| dataset.label(Split::Train, index) == label);
+        let of_class = (0..dataset.counts().train as usize)
+            .filter(|&index| dataset.label(Split::Train, index) == label);
         for index in of_class.take(of_each) {
             let image = resize(&dataset.image(Split::Train, index)?, size, procedure.resize);
-            let variants = (0..COLUMNS - 1).map(|epoch| variant(&image, size, &ranges, procedure.warp(), seed, epoch, index));
-            rows.push(SheetRow { label: class.clone(), images: std::iter::once(image.clone()).chain(variants).collect() });
+            let variants = (0..COLUMNS - 1)
+                .map(|epoch| variant(&image, size, &ranges, procedure.warp(), seed, epoch, index));
+            rows.push(SheetRow {
+                label: class.clone(),
+                images: std::iter::once(image.clone()).chain(variants).collect(),
+            });
         }
     }
     let what = if stands_in { "drawn animals" } else { "train" };
-    let title =
-        format!("{} · {what} · {size}×{size} · first as it is, then as in epochs 1, 2, … of training with seed {seed}", experiment.name);
+    let title = format!(
+        "{} · {what} · {size}×{size} · first as it is, then as in epochs 1, 2, … of training with seed {seed}",
+        experiment.name
+    );
     Ok(Some((Sheet { title, size, rows }, stands_in)))
 }
 
 /// An image as training shows it in an epoch, counted from 0.
-fn variant(image: &[u8], size: usize, ranges: &AffineRanges, warp: Warp, seed: u64, epoch: usize, index: usize) -> Vec<u8> {
+fn variant(
+    image: &[u8],
+    size: usize,
+    ranges: &AffineRanges,
+    warp: Warp,
+    seed: u64,
+    epoch: usize,
+    index: usize,
+) -> Vec<u8> {
     let mut stream = Stream::new(seed, Purpose::Augment, epoch, index);
     Transform::draw(ranges, size, &mut stream).picture(image, size, size, warp)
 }
@@ -131,8 +184,17 @@ fn transform(path: &Path, options: &Preview) -> Result<ExitCode, CliError> {
         zoom_columns: zoom_columns.unwrap_or(zoom_rows),
         flip: *flip,
     };
-    write_png(&options.output, &transform.picture(&pixels, height, width, profile.warp()), width, height)?;
-    say(&format!("written: {} ({width}×{height}, as {} transforms)", options.output.display(), profile.name()));
+    write_png(
+        &options.output,
+        &transform.picture(&pixels, height, width, profile.warp()),
+        width,
+        height,
+    )?;
+    say(&format!(
+        "written: {} ({width}×{height}, as {} transforms)",
+        options.output.display(),
+        profile.name()
+    ));
     Ok(ExitCode::from(SUCCESS))
 }
 
@@ -154,6 +216,10 @@ impl Ranges {
             *range = given.unwrap_or(*range);
         }
         ranges.horizontal_flip = self.horizontal_flip.unwrap_or(ranges.horizontal_flip);
-        if ranges == AffineRanges::default() { Augmentation::None } else { Augmentation::Affine(ranges) }
+        if ranges == AffineRanges::default() {
+            Augmentation::None
+        } else {
+            Augmentation::Affine(ranges)
+        }
     }
 }

@@ -8,7 +8,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::error::say_on_stderr;
 
-/// Shows how far a sweep is. The whole is counted in estimated work, so that the time left means something.
+/// Shows how far a sweep is. The whole is counted in estimated work, so that the time left means
+/// something.
 pub(crate) enum Progress {
     Quiet,
     Lines { done: Mutex<f64>, start: Instant },
@@ -34,7 +35,8 @@ impl Progress {
         Self::Bars { bars, whole }
     }
 
-    /// Begins a task of some images and an estimated share of all work; the shares of a sweep add up to 1.
+    /// Begins a task of some images and an estimated share of all work; the shares of a sweep add
+    /// up to 1.
     pub(crate) fn task(&self, name: &str, images: u64, share: f64) -> Task<'_> {
         let bar = match self {
             Self::Bars { bars, .. } => {
@@ -45,7 +47,14 @@ impl Progress {
             }
             Self::Quiet | Self::Lines { .. } => None,
         };
-        Task { progress: self, bar, name: name.to_owned(), images: images.max(1), share, start: Instant::now() }
+        Task {
+            progress: self,
+            bar,
+            name: name.to_owned(),
+            images: images.max(1),
+            share,
+            start: Instant::now(),
+        }
     }
 }
 
@@ -58,7 +67,9 @@ impl Drop for Progress {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─")
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━╸─")
 }
 
 /// A task that is under way.
@@ -97,7 +108,10 @@ impl Task<'_> {
                 *done += self.share;
                 let fraction = done.min(1.0);
                 let left = start.elapsed().as_secs_f64() * (1.0 - fraction) / fraction.max(1e-9);
-                say_on_stderr(&format!("[{:>3.0} %, about {left:.0} s left] {line}", fraction * 100.0));
+                say_on_stderr(&format!(
+                    "[{:>3.0} %, about {left:.0} s left] {line}",
+                    fraction * 100.0
+                ));
             }
         }
     }

@@ -6,7 +6,11 @@ use candle_core::{Device, DeviceLocation};
 use thaw_spec::{ConvolutionAlgorithm, Environment};
 
 /// Describes this process.
-pub(crate) fn environment(threads: usize, device: &Device, convolution: ConvolutionAlgorithm) -> Environment {
+pub(crate) fn environment(
+    threads: usize,
+    device: &Device,
+    convolution: ConvolutionAlgorithm,
+) -> Environment {
     Environment {
         thaw: env!("CARGO_PKG_VERSION").to_owned(),
         commit: env!("THAW_COMMIT").to_owned(),
@@ -19,7 +23,9 @@ pub(crate) fn environment(threads: usize, device: &Device, convolution: Convolut
         },
         convolution: if device.is_cpu() { convolution.name() } else { "candle" }.to_owned(),
         threads,
-        started_unix_seconds: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()),
+        started_unix_seconds: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |elapsed| elapsed.as_secs()),
     }
 }
 
@@ -31,8 +37,10 @@ pub(crate) fn today() -> String {
 /// The version that the lock file names.
 fn candle_version() -> &'static str {
     let lock = include_str!("../../../Cargo.lock");
-    let package = lock.split("[[package]]").find(|package| package.contains("name = \"candle-core\""));
-    let version = package.and_then(|package| package.lines().find_map(|line| line.strip_prefix("version = ")));
+    let package =
+        lock.split("[[package]]").find(|package| package.contains("name = \"candle-core\""));
+    let version = package
+        .and_then(|package| package.lines().find_map(|line| line.strip_prefix("version = ")));
     version.map_or("unknown", |version| version.trim_matches('"'))
 }
 
@@ -43,7 +51,12 @@ fn instruction_sets() -> String {
         ("avx2", std::is_x86_feature_detected!("avx2")),
         ("fma", std::is_x86_feature_detected!("fma")),
     ];
-    found.iter().filter(|(_, present)| *present).map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
+    found
+        .iter()
+        .filter(|(_, present)| *present)
+        .map(|(name, _)| *name)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(not(target_arch = "x86_64"))]

@@ -1,4 +1,5 @@
-//! How fast this machine is, measured in a second or two, so that a plan can state what it will cost.
+//! How fast this machine is, measured in a second or two, so that a plan can state what it will
+//! cost.
 
 use std::time::Instant;
 
@@ -41,9 +42,17 @@ impl Rates {
         let threads = rayon::current_num_threads() as f64;
         let decoded_images = images as f64 * threads / start.elapsed().as_secs_f64();
 
-        let pixels: Vec<f32> = (0..batch * size * size * 3).map(|index| (index % 251) as f32 / 251.0).collect();
-        let input = Tensor::from_vec(pixels, (batch, size, size, 3), &workplace.device).map_err(ModelError::from)?;
-        let base = Base::new(procedure.architecture, procedure.convolution, &workplace.weights, 0, &workplace.device)?;
+        let pixels: Vec<f32> =
+            (0..batch * size * size * 3).map(|index| (index % 251) as f32 / 251.0).collect();
+        let input = Tensor::from_vec(pixels, (batch, size, size, 3), &workplace.device)
+            .map_err(ModelError::from)?;
+        let base = Base::new(
+            procedure.architecture,
+            procedure.convolution,
+            &workplace.weights,
+            0,
+            &workplace.device,
+        )?;
         let blocks = 0..procedure.architecture.blocks();
         base.forward(&input, blocks.clone())?;
         let start = Instant::now();
@@ -54,17 +63,29 @@ impl Rates {
         for _ in 0..2 {
             let start = Instant::now();
             let (output, tape) = base.forward_on_tape(&input, blocks.clone())?;
-            let mut gradients = output.sum_all().and_then(|sum| Gradients::of(&sum)).map_err(ModelError::from)?;
+            let mut gradients =
+                output.sum_all().and_then(|sum| Gradients::of(&sum)).map_err(ModelError::from)?;
             tape.backward(&mut gradients)?;
             trained = start.elapsed().as_secs_f64();
         }
 
         let inputs = facts.boundary_floats[procedure.architecture.blocks()] as usize;
-        let head = Head::new(inputs, procedure.hidden_units, Loss::Binary, Initializer::GlorotUniform, |_| || 0.6, &workplace.device)?;
-        let mut optimizer =
-            RmsProp::new(head.variables().map(|(_, variable)| variable.clone()).to_vec(), procedure.optimizer).map_err(ModelError::from)?;
+        let head = Head::new(
+            inputs,
+            procedure.hidden_units,
+            Loss::Binary,
+            Initializer::GlorotUniform,
+            |_| || 0.6,
+            &workplace.device,
+        )?;
+        let mut optimizer = RmsProp::new(
+            head.variables().map(|(_, variable)| variable.clone()).to_vec(),
+            procedure.optimizer,
+        )
+        .map_err(ModelError::from)?;
         let mut step = || -> Result<(), candle_core::Error> {
-            let (logits, tape) = head.forward_on_tape(&features, None).map_err(candle_core::Error::wrap)?;
+            let (logits, tape) =
+                head.forward_on_tape(&features, None).map_err(candle_core::Error::wrap)?;
             let mut gradients = Gradients::of(&logits.sum_all()?)?;
             tape.backward(&mut gradients).map_err(candle_core::Error::wrap)?;
             optimizer.apply(&gradients)

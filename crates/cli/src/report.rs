@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use thaw_analysis::{McNemar, ProcedureRuns, Results, ResultsFolder, VariantSeries, attribute, climb, mcnemar, variant_series};
+use thaw_analysis::{
+    McNemar, ProcedureRuns, Results, ResultsFolder, VariantSeries, attribute, climb, mcnemar,
+    variant_series,
+};
 use thaw_exchange::read_log;
 use thaw_report::{ContactSheet, Division, DriftMap, Overlay, Page, curves, overview};
 use thaw_spec::{Experiment, Metric, Rung, Selector, Split, Statistic};
@@ -26,18 +29,27 @@ pub(crate) fn run(options: &Report) -> Result<ExitCode, CliError> {
 }
 
 /// What has run, at least one cell.
-pub(crate) fn read(study: &Study, experiment: &Experiment, folder: &ResultsFolder) -> Result<Results, CliError> {
+pub(crate) fn read(
+    study: &Study,
+    experiment: &Experiment,
+    folder: &ResultsFolder,
+) -> Result<Results, CliError> {
     let results = Results::read(folder, experiment)?;
     if results.procedures.iter().all(|procedure| procedure.runs.is_empty()) {
-        let message =
-            format!("{}: no cell of `{}` has run; run `{}` first", folder.root().display(), experiment.name, study.command("sweep"));
+        let message = format!(
+            "{}: no cell of `{}` has run; run `{}` first",
+            folder.root().display(),
+            experiment.name,
+            study.command("sweep")
+        );
         return Err(CliError::Usage { message });
     }
     Ok(results)
 }
 
-/// Writes `plots/`, `summary.md` and `report.html` beside the cells, and says the answer. Photographs become part of the report only when they are
-/// named: results are published more often than photographs may be.
+/// Writes `plots/`, `summary.md` and `report.html` beside the cells, and says the answer.
+/// Photographs become part of the report only when they are named: results are published more often
+/// than photographs may be.
 pub(crate) fn report(
     study: &Study,
     experiment: &Experiment,
@@ -49,9 +61,16 @@ pub(crate) fn report(
     let mut all_overlays = Vec::new();
     for procedure in &results.procedures {
         let mut overlays = Vec::new();
-        for published in experiment.published.iter().filter(|published| published.selector.matches(&procedure.levels)) {
+        for published in experiment
+            .published
+            .iter()
+            .filter(|published| published.selector.matches(&procedure.levels))
+        {
             let file = study.folder().join(&published.file);
-            overlays.push(Overlay { label: published.label.clone(), run: read_log(&file, &published.run)? });
+            overlays.push(Overlay {
+                label: published.label.clone(),
+                run: read_log(&file, &published.run)?,
+            });
         }
         if !procedure.runs.is_empty() {
             curves(procedure, &overlays).write(&plots.join(stem(&procedure.levels)))?;
@@ -62,7 +81,10 @@ pub(crate) fn report(
         figure.write(&plots.join("overview"))?;
     }
     let steps = climb(&experiment.ladder, results, Metric::ValidationAccuracy, Statistic::Final);
-    let charts = [("waterfall.svg", thaw_report::waterfall(&steps)), ("variants.svg", thaw_report::variants(&variant_series(results)))];
+    let charts = [
+        ("waterfall.svg", thaw_report::waterfall(&steps)),
+        ("variants.svg", thaw_report::variants(&variant_series(results))),
+    ];
     for (name, chart) in charts {
         if let Some(chart) = chart {
             write_whole(&plots.join(name), chart.svg()?.as_bytes())?;
@@ -95,7 +117,8 @@ pub(crate) fn report(
         sheet: match augmented_sheet(study, experiment, data)? {
             Some((drawn, stands_in)) => {
                 drawn.write(&sheet)?;
-                let png = std::fs::read(&sheet).map_err(|source| CliError::Unreadable { path: sheet, source })?;
+                let png = std::fs::read(&sheet)
+                    .map_err(|source| CliError::Unreadable { path: sheet, source })?;
                 Some(ContactSheet { png, stands_in })
             }
             None => None,
@@ -109,15 +132,31 @@ pub(crate) fn report(
 }
 
 /// For each rung that was measured, McNemar's test against the rung before it, by seed.
-fn tests(experiment: &Experiment, results: &Results, folder: &ResultsFolder) -> Result<Vec<Vec<McNemar>>, CliError> {
+fn tests(
+    experiment: &Experiment,
+    results: &Results,
+    folder: &ResultsFolder,
+) -> Result<Vec<Vec<McNemar>>, CliError> {
     let mut before: Option<&ProcedureRuns> = None;
     let mut all = Vec::new();
-    for procedure in experiment.ladder.iter().filter_map(|rung| results.select(&rung.selector).next()) {
+    for procedure in
+        experiment.ladder.iter().filter_map(|rung| results.select(&rung.selector).next())
+    {
         let mut tests = Vec::new();
         for run in before.map_or(&[][..], |before| &before.runs) {
-            let Some(twin) = procedure.runs.iter().find(|twin| twin.cell().seed == run.cell().seed) else { continue };
-            let (first, second) = (folder.read_predictions(&run.manifest.id)?, folder.read_predictions(&twin.manifest.id)?);
-            tests.extend(first.zip(second).and_then(|(first, second)| mcnemar(&first, &second, Split::Validation)));
+            let Some(twin) = procedure.runs.iter().find(|twin| twin.cell().seed == run.cell().seed)
+            else {
+                continue;
+            };
+            let (first, second) = (
+                folder.read_predictions(&run.manifest.id)?,
+                folder.read_predictions(&twin.manifest.id)?,
+            );
+            tests.extend(
+                first
+                    .zip(second)
+                    .and_then(|(first, second)| mcnemar(&first, &second, Split::Validation)),
+            );
         }
         all.push(tests);
         before = Some(procedure);
@@ -125,20 +164,29 @@ fn tests(experiment: &Experiment, results: &Results, folder: &ResultsFolder) -> 
     Ok(all)
 }
 
-/// The gaps in the final validation accuracy whose cells between have all run: from the ladder's first rung to each that differs in several factors,
-/// or without a ladder from the lowest procedure to the highest.
+/// The gaps in the final validation accuracy whose cells between have all run: from the ladder's
+/// first rung to each that differs in several factors, or without a ladder from the lowest
+/// procedure to the highest.
 fn divisions(experiment: &Experiment, results: &Results) -> Vec<Division> {
     let (metric, statistic) = (Metric::ValidationAccuracy, Statistic::Final);
     let gaps: Vec<(Rung, Rung)> = match experiment.ladder.split_first() {
         Some((from, others)) => others.iter().map(|to| (from.clone(), to.clone())).collect(),
-        None => results.extremes(metric, statistic).map(|ends| ends.map(rung)).into_iter().map(|[low, high]| (low, high)).collect(),
+        None => results
+            .extremes(metric, statistic)
+            .map(|ends| ends.map(rung))
+            .into_iter()
+            .map(|[low, high]| (low, high))
+            .collect(),
     };
     let divided = gaps.into_iter().filter_map(|(from, to)| {
-        let attribution = attribute(results, &from.selector, &to.selector, metric, statistic).ok()?;
+        let attribution =
+            attribute(results, &from.selector, &to.selector, metric, statistic).ok()?;
         Some(Division { from, to, attribution })
     });
     // The waterfall shows a ladder's single changes.
-    divided.filter(|division| experiment.ladder.is_empty() || division.attribution.shares.len() > 1).collect()
+    divided
+        .filter(|division| experiment.ladder.is_empty() || division.attribution.shares.len() > 1)
+        .collect()
 }
 
 /// Bytes that one variant of all training images takes behind the frozen blocks.
@@ -146,7 +194,10 @@ fn variant_bytes(series: &VariantSeries<'_>) -> Result<u64, CliError> {
     let procedure = &series.procedure;
     let shapes = thaw_model::shapes(procedure.architecture, procedure.image_size)?;
     let floats = shapes[procedure.frozen_blocks() - 1].floats() as u64;
-    let images = series.points.iter().find_map(|(_, procedure)| Some(procedure.runs.first()?.manifest.images[0]));
+    let images = series
+        .points
+        .iter()
+        .find_map(|(_, procedure)| Some(procedure.runs.first()?.manifest.images[0]));
     Ok(4 * floats * images.unwrap_or(0))
 }
 
@@ -168,8 +219,15 @@ fn drifts(results: &Results, folder: &ResultsFolder) -> Result<Vec<DriftMap>, Cl
 
 /// A file name made of levels.
 fn stem(levels: &[(String, String)]) -> String {
-    let words: Vec<String> = levels.iter().map(|(factor, level)| format!("{factor}-{level}")).collect();
-    let clean = |character: char| if character.is_ascii_alphanumeric() || ".-_".contains(character) { character } else { '_' };
+    let words: Vec<String> =
+        levels.iter().map(|(factor, level)| format!("{factor}-{level}")).collect();
+    let clean = |character: char| {
+        if character.is_ascii_alphanumeric() || ".-_".contains(character) { character } else { '_' }
+    };
     // The dot is replaced too: what follows it would be taken for an extension.
-    if words.is_empty() { "cell".to_owned() } else { words.join("_").chars().map(clean).collect::<String>().replace('.', "p") }
+    if words.is_empty() {
+        "cell".to_owned()
+    } else {
+        words.join("_").chars().map(clean).collect::<String>().replace('.', "p")
+    }
 }

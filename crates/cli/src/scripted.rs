@@ -1,13 +1,18 @@
-//! The whole pipeline with a scripted executor: plan → records → report → check with exact numbers, in milliseconds.
+//! The whole pipeline with a scripted executor: plan → records → report → check with exact numbers,
+//! in milliseconds.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use tempfile::TempDir;
-use thaw_analysis::{AttributionError, CellState, Results, ResultsFolder, attribute, check, climb, record, variant_series};
+use thaw_analysis::{
+    AttributionError, CellState, Results, ResultsFolder, attribute, check, climb, record,
+    variant_series,
+};
 use thaw_spec::{
-    Cell, CellManifest, ContentHash, CostFacts, DriftSummary, EpochRecord, Expectations, Experiment, Inputs, Metric, Outcome, PerSeed,
-    Plan, Prediction, RecordSink, RunStatus, Selector, Sharing, Split, SplitCounts, SplitRecord, Statistic, Step, TensorAudit, TensorDrift,
+    Cell, CellManifest, ContentHash, CostFacts, DriftSummary, EpochRecord, Expectations,
+    Experiment, Inputs, Metric, Outcome, PerSeed, Plan, Prediction, RecordSink, RunStatus,
+    Selector, Sharing, Split, SplitCounts, SplitRecord, Statistic, Step, TensorAudit, TensorDrift,
     TrainingActivations, VerdictKind,
 };
 
@@ -70,8 +75,13 @@ fn script(cell: &Cell) -> u64 {
 
 /// What every scripted model says: it takes two dogs for cats.
 fn said() -> Vec<Prediction> {
-    let prediction =
-        |image: u32| Prediction { split: Split::Validation, image, label: u32::from(image > 1), predicted: 0, loss: 0.25 * image as f32 };
+    let prediction = |image: u32| Prediction {
+        split: Split::Validation,
+        image,
+        label: u32::from(image > 1),
+        predicted: 0,
+        loss: 0.25 * image as f32,
+    };
     (0..4).map(prediction).collect()
 }
 
@@ -107,7 +117,12 @@ impl Executor for Scripted {
         })
     }
 
-    fn fit(&self, cell: &Cell, sink: &mut dyn RecordSink, _advance: Advance<'_>) -> Result<Outcome, CliError> {
+    fn fit(
+        &self,
+        cell: &Cell,
+        sink: &mut dyn RecordSink,
+        _advance: Advance<'_>,
+    ) -> Result<Outcome, CliError> {
         let regime = &cell.levels[0].1;
         sink.begin(&[]).map_err(thaw_train::TrainError::from)?;
         let unfrozen = cell.procedure.frozen_blocks() == 0;
@@ -126,7 +141,10 @@ impl Executor for Scripted {
             };
             sink.epoch(&EpochRecord {
                 tensor_drifts: match unfrozen {
-                    true => vec![TensorDrift { tensor: "features.0.weight".to_owned(), relative: 0.001 * epoch as f64 }],
+                    true => vec![TensorDrift {
+                        tensor: "features.0.weight".to_owned(),
+                        relative: 0.001 * epoch as f64,
+                    }],
                     false => Vec::new(),
                 },
                 epoch,
@@ -178,8 +196,16 @@ impl Stage {
     fn of(text: &str) -> Self {
         let experiment = Experiment::parse("scripted.toml", text).expect("an experiment");
         let hash = ContentHash::of_bytes(b"scripted");
-        let inputs = Inputs { dataset: hash.clone(), weights: hash, classes: vec!["cats".into(), "dogs".into()] };
-        Self { root: TempDir::new().expect("a folder"), cells: experiment.cells(&inputs), experiment }
+        let inputs = Inputs {
+            dataset: hash.clone(),
+            weights: hash,
+            classes: vec!["cats".into(), "dogs".into()],
+        };
+        Self {
+            root: TempDir::new().expect("a folder"),
+            cells: experiment.cells(&inputs),
+            experiment,
+        }
     }
 
     fn folder(&self) -> ResultsFolder {
@@ -190,8 +216,12 @@ impl Stage {
 
     fn sweep(&self, executor: &Scripted) -> Result<(), CliError> {
         let folder = self.folder();
-        let finished: BTreeSet<_> =
-            self.cells.iter().filter(|cell| folder.state(cell).expect("readable") == CellState::Complete).map(Cell::id).collect();
+        let finished: BTreeSet<_> = self
+            .cells
+            .iter()
+            .filter(|cell| folder.state(cell).expect("readable") == CellState::Complete)
+            .map(Cell::id)
+            .collect();
         let images = SplitCounts { train: 2000, validation: 1000, test: 0 };
         let facts = CostFacts {
             images,
@@ -201,11 +231,19 @@ impl Stage {
             boundary_floats: vec![8192; 6],
         };
         let limits = Limits { threads: 2, jobs: None, memory_bytes: Some(16 << 30) };
-        execute(&Plan::new(&self.cells, &finished, &facts, |_| false), &facts, executor, &folder, &limits, true)
+        execute(
+            &Plan::new(&self.cells, &finished, &facts, |_| false),
+            &facts,
+            executor,
+            &folder,
+            &limits,
+            true,
+        )
     }
 
     fn verdicts(&self) -> Vec<VerdictKind> {
-        let expectations = Expectations::parse("scripted.expected.toml", EXPECTED).expect("expectations");
+        let expectations =
+            Expectations::parse("scripted.expected.toml", EXPECTED).expect("expectations");
         let results = Results::read(&self.folder(), &self.experiment).expect("results");
         check(&expectations, &results).into_iter().map(|verdict| verdict.kind).collect()
     }
@@ -223,13 +261,27 @@ fn records_go_through_parquet_to_exact_estimates_and_verdicts() {
     let cached = &results.procedures[0];
     let sample = cached.sample(Metric::ValidationAccuracy, Statistic::Final).expect("a sample");
     assert_eq!(sample.values(), [0.905, 0.910, 0.915]);
-    assert_eq!(cached.sample(Metric::ValidationAccuracy, Statistic::Last(2)).expect("a sample").values(), [0.900, 0.905, 0.910]);
-    assert_eq!(cached.sample(Metric::TestAccuracy, Statistic::Final), None, "there is no test split");
+    assert_eq!(
+        cached.sample(Metric::ValidationAccuracy, Statistic::Last(2)).expect("a sample").values(),
+        [0.900, 0.905, 0.910]
+    );
+    assert_eq!(
+        cached.sample(Metric::TestAccuracy, Statistic::Final),
+        None,
+        "there is no test split"
+    );
     assert_eq!(results.procedures[2].runs[0].outcome.status, RunStatus::Thawed);
-    let [lowest, highest] = results.extremes(Metric::ValidationAccuracy, Statistic::Final).expect("two accuracies");
-    assert_eq!((lowest.label(), highest.label()), ("regime=cached".to_owned(), "regime=thawed".to_owned()));
+    let [lowest, highest] =
+        results.extremes(Metric::ValidationAccuracy, Statistic::Final).expect("two accuracies");
+    assert_eq!(
+        (lowest.label(), highest.label()),
+        ("regime=cached".to_owned(), "regime=thawed".to_owned())
+    );
     assert!(results.extremes(Metric::TestAccuracy, Statistic::Final).is_none());
-    assert!(results.extremes(Metric::ValidationLoss, Statistic::Final).is_none(), "every loss is the same");
+    assert!(
+        results.extremes(Metric::ValidationLoss, Statistic::Final).is_none(),
+        "every loss is the same"
+    );
     assert_eq!(stage.verdicts(), [Pass, Pass, Pass, Pass, Pass, Pass]);
     // Nothing is left to do.
     let again = Scripted::default();
@@ -240,11 +292,15 @@ fn records_go_through_parquet_to_exact_estimates_and_verdicts() {
 #[test]
 fn a_cell_that_fails_stops_no_other_and_is_missing_in_the_verdicts() {
     let stage = Stage::new();
-    let error = stage.sweep(&Scripted { broken: Some(("cached", 1)), ..Scripted::default() }).expect_err("a failure").to_string();
+    let error = stage
+        .sweep(&Scripted { broken: Some(("cached", 1)), ..Scripted::default() })
+        .expect_err("a failure")
+        .to_string();
     assert!(error.contains("regime=cached seed 1") && error.contains("epoch 3"), "{error}");
     assert_eq!(stage.verdicts(), [Missing, Missing, Missing, Missing, Pass, Pass]);
     let folder = stage.folder();
-    let states: Vec<CellState> = stage.cells.iter().map(|cell| folder.state(cell).expect("readable")).collect();
+    let states: Vec<CellState> =
+        stage.cells.iter().map(|cell| folder.state(cell).expect("readable")).collect();
     assert_eq!(states.iter().filter(|state| **state == CellState::Complete).count(), 8);
     assert!(states.contains(&CellState::Partial));
     stage.sweep(&Scripted::default()).expect("the missing cell");
@@ -259,8 +315,13 @@ fn predictions_and_drift_by_tensor_come_back_as_they_were_told() {
     for cell in &stage.cells {
         assert_eq!(folder.read_predictions(&cell.id()).expect("predictions"), Some(said()));
         let drift = folder.read_drift(&cell.id()).expect("drift");
-        let relative: Vec<(usize, f64)> = drift.iter().map(|(epoch, drift)| (*epoch, drift.relative)).collect();
-        let expected = if cell.levels[0].1 == "thawed" { vec![(1, 0.001), (2, 0.002), (3, 0.003), (4, 0.004)] } else { Vec::new() };
+        let relative: Vec<(usize, f64)> =
+            drift.iter().map(|(epoch, drift)| (*epoch, drift.relative)).collect();
+        let expected = if cell.levels[0].1 == "thawed" {
+            vec![(1, 0.001), (2, 0.002), (3, 0.003), (4, 0.004)]
+        } else {
+            Vec::new()
+        };
         assert_eq!(relative, expected);
     }
 }
@@ -270,7 +331,8 @@ fn curves_that_should_be_equal_and_are_not_fail_with_the_place() {
     let stage = Stage::new();
     stage.sweep(&Scripted { fault: 1, ..Scripted::default() }).expect("a sweep");
     assert_eq!(stage.verdicts(), [Pass, Fail, Pass, Pass, Pass, Pass]);
-    let expectations = Expectations::parse("scripted.expected.toml", EXPECTED).expect("expectations");
+    let expectations =
+        Expectations::parse("scripted.expected.toml", EXPECTED).expect("expectations");
     let results = Results::read(&stage.folder(), &stage.experiment).expect("results");
     let verdict = &check(&expectations, &results)[1];
     assert_eq!(verdict.reason, "they differ by 1.000e-3 in epoch 1 of seed 0");
@@ -288,7 +350,10 @@ fn bands_and_margins_are_judged_by_whole_intervals() {
         );
         check(&Expectations::parse("x", &text).expect("a band"), &results)[0].kind
     };
-    assert_eq!([judge(0.905, 0.915), judge(0.915, 0.93), judge(0.923, 0.95), judge(0.80, 0.897)], [Pass, Inconclusive, Fail, Fail]);
+    assert_eq!(
+        [judge(0.905, 0.915), judge(0.915, 0.93), judge(0.923, 0.95), judge(0.80, 0.897)],
+        [Pass, Inconclusive, Fail, Fail]
+    );
     // All three differences are exactly 0.05.
     let judge = |margin: f64| {
         let text = format!(
@@ -304,9 +369,15 @@ fn bands_and_margins_are_judged_by_whole_intervals() {
         );
         check(&Expectations::parse("x", &text).expect("a relation"), &results)[0].kind
     };
-    assert_eq!([apart("thawed", "cached"), apart("cached", "thawed"), apart("cached", "end_to_end")], [Pass, Fail, Fail]);
+    assert_eq!(
+        [apart("thawed", "cached"), apart("cached", "thawed"), apart("cached", "end_to_end")],
+        [Pass, Fail, Fail]
+    );
     let none = "[[audit]]\nwhere = { regime = \"unheard\" }\nstatus = \"thawed\"\n";
-    assert_eq!(check(&Expectations::parse("x", none).expect("an audit"), &results)[0].kind, Missing);
+    assert_eq!(
+        check(&Expectations::parse("x", none).expect("an audit"), &results)[0].kind,
+        Missing
+    );
 }
 
 #[test]
@@ -314,11 +385,21 @@ fn recorded_bands_follow_from_the_spread_between_seeds() {
     let stage = Stage::new();
     stage.sweep(&Scripted::default()).expect("a sweep");
     let results = Results::read(&stage.folder(), &stage.experiment).expect("results");
-    let bands = record(&results, &[(Metric::ValidationAccuracy, Statistic::Final), (Metric::ValidationLoss, Statistic::Final)]);
+    let bands = record(
+        &results,
+        &[
+            (Metric::ValidationAccuracy, Statistic::Final),
+            (Metric::ValidationLoss, Statistic::Final),
+        ],
+    );
     assert_eq!(bands.len(), 2 * results.procedures.len());
-    // 4.302653 · 0.005 · √(2/3) = 0.0175656 about 0.91; the loss is 0.3 for every seed, so its band is 2 % of that.
+    // 4.302653 · 0.005 · √(2/3) = 0.0175656 about 0.91; the loss is 0.3 for every seed, so its band
+    // is 2 % of that.
     assert_eq!((bands[0].lower, bands[0].upper), (0.892434, 0.927566));
-    assert_eq!(bands[0].per_seed, Some(PerSeed { seeds: vec![0, 1, 2], values: vec![0.905, 0.91, 0.915], tolerance: 0.01 }));
+    assert_eq!(
+        bands[0].per_seed,
+        Some(PerSeed { seeds: vec![0, 1, 2], values: vec![0.905, 0.91, 0.915], tolerance: 0.01 })
+    );
     assert_eq!((bands[1].lower, bands[1].upper), (0.294, 0.306));
     let mut again = Expectations { bands, ..Expectations::default() };
     assert!(check(&again, &results).iter().all(|verdict| verdict.kind == Pass));
@@ -326,7 +407,11 @@ fn recorded_bands_follow_from_the_spread_between_seeds() {
     again.bands[0].per_seed.as_mut().expect("recorded").values = vec![0.915, 0.91, 0.905];
     let verdict = &check(&again, &results)[0];
     assert_eq!(verdict.kind, Fail);
-    assert!(verdict.reason.contains("seed 0 gave 0.9050 where 0.9150 was recorded"), "{}", verdict.reason);
+    assert!(
+        verdict.reason.contains("seed 0 gave 0.9050 where 0.9150 was recorded"),
+        "{}",
+        verdict.reason
+    );
 }
 
 #[test]
@@ -334,22 +419,33 @@ fn a_ladder_says_what_each_step_changes() {
     let stage = Stage::new();
     stage.sweep(&Scripted::default()).expect("a sweep");
     let ladder = "[[ladder]]\nlabel = \"a\"\nwhere = { regime = \"cached\" }\n[[ladder]]\nlabel = \"b\"\nwhere = { regime = \"end_to_end\" }\n[[ladder]]\nlabel = \"c\"\nwhere = { regime = \"thawed\" }\n";
-    let experiment = Experiment::parse("scripted.toml", &format!("{EXPERIMENT}{ladder}")).expect("an experiment");
+    let experiment = Experiment::parse("scripted.toml", &format!("{EXPERIMENT}{ladder}"))
+        .expect("an experiment");
     let results = Results::read(&stage.folder(), &experiment).expect("results");
     let steps = climb(&experiment.ladder, &results, Metric::ValidationAccuracy, Statistic::Final);
     assert_eq!(steps.iter().map(|step| step.equal).collect::<Vec<_>>(), [false, true, false]);
     assert!(steps[0].change().is_none());
     let change = steps[2].change().expect("a difference");
-    assert!((change.mean - 0.05).abs() < 1e-12 && change.interval.is_some_and(|(low, high)| high - low < 1e-9));
+    assert!(
+        (change.mean - 0.05).abs() < 1e-12
+            && change.interval.is_some_and(|(low, high)| high - low < 1e-9)
+    );
 }
 
 #[test]
 fn an_attribution_divides_the_gap_and_names_what_is_missing() {
     let stage = Stage::new();
-    let selector = |level: &str| Selector::from_arguments(&[format!("regime={level}")]).expect("a selector");
+    let selector =
+        |level: &str| Selector::from_arguments(&[format!("regime={level}")]).expect("a selector");
     let divide = || {
         let results = Results::read(&stage.folder(), &stage.experiment).expect("results");
-        attribute(&results, &selector("cached"), &selector("thawed"), Metric::ValidationAccuracy, Statistic::Final)
+        attribute(
+            &results,
+            &selector("cached"),
+            &selector("thawed"),
+            Metric::ValidationAccuracy,
+            Statistic::Final,
+        )
     };
     assert!(matches!(divide(), Err(AttributionError::Missing(cells)) if cells.len() == 2));
     stage.sweep(&Scripted::default()).expect("a sweep");
@@ -357,12 +453,27 @@ fn an_attribution_divides_the_gap_and_names_what_is_missing() {
     assert_eq!(attribution.seeds, [0, 1, 2]);
     assert_eq!(attribution.orders, [1, 1]);
     let [share] = &attribution.shares[..] else { panic!("one factor differs") };
-    assert_eq!((share.factor.as_str(), share.from.as_str(), share.to.as_str()), ("regime", "cached", "thawed"));
+    assert_eq!(
+        (share.factor.as_str(), share.from.as_str(), share.to.as_str()),
+        ("regime", "cached", "thawed")
+    );
     assert!(share.share.values().iter().all(|share| (share - 0.05).abs() < 1e-12));
     let results = Results::read(&stage.folder(), &stage.experiment).expect("results");
-    let same = attribute(&results, &selector("cached"), &selector("cached"), Metric::ValidationAccuracy, Statistic::Final);
+    let same = attribute(
+        &results,
+        &selector("cached"),
+        &selector("cached"),
+        Metric::ValidationAccuracy,
+        Statistic::Final,
+    );
     assert_eq!(same, Err(AttributionError::Same));
-    let untold = attribute(&results, &selector("cached"), &selector("thawed"), Metric::TestAccuracy, Statistic::Final);
+    let untold = attribute(
+        &results,
+        &selector("cached"),
+        &selector("thawed"),
+        Metric::TestAccuracy,
+        Statistic::Final,
+    );
     assert_eq!(untold, Err(AttributionError::NoNumber("test accuracy".to_owned())));
 }
 
@@ -378,7 +489,11 @@ fn procedures_that_differ_in_their_number_of_variants_are_a_series() {
     stage.sweep(&Scripted::default()).expect("a sweep");
     let results = read();
     let [series] = &variant_series(&results)[..] else { panic!("one series") };
-    let points: Vec<(usize, &str)> = series.points.iter().map(|(count, procedure)| (*count, procedure.levels[0].1.as_str())).collect();
+    let points: Vec<(usize, &str)> = series
+        .points
+        .iter()
+        .map(|(count, procedure)| (*count, procedure.levels[0].1.as_str()))
+        .collect();
     assert_eq!(points, [(0, "cached"), (2, "two_variants"), (4, "all_variants")]);
     assert!(series.levels.is_empty(), "the only factor differs");
 }

@@ -12,7 +12,8 @@ use crate::error::CliError;
 /// The experiment that runs when none is named: it draws its images itself and brings its weights.
 pub(crate) const MINIATURE: &str = include_str!("../../../experiments/miniature.toml");
 /// What is expected of it.
-pub(crate) const MINIATURE_EXPECTED: &str = include_str!("../../../experiments/miniature.expected.toml");
+pub(crate) const MINIATURE_EXPECTED: &str =
+    include_str!("../../../experiments/miniature.expected.toml");
 
 /// Which experiment, and which of its cells.
 #[derive(Clone, Debug, Args)]
@@ -46,12 +47,18 @@ impl Study {
 
     /// The experiment's file, for messages.
     pub(crate) fn name(&self) -> String {
-        self.experiment.as_ref().map_or_else(|| "the embedded miniature.toml".to_owned(), |path| path.display().to_string())
+        self.experiment.as_ref().map_or_else(
+            || "the embedded miniature.toml".to_owned(),
+            |path| path.display().to_string(),
+        )
     }
 
     /// The command that continues with this experiment.
     pub(crate) fn command(&self, verb: &str) -> String {
-        self.experiment.as_ref().map_or_else(|| format!("thaw {verb}"), |path| format!("thaw {verb} {}", path.display()))
+        self.experiment.as_ref().map_or_else(
+            || format!("thaw {verb}"),
+            |path| format!("thaw {verb} {}", path.display()),
+        )
     }
 
     /// What the experiment's paths are relative to.
@@ -69,11 +76,19 @@ impl Study {
             None => Cow::Borrowed(MINIATURE),
         };
         let experiment = Experiment::parse(&self.name(), &text)?;
-        let only = Selector::from_arguments(&self.only).and_then(|only| only.check(&experiment.known_levels()).map(|()| only));
-        let only = only.map_err(|message| CliError::Usage { message: format!("--only: {message}") })?;
-        let experiment = experiment.shortened(self.epochs.map(|epochs| epochs as usize), self.seeds.as_deref(), &only);
+        let only = Selector::from_arguments(&self.only)
+            .and_then(|only| only.check(&experiment.known_levels()).map(|()| only));
+        let only =
+            only.map_err(|message| CliError::Usage { message: format!("--only: {message}") })?;
+        let experiment = experiment.shortened(
+            self.epochs.map(|epochs| epochs as usize),
+            self.seeds.as_deref(),
+            &only,
+        );
         if experiment.procedures().len() == 0 {
-            return Err(CliError::Usage { message: format!("--only: no cell of {} is `{only}`", self.name()) });
+            return Err(CliError::Usage {
+                message: format!("--only: no cell of {} is `{only}`", self.name()),
+            });
         }
         Ok(experiment)
     }

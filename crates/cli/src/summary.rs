@@ -6,7 +6,8 @@ use thaw_spec::{Metric, Statistic};
 
 use crate::markdown::{self, Column};
 
-/// A Markdown table of every procedure: final and best validation accuracy, final test accuracy, audit, time.
+/// A Markdown table of every procedure: final and best validation accuracy, final test accuracy,
+/// audit, time.
 pub(crate) fn table(results: &Results) -> String {
     let columns = [
         Column::Left("cell"),
@@ -19,8 +20,11 @@ pub(crate) fn table(results: &Results) -> String {
         Column::Right("s/run"),
     ];
     let row = |procedure: &ProcedureRuns| {
-        let number =
-            |metric, statistic| procedure.sample(metric, statistic).map_or_else(|| "–".to_owned(), |sample| percent(&sample.estimate()));
+        let number = |metric, statistic| {
+            procedure
+                .sample(metric, statistic)
+                .map_or_else(|| "–".to_owned(), |sample| percent(&sample.estimate()))
+        };
         vec![
             procedure.label(),
             format!("{}/{}", procedure.runs.len(), procedure.planned_seeds),
@@ -32,10 +36,12 @@ pub(crate) fn table(results: &Results) -> String {
             seconds(procedure),
         ]
     };
-    markdown::table(&columns, &results.procedures.iter().map(row).collect::<Vec<_>>()).join("\n") + "\n"
+    markdown::table(&columns, &results.procedures.iter().map(row).collect::<Vec<_>>()).join("\n")
+        + "\n"
 }
 
-/// A Markdown table of the ladder: what each change does to the final validation accuracy; nothing when the experiment has no ladder.
+/// A Markdown table of the ladder: what each change does to the final validation accuracy; nothing
+/// when the experiment has no ladder.
 pub(crate) fn answer(steps: &[Step]) -> Option<String> {
     if steps.is_empty() {
         return None;
@@ -50,11 +56,16 @@ pub(crate) fn answer(steps: &[Step]) -> Option<String> {
 
 /// What a step changes, in points.
 fn change(step: &Step, equal: &str) -> String {
-    if step.equal { equal.to_owned() } else { step.change().as_ref().map_or_else(String::new, points) }
+    if step.equal {
+        equal.to_owned()
+    } else {
+        step.change().as_ref().map_or_else(String::new, points)
+    }
 }
 
-/// The lines that a sweep leaves on the screen, at most ten: the ladder where there is one, else the procedures with the lowest and the highest
-/// accuracy; what thawed; and how many cells have run.
+/// The lines that a sweep leaves on the screen, at most ten: the ladder where there is one, else
+/// the procedures with the lowest and the highest accuracy; what thawed; and how many cells have
+/// run.
 pub(crate) fn last_screen(title: &str, steps: &[Step], results: &Results) -> Vec<String> {
     const LADDER: usize = 7;
     let mut lines = vec![title.to_owned()];
@@ -62,12 +73,22 @@ pub(crate) fn last_screen(title: &str, steps: &[Step], results: &Results) -> Vec
         let mut ranked: Vec<_> = results
             .procedures
             .iter()
-            .filter_map(|procedure| Some((procedure.sample(Metric::ValidationAccuracy, Statistic::Final)?.estimate(), procedure)))
+            .filter_map(|procedure| {
+                Some((
+                    procedure.sample(Metric::ValidationAccuracy, Statistic::Final)?.estimate(),
+                    procedure,
+                ))
+            })
             .collect();
         ranked.sort_by(|a, b| b.0.mean.total_cmp(&a.0.mean));
         let shown = ranked.len().min(3);
-        let (best, worst) = (ranked.iter().take(shown), ranked.iter().skip(ranked.len() - shown.min(ranked.len() - shown)));
-        lines.extend(best.chain(worst).map(|(estimate, procedure)| format!("  {:18} {}", percent(estimate), procedure.label())));
+        let (best, worst) = (
+            ranked.iter().take(shown),
+            ranked.iter().skip(ranked.len() - shown.min(ranked.len() - shown)),
+        );
+        lines.extend(best.chain(worst).map(|(estimate, procedure)| {
+            format!("  {:18} {}", percent(estimate), procedure.label())
+        }));
     }
     for step in steps.iter().take(LADDER) {
         let value = step.estimate.as_ref().map_or_else(|| "not run".to_owned(), percent);
@@ -76,8 +97,13 @@ pub(crate) fn last_screen(title: &str, steps: &[Step], results: &Results) -> Vec
     if steps.len() > LADDER {
         lines.push(format!("  and {} more steps, in the report", steps.len() - LADDER));
     }
-    let count = |wanted: &dyn Fn(&ProcedureRuns) -> bool| results.procedures.iter().filter(|procedure| wanted(procedure)).count();
-    let (all, complete) = (results.procedures.len(), count(&|procedure| procedure.runs.len() == procedure.planned_seeds));
+    let count = |wanted: &dyn Fn(&ProcedureRuns) -> bool| {
+        results.procedures.iter().filter(|procedure| wanted(procedure)).count()
+    };
+    let (all, complete) = (
+        results.procedures.len(),
+        count(&|procedure| procedure.runs.len() == procedure.planned_seeds),
+    );
     let audit = match count(&ProcedureRuns::thawed) {
         0 => "what was declared frozen stayed frozen".to_owned(),
         thawed => format!("THAWED: in {thawed} of them a base that was declared frozen moved"),

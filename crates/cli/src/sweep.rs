@@ -31,10 +31,18 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
         }
     }
     let facts = workplace.cost_facts()?;
-    let plan = Plan::new(&workplace.cells, &finished, &facts, |step| is_kept(&workplace.cache, step));
-    let limits = Limits { threads, jobs: options.jobs.map(usize::from), memory_bytes: available_memory_bytes() };
+    let plan =
+        Plan::new(&workplace.cells, &finished, &facts, |step| is_kept(&workplace.cache, step));
+    let limits = Limits {
+        threads,
+        jobs: options.jobs.map(usize::from),
+        memory_bytes: available_memory_bytes(),
+    };
     if plan.steps.is_empty() && !options.quiet {
-        say_on_stderr(&format!("every cell has run before, with results in {}; --force runs them again", folder.root().display()));
+        say_on_stderr(&format!(
+            "every cell has run before, with results in {}; --force runs them again",
+            folder.root().display()
+        ));
     }
     if !options.quiet {
         workplace.warnings().iter().for_each(|warning| say_on_stderr(warning));
@@ -54,8 +62,8 @@ pub(crate) struct Limits {
     pub(crate) memory_bytes: Option<u64>,
 }
 
-/// Executes a plan. Artifacts are made one after the other, each with all threads; cells between two artifacts are trained side by side.
-/// A cell that fails does not stop the others.
+/// Executes a plan. Artifacts are made one after the other, each with all threads; cells between
+/// two artifacts are trained side by side. A cell that fails does not stop the others.
 pub(crate) fn execute(
     plan: &Plan,
     facts: &CostFacts,
@@ -64,9 +72,11 @@ pub(crate) fn execute(
     limits: &Limits,
     quiet: bool,
 ) -> Result<(), CliError> {
-    // Forward and backward together cost about three forward passes; the head's memory traffic makes its steps dear for their arithmetic.
+    // Forward and backward together cost about three forward passes; the head's memory traffic
+    // makes its steps dear for their arithmetic.
     let work = |cost: Cost| {
-        (cost.forward_multiply_adds + 3 * cost.trained_multiply_adds + 8 * cost.head_multiply_adds) as f64
+        (cost.forward_multiply_adds + 3 * cost.trained_multiply_adds + 8 * cost.head_multiply_adds)
+            as f64
             + cost.decoded_images as f64 * 1e8
     };
     let total: f64 = plan.steps.iter().map(|step| work(plan.cost(step, facts))).sum();
@@ -96,7 +106,9 @@ pub(crate) fn execute(
 fn images(step: &Step, facts: &CostFacts) -> u64 {
     match step {
         Step::Decode { split, .. } => facts.images.of(*split),
-        Step::Extract(extraction) => facts.images.of(extraction.split) * extraction.variants.count() as u64,
+        Step::Extract(extraction) => {
+            facts.images.of(extraction.split) * extraction.variants.count() as u64
+        }
         Step::Fit(cell) => facts.images.train * cell.procedure.total_epochs() as u64,
     }
 }
@@ -109,9 +121,16 @@ fn train_side_by_side<'p>(
     limits: &Limits,
     task: &(dyn Fn(&Cell) -> crate::progress::Task<'p> + Sync),
 ) -> Result<Vec<String>, CliError> {
-    let largest = cells.iter().map(|cell| executor.memory_bytes(cell)).collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or(1);
+    let largest = cells
+        .iter()
+        .map(|cell| executor.memory_bytes(cell))
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .max()
+        .unwrap_or(1);
     // A fifth of the memory is left to the system's file cache, from which activations are read.
-    let by_memory = limits.memory_bytes.map_or(usize::MAX, |bytes| (bytes / 5 * 4 / largest.max(1)) as usize);
+    let by_memory =
+        limits.memory_bytes.map_or(usize::MAX, |bytes| (bytes / 5 * 4 / largest.max(1)) as usize);
     let jobs = limits.jobs.unwrap_or(limits.threads.min(by_memory)).clamp(1, cells.len());
     let threads = (limits.threads / jobs).max(1);
     let next = AtomicUsize::new(0);
@@ -124,10 +143,14 @@ fn train_side_by_side<'p>(
     std::thread::scope(|scope| {
         for _ in 0..jobs {
             scope.spawn(|| {
-                let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(threads).build() else { return };
+                let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(threads).build() else {
+                    return;
+                };
                 while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let task = task(cell);
-                    match pool.install(|| run_cell(executor, folder, cell, &|count| task.advance(count))) {
+                    match pool
+                        .install(|| run_cell(executor, folder, cell, &|count| task.advance(count)))
+                    {
                         Ok(outcome) => task.finish(verdict(&outcome)),
                         Err(error) => {
                             task.finish("failed");

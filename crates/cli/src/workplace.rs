@@ -15,28 +15,43 @@ use crate::fault::Fault;
 use crate::study::Study;
 
 /// The images that an experiment asks for.
-pub(crate) fn open_dataset(source: &DatasetSource, images: &Images, study: &Study) -> Result<Box<dyn Dataset>, CliError> {
+pub(crate) fn open_dataset(
+    source: &DatasetSource,
+    images: &Images,
+    study: &Study,
+) -> Result<Box<dyn Dataset>, CliError> {
     match (source, &images.data) {
         (DatasetSource::Folder {}, given) => {
             let path = given.clone().or_else(|| from_environment("THAW_DATA"));
-            let path = path.ok_or_else(|| missing(study, "a folder of images", "--data FOLDER", "THAW_DATA"))?;
+            let path = path.ok_or_else(|| {
+                missing(study, "a folder of images", "--data FOLDER", "THAW_DATA")
+            })?;
             Ok(Box::new(Folder::scan(&path)?))
         }
         (DatasetSource::Synthetic(dataset), None) => Ok(Box::new(Synthetic::new(*dataset))),
         (DatasetSource::Synthetic(_), Some(path)) => {
-            let message = format!("{} draws its images itself, so --data {} cannot be used with it", study.name(), path.display());
+            let message = format!(
+                "{} draws its images itself, so --data {} cannot be used with it",
+                study.name(),
+                path.display()
+            );
             Err(CliError::Usage { message })
         }
     }
 }
 
 fn missing(study: &Study, what: &str, flag: &str, variable: &str) -> CliError {
-    CliError::Usage { message: format!("{} needs {what}: give {flag}, or set {variable}", study.name()) }
+    CliError::Usage {
+        message: format!("{} needs {what}: give {flag}, or set {variable}", study.name()),
+    }
 }
 
-/// A path from the environment; asked for only where one is needed, so that a variable set for one experiment does not disturb another.
+/// A path from the environment; asked for only where one is needed, so that a variable set for one
+/// experiment does not disturb another.
 fn from_environment(variable: &str) -> Option<PathBuf> {
-    std::env::var_os(variable).filter(|value| !value.is_empty()).map(|value| Path::new(&value).to_owned())
+    std::env::var_os(variable)
+        .filter(|value| !value.is_empty())
+        .map(|value| Path::new(&value).to_owned())
 }
 
 /// Everything a person pointed at, read and hashed.
@@ -61,24 +76,48 @@ impl Workplace {
             (None, Some(shipped)) => shipped?,
             (None, None) => {
                 let path = from_environment("THAW_WEIGHTS");
-                let path = path.ok_or_else(|| missing(&options.study, "the weights of its base", "--weights FILE", "THAW_WEIGHTS"))?;
+                let path = path.ok_or_else(|| {
+                    missing(
+                        &options.study,
+                        "the weights of its base",
+                        "--weights FILE",
+                        "THAW_WEIGHTS",
+                    )
+                })?;
                 Weights::read(&path, experiment.architecture)?
             }
         };
-        let inputs = Inputs { dataset: dataset.content_hash()?, weights: weights.hash.clone(), classes: dataset.classes().to_vec() };
+        let inputs = Inputs {
+            dataset: dataset.content_hash()?,
+            weights: weights.hash.clone(),
+            classes: dataset.classes().to_vec(),
+        };
         let cells = experiment.cells(&inputs);
         for (_, procedure) in experiment.procedures() {
             thaw_model::shapes(procedure.architecture, procedure.image_size)?;
         }
-        let unreadable = if options.skip_unreadable_images { Unreadable::Skip } else { Unreadable::Refuse };
+        let unreadable =
+            if options.skip_unreadable_images { Unreadable::Skip } else { Unreadable::Refuse };
         let sharing = if options.no_sharing { Sharing::Literal } else { Sharing::ByContent };
         let device = open_device(&options.device)?;
         // Other arithmetic, other last bits: what a device computed is kept apart.
-        let cache = if device.is_cpu() { options.cache.clone() } else { options.cache.join("cuda") };
-        Ok(Self { experiment, dataset, weights, cells, cache, unreadable, sharing, fault: options.inject_fault, device })
+        let cache =
+            if device.is_cpu() { options.cache.clone() } else { options.cache.join("cuda") };
+        Ok(Self {
+            experiment,
+            dataset,
+            weights,
+            cells,
+            cache,
+            unreadable,
+            sharing,
+            fault: options.inject_fault,
+            device,
+        })
     }
 
-    /// The preprocessing that the weights were trained on: what the experiment says, else what their file tells.
+    /// The preprocessing that the weights were trained on: what the experiment says, else what
+    /// their file tells.
     pub(crate) fn trained_with(&self) -> Option<PreprocessingName> {
         self.experiment.trained_with.or(self.weights.preprocessing)
     }
@@ -94,8 +133,12 @@ impl Workplace {
             .map(PreprocessingName::name)
             .collect();
         let weights = self.weights.path.display();
-        let warning =
-            |name| format!("warning: cells with preprocessing `{name}` use {weights}, which was trained with `{}`", expected.name());
+        let warning = |name| {
+            format!(
+                "warning: cells with preprocessing `{name}` use {weights}, which was trained with `{}`",
+                expected.name()
+            )
+        };
         used.into_iter().map(warning).collect()
     }
 
@@ -114,7 +157,8 @@ impl Workplace {
     }
 }
 
-/// Half of what is free where the cache lies, so that a disk is never filled with what can be computed.
+/// Half of what is free where the cache lies, so that a disk is never filled with what can be
+/// computed.
 fn room_bytes(cache: &Path) -> Option<u64> {
     let absolute = std::path::absolute(cache).ok()?;
     let existing = absolute.ancestors().find(|folder| folder.exists())?;
@@ -123,11 +167,18 @@ fn room_bytes(cache: &Path) -> Option<u64> {
 
 /// `cpu`, or `cuda:N` where thaw was built for it and finds the device.
 fn open_device(name: &str) -> Result<Device, CliError> {
-    let refused = |reason: String| Err(CliError::Usage { message: format!("--device {name}: {reason}") });
+    let refused =
+        |reason: String| Err(CliError::Usage { message: format!("--device {name}: {reason}") });
     let Some(number) = name.strip_prefix("cuda:") else {
-        return if name == "cpu" { Ok(Device::Cpu) } else { refused("write cpu, or cuda:0 for the first GPU".to_owned()) };
+        return if name == "cpu" {
+            Ok(Device::Cpu)
+        } else {
+            refused("write cpu, or cuda:0 for the first GPU".to_owned())
+        };
     };
-    let Ok(number) = number.parse::<usize>() else { return refused("what follows `cuda:` is not a number".to_owned()) };
+    let Ok(number) = number.parse::<usize>() else {
+        return refused("what follows `cuda:` is not a number".to_owned());
+    };
     if !candle_core::utils::cuda_is_available() {
         return refused("this thaw was built without CUDA; build it with `cargo build --release --features cuda`".to_owned());
     }
@@ -140,8 +191,11 @@ pub(crate) fn start_threads(wanted: Option<u16>) -> Result<usize, CliError> {
     if let Some(threads) = STARTED.get() {
         return Ok(*threads);
     }
-    let threads = wanted.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let refused = |error: rayon::ThreadPoolBuildError| CliError::Usage { message: format!("--threads {threads}: {error}") };
+    let threads = wanted
+        .map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let refused = |error: rayon::ThreadPoolBuildError| CliError::Usage {
+        message: format!("--threads {threads}: {error}"),
+    };
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(refused)?;
     Ok(*STARTED.get_or_init(|| threads))
 }

@@ -1,4 +1,5 @@
-//! The report in a real browser: Chromium, without a window. `THAW_TEST_BROWSER` names it; otherwise one is looked for on the path.
+//! The report in a real browser: Chromium, without a window. `THAW_TEST_BROWSER` names it;
+//! otherwise one is looked for on the path.
 
 #![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
@@ -9,7 +10,8 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Looks at the page as a script in it can, sorts every table by every column, and writes what it saw into the title.
+/// Looks at the page as a script in it can, sorts every table by every column, and writes what it
+/// saw into the title.
 const PROBE: &str = r#"<script>
 const seen = { violations: [], unsorted: [], mute: [], alone: [] };
 addEventListener("securitypolicyviolation", (event) => seen.violations.push(event.blockedURI));
@@ -51,13 +53,16 @@ fn browser() -> Option<PathBuf> {
     }
     let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name))).find(|program| program.is_file())
+    std::env::split_paths(&path)
+        .flat_map(|folder| names.map(|name| folder.join(name)))
+        .find(|program| program.is_file())
 }
 
 /// A browser that notes what it asks the network for.
 struct Browser {
     program: PathBuf,
-    /// What the browser's network log calls requests of a page, unlike those that the browser makes for itself.
+    /// What the browser's network log calls requests of a page, unlike those that the browser makes
+    /// for itself.
     annotation: Value,
 }
 
@@ -79,7 +84,11 @@ impl Browser {
         fs::write(&page, "<img src='http://thaw.invalid/picture.png'>").expect("written");
         let opened = browser.open(&page, desk.path(), &[]);
         let ours = |request: &&Value| request["url"] == "http://thaw.invalid/picture.png";
-        let request = opened.requests.iter().find(ours).unwrap_or_else(|| panic!("the request is noted: {:?}", opened.requests));
+        let request = opened
+            .requests
+            .iter()
+            .find(ours)
+            .unwrap_or_else(|| panic!("the request is noted: {:?}", opened.requests));
         browser.annotation = request["traffic_annotation"].clone();
         browser
     }
@@ -105,35 +114,64 @@ impl Browser {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         // An event per line; the file's end may be missing.
         let network = fs::read_to_string(network).expect("the network log");
-        let events = network.lines().filter_map(|line| serde_json::from_str::<Value>(line.trim_end_matches(',')).ok());
+        let events = network
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line.trim_end_matches(',')).ok());
         let requests = events
             .map(|event| event["params"].clone())
             .filter(|params| !params["traffic_annotation"].is_null() && !params["url"].is_null());
-        Opened { document: text(&output.stdout), log: text(&output.stderr), requests: requests.collect() }
+        Opened {
+            document: text(&output.stdout),
+            log: text(&output.stderr),
+            requests: requests.collect(),
+        }
     }
 }
 
 #[track_caller]
-fn assert_page_is_right(browser: &Browser, page: &Path, [least_figures, least_clicks]: [u64; 2], more: &[&str]) {
+fn assert_page_is_right(
+    browser: &Browser,
+    page: &Path,
+    [least_figures, least_clicks]: [u64; 2],
+    more: &[&str],
+) {
     let desk = TempDir::new().expect("a folder");
     let text = fs::read_to_string(page).expect("the page");
     let probed = desk.path().join("report.html");
     assert!(text.contains("</body>"), "the probe has a place");
     fs::write(&probed, text.replace("</body>", &format!("{PROBE}</body>"))).expect("written");
     let Opened { document, log, requests } = browser.open(&probed, desk.path(), more);
-    let title = document.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next()).unwrap_or_default();
-    let seen: Value = serde_json::from_str(&title.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))
-        .unwrap_or_else(|error| panic!("{error}: {title}\n{log}"));
+    let title = document
+        .split("<title>")
+        .nth(1)
+        .and_then(|rest| rest.split("</title>").next())
+        .unwrap_or_default();
+    let seen: Value = serde_json::from_str(
+        &title.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"),
+    )
+    .unwrap_or_else(|error| panic!("{error}: {title}\n{log}"));
     let count = |name: &str| seen[name].as_u64().unwrap_or_else(|| panic!("{name}: {seen}"));
     for faults in ["violations", "unsorted", "mute", "alone"] {
         assert_eq!(seen[faults], Value::Array(Vec::new()), "{faults}: {seen}");
     }
     assert!(count("figures") >= least_figures && count("visible") == count("figures"), "{seen}");
-    assert!(count("sections") == 10 && count("clicks") >= least_clicks && count("resources") == 0, "{seen}");
-    assert!(seen["focused"] == true && seen["first"] == "skip", "everything that can be clicked can be reached by keyboard: {seen}");
-    assert!(seen["overflow"].as_i64().is_some_and(|pixels| pixels <= 0), "nothing sticks out at the side: {seen}");
+    assert!(
+        count("sections") == 10 && count("clicks") >= least_clicks && count("resources") == 0,
+        "{seen}"
+    );
+    assert!(
+        seen["focused"] == true && seen["first"] == "skip",
+        "everything that can be clicked can be reached by keyboard: {seen}"
+    );
+    assert!(
+        seen["overflow"].as_i64().is_some_and(|pixels| pixels <= 0),
+        "nothing sticks out at the side: {seen}"
+    );
     assert!(!log.contains("CONSOLE"), "the console is silent: {log}");
-    let foreign: Vec<&Value> = requests.iter().filter(|request| request["traffic_annotation"] == browser.annotation).collect();
+    let foreign: Vec<&Value> = requests
+        .iter()
+        .filter(|request| request["traffic_annotation"] == browser.annotation)
+        .collect();
     assert!(foreign.is_empty(), "nothing is requested: {foreign:?}");
 }
 
@@ -143,7 +181,8 @@ fn the_report_works_in_a_browser_from_a_file() {
         eprintln!("skipped: no Chromium on the path, and THAW_TEST_BROWSER names none");
         return;
     };
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository");
+    let repository =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository");
     // The page as this program draws it, of the committed records.
     let desk = TempDir::new().expect("a folder");
     let cells = desk.path().join("results/miniature/cells");
@@ -156,12 +195,32 @@ fn the_report_works_in_a_browser_from_a_file() {
             fs::copy(file.path(), copy.join(file.file_name())).expect("copied");
         }
     }
-    let output =
-        assert_cmd::Command::cargo_bin("thaw").expect("the program").current_dir(desk.path()).arg("report").output().expect("it runs");
+    let output = assert_cmd::Command::cargo_bin("thaw")
+        .expect("the program")
+        .current_dir(desk.path())
+        .arg("report")
+        .output()
+        .expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_page_is_right(&browser, &desk.path().join("results/miniature/report.html"), [30, 100], &[]);
-    // In the dark, and the pages that lie in the repository; the last one is of an experiment without a ladder.
+    assert_page_is_right(
+        &browser,
+        &desk.path().join("results/miniature/report.html"),
+        [30, 100],
+        &[],
+    );
+    // In the dark, and the pages that lie in the repository; the last one is of an experiment
+    // without a ladder.
     let dark = ["--blink-settings=preferredColorScheme=0"];
-    assert_page_is_right(&browser, &repository.join("results/squeezenet/report.html"), [30, 100], &dark);
-    assert_page_is_right(&browser, &repository.join("results/keras-squeezenet/report.html"), [5, 50], &dark);
+    assert_page_is_right(
+        &browser,
+        &repository.join("results/squeezenet/report.html"),
+        [30, 100],
+        &dark,
+    );
+    assert_page_is_right(
+        &browser,
+        &repository.join("results/keras-squeezenet/report.html"),
+        [5, 50],
+        &dark,
+    );
 }

@@ -1,4 +1,5 @@
-//! The real program on real files: small made-up photographs, or the real ones where `THAW_TEST_SHARED` names them.
+//! The real program on real files: small made-up photographs, or the real ones where
+//! `THAW_TEST_SHARED` names them.
 
 #![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
@@ -59,9 +60,15 @@ impl Desk {
                 fs::create_dir_all(&folder).expect("a folder");
                 for number in 0..count {
                     let shade = |x: u32, y: u32| {
-                        image::Rgb([(x * 3 + number) as u8, (y * class.len() as u32) as u8, if class == "cats" { 20 } else { 200 }])
+                        image::Rgb([
+                            (x * 3 + number) as u8,
+                            (y * class.len() as u32) as u8,
+                            if class == "cats" { 20 } else { 200 },
+                        ])
                     };
-                    image::RgbImage::from_fn(72, 60, shade).save(folder.join(format!("{number}.png"))).expect("an image");
+                    image::RgbImage::from_fn(72, 60, shade)
+                        .save(folder.join(format!("{number}.png")))
+                        .expect("an image");
                 }
             }
         }
@@ -92,7 +99,16 @@ impl Desk {
     }
 
     fn sweep(&self, more: &[&str]) -> Output {
-        let fixed = ["sweep", "tiny.toml", "--data", "images", "--weights", "weights.safetensors", "--cache", "cache"];
+        let fixed = [
+            "sweep",
+            "tiny.toml",
+            "--data",
+            "images",
+            "--weights",
+            "weights.safetensors",
+            "--cache",
+            "cache",
+        ];
         self.thaw(&[&fixed, more].concat())
     }
 
@@ -100,9 +116,16 @@ impl Desk {
     fn curves(&self, results: &str) -> Vec<BitCurve> {
         let text = fs::read_to_string(self.path("tiny.toml")).expect("the experiment");
         let experiment = Experiment::parse("tiny.toml", &text).expect("an experiment");
-        let results = Results::read(&ResultsFolder::new(self.path(results).join("tiny")), &experiment).expect("results");
+        let results =
+            Results::read(&ResultsFolder::new(self.path(results).join("tiny")), &experiment)
+                .expect("results");
         let runs = results.procedures.iter().flat_map(|procedure| &procedure.runs);
-        let metrics = [Metric::TrainAccuracy, Metric::TrainLoss, Metric::ValidationAccuracy, Metric::ValidationLoss];
+        let metrics = [
+            Metric::TrainAccuracy,
+            Metric::TrainLoss,
+            Metric::ValidationAccuracy,
+            Metric::ValidationLoss,
+        ];
         let curve = |run: &CellRun, metric: Metric| {
             let name = format!("{} seed={}", run.cell().label(), run.cell().seed);
             (name, metric, run.curve(metric).into_iter().map(f64::to_bits).collect())
@@ -129,8 +152,14 @@ type BitCurve = (String, Metric, Vec<u64>);
 fn weights() -> Vec<u8> {
     let values = |number: usize, shape: &[usize]| {
         let bound = (24.0 / shape[1..].iter().product::<usize>() as f64).sqrt();
-        let hash = |index: u64| ((index * 2_654_435_761 + number as u64 * 40_503) % (1 << 32)) as f64 / (1u64 << 32) as f64 - 0.5;
-        (1..=shape.iter().product::<usize>() as u64).map(|index| (hash(index) * bound) as f32).collect()
+        let hash = |index: u64| {
+            ((index * 2_654_435_761 + number as u64 * 40_503) % (1 << 32)) as f64
+                / (1u64 << 32) as f64
+                - 0.5
+        };
+        (1..=shape.iter().product::<usize>() as u64)
+            .map(|index| (hash(index) * bound) as f32)
+            .collect()
     };
     thaw_model::weights_file(Architecture::Squeezenet1_0, values).expect("values fill their shapes")
 }
@@ -141,16 +170,39 @@ fn text(bytes: &[u8]) -> String {
 
 #[track_caller]
 fn assert_code(output: &Output, code: i32) {
-    assert_eq!(output.status.code(), Some(code), "{}\n{}", text(&output.stdout), text(&output.stderr));
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{}\n{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
 }
 
 #[test]
 fn a_sweep_leaves_records_plots_and_a_summary_and_a_check_judges_them() {
     let desk = Desk::new();
-    let planned = desk.thaw(&["plan", "tiny.toml", "--data", "images", "--weights", "weights.safetensors", "--cache", "cache"]);
+    let planned = desk.thaw(&[
+        "plan",
+        "tiny.toml",
+        "--data",
+        "images",
+        "--weights",
+        "weights.safetensors",
+        "--cache",
+        "cache",
+    ]);
     assert_code(&planned, 0);
-    assert!(text(&planned.stdout).contains("3 procedures with 2 seeds each, 6 cells, 0 of them finished"), "{}", text(&planned.stdout));
-    assert!(!desk.path("results").exists() && !desk.path("cache").exists(), "a plan writes nothing");
+    assert!(
+        text(&planned.stdout)
+            .contains("3 procedures with 2 seeds each, 6 cells, 0 of them finished"),
+        "{}",
+        text(&planned.stdout)
+    );
+    assert!(
+        !desk.path("results").exists() && !desk.path("cache").exists(),
+        "a plan writes nothing"
+    );
 
     let missing = desk.thaw(&["check", "tiny.toml"]);
     assert_code(&missing, 2);
@@ -158,11 +210,22 @@ fn a_sweep_leaves_records_plots_and_a_summary_and_a_check_judges_them() {
     let swept = desk.sweep(&[]);
     assert_code(&swept, 0);
     assert!(text(&swept.stdout).contains("THAWED: in 1 of them"), "{}", text(&swept.stdout));
-    assert!(text(&swept.stderr).contains("train regime=cached seed 0 · completed"), "{}", text(&swept.stderr));
-    for file in ["overview.svg", "overview.png", "regime-cached.svg", "regime-cached.png", "regime-thawed.svg"] {
+    assert!(
+        text(&swept.stderr).contains("train regime=cached seed 0 · completed"),
+        "{}",
+        text(&swept.stderr)
+    );
+    for file in [
+        "overview.svg",
+        "overview.png",
+        "regime-cached.svg",
+        "regime-cached.png",
+        "regime-thawed.svg",
+    ] {
         assert!(desk.path("results/tiny/plots").join(file).is_file(), "{file}");
     }
-    let svg = fs::read_to_string(desk.path("results/tiny/plots/regime-cached.svg")).expect("a plot");
+    let svg =
+        fs::read_to_string(desk.path("results/tiny/plots/regime-cached.svg")).expect("a plot");
     assert!(svg.contains("a published curve"), "the published curve is in the legend");
 
     let checked = desk.thaw(&["check", "tiny.toml", "--junit", "check.xml"]);
@@ -174,11 +237,27 @@ fn a_sweep_leaves_records_plots_and_a_summary_and_a_check_judges_them() {
     assert_eq!(before.len(), 6);
     assert_code(&desk.sweep(&[]), 0);
     assert_eq!(before, desk.records(), "finished cells are not run again");
-    let planned = desk.thaw(&["plan", "tiny.toml", "--data", "images", "--weights", "weights.safetensors", "--cache", "cache"]);
-    assert!(text(&planned.stdout).contains("6 of them finished") && text(&planned.stdout).ends_with("nothing is left to do\n"));
+    let planned = desk.thaw(&[
+        "plan",
+        "tiny.toml",
+        "--data",
+        "images",
+        "--weights",
+        "weights.safetensors",
+        "--cache",
+        "cache",
+    ]);
+    assert!(
+        text(&planned.stdout).contains("6 of them finished")
+            && text(&planned.stdout).ends_with("nothing is left to do\n")
+    );
     assert_code(&desk.sweep(&["--force", "--only", "regime=cached", "--quiet"]), 0);
-    let overview = fs::read_to_string(desk.path("results/tiny/plots/overview.svg")).expect("a plot");
-    assert!(overview.contains("end_to_end") && overview.contains("thawed"), "a narrowed sweep leaves the others in the report");
+    let overview =
+        fs::read_to_string(desk.path("results/tiny/plots/overview.svg")).expect("a plot");
+    assert!(
+        overview.contains("end_to_end") && overview.contains("thawed"),
+        "a narrowed sweep leaves the others in the report"
+    );
     let after = desk.records();
     let changed = before.iter().zip(&after).filter(|(old, new)| old != new).count();
     assert_eq!(changed, 2, "times differ in the two cells that were run again");
@@ -188,18 +267,25 @@ fn a_sweep_leaves_records_plots_and_a_summary_and_a_check_judges_them() {
 fn an_unmet_expectation_ends_with_1_and_names_the_cell() {
     let desk = Desk::new();
     assert_code(&desk.sweep(&["--quiet"]), 0);
-    let relation =
-        "[[relation]]\nkind = \"equal_curve\"\nleft = { regime = \"cached\" }\nright = { regime = \"thawed\" }\nmetric = \"train_loss\"\n";
+    let relation = "[[relation]]\nkind = \"equal_curve\"\nleft = { regime = \"cached\" }\nright = { regime = \"thawed\" }\nmetric = \"train_loss\"\n";
     fs::write(desk.path("tiny.expected.toml"), relation).expect("written");
     let output = desk.thaw(&["check", "tiny.toml", "--junit", "check.xml"]);
     assert_code(&output, 1);
     let said = text(&output.stdout);
-    assert!(said.contains("fail") && said.contains("`regime=cached`") && said.contains("epoch"), "{said}");
+    assert!(
+        said.contains("fail") && said.contains("`regime=cached`") && said.contains("epoch"),
+        "{said}"
+    );
     assert!(fs::read_to_string(desk.path("check.xml")).expect("JUnit").contains("failures=\"1\""));
-    fs::write(desk.path("tiny.expected.toml"), relation.replace("thawed", "thwaed")).expect("written");
+    fs::write(desk.path("tiny.expected.toml"), relation.replace("thawed", "thwaed"))
+        .expect("written");
     let output = desk.thaw(&["check", "tiny.toml"]);
     assert_code(&output, 64);
-    assert!(text(&output.stderr).contains("unknown level `thwaed` of `regime`"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("unknown level `thwaed` of `regime`"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]
@@ -219,12 +305,22 @@ fn bad_input_is_answered_with_one_sentence_and_its_own_exit_code() {
     ask("missing weights", &sweep(&["--data", "images", "--weights", "absent.safetensors"]), 66);
     ask("wrong weights", &sweep(&["--data", "images", "--weights", "tiny.toml"]), 65);
     ask("unknown level", &sweep(&["--only", "regime=frozen"]), 64);
-    fs::write(desk.path("bad.toml"), EXPERIMENT.replace("hidden_units", "hiden_units")).expect("written");
+    fs::write(desk.path("bad.toml"), EXPERIMENT.replace("hidden_units", "hiden_units"))
+        .expect("written");
     ask("misprint", &["sweep", "bad.toml"], 78);
-    fs::write(desk.path("small.toml"), EXPERIMENT.replace("image_size = 64", "image_size = 32")).expect("written");
-    ask("small images", &["sweep", "small.toml", "--data", "images", "--weights", "weights.safetensors"], 65);
+    fs::write(desk.path("small.toml"), EXPERIMENT.replace("image_size = 64", "image_size = 32"))
+        .expect("written");
+    ask(
+        "small images",
+        &["sweep", "small.toml", "--data", "images", "--weights", "weights.safetensors"],
+        65,
+    );
     fs::write(desk.path("occupied"), "a file where a folder should be").expect("written");
-    ask("unwritable results", &sweep(&["--data", "images", "--weights", "weights.safetensors", "--results", "occupied"]), 73);
+    ask(
+        "unwritable results",
+        &sweep(&["--data", "images", "--weights", "weights.safetensors", "--results", "occupied"]),
+        73,
+    );
     ask("nothing run", &["report", "tiny.toml"], 64);
     insta::assert_snapshot!(answers.join("\n"));
 }
@@ -236,10 +332,21 @@ fn an_unreadable_image_stops_the_sweep_or_is_skipped_and_listed() {
     let output = desk.sweep(&[]);
     assert_code(&output, 65);
     let said = text(&output.stderr);
-    assert!(said.contains("images/validation/dogs/broken.jpg") && said.contains("--skip-unreadable-images"), "{said}");
+    assert!(
+        said.contains("images/validation/dogs/broken.jpg")
+            && said.contains("--skip-unreadable-images"),
+        "{said}"
+    );
     assert_code(&desk.sweep(&["--skip-unreadable-images", "--only", "regime=cached"]), 0);
-    let cell = fs::read_dir(desk.path("results/tiny/cells")).expect("cells").next().expect("a cell").expect("readable").path();
-    let manifest: serde_json::Value = serde_json::from_slice(&fs::read(cell.join("cell.json")).expect("a manifest")).expect("JSON");
+    let cell = fs::read_dir(desk.path("results/tiny/cells"))
+        .expect("cells")
+        .next()
+        .expect("a cell")
+        .expect("readable")
+        .path();
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&fs::read(cell.join("cell.json")).expect("a manifest"))
+            .expect("JSON");
     assert_eq!(manifest["skipped_images"], serde_json::json!(["validation/dogs/broken.jpg"]));
     assert_eq!(manifest["images"], serde_json::json!([10, 6, 4]));
 }
@@ -262,7 +369,11 @@ fn a_full_disk_is_an_error_and_damages_nothing() {
         "trap '' XFSZ; ulimit -f 40; exec {} sweep tiny.toml --quiet --data images --weights weights.safetensors --cache other-cache --only regime=end_to_end",
         program.display()
     );
-    let output = Command::new("bash").current_dir(desk.root.path()).args(["-c", &line]).output().expect("it runs");
+    let output = Command::new("bash")
+        .current_dir(desk.root.path())
+        .args(["-c", &line])
+        .output()
+        .expect("it runs");
     assert_code(&output, 73);
     assert!(text(&output.stderr).contains("cannot write"), "{}", text(&output.stderr));
     assert_eq!(before, desk.records(), "what was there is as it was");
@@ -279,7 +390,11 @@ fn a_folder_that_another_sweep_writes_into_is_left_alone() {
     lock.lock().expect("the lock of another sweep");
     let output = desk.sweep(&["--quiet", "--only", "regime=cached"]);
     assert_code(&output, 73);
-    assert!(text(&output.stderr).contains("results/tiny: another thaw is sweeping into this folder"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("results/tiny: another thaw is sweeping into this folder"),
+        "{}",
+        text(&output.stderr)
+    );
     assert!(fs::read_dir(folder.join("cells")).expect("the folder of cells").next().is_none());
     // Whoever is killed gives the lock back.
     drop(lock);
@@ -288,7 +403,8 @@ fn a_folder_that_another_sweep_writes_into_is_left_alone() {
 
 #[test]
 fn an_interrupted_sweep_goes_on_and_ends_with_the_same_numbers() {
-    let Some(shared) = std::env::var_os("THAW_TEST_SHARED").filter(|shared| !shared.is_empty()) else {
+    let Some(shared) = std::env::var_os("THAW_TEST_SHARED").filter(|shared| !shared.is_empty())
+    else {
         eprintln!("skipped: THAW_TEST_SHARED names no folder with data/ and weights/");
         return;
     };
@@ -300,33 +416,72 @@ fn an_interrupted_sweep_goes_on_and_ends_with_the_same_numbers() {
             let folder = desk.path("photographs").join(split).join(class);
             fs::create_dir_all(&folder).expect("a folder");
             let from = shared.join("data/cats_and_dogs_small").join(split).join(class);
-            let mut files: Vec<_> = fs::read_dir(from).expect("photographs").map(|file| file.expect("a file").path()).collect();
+            let mut files: Vec<_> = fs::read_dir(from)
+                .expect("photographs")
+                .map(|file| file.expect("a file").path())
+                .collect();
             files.sort();
             for file in files.iter().take(if split == "train" { 60 } else { 20 }) {
                 fs::copy(file, folder.join(file.file_name().expect("a name"))).expect("copied");
             }
         }
     }
-    let experiment = EXPERIMENT.replace("epochs = 2", "epochs = 6\naugmentation = \"keras-2.0.8\"\npreprocessing = \"caffe\"");
+    let experiment = EXPERIMENT.replace(
+        "epochs = 2",
+        "epochs = 6\naugmentation = \"keras-2.0.8\"\npreprocessing = \"caffe\"",
+    );
     let tuned = "tuned = { phase = [{ epochs = 2 }, { epochs = 4, freeze = \"block_4\", learning_rate = 1e-5 }] }";
-    let experiment = experiment.replace("cached = { cache = \"features\" }", &format!("cached = {{ cache = \"variants\" }}\n{tuned}"));
+    let experiment = experiment.replace(
+        "cached = { cache = \"features\" }",
+        &format!("cached = {{ cache = \"variants\" }}\n{tuned}"),
+    );
     fs::write(desk.path("tiny.toml"), experiment).expect("written");
     let weights = shared.join("weights/squeezenet1_0_imagenet_caffe.safetensors");
     let weights = weights.to_str().expect("a name in Unicode");
     let sweep = |results: &str, more: &[&str]| {
-        let fixed =
-            ["sweep", "tiny.toml", "--quiet", "--data", "photographs", "--weights", weights, "--cache", "cache", "--results", results];
+        let fixed = [
+            "sweep",
+            "tiny.toml",
+            "--quiet",
+            "--data",
+            "photographs",
+            "--weights",
+            weights,
+            "--cache",
+            "cache",
+            "--results",
+            results,
+        ];
         [&fixed, more].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
-    let strings = |arguments: &[String]| arguments.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
-    assert_code(&desk.thaw(&sweep("whole", &["--threads", "2"]).iter().map(String::as_str).collect::<Vec<_>>()), 0);
+    let strings =
+        |arguments: &[String]| arguments.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+    assert_code(
+        &desk.thaw(
+            &sweep("whole", &["--threads", "2"]).iter().map(String::as_str).collect::<Vec<_>>(),
+        ),
+        0,
+    );
     // Killed twice at arbitrary moments, with another number of threads, then finished.
     let program = assert_cmd::cargo::cargo_bin("thaw");
     for seconds in ["1", "2"] {
-        let line = format!("timeout -s KILL {seconds} {} {}", program.display(), strings(&sweep("pieces", &["--threads", "1"])));
-        Command::new("bash").current_dir(desk.root.path()).args(["-c", &line]).output().expect("it runs");
+        let line = format!(
+            "timeout -s KILL {seconds} {} {}",
+            program.display(),
+            strings(&sweep("pieces", &["--threads", "1"]))
+        );
+        Command::new("bash")
+            .current_dir(desk.root.path())
+            .args(["-c", &line])
+            .output()
+            .expect("it runs");
     }
-    assert_code(&desk.thaw(&sweep("pieces", &["--threads", "1"]).iter().map(String::as_str).collect::<Vec<_>>()), 0);
+    assert_code(
+        &desk.thaw(
+            &sweep("pieces", &["--threads", "1"]).iter().map(String::as_str).collect::<Vec<_>>(),
+        ),
+        0,
+    );
     for results in ["whole", "pieces"] {
         let checked = desk.thaw(&["check", "tiny.toml", "--results", results]);
         assert_code(&checked, 0);
@@ -340,22 +495,38 @@ fn an_interrupted_sweep_goes_on_and_ends_with_the_same_numbers() {
 fn a_preprocessing_that_the_weights_were_not_trained_with_is_a_warning() {
     let desk = Desk::new();
     let path = desk.root.path().join("tiny.toml");
-    let text =
-        fs::read_to_string(&path).expect("the experiment").replace("\"squeezenet1_0\"", "\"squeezenet1_0\"\ntrained_with = \"caffe\"");
+    let text = fs::read_to_string(&path)
+        .expect("the experiment")
+        .replace("\"squeezenet1_0\"", "\"squeezenet1_0\"\ntrained_with = \"caffe\"");
     fs::write(&path, text).expect("the experiment");
-    let output = desk.thaw(&["plan", "tiny.toml", "--data", "images", "--weights", "weights.safetensors"]);
+    let output =
+        desk.thaw(&["plan", "tiny.toml", "--data", "images", "--weights", "weights.safetensors"]);
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(message.contains("preprocessing `rescale`") && message.contains("trained with `caffe`"), "{message}");
+    assert!(
+        message.contains("preprocessing `rescale`") && message.contains("trained with `caffe`"),
+        "{message}"
+    );
 }
 
 #[test]
 fn an_attribution_names_the_missing_cells_with_the_command_that_runs_them() {
     let desk = Desk::new();
     let attribute = |more: &[&str]| {
-        let fixed = ["attribute", "tiny.toml", "--from", "regime=cached", "--to", "regime=thawed", "--metric", "validation_loss"];
-        let inputs = ["--data", "images", "--weights", "weights.safetensors", "--cache", "cache", "--quiet"];
+        let fixed = [
+            "attribute",
+            "tiny.toml",
+            "--from",
+            "regime=cached",
+            "--to",
+            "regime=thawed",
+            "--metric",
+            "validation_loss",
+        ];
+        let inputs =
+            ["--data", "images", "--weights", "weights.safetensors", "--cache", "cache", "--quiet"];
         let output = desk.thaw(&[&fixed[..], &inputs, more].concat());
-        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
         (output.status.code().expect("a code"), text)
     };
     let (code, text) = attribute(&[]);
@@ -364,7 +535,10 @@ fn an_attribution_names_the_missing_cells_with_the_command_that_runs_them() {
     assert!(text.contains("thaw sweep tiny.toml --only regime=cached"), "{text}");
     let (code, text) = attribute(&["--run"]);
     assert!(
-        code == 0 && text.contains("| regime | cached → thawed |") && text.contains("| sum    |") && text.contains("| main effect "),
+        code == 0
+            && text.contains("| regime | cached → thawed |")
+            && text.contains("| sum    |")
+            && text.contains("| main effect "),
         "{text}"
     );
     let (code, text) = attribute(&["--statistic", "middle"]);
@@ -381,19 +555,34 @@ fn a_diff_says_what_differs_between_two_runs() {
         .collect();
     names.sort();
     let regime = |name: &String| {
-        let manifest = fs::read_to_string(desk.path("results/tiny/cells").join(name).join("cell.json")).expect("a manifest");
+        let manifest =
+            fs::read_to_string(desk.path("results/tiny/cells").join(name).join("cell.json"))
+                .expect("a manifest");
         manifest.contains("\"everything\"")
     };
     let thawed = names.iter().position(regime).expect("the thawed cell");
     let other = usize::from(thawed == 0);
     let diff = |one: &str, other: &str| {
         let output = desk.thaw(&["diff", one, other]);
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout).into_owned()
+                + &String::from_utf8_lossy(&output.stderr),
+        )
     };
     let (code, text) = diff(&names[other][..8], &names[thawed]);
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("optimizer_collects: unfrozen → everything") && text.contains("inputs: the same"), "{text}");
-    assert!(text.contains("Thawed, 50 of 50 tensors") && text.contains("validation: ") && text.contains("McNemar"), "{text}");
+    assert!(
+        text.contains("optimizer_collects: unfrozen → everything")
+            && text.contains("inputs: the same"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Thawed, 50 of 50 tensors")
+            && text.contains("validation: ")
+            && text.contains("McNemar"),
+        "{text}"
+    );
     let (code, text) = diff("", &names[0]);
     assert!(code == Some(64) && text.contains("give more of it"), "{text}");
     let (code, text) = diff("xyz", &names[0]);

@@ -1,4 +1,5 @@
-//! `thaw diagnose` and `thaw export` by the real program, on the committed results and on curves of the real Keras.
+//! `thaw diagnose` and `thaw export` by the real program, on the committed results and on curves of
+//! the real Keras.
 
 use std::fs;
 use std::path::Path;
@@ -10,22 +11,36 @@ use tempfile::TempDir;
 fn thaw(arguments: &[&str]) -> (i32, String) {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut command = Command::cargo_bin("thaw").expect("the program");
-    let output = command.current_dir(repository).env_remove("THAW_RESULTS").args(arguments).output().expect("it runs");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let output = command
+        .current_dir(repository)
+        .env_remove("THAW_RESULTS")
+        .args(arguments)
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
     (output.status.code().expect("a code"), text)
 }
 
 /// The number behind some words.
 #[track_caller]
 fn number(text: &str, words: &str) -> usize {
-    let rest = text.lines().find_map(|line| line.trim().strip_prefix(words)).unwrap_or_else(|| panic!("{words}: {text}"));
-    rest.trim_start_matches(':').split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("{words}: {text}"))
+    let rest = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix(words))
+        .unwrap_or_else(|| panic!("{words}: {text}"));
+    rest.trim_start_matches(':')
+        .split_whitespace()
+        .next()
+        .and_then(|word| word.parse().ok())
+        .unwrap_or_else(|| panic!("{words}: {text}"))
 }
 
 #[test]
 fn held_out_curves_are_diagnosed_as_by_a_second_program_and_never_wrongly_with_confidence() {
-    // The numbers are those of tools/golden/diagnosis.py, which does the same with NumPy and SciPy: the likeliest right; sure and right, sure and
-    // wrong; unsure with the right one and without it; none. Then with their own procedure taken away: none, unsure, sure.
+    // The numbers are those of tools/golden/diagnosis.py, which does the same with NumPy and SciPy:
+    // the likeliest right; sure and right, sure and wrong; unsure with the right one and without
+    // it; none. Then with their own procedure taken away: none, unsure, sure.
     let counts = |text: &str| {
         let words = [
             "the likeliest procedure is the right one",
@@ -35,18 +50,33 @@ fn held_out_curves_are_diagnosed_as_by_a_second_program_and_never_wrongly_with_c
             "unsure, the right one not among them",
             "none of these",
         ];
-        let (known, lost) = text.split_once("taken from the candidates").unwrap_or_else(|| panic!("{text}"));
-        let lost = ["none of these", "unsure", "sure of a procedure that is not theirs"].map(|words| number(lost, words));
+        let (known, lost) =
+            text.split_once("taken from the candidates").unwrap_or_else(|| panic!("{text}"));
+        let lost = ["none of these", "unsure", "sure of a procedure that is not theirs"]
+            .map(|words| number(lost, words));
         (words.map(|words| number(known, words)), lost)
     };
     // Three seeds of each procedure are known; nine others are examined.
     let (code, text) = thaw(&["diagnose", "--held-out", "3,4,5,6,7,8,9,10,11"]);
-    assert!(code == 0 && text.starts_with("108 runs of 12 procedures, 8 epochs each (temperature 4.05)"), "{text}");
+    assert!(
+        code == 0
+            && text.starts_with("108 runs of 12 procedures, 8 epochs each (temperature 4.05)"),
+        "{text}"
+    );
     assert_eq!(counts(&text), ([98, 66, 0, 42, 0, 0], [58, 37, 13]), "{text}");
-    assert_eq!(text.lines().filter(|line| line.contains("regime=")).count(), 12, "a row of the confusion matrix for each");
+    assert_eq!(
+        text.lines().filter(|line| line.contains("regime=")).count(),
+        12,
+        "a row of the confusion matrix for each"
+    );
     // Each run is examined by what is known of the others.
-    let (code, text) = thaw(&["diagnose", "--experiment", "experiments/squeezenet.toml", "--held-out"]);
-    assert!(code == 0 && text.starts_with("36 runs of 12 procedures, 30 epochs each (temperature 1.82)"), "{text}");
+    let (code, text) =
+        thaw(&["diagnose", "--experiment", "experiments/squeezenet.toml", "--held-out"]);
+    assert!(
+        code == 0
+            && text.starts_with("36 runs of 12 procedures, 30 epochs each (temperature 1.82)"),
+        "{text}"
+    );
     assert_eq!(counts(&text), ([35, 35, 0, 0, 0, 1], [29, 0, 7]), "{text}");
 }
 
@@ -55,20 +85,45 @@ fn curves_of_the_real_keras_are_recognised() {
     let curves = "experiments/published/keras-2.0.8-squeezenet.csv";
     for seed in ["0", "1", "2"] {
         let run = format!("keras-2.0.8 rescale seed {seed}");
-        let (code, text) = thaw(&["diagnose", curves, "--experiment", "experiments/squeezenet.toml", "--run", &run]);
+        let (code, text) = thaw(&[
+            "diagnose",
+            curves,
+            "--experiment",
+            "experiments/squeezenet.toml",
+            "--run",
+            &run,
+        ]);
         assert_eq!(code, 0, "{text}");
         let answer = "answer: regime=cached augmentation=none preprocessing=rescale dropout=0.5, which gives the same curves as \
                       regime=frozen_end_to_end augmentation=none preprocessing=rescale dropout=0.5\n";
         assert!(text.contains(answer), "{text}");
-        // Keras clips its losses, which shows where they are large; the experiment that clips them too knows the curve.
+        // Keras clips its losses, which shows where they are large; the experiment that clips them
+        // too knows the curve.
         let run = format!("keras-2.0.8 caffe seed {seed}");
-        let (code, text) = thaw(&["diagnose", curves, "--experiment", "experiments/squeezenet.toml", "--run", &run]);
-        assert!(code == 2 && text.contains("answer: none of these") && text.contains("What does not fit it: "), "{text}");
+        let (code, text) = thaw(&[
+            "diagnose",
+            curves,
+            "--experiment",
+            "experiments/squeezenet.toml",
+            "--run",
+            &run,
+        ]);
+        assert!(
+            code == 2
+                && text.contains("answer: none of these")
+                && text.contains("What does not fit it: "),
+            "{text}"
+        );
     }
-    let (code, text) = thaw(&["diagnose", curves, "--experiment", "experiments/keras-squeezenet.toml"]);
+    let (code, text) =
+        thaw(&["diagnose", curves, "--experiment", "experiments/keras-squeezenet.toml"]);
     assert_eq!(code, 0, "{text}");
     for preprocessing in ["rescale", "caffe"] {
-        assert_eq!(text.matches(&format!("answer: preprocessing={preprocessing}\n")).count(), 3, "{text}");
+        assert_eq!(
+            text.matches(&format!("answer: preprocessing={preprocessing}\n")).count(),
+            3,
+            "{text}"
+        );
     }
 }
 
@@ -76,18 +131,37 @@ fn curves_of_the_real_keras_are_recognised() {
 fn the_real_keras_that_said_its_base_was_frozen_is_found_out() {
     // 27.5 s: one forward pass of the base over the training images on the machine of the log.
     let curve = "experiments/published/keras-2.0.8-squeezenet-end-to-end.csv";
-    let (code, text) = thaw(&["diagnose", curve, "--experiment", "experiments/squeezenet.toml", "--forward-seconds", "27.5"]);
+    let (code, text) = thaw(&[
+        "diagnose",
+        curve,
+        "--experiment",
+        "experiments/squeezenet.toml",
+        "--forward-seconds",
+        "27.5",
+    ]);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("answer: regime=accidentally_unfrozen augmentation=keras-2.0.8 preprocessing=rescale dropout=0.0\n"), "{text}");
-    assert!(text.contains("takes 4.2 forward passes") && text.contains("trained 3.5: the base was trained"), "{text}");
+    assert!(
+        text.contains("takes 4.2 forward passes")
+            && text.contains("trained 3.5: the base was trained"),
+        "{text}"
+    );
 }
 
 #[test]
 fn the_books_curves_are_another_bases() {
-    let (code, text) =
-        thaw(&["diagnose", "experiments/published/keras-2.0.8-section-5.3.csv", "--experiment", "experiments/squeezenet.toml"]);
+    let (code, text) = thaw(&[
+        "diagnose",
+        "experiments/published/keras-2.0.8-section-5.3.csv",
+        "--experiment",
+        "experiments/squeezenet.toml",
+    ]);
     assert_eq!(code, 2, "{text}");
-    assert_eq!(text.matches("answer: none of these. Even of the likeliest, regime=cached").count(), 2, "{text}");
+    assert_eq!(
+        text.matches("answer: none of these. Even of the likeliest, regime=cached").count(),
+        2,
+        "{text}"
+    );
 }
 
 #[test]
@@ -96,9 +170,12 @@ fn curves_of_the_real_keras_on_vgg16_are_recognised() {
         for seed in ["0", "1", "2"] {
             let run = format!("keras-2.0.8 {preprocessing} seed {seed}");
             let curves = "experiments/published/keras-2.0.8-vgg16.csv";
-            let (_, text) = thaw(&["diagnose", curves, "--experiment", "experiments/book.toml", "--run", &run]);
-            let likeliest =
-                text.lines().find(|line| line.starts_with("| ") && line.contains("regime=")).unwrap_or_else(|| panic!("{text}"));
+            let (_, text) =
+                thaw(&["diagnose", curves, "--experiment", "experiments/book.toml", "--run", &run]);
+            let likeliest = text
+                .lines()
+                .find(|line| line.starts_with("| ") && line.contains("regime="))
+                .unwrap_or_else(|| panic!("{text}"));
             let levels = format!("preprocessing={preprocessing} dropout=0.5");
             assert!(likeliest.contains("regime=cached") && likeliest.contains(&levels), "{text}");
         }
@@ -108,11 +185,22 @@ fn curves_of_the_real_keras_on_vgg16_are_recognised() {
 #[test]
 fn the_books_first_curve_is_recognised_on_its_own_base() {
     let curves = "experiments/published/keras-2.0.8-section-5.3.csv";
-    let (_, text) = thaw(&["diagnose", curves, "--experiment", "experiments/book.toml", "--run", "cached_features_dropout0.5"]);
-    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ") && line.contains("regime=")).collect();
+    let (_, text) = thaw(&[
+        "diagnose",
+        curves,
+        "--experiment",
+        "experiments/book.toml",
+        "--run",
+        "cached_features_dropout0.5",
+    ]);
+    let rows: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("| ") && line.contains("regime=")).collect();
     assert!(rows.len() > 2, "{text}");
     for row in &rows[..2] {
-        assert!(row.contains("regime=cached") && row.contains("preprocessing=rescale dropout=0.5"), "{text}");
+        assert!(
+            row.contains("regime=cached") && row.contains("preprocessing=rescale dropout=0.5"),
+            "{text}"
+        );
     }
     // Procedures that give the same curves are all named.
     let twin = "which gives the same curves as regime=end_to_end profile=keras-2.2 augmentation=none preprocessing=rescale dropout=0.5";
@@ -124,9 +212,19 @@ fn an_exported_run_is_recognised_and_its_times_are_judged() {
     let desk = TempDir::new().expect("a folder");
     let path = |name: &str| desk.path().join(name).to_str().expect("a name in Unicode").to_owned();
     let (csv, board) = (path("runs.csv"), path("board"));
-    let thawed = ["--seeds", "7", "--only", "regime=accidentally_unfrozen", "--only", "preprocessing=caffe", "--only", "augmentation=none"];
+    let thawed = [
+        "--seeds",
+        "7",
+        "--only",
+        "regime=accidentally_unfrozen",
+        "--only",
+        "preprocessing=caffe",
+        "--only",
+        "augmentation=none",
+    ];
     for (format, output) in [("csv", &csv), ("tensorboard", &board)] {
-        let (code, text) = thaw(&[&["export", "--format", format, "--output", output][..], &thawed].concat());
+        let (code, text) =
+            thaw(&[&["export", "--format", format, "--output", output][..], &thawed].concat());
         assert!(code == 0 && text.contains("1 run(s) of `miniature`"), "{text}");
         let (code, text) = thaw(&["diagnose", output]);
         assert!(
@@ -135,7 +233,8 @@ fn an_exported_run_is_recognised_and_its_times_are_judged() {
         );
         assert!(text.contains("s per epoch; --forward-seconds"), "{text}");
     }
-    // The same curve with durations that a base which is trained cannot have, and with some that it has.
+    // The same curve with durations that a base which is trained cannot have, and with some that it
+    // has.
     let judged = |seconds: &str, forward: &str| {
         let mut lines = csv_lines(&csv);
         let last = lines[0].split(',').count() - 1;
@@ -153,7 +252,11 @@ fn an_exported_run_is_recognised_and_its_times_are_judged() {
     assert!(judged("30", "20").contains("IMPLAUSIBLE for a base that is trained"));
     // Two logs: their durations are compared.
     let (_, text) = thaw(&["diagnose", &path("timed.csv"), &csv]);
-    assert!(text.contains("times as long as one of") && text.contains("training the whole base takes 2.3 times as long"), "{text}");
+    assert!(
+        text.contains("times as long as one of")
+            && text.contains("training the whole base takes 2.3 times as long"),
+        "{text}"
+    );
 }
 
 fn csv_lines(path: &str) -> Vec<String> {
@@ -174,7 +277,11 @@ fn what_cannot_be_diagnosed_or_exported_is_said_in_a_sentence() {
         (&["diagnose"], 64, "LOG"),
         (&["diagnose", &short], 65, "have 2 epoch(s) in common; three are needed"),
         (&["diagnose", &path("prose.txt", "nothing")], 65, "is no training log"),
-        (&["diagnose", &path("test.csv", "epoch,test_acc\n1,0.5\n2,0.5\n3,0.5\n")], 65, "none of train and validation accuracy and loss"),
+        (
+            &["diagnose", &path("test.csv", "epoch,test_acc\n1,0.5\n2,0.5\n3,0.5\n")],
+            65,
+            "none of train and validation accuracy and loss",
+        ),
         (&["diagnose", &short, "--run", "theirs"], 65, "there is no run `theirs`"),
         (&["diagnose", &short, "--forward-seconds", "0"], 64, "expected a number above 0"),
         (&["diagnose", &short, "--results", "crates"], 64, "no cell of `miniature` has run"),
@@ -186,5 +293,8 @@ fn what_cannot_be_diagnosed_or_exported_is_said_in_a_sentence() {
     }
     // Validation accuracy alone is enough for a ranking.
     let (_, text) = thaw(&["diagnose", &path("one.csv", "epoch,val_acc\n1,0.6\n2,0.65\n3,0.66\n")]);
-    assert!(text.contains("one.csv: validation accuracy, 3 epochs of 3") && text.contains("answer: "), "{text}");
+    assert!(
+        text.contains("one.csv: validation accuracy, 3 epochs of 3") && text.contains("answer: "),
+        "{text}"
+    );
 }

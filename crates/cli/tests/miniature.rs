@@ -72,7 +72,11 @@ impl Desk {
     fn thaw(&self, arguments: &[&str]) -> Output {
         let mut command = Command::cargo_bin("thaw").expect("the program");
         // What is set for other experiments must not disturb.
-        command.env("THAW_DATA", "/nowhere").env("THAW_WEIGHTS", "/nowhere").env_remove("THAW_CACHE").env_remove("THAW_RESULTS");
+        command
+            .env("THAW_DATA", "/nowhere")
+            .env("THAW_WEIGHTS", "/nowhere")
+            .env_remove("THAW_CACHE")
+            .env_remove("THAW_RESULTS");
         command.current_dir(self.root.path()).args(arguments).output().expect("it runs")
     }
 }
@@ -105,7 +109,12 @@ fn bands_are_recorded_from_results_and_every_fault_is_noticed() {
     succeeds(&desk.thaw(&["check", "guarded.toml", "--update", "--creator", "a \"tester\""]));
     let after = fs::read_to_string(desk.path("guarded.expected.toml")).expect("expectations");
     assert_ne!(before, after);
-    for kept in ["# What must hold, whatever the numbers.", "# to the last bit", "creator = 'a \"tester\"'", "values = ["] {
+    for kept in [
+        "# What must hold, whatever the numbers.",
+        "# to the last bit",
+        "creator = 'a \"tester\"'",
+        "values = [",
+    ] {
         assert!(after.contains(kept), "`{kept}` is not in:\n{after}");
     }
     assert_eq!(after.matches("[[band]]").count(), 4, "two numbers of two procedures");
@@ -118,11 +127,22 @@ fn bands_are_recorded_from_results_and_every_fault_is_noticed() {
         ("shuffle", "final train loss of `regime=cached`"),
         ("channel-order", "final train loss of `regime=cached`"),
     ] {
-        succeeds(&desk.thaw(&["sweep", "guarded.toml", "-q", "--results", fault, "--inject-fault", fault]));
+        succeeds(&desk.thaw(&[
+            "sweep",
+            "guarded.toml",
+            "-q",
+            "--results",
+            fault,
+            "--inject-fault",
+            fault,
+        ]));
         let verdicts = desk.thaw(&["check", "guarded.toml", "--results", fault]);
         let shown = text(&verdicts.stdout);
         assert_eq!(verdicts.status.code(), Some(1), "{fault}:\n{shown}");
-        assert!(shown.lines().any(|line| line.starts_with("fail") && line.contains(subject)), "{fault}:\n{shown}");
+        assert!(
+            shown.lines().any(|line| line.starts_with("fail") && line.contains(subject)),
+            "{fault}:\n{shown}"
+        );
     }
 }
 
@@ -135,14 +155,28 @@ fn without_arguments_the_miniature_is_meant() {
     refuses(&desk.thaw(&["check", "--update"]), 64, &["--update needs a file"]);
     let verdicts = desk.thaw(&["check"]);
     assert_eq!(verdicts.status.code(), Some(2), "nothing has run: {}", text(&verdicts.stdout));
-    refuses(&desk.thaw(&["plan", "--data", "photographs"]), 64, &["draws its images itself", "--data photographs"]);
+    refuses(
+        &desk.thaw(&["plan", "--data", "photographs"]),
+        64,
+        &["draws its images itself", "--data photographs"],
+    );
 }
 
 #[test]
 fn a_short_sweep_of_the_miniature_answers_the_question() {
     let desk = Desk::new();
-    let shown =
-        succeeds(&desk.thaw(&["sweep", "-q", "--epochs", "1", "--seeds", "0", "--only", "dropout=0.0", "--only", "augmentation=none"]));
+    let shown = succeeds(&desk.thaw(&[
+        "sweep",
+        "-q",
+        "--epochs",
+        "1",
+        "--seeds",
+        "0",
+        "--only",
+        "dropout=0.0",
+        "--only",
+        "augmentation=none",
+    ]));
     assert!(shown.contains("the base accidentally unfrozen: as executed"), "{shown}");
     assert!(shown.contains("not run"), "the ladder needs cells that were left out: {shown}");
     let summary = fs::read_to_string(desk.path("results/miniature/summary.md")).expect("a summary");
@@ -153,7 +187,16 @@ fn a_short_sweep_of_the_miniature_answers_the_question() {
 #[test]
 fn a_preview_shows_images_of_every_class() {
     let desk = Desk::new();
-    succeeds(&desk.thaw(&["preview", "guarded.toml", "--columns", "5", "--rows", "2", "--output", "sheets/plain.png"]));
+    succeeds(&desk.thaw(&[
+        "preview",
+        "guarded.toml",
+        "--columns",
+        "5",
+        "--rows",
+        "2",
+        "--output",
+        "sheets/plain.png",
+    ]));
     let plain = image::open(desk.path("sheets/plain.png")).expect("a picture").into_rgb8();
     // 32 pixels are shown threefold; two classes of two rows.
     assert_eq!(plain.dimensions(), (96 + 5 * 99 + 3, 36 + 4 * 99 + 3));
@@ -172,7 +215,8 @@ fn a_preview_shows_images_of_every_class() {
         "turned.png",
     ]));
     let turned = image::open(desk.path("turned.png")).expect("a picture").into_rgb8();
-    let image = |column: u32| image::imageops::crop_imm(&turned, 96 + column * 99, 36, 96, 96).to_image();
+    let image =
+        |column: u32| image::imageops::crop_imm(&turned, 96 + column * 99, 36, 96, 96).to_image();
     assert_ne!(image(0), image(1));
     assert_ne!(image(1), image(2));
     let first = image::imageops::crop_imm(&plain, 96, 36, 96, 96).to_image();
@@ -186,18 +230,38 @@ fn a_preview_shows_images_of_every_class() {
 #[test]
 fn a_short_pretraining_yields_the_same_weights_on_every_number_of_threads() {
     let desk = Desk::new();
-    let experiment = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/pretrain-short.toml");
+    let experiment =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/pretrain-short.toml");
     let experiment = experiment.to_str().expect("a path");
     let run = |threads: &str, output: &str| {
-        let shown = succeeds(&desk.thaw(&["pretrain", experiment, "-q", "--threads", threads, "--output", output]));
+        let shown = succeeds(&desk.thaw(&[
+            "pretrain",
+            experiment,
+            "-q",
+            "--threads",
+            threads,
+            "--output",
+            output,
+        ]));
         shown.trim().rsplit(' ').next().expect("a hash").to_owned()
     };
     let (one, three) = (run("1", "one.safetensors"), run("3", "three.safetensors"));
     assert_eq!(one, three);
     let record = fs::read_to_string(desk.path("one.json")).expect("a record");
     assert!(record.contains(&one) && record.contains("\"menagerie\""), "{record}");
-    let known = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/pretrain-short.sha256")).expect("a hash");
-    assert_eq!(Some(one.as_str()), known.split_whitespace().next(), "the arithmetic has changed: pretrain the shipped weights again");
-    refuses(&desk.thaw(&["pretrain", "guarded.toml", "--output", "x"]), 64, &["exactly one procedure and one seed"]);
+    let known = fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/pretrain-short.sha256"),
+    )
+    .expect("a hash");
+    assert_eq!(
+        Some(one.as_str()),
+        known.split_whitespace().next(),
+        "the arithmetic has changed: pretrain the shipped weights again"
+    );
+    refuses(
+        &desk.thaw(&["pretrain", "guarded.toml", "--output", "x"]),
+        64,
+        &["exactly one procedure and one seed"],
+    );
     assert!(!desk.path("x").exists());
 }

@@ -1,4 +1,5 @@
-//! Commands that need no experiment, by the real program: `thaw fetch`, `thaw audit` and `thaw preview --image`.
+//! Commands that need no experiment, by the real program: `thaw fetch`, `thaw audit` and `thaw
+//! preview --image`.
 
 use std::fs;
 
@@ -10,20 +11,42 @@ fn fetch_lists_the_catalogue_and_keeps_nothing_that_it_cannot_trust() {
     let folder = TempDir::new().expect("a folder");
     let fetch = |more: &[&str]| {
         let mut command = Command::cargo_bin("thaw").expect("the program");
-        command.current_dir(folder.path()).env_remove("HTTP_PROXY").env_remove("http_proxy").arg("fetch").args(more);
+        command
+            .current_dir(folder.path())
+            .env_remove("HTTP_PROXY")
+            .env_remove("http_proxy")
+            .arg("fetch")
+            .args(more);
         let output = command.output().expect("thaw");
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
     };
     let (code, list, _) = fetch(&[]);
     assert_eq!(code, Some(0));
-    assert!(["vgg16-keras", "vgg16-torchvision", "cats-and-dogs"].iter().all(|name| list.contains(name)), "{list}");
+    assert!(
+        ["vgg16-keras", "vgg16-torchvision", "cats-and-dogs"]
+            .iter()
+            .all(|name| list.contains(name)),
+        "{list}"
+    );
     let (code, _, message) = fetch(&["vgg19"]);
     assert!(code == Some(64) && message.contains("the catalogue has no `vgg19`"), "{message}");
     // A port that nobody listens at: the machine is offline, as far as this address goes.
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
-    let (code, _, message) = fetch(&["vgg16-keras", "--url", &format!("http://{closed}/file"), "--quiet"]);
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port");
+    let (code, _, message) =
+        fetch(&["vgg16-keras", "--url", &format!("http://{closed}/file"), "--quiet"]);
     assert_eq!(code, Some(69), "{message}");
-    assert!(message.contains("cannot be reached") && message.contains("put it at weights/") && message.contains("MD5"), "{message}");
+    assert!(
+        message.contains("cannot be reached")
+            && message.contains("put it at weights/")
+            && message.contains("MD5"),
+        "{message}"
+    );
     // A mirror that serves something else.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/file", listener.local_addr().expect("an address"));
@@ -31,13 +54,20 @@ fn fetch_lists_the_catalogue_and_keeps_nothing_that_it_cannot_trust() {
         let (mut stream, _) = listener.accept().expect("a client");
         let mut request = [0; 4096];
         let _ = std::io::Read::read(&mut stream, &mut request);
-        let _ = std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
+        let _ = std::io::Write::write_all(
+            &mut stream,
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello",
+        );
     });
     let (code, _, message) = fetch(&["vgg16-keras", "--url", &url, "--quiet"]);
     assert!(code == Some(65) && message.contains("serves another file"), "{message}");
     assert_eq!(fs::read_dir(folder.path().join("weights")).expect("a folder").count(), 0);
     // What somebody put there is checked as well.
-    fs::write(folder.path().join("weights/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"), b"hello").expect("a file");
+    fs::write(
+        folder.path().join("weights/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+        b"hello",
+    )
+    .expect("a file");
     let (code, _, message) = fetch(&["vgg16-keras"]);
     assert!(code == Some(65) && message.contains("is another file"), "{message}");
 }
@@ -46,24 +76,37 @@ fn fetch_lists_the_catalogue_and_keeps_nothing_that_it_cannot_trust() {
 fn a_preview_applies_one_explicit_transformation() {
     let folder = TempDir::new().expect("a folder");
     // Four pixels of which each is different, so that what moved can be told.
-    let image = image::RgbImage::from_fn(4, 4, |x, y| image::Rgb([(x * 60) as u8, (y * 60) as u8, 7]));
+    let image =
+        image::RgbImage::from_fn(4, 4, |x, y| image::Rgb([(x * 60) as u8, (y * 60) as u8, 7]));
     image.save(folder.path().join("a.png")).expect("an image");
     let preview = |more: &[&str]| {
         let mut command = Command::cargo_bin("thaw").expect("the program");
-        let output = command.current_dir(folder.path()).args(["preview", "--image", "a.png", "--output", "b.png"]).args(more).output();
+        let output = command
+            .current_dir(folder.path())
+            .args(["preview", "--image", "a.png", "--output", "b.png"])
+            .args(more)
+            .output();
         let output = output.expect("it runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         image::open(folder.path().join("b.png")).expect("the picture").to_rgb8()
     };
     assert_eq!(preview(&[]), image);
     assert_eq!(preview(&["--flip"]), image::imageops::flip_horizontal(&image));
-    // Keras maps output to input: a shift of 1 along the rows shows each row's lower neighbour, the last one twice.
+    // Keras maps output to input: a shift of 1 along the rows shows each row's lower neighbour, the
+    // last one twice.
     let shifted = preview(&["--tx", "1", "--profile", "keras-2.0.8"]);
-    assert!((0..4).all(|x| (0..4).all(|y| shifted.get_pixel(x, y) == image.get_pixel(x, (y + 1).min(3)))));
+    assert!(
+        (0..4)
+            .all(|x| (0..4).all(|y| shifted.get_pixel(x, y) == image.get_pixel(x, (y + 1).min(3))))
+    );
     // Keras 3 exchanges the axes: the same argument moves columns.
     let shifted = preview(&["--tx", "1", "--profile", "keras-3"]);
-    assert!((0..4).all(|x| (0..4).all(|y| shifted.get_pixel(x, y) == image.get_pixel((x + 1).min(3), y))));
-    // The unit of the shear is the profile's: 0.2 radians move a pixel at the edge, 0.2 degrees move none.
+    assert!(
+        (0..4)
+            .all(|x| (0..4).all(|y| shifted.get_pixel(x, y) == image.get_pixel((x + 1).min(3), y)))
+    );
+    // The unit of the shear is the profile's: 0.2 radians move a pixel at the edge, 0.2 degrees
+    // move none.
     assert_ne!(preview(&["--shear", "0.5", "--profile", "keras-2.0.8"]), image);
     assert_eq!(preview(&["--shear", "0.5", "--profile", "keras-2.1.3"]), image);
 }
@@ -75,13 +118,19 @@ fn fetch_goes_through_the_proxy_of_the_environment() {
     let asked = std::thread::spawn(move || {
         let (stream, _) = listener.accept().expect("a client");
         let mut line = String::new();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(stream), &mut line).expect("a request");
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stream), &mut line)
+            .expect("a request");
         line
     });
     let folder = TempDir::new().expect("a folder");
     let mut command = Command::cargo_bin("thaw").expect("the program");
     let arguments = ["fetch", "vgg16-keras", "--url", "http://mirror.example/file", "--quiet"];
-    let output = command.current_dir(folder.path()).env("HTTP_PROXY", proxy).env_remove("NO_PROXY").args(arguments).output();
+    let output = command
+        .current_dir(folder.path())
+        .env("HTTP_PROXY", proxy)
+        .env_remove("NO_PROXY")
+        .args(arguments)
+        .output();
     assert_eq!(output.expect("it runs").status.code(), Some(69), "the proxy hung up");
     assert!(asked.join().expect("no panic").contains("mirror.example"));
 }
@@ -96,21 +145,34 @@ fn an_audit_of_two_checkpoints_finds_what_moved_in_every_format() {
             .map(|values| values.into_iter().flat_map(f32::to_le_bytes).collect())
             .collect();
         let view = |index: usize, shape: Vec<usize>| {
-            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape, &values[index]).expect("values fill their shape")
+            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape, &values[index])
+                .expect("values fill their shape")
         };
         let tensors = [("base.kernel", view(0, vec![2, 2])), ("head.bias", view(1, vec![2]))];
-        fs::write(folder.path().join(name), safetensors::serialize(tensors, None).expect("a file")).expect("written");
+        fs::write(folder.path().join(name), safetensors::serialize(tensors, None).expect("a file"))
+            .expect("written");
     };
     checkpoint("a.safetensors", 0.25);
     checkpoint("b.safetensors", f32::from_bits(0.25f32.to_bits() + 1));
     let audit = |arguments: &[&str]| {
         let mut command = Command::cargo_bin("thaw").expect("the program");
-        let output = command.current_dir(folder.path()).arg("audit").args(arguments).output().expect("it runs");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let output = command
+            .current_dir(folder.path())
+            .arg("audit")
+            .args(arguments)
+            .output()
+            .expect("it runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
         (output.status.code().expect("a code"), text)
     };
     let (code, text) = audit(&["a.safetensors", "b.safetensors", "--frozen", "base.*"]);
-    assert!(code == 0 && text.contains("1 of 2 tensors moved; 1 were declared frozen, and none of those moved"), "{text}");
+    assert!(
+        code == 0
+            && text
+                .contains("1 of 2 tensors moved; 1 were declared frozen, and none of those moved"),
+        "{text}"
+    );
     let (code, text) = audit(&["a.safetensors", "b.safetensors", "--frozen", "*"]);
     assert!(code == 1 && text.contains("THAWED: 1 of 2") && text.contains("`head.bias`"), "{text}");
     let (code, text) = audit(&["a.safetensors", "b.safetensors", "--frozen", "conv*"]);

@@ -43,12 +43,20 @@ fn every_crate_uses_only_what_lies_below_it() {
         .map(|entry| entry.expect("a crate").file_name().to_string_lossy().into_owned())
         .collect();
     let allowed: BTreeMap<&str, &[&str]> = ALLOWED.into_iter().collect();
-    assert_eq!(found, allowed.keys().map(|name| (*name).to_owned()).collect(), "a new crate needs a line here");
+    assert_eq!(
+        found,
+        allowed.keys().map(|name| (*name).to_owned()).collect(),
+        "a new crate needs a line here"
+    );
     for (name, allowed) in allowed {
-        let manifest = std::fs::read_to_string(crates.join(name).join("Cargo.toml")).expect("a manifest");
+        let manifest =
+            std::fs::read_to_string(crates.join(name).join("Cargo.toml")).expect("a manifest");
         let manifest: toml::Table = manifest.parse().expect("TOML");
         let dependencies = manifest["dependencies"].as_table().expect("dependencies");
-        for used in dependencies.keys().filter(|used| used.starts_with("thaw-") || KEPT.contains(&used.as_str())) {
+        for used in dependencies
+            .keys()
+            .filter(|used| used.starts_with("thaw-") || KEPT.contains(&used.as_str()))
+        {
             assert!(allowed.contains(&used.as_str()), "{name} must not use {used}");
         }
     }

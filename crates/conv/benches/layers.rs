@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use thaw_conv::{Activation, Algorithm, Before, Convolution, ConvolutionGeometry, Maps, Pool, PoolGeometry, max_pool, max_pool_gradient};
+use thaw_conv::{
+    Activation, Algorithm, Before, Convolution, ConvolutionGeometry, Maps, Pool, PoolGeometry,
+    max_pool, max_pool_gradient,
+};
 
 const BATCH: usize = 20;
 
@@ -52,20 +55,37 @@ struct Layer {
 
 fn maps(pool: &Arc<Pool>, shape: [usize; 4]) -> Maps {
     let mut maps = Maps::new(pool, shape);
-    maps.values_mut().iter_mut().enumerate().for_each(|(index, value)| *value = (index * 7919 % 1009) as f32 / 504.5 - 1.0);
+    maps.values_mut()
+        .iter_mut()
+        .enumerate()
+        .for_each(|(index, value)| *value = (index * 7919 % 1009) as f32 / 504.5 - 1.0);
     maps
 }
 
-fn layer(algorithm: Algorithm, (size, input_channels, output_channels, kernel, stride, padding): Shape) -> Layer {
+fn layer(
+    algorithm: Algorithm,
+    (size, input_channels, output_channels, kernel, stride, padding): Shape,
+) -> Layer {
     thaw_conv::keep_freed_memory();
     let pool = &Arc::default();
-    let geometry = ConvolutionGeometry { height: size, width: size, input_channels, output_channels, kernel, stride, padding };
+    let geometry = ConvolutionGeometry {
+        height: size,
+        width: size,
+        input_channels,
+        output_channels,
+        kernel,
+        stride,
+        padding,
+    };
     Layer {
         convolution: Convolution { geometry, algorithm },
         input: maps(pool, [BATCH, size, size, input_channels]),
         kernel: maps(pool, [kernel, kernel, input_channels, output_channels]).values().to_vec(),
         bias: vec![0.5; output_channels],
-        output: maps(pool, [BATCH, geometry.output_height(), geometry.output_width(), output_channels]),
+        output: maps(
+            pool,
+            [BATCH, geometry.output_height(), geometry.output_width(), output_channels],
+        ),
     }
 }
 
@@ -117,14 +137,18 @@ fn input_gradient(bencher: Bencher<'_, '_>, case: &Case) {
 #[divan::bench(args = cases().map(Case), sample_count = 9)]
 fn kernel_gradient(bencher: Bencher<'_, '_>, case: &Case) {
     let Layer { convolution, input, output, .. } = case.layer();
-    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| convolution.kernel_gradient(input.view(), output.view()));
+    bencher
+        .counter(ItemsCount::new(BATCH))
+        .bench_local(|| convolution.kernel_gradient(input.view(), output.view()));
 }
 
 #[divan::bench(args = cases().map(Case), sample_count = 9)]
 fn activation_gradient(bencher: Bencher<'_, '_>, case: &Case) {
     let Layer { bias, mut output, .. } = case.layer();
     let forward = output.values().to_vec();
-    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| Activation::Relu.gradient(&forward, output.values_mut(), bias.len()));
+    bencher
+        .counter(ItemsCount::new(BATCH))
+        .bench_local(|| Activation::Relu.gradient(&forward, output.values_mut(), bias.len()));
 }
 
 /// A max-pool: side of the image, channels, window.
@@ -139,7 +163,9 @@ fn max_pool_backward(bencher: Bencher<'_, '_>, (size, channels, window): (usize,
     let (geometry, input, mut output) = pool(size, channels, window);
     max_pool(geometry, &input, &mut output);
     let mut gradient = Maps::new(&Arc::default(), input.shape());
-    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| max_pool_gradient(geometry, &input, &output, &output, &mut gradient));
+    bencher
+        .counter(ItemsCount::new(BATCH))
+        .bench_local(|| max_pool_gradient(geometry, &input, &output, &output, &mut gradient));
 }
 
 fn pool(size: usize, channels: usize, window: usize) -> (PoolGeometry, Maps, Maps) {

@@ -1,5 +1,5 @@
-//! Buffers that are used again. A training step needs hundreds of megabytes, always the same, and filling fresh ones with zeros costs as much
-//! as some layers.
+//! Buffers that are used again. A training step needs hundreds of megabytes, always the same, and
+//! filling fresh ones with zeros costs as much as some layers.
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};

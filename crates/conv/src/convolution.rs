@@ -1,8 +1,9 @@
 //! Convolution with bias and activation, and its gradients.
 //!
-//! Forward: `Y = relu(P·W + b)` with `P` the `[pixels, patch]` matrix of windows. Backward, with `Z` the gradient of `Y` where `Y > 0`
-//! and zero elsewhere ([`Activation::gradient`]): `dW = Pᵀ·Z`, `db` the column sums of `Z`, and `dX` the correlation of `Z` with the kernel
-//! turned by 180°.
+//! Forward: `Y = relu(P·W + b)` with `P` the `[pixels, patch]` matrix of windows. Backward, with
+//! `Z` the gradient of `Y` where `Y > 0` and zero elsewhere ([`Activation::gradient`]): `dW =
+//! Pᵀ·Z`, `db` the column sums of `Z`, and `dX` the correlation of `Z` with the kernel turned by
+//! 180°.
 
 use rayon::prelude::*;
 
@@ -12,22 +13,27 @@ use crate::product::{Panels, Start};
 use crate::winograd::{self, CHANNEL_STEP, TransformedKernel};
 use crate::{ConvolutionGeometry, direct};
 
-/// How a convolution is computed. A layer to which the named algorithm does not apply is computed by definition.
+/// How a convolution is computed. A layer to which the named algorithm does not apply is computed
+/// by definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     /// By definition.
     Direct,
-    /// Winograd's F(2×2, 3×3): 2.25 times fewer multiplications, and no less precise than the definition.
+    /// Winograd's F(2×2, 3×3): 2.25 times fewer multiplications, and no less precise than the
+    /// definition.
     WinogradTwo,
     /// Winograd's F(3×3, 3×3): 3.24 times fewer multiplications.
     WinogradThree,
 }
 
 impl Algorithm {
-    /// The minimal algorithm that computes a layer, or nothing for the definition. Winograd's are for 3×3 kernels at stride 1.
+    /// The minimal algorithm that computes a layer, or nothing for the definition. Winograd's are
+    /// for 3×3 kernels at stride 1.
     fn minimal(self, geometry: &ConvolutionGeometry) -> Option<winograd::Size> {
         let channels = [geometry.input_channels, geometry.output_channels];
-        let applies = geometry.kernel == 3 && geometry.stride == 1 && channels.iter().all(|count| count.is_multiple_of(CHANNEL_STEP));
+        let applies = geometry.kernel == 3
+            && geometry.stride == 1
+            && channels.iter().all(|count| count.is_multiple_of(CHANNEL_STEP));
         match self {
             Self::WinogradTwo if applies => Some(winograd::Size::Two),
             Self::WinogradThree if applies => Some(winograd::Size::Three),
@@ -67,7 +73,8 @@ pub enum Before {
 impl Convolution {
     /// Prepares a kernel for [`Convolution::forward`].
     pub fn prepare(&self, kernel: &[f32]) -> PreparedKernel {
-        let ConvolutionGeometry { input_channels: inputs, output_channels: outputs, .. } = self.geometry;
+        let ConvolutionGeometry { input_channels: inputs, output_channels: outputs, .. } =
+            self.geometry;
         PreparedKernel(match self.algorithm.minimal(&self.geometry) {
             Some(size) => Form::AtPoints(TransformedKernel::new(size, kernel, inputs, outputs)),
             None => Form::Matrix(Panels::pack(kernel, self.geometry.patch(), outputs, outputs, 1)),
@@ -76,7 +83,8 @@ impl Convolution {
 
     /// Prepares a kernel for [`Convolution::input_gradient`].
     pub fn prepare_for_input_gradient(&self, kernel: &[f32]) -> PreparedKernel {
-        let ConvolutionGeometry { input_channels: inputs, output_channels: outputs, .. } = self.geometry;
+        let ConvolutionGeometry { input_channels: inputs, output_channels: outputs, .. } =
+            self.geometry;
         let turned = turned(kernel, inputs, outputs);
         PreparedKernel(match self.algorithm.minimal(&self.geometry) {
             Some(size) => Form::AtPoints(TransformedKernel::new(size, &turned, outputs, inputs)),
@@ -84,7 +92,8 @@ impl Convolution {
         })
     }
 
-    /// Writes `activation(input ∗ kernel + bias)` to the channels of `output` from `first_channel` on.
+    /// Writes `activation(input ∗ kernel + bias)` to the channels of `output` from `first_channel`
+    /// on.
     pub fn forward(
         &self,
         input: View<'_>,
@@ -96,21 +105,53 @@ impl Convolution {
     ) {
         let start = Start::Columns(bias);
         match &kernel.0 {
-            Form::Matrix(panels) => direct::forward(&self.geometry, input, panels, start, activation, output, first_channel),
-            Form::AtPoints(kernel) => winograd::convolve(&self.geometry, input, kernel, start, activation, output, first_channel),
+            Form::Matrix(panels) => direct::forward(
+                &self.geometry,
+                input,
+                panels,
+                start,
+                activation,
+                output,
+                first_channel,
+            ),
+            Form::AtPoints(kernel) => winograd::convolve(
+                &self.geometry,
+                input,
+                kernel,
+                start,
+                activation,
+                output,
+                first_channel,
+            ),
         }
     }
 
     /// Writes the gradient of the input, given that before the activation.
-    pub fn input_gradient(&self, gradient: View<'_>, kernel: &PreparedKernel, before: Before, result: &mut Maps) {
+    pub fn input_gradient(
+        &self,
+        gradient: View<'_>,
+        kernel: &PreparedKernel,
+        before: Before,
+        result: &mut Maps,
+    ) {
         let start = match before {
             Before::Replace => Start::Zero,
             Before::Add => Start::Output,
         };
         match &kernel.0 {
-            Form::Matrix(panels) => direct::input_gradient(&self.geometry, gradient, panels, start, result),
+            Form::Matrix(panels) => {
+                direct::input_gradient(&self.geometry, gradient, panels, start, result)
+            }
             Form::AtPoints(kernel) => {
-                winograd::convolve(&self.geometry.of_input_gradient(), gradient, kernel, start, Activation::Linear, result, 0);
+                winograd::convolve(
+                    &self.geometry.of_input_gradient(),
+                    gradient,
+                    kernel,
+                    start,
+                    Activation::Linear,
+                    result,
+                    0,
+                );
             }
         }
     }

@@ -7,23 +7,41 @@ use crate::Activation;
 use crate::product::{Left, Panels, Start, add_transposed_product, multiply};
 use crate::storage::{slice, with_values};
 
-/// `activation(input · weights + bias)` with `input` `[batch, inputs]`, `weights` `[inputs, outputs]` and `bias` `[outputs]`.
+/// `activation(input · weights + bias)` with `input` `[batch, inputs]`, `weights` `[inputs,
+/// outputs]` and `bias` `[outputs]`.
 ///
 /// # Errors
 /// When shapes do not agree, a tensor is not made of 32-bit floats, or it does not lie on the CPU.
-pub fn dense(input: &Tensor, weights: &Tensor, bias: &Tensor, activation: Activation) -> Result<Tensor> {
+pub fn dense(
+    input: &Tensor,
+    weights: &Tensor,
+    bias: &Tensor,
+    activation: Activation,
+) -> Result<Tensor> {
     let (_, inputs) = input.dims2()?;
     let (rows, outputs) = weights.dims2()?;
     if inputs != rows || bias.dims() != [outputs] {
-        bail!("dense layer of {:?} with weights {:?} and bias {:?}", input.shape(), weights.shape(), bias.shape());
+        bail!(
+            "dense layer of {:?} with weights {:?} and bias {:?}",
+            input.shape(),
+            weights.shape(),
+            bias.shape()
+        );
     }
     input.contiguous()?.apply_op3(weights, bias, Dense { inputs, outputs, activation })
 }
 
-/// `[batch, outputs]` from `input` `[batch, inputs]`, `weights` `[inputs, outputs]` and `bias` `[outputs]`.
+/// `[batch, outputs]` from `input` `[batch, inputs]`, `weights` `[inputs, outputs]` and `bias`
+/// `[outputs]`.
 ///
-/// The inputs are divided among tasks, whose partial products are added in order: a layer of few outputs has nothing else to divide.
-pub fn dense_forward(input: &[f32], weights: &[f32], bias: &[f32], activation: Activation) -> Vec<f32> {
+/// The inputs are divided among tasks, whose partial products are added in order: a layer of few
+/// outputs has nothing else to divide.
+pub fn dense_forward(
+    input: &[f32],
+    weights: &[f32],
+    bias: &[f32],
+    activation: Activation,
+) -> Vec<f32> {
     let outputs = bias.len();
     let inputs = weights.len() / outputs;
     let batch = input.len() / inputs;
@@ -35,7 +53,8 @@ pub fn dense_forward(input: &[f32], weights: &[f32], bias: &[f32], activation: A
         multiply(columns, panels.matrix(0), Start::Zero, Activation::Linear, &mut product, outputs);
         product
     };
-    let partial: Vec<Vec<f32>> = weights.par_chunks(INPUTS_PER_TASK * outputs).enumerate().map(partial).collect();
+    let partial: Vec<Vec<f32>> =
+        weights.par_chunks(INPUTS_PER_TASK * outputs).enumerate().map(partial).collect();
     let mut output = bias.repeat(batch);
     for partial in &partial {
         output.iter_mut().zip(partial).for_each(|(sum, value)| *sum += value);
@@ -46,29 +65,42 @@ pub fn dense_forward(input: &[f32], weights: &[f32], bias: &[f32], activation: A
     output
 }
 
-/// The gradient of the input, `[batch, inputs]`, given that before the activation, `[batch, outputs]`.
+/// The gradient of the input, `[batch, inputs]`, given that before the activation, `[batch,
+/// outputs]`.
 pub fn dense_input_gradient(gradient: &[f32], weights: &[f32], outputs: usize) -> Vec<f32> {
     let (batch, inputs) = (gradient.len() / outputs, weights.len() / outputs);
     // [inputs, batch] in blocks of inputs, then transposed: tasks must own what they write.
     let mut transposed = vec![0f32; inputs * batch];
     let panels = Panels::pack(gradient, outputs, batch, 1, outputs);
     let weights = weights.par_chunks(INPUTS_PER_TASK * outputs);
-    transposed.par_chunks_mut(INPUTS_PER_TASK * batch).zip(weights).for_each(|(result, weights)| {
-        let weights = Left::matrix(weights, weights.len() / outputs, outputs, outputs);
-        multiply(weights, panels.matrix(0), Start::Zero, Activation::Linear, result, batch);
-    });
+    transposed.par_chunks_mut(INPUTS_PER_TASK * batch).zip(weights).for_each(
+        |(result, weights)| {
+            let weights = Left::matrix(weights, weights.len() / outputs, outputs, outputs);
+            multiply(weights, panels.matrix(0), Start::Zero, Activation::Linear, result, batch);
+        },
+    );
     let mut result = vec![0f32; transposed.len()];
     for (input, values) in transposed.chunks_exact(batch).enumerate() {
-        values.iter().enumerate().for_each(|(image, value)| result[image * inputs + input] = *value);
+        values
+            .iter()
+            .enumerate()
+            .for_each(|(image, value)| result[image * inputs + input] = *value);
     }
     result
 }
 
-/// Adds the gradient of some rows of the weights, from `first_row` on, to `result` `[rows, outputs]`: `inputᵀ · gradient`, given the gradient
-/// before the activation, `[batch, outputs]`.
-pub fn add_dense_weights_gradient(input: &[f32], gradient: &[f32], outputs: usize, first_row: usize, result: &mut [f32]) {
+/// Adds the gradient of some rows of the weights, from `first_row` on, to `result` `[rows,
+/// outputs]`: `inputᵀ · gradient`, given the gradient before the activation, `[batch, outputs]`.
+pub fn add_dense_weights_gradient(
+    input: &[f32],
+    gradient: &[f32],
+    outputs: usize,
+    first_row: usize,
+    result: &mut [f32],
+) {
     let batch = gradient.len() / outputs;
-    let columns = Left::matrix(&input[first_row..], batch, result.len() / outputs, input.len() / batch);
+    let columns =
+        Left::matrix(&input[first_row..], batch, result.len() / outputs, input.len() / batch);
     add_transposed_product(columns, gradient, outputs, outputs, result);
 }
 
@@ -95,7 +127,11 @@ impl CustomOp3 for Dense {
         bias: &CpuStorage,
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (input, weights, bias) = (slice(input, input_layout)?, slice(weights, weights_layout)?, slice(bias, bias_layout)?);
+        let (input, weights, bias) = (
+            slice(input, input_layout)?,
+            slice(weights, weights_layout)?,
+            slice(bias, bias_layout)?,
+        );
         let output = dense_forward(input, weights, bias, self.activation);
         let batch = input.len() / self.inputs;
         Ok((CpuStorage::F32(output), (batch, self.outputs).into()))
@@ -110,11 +146,15 @@ impl CustomOp3 for Dense {
         output_gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let mut gradient = output_gradient.flatten_all()?.to_vec1::<f32>()?;
-        let sums = with_values(output, |output| self.activation.gradient(output, &mut gradient, self.outputs))?;
+        let sums = with_values(output, |output| {
+            self.activation.gradient(output, &mut gradient, self.outputs)
+        })?;
         let device = input.device();
         let input_gradient = match input.track_op() {
             true => {
-                let result = with_values(weights, |weights| dense_input_gradient(&gradient, weights, self.outputs))?;
+                let result = with_values(weights, |weights| {
+                    dense_input_gradient(&gradient, weights, self.outputs)
+                })?;
                 Some(Tensor::from_vec(result, input.shape(), device)?)
             }
             false => None,
@@ -123,9 +163,17 @@ impl CustomOp3 for Dense {
             true => {
                 let mut result = vec![0f32; self.inputs * self.outputs];
                 with_values(input, |input| {
-                    result.par_chunks_mut(INPUTS_PER_TASK * self.outputs).enumerate().for_each(|(task, result)| {
-                        add_dense_weights_gradient(input, &gradient, self.outputs, task * INPUTS_PER_TASK, result);
-                    });
+                    result.par_chunks_mut(INPUTS_PER_TASK * self.outputs).enumerate().for_each(
+                        |(task, result)| {
+                            add_dense_weights_gradient(
+                                input,
+                                &gradient,
+                                self.outputs,
+                                task * INPUTS_PER_TASK,
+                                result,
+                            );
+                        },
+                    );
                 })?;
                 Some(Tensor::from_vec(result, weights.shape(), device)?)
             }

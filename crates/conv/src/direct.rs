@@ -1,7 +1,8 @@
-//! Convolution by definition: each output pixel's window times the kernel as a matrix, without gathering the windows.
+//! Convolution by definition: each output pixel's window times the kernel as a matrix, without
+//! gathering the windows.
 //!
-//! In an image padded with zeros, the window of a `k × k` kernel at one output pixel is `k` segments of `k · channels` neighbouring numbers,
-//! which is what [`Left`] describes.
+//! In an image padded with zeros, the window of a `k × k` kernel at one output pixel is `k`
+//! segments of `k · channels` neighbouring numbers, which is what [`Left`] describes.
 
 use std::ops::Range;
 
@@ -12,16 +13,19 @@ use crate::product::{Left, Panels, Start, add_transposed_product, multiply};
 use crate::scratch::with_scratch;
 use crate::{Activation, ConvolutionGeometry};
 
-/// Output pixels of one task: enough to be worth it, few enough that their windows stay in the second-level cache.
+/// Output pixels of one task: enough to be worth it, few enough that their windows stay in the
+/// second-level cache.
 const PIXELS_PER_TASK: usize = 1024;
 
-/// Images whose kernel gradients are summed by one task. Fixed, so that sums do not depend on the number of threads.
+/// Images whose kernel gradients are summed by one task. Fixed, so that sums do not depend on the
+/// number of threads.
 const IMAGES_PER_SUM: usize = 4;
 
 /// Rows of a kernel's gradient that one task sums.
 const ROWS_PER_TASK: usize = 48;
 
-/// Kernels of more numbers than this have their gradient divided among tasks by rows instead of by images.
+/// Kernels of more numbers than this have their gradient divided among tasks by rows instead of by
+/// images.
 const LARGE_KERNEL: usize = 1 << 16;
 
 /// Some rows of an image with zeros around, `step − 1` zeros between neighbouring pixels.
@@ -41,7 +45,10 @@ impl Padding<'_> {
     /// Writes the given rows of the padded image.
     fn fill(&self, rows: Range<usize>, padded: &mut [f32]) {
         for (row, padded) in rows.zip(padded.chunks_exact_mut(self.padded_width * self.channels)) {
-            let source = row.checked_sub(self.before).filter(|row| row.is_multiple_of(self.step)).map(|row| row / self.step);
+            let source = row
+                .checked_sub(self.before)
+                .filter(|row| row.is_multiple_of(self.step))
+                .map(|row| row / self.step);
             let Some(source) = source.filter(|&row| row < self.height) else {
                 padded.fill(0.0);
                 continue;
@@ -55,7 +62,8 @@ impl Padding<'_> {
             } else {
                 padded[before..].fill(0.0);
                 for (pixel, values) in source.chunks(self.pixel_step).take(self.width).enumerate() {
-                    padded[before + pixel * self.step * self.channels..][..self.channels].copy_from_slice(&values[..self.channels]);
+                    padded[before + pixel * self.step * self.channels..][..self.channels]
+                        .copy_from_slice(&values[..self.channels]);
                 }
             }
         }
@@ -76,7 +84,8 @@ struct Correlation<'a> {
 }
 
 impl Correlation<'_> {
-    /// The windows of some output rows, the first of which begins at the data's first number; pixels are `pixel_step` apart.
+    /// The windows of some output rows, the first of which begins at the data's first number;
+    /// pixels are `pixel_step` apart.
     fn windows<'d>(&self, data: &'d [f32], pixel_step: usize, rows: usize) -> Left<'d> {
         Left {
             data,
@@ -91,31 +100,58 @@ impl Correlation<'_> {
     }
 
     /// Computes the channels of `output` from `first_channel` on, many rows per task.
-    fn run<'i>(&self, padding: impl Fn(usize) -> Padding<'i> + Sync, output: &mut Maps, first_channel: usize) {
+    fn run<'i>(
+        &self,
+        padding: impl Fn(usize) -> Padding<'i> + Sync,
+        output: &mut Maps,
+        first_channel: usize,
+    ) {
         let [_, _, _, output_step] = output.shape();
         let line = self.output_width * output_step;
         let rows_per_task = PIXELS_PER_TASK.div_ceil(self.output_width).min(self.output_height);
-        output.values_mut().par_chunks_mut(self.output_height * line).enumerate().for_each(|(image, output)| {
-            let padding = padding(image);
-            output.par_chunks_mut(rows_per_task * line).enumerate().for_each(|(task, output)| {
-                let (first, rows) = (task * rows_per_task, output.len() / line);
-                let mut product = |data: &[f32], pixel_step: usize| {
-                    let windows = self.windows(data, pixel_step, rows);
-                    multiply(windows, self.panels.matrix(0), self.start, self.activation, &mut output[first_channel..], output_step);
-                };
-                let needed = first * self.stride..(first + rows - 1) * self.stride + self.kernel;
-                // Segments of more than one pixel must not have gaps.
-                let is_dense = self.kernel == 1 || padding.pixel_step == self.channels;
-                if is_dense && padding.before == 0 && padding.step == 1 && padding.padded_width == padding.width {
-                    product(&padding.image[needed.start * padding.width * padding.pixel_step..], padding.pixel_step);
-                } else {
-                    with_scratch(needed.len() * self.padded_width * self.channels, |padded| {
-                        padding.fill(needed, padded);
-                        product(padded, self.channels);
-                    });
-                }
-            });
-        });
+        output.values_mut().par_chunks_mut(self.output_height * line).enumerate().for_each(
+            |(image, output)| {
+                let padding = padding(image);
+                output.par_chunks_mut(rows_per_task * line).enumerate().for_each(
+                    |(task, output)| {
+                        let (first, rows) = (task * rows_per_task, output.len() / line);
+                        let mut product = |data: &[f32], pixel_step: usize| {
+                            let windows = self.windows(data, pixel_step, rows);
+                            multiply(
+                                windows,
+                                self.panels.matrix(0),
+                                self.start,
+                                self.activation,
+                                &mut output[first_channel..],
+                                output_step,
+                            );
+                        };
+                        let needed =
+                            first * self.stride..(first + rows - 1) * self.stride + self.kernel;
+                        // Segments of more than one pixel must not have gaps.
+                        let is_dense = self.kernel == 1 || padding.pixel_step == self.channels;
+                        if is_dense
+                            && padding.before == 0
+                            && padding.step == 1
+                            && padding.padded_width == padding.width
+                        {
+                            product(
+                                &padding.image[needed.start * padding.width * padding.pixel_step..],
+                                padding.pixel_step,
+                            );
+                        } else {
+                            with_scratch(
+                                needed.len() * self.padded_width * self.channels,
+                                |padded| {
+                                    padding.fill(needed, padded);
+                                    product(padded, self.channels);
+                                },
+                            );
+                        }
+                    },
+                );
+            },
+        );
     }
 }
 
@@ -156,8 +192,15 @@ fn padding<'a>(geometry: &ConvolutionGeometry, input: View<'a>, image: usize) ->
     }
 }
 
-/// The gradient of the input: the output's gradient, its pixels `stride` apart, correlated with the kernel turned by 180°.
-pub(crate) fn input_gradient(geometry: &ConvolutionGeometry, gradient: View<'_>, turned: &Panels, start: Start<'_>, result: &mut Maps) {
+/// The gradient of the input: the output's gradient, its pixels `stride` apart, correlated with the
+/// kernel turned by 180°.
+pub(crate) fn input_gradient(
+    geometry: &ConvolutionGeometry,
+    gradient: View<'_>,
+    turned: &Panels,
+    start: Start<'_>,
+    result: &mut Maps,
+) {
     let (side, outputs) = (geometry.kernel, geometry.output_channels);
     let correlation = Correlation {
         kernel: side,
@@ -183,8 +226,13 @@ pub(crate) fn input_gradient(geometry: &ConvolutionGeometry, gradient: View<'_>,
     correlation.run(padding, result, 0);
 }
 
-/// The gradient of the kernel: at each output pixel, its window times the gradient there, summed over pixels, then over images in order.
-pub(crate) fn kernel_gradient(geometry: &ConvolutionGeometry, input: View<'_>, gradient: View<'_>) -> Vec<f32> {
+/// The gradient of the kernel: at each output pixel, its window times the gradient there, summed
+/// over pixels, then over images in order.
+pub(crate) fn kernel_gradient(
+    geometry: &ConvolutionGeometry,
+    input: View<'_>,
+    gradient: View<'_>,
+) -> Vec<f32> {
     let padded_width = geometry.width + 2 * geometry.padding;
     let line = padded_width * geometry.input_channels;
     let padded_length = (geometry.height + 2 * geometry.padding) * line;
@@ -201,7 +249,8 @@ pub(crate) fn kernel_gradient(geometry: &ConvolutionGeometry, input: View<'_>, g
     };
     let segment = geometry.kernel * geometry.input_channels;
     let channels = geometry.output_channels;
-    // Adds what some images contribute to some neighbouring rows of the kernel's matrix, which lie within one segment.
+    // Adds what some images contribute to some neighbouring rows of the kernel's matrix, which lie
+    // within one segment.
     let add = |images: Range<usize>, first_row: usize, result: &mut [f32]| {
         for image in images {
             let start = first_row / segment * line + first_row % segment;
@@ -215,7 +264,13 @@ pub(crate) fn kernel_gradient(geometry: &ConvolutionGeometry, input: View<'_>, g
                 segment_length: result.len() / channels,
                 segment_step: 0,
             };
-            add_transposed_product(windows, gradient.image(image), gradient.pixel_step, channels, result);
+            add_transposed_product(
+                windows,
+                gradient.image(image),
+                gradient.pixel_step,
+                channels,
+                result,
+            );
         }
     };
     let length = geometry.patch() * channels;
@@ -232,12 +287,15 @@ pub(crate) fn kernel_gradient(geometry: &ConvolutionGeometry, input: View<'_>, g
     let groups = (0..input.batch().div_ceil(IMAGES_PER_SUM)).into_par_iter();
     let partial = groups.map(|group| {
         let mut result = vec![0f32; length];
-        // Image by image, so that its windows are read from the cache for every segment but the first.
+        // Image by image, so that its windows are read from the cache for every segment but the
+        // first.
         for image in group * IMAGES_PER_SUM..input.batch().min((group + 1) * IMAGES_PER_SUM) {
             result.par_chunks_mut(segment * channels).enumerate().for_each(|(number, result)| {
-                result.par_chunks_mut(ROWS_PER_TASK * channels).enumerate().for_each(|(task, result)| {
-                    add(image..image + 1, number * segment + task * ROWS_PER_TASK, result);
-                });
+                result.par_chunks_mut(ROWS_PER_TASK * channels).enumerate().for_each(
+                    |(task, result)| {
+                        add(image..image + 1, number * segment + task * ROWS_PER_TASK, result);
+                    },
+                );
             });
         }
         result

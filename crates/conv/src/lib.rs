@@ -1,13 +1,15 @@
 //! The layers of a convolutional base as differentiable Candle operations for the CPU.
 //!
-//! Candle's own CPU convolution is several times slower than the arithmetic needs, its max-pool has a wrong gradient and its ReLU
-//! passes gradient at zero. The operations here replace all three. Activations lie as `[batch, height, width, channels]` and kernels as
-//! `[height, width, input channels, output channels]`, so that one pixel's channels are neighbours in memory and a convolution is a
-//! matrix product of pixels with the kernel.
+//! Candle's own CPU convolution is several times slower than the arithmetic needs, its max-pool has
+//! a wrong gradient and its ReLU passes gradient at zero. The operations here replace all three.
+//! Activations lie as `[batch, height, width, channels]` and kernels as `[height, width, input
+//! channels, output channels]`, so that one pixel's channels are neighbours in memory and a
+//! convolution is a matrix product of pixels with the kernel.
 //!
-//! **An image's result depends neither on its batch, nor on the number of threads, nor on the width of the processor's vectors.** Every
-//! sum of products is one chain of fused multiply-adds in a fixed order, and sums over images are taken in groups of fixed size. Cached
-//! and freshly computed activations are therefore equal to the last bit.
+//! **An image's result depends neither on its batch, nor on the number of threads, nor on the width
+//! of the processor's vectors.** Every sum of products is one chain of fused multiply-adds in a
+//! fixed order, and sums over images are taken in groups of fixed size. Cached and freshly computed
+//! activations are therefore equal to the last bit.
 
 mod activation;
 mod allocation;

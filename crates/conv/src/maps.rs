@@ -41,7 +41,13 @@ impl Maps {
     /// Some of the channels, to be read.
     pub fn channels(&self, channels: Range<usize>) -> View<'_> {
         let [_, height, width, pixel_step] = self.shape;
-        View { data: &self.buffer[channels.start..], height, width, channels: channels.len(), pixel_step }
+        View {
+            data: &self.buffer[channels.start..],
+            height,
+            width,
+            channels: channels.len(),
+            pixel_step,
+        }
     }
 }
 

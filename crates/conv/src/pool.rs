@@ -13,7 +13,8 @@ pub struct PoolGeometry {
     pub window: usize,
     /// Step of the window.
     pub stride: usize,
-    /// Whether a window that reaches beyond the edge still counts (Caffe's and PyTorch's `ceil_mode`); it must start inside.
+    /// Whether a window that reaches beyond the edge still counts (Caffe's and PyTorch's
+    /// `ceil_mode`); it must start inside.
     pub ceil: bool,
 }
 
@@ -37,21 +38,46 @@ pub fn max_pool(geometry: PoolGeometry, input: &Maps, output: &mut Maps) {
     let ([_, height, width, channels], pool) = (input.shape(), &MaxPool { geometry });
     let [_, output_height, output_width, _] = output.shape();
     let images = input.values().par_chunks(height * width * channels);
-    output.values_mut().par_chunks_mut(output_height * output_width * channels).zip(images).for_each(|(output, image)| {
-        vectorized(Forward { pool, height, width, channels, image, output });
-    });
+    output
+        .values_mut()
+        .par_chunks_mut(output_height * output_width * channels)
+        .zip(images)
+        .for_each(|(output, image)| {
+            vectorized(Forward { pool, height, width, channels, image, output });
+        });
 }
 
-/// Writes the gradient of the input. That of each output goes to the first largest element of its window in row-major order, as in PyTorch.
-pub fn max_pool_gradient(geometry: PoolGeometry, input: &Maps, output: &Maps, output_gradient: &Maps, gradient: &mut Maps) {
+/// Writes the gradient of the input. That of each output goes to the first largest element of its
+/// window in row-major order, as in PyTorch.
+pub fn max_pool_gradient(
+    geometry: PoolGeometry,
+    input: &Maps,
+    output: &Maps,
+    output_gradient: &Maps,
+    gradient: &mut Maps,
+) {
     let ([_, height, width, channels], pool) = (input.shape(), &MaxPool { geometry });
     let [_, output_height, output_width, _] = output.shape();
-    let (length, output_length) = (height * width * channels, output_height * output_width * channels);
-    let images = gradient.values_mut().par_chunks_mut(length).zip(input.values().par_chunks(length));
-    let results = output.values().par_chunks(output_length).zip(output_gradient.values().par_chunks(output_length));
+    let (length, output_length) =
+        (height * width * channels, output_height * output_width * channels);
+    let images =
+        gradient.values_mut().par_chunks_mut(length).zip(input.values().par_chunks(length));
+    let results = output
+        .values()
+        .par_chunks(output_length)
+        .zip(output_gradient.values().par_chunks(output_length));
     images.zip(results).for_each(|((gradient, image), (output, output_gradient))| {
         gradient.fill(0.0);
-        vectorized(Backward { pool, height, width, channels, image, output, output_gradient, gradient });
+        vectorized(Backward {
+            pool,
+            height,
+            width,
+            channels,
+            image,
+            output,
+            output_gradient,
+            gradient,
+        });
     });
 }
 
@@ -60,10 +86,15 @@ struct MaxPool {
 }
 
 impl MaxPool {
-    /// Calls `visit(output pixel, input pixel, whether it is the window's first)` for every output pixel of an image and every input pixel
-    /// under its window, in row-major order.
+    /// Calls `visit(output pixel, input pixel, whether it is the window's first)` for every output
+    /// pixel of an image and every input pixel under its window, in row-major order.
     #[inline(always)]
-    fn for_each_window(&self, height: usize, width: usize, mut visit: impl FnMut(usize, usize, bool)) {
+    fn for_each_window(
+        &self,
+        height: usize,
+        width: usize,
+        mut visit: impl FnMut(usize, usize, bool),
+    ) {
         let PoolGeometry { window, stride, .. } = self.geometry;
         let output_width = self.geometry.output_length(width);
         for output_row in 0..self.geometry.output_length(height) {
@@ -72,7 +103,11 @@ impl MaxPool {
                 for row in first_row..(first_row + window).min(height) {
                     for column in first_column..(first_column + window).min(width) {
                         let is_first = row == first_row && column == first_column;
-                        visit(output_row * output_width + output_column, row * width + column, is_first);
+                        visit(
+                            output_row * output_width + output_column,
+                            row * width + column,
+                            is_first,
+                        );
                     }
                 }
             }
@@ -128,7 +163,8 @@ impl WithSimd for Backward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let Self { pool, height, width, channels, image, output, output_gradient, gradient } = self;
-        // What is left of each channel's gradient: all of it until the first largest element has taken it, then nothing.
+        // What is left of each channel's gradient: all of it until the first largest element has
+        // taken it, then nothing.
         let mut left = vec![0f32; channels];
         pool.for_each_window(height, width, |pixel, source, is_first| {
             if is_first {
@@ -140,7 +176,8 @@ impl WithSimd for Backward<'_> {
             for channel in 0..channels {
                 let taken = if values[channel] == largest[channel] { left[channel] } else { 0.0 };
                 gradient[channel] += taken;
-                left[channel] = if values[channel] == largest[channel] { 0.0 } else { left[channel] };
+                left[channel] =
+                    if values[channel] == largest[channel] { 0.0 } else { left[channel] };
             }
         });
     }

@@ -1,11 +1,13 @@
 //! Matrix products on one thread, vectorised for the processor at hand.
 //!
-//! Every element of a product is one chain of fused multiply-adds in the order of the inner dimension. How rows and columns are grouped
-//! into registers therefore changes nothing: not the number of rows computed together, nor the width of the processor's vectors. On
-//! processors that fuse, results are equal to the last bit.
+//! Every element of a product is one chain of fused multiply-adds in the order of the inner
+//! dimension. How rows and columns are grouped into registers therefore changes nothing: not the
+//! number of rows computed together, nor the width of the processor's vectors. On processors that
+//! fuse, results are equal to the last bit.
 //!
-//! A left matrix need not lie in memory as one: its rows may be windows of an image that overlap, each made of segments ([`Left`]). This is
-//! what makes a convolution a product without gathering patches first (Zhang, Franchetti & Low 2018 call it direct convolution).
+//! A left matrix need not lie in memory as one: its rows may be windows of an image that overlap,
+//! each made of segments ([`Left`]). This is what makes a convolution a product without gathering
+//! patches first (Zhang, Franchetti & Low 2018 call it direct convolution).
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -33,8 +35,9 @@ fn lanes() -> usize {
     vectorized(Lanes)
 }
 
-/// The left side of a product: `rows` rows, `line` of them at equal steps, then a greater step to the next line; each row is made of
-/// `segments` pieces of `segment_length` numbers, `segment_step` apart.
+/// The left side of a product: `rows` rows, `line` of them at equal steps, then a greater step to
+/// the next line; each row is made of `segments` pieces of `segment_length` numbers, `segment_step`
+/// apart.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Left<'a> {
     pub(crate) data: &'a [f32],
@@ -50,10 +53,20 @@ pub(crate) struct Left<'a> {
 impl<'a> Left<'a> {
     /// A matrix whose rows begin `step` numbers apart.
     pub(crate) fn matrix(data: &'a [f32], rows: usize, inner: usize, step: usize) -> Self {
-        Self { data, rows, line: rows.max(1), row_step: step, line_step: 0, segments: 1, segment_length: inner, segment_step: 0 }
+        Self {
+            data,
+            rows,
+            line: rows.max(1),
+            row_step: step,
+            line_step: 0,
+            segments: 1,
+            segment_length: inner,
+            segment_step: 0,
+        }
     }
 
-    /// Where some rows begin, from the given one on. Rows are few and divisions slow, so there is one.
+    /// Where some rows begin, from the given one on. Rows are few and divisions slow, so there is
+    /// one.
     #[inline(always)]
     fn starts<const R: usize>(&self, row: usize) -> [usize; R] {
         let (mut line, mut within) = (row / self.line, row % self.line);
@@ -69,8 +82,9 @@ impl<'a> Left<'a> {
     }
 }
 
-/// The right sides of products, laid out in the order in which they are read: panels of two vectors of columns, in each the matrices one
-/// after the other, row after row. The last panel is half as wide if that is enough, and filled up with zeros.
+/// The right sides of products, laid out in the order in which they are read: panels of two vectors
+/// of columns, in each the matrices one after the other, row after row. The last panel is half as
+/// wide if that is enough, and filled up with zeros.
 #[derive(Clone, Debug)]
 pub(crate) struct Panels {
     storage: Vec<f32>,
@@ -95,16 +109,32 @@ pub(crate) struct Right<'a> {
 pub(crate) const CACHE_LINE: usize = 64;
 
 impl Panels {
-    /// Lays out the matrix whose element in row `k` and column `n` is `data[k · inner_step + n · column_step]`.
-    pub(crate) fn pack(data: &[f32], inner: usize, columns: usize, inner_step: usize, column_step: usize) -> Self {
+    /// Lays out the matrix whose element in row `k` and column `n` is `data[k · inner_step + n ·
+    /// column_step]`.
+    pub(crate) fn pack(
+        data: &[f32],
+        inner: usize,
+        columns: usize,
+        inner_step: usize,
+        column_step: usize,
+    ) -> Self {
         Self::pack_for(lanes(), data, inner, columns, inner_step, column_step)
     }
 
     /// As [`Panels::pack`], for vectors of some width.
-    fn pack_for(lanes: usize, data: &[f32], inner: usize, columns: usize, inner_step: usize, column_step: usize) -> Self {
+    fn pack_for(
+        lanes: usize,
+        data: &[f32],
+        inner: usize,
+        columns: usize,
+        inner_step: usize,
+        column_step: usize,
+    ) -> Self {
         let mut panels = Self::zeros_for(lanes, 1, inner, columns);
         panels.fill(|columns, values| {
-            for (k, row) in values.chunks_exact_mut(columns.len().next_multiple_of(lanes)).enumerate() {
+            for (k, row) in
+                values.chunks_exact_mut(columns.len().next_multiple_of(lanes)).enumerate()
+            {
                 if column_step == 1 {
                     row[..columns.len()].copy_from_slice(&data[k * inner_step..][columns.clone()]);
                 } else {
@@ -129,8 +159,9 @@ impl Panels {
         Self { storage, start, matrices, inner, columns, width: 2 * lanes }
     }
 
-    /// Lets `fill(columns, panel)` write each panel, in parallel where that is worth it: all matrices one after the other, each with `inner`
-    /// rows of as many whole vectors as the columns need.
+    /// Lets `fill(columns, panel)` write each panel, in parallel where that is worth it: all
+    /// matrices one after the other, each with `inner` rows of as many whole vectors as the columns
+    /// need.
     pub(crate) fn fill(&mut self, fill: impl Fn(Range<usize>, &mut [f32]) + Sync) {
         let length = self.matrices * self.inner * self.columns.next_multiple_of(self.width / 2);
         let panel = (self.matrices * self.inner * self.width).max(1);
@@ -163,18 +194,23 @@ impl<'a> Right<'a> {
         Self { first_column: columns.start, columns: columns.len(), ..self }
     }
 
-    /// The panel that begins with a column, counted from the first of these, `vectors` vectors wide.
+    /// The panel that begins with a column, counted from the first of these, `vectors` vectors
+    /// wide.
     fn panel<S: Simd>(self, column: usize, vectors: usize) -> &'a [S::f32s] {
         let Panels { storage, start, matrices, inner, .. } = self.panels;
         let (length, column) = (inner * vectors, self.first_column + column);
-        &S::as_simd_f32s(&storage[start + inner * (matrices * column + self.matrix * vectors * S::F32_LANES)..]).0[..length]
+        &S::as_simd_f32s(
+            &storage[start + inner * (matrices * column + self.matrix * vectors * S::F32_LANES)..],
+        )
+        .0[..length]
     }
 }
 
 /// Numbers of panels from which on several threads fill them.
 const PARALLEL_FILL: usize = 1 << 16;
 
-/// The first number of a buffer that begins a cache line; the buffer must be one line longer than what it holds.
+/// The first number of a buffer that begins a cache line; the buffer must be one line longer than
+/// what it holds.
 pub(crate) fn aligned_start(buffer: &[f32]) -> usize {
     buffer.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<f32>())
 }
@@ -200,9 +236,21 @@ impl Start<'_> {
     }
 }
 
-/// `output = activation(start + left · right)`; the output's rows begin `output_step` numbers apart.
-pub(crate) fn multiply(left: Left<'_>, right: Right<'_>, start: Start<'_>, activation: Activation, output: &mut [f32], output_step: usize) {
-    assert_eq!(left.segments * left.segment_length, right.panels.inner, "inner dimensions of a matrix product");
+/// `output = activation(start + left · right)`; the output's rows begin `output_step` numbers
+/// apart.
+pub(crate) fn multiply(
+    left: Left<'_>,
+    right: Right<'_>,
+    start: Start<'_>,
+    activation: Activation,
+    output: &mut [f32],
+    output_step: usize,
+) {
+    assert_eq!(
+        left.segments * left.segment_length,
+        right.panels.inner,
+        "inner dimensions of a matrix product"
+    );
     vectorized(Product { left, right, start, activation, output, output_step });
 }
 
@@ -215,7 +263,8 @@ struct Product<'a> {
     output_step: usize,
 }
 
-/// Splits `0..rows` into groups of at most the given sizes, largest first, and calls the kernel of each group's size.
+/// Splits `0..rows` into groups of at most the given sizes, largest first, and calls the kernel of
+/// each group's size.
 macro_rules! in_groups {
     ($rows:expr, $row:ident, $($size:literal => $call:expr),+) => {{
         let (rows, mut $row) = ($rows, 0);
@@ -231,7 +280,8 @@ impl WithSimd for Product<'_> {
         let width = self.right.panels.width;
         for first in (0..self.right.columns).step_by(width) {
             let columns = first..self.right.columns.min(first + width);
-            // Where there are 32 registers, 12 × 2 of them hold sums; where there are 16, 6 × 2 do. Half a panel needs half of them.
+            // Where there are 32 registers, 12 × 2 of them hold sums; where there are 16, 6 × 2 do.
+            // Half a panel needs half of them.
             match (S::F32_LANES == 8, columns.len() > S::F32_LANES) {
                 (false, true) => in_groups!(self.left.rows, row,
                     12 => self.block::<S, 12, 2>(simd, row, &columns), 8 => self.block::<S, 8, 2>(simd, row, &columns),
@@ -252,7 +302,12 @@ impl WithSimd for Product<'_> {
 impl Product<'_> {
     /// `R` rows times `V` vectors of columns, summed in registers.
     #[inline(always)]
-    fn block<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, row: usize, columns: &Range<usize>) {
+    fn block<S: Simd, const R: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        row: usize,
+        columns: &Range<usize>,
+    ) {
         let Left { data, segments, segment_length, segment_step, .. } = self.left;
         let (panel, _) = self.right.panel::<S>(columns.start, V).as_chunks::<V>();
         let first: [S::f32s; V] = match self.start {
@@ -262,13 +317,17 @@ impl Product<'_> {
         let mut sums = [first; R];
         if let Start::Output = self.start {
             for (index, sums) in sums.iter_mut().enumerate() {
-                *sums = load(simd, &self.output[(row + index) * self.output_step..][columns.clone()]);
+                *sums =
+                    load(simd, &self.output[(row + index) * self.output_step..][columns.clone()]);
             }
         }
         let starts: [usize; R] = self.left.starts(row);
         for segment in 0..segments {
-            let rows: [&[f32]; R] = std::array::from_fn(|index| &data[starts[index] + segment * segment_step..][..segment_length]);
-            for (k, right) in panel[segment * segment_length..][..segment_length].iter().enumerate() {
+            let rows: [&[f32]; R] = std::array::from_fn(|index| {
+                &data[starts[index] + segment * segment_step..][..segment_length]
+            });
+            for (k, right) in panel[segment * segment_length..][..segment_length].iter().enumerate()
+            {
                 for (sums, row) in sums.iter_mut().zip(rows) {
                     let value = simd.splat_f32s(row[k]);
                     for (sum, right) in sums.iter_mut().zip(right) {
@@ -280,10 +339,15 @@ impl Product<'_> {
         for (index, sums) in sums.into_iter().enumerate() {
             let sums = match self.activation {
                 Activation::Linear => sums,
-                // NaN first, so that it is kept: the instruction returns its second operand when one of them is no number.
+                // NaN first, so that it is kept: the instruction returns its second operand when
+                // one of them is no number.
                 Activation::Relu => sums.map(|sum| simd.max_f32s(simd.splat_f32s(0.0), sum)),
             };
-            store(simd, sums, &mut self.output[(row + index) * self.output_step..][columns.clone()]);
+            store(
+                simd,
+                sums,
+                &mut self.output[(row + index) * self.output_step..][columns.clone()],
+            );
         }
     }
 }
@@ -307,11 +371,21 @@ fn store<S: Simd, const V: usize>(simd: S, vectors: [S::f32s; V], values: &mut [
     }
 }
 
-/// `result[m][n] += Σ left[row][m] · right[row][n]` over all rows, for one segment of the left rows. The rows of `right` have `result`'s
-/// columns and begin `right_step` numbers apart; `result` has `segment_length` rows.
-pub(crate) fn add_transposed_product(left: Left<'_>, right: &[f32], right_step: usize, columns: usize, result: &mut [f32]) {
+/// `result[m][n] += Σ left[row][m] · right[row][n]` over all rows, for one segment of the left
+/// rows. The rows of `right` have `result`'s columns and begin `right_step` numbers apart; `result`
+/// has `segment_length` rows.
+pub(crate) fn add_transposed_product(
+    left: Left<'_>,
+    right: &[f32],
+    right_step: usize,
+    columns: usize,
+    result: &mut [f32],
+) {
     assert_eq!(left.segments, 1, "segments of a transposed product");
-    assert!(right.len() + right_step >= left.rows * right_step + columns, "rows of a transposed product");
+    assert!(
+        right.len() + right_step >= left.rows * right_step + columns,
+        "rows of a transposed product"
+    );
     assert_eq!(result.len(), left.segment_length * columns, "elements of a transposed product");
     vectorized(TransposedProduct { left, right, right_step, columns, result });
 }
@@ -324,8 +398,9 @@ struct TransposedProduct<'a> {
     result: &'a mut [f32],
 }
 
-/// Rows of a transposed product that are summed in registers before they are added to the result: enough to be worth it, few enough that
-/// they stay in the cache while one part of the result after the other reads them.
+/// Rows of a transposed product that are summed in registers before they are added to the result:
+/// enough to be worth it, few enough that they stay in the cache while one part of the result after
+/// the other reads them.
 const ROWS_PER_SUM: usize = 96;
 
 impl WithSimd for TransposedProduct<'_> {
@@ -361,7 +436,13 @@ impl WithSimd for TransposedProduct<'_> {
 
 impl TransposedProduct<'_> {
     #[inline(always)]
-    fn block<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, row: usize, lines: &Range<usize>, columns: &Range<usize>) {
+    fn block<S: Simd, const R: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        row: usize,
+        lines: &Range<usize>,
+        columns: &Range<usize>,
+    ) {
         let whole = columns.len() == V * S::F32_LANES;
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
         for line in lines.clone() {
@@ -387,7 +468,8 @@ impl TransposedProduct<'_> {
         for (index, sums) in sums.into_iter().enumerate() {
             let result = &mut self.result[(row + index) * self.columns..][columns.clone()];
             let before: [S::f32s; V] = load(simd, result);
-            let after: [S::f32s; V] = std::array::from_fn(|vector| simd.add_f32s(before[vector], sums[vector]));
+            let after: [S::f32s; V] =
+                std::array::from_fn(|vector| simd.add_f32s(before[vector], sums[vector]));
             store(simd, after, result);
         }
     }
@@ -413,19 +495,38 @@ mod tests {
                     let panels = Panels::pack(&right, inner, columns, columns, 1);
                     let panels = panels.matrix(0);
                     let matrix = Left::matrix(&left, rows, inner, inner);
-                    multiply(matrix, panels, Start::Columns(&bias), Activation::Linear, &mut output, columns);
+                    multiply(
+                        matrix,
+                        panels,
+                        Start::Columns(&bias),
+                        Activation::Linear,
+                        &mut output,
+                        columns,
+                    );
                     let mut transposed = integers(inner * columns, 3);
                     let before = transposed.clone();
                     let other = integers(rows * columns, 17);
                     add_transposed_product(matrix, &other, columns, columns, &mut transposed);
                     for column in 0..columns {
                         for row in 0..rows {
-                            let sum: f32 = (0..inner).map(|k| left[row * inner + k] * right[k * columns + column]).sum();
-                            assert_eq!(output[row * columns + column], sum + bias[column], "{rows}×{inner}×{columns}");
+                            let sum: f32 = (0..inner)
+                                .map(|k| left[row * inner + k] * right[k * columns + column])
+                                .sum();
+                            assert_eq!(
+                                output[row * columns + column],
+                                sum + bias[column],
+                                "{rows}×{inner}×{columns}"
+                            );
                         }
                         for k in 0..inner {
-                            let sum: f32 = (0..rows).map(|row| left[row * inner + k] * other[row * columns + column]).sum();
-                            assert_eq!(transposed[k * columns + column], before[k * columns + column] + sum, "{rows}×{inner}×{columns}");
+                            let sum: f32 = (0..rows)
+                                .map(|row| left[row * inner + k] * other[row * columns + column])
+                                .sum();
+                            assert_eq!(
+                                transposed[k * columns + column],
+                                before[k * columns + column] + sum,
+                                "{rows}×{inner}×{columns}"
+                            );
                         }
                     }
                 }
@@ -436,11 +537,18 @@ mod tests {
     /// The bits of both kinds of product, computed with vectors of one width.
     fn bits<S: Simd>(simd: S) -> Vec<u32> {
         let (rows, inner, columns) = (31, 40, 53);
-        let fractions = |length: usize, divisor: f32| integers(length, 1009).into_iter().map(|value| value / divisor).collect::<Vec<f32>>();
-        let (left, right, other) = (fractions(rows * inner, 7.0), fractions(inner * columns, 11.0), fractions(rows * columns, 13.0));
+        let fractions = |length: usize, divisor: f32| {
+            integers(length, 1009).into_iter().map(|value| value / divisor).collect::<Vec<f32>>()
+        };
+        let (left, right, other) = (
+            fractions(rows * inner, 7.0),
+            fractions(inner * columns, 11.0),
+            fractions(rows * columns, 13.0),
+        );
         let panels = Panels::pack_for(S::F32_LANES, &right, inner, columns, columns, 1);
         let matrix = Left::matrix(&left, rows, inner, inner);
-        let (mut output, mut transposed) = (vec![0f32; rows * columns], vec![0f32; inner * columns]);
+        let (mut output, mut transposed) =
+            (vec![0f32; rows * columns], vec![0f32; inner * columns]);
         let activation = Activation::Linear;
         simd.vectorize(Product {
             left: matrix,
@@ -450,7 +558,13 @@ mod tests {
             output: &mut output,
             output_step: columns,
         });
-        simd.vectorize(TransposedProduct { left: matrix, right: &other, right_step: columns, columns, result: &mut transposed });
+        simd.vectorize(TransposedProduct {
+            left: matrix,
+            right: &other,
+            right_step: columns,
+            columns,
+            result: &mut transposed,
+        });
         output.iter().chain(&transposed).map(|value| value.to_bits()).collect()
     }
 
@@ -470,13 +584,31 @@ mod tests {
     fn rows_may_overlap_and_be_made_of_segments() {
         // A 4×5 image of one channel under a 2×3 window: 3×3 output pixels.
         let (image, kernel) = (integers(20, 9), integers(6, 5));
-        let left = Left { data: &image, rows: 9, line: 3, row_step: 1, line_step: 5, segments: 2, segment_length: 3, segment_step: 5 };
+        let left = Left {
+            data: &image,
+            rows: 9,
+            line: 3,
+            row_step: 1,
+            line_step: 5,
+            segments: 2,
+            segment_length: 3,
+            segment_step: 5,
+        };
         let mut output = vec![0f32; 9];
-        multiply(left, Panels::pack(&kernel, 6, 1, 1, 1).matrix(0), Start::Zero, Activation::Relu, &mut output, 1);
+        multiply(
+            left,
+            Panels::pack(&kernel, 6, 1, 1, 1).matrix(0),
+            Start::Zero,
+            Activation::Relu,
+            &mut output,
+            1,
+        );
         for (pixel, value) in output.into_iter().enumerate() {
             let (y, x) = (pixel / 3, pixel % 3);
-            let sum: f32 =
-                (0..2).flat_map(|i| (0..3).map(move |j| (i, j))).map(|(i, j)| image[(y + i) * 5 + x + j] * kernel[i * 3 + j]).sum();
+            let sum: f32 = (0..2)
+                .flat_map(|i| (0..3).map(move |j| (i, j)))
+                .map(|(i, j)| image[(y + i) * 5 + x + j] * kernel[i * 3 + j])
+                .sum();
             assert_eq!(value, sum.max(0.0));
         }
     }

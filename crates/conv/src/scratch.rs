@@ -8,7 +8,8 @@ thread_local! {
     static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
-/// Lends a buffer with `length` numbers of any value that begins a cache line, kept per thread. A nested call gets another buffer.
+/// Lends a buffer with `length` numbers of any value that begins a cache line, kept per thread. A
+/// nested call gets another buffer.
 pub(crate) fn with_scratch<R>(length: usize, run: impl FnOnce(&mut [f32]) -> R) -> R {
     let mut buffer = SCRATCH.take();
     let needed = length + CACHE_LINE / size_of::<f32>();

@@ -4,7 +4,9 @@ use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
 
 /// The elements of a contiguous float tensor's storage.
 pub(crate) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let Some((start, end)) = layout.contiguous_offsets() else { bail!("the operation needs a contiguous tensor") };
+    let Some((start, end)) = layout.contiguous_offsets() else {
+        bail!("the operation needs a contiguous tensor")
+    };
     Ok(&storage.as_slice::<f32>()?[start..end])
 }
 

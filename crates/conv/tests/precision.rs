@@ -8,7 +8,8 @@ use thaw_conv::{Activation, Algorithm, Before, Convolution, ConvolutionGeometry,
 fn noise(length: usize, seed: u64) -> Vec<f32> {
     let mut state = seed;
     let draw = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1 << 23) as f32 - 1.0
     };
     std::iter::repeat_with(draw).take(length).collect()
@@ -27,13 +28,24 @@ struct Shape {
 
 impl Shape {
     fn convolution(self, algorithm: Algorithm) -> Convolution {
-        let Self { height, width, inputs: input_channels, outputs: output_channels, padding, .. } = self;
-        let geometry = ConvolutionGeometry { height, width, input_channels, output_channels, kernel: 3, stride: 1, padding };
+        let Self {
+            height, width, inputs: input_channels, outputs: output_channels, padding, ..
+        } = self;
+        let geometry = ConvolutionGeometry {
+            height,
+            width,
+            input_channels,
+            output_channels,
+            kernel: 3,
+            stride: 1,
+            padding,
+        };
         Convolution { geometry, algorithm }
     }
 }
 
-const ALGORITHMS: [Algorithm; 3] = [Algorithm::Direct, Algorithm::WinogradTwo, Algorithm::WinogradThree];
+const ALGORITHMS: [Algorithm; 3] =
+    [Algorithm::Direct, Algorithm::WinogradTwo, Algorithm::WinogradThree];
 
 /// Maps with these values, or with none that matter.
 fn maps(values: &[f32], shape: [usize; 4]) -> Maps {
@@ -52,7 +64,13 @@ struct Exact {
     kernel_gradient: Vec<f64>,
 }
 
-fn by_definition(shape: Shape, input: &[f32], kernel: &[f32], bias: &[f32], gradient: &[f32]) -> Exact {
+fn by_definition(
+    shape: Shape,
+    input: &[f32],
+    kernel: &[f32],
+    bias: &[f32],
+    gradient: &[f32],
+) -> Exact {
     let Shape { batch, height, width, inputs, outputs, padding } = shape;
     let (rows, columns) = (height + 2 * padding - 2, width + 2 * padding - 2);
     let mut exact = Exact {
@@ -61,15 +79,20 @@ fn by_definition(shape: Shape, input: &[f32], kernel: &[f32], bias: &[f32], grad
         kernel_gradient: vec![0.0; kernel.len()],
     };
     for (pixel, output) in exact.output.chunks_exact_mut(outputs).enumerate() {
-        let (image, row, column) = (pixel / (rows * columns), pixel / columns % rows, pixel % columns);
+        let (image, row, column) =
+            (pixel / (rows * columns), pixel / columns % rows, pixel % columns);
         output.iter_mut().zip(bias).for_each(|(sum, bias)| *sum = f64::from(*bias));
         for tap in 0..9 {
-            let (y, x) = ((row + tap / 3).wrapping_sub(padding), (column + tap % 3).wrapping_sub(padding));
+            let (y, x) =
+                ((row + tap / 3).wrapping_sub(padding), (column + tap % 3).wrapping_sub(padding));
             if y >= height || x >= width {
                 continue;
             }
             for channel in 0..inputs {
-                let (at, first) = (((image * height + y) * width + x) * inputs + channel, (tap * inputs + channel) * outputs);
+                let (at, first) = (
+                    ((image * height + y) * width + x) * inputs + channel,
+                    (tap * inputs + channel) * outputs,
+                );
                 for (number, sum) in output.iter_mut().enumerate() {
                     *sum += f64::from(input[at]) * f64::from(kernel[first + number]);
                     let gradient = f64::from(gradient[pixel * outputs + number]);
@@ -100,7 +123,14 @@ fn tolerances(algorithm: Algorithm) -> (f64, f64) {
 
 #[test]
 fn outputs_and_gradients_stay_near_the_exact_ones() {
-    let shape = |batch, height, width, inputs, outputs, padding| Shape { batch, height, width, inputs, outputs, padding };
+    let shape = |batch, height, width, inputs, outputs, padding| Shape {
+        batch,
+        height,
+        width,
+        inputs,
+        outputs,
+        padding,
+    };
     let shapes = [
         shape(1, 3, 3, 16, 16, 0),
         shape(2, 5, 7, 16, 32, 1),
@@ -121,23 +151,51 @@ fn outputs_and_gradients_stay_near_the_exact_ones() {
         let bias = noise(outputs, seed + 200);
         let gradient = noise(batch * rows * columns * outputs, seed + 300);
         let exact = by_definition(shape, &input, &kernel, &bias, &gradient);
-        let (input, gradient) = (maps(&input, [batch, height, width, inputs]), maps(&gradient, [batch, rows, columns, outputs]));
+        let (input, gradient) = (
+            maps(&input, [batch, height, width, inputs]),
+            maps(&gradient, [batch, rows, columns, outputs]),
+        );
         for algorithm in ALGORITHMS {
             let convolution = shape.convolution(algorithm);
             let mut output = maps(&[], [batch, rows, columns, outputs]);
-            convolution.forward(input.view(), &convolution.prepare(&kernel), &bias, Activation::Linear, &mut output, 0);
+            convolution.forward(
+                input.view(),
+                &convolution.prepare(&kernel),
+                &bias,
+                Activation::Linear,
+                &mut output,
+                0,
+            );
             let mut input_gradient = maps(&[], input.shape());
             let turned = convolution.prepare_for_input_gradient(&kernel);
-            convolution.input_gradient(gradient.view(), &turned, Before::Replace, &mut input_gradient);
+            convolution.input_gradient(
+                gradient.view(),
+                &turned,
+                Before::Replace,
+                &mut input_gradient,
+            );
             let kernel_gradient = convolution.kernel_gradient(input.view(), gradient.view());
             let errors = [
                 ("output", output.values(), &exact.output, tolerances(algorithm).0),
-                ("input's gradient", input_gradient.values(), &exact.input_gradient, tolerances(algorithm).1),
-                ("kernel's gradient", &kernel_gradient, &exact.kernel_gradient, tolerances(algorithm).1),
+                (
+                    "input's gradient",
+                    input_gradient.values(),
+                    &exact.input_gradient,
+                    tolerances(algorithm).1,
+                ),
+                (
+                    "kernel's gradient",
+                    &kernel_gradient,
+                    &exact.kernel_gradient,
+                    tolerances(algorithm).1,
+                ),
             ];
             for (name, actual, exact, tolerance) in errors {
                 let error = relative_error(actual, exact);
-                assert!(error <= tolerance, "{shape:?} {algorithm:?}: error of the {name} is {error:.1e}");
+                assert!(
+                    error <= tolerance,
+                    "{shape:?} {algorithm:?}: error of the {name} is {error:.1e}"
+                );
             }
         }
     }
@@ -153,13 +211,23 @@ fn an_image_has_the_same_bits_in_every_batch() {
         let run = |images: &[f32]| {
             let input = maps(images, [images.len() / (20 * 20 * 32), 20, 20, 32]);
             let mut output = maps(&[], [input.shape()[0], 20, 20, 48]);
-            convolution.forward(input.view(), &convolution.prepare(&kernel), &bias, Activation::Relu, &mut output, 0);
+            convolution.forward(
+                input.view(),
+                &convolution.prepare(&kernel),
+                &bias,
+                Activation::Relu,
+                &mut output,
+                0,
+            );
             output.values().to_vec()
         };
         let together = run(&images);
         for (image, pixels) in images.chunks_exact(20 * 20 * 32).enumerate() {
             let alone = run(pixels);
-            assert!(alone == together[image * alone.len()..][..alone.len()], "{algorithm:?}, image {image}");
+            assert!(
+                alone == together[image * alone.len()..][..alone.len()],
+                "{algorithm:?}, image {image}"
+            );
         }
     }
 }
@@ -178,7 +246,10 @@ fn channels_of_wider_maps_are_written_and_read_in_place() {
         let mut wide = maps(&vec![5.0; 2 * 7 * 8 * 80], [2, 7, 8, 80]);
         convolution.forward(input.view(), &kernel_forward, &bias, Activation::Relu, &mut wide, 16);
         for (wide, alone) in wide.values().chunks_exact(80).zip(alone.values().chunks_exact(32)) {
-            assert!(wide[16..48] == *alone && wide[..16] == [5.0; 16] && wide[48..] == [5.0; 32], "{algorithm:?}");
+            assert!(
+                wide[16..48] == *alone && wide[..16] == [5.0; 16] && wide[48..] == [5.0; 32],
+                "{algorithm:?}"
+            );
         }
         let kernel_backward = convolution.prepare_for_input_gradient(&kernel);
         let gradient = |of: thaw_conv::View<'_>, before: Before| {
@@ -186,9 +257,16 @@ fn channels_of_wider_maps_are_written_and_read_in_place() {
             convolution.input_gradient(of, &kernel_backward, before, &mut result);
             result.values().to_vec()
         };
-        let (replaced, added) = (gradient(alone.view(), Before::Replace), gradient(alone.view(), Before::Add));
+        let (replaced, added) =
+            (gradient(alone.view(), Before::Replace), gradient(alone.view(), Before::Add));
         assert!(replaced == gradient(wide.channels(16..48), Before::Replace), "{algorithm:?}");
-        assert!(replaced.iter().zip(&added).all(|(replaced, added)| (replaced + 1.0 - added).abs() < 1e-4), "{algorithm:?}");
+        assert!(
+            replaced
+                .iter()
+                .zip(&added)
+                .all(|(replaced, added)| (replaced + 1.0 - added).abs() < 1e-4),
+            "{algorithm:?}"
+        );
         let of_kernel = |of: thaw_conv::View<'_>| convolution.kernel_gradient(input.view(), of);
         assert!(of_kernel(alone.view()) == of_kernel(wide.channels(16..48)), "{algorithm:?}");
     }

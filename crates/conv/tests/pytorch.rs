@@ -4,17 +4,24 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor, Var, safetensors};
-use thaw_conv::{Activation, Algorithm, Before, Convolution, ConvolutionGeometry, Maps, PoolGeometry, dense, max_pool, max_pool_gradient};
+use thaw_conv::{
+    Activation, Algorithm, Before, Convolution, ConvolutionGeometry, Maps, PoolGeometry, dense,
+    max_pool, max_pool_gradient,
+};
 
 fn fixtures() -> HashMap<String, Tensor> {
-    safetensors::load(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/layers.safetensors"), &Device::Cpu)
-        .expect("fixtures are readable")
+    safetensors::load(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/layers.safetensors"),
+        &Device::Cpu,
+    )
+    .expect("fixtures are readable")
 }
 
 /// ‖a − b‖ / ‖b‖ over all elements.
 fn relative_error(a: &Tensor, b: &Tensor) -> f64 {
     assert_eq!(a.dims(), b.dims());
-    let difference = (a - b).and_then(|d| d.sqr()?.sum_all()?.to_scalar::<f32>()).expect("same shapes");
+    let difference =
+        (a - b).and_then(|d| d.sqr()?.sum_all()?.to_scalar::<f32>()).expect("same shapes");
     let norm = b.sqr().and_then(|b| b.sum_all()?.to_scalar::<f32>()).expect("floats");
     f64::from(difference / norm).sqrt()
 }
@@ -40,18 +47,34 @@ fn tensor(values: &[f32], like: &Tensor) -> Result<Tensor> {
     Tensor::from_slice(values, like.shape(), &Device::Cpu)
 }
 
-fn convolution_of(x: &Tensor, w: &Tensor, stride: usize, padding: usize, algorithm: Algorithm) -> Result<Convolution> {
+fn convolution_of(
+    x: &Tensor,
+    w: &Tensor,
+    stride: usize,
+    padding: usize,
+    algorithm: Algorithm,
+) -> Result<Convolution> {
     let (_, height, width, input_channels) = x.dims4()?;
     let (kernel, _, _, output_channels) = w.dims4()?;
-    let geometry = ConvolutionGeometry { height, width, input_channels, output_channels, kernel, stride, padding };
+    let geometry = ConvolutionGeometry {
+        height,
+        width,
+        input_channels,
+        output_channels,
+        kernel,
+        stride,
+        padding,
+    };
     Ok(Convolution { geometry, algorithm })
 }
 
 #[test]
 fn convolutions_and_their_gradients_agree_with_pytorch() -> Result<()> {
     let all = fixtures();
-    let layers = [("conv3x3", 1, 1), ("conv3x3_wide", 1, 1), ("conv1x1", 1, 0), ("conv7x7_stride2", 2, 0)];
-    let algorithms = [(Algorithm::Direct, 1.0), (Algorithm::WinogradTwo, 1.0), (Algorithm::WinogradThree, 4.0)];
+    let layers =
+        [("conv3x3", 1, 1), ("conv3x3_wide", 1, 1), ("conv1x1", 1, 0), ("conv7x7_stride2", 2, 0)];
+    let algorithms =
+        [(Algorithm::Direct, 1.0), (Algorithm::WinogradTwo, 1.0), (Algorithm::WinogradThree, 4.0)];
     for ((name, stride, padding), (algorithm, factor)) in
         layers.into_iter().flat_map(|layer| algorithms.map(|algorithm| (layer, algorithm)))
     {
@@ -59,24 +82,56 @@ fn convolutions_and_their_gradients_agree_with_pytorch() -> Result<()> {
         let convolution = convolution_of(get("x"), get("w"), stride, padding, algorithm)?;
         let (input, kernel, mut output) = (maps(get("x"))?, values(get("w"))?, maps(get("y"))?);
         output.values_mut().fill(f32::NAN);
-        convolution.forward(input.view(), &convolution.prepare(&kernel), &values(get("b"))?, Activation::Relu, &mut output, 0);
-        assert_close(&format!("{name} output"), &tensor(output.values(), get("y"))?, get("y"), factor * 1e-6);
+        convolution.forward(
+            input.view(),
+            &convolution.prepare(&kernel),
+            &values(get("b"))?,
+            Activation::Relu,
+            &mut output,
+            0,
+        );
+        assert_close(
+            &format!("{name} output"),
+            &tensor(output.values(), get("y"))?,
+            get("y"),
+            factor * 1e-6,
+        );
         let mut gradient = maps(get("dy"))?;
-        let of_bias = Activation::Relu.gradient(output.values(), gradient.values_mut(), output.shape()[3]);
+        let of_bias =
+            Activation::Relu.gradient(output.values(), gradient.values_mut(), output.shape()[3]);
         assert_close(&format!("{name} db"), &tensor(&of_bias, get("b"))?, get("db"), 2e-6);
         let of_kernel = convolution.kernel_gradient(input.view(), gradient.view());
-        assert_close(&format!("{name} dw"), &tensor(&of_kernel, get("w"))?, get("dw"), factor * 2e-6);
+        assert_close(
+            &format!("{name} dw"),
+            &tensor(&of_kernel, get("w"))?,
+            get("dw"),
+            factor * 2e-6,
+        );
         let mut of_input = maps(get("x"))?;
-        convolution.input_gradient(gradient.view(), &convolution.prepare_for_input_gradient(&kernel), Before::Replace, &mut of_input);
-        assert_close(&format!("{name} dx"), &tensor(of_input.values(), get("x"))?, get("dx"), factor * 2e-6);
+        convolution.input_gradient(
+            gradient.view(),
+            &convolution.prepare_for_input_gradient(&kernel),
+            Before::Replace,
+            &mut of_input,
+        );
+        assert_close(
+            &format!("{name} dx"),
+            &tensor(of_input.values(), get("x"))?,
+            get("dx"),
+            factor * 2e-6,
+        );
     }
     Ok(())
 }
 
-fn check_affine(name: &str, apply: impl Fn(&Tensor, &Tensor, &Tensor) -> Result<Tensor>) -> Result<()> {
+fn check_affine(
+    name: &str,
+    apply: impl Fn(&Tensor, &Tensor, &Tensor) -> Result<Tensor>,
+) -> Result<()> {
     let all = fixtures();
     let get = |key: &str| &all[&format!("{name}.{key}")];
-    let (x, w, b) = (Var::from_tensor(get("x"))?, Var::from_tensor(get("w"))?, Var::from_tensor(get("b"))?);
+    let (x, w, b) =
+        (Var::from_tensor(get("x"))?, Var::from_tensor(get("w"))?, Var::from_tensor(get("b"))?);
     let y = apply(&x, &w, &b)?;
     assert_close(&format!("{name} output"), &y, get("y"), 1e-6);
     let gradients = (y * get("dy"))?.sum_all()?.backward()?;
@@ -116,12 +171,23 @@ fn max_pools_and_their_gradients_are_exactly_pytorchs() -> Result<()> {
     Ok(())
 }
 
-/// Candle's own operations are the reason for this crate. When these assertions fail, Candle has mended them.
+/// Candle's own operations are the reason for this crate. When these assertions fail, Candle has
+/// mended them.
 #[test]
 fn candles_own_max_pool_and_relu_still_have_wrong_gradients() -> Result<()> {
     let x = Var::from_tensor(&Tensor::arange(1f32, 17., &Device::Cpu)?.reshape((1, 1, 4, 4))?)?;
-    let gradient = x.max_pool2d(2)?.sum_all()?.backward()?.get(&x).expect("a gradient").flatten_all()?.to_vec1::<f32>()?;
-    assert!(gradient.iter().sum::<f32>() < 4.0, "PyTorch's gradient has a one under each of the four maxima");
+    let gradient = x
+        .max_pool2d(2)?
+        .sum_all()?
+        .backward()?
+        .get(&x)
+        .expect("a gradient")
+        .flatten_all()?
+        .to_vec1::<f32>()?;
+    assert!(
+        gradient.iter().sum::<f32>() < 4.0,
+        "PyTorch's gradient has a one under each of the four maxima"
+    );
     let zero = Var::new(0f32, &Device::Cpu)?;
     let gradient = zero.relu()?.backward()?.get(&zero).expect("a gradient").to_scalar::<f32>()?;
     assert!(gradient != 0.0, "PyTorch's gradient of ReLU at zero is zero");
@@ -132,18 +198,32 @@ fn candles_own_max_pool_and_relu_still_have_wrong_gradients() -> Result<()> {
 fn results_do_not_depend_on_the_number_of_threads() -> Result<()> {
     let all = fixtures();
     let get = |key: &str| &all[&format!("conv3x3_wide.{key}")];
-    let (input, gradient, kernel, bias) = (maps(get("x"))?, maps(get("dy"))?, values(get("w"))?, values(get("b"))?);
+    let (input, gradient, kernel, bias) =
+        (maps(get("x"))?, maps(get("dy"))?, values(get("w"))?, values(get("b"))?);
     for algorithm in [Algorithm::Direct, Algorithm::WinogradTwo, Algorithm::WinogradThree] {
         let convolution = convolution_of(get("x"), get("w"), 1, 1, algorithm)?;
         let mut output = maps(get("y"))?;
         let mut run = || {
-            convolution.forward(input.view(), &convolution.prepare(&kernel), &bias, Activation::Relu, &mut output, 0);
+            convolution.forward(
+                input.view(),
+                &convolution.prepare(&kernel),
+                &bias,
+                Activation::Relu,
+                &mut output,
+                0,
+            );
             let of_kernel = convolution.kernel_gradient(input.view(), gradient.view());
-            output.values().iter().chain(&of_kernel).map(|value| value.to_bits()).collect::<Vec<u32>>()
+            output
+                .values()
+                .iter()
+                .chain(&of_kernel)
+                .map(|value| value.to_bits())
+                .collect::<Vec<u32>>()
         };
         let usual = run();
         for threads in [1, 2, 3] {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            let pool =
+                rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
             assert!(pool.install(&mut run) == usual, "{algorithm:?} on {threads} threads");
         }
     }

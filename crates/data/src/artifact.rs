@@ -1,4 +1,5 @@
-//! Artifacts: large arrays that are computed once, kept under the hash of what produced them, and mapped into memory.
+//! Artifacts: large arrays that are computed once, kept under the hash of what produced them, and
+//! mapped into memory.
 //!
 //! The format is safetensors with a single tensor `values`, so that other programs can look inside.
 
@@ -31,7 +32,8 @@ impl Element for f32 {
 /// Alignment of the values in the file, and so in memory.
 const ALIGNMENT: usize = 64;
 
-/// Writes an artifact piece by piece. Until [`ArtifactWriter::finish`] nothing stands under its name.
+/// Writes an artifact piece by piece. Until [`ArtifactWriter::finish`] nothing stands under its
+/// name.
 pub struct ArtifactWriter<T> {
     path: PathBuf,
     file: BufWriter<NamedTempFile>,
@@ -44,10 +46,18 @@ impl<T: Element> ArtifactWriter<T> {
     ///
     /// # Errors
     /// When the folder cannot be made or written to.
-    pub fn create(path: &Path, shape: &[usize], metadata: &HashMap<String, String>) -> Result<Self, DataError> {
+    pub fn create(
+        path: &Path,
+        shape: &[usize],
+        metadata: &HashMap<String, String>,
+    ) -> Result<Self, DataError> {
         let folder = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder).map_err(DataError::io(folder, "cannot make the cache folder"))?;
-        let mut file = BufWriter::new(NamedTempFile::new_in(folder).map_err(DataError::io(folder, "cannot write into the cache folder"))?);
+        std::fs::create_dir_all(folder)
+            .map_err(DataError::io(folder, "cannot make the cache folder"))?;
+        let mut file = BufWriter::new(
+            NamedTempFile::new_in(folder)
+                .map_err(DataError::io(folder, "cannot write into the cache folder"))?,
+        );
         let bytes = shape.iter().product::<usize>() * size_of::<T>();
         let header = serde_json::json!({
             "__metadata__": metadata,
@@ -56,8 +66,15 @@ impl<T: Element> ArtifactWriter<T> {
         let mut header = header.to_string().into_bytes();
         header.resize((header.len() + 8).next_multiple_of(ALIGNMENT) - 8, b' ');
         let length = (header.len() as u64).to_le_bytes();
-        file.write_all(&length).and_then(|()| file.write_all(&header)).map_err(DataError::io(path, "cannot write"))?;
-        Ok(Self { path: path.to_owned(), file, missing: bytes / size_of::<T>(), element: PhantomData })
+        file.write_all(&length)
+            .and_then(|()| file.write_all(&header))
+            .map_err(DataError::io(path, "cannot write"))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            missing: bytes / size_of::<T>(),
+            element: PhantomData,
+        })
     }
 
     /// Adds the next values, in row-major order.
@@ -67,7 +84,9 @@ impl<T: Element> ArtifactWriter<T> {
     pub fn write(&mut self, values: &[T]) -> Result<(), DataError> {
         assert!(values.len() <= self.missing, "more values than the artifact's shape holds");
         self.missing -= values.len();
-        self.file.write_all(bytemuck::cast_slice(values)).map_err(DataError::io(&self.path, "cannot write"))
+        self.file
+            .write_all(bytemuck::cast_slice(values))
+            .map_err(DataError::io(&self.path, "cannot write"))
     }
 
     /// Makes the artifact appear under its name, whole.
@@ -102,13 +121,20 @@ impl<T: Element> Artifact<T> {
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let damaged = |reason: String| DataError::DamagedArtifact { path: path.to_owned(), reason };
         let bytes = map(path)?;
-        let (header_length, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let (header_length, header) =
+            SafeTensors::read_metadata(&bytes).map_err(|error| damaged(error.to_string()))?;
         let values = header.info("values").ok_or_else(|| damaged("it has no values".to_owned()))?;
         if values.dtype != T::DTYPE {
-            return Err(damaged(format!("its values are {:?} instead of {:?}", values.dtype, T::DTYPE)));
+            return Err(damaged(format!(
+                "its values are {:?} instead of {:?}",
+                values.dtype,
+                T::DTYPE
+            )));
         }
         let (start, shape) = (8 + header_length, values.shape.clone());
-        if bytes.len() != start + shape.iter().product::<usize>() * size_of::<T>() || start % ALIGNMENT != 0 {
+        if bytes.len() != start + shape.iter().product::<usize>() * size_of::<T>()
+            || start % ALIGNMENT != 0
+        {
             return Err(damaged(format!("it has {} bytes", bytes.len())));
         }
         let metadata = header.metadata().clone().unwrap_or_default();

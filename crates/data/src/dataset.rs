@@ -5,7 +5,8 @@ use thaw_spec::{ContentHash, Split, SplitCounts};
 
 use crate::DataError;
 
-/// Labelled images that can be asked for one by one, those of a split numbered from 0, class after class.
+/// Labelled images that can be asked for one by one, those of a split numbered from 0, class after
+/// class.
 pub trait Dataset: Sync {
     /// Class names; the position is the label.
     fn classes(&self) -> &[String];

@@ -8,19 +8,25 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
 use crate::DataError;
 
-/// Decodes an image by its content, whatever its name says: JPEG, PNG, WebP, BMP, or a GIF's first frame. Grey values are repeated and
-/// transparency is dropped, as Pillow's `convert("RGB")` does; EXIF orientation is ignored, as Keras does.
+/// Decodes an image by its content, whatever its name says: JPEG, PNG, WebP, BMP, or a GIF's first
+/// frame. Grey values are repeated and transparency is dropped, as Pillow's `convert("RGB")` does;
+/// EXIF orientation is ignored, as Keras does.
 ///
 /// # Errors
-/// When the file is empty, truncated, of no known format, or holds colours that eight bits of red, green and blue cannot hold.
+/// When the file is empty, truncated, of no known format, or holds colours that eight bits of red,
+/// green and blue cannot hold.
 pub fn decode(path: &Path) -> Result<RgbImage, DataError> {
     let unreadable = |reason: String| DataError::UnreadableImage { path: path.to_owned(), reason };
     let bytes = fs::read(path).map_err(DataError::io(path, "cannot read"))?;
     if bytes.is_empty() {
         return Err(unreadable("the file is empty".to_owned()));
     }
-    let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(DataError::io(path, "cannot read"))?;
-    let format = reader.format().ok_or_else(|| unreadable("the content is no JPEG, PNG, WebP, BMP or GIF image".to_owned()))?;
+    let reader = ImageReader::new(Cursor::new(&bytes))
+        .with_guessed_format()
+        .map_err(DataError::io(path, "cannot read"))?;
+    let format = reader.format().ok_or_else(|| {
+        unreadable("the content is no JPEG, PNG, WebP, BMP or GIF image".to_owned())
+    })?;
     if format == ImageFormat::Jpeg {
         inspect_jpeg(&bytes).map_err(|reason| unreadable(reason.to_owned()))?;
     }
@@ -29,7 +35,9 @@ pub fn decode(path: &Path) -> Result<RgbImage, DataError> {
     decoder.set_limits(image::Limits::default()).map_err(describe)?;
     let color = decoder.original_color_type();
     if color.bits_per_pixel() / u16::from(color.channel_count()) > 8 {
-        return Err(unreadable("it has more than 8 bits per channel; convert the image to 8-bit RGB".to_owned()));
+        return Err(unreadable(
+            "it has more than 8 bits per channel; convert the image to 8-bit RGB".to_owned(),
+        ));
     }
     Ok(DynamicImage::from_decoder(decoder).map_err(describe)?.into_rgb8())
 }
@@ -41,18 +49,30 @@ pub fn decode(path: &Path) -> Result<RgbImage, DataError> {
 pub fn write_png(path: &Path, pixels: &[u8], width: usize, height: usize) -> Result<(), DataError> {
     let mut bytes = Cursor::new(Vec::new());
     let color = image::ExtendedColorType::Rgb8;
-    image::write_buffer_with_format(&mut bytes, pixels, width as u32, height as u32, color, ImageFormat::Png)
-        .map_err(|error| DataError::UnreadableImage { path: path.to_owned(), reason: format!("cannot be encoded ({error})") })?;
+    image::write_buffer_with_format(
+        &mut bytes,
+        pixels,
+        width as u32,
+        height as u32,
+        color,
+        ImageFormat::Png,
+    )
+    .map_err(|error| DataError::UnreadableImage {
+        path: path.to_owned(),
+        reason: format!("cannot be encoded ({error})"),
+    })?;
     let temporary = path.with_extension("tmp.png");
     fs::write(&temporary, bytes.into_inner()).map_err(DataError::io(path, "cannot write"))?;
     fs::rename(&temporary, path).map_err(DataError::io(path, "cannot write"))
 }
 
-/// Finds what decoders pass over in silence: they fill missing data with grey and convert CMYK by guesswork.
+/// Finds what decoders pass over in silence: they fill missing data with grey and convert CMYK by
+/// guesswork.
 fn inspect_jpeg(bytes: &[u8]) -> Result<(), &'static str> {
     const START_OF_SCAN: u8 = 0xDA;
     const END_OF_IMAGE: [u8; 2] = [0xFF, 0xD9];
-    let is_start_of_frame = |marker: u8| (0xC0..=0xCF).contains(&marker) && ![0xC4, 0xC8, 0xCC].contains(&marker);
+    let is_start_of_frame =
+        |marker: u8| (0xC0..=0xCF).contains(&marker) && ![0xC4, 0xC8, 0xCC].contains(&marker);
     let mut position = 2;
     while let Some(&[0xFF, marker, high, low]) = bytes.get(position..position + 4) {
         if marker == START_OF_SCAN {
@@ -64,7 +84,8 @@ fn inspect_jpeg(bytes: &[u8]) -> Result<(), &'static str> {
             return Err("the colours are CMYK; convert the image to RGB");
         }
         // 0xFF may be repeated as filling before a marker; every other segment states its length.
-        position += if marker == 0xFF { 1 } else { 2 + usize::from(u16::from_be_bytes([high, low])) };
+        position +=
+            if marker == 0xFF { 1 } else { 2 + usize::from(u16::from_be_bytes([high, low])) };
     }
     Err("the JPEG data is truncated")
 }

@@ -48,7 +48,9 @@ pub enum DataError {
         reason: String,
     },
     /// Nothing is left of a split or class after unreadable images were skipped.
-    #[error("{split}/{class}: no readable image of the class is left; add some or remove the class")]
+    #[error(
+        "{split}/{class}: no readable image of the class is left; add some or remove the class"
+    )]
     NothingReadable {
         /// The split.
         split: Split,

@@ -32,10 +32,12 @@ pub struct Folder {
 const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "png", "webp", "bmp", "gif"];
 
 impl Folder {
-    /// Lists the images of a dataset, classes and files in sorted order. The test split may be missing.
+    /// Lists the images of a dataset, classes and files in sorted order. The test split may be
+    /// missing.
     ///
     /// # Errors
-    /// When a folder is missing or cannot be read, there are fewer than two classes, a class is empty, or the splits disagree.
+    /// When a folder is missing or cannot be read, there are fewer than two classes, a class is
+    /// empty, or the splits disagree.
     pub fn scan(root: &Path) -> Result<Self, DataError> {
         if !root.is_dir() {
             return Err(DataError::MissingFolder { path: root.to_owned() });
@@ -57,7 +59,12 @@ impl Folder {
             if split == Split::Train {
                 classes = found;
             } else if found != classes {
-                return Err(DataError::DifferentClasses { path: folder, split, found, expected: classes });
+                return Err(DataError::DifferentClasses {
+                    path: folder,
+                    split,
+                    found,
+                    expected: classes,
+                });
             }
             for (label, class) in (0u32..).zip(&classes) {
                 let class_folder = folder.join(class);
@@ -65,7 +72,11 @@ impl Folder {
                 if files.is_empty() {
                     return Err(DataError::EmptyClass { path: class_folder });
                 }
-                images.extend(files.into_iter().map(|file| ImageFile { path: format!("{split}/{class}/{file}"), label }));
+                images.extend(
+                    files
+                        .into_iter()
+                        .map(|file| ImageFile { path: format!("{split}/{class}/{file}"), label }),
+                );
             }
         }
         Ok(Self { root: root.to_owned(), classes, splits })
@@ -84,7 +95,11 @@ impl Dataset for Folder {
 
     fn counts(&self) -> SplitCounts {
         let count = |split: Split| self.images(split).len() as u64;
-        SplitCounts { train: count(Split::Train), validation: count(Split::Validation), test: count(Split::Test) }
+        SplitCounts {
+            train: count(Split::Train),
+            validation: count(Split::Validation),
+            test: count(Split::Test),
+        }
     }
 
     fn label(&self, split: Split, index: usize) -> u32 {
@@ -104,7 +119,9 @@ impl Dataset for Folder {
         let images: Vec<&ImageFile> = self.splits.iter().flatten().collect();
         let digest = |image: &&ImageFile| {
             let path = self.root.join(&image.path);
-            fs::read(&path).map(|bytes| Sha256::digest(&bytes)).map_err(DataError::io(&path, "cannot read"))
+            fs::read(&path)
+                .map(|bytes| Sha256::digest(&bytes))
+                .map_err(DataError::io(&path, "cannot read"))
         };
         let digests: Vec<_> = images.par_iter().map(digest).collect::<Result<_, _>>()?;
         let mut all = Sha256::new();
@@ -133,6 +150,7 @@ fn entries(folder: &Path, keep: impl Fn(&fs::DirEntry) -> bool) -> Result<Vec<St
 }
 
 fn is_image(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    let extension =
+        path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
     path.is_file() && extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
 }

@@ -1,5 +1,6 @@
-//! From images to pixels: folders, synthetic pictures, decoding, resizing, augmentation and preprocessing, the artifacts they are kept in, and the addressed
-//! random streams from which everything random in thaw is drawn.
+//! From images to pixels: folders, synthetic pictures, decoding, resizing, augmentation and
+//! preprocessing, the artifacts they are kept in, and the addressed random streams from which
+//! everything random in thaw is drawn.
 
 mod artifact;
 mod augment;

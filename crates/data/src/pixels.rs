@@ -29,10 +29,12 @@ pub struct Pixels {
 const CHUNK: usize = 256;
 
 impl Pixels {
-    /// Decodes a split in parallel and writes it to `path`; `progress` is told how many images are done.
+    /// Decodes a split in parallel and writes it to `path`; `progress` is told how many images are
+    /// done.
     ///
     /// # Errors
-    /// When an image cannot be read (unless it may be skipped), a class has no readable image, or the disk refuses.
+    /// When an image cannot be read (unless it may be skipped), a class has no readable image, or
+    /// the disk refuses.
     pub fn prepare(
         dataset: &dyn Dataset,
         split: Split,
@@ -42,12 +44,21 @@ impl Pixels {
         path: &Path,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), DataError> {
-        let read = |&image: &usize| dataset.image(split, image).map(|decoded| resize(&decoded, size, filter));
-        // Which images can be read must be known before the first byte is written, since the shape stands in front.
-        let (mut skipped, mut kept) = (Vec::new(), (0..dataset.counts().of(split) as usize).collect::<Vec<usize>>());
+        let read = |&image: &usize| {
+            dataset.image(split, image).map(|decoded| resize(&decoded, size, filter))
+        };
+        // Which images can be read must be known before the first byte is written, since the shape
+        // stands in front.
+        let (mut skipped, mut kept) =
+            (Vec::new(), (0..dataset.counts().of(split) as usize).collect::<Vec<usize>>());
         if unreadable == Unreadable::Skip {
-            let bad: Vec<bool> = kept.par_iter().map(|&image| dataset.image(split, image).is_err()).collect();
-            skipped = kept.iter().filter(|image| bad[**image]).map(|&image| dataset.name(split, image)).collect();
+            let bad: Vec<bool> =
+                kept.par_iter().map(|&image| dataset.image(split, image).is_err()).collect();
+            skipped = kept
+                .iter()
+                .filter(|image| bad[**image])
+                .map(|&image| dataset.name(split, image))
+                .collect();
             kept.retain(|image| !bad[*image]);
         }
         let labels: Vec<u32> = kept.iter().map(|&image| dataset.label(split, image)).collect();
@@ -57,7 +68,10 @@ impl Pixels {
             }
         }
         let json = |value: serde_json::Value| value.to_string();
-        let metadata = HashMap::from([("labels".to_owned(), json(labels.into())), ("skipped".to_owned(), json(skipped.into()))]);
+        let metadata = HashMap::from([
+            ("labels".to_owned(), json(labels.into())),
+            ("skipped".to_owned(), json(skipped.into())),
+        ]);
         let mut writer = ArtifactWriter::create(path, &[kept.len(), size, size, 3], &metadata)?;
         for chunk in kept.chunks(CHUNK) {
             let decoded: Vec<Vec<u8>> = chunk.par_iter().map(read).collect::<Result<_, _>>()?;
@@ -75,16 +89,26 @@ impl Pixels {
     /// When it is missing or damaged, or images were skipped in it and that is not wanted.
     pub fn open(path: &Path, unreadable: Unreadable) -> Result<Self, DataError> {
         let values = Artifact::<u8>::open(path)?;
-        let damaged = |reason: &str| DataError::DamagedArtifact { path: path.to_owned(), reason: reason.to_owned() };
-        let text = |key: &str| values.metadata().get(key).ok_or_else(|| damaged("its metadata is incomplete"));
-        let labels: Vec<u32> = serde_json::from_str(text("labels")?).map_err(|_| damaged("its labels cannot be read"))?;
-        let skipped: Vec<String> = serde_json::from_str(text("skipped")?).map_err(|_| damaged("its skipped images cannot be read"))?;
+        let damaged = |reason: &str| DataError::DamagedArtifact {
+            path: path.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let text = |key: &str| {
+            values.metadata().get(key).ok_or_else(|| damaged("its metadata is incomplete"))
+        };
+        let labels: Vec<u32> = serde_json::from_str(text("labels")?)
+            .map_err(|_| damaged("its labels cannot be read"))?;
+        let skipped: Vec<String> = serde_json::from_str(text("skipped")?)
+            .map_err(|_| damaged("its skipped images cannot be read"))?;
         if values.shape().len() != 4 || labels.len() != values.shape()[0] {
             return Err(damaged("its labels and images differ in number"));
         }
         if let (Unreadable::Refuse, Some(image)) = (unreadable, skipped.first()) {
             let path = image.into();
-            return Err(DataError::UnreadableImage { path, reason: "the image could not be read when the dataset was decoded".to_owned() });
+            return Err(DataError::UnreadableImage {
+                path,
+                reason: "the image could not be read when the dataset was decoded".to_owned(),
+            });
         }
         Ok(Self { values, labels, skipped })
     }

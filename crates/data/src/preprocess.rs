@@ -2,10 +2,12 @@
 
 use thaw_spec::{ChannelOrder, Preprocessing};
 
-/// Reorders the channels of red, green, blue bytes and computes `(value · scale − mean) / deviation` in 32-bit floats.
+/// Reorders the channels of red, green, blue bytes and computes `(value · scale − mean) /
+/// deviation` in 32-bit floats.
 pub fn preprocess(pixels: &[u8], preprocessing: &Preprocessing, output: &mut [f32]) {
     let order = order(preprocessing.channels);
-    // 3 × 256 possible results: a table, so that the arithmetic is exactly the formula's and costs nothing per pixel.
+    // 3 × 256 possible results: a table, so that the arithmetic is exactly the formula's and costs
+    // nothing per pixel.
     let mut table = [[0f32; 256]; 3];
     for (channel, row) in table.iter_mut().enumerate() {
         for (value, result) in row.iter_mut().enumerate() {
@@ -37,5 +39,6 @@ fn order(channels: ChannelOrder) -> [usize; 3] {
 }
 
 fn formula(value: f32, preprocessing: &Preprocessing, channel: usize) -> f32 {
-    (value * preprocessing.scale as f32 - preprocessing.mean[channel] as f32) / preprocessing.standard_deviation[channel] as f32
+    (value * preprocessing.scale as f32 - preprocessing.mean[channel] as f32)
+        / preprocessing.standard_deviation[channel] as f32
 }

@@ -11,8 +11,9 @@ pub fn resize(image: &RgbImage, size: usize, filter: Resize) -> Vec<u8> {
     }
 }
 
-/// Pillow's `NEAREST`: the source position starts at half a step and a step is added per pixel, rounding errors included. (The closed
-/// form `(x + 0.5) · step` chooses other pixels in about half of all images.)
+/// Pillow's `NEAREST`: the source position starts at half a step and a step is added per pixel,
+/// rounding errors included. (The closed form `(x + 0.5) · step` chooses other pixels in about half
+/// of all images.)
 fn nearest(image: &RgbImage, size: usize) -> Vec<u8> {
     let columns = source_positions(image.width() as usize, size);
     let rows = source_positions(image.height() as usize, size);
@@ -36,20 +37,26 @@ fn source_positions(length: usize, size: usize) -> Vec<usize> {
     (0..size).map(next).collect()
 }
 
-/// Pillow's `BILINEAR`: a triangle filter that widens when shrinking, first along rows, then along columns, each in fixed point with
-/// 22 fractional bits and rounded to bytes (`libImaging/Resample.c`).
+/// Pillow's `BILINEAR`: a triangle filter that widens when shrinking, first along rows, then along
+/// columns, each in fixed point with 22 fractional bits and rounded to bytes
+/// (`libImaging/Resample.c`).
 fn bilinear(image: &RgbImage, size: usize) -> Vec<u8> {
     let (width, height) = (image.width() as usize, image.height() as usize);
     let (columns, rows) = (triangle_weights(width, size), triangle_weights(height, size));
     let mut narrow = Vec::with_capacity(height * size * 3);
     for row in image.as_raw().chunks_exact(width * 3) {
         for (first, weights) in &columns {
-            narrow.extend((0..3).map(|channel| weighted_sum(weights, |tap| row[(first + tap) * 3 + channel])));
+            narrow.extend(
+                (0..3).map(|channel| weighted_sum(weights, |tap| row[(first + tap) * 3 + channel])),
+            );
         }
     }
     let mut result = Vec::with_capacity(size * size * 3);
     for (first, weights) in &rows {
-        result.extend((0..size * 3).map(|place| weighted_sum(weights, |tap| narrow[(first + tap) * size * 3 + place])));
+        result
+            .extend((0..size * 3).map(|place| {
+                weighted_sum(weights, |tap| narrow[(first + tap) * size * 3 + place])
+            }));
     }
     result
 }
@@ -58,11 +65,15 @@ const FRACTIONAL_BITS: u32 = 22;
 
 fn weighted_sum(weights: &[i32], value: impl Fn(usize) -> u8) -> u8 {
     let half = 1 << (FRACTIONAL_BITS - 1);
-    let sum = weights.iter().enumerate().fold(half, |sum, (tap, weight)| sum + i32::from(value(tap)) * weight);
+    let sum = weights
+        .iter()
+        .enumerate()
+        .fold(half, |sum, (tap, weight)| sum + i32::from(value(tap)) * weight);
     (sum >> FRACTIONAL_BITS).clamp(0, 255) as u8
 }
 
-/// For each output position, the first input position it sees and the fixed-point weights from there on.
+/// For each output position, the first input position it sees and the fixed-point weights from
+/// there on.
 fn triangle_weights(length: usize, size: usize) -> Vec<(usize, Vec<i32>)> {
     let scale = length as f64 / size as f64;
     let support = scale.max(1.0);
@@ -70,7 +81,9 @@ fn triangle_weights(length: usize, size: usize) -> Vec<(usize, Vec<i32>)> {
         let center = (position as f64 + 0.5) * scale;
         let first = (center - support + 0.5).max(0.0) as usize;
         let end = ((center + support + 0.5) as usize).min(length);
-        let weights: Vec<f64> = (first..end).map(|tap| (1.0 - ((tap as f64 - center + 0.5) / support).abs()).max(0.0)).collect();
+        let weights: Vec<f64> = (first..end)
+            .map(|tap| (1.0 - ((tap as f64 - center + 0.5) / support).abs()).max(0.0))
+            .collect();
         let sum: f64 = weights.iter().sum();
         let fixed = |weight: &f64| (weight / sum * f64::from(1 << FRACTIONAL_BITS)).round() as i32;
         (first, weights.iter().map(fixed).collect())

@@ -1,8 +1,9 @@
 //! Randomness that is addressed, not consumed.
 //!
-//! Every draw comes from a stream named by (seed, purpose, epoch, index). The four numbers are the key of a ChaCha8 generator, so streams
-//! are independent of each other, and what one of them yields depends on nothing but its address: not on the order of execution, the
-//! number of threads, caching or resuming.
+//! Every draw comes from a stream named by (seed, purpose, epoch, index). The four numbers are the
+//! key of a ChaCha8 generator, so streams are independent of each other, and what one of them
+//! yields depends on nothing but its address: not on the order of execution, the number of threads,
+//! caching or resuming.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -20,7 +21,8 @@ pub enum Purpose {
     Augment,
     /// Drawing synthetic pictures; the epoch stands for the split, the index for the picture.
     Draw,
-    /// The order of the validation images, where a library shuffles them; the epoch counts passes through the whole split.
+    /// The order of the validation images, where a library shuffles them; the epoch counts passes
+    /// through the whole split.
     Validate,
 }
 
@@ -45,7 +47,9 @@ impl Stream {
     /// The stream at an address. Epochs are counted from 0 here.
     pub fn new(seed: u64, purpose: Purpose, epoch: usize, index: usize) -> Self {
         let mut key = [0u8; 32];
-        for (place, word) in key.chunks_exact_mut(8).zip([seed, purpose.code(), epoch as u64, index as u64]) {
+        for (place, word) in
+            key.chunks_exact_mut(8).zip([seed, purpose.code(), epoch as u64, index as u64])
+        {
             place.copy_from_slice(&word.to_le_bytes());
         }
         Self(ChaCha8Rng::from_seed(key))
@@ -120,7 +124,8 @@ mod tests {
         let mut stream = Stream::new(7, Purpose::Initialize, 0, 0);
         let values: Vec<f64> = (0..100_000).map(|_| stream.uniform(-2.0, 4.0)).collect();
         let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64;
+        let variance =
+            values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64;
         // Five standard errors: √3/√100000 and about 2.7/√100000.
         assert!((mean - 1.0).abs() < 0.028, "{mean}");
         assert!((variance - 3.0).abs() < 0.043, "{variance}");
@@ -129,13 +134,17 @@ mod tests {
 
     #[test]
     fn permutations_are_uniform() {
-        // Each of 4! orders should come 1,000 times in 24,000; χ² with 23 degrees of freedom exceeds 49.7 once in 1,000.
+        // Each of 4! orders should come 1,000 times in 24,000; χ² with 23 degrees of freedom
+        // exceeds 49.7 once in 1,000.
         let mut counts = std::collections::BTreeMap::new();
         for epoch in 0..24_000 {
-            *counts.entry(Stream::new(3, Purpose::Shuffle, epoch, 0).permutation(4)).or_insert(0u32) += 1;
+            *counts
+                .entry(Stream::new(3, Purpose::Shuffle, epoch, 0).permutation(4))
+                .or_insert(0u32) += 1;
         }
         assert_eq!(counts.len(), 24);
-        let chi_squared: f64 = counts.values().map(|&count| (f64::from(count) - 1000.0).powi(2) / 1000.0).sum();
+        let chi_squared: f64 =
+            counts.values().map(|&count| (f64::from(count) - 1000.0).powi(2) / 1000.0).sum();
         assert!(chi_squared < 49.7, "{chi_squared}");
     }
 }

@@ -11,7 +11,9 @@ use thaw_data::{DataError, Dataset, Folder, Pixels, Unreadable, decode};
 use thaw_spec::{Resize, Split};
 
 fn picture(path: &Path, seed: u8) {
-    RgbImage::from_fn(20, 14, |x, y| image::Rgb([seed, (x * 12) as u8, (y * 17) as u8])).save(path).expect("an image");
+    RgbImage::from_fn(20, 14, |x, y| image::Rgb([seed, (x * 12) as u8, (y * 17) as u8]))
+        .save(path)
+        .expect("an image");
 }
 
 /// Two classes with two images in each split.
@@ -40,8 +42,12 @@ fn classes_and_files_come_in_sorted_order() {
     let root = dataset();
     let folder = Folder::scan(root.path()).expect("a dataset");
     assert_eq!(folder.classes, ["cats", "dogs"]);
-    let paths: Vec<&str> = folder.images(Split::Train).iter().map(|image| image.path.as_str()).collect();
-    assert_eq!(paths, ["train/cats/a.jpg", "train/cats/b.png", "train/dogs/a.jpg", "train/dogs/b.png"]);
+    let paths: Vec<&str> =
+        folder.images(Split::Train).iter().map(|image| image.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        ["train/cats/a.jpg", "train/cats/b.png", "train/dogs/a.jpg", "train/dogs/b.png"]
+    );
     let pixels = prepare(root.path(), Unreadable::Refuse).expect("pixels");
     assert_eq!((pixels.len(), pixels.size(), pixels.labels()), (4, 8, &[0, 0, 1, 1][..]));
 }
@@ -49,7 +55,8 @@ fn classes_and_files_come_in_sorted_order() {
 #[test]
 fn the_hash_follows_names_labels_and_contents() {
     let root = dataset();
-    let hash = || Folder::scan(root.path()).and_then(|folder| folder.content_hash()).expect("a hash");
+    let hash =
+        || Folder::scan(root.path()).and_then(|folder| folder.content_hash()).expect("a hash");
     let before = hash();
     assert_eq!(before, hash());
     let image = root.path().join("test/cats/a.jpg");
@@ -64,7 +71,9 @@ fn the_hash_follows_names_labels_and_contents() {
 fn a_mislabelled_extension_is_read_by_content() {
     let root = dataset();
     let path = root.path().join("train/cats/a.jpg");
-    RgbImage::from_pixel(3, 3, image::Rgb([1, 2, 3])).save_with_format(&path, ImageFormat::Png).expect("an image");
+    RgbImage::from_pixel(3, 3, image::Rgb([1, 2, 3]))
+        .save_with_format(&path, ImageFormat::Png)
+        .expect("an image");
     assert_eq!(decode(&path).expect("read by content").get_pixel(0, 0).0, [1, 2, 3]);
 }
 
@@ -73,14 +82,16 @@ fn unusable_folders_are_named_with_a_remedy() {
     let say = |break_it: &dyn Fn(&Path)| {
         let root = dataset();
         break_it(root.path());
-        let message = Folder::scan(root.path()).map(|_| ()).expect_err("a broken dataset").to_string();
+        let message =
+            Folder::scan(root.path()).map(|_| ()).expect_err("a broken dataset").to_string();
         message.replace(&root.path().display().to_string(), "ROOT")
     };
     insta::assert_snapshot!(
         [
             say(&|root| fs::remove_dir_all(root.join("train")).expect("removed")),
             say(&|root| fs::remove_dir_all(root.join("train/dogs")).expect("removed")),
-            say(&|root| fs::rename(root.join("validation/dogs"), root.join("validation/wolves")).expect("renamed")),
+            say(&|root| fs::rename(root.join("validation/dogs"), root.join("validation/wolves"))
+                .expect("renamed")),
             say(&|root| {
                 fs::remove_file(root.join("test/cats/a.jpg")).expect("removed");
                 fs::remove_file(root.join("test/cats/b.png")).expect("removed");
@@ -95,7 +106,8 @@ fn unreadable_images_are_named_with_a_remedy_and_can_be_skipped() {
     let say = |name: &str, bytes: &[u8]| {
         let root = dataset();
         fs::write(root.path().join("train/dogs").join(name), bytes).expect("written");
-        let message = prepare(root.path(), Unreadable::Refuse).expect_err("an unreadable image").to_string();
+        let message =
+            prepare(root.path(), Unreadable::Refuse).expect_err("an unreadable image").to_string();
         assert!(!root.path().join("cache/train").exists(), "nothing half-written is left behind");
         let pixels = prepare(root.path(), Unreadable::Skip).expect("skipped");
         assert_eq!((pixels.skipped(), pixels.len()), (&[format!("train/dogs/{name}")][..], 4));
@@ -105,7 +117,9 @@ fn unreadable_images_are_named_with_a_remedy_and_can_be_skipped() {
     };
     let folder = TempDir::new().expect("a folder");
     let (jpeg, deep) = (folder.path().join("x.jpg"), folder.path().join("x.png"));
-    RgbImage::from_fn(64, 64, |x, y| image::Rgb([(x * y) as u8, x as u8, y as u8])).save(&jpeg).expect("an image");
+    RgbImage::from_fn(64, 64, |x, y| image::Rgb([(x * y) as u8, x as u8, y as u8]))
+        .save(&jpeg)
+        .expect("an image");
     let jpeg = fs::read(jpeg).expect("read");
     image::save_buffer(&deep, &[0; 2 * 2 * 6], 2, 2, ColorType::Rgb16).expect("an image");
     insta::assert_snapshot!(
@@ -122,16 +136,19 @@ fn unreadable_images_are_named_with_a_remedy_and_can_be_skipped() {
 
 #[test]
 fn every_photograph_of_a_real_dataset_can_be_read() {
-    let Some(shared) = std::env::var_os("THAW_TEST_SHARED").filter(|shared| !shared.is_empty()) else {
+    let Some(shared) = std::env::var_os("THAW_TEST_SHARED").filter(|shared| !shared.is_empty())
+    else {
         eprintln!("skipped: THAW_TEST_SHARED names no folder with data/ and weights/");
         return;
     };
-    let folder = Folder::scan(&Path::new(&shared).join("data/cats_and_dogs_small")).expect("a dataset");
+    let folder =
+        Folder::scan(&Path::new(&shared).join("data/cats_and_dogs_small")).expect("a dataset");
     let counts = folder.counts();
     assert_eq!((counts.train, counts.validation, counts.test), (2000, 1000, 1000));
     let cache = TempDir::new().expect("a folder");
     let path = cache.path().join("test");
-    Pixels::prepare(&folder, Split::Test, 150, Resize::Nearest, Unreadable::Refuse, &path, &|_| {}).expect("readable");
+    Pixels::prepare(&folder, Split::Test, 150, Resize::Nearest, Unreadable::Refuse, &path, &|_| {})
+        .expect("readable");
     let pixels = Pixels::open(&path, Unreadable::Refuse).expect("prepared");
     assert_eq!(pixels.labels().iter().filter(|label| **label == 1).count(), 500);
 }

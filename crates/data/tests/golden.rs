@@ -1,4 +1,5 @@
-//! Resizing and augmentation against Pillow's and Keras' values, written by the scripts in `tools/golden/`.
+//! Resizing and augmentation against Pillow's and Keras' values, written by the scripts in
+//! `tools/golden/`.
 
 use image::RgbImage;
 use safetensors::SafeTensors;
@@ -6,7 +7,8 @@ use thaw_data::{Transform, resize};
 use thaw_spec::{Augmentation, Interpolation, Profile, Resize, TypedAugmentation};
 
 fn read(name: &str) -> Vec<u8> {
-    std::fs::read(format!("{}/tests/fixtures/{name}.safetensors", env!("CARGO_MANIFEST_DIR"))).expect("fixtures are readable")
+    std::fs::read(format!("{}/tests/fixtures/{name}.safetensors", env!("CARGO_MANIFEST_DIR")))
+        .expect("fixtures are readable")
 }
 
 #[test]
@@ -17,12 +19,18 @@ fn resizing_is_pillows_to_the_last_pixel() {
         let get = |name: &str| fixtures.tensor(&format!("{number}.{name}")).expect("a fixture");
         let image = get("image");
         let (height, width) = (image.shape()[0] as u32, image.shape()[1] as u32);
-        let image = RgbImage::from_raw(width, height, image.data().to_vec()).expect("three bytes per pixel");
+        let image = RgbImage::from_raw(width, height, image.data().to_vec())
+            .expect("three bytes per pixel");
         for (name, filter) in [("nearest", Resize::Nearest), ("bilinear", Resize::Bilinear)] {
             let expected = get(name);
             let actual = resize(&image, expected.shape()[0], filter);
             let wrong = actual.iter().zip(expected.data()).filter(|(a, b)| a != b).count();
-            assert_eq!(wrong, 0, "image {number} of {width}×{height}, {name}: {wrong} of {} bytes differ", actual.len());
+            assert_eq!(
+                wrong,
+                0,
+                "image {number} of {width}×{height}, {name}: {wrong} of {} bytes differ",
+                actual.len()
+            );
         }
     }
 }
@@ -37,26 +45,46 @@ fn augmentation_is_that_of_each_version_of_keras() {
         let (images, units) = (get("images"), doubles(get("units").data()));
         let expected = floats(get("transformed").data());
         let [count, height, width, _] = images.shape().try_into().expect("four dimensions");
-        let Augmentation::Affine(ranges) = TypedAugmentation::Book.resolve(profile.shear_unit()) else { panic!("the book augments") };
+        let Augmentation::Affine(ranges) = TypedAugmentation::Book.resolve(profile.shear_unit())
+        else {
+            panic!("the book augments")
+        };
         let length: usize = height * width * 3;
         for index in 0..count {
             let mut unit = units[index * 7..][..7].iter().copied();
-            let transform = Transform::from_units(&ranges, height, width, || unit.next().expect("seven numbers"));
-            let (image, expected) = (&images.data()[index * length..][..length], &expected[index * length..][..length]);
+            let transform = Transform::from_units(&ranges, height, width, || {
+                unit.next().expect("seven numbers")
+            });
+            let (image, expected) =
+                (&images.data()[index * length..][..length], &expected[index * length..][..length]);
             let center = profile.warp().center;
             match profile.warp().interpolation {
                 Interpolation::Nearest => {
                     let mut actual = vec![0; length];
                     transform.apply(image, height, width, center, &mut actual);
-                    let wrong = actual.iter().zip(expected).filter(|(actual, expected)| f32::from(**actual) != **expected).count();
-                    assert_eq!(wrong, 0, "{}: {wrong} of {length} bytes of image {index} differ", profile.name());
+                    let wrong = actual
+                        .iter()
+                        .zip(expected)
+                        .filter(|(actual, expected)| f32::from(**actual) != **expected)
+                        .count();
+                    assert_eq!(
+                        wrong,
+                        0,
+                        "{}: {wrong} of {length} bytes of image {index} differ",
+                        profile.name()
+                    );
                 }
                 Interpolation::Bilinear => {
                     let mut actual = vec![0.0; length];
                     transform.apply_bilinear(image, height, width, center, &mut actual);
                     // Between 0 and 255, one unit in the last place of 32 bits is 1.5e-5.
-                    let largest = actual.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                    assert!(largest <= 4e-5, "{}: image {index} differs by {largest:e}", profile.name());
+                    let largest =
+                        actual.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                    assert!(
+                        largest <= 4e-5,
+                        "{}: image {index} differs by {largest:e}",
+                        profile.name()
+                    );
                 }
             }
         }
@@ -64,9 +92,15 @@ fn augmentation_is_that_of_each_version_of_keras() {
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes"))).collect()
+    bytes
+        .chunks_exact(4)
+        .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes")))
+        .collect()
 }
 
 fn doubles(bytes: &[u8]) -> Vec<f64> {
-    bytes.chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().expect("eight bytes"))).collect()
+    bytes
+        .chunks_exact(8)
+        .map(|bytes| f64::from_le_bytes(bytes.try_into().expect("eight bytes")))
+        .collect()
 }

@@ -1,5 +1,5 @@
-//! Training logs of other programs in, and records out to them: Keras' history as JSON, CSV, the text Keras prints, TensorBoard's event
-//! files, and MLflow's file store.
+//! Training logs of other programs in, and records out to them: Keras' history as JSON, CSV, the
+//! text Keras prints, TensorBoard's event files, and MLflow's file store.
 
 mod error;
 mod name;

@@ -15,21 +15,40 @@ const VALIDATION: [&str; 5] = ["val", "valid", "validation", "eval", "dev"];
 const QUANTITIES: [&str; 6] = ["acc", "accuracy", "loss", "seconds", "time", "duration"];
 
 /// Words that a metric's name may have besides the split's and the quantity's.
-const FILLERS: [&str; 12] =
-    ["epoch", "train", "training", "binary", "categorical", "sparse", "crossentropy", "mean", "average", "avg", "metric", "metrics"];
+const FILLERS: [&str; 12] = [
+    "epoch",
+    "train",
+    "training",
+    "binary",
+    "categorical",
+    "sparse",
+    "crossentropy",
+    "mean",
+    "average",
+    "avg",
+    "metric",
+    "metrics",
+];
 
-/// Understands names such as `val_acc`, `epoch_loss`, `Accuracy/validation` or `binary_accuracy`; nothing for names with other words, such as
-/// `loss_clip` or `batch_loss`, which may mean anything.
+/// Understands names such as `val_acc`, `epoch_loss`, `Accuracy/validation` or `binary_accuracy`;
+/// nothing for names with other words, such as `loss_clip` or `batch_loss`, which may mean
+/// anything.
 pub(crate) fn quantity(name: &str) -> Option<Quantity> {
     let lower = name.to_lowercase();
-    let words: Vec<&str> = lower.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = lower
+        .split(|character: char| !character.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
     let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
     let split = match () {
         () if has(&VALIDATION) => Split::Validation,
         () if has(&["test"]) => Split::Test,
         () => Split::Train,
     };
-    if words.iter().any(|word| ![&FILLERS[..], &VALIDATION, &QUANTITIES, &["test"]].concat().contains(word)) {
+    if words
+        .iter()
+        .any(|word| ![&FILLERS[..], &VALIDATION, &QUANTITIES, &["test"]].concat().contains(word))
+    {
         return None;
     }
     let metric = match (has(&["acc", "accuracy"]), has(&["loss"]), split) {
@@ -66,14 +85,33 @@ mod tests {
             Some(Quantity::Metric(metric)) => Some(metric),
             _ => None,
         };
-        for name in ["acc", "accuracy", "binary_accuracy", "train_acc", "Accuracy/train", "epoch_accuracy", "train/epoch_acc"] {
+        for name in [
+            "acc",
+            "accuracy",
+            "binary_accuracy",
+            "train_acc",
+            "Accuracy/train",
+            "epoch_accuracy",
+            "train/epoch_acc",
+        ] {
             assert_eq!(metric(name), Some(Metric::TrainAccuracy), "{name}");
         }
-        for name in ["val_loss", "valid_loss", "Loss/validation", "validation/epoch_loss", "eval-loss"] {
+        for name in
+            ["val_loss", "valid_loss", "Loss/validation", "validation/epoch_loss", "eval-loss"]
+        {
             assert_eq!(metric(name), Some(Metric::ValidationLoss), "{name}");
         }
         assert_eq!(metric("test_acc"), Some(Metric::TestAccuracy));
-        for name in ["epoch", "lr", "epoch_learning_rate", "evaluation_loss_vs_iterations", "batch_loss", "loss_clip", "run", ""] {
+        for name in [
+            "epoch",
+            "lr",
+            "epoch_learning_rate",
+            "evaluation_loss_vs_iterations",
+            "batch_loss",
+            "loss_clip",
+            "run",
+            "",
+        ] {
             assert_eq!(quantity(name), None, "{name}");
         }
         assert_eq!(quantity("seconds"), Some(Quantity::Seconds));

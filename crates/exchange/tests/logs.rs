@@ -1,4 +1,5 @@
-//! Logs as the real Keras and PyTorch write them, by `tools/golden/training_logs.py`: each must tell what `history.json` tells.
+//! Logs as the real Keras and PyTorch write them, by `tools/golden/training_logs.py`: each must
+//! tell what `history.json` tells.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -53,13 +54,21 @@ fn every_log_of_every_keras_tells_the_same() {
         assert_tells(&only(&folder.join("log.csv")), &history, 0.0);
         // Printed with four digits.
         assert_tells(&only(&folder.join("printed.txt")), &history, 0.5001e-4);
-        assert_tells(&only(&folder.join("printed-lines.txt")), &folder.join("printed-lines.json"), 0.5001e-4);
+        assert_tells(
+            &only(&folder.join("printed-lines.txt")),
+            &folder.join("printed-lines.json"),
+            0.5001e-4,
+        );
         assert_eq!(only(&folder.join("printed.txt")).seconds().len(), 4);
         // Written as 32-bit numbers; Keras 3 has a file for each split.
         let board = only(&folder.join("tensorboard"));
         assert_tells(&board, &history, 1e-7);
         assert_eq!(board.seconds().len(), 3, "differences of four ends");
-        assert!(board.seconds().iter().all(|seconds| (0.0..10.0).contains(seconds)), "{:?}", board.seconds());
+        assert!(
+            board.seconds().iter().all(|seconds| (0.0..10.0).contains(seconds)),
+            "{:?}",
+            board.seconds()
+        );
     }
 }
 
@@ -67,9 +76,15 @@ fn every_log_of_every_keras_tells_the_same() {
 fn a_log_of_pytorchs_writer_is_read_as_a_folder_and_as_a_file() {
     let folder = fixtures("torch");
     assert_tells(&only(&folder.join("tensorboard")), &folder.join("history.json"), 1e-7);
-    let file = fs::read_dir(folder.join("tensorboard")).expect("a folder").next().expect("a file").expect("it is there").path();
+    let file = fs::read_dir(folder.join("tensorboard"))
+        .expect("a folder")
+        .next()
+        .expect("a file")
+        .expect("it is there")
+        .path();
     assert_tells(&only(&file), &folder.join("history.json"), 1e-7);
-    // A file that is still being written ends in the middle of a record; its last epoch is left out.
+    // A file that is still being written ends in the middle of a record; its last epoch is left
+    // out.
     let bytes = fs::read(&file).expect("bytes");
     let desk = TempDir::new().expect("a folder");
     let torn = desk.path().join("events.out.tfevents.1");
@@ -95,12 +110,21 @@ fn interrupted_percentages_and_several_trainings_are_understood() {
                2/2\n 5/10 [=>.] - ETA: 10s - loss: 0.2 - acc: 0.95";
     let logs = read("two.txt", two).expect("two trainings");
     assert_eq!(logs.iter().map(|log| log.name.as_str()).collect::<Vec<_>>(), ["1", "2"]);
-    assert_eq!((logs[0].log.seconds(), logs[0].log.curve(Metric::ValidationAccuracy)), (&[72.0, 71.0][..], &[0.8, 0.9][..]));
+    assert_eq!(
+        (logs[0].log.seconds(), logs[0].log.curve(Metric::ValidationAccuracy)),
+        (&[72.0, 71.0][..], &[0.8, 0.9][..])
+    );
     assert_eq!(logs[1].log.epochs(), 1, "the second broke off");
     let path = desk.path().join("two.txt");
     assert_eq!(read_log(&path, "2").expect("the second").curve(Metric::TrainAccuracy), [0.9]);
-    assert!(read_log(&path, "3").expect_err("no third").to_string().contains("there is no run `3`, only `1`, `2`"));
-    let percent = read("percent.csv", "epoch;train_acc;valid_acc;lr\n1;50;60;0.1\n2;75;80;0.1\n").expect("percentages");
+    assert!(
+        read_log(&path, "3")
+            .expect_err("no third")
+            .to_string()
+            .contains("there is no run `3`, only `1`, `2`")
+    );
+    let percent = read("percent.csv", "epoch;train_acc;valid_acc;lr\n1;50;60;0.1\n2;75;80;0.1\n")
+        .expect("percentages");
     assert_eq!(percent[0].log.curve(Metric::ValidationAccuracy), [0.6, 0.8]);
     for (name, text, expected) in [
         ("empty.txt", "", "is no training log"),
@@ -111,16 +135,34 @@ fn interrupted_percentages_and_several_trainings_are_understood() {
         ("none.json", "{\"lr\": [0.1]}", "no accuracy and no loss"),
         ("heading.csv", "epoch,loss\n", "no epochs"),
         ("word.csv", "epoch,loss\n1,0.5\n2,low\n", "line 3: `low` in the column `loss`"),
-        ("again.csv", "epoch,loss\n1,0.5\n1,0.4\n", "line 3: epoch 1 follows epoch 1; for several trainings"),
-        ("twice.csv", "epoch,acc,accuracy\n1,0.5,0.5\n", "`acc` and `accuracy` both look like train accuracy"),
+        (
+            "again.csv",
+            "epoch,loss\n1,0.5\n1,0.4\n",
+            "line 3: epoch 1 follows epoch 1; for several trainings",
+        ),
+        (
+            "twice.csv",
+            "epoch,acc,accuracy\n1,0.5,0.5\n",
+            "`acc` and `accuracy` both look like train accuracy",
+        ),
         ("nan.csv", "epoch,loss,acc\n1,NaN,0.5\n", "train loss of epoch 1 is NaN"),
     ] {
         let message = read(name, text).expect_err(name);
         assert!(message.contains(expected) && message.contains(name), "{message}");
     }
-    assert!(read_logs(&desk.path().join("absent")).expect_err("absent").to_string().contains("cannot read the training log"));
+    assert!(
+        read_logs(&desk.path().join("absent"))
+            .expect_err("absent")
+            .to_string()
+            .contains("cannot read the training log")
+    );
     let empty = TempDir::new().expect("a folder");
-    assert!(read_logs(empty.path()).expect_err("empty").to_string().contains("without TensorBoard's event files"));
+    assert!(
+        read_logs(empty.path())
+            .expect_err("empty")
+            .to_string()
+            .contains("without TensorBoard's event files")
+    );
 }
 
 #[test]
@@ -133,39 +175,61 @@ fn what_is_exported_can_be_read_again() {
             ExportedRun {
                 id: format!("{seed:016x}"),
                 name: format!("regime=cached loss_clip=0.1 seed={seed}"),
-                levels: vec![("regime".to_owned(), "cached".to_owned()), ("loss_clip".to_owned(), "0.1".to_owned())],
+                levels: vec![
+                    ("regime".to_owned(), "cached".to_owned()),
+                    ("loss_clip".to_owned(), "0.1".to_owned()),
+                ],
                 seed: u64::from(seed),
                 parameters: vec![("learning_rate".to_owned(), "0.1".to_owned())],
                 status: "completed".to_owned(),
                 started_unix_seconds: 1_700_000_000,
-                log: TrainingLog::new(metrics.map(|(metric, scale)| (metric, curve(scale))).collect(), vec![2.0, 2.5, 3.0]).expect("a log"),
+                log: TrainingLog::new(
+                    metrics.map(|(metric, scale)| (metric, curve(scale))).collect(),
+                    vec![2.0, 2.5, 3.0],
+                )
+                .expect("a log"),
                 drift: vec![0.0, 0.5, 1.0],
             }
         })
         .collect();
     let desk = TempDir::new().expect("a folder");
-    for (format, name, tolerance) in
-        [(Format::Csv, "runs.csv", 0.0), (Format::Json, "runs.json", 0.0), (Format::Tensorboard, "board", 1e-7)]
-    {
+    for (format, name, tolerance) in [
+        (Format::Csv, "runs.csv", 0.0),
+        (Format::Json, "runs.json", 0.0),
+        (Format::Tensorboard, "board", 1e-7),
+    ] {
         let path = desk.path().join(name);
         export("tiny", &runs, format, &path).expect("written");
         let logs = read_logs(&path).expect("read again");
         assert_eq!(logs.len(), 2);
         for (NamedLog { name, log }, run) in logs.iter().zip(&runs) {
-            assert_eq!(name, &if format == Format::Tensorboard { run.name.replace(' ', "_") } else { run.name.clone() });
+            assert_eq!(
+                name,
+                &if format == Format::Tensorboard {
+                    run.name.replace(' ', "_")
+                } else {
+                    run.name.clone()
+                }
+            );
             for metric in Metric::ALL {
                 let pairs = log.curve(metric).iter().zip(run.log.curve(metric));
                 assert!(
-                    log.curve(metric).len() == 3 && pairs.clone().all(|(read, written)| (read - written).abs() <= tolerance),
+                    log.curve(metric).len() == 3
+                        && pairs.clone().all(|(read, written)| (read - written).abs() <= tolerance),
                     "{metric}"
                 );
             }
             let first = if format == Format::Tensorboard { 1 } else { 0 };
-            assert_eq!(log.seconds(), &run.log.seconds()[first..], "the first epoch's beginning is not on TensorBoard's record");
+            assert_eq!(
+                log.seconds(),
+                &run.log.seconds()[first..],
+                "the first epoch's beginning is not on TensorBoard's record"
+            );
         }
     }
     // A folder that is there is left alone; a file is replaced.
-    let refused = export("tiny", &runs, Format::Tensorboard, &desk.path().join("board")).expect_err("it exists");
+    let refused = export("tiny", &runs, Format::Tensorboard, &desk.path().join("board"))
+        .expect_err("it exists");
     assert!(refused.to_string().contains("the folder exists"), "{refused}");
     export("tiny", &runs[..1], Format::Csv, &desk.path().join("runs.csv")).expect("replaced");
     assert_eq!(read_logs(&desk.path().join("runs.csv")).expect("read again").len(), 1);
@@ -175,6 +239,9 @@ fn what_is_exported_can_be_read_again() {
     let metric = fs::read_to_string(run.join("metrics/validation_accuracy")).expect("a metric");
     assert_eq!(metric.lines().count(), 3);
     assert!(metric.starts_with("1700000002000 0.1875 1\n"), "{metric}");
-    let left: Vec<_> = fs::read_dir(desk.path()).expect("the folder").map(|entry| entry.expect("an entry").file_name()).collect();
+    let left: Vec<_> = fs::read_dir(desk.path())
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
     assert_eq!(left.len(), 4, "nothing temporary is left: {left:?}");
 }

@@ -1,5 +1,6 @@
-//! The book's split of the cats-and-dogs archive (*Deep Learning with Python*, listing 5.4): of each class the first 1,000 photographs by number to
-//! train on, the next 500 for validation, the next 500 for test.
+//! The book's split of the cats-and-dogs archive (*Deep Learning with Python*, listing 5.4): of
+//! each class the first 1,000 photographs by number to train on, the next 500 for validation, the
+//! next 500 for test.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,7 +11,8 @@ use zip::ZipArchive;
 use crate::FetchError;
 
 /// Photographs of the archive that decoders refuse, by folder and number.
-const BROKEN: [(&str, &[u32]); 2] = [("Cat", &[666, 5370, 6435, 10404, 11095, 12080]), ("Dog", &[2317, 9500, 11233, 11702, 11912])];
+const BROKEN: [(&str, &[u32]); 2] =
+    [("Cat", &[666, 5370, 6435, 10404, 11095, 12080]), ("Dog", &[2317, 9500, 11233, 11702, 11912])];
 
 /// Split, and photographs of each class in it.
 const SPLITS: [(&str, usize); 3] = [("train", 1000), ("validation", 500), ("test", 500)];
@@ -24,31 +26,41 @@ pub struct SplitReport {
     pub passed_over: Vec<String>,
 }
 
-/// Makes `folder` with `train/cats/cat.0.jpg` and so on from the archive. The folder appears when it is complete, or not at all.
+/// Makes `folder` with `train/cats/cat.0.jpg` and so on from the archive. The folder appears when
+/// it is complete, or not at all.
 ///
 /// # Errors
-/// When the archive is damaged, lacks photographs, or holds an entry whose name leads out of the folder; when the folder exists; when the disk
-/// refuses.
+/// When the archive is damaged, lacks photographs, or holds an entry whose name leads out of the
+/// folder; when the folder exists; when the disk refuses.
 pub fn split_cats_and_dogs(archive: &Path, folder: &Path) -> Result<SplitReport, FetchError> {
     let wrong = |reason: String| FetchError::Archive { path: archive.to_owned(), reason };
     if folder.exists() {
         return Err(FetchError::Io {
             path: folder.to_owned(),
             action: "cannot make the folder",
-            source: std::io::Error::new(std::io::ErrorKind::AlreadyExists, "it exists; remove it or choose another by --output"),
+            source: std::io::Error::new(
+                std::io::ErrorKind::AlreadyExists,
+                "it exists; remove it or choose another by --output",
+            ),
         });
     }
     let file = File::open(archive).map_err(FetchError::io(archive, "cannot read"))?;
-    let mut zip = ZipArchive::new(file).map_err(|error| wrong(format!("not a zip archive that can be read ({error})")))?;
+    let mut zip = ZipArchive::new(file)
+        .map_err(|error| wrong(format!("not a zip archive that can be read ({error})")))?;
     let photographs = by_class(&mut zip, archive)?;
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent =
+        folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent).map_err(FetchError::io(parent, "cannot make the folder"))?;
-    let unfinished =
-        tempfile::Builder::new().prefix(".thaw-").tempdir_in(parent).map_err(FetchError::io(parent, "cannot write into the folder"))?;
+    let unfinished = tempfile::Builder::new()
+        .prefix(".thaw-")
+        .tempdir_in(parent)
+        .map_err(FetchError::io(parent, "cannot write into the folder"))?;
     let mut report = SplitReport { images: 0, passed_over: Vec::new() };
     for (class, broken) in BROKEN {
         let word = class.to_lowercase();
-        let numbered = photographs.get(class).ok_or_else(|| wrong(format!("it has no folder PetImages/{class}")))?;
+        let numbered = photographs
+            .get(class)
+            .ok_or_else(|| wrong(format!("it has no folder PetImages/{class}")))?;
         let mut sound = Vec::new();
         for (number, index) in numbered {
             if broken.contains(number) {
@@ -63,42 +75,59 @@ pub fn split_cats_and_dogs(archive: &Path, folder: &Path) -> Result<SplitReport,
         let mut sound = sound.into_iter();
         for (split, count) in SPLITS {
             let target = unfinished.path().join(split).join(format!("{word}s"));
-            std::fs::create_dir_all(&target).map_err(FetchError::io(&target, "cannot make the folder"))?;
+            std::fs::create_dir_all(&target)
+                .map_err(FetchError::io(&target, "cannot make the folder"))?;
             for _ in 0..count {
-                let (number, index) = sound.next().ok_or_else(|| wrong(format!("it has too few photographs in PetImages/{class}")))?;
-                let damaged = |error: &dyn std::fmt::Display| wrong(format!("PetImages/{class}/{number}.jpg is damaged ({error})"));
+                let (number, index) = sound.next().ok_or_else(|| {
+                    wrong(format!("it has too few photographs in PetImages/{class}"))
+                })?;
+                let damaged = |error: &dyn std::fmt::Display| {
+                    wrong(format!("PetImages/{class}/{number}.jpg is damaged ({error})"))
+                };
                 let mut entry = zip.by_index(index).map_err(|error| damaged(&error))?;
                 let path = target.join(format!("{word}.{number}.jpg"));
-                let mut output = File::create(&path).map_err(FetchError::io(&path, "cannot write"))?;
+                let mut output =
+                    File::create(&path).map_err(FetchError::io(&path, "cannot write"))?;
                 std::io::copy(&mut entry, &mut output).map_err(|error| damaged(&error))?;
                 report.images += 1;
             }
         }
     }
-    std::fs::rename(unfinished.keep(), folder).map_err(FetchError::io(folder, "cannot make the folder"))?;
+    std::fs::rename(unfinished.keep(), folder)
+        .map_err(FetchError::io(folder, "cannot make the folder"))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         let readable = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(folder, readable).map_err(FetchError::io(folder, "cannot make readable"))?;
+        std::fs::set_permissions(folder, readable)
+            .map_err(FetchError::io(folder, "cannot make readable"))?;
     }
     Ok(report)
 }
 
 type Numbered = BTreeMap<u32, usize>;
 
-/// The places of the photographs in the archive by class and number. Every name is looked at: one that leads out of the folder makes the whole
-/// archive suspect.
-fn by_class(zip: &mut ZipArchive<File>, archive: &Path) -> Result<BTreeMap<String, Numbered>, FetchError> {
+/// The places of the photographs in the archive by class and number. Every name is looked at: one
+/// that leads out of the folder makes the whole archive suspect.
+fn by_class(
+    zip: &mut ZipArchive<File>,
+    archive: &Path,
+) -> Result<BTreeMap<String, Numbered>, FetchError> {
     let wrong = |reason: String| FetchError::Archive { path: archive.to_owned(), reason };
     let mut classes: BTreeMap<String, Numbered> = BTreeMap::new();
     for index in 0..zip.len() {
-        let unreadable = |error: zip::result::ZipError| wrong(format!("entry {index} cannot be read ({error})"));
+        let unreadable =
+            |error: zip::result::ZipError| wrong(format!("entry {index} cannot be read ({error})"));
         let entry = zip.by_index_raw(index).map_err(unreadable)?;
         let name = entry.name().map_err(unreadable)?.into_owned();
-        let inside = Path::new(&name).components().all(|component| matches!(component, Component::Normal(_))) && !name.contains('\\');
+        let inside = Path::new(&name)
+            .components()
+            .all(|component| matches!(component, Component::Normal(_)))
+            && !name.contains('\\');
         if entry.is_symlink() || !inside {
-            return Err(wrong(format!("the entry `{name}` leads out of the folder; the archive is not to be trusted")));
+            return Err(wrong(format!(
+                "the entry `{name}` leads out of the folder; the archive is not to be trusted"
+            )));
         }
         let words: Vec<&str> = name.split('/').collect();
         if let ["PetImages", class, file] = words[..]

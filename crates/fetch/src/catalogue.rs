@@ -46,8 +46,9 @@ pub fn catalogue() -> &'static [Entry] {
     struct Catalogue {
         entry: Vec<Entry>,
     }
-    static CATALOGUE: LazyLock<Catalogue> =
-        LazyLock::new(|| toml::from_str(include_str!("catalogue.toml")).expect("the embedded catalogue is tested"));
+    static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
+        toml::from_str(include_str!("catalogue.toml")).expect("the embedded catalogue is tested")
+    });
     &CATALOGUE.entry
 }
 
@@ -57,8 +58,13 @@ mod tests {
 
     #[test]
     fn every_entry_has_an_address_of_its_own_and_a_checksum() {
-        let names: std::collections::BTreeSet<&str> = catalogue().iter().map(|entry| entry.name.as_str()).collect();
+        let names: std::collections::BTreeSet<&str> =
+            catalogue().iter().map(|entry| entry.name.as_str()).collect();
         assert_eq!(names.len(), catalogue().len());
-        assert!(catalogue().iter().all(|entry| entry.url.starts_with("https://") && !entry.licence.is_empty()));
+        assert!(
+            catalogue()
+                .iter()
+                .all(|entry| entry.url.starts_with("https://") && !entry.licence.is_empty())
+        );
     }
 }

@@ -14,12 +14,14 @@ pub enum Checksum {
     Md5(String),
     /// SHA-256.
     Sha256(String),
-    /// The SHA-256 that the Hugging Face hub names in the header `X-Linked-ETag` when it is asked for the file.
+    /// The SHA-256 that the Hugging Face hub names in the header `X-Linked-ETag` when it is asked
+    /// for the file.
     Hub,
 }
 
 impl Checksum {
-    /// Whether a file is the right one; if not, what it is instead. [`Checksum::Hub`] has to be resolved first.
+    /// Whether a file is the right one; if not, what it is instead. [`Checksum::Hub`] has to be
+    /// resolved first.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -58,12 +60,16 @@ impl fmt::Display for Checksum {
 impl<'de> Deserialize<'de> for Checksum {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let is_hex = |digits: &str, length| digits.len() == length && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_hex = |digits: &str, length| {
+            digits.len() == length && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
         match text.split_once(':') {
             Some(("md5", digits)) if is_hex(digits, 32) => Ok(Self::Md5(digits.to_owned())),
             Some(("sha256", digits)) if is_hex(digits, 64) => Ok(Self::Sha256(digits.to_owned())),
             None if text == "hub" => Ok(Self::Hub),
-            _ => Err(de::Error::custom(format!("`{text}` is no checksum; write md5:…, sha256:… or hub"))),
+            _ => Err(de::Error::custom(format!(
+                "`{text}` is no checksum; write md5:…, sha256:… or hub"
+            ))),
         }
     }
 }

@@ -37,16 +37,25 @@ enum Attempt {
     Broken(String),
 }
 
-/// Fetches `url` to `target`. What has arrived lies beside it with `.part` at the end of its name, and a later call goes on from there. The file
-/// gets its name only when its checksum is right; a file with a wrong one is removed. Redirections are followed, and proxies taken from the
+/// Fetches `url` to `target`. What has arrived lies beside it with `.part` at the end of its name,
+/// and a later call goes on from there. The file gets its name only when its checksum is right; a
+/// file with a wrong one is removed. Redirections are followed, and proxies taken from the
 /// environment.
 ///
 /// # Errors
-/// When the server cannot be reached or refuses, the connection keeps breaking, the content is wrong, or the disk refuses.
-pub fn download(url: &str, target: &Path, checksum: &Checksum, patience: Patience, progress: Progress<'_>) -> Result<(), FetchError> {
+/// When the server cannot be reached or refuses, the connection keeps breaking, the content is
+/// wrong, or the disk refuses.
+pub fn download(
+    url: &str,
+    target: &Path,
+    checksum: &Checksum,
+    patience: Patience,
+    progress: Progress<'_>,
+) -> Result<(), FetchError> {
     let part = part_of(target);
     if let Some(folder) = target.parent() {
-        std::fs::create_dir_all(folder).map_err(FetchError::io(folder, "cannot make the folder"))?;
+        std::fs::create_dir_all(folder)
+            .map_err(FetchError::io(folder, "cannot make the folder"))?;
     }
     let agent: Agent = Agent::config_builder()
         .timeout_connect(Some(patience.stall))
@@ -66,22 +75,34 @@ pub fn download(url: &str, target: &Path, checksum: &Checksum, patience: Patienc
             Attempt::Broken(reason) => {
                 in_vain = if length(&part) > before { 0 } else { in_vain + 1 };
                 if in_vain >= patience.attempts {
-                    return Err(FetchError::Interrupted { url: url.to_owned(), attempts: in_vain, bytes: length(&part), reason });
+                    return Err(FetchError::Interrupted {
+                        url: url.to_owned(),
+                        attempts: in_vain,
+                        bytes: length(&part),
+                        reason,
+                    });
                 }
                 std::thread::sleep(patience.pause * 2u32.pow(in_vain));
             }
         }
     }
     let mut file = File::open(&part).map_err(FetchError::io(&part, "cannot read"))?;
-    if let Err(actual) = expected.compare(&mut file).map_err(FetchError::io(&part, "cannot read"))? {
+    if let Err(actual) =
+        expected.compare(&mut file).map_err(FetchError::io(&part, "cannot read"))?
+    {
         std::fs::remove_file(&part).map_err(FetchError::io(&part, "cannot remove"))?;
-        return Err(FetchError::WrongContent { url: url.to_owned(), expected: expected.to_string(), actual });
+        return Err(FetchError::WrongContent {
+            url: url.to_owned(),
+            expected: expected.to_string(),
+            actual,
+        });
     }
     file.sync_all().map_err(FetchError::io(&part, "cannot write"))?;
     std::fs::rename(&part, target).map_err(FetchError::io(target, "cannot write"))
 }
 
-/// Checks a file that somebody put there. What only a server can tell ([`Checksum::Hub`]) is not checked.
+/// Checks a file that somebody put there. What only a server can tell ([`Checksum::Hub`]) is not
+/// checked.
 ///
 /// # Errors
 /// When it cannot be read or is another file.
@@ -90,20 +111,24 @@ pub fn verify(path: &Path, checksum: &Checksum) -> Result<(), FetchError> {
         return Ok(());
     }
     let mut file = File::open(path).map_err(FetchError::io(path, "cannot read"))?;
-    checksum.compare(&mut file).map_err(FetchError::io(path, "cannot read"))?.map_err(|actual| FetchError::WrongFile {
-        path: path.to_owned(),
-        expected: checksum.to_string(),
-        actual,
+    checksum.compare(&mut file).map_err(FetchError::io(path, "cannot read"))?.map_err(|actual| {
+        FetchError::WrongFile { path: path.to_owned(), expected: checksum.to_string(), actual }
     })
 }
 
-/// The SHA-256 that the hub names. It does so in the answer that sends the client on to where the bytes lie, and that place names none; so the
-/// question is asked without following.
+/// The SHA-256 that the hub names. It does so in the answer that sends the client on to where the
+/// bytes lie, and that place names none; so the question is asked without following.
 fn hub_checksum(agent: &Agent, url: &str) -> Result<Checksum, FetchError> {
-    let unreachable = |error: ureq::Error| FetchError::Unreachable { url: url.to_owned(), reason: error.to_string() };
-    let question = agent.head(url).config().max_redirects(0).max_redirects_will_error(false).build();
+    let unreachable = |error: ureq::Error| FetchError::Unreachable {
+        url: url.to_owned(),
+        reason: error.to_string(),
+    };
+    let question =
+        agent.head(url).config().max_redirects(0).max_redirects_will_error(false).build();
     let response = question.call().map_err(unreachable)?;
-    Ok(named(&response, "x-linked-etag").filter(|etag| etag.len() == 64).map_or(Checksum::Hub, Checksum::Sha256))
+    Ok(named(&response, "x-linked-etag")
+        .filter(|etag| etag.len() == 64)
+        .map_or(Checksum::Hub, Checksum::Sha256))
 }
 
 /// Where the bytes lie that have arrived.
@@ -118,7 +143,13 @@ fn length(path: &Path) -> u64 {
 }
 
 /// Asks for what is missing and appends it.
-fn attempt(agent: &Agent, url: &str, part: &Path, patience: Patience, progress: Progress<'_>) -> Result<Attempt, FetchError> {
+fn attempt(
+    agent: &Agent,
+    url: &str,
+    part: &Path,
+    patience: Patience,
+    progress: Progress<'_>,
+) -> Result<Attempt, FetchError> {
     let present = length(part);
     let mut request = agent.get(url).header(header::ACCEPT_ENCODING, "identity");
     if present > 0 {
@@ -127,33 +158,49 @@ fn attempt(agent: &Agent, url: &str, part: &Path, patience: Patience, progress: 
     let response = match request.call() {
         Ok(response) => response,
         // Until the first byte has come there is nothing to be patient for.
-        Err(error) if present == 0 => return Err(FetchError::Unreachable { url: url.to_owned(), reason: error.to_string() }),
+        Err(error) if present == 0 => {
+            return Err(FetchError::Unreachable { url: url.to_owned(), reason: error.to_string() });
+        }
         Err(error) => return Ok(Attempt::Broken(error.to_string())),
     };
     let status = response.status().as_u16();
     let total = match status {
         200 => named(&response, "content-length").and_then(|length| length.parse().ok()),
-        206 if starts_at(&response, present) => named(&response, "content-range").and_then(|range| range.rsplit('/').next()?.parse().ok()),
+        206 if starts_at(&response, present) => named(&response, "content-range")
+            .and_then(|range| range.rsplit('/').next()?.parse().ok()),
         // Everything was there already.
-        416 if named(&response, "content-range").is_some_and(|range| range == format!("bytes */{present}")) => {
+        416 if named(&response, "content-range")
+            .is_some_and(|range| range == format!("bytes */{present}")) =>
+        {
             return Ok(Attempt::Complete);
         }
         // The rest that is offered does not belong to what is there: begin anew.
         206 | 416 => {
             std::fs::remove_file(part).map_err(FetchError::io(part, "cannot remove"))?;
-            return Ok(Attempt::Broken("the server offered another part than the one asked for".to_owned()));
+            return Ok(Attempt::Broken(
+                "the server offered another part than the one asked for".to_owned(),
+            ));
         }
         429 | 500..=599 => return Ok(Attempt::Broken(format!("the server answers {status}"))),
         _ => return Err(FetchError::Refused { url: url.to_owned(), status }),
     };
-    let mut file = OpenOptions::new().create(true).write(true).truncate(false).open(part).map_err(FetchError::io(part, "cannot write"))?;
+    let mut file = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(part)
+        .map_err(FetchError::io(part, "cannot write"))?;
     let start = if status == 206 { present } else { 0 };
-    file.set_len(start).and_then(|()| file.seek(SeekFrom::Start(start))).map_err(FetchError::io(part, "cannot write"))?;
+    file.set_len(start)
+        .and_then(|()| file.seek(SeekFrom::Start(start)))
+        .map_err(FetchError::io(part, "cannot write"))?;
     let (received, broken) = copy(response, &mut file, part, start, total, patience, progress)?;
     file.sync_all().map_err(FetchError::io(part, "cannot write"))?;
     Ok(match (broken, total) {
         (Some(reason), _) => Attempt::Broken(reason),
-        (None, Some(total)) if received < total => Attempt::Broken(format!("the connection ended after {received} of {total} bytes")),
+        (None, Some(total)) if received < total => {
+            Attempt::Broken(format!("the connection ended after {received} of {total} bytes"))
+        }
         (None, _) => Attempt::Complete,
     })
 }
@@ -193,8 +240,15 @@ fn copy(
                 progress(received, total);
             }
             Ok(Err(error)) => return Ok((received, Some(error.to_string()))),
-            Err(RecvTimeoutError::Timeout) => return Ok((received, Some(format!("nothing came for {} s", patience.stall.as_secs_f32())))),
-            Err(RecvTimeoutError::Disconnected) => return Ok((received, Some("the reader ended".to_owned()))),
+            Err(RecvTimeoutError::Timeout) => {
+                return Ok((
+                    received,
+                    Some(format!("nothing came for {} s", patience.stall.as_secs_f32())),
+                ));
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                return Ok((received, Some("the reader ended".to_owned())));
+            }
         }
     }
 }
@@ -205,5 +259,6 @@ fn named(response: &Response<ureq::Body>, name: &str) -> Option<String> {
 }
 
 fn starts_at(response: &Response<ureq::Body>, place: u64) -> bool {
-    named(response, "content-range").is_some_and(|range| range.starts_with(&format!("bytes {place}-")))
+    named(response, "content-range")
+        .is_some_and(|range| range.starts_with(&format!("bytes {place}-")))
 }

@@ -1,5 +1,6 @@
-//! What can be fetched and how: a catalogue of weights and datasets, resumable downloads that are checked before use, and the book's split of
-//! the cats-and-dogs archive. Nothing here runs without a person's command.
+//! What can be fetched and how: a catalogue of weights and datasets, resumable downloads that are
+//! checked before use, and the book's split of the cats-and-dogs archive. Nothing here runs without
+//! a person's command.
 
 mod archive;
 mod catalogue;

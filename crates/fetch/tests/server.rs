@@ -1,4 +1,5 @@
-//! Downloads from a local server that truncates, stalls, redirects, resets and lies; archives that are what they should be, and not.
+//! Downloads from a local server that truncates, stalls, redirects, resets and lies; archives that
+//! are what they should be, and not.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -26,7 +27,8 @@ enum Act {
     Hang,
     /// Sends the client elsewhere.
     Redirect(String),
-    /// As the Hugging Face hub does: sends the client elsewhere and names the SHA-256 of what it will find there.
+    /// As the Hugging Face hub does: sends the client elsewhere and names the SHA-256 of what it
+    /// will find there.
     RedirectNaming(String),
     /// Serves other bytes.
     Lie,
@@ -34,7 +36,8 @@ enum Act {
     Status(u16),
 }
 
-const PATIENCE: Patience = Patience { stall: Duration::from_millis(300), attempts: 3, pause: Duration::from_millis(1) };
+const PATIENCE: Patience =
+    Patience { stall: Duration::from_millis(300), attempts: 3, pause: Duration::from_millis(1) };
 
 fn content() -> Vec<u8> {
     (0..200_000u32).map(|value| (value * 7 % 251) as u8).collect()
@@ -49,7 +52,8 @@ fn sha256() -> Checksum {
     Checksum::Sha256(SHA256.to_owned())
 }
 
-/// A server that does one act per connection and then is gone; the requests' first lines and ranges as they came.
+/// A server that does one act per connection and then is gone; the requests' first lines and ranges
+/// as they came.
 struct Server {
     url: String,
     requests: Arc<Mutex<Vec<String>>>,
@@ -65,7 +69,9 @@ impl Server {
             for act in acts {
                 let Ok((stream, _)) = listener.accept() else { return };
                 let range = read_request(&stream);
-                seen.lock().expect("no panic").push(range.clone().unwrap_or_else(|| "all".to_owned()));
+                seen.lock()
+                    .expect("no panic")
+                    .push(range.clone().unwrap_or_else(|| "all".to_owned()));
                 // A client that leaves early is no failure of the server.
                 std::thread::spawn(move || answer(stream, &act, range.as_deref()));
             }
@@ -79,17 +85,25 @@ impl Server {
 }
 
 fn read_request(stream: &TcpStream) -> Option<String> {
-    let lines = BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+    let lines =
+        BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
     lines.filter_map(|line| line.to_lowercase().strip_prefix("range: ").map(str::to_owned)).last()
 }
 
 fn answer(mut stream: TcpStream, act: &Act, range: Option<&str>) -> std::io::Result<()> {
     let body = content();
-    let head = |length: usize| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    let head = |length: usize| {
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")
+    };
     match act {
         Act::Hang => Ok(()),
-        Act::Status(status) => write!(stream, "HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
-        Act::Redirect(to) => write!(stream, "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+        Act::Status(status) => {
+            write!(stream, "HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        }
+        Act::Redirect(to) => write!(
+            stream,
+            "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        ),
         Act::RedirectNaming(to) => {
             write!(
                 stream,
@@ -107,26 +121,40 @@ fn answer(mut stream: TcpStream, act: &Act, range: Option<&str>) -> std::io::Res
             Ok(())
         }
         Act::Serve | Act::IgnoreRange => {
-            let first = range.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
+            let first = range.and_then(|range| {
+                range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok()
+            });
             match (first, act) {
                 (Some(first), Act::Serve) if first >= body.len() => {
                     let total = body.len();
-                    write!(stream, "HTTP/1.1 416 No\r\nContent-Range: bytes */{total}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                    write!(
+                        stream,
+                        "HTTP/1.1 416 No\r\nContent-Range: bytes */{total}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                    )
                 }
                 (Some(first), Act::Serve) => {
                     let (rest, last, total) = (body.len() - first, body.len() - 1, body.len());
-                    write!(stream, "HTTP/1.1 206 Partial\r\nContent-Length: {rest}\r\nContent-Range: bytes {first}-{last}/{total}\r\n")?;
+                    write!(
+                        stream,
+                        "HTTP/1.1 206 Partial\r\nContent-Length: {rest}\r\nContent-Range: bytes {first}-{last}/{total}\r\n"
+                    )?;
                     write!(stream, "Connection: close\r\n\r\n")?;
                     stream.write_all(&body[first..])
                 }
-                _ => stream.write_all(head(body.len()).as_bytes()).and_then(|()| stream.write_all(&body)),
+                _ => stream
+                    .write_all(head(body.len()).as_bytes())
+                    .and_then(|()| stream.write_all(&body)),
             }
         }
     }
 }
 
 /// Fetches from a server with these acts; the result and what the server was asked.
-fn fetch(acts: Vec<Act>, folder: &Path, checksum: &Checksum) -> (Result<(), FetchError>, Vec<String>) {
+fn fetch(
+    acts: Vec<Act>,
+    folder: &Path,
+    checksum: &Checksum,
+) -> (Result<(), FetchError>, Vec<String>) {
     let server = Server::start(acts);
     let result = download(&server.url, &folder.join("file"), checksum, PATIENCE, &|_, _| {});
     (result, server.requests())
@@ -134,7 +162,9 @@ fn fetch(acts: Vec<Act>, folder: &Path, checksum: &Checksum) -> (Result<(), Fetc
 
 fn files(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).expect("a folder");
-    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+    entries
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect()
 }
 
 #[test]
@@ -156,7 +186,10 @@ fn what_breaks_off_goes_on_where_it_broke() {
     for (acts, asked) in [
         (vec![Act::Truncate(70_000), Act::Serve], vec!["all", "bytes=70000-"]),
         (vec![Act::Stall(50_000), Act::Serve], vec!["all", "bytes=50000-"]),
-        (vec![Act::Truncate(10), Act::Hang, Act::Status(503), Act::Serve], vec!["all", "bytes=10-", "bytes=10-", "bytes=10-"]),
+        (
+            vec![Act::Truncate(10), Act::Hang, Act::Status(503), Act::Serve],
+            vec!["all", "bytes=10-", "bytes=10-", "bytes=10-"],
+        ),
         (vec![Act::Truncate(70_000), Act::IgnoreRange], vec!["all", "bytes=70000-"]),
     ] {
         let folder = TempDir::new().expect("a folder");
@@ -170,7 +203,11 @@ fn what_breaks_off_goes_on_where_it_broke() {
 #[test]
 fn a_later_call_goes_on_and_a_complete_part_is_only_checked() {
     let folder = TempDir::new().expect("a folder");
-    let (result, _) = fetch(vec![Act::Truncate(70_000), Act::Hang, Act::Hang, Act::Hang], folder.path(), &sha256());
+    let (result, _) = fetch(
+        vec![Act::Truncate(70_000), Act::Hang, Act::Hang, Act::Hang],
+        folder.path(),
+        &sha256(),
+    );
     assert!(matches!(result, Err(FetchError::Interrupted { bytes: 70_000, .. })), "{result:?}");
     assert_eq!(files(folder.path()), ["file.part"]);
     let (result, requests) = fetch(vec![Act::Serve], folder.path(), &sha256());
@@ -246,12 +283,19 @@ fn the_books_split_is_made_by_number_without_the_broken_ones() {
     let read = |name: &str| std::fs::read_to_string(split.join(name)).ok();
     assert_eq!(read("train/cats/cat.0.jpg").as_deref(), Some("Cat 0"));
     assert_eq!(read("train/cats/cat.666.jpg"), None);
-    assert_eq!(read("train/cats/cat.1000.jpg").as_deref(), Some("Cat 1000"), "the next number takes the place of a broken one");
+    assert_eq!(
+        read("train/cats/cat.1000.jpg").as_deref(),
+        Some("Cat 1000"),
+        "the next number takes the place of a broken one"
+    );
     assert_eq!(read("train/dogs/dog.999.jpg").as_deref(), Some("Dog 999"));
     assert_eq!(read("validation/dogs/dog.1000.jpg").as_deref(), Some("Dog 1000"));
     assert_eq!(read("test/dogs/dog.1999.jpg").as_deref(), Some("Dog 1999"));
     let count = |name: &str| std::fs::read_dir(split.join(name)).expect("a folder").count();
-    assert_eq!([count("train/cats"), count("validation/cats"), count("test/dogs")], [1000, 500, 500]);
+    assert_eq!(
+        [count("train/cats"), count("validation/cats"), count("test/dogs")],
+        [1000, 500, 500]
+    );
     assert!(split_cats_and_dogs(&zip, &split).is_err(), "an existing folder is left alone");
 }
 
@@ -261,7 +305,9 @@ fn archives_that_lead_out_of_the_folder_are_refused() {
         let folder = TempDir::new().expect("a folder");
         let zip = folder.path().join("a.zip");
         archive(&zip, 3, Some(name));
-        let message = split_cats_and_dogs(&zip, &folder.path().join("split")).expect_err("refused").to_string();
+        let message = split_cats_and_dogs(&zip, &folder.path().join("split"))
+            .expect_err("refused")
+            .to_string();
         assert!(message.contains("leads out of the folder"), "{message}");
         assert_eq!(files(folder.path()), ["a.zip"]);
     }
@@ -272,7 +318,9 @@ fn small_and_damaged_archives_are_refused_and_leave_nothing() {
     let folder = TempDir::new().expect("a folder");
     let zip = folder.path().join("a.zip");
     archive(&zip, 3, None);
-    let refused = || split_cats_and_dogs(&zip, &folder.path().join("split")).expect_err("refused").to_string();
+    let refused = || {
+        split_cats_and_dogs(&zip, &folder.path().join("split")).expect_err("refused").to_string()
+    };
     assert!(refused().contains("too few photographs in PetImages/Cat"), "{}", refused());
     std::fs::write(&zip, b"PK and nothing more").expect("a file");
     assert!(refused().contains("not a zip archive"), "{}", refused());

@@ -23,11 +23,22 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// The shape of the convolution on maps of some height and width, unless they are smaller than the kernel.
+    /// The shape of the convolution on maps of some height and width, unless they are smaller than
+    /// the kernel.
     pub fn on(&self, height: usize, width: usize) -> Option<ConvolutionGeometry> {
-        let &Self { inputs: input_channels, outputs: output_channels, kernel, stride, padding, .. } = self;
+        let &Self {
+            inputs: input_channels, outputs: output_channels, kernel, stride, padding, ..
+        } = self;
         let fits = height + 2 * padding >= kernel && width + 2 * padding >= kernel;
-        fits.then_some(ConvolutionGeometry { height, width, input_channels, output_channels, kernel, stride, padding })
+        fits.then_some(ConvolutionGeometry {
+            height,
+            width,
+            input_channels,
+            output_channels,
+            kernel,
+            stride,
+            padding,
+        })
     }
 }
 
@@ -36,7 +47,8 @@ impl Filter {
 pub enum Layer {
     /// One convolution.
     Convolution(Filter),
-    /// SqueezeNet's module: a 1×1 convolution, then a 1×1 and a 3×3 convolution side by side, their channels one after the other.
+    /// SqueezeNet's module: a 1×1 convolution, then a 1×1 and a 3×3 convolution side by side, their
+    /// channels one after the other.
     Fire {
         /// `<module>.squeeze`.
         squeeze: Filter,
@@ -101,7 +113,14 @@ fn vgg(plan: &[(usize, usize)]) -> Vec<Block> {
         let mut layers = Vec::new();
         for _ in 0..convolutions {
             let name = format!("features.{index}");
-            layers.push(Layer::Convolution(Filter { name, inputs, outputs, kernel: 3, stride: 1, padding: 1 }));
+            layers.push(Layer::Convolution(Filter {
+                name,
+                inputs,
+                outputs,
+                kernel: 3,
+                stride: 1,
+                padding: 1,
+            }));
             inputs = outputs;
             index += 2;
         }
@@ -112,7 +131,8 @@ fn vgg(plan: &[(usize, usize)]) -> Vec<Block> {
     plan.iter().map(block).collect()
 }
 
-/// Iandola et al. 2016, version 1.0; names of `torchvision.models.squeezenet1_0`. The classifier's place is taken by a 2×2 max-pool.
+/// Iandola et al. 2016, version 1.0; names of `torchvision.models.squeezenet1_0`. The classifier's
+/// place is taken by a 2×2 max-pool.
 fn squeezenet1_0() -> Vec<Block> {
     let pool = || Layer::MaxPool(PoolGeometry { window: 3, stride: 2, ceil: true });
     let fire = |index: usize, inputs: usize, between: usize, outputs: usize| {
@@ -122,15 +142,31 @@ fn squeezenet1_0() -> Vec<Block> {
         };
         Layer::Fire {
             squeeze: filter("squeeze", inputs, between, 1),
-            expand: [filter("expand1x1", between, outputs, 1), filter("expand3x3", between, outputs, 3)],
+            expand: [
+                filter("expand1x1", between, outputs, 1),
+                filter("expand3x3", between, outputs, 3),
+            ],
         }
     };
-    let first = Filter { name: "features.0".to_owned(), inputs: 3, outputs: 96, kernel: 7, stride: 2, padding: 0 };
+    let first = Filter {
+        name: "features.0".to_owned(),
+        inputs: 3,
+        outputs: 96,
+        kernel: 7,
+        stride: 2,
+        padding: 0,
+    };
     let first = Layer::Convolution(first);
     vec![
         vec![first, pool()],
         vec![fire(3, 96, 16, 64), fire(4, 128, 16, 64), fire(5, 128, 32, 128), pool()],
-        vec![fire(7, 256, 32, 128), fire(8, 256, 48, 192), fire(9, 384, 48, 192), fire(10, 384, 64, 256), pool()],
+        vec![
+            fire(7, 256, 32, 128),
+            fire(8, 256, 48, 192),
+            fire(9, 384, 48, 192),
+            fire(10, 384, 64, 256),
+            pool(),
+        ],
         vec![fire(12, 512, 64, 256), HALVE],
     ]
 }
@@ -153,12 +189,15 @@ pub(crate) fn final_filters(layer: &Layer) -> Vec<&Filter> {
     }
 }
 
-/// The names and shapes of a base's tensors in torchvision's layout (`[output, input, height, width]` and `[output]`), in the order of
-/// its layers.
+/// The names and shapes of a base's tensors in torchvision's layout (`[output, input, height,
+/// width]` and `[output]`), in the order of its layers.
 pub fn tensor_shapes(architecture: Architecture) -> Vec<(String, Vec<usize>)> {
     let of_filter = |filter: &Filter| {
         let Filter { name, inputs, outputs, kernel, .. } = filter;
-        [(format!("{name}.weight"), vec![*outputs, *inputs, *kernel, *kernel]), (format!("{name}.bias"), vec![*outputs])]
+        [
+            (format!("{name}.weight"), vec![*outputs, *inputs, *kernel, *kernel]),
+            (format!("{name}.bias"), vec![*outputs]),
+        ]
     };
     blocks(architecture).iter().flatten().flat_map(filters).flat_map(of_filter).collect()
 }
@@ -168,7 +207,8 @@ pub fn tensor_shapes(architecture: Architecture) -> Vec<(String, Vec<usize>)> {
 /// # Errors
 /// When the images are too small.
 pub fn shapes(architecture: Architecture, size: usize) -> Result<Vec<BlockShape>, ModelError> {
-    let mut shape = BlockShape { height: size, width: size, channels: 3, multiply_adds: 0, activations: 0 };
+    let mut shape =
+        BlockShape { height: size, width: size, channels: 3, multiply_adds: 0, activations: 0 };
     let mut result = Vec::new();
     for (number, block) in (1..).zip(blocks(architecture)) {
         (shape.multiply_adds, shape.activations) = (0, 0);
@@ -204,7 +244,8 @@ fn advance(mut shape: BlockShape, layer: &Layer) -> Option<BlockShape> {
             if shape.height < pool.window {
                 return None;
             }
-            (shape.height, shape.width) = (pool.output_length(shape.height), pool.output_length(shape.width));
+            (shape.height, shape.width) =
+                (pool.output_length(shape.height), pool.output_length(shape.width));
             shape.activations += shape.floats();
         }
     }
@@ -228,6 +269,9 @@ mod tests {
     #[test]
     fn images_that_vanish_are_refused() {
         let error = shapes(Architecture::Squeezenet1_0, 32).expect_err("too small").to_string();
-        assert_eq!(error, "images of 32×32 pixels vanish in squeezenet1_0: block 4 is given 1×1; set a larger image_size");
+        assert_eq!(
+            error,
+            "images of 32×32 pixels vanish in squeezenet1_0: block 4 is given 1×1; set a larger image_size"
+        );
     }
 }

@@ -6,7 +6,8 @@ use thaw_spec::{DriftSummary, TensorAudit, TensorDrift};
 use crate::comparison::movement;
 use crate::{Base, ModelError, Parameter};
 
-/// Compares every tensor of a base with what was loaded. The first `declared_frozen_blocks` blocks were declared frozen all along.
+/// Compares every tensor of a base with what was loaded. The first `declared_frozen_blocks` blocks
+/// were declared frozen all along.
 ///
 /// # Errors
 /// When a tensor cannot be read.
@@ -14,16 +15,22 @@ pub fn audit(base: &Base, declared_frozen_blocks: usize) -> Result<Vec<TensorAud
     judge(base, declared_frozen_blocks, |parameter| (&parameter.original, parameter.was_variable()))
 }
 
-/// Compares every tensor of a base with what it was when the present phase began, in which the first `declared_frozen_blocks` blocks were
-/// declared frozen.
+/// Compares every tensor of a base with what it was when the present phase began, in which the
+/// first `declared_frozen_blocks` blocks were declared frozen.
 ///
 /// # Errors
 /// When a tensor cannot be read.
-pub fn audit_phase(base: &Base, declared_frozen_blocks: usize) -> Result<Vec<TensorAudit>, ModelError> {
-    judge(base, declared_frozen_blocks, |parameter| (parameter.start(), parameter.variable.is_some()))
+pub fn audit_phase(
+    base: &Base,
+    declared_frozen_blocks: usize,
+) -> Result<Vec<TensorAudit>, ModelError> {
+    judge(base, declared_frozen_blocks, |parameter| {
+        (parameter.start(), parameter.variable.is_some())
+    })
 }
 
-/// The audit of a period, of which `period` gives the value of each tensor at the start and whether an optimizer held it.
+/// The audit of a period, of which `period` gives the value of each tensor at the start and whether
+/// an optimizer held it.
 fn judge(
     base: &Base,
     declared_frozen_blocks: usize,
@@ -46,12 +53,14 @@ fn judge(
         .collect()
 }
 
-/// How far a base is from what was loaded, as a whole and for each tensor that an optimizer holds or held, for an epoch's record.
+/// How far a base is from what was loaded, as a whole and for each tensor that an optimizer holds
+/// or held, for an epoch's record.
 ///
 /// # Errors
 /// When a tensor cannot be read.
 pub fn drift(base: &Base) -> Result<(DriftSummary, Vec<TensorDrift>), ModelError> {
-    let movements = base.parameters().iter().map(|parameter| movement(&parameter.original, parameter.value()));
+    let movements =
+        base.parameters().iter().map(|parameter| movement(&parameter.original, parameter.value()));
     let movements: Vec<(bool, f64)> = movements.collect::<Result<_, _>>()?;
     let drifts = || movements.iter().map(|(_, drift)| *drift);
     let summary = DriftSummary {
@@ -60,7 +69,11 @@ pub fn drift(base: &Base) -> Result<(DriftSummary, Vec<TensorDrift>), ModelError
         maximum: drifts().fold(0.0, f64::max),
         mean: drifts().sum::<f64>() / movements.len() as f64,
     };
-    let collected = base.parameters().iter().zip(&movements).filter(|(parameter, _)| parameter.was_variable());
-    let by_tensor = collected.map(|(parameter, (_, drift))| TensorDrift { tensor: parameter.name.clone(), relative: *drift });
+    let collected =
+        base.parameters().iter().zip(&movements).filter(|(parameter, _)| parameter.was_variable());
+    let by_tensor = collected.map(|(parameter, (_, drift))| TensorDrift {
+        tensor: parameter.name.clone(),
+        relative: *drift,
+    });
     Ok((summary, by_tensor.collect()))
 }

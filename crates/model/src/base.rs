@@ -5,7 +5,9 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use candle_core::{Device, Tensor, Var};
-use thaw_conv::{Activation, Algorithm, Convolution, Maps, Pool, PreparedKernel, View, max_pool, with_values};
+use thaw_conv::{
+    Activation, Algorithm, Convolution, Maps, Pool, PreparedKernel, View, max_pool, with_values,
+};
 use thaw_spec::{Architecture, ConvolutionAlgorithm};
 
 use crate::architecture::{Block, Filter, Layer, blocks, filters};
@@ -62,7 +64,8 @@ impl Parameter {
         self.variable.is_some() || self.carried.is_some()
     }
 
-    /// Begins a phase in which it is variable or not, from a value that an earlier phase may have given it.
+    /// Begins a phase in which it is variable or not, from a value that an earlier phase may have
+    /// given it.
     fn begin(&mut self, carried: Option<Tensor>, is_variable: bool) -> candle_core::Result<()> {
         self.carried = carried;
         // A variable gets storage of its own: it is changed in place, and what it was must stay.
@@ -95,7 +98,8 @@ pub struct Base {
 }
 
 impl Base {
-    /// Builds a base whose first `frozen_blocks` blocks are constants and whose other blocks are variables.
+    /// Builds a base whose first `frozen_blocks` blocks are constants and whose other blocks are
+    /// variables.
     ///
     /// # Errors
     /// When a tensor is missing.
@@ -115,12 +119,25 @@ impl Base {
                     let name = format!("{}.{suffix}", filter.name);
                     let (shape, values) = weights.get(&name)?;
                     let original = Tensor::from_vec(values.clone(), shape.as_slice(), device)?;
-                    // A variable gets storage of its own: it is changed in place, and the original must stay what it was.
-                    let variable =
-                        if number < frozen_blocks { None } else { Some(Var::from_vec(values.clone(), shape.as_slice(), device)?) };
-                    parameters.push(Parameter { name, block: number, original, carried: None, variable });
+                    // A variable gets storage of its own: it is changed in place, and the original
+                    // must stay what it was.
+                    let variable = if number < frozen_blocks {
+                        None
+                    } else {
+                        Some(Var::from_vec(values.clone(), shape.as_slice(), device)?)
+                    };
+                    parameters.push(Parameter {
+                        name,
+                        block: number,
+                        original,
+                        carried: None,
+                        variable,
+                    });
                 }
-                affine.insert(filter.name.clone(), Affine { kernel, bias: kernel + 1, prepared: OnceLock::new() });
+                affine.insert(
+                    filter.name.clone(),
+                    Affine { kernel, bias: kernel + 1, prepared: OnceLock::new() },
+                );
             }
         }
         let algorithm = match convolution {
@@ -128,16 +145,26 @@ impl Base {
             ConvolutionAlgorithm::WinogradF2 => Algorithm::WinogradTwo,
             ConvolutionAlgorithm::WinogradF3 => Algorithm::WinogradThree,
         };
-        Ok(Self { blocks, parameters, affine, algorithm, pool: Arc::default(), is_composed: !device.is_cpu(), device: device.clone() })
+        Ok(Self {
+            blocks,
+            parameters,
+            affine,
+            algorithm,
+            pool: Arc::default(),
+            is_composed: !device.is_cpu(),
+            device: device.clone(),
+        })
     }
 
-    /// Begins a phase in which the first `frozen_blocks` blocks are constants, with the values that they have now, and the others variables.
+    /// Begins a phase in which the first `frozen_blocks` blocks are constants, with the values that
+    /// they have now, and the others variables.
     ///
     /// # Errors
     /// When the device refuses.
     pub fn refreeze(&mut self, frozen_blocks: usize) -> Result<(), ModelError> {
         for parameter in &mut self.parameters {
-            let carried = parameter.was_variable().then(|| parameter.value().detach().copy()).transpose()?;
+            let carried =
+                parameter.was_variable().then(|| parameter.value().detach().copy()).transpose()?;
             parameter.begin(carried, parameter.block >= frozen_blocks)?;
         }
         self.affine.values_mut().for_each(|affine| affine.prepared = OnceLock::new());
@@ -147,11 +174,19 @@ impl Base {
     /// Takes up what a parameter was at the start of the present phase, as a checkpoint tells it.
     ///
     /// # Errors
-    /// When there is no such parameter that an earlier phase could change, or the value has another shape.
+    /// When there is no such parameter that an earlier phase could change, or the value has another
+    /// shape.
     pub fn restore_start(&mut self, name: &str, value: Tensor) -> Result<(), ModelError> {
-        let known = self.parameters.iter_mut().find(|parameter| parameter.name == name && parameter.carried.is_some());
-        let Some(parameter) = known.filter(|parameter| parameter.original.dims() == value.dims()) else {
-            return Err(candle_core::Error::Msg(format!("`{name}` is no tensor that an earlier phase trained")).into());
+        let known = self
+            .parameters
+            .iter_mut()
+            .find(|parameter| parameter.name == name && parameter.carried.is_some());
+        let Some(parameter) = known.filter(|parameter| parameter.original.dims() == value.dims())
+        else {
+            return Err(candle_core::Error::Msg(format!(
+                "`{name}` is no tensor that an earlier phase trained"
+            ))
+            .into());
         };
         parameter.carried = Some(value);
         Ok(())
@@ -173,7 +208,8 @@ impl Base {
         Self { is_composed: true, ..self }
     }
 
-    /// Runs `[batch, height, width, channels]` activations through some blocks. Nothing is kept for gradients.
+    /// Runs `[batch, height, width, channels]` activations through some blocks. Nothing is kept for
+    /// gradients.
     ///
     /// # Errors
     /// When the activations do not fit the first of them.
@@ -191,18 +227,25 @@ impl Base {
         Ok(Tensor::from_slice(maps.values(), &maps.shape(), activations.device())?)
     }
 
-    /// As [`Base::forward`], through blocks that are variable; what their gradients need is kept on the tape. The result is a leaf of the graph
-    /// that goes on from it.
+    /// As [`Base::forward`], through blocks that are variable; what their gradients need is kept on
+    /// the tape. The result is a leaf of the graph that goes on from it.
     ///
     /// # Errors
     /// When the activations do not fit the first of them.
-    pub fn forward_on_tape(&self, activations: &Tensor, range: Range<usize>) -> Result<(Tensor, Tape<'_>), ModelError> {
+    pub fn forward_on_tape(
+        &self,
+        activations: &Tensor,
+        range: Range<usize>,
+    ) -> Result<(Tensor, Tape<'_>), ModelError> {
         if range.is_empty() {
             return Ok((activations.clone(), Tape::empty(self)));
         }
         if self.is_composed {
             // The graph is the tape.
-            return Ok((self.forward_composed(activations, range, Tensor::clone)?, Tape::empty(self)));
+            return Ok((
+                self.forward_composed(activations, range, Tensor::clone)?,
+                Tape::empty(self),
+            ));
         }
         let mut records = Vec::new();
         let mut maps = self.maps(activations)?;
@@ -210,15 +253,22 @@ impl Base {
             let (output, squeezed) = self.layer(&maps, layer)?;
             records.push(Record { layer, input: std::mem::replace(&mut maps, output), squeezed });
         }
-        let features = Var::from_slice(maps.values(), &maps.shape(), activations.device())?.into_inner();
+        let features =
+            Var::from_slice(maps.values(), &maps.shape(), activations.device())?.into_inner();
         Ok((features.clone(), Tape::new(self, records, maps, features)))
     }
 
     /// The layers out of Candle's operations, on parameters as `view` shows them.
-    fn forward_composed(&self, activations: &Tensor, range: Range<usize>, view: fn(&Tensor) -> Tensor) -> Result<Tensor, ModelError> {
+    fn forward_composed(
+        &self,
+        activations: &Tensor,
+        range: Range<usize>,
+        view: fn(&Tensor) -> Tensor,
+    ) -> Result<Tensor, ModelError> {
         let convolve = |filter: &Filter, input: &Tensor| {
             let affine = &self.affine[&filter.name];
-            let [kernel, bias] = [affine.kernel, affine.bias].map(|number| view(self.parameters[number].value()));
+            let [kernel, bias] =
+                [affine.kernel, affine.bias].map(|number| view(self.parameters[number].value()));
             composed::convolution(filter, input, &kernel, &bias)
         };
         let mut activations = activations.clone();
@@ -249,14 +299,20 @@ impl Base {
         match layer {
             Layer::Convolution(filter) => {
                 let Convolution { geometry, .. } = self.convolution(filter, input.view())?;
-                let mut output = Maps::new(&self.pool, [batch, geometry.output_height(), geometry.output_width(), filter.outputs]);
+                let mut output = Maps::new(
+                    &self.pool,
+                    [batch, geometry.output_height(), geometry.output_width(), filter.outputs],
+                );
                 self.convolve(filter, input.view(), &mut output, 0)?;
                 Ok((output, None))
             }
             Layer::Fire { squeeze, expand } => {
                 let mut squeezed = Maps::new(&self.pool, [batch, height, width, squeeze.outputs]);
                 self.convolve(squeeze, input.view(), &mut squeezed, 0)?;
-                let mut output = Maps::new(&self.pool, [batch, height, width, expand.iter().map(|filter| filter.outputs).sum()]);
+                let mut output = Maps::new(
+                    &self.pool,
+                    [batch, height, width, expand.iter().map(|filter| filter.outputs).sum()],
+                );
                 let mut first_channel = 0;
                 for filter in expand {
                     self.convolve(filter, squeezed.view(), &mut output, first_channel)?;
@@ -273,18 +329,34 @@ impl Base {
     }
 
     /// A filter on maps of some size.
-    pub(crate) fn convolution(&self, filter: &Filter, input: View<'_>) -> Result<Convolution, ModelError> {
+    pub(crate) fn convolution(
+        &self,
+        filter: &Filter,
+        input: View<'_>,
+    ) -> Result<Convolution, ModelError> {
         let [height, width, channels] = input.image_shape();
         let geometry = filter.on(height, width).filter(|_| channels == filter.inputs);
-        let geometry = geometry.ok_or_else(|| ModelError::Shape { height, width, channels, layer: filter.name.clone() })?;
+        let geometry = geometry.ok_or_else(|| ModelError::Shape {
+            height,
+            width,
+            channels,
+            layer: filter.name.clone(),
+        })?;
         Ok(Convolution { geometry, algorithm: self.algorithm })
     }
 
     /// Writes a filter's output to the channels of `output` from `first_channel` on.
-    fn convolve(&self, filter: &Filter, input: View<'_>, output: &mut Maps, first_channel: usize) -> Result<(), ModelError> {
+    fn convolve(
+        &self,
+        filter: &Filter,
+        input: View<'_>,
+        output: &mut Maps,
+        first_channel: usize,
+    ) -> Result<(), ModelError> {
         let convolution = self.convolution(filter, input)?;
         let affine = &self.affine[&filter.name];
-        let (kernel, bias) = (&self.parameters[affine.kernel], self.parameters[affine.bias].value());
+        let (kernel, bias) =
+            (&self.parameters[affine.kernel], self.parameters[affine.bias].value());
         let prepare = || with_values(kernel.value(), |kernel| convolution.prepare(kernel));
         let (fresh, kept);
         let prepared = match (&kernel.variable, affine.prepared.get()) {
@@ -298,7 +370,9 @@ impl Base {
                 &fresh
             }
         };
-        with_values(bias, |bias| convolution.forward(input, prepared, bias, Activation::Relu, output, first_channel))?;
+        with_values(bias, |bias| {
+            convolution.forward(input, prepared, bias, Activation::Relu, output, first_channel)
+        })?;
         Ok(())
     }
 }

@@ -36,7 +36,9 @@ pub struct Comparison {
 /// # Errors
 /// When a file cannot be read, or holds numbers of a type that cannot be compared.
 pub fn compare(before: &Path, after: &Path) -> Result<Comparison, ModelError> {
-    let bytes = |path: &Path| std::fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source });
+    let bytes = |path: &Path| {
+        std::fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })
+    };
     let (bytes_before, bytes_after) = (bytes(before)?, bytes(after)?);
     let wrong = |path: &Path| {
         let path = path.to_owned();
@@ -51,29 +53,42 @@ pub fn compare(before: &Path, after: &Path) -> Result<Comparison, ModelError> {
             comparison.only_before.push(name.clone());
             continue;
         }
-        let (was, is) = (old.get(name).map_err(wrong(before))?, new.get(name).map_err(wrong(after))?);
+        let (was, is) =
+            (old.get(name).map_err(wrong(before))?, new.get(name).map_err(wrong(after))?);
         comparison.tensors.push(compare_tensors(name, &was, &is)?);
     }
-    comparison.only_after = names_after.into_iter().filter(|name| names_before.binary_search(name).is_err()).collect();
+    comparison.only_after =
+        names_after.into_iter().filter(|name| names_before.binary_search(name).is_err()).collect();
     Ok(comparison)
 }
 
 fn compare_tensors(name: &str, was: &Tensor, is: &Tensor) -> Result<TensorComparison, ModelError> {
     let shape = was.dims().to_vec();
     if was.dims() != is.dims() {
-        return Ok(TensorComparison { name: name.to_owned(), shape, moved: true, relative_drift: None });
+        return Ok(TensorComparison {
+            name: name.to_owned(),
+            shape,
+            moved: true,
+            relative_drift: None,
+        });
     }
     let (moved, drift) = movement(was, is)?;
     Ok(TensorComparison { name: name.to_owned(), shape, moved, relative_drift: Some(drift) })
 }
 
-/// Whether a bit changed between two tensors of one shape, and ‖w − w₀‖₂ / ‖w₀‖₂ (the numerator alone where w₀ is zero).
+/// Whether a bit changed between two tensors of one shape, and ‖w − w₀‖₂ / ‖w₀‖₂ (the numerator
+/// alone where w₀ is zero).
 pub(crate) fn movement(was: &Tensor, is: &Tensor) -> Result<(bool, f64), ModelError> {
-    // Every narrower number is a 64-bit one as well, so that no difference is lost. (Integers beyond 2⁵³ do not occur in weights.)
-    let wide = |tensor: &Tensor| tensor.to_dtype(DType::F64).and_then(|tensor| tensor.flatten_all()?.to_vec1::<f64>());
+    // Every narrower number is a 64-bit one as well, so that no difference is lost. (Integers
+    // beyond 2⁵³ do not occur in weights.)
+    let wide = |tensor: &Tensor| {
+        tensor.to_dtype(DType::F64).and_then(|tensor| tensor.flatten_all()?.to_vec1::<f64>())
+    };
     let (was, is) = (wide(was)?, wide(is)?);
     let moved = was.iter().zip(&is).any(|(was, is)| was.to_bits() != is.to_bits());
-    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
+    let norm = |values: &mut dyn Iterator<Item = f64>| {
+        values.map(|value| value * value).sum::<f64>().sqrt()
+    };
     let distance = norm(&mut was.iter().zip(&is).map(|(was, is)| is - was));
     let length = norm(&mut was.iter().copied());
     Ok((moved, if length > 0.0 { distance / length } else { distance }))

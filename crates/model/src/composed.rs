@@ -1,7 +1,8 @@
 //! The layers out of Candle's own operations, for devices that the hand-written ones do not run on.
 //!
-//! Candle's convolution and matrix products are used as they are. Its max-pool and its ReLU have wrong gradients, so both are put together here
-//! from a selection whose factors are constants: the gradient of `Σ xₖ·mₖ` with respect to `xₖ` is `mₖ`, on every device.
+//! Candle's convolution and matrix products are used as they are. Its max-pool and its ReLU have
+//! wrong gradients, so both are put together here from a selection whose factors are constants: the
+//! gradient of `Σ xₖ·mₖ` with respect to `xₖ` is `mₖ`, on every device.
 
 use candle_core::{DType, Result, Tensor};
 use thaw_conv::PoolGeometry;
@@ -15,7 +16,12 @@ pub(crate) fn relu(input: &Tensor) -> Result<Tensor> {
 }
 
 /// `relu(input ∗ kernel + bias)` of `[batch, height, width, channels]`.
-pub(crate) fn convolution(filter: &Filter, input: &Tensor, kernel: &Tensor, bias: &Tensor) -> Result<Tensor> {
+pub(crate) fn convolution(
+    filter: &Filter,
+    input: &Tensor,
+    kernel: &Tensor,
+    bias: &Tensor,
+) -> Result<Tensor> {
     let input = input.permute((0, 3, 1, 2))?.contiguous()?;
     let kernel = kernel.permute((3, 2, 0, 1))?.contiguous()?;
     let output = input.conv2d(&kernel, filter.padding, filter.stride, 1, 1)?;
@@ -39,7 +45,8 @@ pub(crate) fn max_pool(geometry: PoolGeometry, input: &Tensor) -> Result<Tensor>
         }
     }
     let places = |first: usize, count: usize| {
-        let indices: Vec<u32> = (0..count).map(|number| (first + number * geometry.stride) as u32).collect();
+        let indices: Vec<u32> =
+            (0..count).map(|number| (first + number * geometry.stride) as u32).collect();
         Tensor::new(indices, input.device())
     };
     let mut candidates = Vec::new();

@@ -1,4 +1,5 @@
-//! The formats that weights come in, told apart by their first bytes: safetensors, PyTorch's zip archive, Keras' HDF5.
+//! The formats that weights come in, told apart by their first bytes: safetensors, PyTorch's zip
+//! archive, Keras' HDF5.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,8 +32,11 @@ impl<'a> TensorFile<'a> {
     /// Opens a file. PyTorch's is read from `path`, the others from `bytes`, which are the file's.
     pub(crate) fn open(path: &Path, bytes: &'a [u8]) -> Result<Self, String> {
         if bytes.starts_with(b"\x89HDF\r\n\x1a\n") {
-            let malformed = |error: Hdf5Error| format!("an HDF5 file that cannot be read ({error})");
-            let root = Hdf5File::from_bytes(bytes).and_then(|file| file.root_group()).map_err(malformed)?;
+            let malformed =
+                |error: Hdf5Error| format!("an HDF5 file that cannot be read ({error})");
+            let root = Hdf5File::from_bytes(bytes)
+                .and_then(|file| file.root_group())
+                .map_err(malformed)?;
             // What `model.save` writes holds the optimizer as well.
             let root = root.group("model_weights").unwrap_or(root);
             let mut datasets = BTreeMap::new();
@@ -41,17 +45,22 @@ impl<'a> TensorFile<'a> {
         } else if bytes.starts_with(b"PK\x03\x04") {
             let file = PthTensors::new(path, None).map_err(|error| not_pytorch(&error))?;
             if file.tensor_infos().is_empty() {
-                return Err("it holds no state dict; save `model.state_dict()`, not the model".to_owned());
+                return Err(
+                    "it holds no state dict; save `model.state_dict()`, not the model".to_owned()
+                );
             }
             Ok(Self::PyTorch(file))
         } else if bytes.starts_with(b"\x80\x02") {
-            let remedy = "load and save it again with a newer PyTorch, or take the safetensors file";
+            let remedy =
+                "load and save it again with a newer PyTorch, or take the safetensors file";
             Err(format!("it is a PyTorch file from before version 1.6; {remedy}"))
         } else {
-            let malformed = |error: safetensors::SafeTensorError| format!("not a safetensors file ({error})");
+            let malformed =
+                |error: safetensors::SafeTensorError| format!("not a safetensors file ({error})");
             let file = SafeTensors::deserialize(bytes).map_err(malformed)?;
             let (_, header) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
-            let source = header.metadata().as_ref().and_then(|metadata| metadata.get("source").cloned());
+            let source =
+                header.metadata().as_ref().and_then(|metadata| metadata.get("source").cloned());
             Ok(Self::Safetensors { file, source })
         }
     }
@@ -73,9 +82,16 @@ impl<'a> TensorFile<'a> {
         match self {
             Self::Safetensors { file, .. } => {
                 let view = file.tensor(name).map_err(|_| missing())?;
-                view.load(&Device::Cpu).map_err(|error| format!("the tensor `{name}` cannot be read ({})", first_line(&error.to_string())))
+                view.load(&Device::Cpu).map_err(|error| {
+                    format!(
+                        "the tensor `{name}` cannot be read ({})",
+                        first_line(&error.to_string())
+                    )
+                })
             }
-            Self::PyTorch(file) => file.get(name).map_err(|error| not_pytorch(&error))?.ok_or_else(missing),
+            Self::PyTorch(file) => {
+                file.get(name).map_err(|error| not_pytorch(&error))?.ok_or_else(missing)
+            }
             Self::Hdf5(datasets) => read_dataset(datasets.get(name).ok_or_else(missing)?)
                 .map_err(|reason| format!("the dataset `{name}` cannot be read ({reason})")),
         }
@@ -92,22 +108,31 @@ fn first_line(text: &str) -> &str {
 }
 
 /// All datasets of a group and of those within it.
-fn collect(group: &Group, path: &str, found: &mut BTreeMap<String, Dataset>) -> Result<(), Hdf5Error> {
+fn collect(
+    group: &Group,
+    path: &str,
+    found: &mut BTreeMap<String, Dataset>,
+) -> Result<(), Hdf5Error> {
     for dataset in group.datasets()? {
         found.insert(format!("{path}{}", dataset.name()), dataset);
     }
-    group.groups()?.iter().try_for_each(|inner| collect(inner, &format!("{path}{}/", inner.name()), found))
+    group
+        .groups()?
+        .iter()
+        .try_for_each(|inner| collect(inner, &format!("{path}{}/", inner.name()), found))
 }
 
 fn read_dataset(dataset: &Dataset) -> Result<Tensor, String> {
     let shape: Vec<usize> = dataset.shape().iter().map(|&extent| extent as usize).collect();
     let tensor = match dataset.dtype() {
         Datatype::FloatingPoint { size: 4, .. } => {
-            let values: Vec<f32> = dataset.read_array().map_err(|error| error.to_string())?.iter().copied().collect();
+            let values: Vec<f32> =
+                dataset.read_array().map_err(|error| error.to_string())?.iter().copied().collect();
             Tensor::from_vec(values, shape, &Device::Cpu)
         }
         Datatype::FloatingPoint { size: 8, .. } => {
-            let values: Vec<f64> = dataset.read_array().map_err(|error| error.to_string())?.iter().copied().collect();
+            let values: Vec<f64> =
+                dataset.read_array().map_err(|error| error.to_string())?.iter().copied().collect();
             Tensor::from_vec(values, shape, &Device::Cpu)
         }
         other => return Err(format!("its type is {other:?}, not 32-bit or 64-bit floats")),
@@ -125,15 +150,26 @@ pub(crate) struct RawFile {
     pub(crate) tensors: BTreeMap<String, RawTensor>,
     /// What the file says of where it comes from, if it does.
     pub(crate) source: Option<String>,
-    /// Whether its layout is that of `keras.applications`, whose VGG16 is trained on Caffe's preprocessing.
+    /// Whether its layout is that of `keras.applications`, whose VGG16 is trained on Caffe's
+    /// preprocessing.
     pub(crate) is_keras: bool,
 }
 
-/// Reads the tensors of a base from a file of any format; those whose names begin with one of `passed_over` are left where they are.
-pub(crate) fn read(path: &Path, bytes: &[u8], architecture: Architecture, passed_over: &[&str]) -> Result<RawFile, String> {
+/// Reads the tensors of a base from a file of any format; those whose names begin with one of
+/// `passed_over` are left where they are.
+pub(crate) fn read(
+    path: &Path,
+    bytes: &[u8],
+    architecture: Architecture,
+    passed_over: &[&str],
+) -> Result<RawFile, String> {
     let file = TensorFile::open(path, bytes)?;
     if let TensorFile::Hdf5(datasets) = &file {
-        return Ok(RawFile { tensors: of_keras(&file, datasets, architecture)?, source: None, is_keras: true });
+        return Ok(RawFile {
+            tensors: of_keras(&file, datasets, architecture)?,
+            source: None,
+            is_keras: true,
+        });
     }
     let mut tensors = BTreeMap::new();
     for name in file.names() {
@@ -150,14 +186,17 @@ pub(crate) fn read(path: &Path, bytes: &[u8], architecture: Architecture, passed
 fn single(name: &str, tensor: Tensor) -> Result<RawTensor, String> {
     if tensor.dtype() != DType::F32 {
         let dtype = tensor.dtype().as_str().to_uppercase();
-        return Err(format!("the tensor `{name}` is of type {dtype}, but 32-bit floats (F32) are needed; convert the file"));
+        return Err(format!(
+            "the tensor `{name}` is of type {dtype}, but 32-bit floats (F32) are needed; convert the file"
+        ));
     }
     let values = tensor.flatten_all().and_then(|tensor| tensor.to_vec1());
     Ok((tensor.dims().to_vec(), values.map_err(|error| error.to_string())?))
 }
 
-/// Weights of `keras.applications`: a group for each layer, `block1_conv1` and so on, holding a kernel `[height, width, input, output]` and a
-/// bias, at whatever depth (Keras 1 puts them into the group, later versions one deeper).
+/// Weights of `keras.applications`: a group for each layer, `block1_conv1` and so on, holding a
+/// kernel `[height, width, input, output]` and a bias, at whatever depth (Keras 1 puts them into
+/// the group, later versions one deeper).
 fn of_keras(
     file: &TensorFile<'_>,
     datasets: &BTreeMap<String, Dataset>,
@@ -165,20 +204,26 @@ fn of_keras(
 ) -> Result<BTreeMap<String, RawTensor>, String> {
     let names = keras_names(architecture);
     if names.is_empty() {
-        return Err(format!("Keras has no {architecture}; give its weights as safetensors or PyTorch's state dict"));
+        return Err(format!(
+            "Keras has no {architecture}; give its weights as safetensors or PyTorch's state dict"
+        ));
     }
     let mut tensors = BTreeMap::new();
     for (layer, name) in &names {
         let group = format!("{layer}/");
-        let of_layer: Vec<&String> = datasets.keys().filter(|path| path.starts_with(&group)).collect();
+        let of_layer: Vec<&String> =
+            datasets.keys().filter(|path| path.starts_with(&group)).collect();
         if of_layer.is_empty() {
-            return Err(format!("the HDF5 file has no layer `{layer}`; is it the file of another base?"));
+            return Err(format!(
+                "the HDF5 file has no layer `{layer}`; is it the file of another base?"
+            ));
         }
         for path in of_layer {
             let (shape, values) = single(path, file.get(path)?)?;
             if let [height, width, inputs, outputs] = shape[..] {
                 let oihw = to_oihw(&values, &shape);
-                tensors.insert(format!("{name}.weight"), (vec![outputs, inputs, height, width], oihw));
+                tensors
+                    .insert(format!("{name}.weight"), (vec![outputs, inputs, height, width], oihw));
             } else {
                 tensors.insert(format!("{name}.bias"), (shape, values));
             }

@@ -4,8 +4,9 @@ use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, TensorId};
 use thaw_conv::add_dense_weights_gradient;
 
-/// Gradients by variable. That of a dense layer's weights stays a product of two small matrices: written out it would be as large as the
-/// weights, and moving it to memory and back costs more than computing it.
+/// Gradients by variable. That of a dense layer's weights stays a product of two small matrices:
+/// written out it would be as large as the weights, and moving it to memory and back costs more
+/// than computing it.
 #[derive(Debug)]
 pub struct Gradients {
     /// Those that are written out.

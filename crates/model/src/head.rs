@@ -7,8 +7,8 @@ use thaw_spec::Initializer;
 use crate::gradients::OuterProduct;
 use crate::{Gradients, Loss, Mode, ModelError, composed};
 
-/// Dense(hidden, ReLU) → dropout → Dense(1) for two classes, Dense(classes) for more. Inputs are flattened in `[height, width, channels]`
-/// order, as Keras flattens.
+/// Dense(hidden, ReLU) → dropout → Dense(1) for two classes, Dense(classes) for more. Inputs are
+/// flattened in `[height, width, channels]` order, as Keras flattens.
 #[derive(Debug)]
 pub struct Head {
     hidden_weights: Var,
@@ -20,8 +20,8 @@ pub struct Head {
 }
 
 impl Head {
-    /// A head drawn as its initializer says. `draw(tensor)` yields the source of uniform numbers in [0, 1) for the first and the second
-    /// layer's weights (tensors 0 and 1) and biases (2 and 3).
+    /// A head drawn as its initializer says. `draw(tensor)` yields the source of uniform numbers in
+    /// [0, 1) for the first and the second layer's weights (tensors 0 and 1) and biases (2 and 3).
     ///
     /// # Errors
     /// When the device refuses.
@@ -34,33 +34,60 @@ impl Head {
         device: &Device,
     ) -> Result<Self, ModelError> {
         let outputs = loss.outputs();
-        let mut layer = |number: usize, inputs: usize, outputs: usize| -> Result<(Var, Var), ModelError> {
-            let (weights, bias) = match initializer {
-                Initializer::GlorotUniform => (glorot_uniform(inputs, outputs, draw(number)), vec![0f32; outputs]),
-                Initializer::TorchLinear => {
-                    let bound = 1.0 / (inputs as f64).sqrt();
-                    (symmetric(inputs * outputs, bound, draw(number)), symmetric(outputs, bound, draw(number + 2)))
-                }
+        let mut layer =
+            |number: usize, inputs: usize, outputs: usize| -> Result<(Var, Var), ModelError> {
+                let (weights, bias) = match initializer {
+                    Initializer::GlorotUniform => {
+                        (glorot_uniform(inputs, outputs, draw(number)), vec![0f32; outputs])
+                    }
+                    Initializer::TorchLinear => {
+                        let bound = 1.0 / (inputs as f64).sqrt();
+                        (
+                            symmetric(inputs * outputs, bound, draw(number)),
+                            symmetric(outputs, bound, draw(number + 2)),
+                        )
+                    }
+                };
+                Ok((
+                    Var::from_vec(weights, (inputs, outputs), device)?,
+                    Var::from_vec(bias, outputs, device)?,
+                ))
             };
-            Ok((Var::from_vec(weights, (inputs, outputs), device)?, Var::from_vec(bias, outputs, device)?))
-        };
         let (hidden_weights, hidden_bias) = layer(0, inputs, hidden_units)?;
         let (output_weights, output_bias) = layer(1, hidden_units, outputs)?;
         Ok(Self { hidden_weights, hidden_bias, output_weights, output_bias, input_factor: 1.0 })
     }
 
-    /// Logits `[batch, outputs]` of `[batch, …]` activations. `mask` `[batch, hidden units]` multiplies the hidden units: zero for dropped
-    /// ones and 1 / (1 − rate) for the others, or nothing when evaluating.
+    /// Logits `[batch, outputs]` of `[batch, …]` activations. `mask` `[batch, hidden units]`
+    /// multiplies the hidden units: zero for dropped ones and 1 / (1 − rate) for the others, or
+    /// nothing when evaluating.
     ///
     /// # Errors
     /// When shapes do not agree.
-    pub fn forward(&self, activations: &Tensor, mask: Option<&Tensor>, mode: Mode) -> Result<Tensor, ModelError> {
-        let layer = |input: &Tensor, weights: &Var, bias: &Var, activation: Activation| match (input.device().is_cpu(), activation) {
+    pub fn forward(
+        &self,
+        activations: &Tensor,
+        mask: Option<&Tensor>,
+        mode: Mode,
+    ) -> Result<Tensor, ModelError> {
+        let layer = |input: &Tensor, weights: &Var, bias: &Var, activation: Activation| match (
+            input.device().is_cpu(),
+            activation,
+        ) {
             (true, _) => dense(input, &mode.view(weights), &mode.view(bias), activation),
-            (false, Activation::Linear) => composed::dense(input, &mode.view(weights), &mode.view(bias)),
-            (false, Activation::Relu) => composed::relu(&composed::dense(input, &mode.view(weights), &mode.view(bias))?),
+            (false, Activation::Linear) => {
+                composed::dense(input, &mode.view(weights), &mode.view(bias))
+            }
+            (false, Activation::Relu) => {
+                composed::relu(&composed::dense(input, &mode.view(weights), &mode.view(bias))?)
+            }
         };
-        let hidden = layer(&self.input(activations)?, &self.hidden_weights, &self.hidden_bias, Activation::Relu)?;
+        let hidden = layer(
+            &self.input(activations)?,
+            &self.hidden_weights,
+            &self.hidden_bias,
+            Activation::Relu,
+        )?;
         let hidden = match mask {
             Some(mask) => (hidden * mask)?,
             None => hidden,
@@ -74,20 +101,30 @@ impl Head {
         Ok(if self.input_factor == 1.0 { input } else { (input * self.input_factor)? })
     }
 
-    /// As [`Head::forward`] for training, on a tape: the gradient of the hidden weights is never written out.
+    /// As [`Head::forward`] for training, on a tape: the gradient of the hidden weights is never
+    /// written out.
     ///
     /// # Errors
     /// When shapes do not agree.
-    pub fn forward_on_tape(&self, activations: &Tensor, mask: Option<&Tensor>) -> Result<(Tensor, HeadTape<'_>), ModelError> {
+    pub fn forward_on_tape(
+        &self,
+        activations: &Tensor,
+        mask: Option<&Tensor>,
+    ) -> Result<(Tensor, HeadTape<'_>), ModelError> {
         if !activations.device().is_cpu() {
             // The graph is the tape.
-            return Ok((self.forward(activations, mask, Mode::Training)?, HeadTape { head: self, recorded: None }));
+            return Ok((
+                self.forward(activations, mask, Mode::Training)?,
+                HeadTape { head: self, recorded: None },
+            ));
         }
         let input = self.input(activations)?;
         let units = self.hidden_bias.elem_count();
         let hidden = with_values(&input, |input| {
             with_values(&self.hidden_weights, |weights| {
-                with_values(&self.hidden_bias, |bias| dense_forward(input, weights, bias, Activation::Relu))
+                with_values(&self.hidden_bias, |bias| {
+                    dense_forward(input, weights, bias, Activation::Relu)
+                })
             })
         })???;
         let leaf = Var::from_vec(hidden, (input.dim(0)?, units), input.device())?.into_inner();
@@ -130,32 +167,42 @@ struct Recorded {
 }
 
 impl HeadTape<'_> {
-    /// Carries the gradient of the hidden units, which must be among `gradients`, back to the hidden layer, and to the activations if those are
-    /// a leaf that a base waits behind.
+    /// Carries the gradient of the hidden units, which must be among `gradients`, back to the
+    /// hidden layer, and to the activations if those are a leaf that a base waits behind.
     ///
     /// # Errors
     /// When the hidden units have no gradient.
     pub fn backward(self, gradients: &mut Gradients) -> Result<(), ModelError> {
         let Some(Recorded { activations, input, hidden }) = self.recorded else { return Ok(()) };
         let Some(gradient) = gradients.store.remove(&hidden) else {
-            return Err(candle_core::Error::Msg("the loss does not depend on the head".to_owned()).into());
+            return Err(
+                candle_core::Error::Msg("the loss does not depend on the head".to_owned()).into()
+            );
         };
-        let (weights, bias) = (self.head.hidden_weights.as_tensor(), self.head.hidden_bias.as_tensor());
+        let (weights, bias) =
+            (self.head.hidden_weights.as_tensor(), self.head.hidden_bias.as_tensor());
         let outputs = bias.elem_count();
         let mut gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
-        let sums = with_values(&hidden, |hidden| Activation::Relu.gradient(hidden, &mut gradient, outputs))?;
+        let sums = with_values(&hidden, |hidden| {
+            Activation::Relu.gradient(hidden, &mut gradient, outputs)
+        })?;
         gradients.store.insert(bias, Tensor::from_vec(sums, bias.shape(), bias.device())?);
         if activations.is_variable() {
-            let mut of_input = with_values(weights, |weights| dense_input_gradient(&gradient, weights, outputs))?;
+            let mut of_input =
+                with_values(weights, |weights| dense_input_gradient(&gradient, weights, outputs))?;
             of_input.iter_mut().for_each(|value| *value *= self.head.input_factor as f32);
-            gradients.store.insert(&activations, Tensor::from_vec(of_input, activations.shape(), weights.device())?);
+            gradients.store.insert(
+                &activations,
+                Tensor::from_vec(of_input, activations.shape(), weights.device())?,
+            );
         }
         gradients.insert_product(weights, OuterProduct { input, gradient, outputs });
         Ok(())
     }
 }
 
-/// Uniform in ±√(6 / (inputs + outputs)) (Glorot & Bengio 2010), `[inputs, outputs]` in row-major order.
+/// Uniform in ±√(6 / (inputs + outputs)) (Glorot & Bengio 2010), `[inputs, outputs]` in row-major
+/// order.
 pub fn glorot_uniform(inputs: usize, outputs: usize, draw: impl FnMut() -> f64) -> Vec<f32> {
     symmetric(inputs * outputs, (6.0 / (inputs + outputs) as f64).sqrt(), draw)
 }

@@ -1,4 +1,5 @@
-//! What is trained: convolutional bases and their weights files, the head, losses, initial values, RMSprop, and the audit of freezing.
+//! What is trained: convolutional bases and their weights files, the head, losses, initial values,
+//! RMSprop, and the audit of freezing.
 
 mod architecture;
 mod audit;

@@ -28,20 +28,30 @@ impl Loss {
         }
     }
 
-    /// The loss of each image, `[batch]`, in nats, from `[batch, outputs]` logits. Probabilities closer to 0 or 1 than `clip` are clipped, as
-    /// Keras 2 does; then their gradient is zero. With 0 none is.
+    /// The loss of each image, `[batch]`, in nats, from `[batch, outputs]` logits. Probabilities
+    /// closer to 0 or 1 than `clip` are clipped, as Keras 2 does; then their gradient is zero. With
+    /// 0 none is.
     ///
     /// # Errors
     /// When the number of labels is not that of the logits' rows.
     pub fn per_image(self, logits: &Tensor, labels: &[u32], clip: f64) -> Result<Tensor> {
         let (batch, outputs) = logits.dims2()?;
         if batch != labels.len() || outputs != self.outputs() {
-            candle_core::bail!("{batch}×{outputs} logits for {} labels and {} outputs", labels.len(), self.outputs());
+            candle_core::bail!(
+                "{batch}×{outputs} logits for {} labels and {} outputs",
+                labels.len(),
+                self.outputs()
+            );
         }
-        logits.contiguous()?.apply_op1(CrossEntropy { loss: self, labels: labels.to_vec(), clip: clip as f32 })
+        logits.contiguous()?.apply_op1(CrossEntropy {
+            loss: self,
+            labels: labels.to_vec(),
+            clip: clip as f32,
+        })
     }
 
-    /// The class that each image is given. A probability of exactly one half counts as the first class, as in Keras.
+    /// The class that each image is given. A probability of exactly one half counts as the first
+    /// class, as in Keras.
     ///
     /// # Errors
     /// When the logits cannot be read.
@@ -50,7 +60,10 @@ impl Loss {
         let predicted = |row: &[f32]| match self {
             Self::Binary => u32::from(row[0] > 0.0),
             Self::Categorical { .. } => {
-                let best = row.iter().enumerate().fold(0, |best, (class, logit)| if *logit > row[best] { class } else { best });
+                let best = row
+                    .iter()
+                    .enumerate()
+                    .fold(0, |best, (class, logit)| if *logit > row[best] { class } else { best });
                 best as u32
             }
         };
@@ -58,8 +71,8 @@ impl Loss {
     }
 }
 
-/// Written as an operation of its own because Candle's ReLU and absolute value have no usable gradient at zero, where a head with dead
-/// hidden units puts its logits.
+/// Written as an operation of its own because Candle's ReLU and absolute value have no usable
+/// gradient at zero, where a head with dead hidden units puts its logits.
 struct CrossEntropy {
     loss: Loss,
     labels: Vec<u32>,
@@ -82,12 +95,17 @@ impl CrossEntropy {
                 let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 let sum: f32 = row.iter().map(|logit| (logit - largest).exp()).sum();
                 let loss = sum.ln() + largest - row[label as usize];
-                if self.clip > 0.0 { loss.clamp(-(1.0 - self.clip).ln(), -self.clip.ln()) } else { loss }
+                if self.clip > 0.0 {
+                    loss.clamp(-(1.0 - self.clip).ln(), -self.clip.ln())
+                } else {
+                    loss
+                }
             }
         }
     }
 
-    /// The loss's derivative by each logit: probability minus target, or zero where the probability was clipped.
+    /// The loss's derivative by each logit: probability minus target, or zero where the probability
+    /// was clipped.
     fn gradient(&self, row: &[f32], label: u32, gradient: &mut [f32]) {
         let clipped = |probability: f32| !(self.clip..=1.0 - self.clip).contains(&probability);
         match self.loss {
@@ -99,7 +117,8 @@ impl CrossEntropy {
                 let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 let sum: f32 = row.iter().map(|logit| (logit - largest).exp()).sum();
                 for (class, (gradient, logit)) in gradient.iter_mut().zip(row).enumerate() {
-                    *gradient = (logit - largest).exp() / sum - f32::from(u8::from(class == label as usize));
+                    *gradient = (logit - largest).exp() / sum
+                        - f32::from(u8::from(class == label as usize));
                 }
                 if clipped((row[label as usize] - largest).exp() / sum) {
                     gradient.fill(0.0);
@@ -119,9 +138,12 @@ impl CustomOp1 for CrossEntropy {
     }
 
     fn cpu_fwd(&self, logits: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let Some((start, end)) = layout.contiguous_offsets() else { candle_core::bail!("logits must be contiguous") };
+        let Some((start, end)) = layout.contiguous_offsets() else {
+            candle_core::bail!("logits must be contiguous")
+        };
         let rows = logits.as_slice::<f32>()?[start..end].chunks_exact(self.loss.outputs());
-        let losses: Vec<f32> = rows.zip(&self.labels).map(|(row, label)| self.loss(row, *label)).collect();
+        let losses: Vec<f32> =
+            rows.zip(&self.labels).map(|(row, label)| self.loss(row, *label)).collect();
         Ok((CpuStorage::F32(losses), self.labels.len().into()))
     }
 

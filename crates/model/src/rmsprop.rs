@@ -1,4 +1,5 @@
-//! RMSprop as Keras and PyTorch define it: `a ← ρ·a + (1 − ρ)·g²`, `w ← w − η·g / (√a + ε)` or `/ √(a + ε)`.
+//! RMSprop as Keras and PyTorch define it: `a ← ρ·a + (1 − ρ)·g²`, `w ← w − η·g / (√a + ε)` or `/
+//! √(a + ε)`.
 
 use std::sync::Mutex;
 
@@ -45,8 +46,14 @@ impl RmsProp {
     /// When a gradient has another shape than its variable.
     pub fn apply(&mut self, gradients: &Gradients) -> Result<()> {
         for (variable, accumulator) in &mut self.variables {
-            if let (Some(product), Accumulator::Host(accumulator)) = (gradients.product(variable.as_tensor()), accumulator) {
-                let step = FusedStep { settings: self.settings, accumulator: Mutex::new(accumulator), product };
+            if let (Some(product), Accumulator::Host(accumulator)) =
+                (gradients.product(variable.as_tensor()), accumulator)
+            {
+                let step = FusedStep {
+                    settings: self.settings,
+                    accumulator: Mutex::new(accumulator),
+                    product,
+                };
                 variable.as_tensor().inplace_op1(&step)?;
             }
         }
@@ -58,8 +65,12 @@ impl RmsProp {
     /// # Errors
     /// When their number or lengths do not fit.
     pub fn restore(&mut self, accumulators: Vec<Vec<f32>>) -> Result<()> {
-        let fits = |((variable, _), new): (&(Var, Accumulator), &Vec<f32>)| variable.elem_count() == new.len();
-        if accumulators.len() != self.variables.len() || !self.variables.iter().zip(&accumulators).all(fits) {
+        let fits = |((variable, _), new): (&(Var, Accumulator), &Vec<f32>)| {
+            variable.elem_count() == new.len()
+        };
+        if accumulators.len() != self.variables.len()
+            || !self.variables.iter().zip(&accumulators).all(fits)
+        {
             bail!("the kept accumulators are those of other variables");
         }
         for ((variable, old), new) in self.variables.iter_mut().zip(accumulators) {
@@ -77,7 +88,10 @@ impl candle_nn::Optimizer for RmsProp {
             let accumulator = Accumulator::new(&variable, vec![0f32; variable.elem_count()])?;
             Ok((variable, accumulator))
         };
-        Ok(Self { settings, variables: variables.into_iter().map(with_accumulator).collect::<Result<_>>()? })
+        Ok(Self {
+            settings,
+            variables: variables.into_iter().map(with_accumulator).collect::<Result<_>>()?,
+        })
     }
 
     fn step(&mut self, gradients: &GradStore) -> Result<()> {
@@ -85,10 +99,13 @@ impl candle_nn::Optimizer for RmsProp {
             let Some(gradient) = gradients.get(variable.as_tensor()) else { continue };
             match accumulator {
                 Accumulator::Host(accumulator) => {
-                    let step = Step { settings: self.settings, accumulator: Mutex::new(accumulator) };
+                    let step =
+                        Step { settings: self.settings, accumulator: Mutex::new(accumulator) };
                     variable.as_tensor().inplace_op2(&gradient.contiguous()?, &step)?;
                 }
-                Accumulator::Device(accumulator) => composed_step(self.settings, variable, accumulator, gradient)?,
+                Accumulator::Device(accumulator) => {
+                    composed_step(self.settings, variable, accumulator, gradient)?
+                }
             }
         }
         Ok(())
@@ -113,7 +130,12 @@ impl Accumulator {
 }
 
 /// A step out of Candle's operations.
-fn composed_step(settings: Optimizer, variable: &Var, accumulator: &mut Tensor, gradient: &Tensor) -> Result<()> {
+fn composed_step(
+    settings: Optimizer,
+    variable: &Var,
+    accumulator: &mut Tensor,
+    gradient: &Tensor,
+) -> Result<()> {
     let Optimizer { learning_rate, rho, epsilon, epsilon_position } = settings;
     *accumulator = ((&*accumulator * rho)? + (gradient.sqr()? * (1.0 - rho))?)?;
     let divisor = match epsilon_position {
@@ -137,20 +159,34 @@ impl InplaceOp2 for Step<'_> {
         "rmsprop"
     }
 
-    fn cpu_fwd(&self, weights: &mut CpuStorage, weights_layout: &Layout, gradient: &CpuStorage, gradient_layout: &Layout) -> Result<()> {
-        let (Some((w, w_end)), Some((g, g_end))) = (weights_layout.contiguous_offsets(), gradient_layout.contiguous_offsets()) else {
+    fn cpu_fwd(
+        &self,
+        weights: &mut CpuStorage,
+        weights_layout: &Layout,
+        gradient: &CpuStorage,
+        gradient_layout: &Layout,
+    ) -> Result<()> {
+        let (Some((w, w_end)), Some((g, g_end))) =
+            (weights_layout.contiguous_offsets(), gradient_layout.contiguous_offsets())
+        else {
             bail!("RMSprop needs contiguous tensors");
         };
         let CpuStorage::F32(weights) = weights else { bail!("RMSprop needs 32-bit floats") };
         let (weights, gradient) = (&mut weights[w..w_end], &gradient.as_slice::<f32>()?[g..g_end]);
         let Ok(mut accumulator) = self.accumulator.lock() else { bail!("an earlier step failed") };
-        let chunks = weights.par_chunks_mut(CHUNK).zip(accumulator.par_chunks_mut(CHUNK)).zip(gradient.par_chunks(CHUNK));
-        chunks.for_each(|((weights, accumulator), gradient)| update(self.settings, weights, accumulator, gradient));
+        let chunks = weights
+            .par_chunks_mut(CHUNK)
+            .zip(accumulator.par_chunks_mut(CHUNK))
+            .zip(gradient.par_chunks(CHUNK));
+        chunks.for_each(|((weights, accumulator), gradient)| {
+            update(self.settings, weights, accumulator, gradient)
+        });
         Ok(())
     }
 }
 
-/// One pass over weights and accumulators of a dense layer, in which the gradient of some rows is computed and used up in the cache.
+/// One pass over weights and accumulators of a dense layer, in which the gradient of some rows is
+/// computed and used up in the cache.
 struct FusedStep<'a> {
     settings: Optimizer,
     accumulator: Mutex<&'a mut [f32]>,
@@ -166,12 +202,17 @@ impl InplaceOp1 for FusedStep<'_> {
     }
 
     fn cpu_fwd(&self, weights: &mut CpuStorage, layout: &Layout) -> Result<()> {
-        let Some((start, end)) = layout.contiguous_offsets() else { bail!("RMSprop needs contiguous tensors") };
+        let Some((start, end)) = layout.contiguous_offsets() else {
+            bail!("RMSprop needs contiguous tensors")
+        };
         let CpuStorage::F32(weights) = weights else { bail!("RMSprop needs 32-bit floats") };
         let Ok(mut accumulator) = self.accumulator.lock() else { bail!("an earlier step failed") };
         let length = ROWS * self.product.outputs;
         with_values(&self.product.input, |input| {
-            let chunks = weights[start..end].par_chunks_mut(length).zip(accumulator.par_chunks_mut(length)).enumerate();
+            let chunks = weights[start..end]
+                .par_chunks_mut(length)
+                .zip(accumulator.par_chunks_mut(length))
+                .enumerate();
             chunks.for_each_init(
                 || vec![0f32; length],
                 |gradient, (number, (weights, accumulator))| {
@@ -188,9 +229,11 @@ impl InplaceOp1 for FusedStep<'_> {
 /// RMSprop on neighbouring numbers.
 fn update(settings: Optimizer, weights: &mut [f32], accumulator: &mut [f32], gradient: &[f32]) {
     let Optimizer { learning_rate, rho, epsilon, epsilon_position } = settings;
-    let (learning_rate, rho, rest, epsilon) = (learning_rate as f32, rho as f32, (1.0 - rho) as f32, epsilon as f32);
+    let (learning_rate, rho, rest, epsilon) =
+        (learning_rate as f32, rho as f32, (1.0 - rho) as f32, epsilon as f32);
     let elements = weights.iter_mut().zip(accumulator.iter_mut()).zip(gradient);
-    // Square roots and quotients are rounded correctly, so the width of the vectors changes nothing.
+    // Square roots and quotients are rounded correctly, so the width of the vectors changes
+    // nothing.
     pulp::Arch::new().dispatch(
         #[inline(always)]
         || match epsilon_position {
@@ -219,16 +262,25 @@ mod tests {
     #[test]
     fn a_composed_step_is_the_hand_written_one() -> Result<()> {
         for epsilon_position in [EpsilonPosition::OutsideRoot, EpsilonPosition::InsideRoot] {
-            let settings = Optimizer { learning_rate: 0.01, rho: 0.9, epsilon: 1e-3, epsilon_position };
+            let settings =
+                Optimizer { learning_rate: 0.01, rho: 0.9, epsilon: 1e-3, epsilon_position };
             let (mut weights, mut mean) = ([0.5f32, -1.0, 2.0], [0.0f32; 3]);
             let variable = Var::new(&weights, &Device::Cpu)?;
             let mut accumulator = variable.zeros_like()?;
             for gradient in [[0.3f32, -0.02, 0.0], [0.1, 5.0, -1e-4]] {
                 update(settings, &mut weights, &mut mean, &gradient);
-                composed_step(settings, &variable, &mut accumulator, &Tensor::new(&gradient, &Device::Cpu)?)?;
+                composed_step(
+                    settings,
+                    &variable,
+                    &mut accumulator,
+                    &Tensor::new(&gradient, &Device::Cpu)?,
+                )?;
             }
             let composed = variable.to_vec1::<f32>()?;
-            assert!(weights.iter().zip(&composed).all(|(own, composed)| (own - composed).abs() < 1e-6), "{weights:?} {composed:?}");
+            assert!(
+                weights.iter().zip(&composed).all(|(own, composed)| (own - composed).abs() < 1e-6),
+                "{weights:?} {composed:?}"
+            );
         }
         Ok(())
     }

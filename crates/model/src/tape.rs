@@ -1,7 +1,8 @@
 //! The backward pass of a base.
 //!
-//! It is written out instead of being left to Candle's graph, which holds every gradient in fresh memory, fills that with zeros and adds: a
-//! seventh of a training step. Here a gradient is changed in place, and its memory is used again for the next layer's.
+//! It is written out instead of being left to Candle's graph, which holds every gradient in fresh
+//! memory, fills that with zeros and adds: a seventh of a training step. Here a gradient is changed
+//! in place, and its memory is used again for the next layer's.
 
 use candle_core::{Device, Tensor};
 use thaw_conv::{Activation, Before, Convolution, Maps, View, max_pool_gradient, with_values};
@@ -32,19 +33,26 @@ impl<'a> Tape<'a> {
         Self { base, records: Vec::new(), output: None }
     }
 
-    pub(crate) fn new(base: &'a Base, records: Vec<Record<'a>>, output: Maps, leaf: Tensor) -> Self {
+    pub(crate) fn new(
+        base: &'a Base,
+        records: Vec<Record<'a>>,
+        output: Maps,
+        leaf: Tensor,
+    ) -> Self {
         Self { base, records, output: Some((output, leaf)) }
     }
 
-    /// Carries the gradient of the output, which must be among `gradients`, back to the variables, and adds theirs. Activations are given up
-    /// on the way.
+    /// Carries the gradient of the output, which must be among `gradients`, back to the variables,
+    /// and adds theirs. Activations are given up on the way.
     ///
     /// # Errors
     /// When the output has no gradient.
     pub fn backward(self, gradients: &mut Gradients) -> Result<(), ModelError> {
         let Some((mut output, leaf)) = self.output else { return Ok(()) };
         let Some(gradient) = gradients.store.remove(&leaf) else {
-            return Err(candle_core::Error::Msg("the loss does not depend on the base".to_owned()).into());
+            return Err(
+                candle_core::Error::Msg("the loss does not depend on the base".to_owned()).into()
+            );
         };
         let mut gradient = self.base.maps(&gradient)?;
         for (number, record) in self.records.into_iter().enumerate().rev() {
@@ -67,48 +75,97 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     /// The gradient of the input, or, where it is not needed, of anything.
-    fn layer(&mut self, record: &Record<'_>, output: &Maps, mut gradient: Maps) -> Result<Maps, ModelError> {
+    fn layer(
+        &mut self,
+        record: &Record<'_>,
+        output: &Maps,
+        mut gradient: Maps,
+    ) -> Result<Maps, ModelError> {
         let [.., channels] = output.shape();
         let input = &record.input;
-        let mut before = Maps::new(&self.base.pool, if self.goes_on { input.shape() } else { [0; 4] });
+        let mut before =
+            Maps::new(&self.base.pool, if self.goes_on { input.shape() } else { [0; 4] });
         match (record.layer, &record.squeezed) {
-            (Layer::MaxPool(geometry), _) if self.goes_on => max_pool_gradient(*geometry, input, output, &gradient, &mut before),
+            (Layer::MaxPool(geometry), _) if self.goes_on => {
+                max_pool_gradient(*geometry, input, output, &gradient, &mut before)
+            }
             (Layer::MaxPool(_), _) => {}
             (Layer::Convolution(filter), _) => {
-                let sums = Activation::Relu.gradient(output.values(), gradient.values_mut(), channels);
+                let sums =
+                    Activation::Relu.gradient(output.values(), gradient.values_mut(), channels);
                 self.filter(filter, input.view(), gradient.view(), &sums)?;
                 if self.goes_on {
-                    self.input_gradient(filter, input.view(), gradient.view(), Before::Replace, &mut before)?;
+                    self.input_gradient(
+                        filter,
+                        input.view(),
+                        gradient.view(),
+                        Before::Replace,
+                        &mut before,
+                    )?;
                 }
             }
             (Layer::Fire { squeeze, expand }, Some(squeezed)) => {
-                let sums = Activation::Relu.gradient(output.values(), gradient.values_mut(), channels);
+                let sums =
+                    Activation::Relu.gradient(output.values(), gradient.values_mut(), channels);
                 let mut between = Maps::new(&self.base.pool, squeezed.shape());
                 let mut end = channels;
-                // From the last part, which is convolved by Winograd's algorithm and replaces, to the first, which adds.
+                // From the last part, which is convolved by Winograd's algorithm and replaces, to
+                // the first, which adds.
                 for (filter, write) in expand.iter().zip([Before::Add, Before::Replace]).rev() {
                     let part = end - filter.outputs..end;
                     end = part.start;
-                    self.filter(filter, squeezed.view(), gradient.channels(part.clone()), &sums[part.clone()])?;
-                    self.input_gradient(filter, squeezed.view(), gradient.channels(part), write, &mut between)?;
+                    self.filter(
+                        filter,
+                        squeezed.view(),
+                        gradient.channels(part.clone()),
+                        &sums[part.clone()],
+                    )?;
+                    self.input_gradient(
+                        filter,
+                        squeezed.view(),
+                        gradient.channels(part),
+                        write,
+                        &mut between,
+                    )?;
                 }
-                let sums = Activation::Relu.gradient(squeezed.values(), between.values_mut(), squeeze.outputs);
+                let sums = Activation::Relu.gradient(
+                    squeezed.values(),
+                    between.values_mut(),
+                    squeeze.outputs,
+                );
                 self.filter(squeeze, input.view(), between.view(), &sums)?;
                 if self.goes_on {
-                    self.input_gradient(squeeze, input.view(), between.view(), Before::Replace, &mut before)?;
+                    self.input_gradient(
+                        squeeze,
+                        input.view(),
+                        between.view(),
+                        Before::Replace,
+                        &mut before,
+                    )?;
                 }
             }
-            (Layer::Fire { .. }, None) => unreachable!("a fire module is recorded with what lies between its convolutions"),
+            (Layer::Fire { .. }, None) => {
+                unreachable!("a fire module is recorded with what lies between its convolutions")
+            }
         }
         Ok(before)
     }
 
     /// The gradients of a filter's kernel and bias.
-    fn filter(&mut self, filter: &Filter, input: View<'_>, gradient: View<'_>, sums: &[f32]) -> Result<(), ModelError> {
+    fn filter(
+        &mut self,
+        filter: &Filter,
+        input: View<'_>,
+        gradient: View<'_>,
+        sums: &[f32],
+    ) -> Result<(), ModelError> {
         let affine = &self.base.affine[&filter.name];
-        let [kernel, bias] = [affine.kernel, affine.bias].map(|number| self.base.parameters()[number].value());
+        let [kernel, bias] =
+            [affine.kernel, affine.bias].map(|number| self.base.parameters()[number].value());
         let of_kernel = self.base.convolution(filter, input)?.kernel_gradient(input, gradient);
-        self.gradients.store.insert(kernel, Tensor::from_vec(of_kernel, kernel.shape(), &Device::Cpu)?);
+        self.gradients
+            .store
+            .insert(kernel, Tensor::from_vec(of_kernel, kernel.shape(), &Device::Cpu)?);
         self.gradients.store.insert(bias, Tensor::from_slice(sums, bias.shape(), &Device::Cpu)?);
         Ok(())
     }
@@ -124,7 +181,8 @@ impl Pass<'_> {
     ) -> Result<(), ModelError> {
         let convolution: Convolution = self.base.convolution(filter, input)?;
         let kernel = self.base.parameters()[self.base.affine[&filter.name].kernel].value();
-        let prepared = with_values(kernel, |kernel| convolution.prepare_for_input_gradient(kernel))?;
+        let prepared =
+            with_values(kernel, |kernel| convolution.prepare_for_input_gradient(kernel))?;
         convolution.input_gradient(gradient, &prepared, before, result);
         Ok(())
     }

@@ -10,7 +10,8 @@ use thaw_spec::{Architecture, ContentHash, PreprocessingName};
 use crate::architecture::{Layer, blocks, final_filters, tensor_shapes};
 use crate::{Base, ModelError, formats};
 
-/// The tensors of a convolutional base, kernels as `[height, width, input channels, output channels]`.
+/// The tensors of a convolutional base, kernels as `[height, width, input channels, output
+/// channels]`.
 #[derive(Clone, Debug)]
 pub struct Weights {
     /// Where they come from, for messages and provenance.
@@ -27,28 +28,38 @@ pub struct Weights {
 /// Weights of [`Architecture::MiniVgg`]; `mini_vgg.json` beside the file tells how they were made.
 const MINI_VGG: &[u8] = include_bytes!("../weights/mini_vgg.safetensors");
 
-/// Tensors that belong to the classifier which the base is cut from: torchvision's, and timm's two parts of it.
+/// Tensors that belong to the classifier which the base is cut from: torchvision's, and timm's two
+/// parts of it.
 const CLASSIFIERS: [&str; 3] = ["classifier.", "pre_logits.", "head."];
 
-/// What torchvision's names of a base's tensors begin with; files of `model.features` alone are without it.
+/// What torchvision's names of a base's tensors begin with; files of `model.features` alone are
+/// without it.
 const FEATURES: &str = "features.";
 
 impl Weights {
-    /// Reads a file with torchvision's names and layout (`[output, input, height, width]`), as safetensors or as PyTorch's state dict, or one of
-    /// `keras.applications` in HDF5. A classifier is passed over.
+    /// Reads a file with torchvision's names and layout (`[output, input, height, width]`), as
+    /// safetensors or as PyTorch's state dict, or one of `keras.applications` in HDF5. A classifier
+    /// is passed over.
     ///
     /// # Errors
-    /// When the file cannot be read, or a tensor of the base is missing, has another shape or type, or is unknown.
+    /// When the file cannot be read, or a tensor of the base is missing, has another shape or type,
+    /// or is unknown.
     pub fn read(path: &Path, architecture: Architecture) -> Result<Self, ModelError> {
-        let bytes = std::fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
+        let bytes = std::fs::read(path)
+            .map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
         Self::from_bytes(path, &bytes, architecture)
     }
 
-    /// As [`Weights::read`], from memory; PyTorch's files are read from `path` again, otherwise it is only used in messages.
+    /// As [`Weights::read`], from memory; PyTorch's files are read from `path` again, otherwise it
+    /// is only used in messages.
     ///
     /// # Errors
     /// As [`Weights::read`].
-    pub fn from_bytes(path: &Path, bytes: &[u8], architecture: Architecture) -> Result<Self, ModelError> {
+    pub fn from_bytes(
+        path: &Path,
+        bytes: &[u8],
+        architecture: Architecture,
+    ) -> Result<Self, ModelError> {
         let wrong = |reason: String| ModelError::Weights { path: path.to_owned(), reason };
         let mut file = formats::read(path, bytes, architecture, &CLASSIFIERS).map_err(wrong)?;
         let mut tensors = BTreeMap::new();
@@ -58,39 +69,61 @@ impl Weights {
             let (found_shape, values) =
                 found.ok_or_else(|| wrong(format!("the tensor `{name}` is missing; {architecture} needs it with the shape {shape:?}")))?;
             if found_shape != shape {
-                return Err(wrong(format!("the tensor `{name}` has the shape {found_shape:?}, but {architecture} needs {shape:?}")));
+                return Err(wrong(format!(
+                    "the tensor `{name}` has the shape {found_shape:?}, but {architecture} needs {shape:?}"
+                )));
             }
             if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-                return Err(wrong(format!("the tensor `{name}` holds {value}; the file is damaged")));
+                return Err(wrong(format!(
+                    "the tensor `{name}` holds {value}; the file is damaged"
+                )));
             }
             let tensor = match shape[..] {
-                [outputs, inputs, height, width] => (vec![height, width, inputs, outputs], to_hwio(&values, &shape)),
+                [outputs, inputs, height, width] => {
+                    (vec![height, width, inputs, outputs], to_hwio(&values, &shape))
+                }
                 _ => (shape, values),
             };
             tensors.insert(name, tensor);
         }
         if let Some(extra) = file.tensors.keys().next() {
-            return Err(wrong(format!("the tensor `{extra}` is unknown to {architecture}; is this the file of another base?")));
+            return Err(wrong(format!(
+                "the tensor `{extra}` is unknown to {architecture}; is this the file of another base?"
+            )));
         }
         let origin = file.source.or_else(|| file.is_keras.then(|| "keras.applications".to_owned()));
         let preprocessing = file.is_keras.then_some(PreprocessingName::Caffe);
-        Ok(Self { path: path.to_owned(), hash: ContentHash::of_bytes(bytes), origin, preprocessing, tensors })
+        Ok(Self {
+            path: path.to_owned(),
+            hash: ContentHash::of_bytes(bytes),
+            origin,
+            preprocessing,
+            tensors,
+        })
     }
 
     /// The weights that come with thaw, for bases that have some.
     pub fn shipped(architecture: Architecture) -> Option<Result<Self, ModelError>> {
         match architecture {
-            Architecture::MiniVgg => Some(Self::from_bytes(Path::new("mini_vgg.safetensors (shipped)"), MINI_VGG, architecture)),
+            Architecture::MiniVgg => Some(Self::from_bytes(
+                Path::new("mini_vgg.safetensors (shipped)"),
+                MINI_VGG,
+                architecture,
+            )),
             Architecture::Vgg16 | Architecture::Squeezenet1_0 => None,
         }
     }
 
-    /// Weights to start pretraining from: kernels uniform in ±√(6 / inputs of a unit) (He et al. 2015, equation 10, as a uniform
-    /// distribution), biases zero. `draw(tensor)` yields the source of uniform numbers in [0, 1) for a kernel.
+    /// Weights to start pretraining from: kernels uniform in ±√(6 / inputs of a unit) (He et al.
+    /// 2015, equation 10, as a uniform distribution), biases zero. `draw(tensor)` yields the source
+    /// of uniform numbers in [0, 1) for a kernel.
     ///
     /// # Errors
     /// When the tensors cannot be written down.
-    pub fn initial<D: FnMut() -> f64>(architecture: Architecture, mut draw: impl FnMut(usize) -> D) -> Result<Self, ModelError> {
+    pub fn initial<D: FnMut() -> f64>(
+        architecture: Architecture,
+        mut draw: impl FnMut(usize) -> D,
+    ) -> Result<Self, ModelError> {
         let path = Path::new("initial weights");
         let values = |number: usize, shape: &[usize]| {
             let length = shape.iter().product();
@@ -101,23 +134,32 @@ impl Weights {
             let mut unit = draw(number);
             (0..length).map(|_| ((2.0 * unit() - 1.0) * bound) as f32).collect()
         };
-        let bytes =
-            weights_file(architecture, values).map_err(|error| ModelError::Weights { path: path.to_owned(), reason: error.to_string() })?;
+        let bytes = weights_file(architecture, values).map_err(|error| ModelError::Weights {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
         Self::from_bytes(path, &bytes, architecture)
     }
 
     /// A tensor's shape and values.
     pub(crate) fn get(&self, name: &str) -> Result<&(Vec<usize>, Vec<f32>), ModelError> {
-        let missing = || ModelError::Weights { path: self.path.clone(), reason: format!("the tensor `{name}` is missing") };
+        let missing = || ModelError::Weights {
+            path: self.path.clone(),
+            reason: format!("the tensor `{name}` is missing"),
+        };
         self.tensors.get(name).ok_or_else(missing)
     }
 }
 
-/// A safetensors file for a base, in torchvision's layout, with the values that `values(number, shape)` gives each tensor.
+/// A safetensors file for a base, in torchvision's layout, with the values that `values(number,
+/// shape)` gives each tensor.
 ///
 /// # Errors
 /// When a tensor is given another number of values than its shape has.
-pub fn weights_file(architecture: Architecture, mut values: impl FnMut(usize, &[usize]) -> Vec<f32>) -> Result<Vec<u8>, SafeTensorError> {
+pub fn weights_file(
+    architecture: Architecture,
+    mut values: impl FnMut(usize, &[usize]) -> Vec<f32>,
+) -> Result<Vec<u8>, SafeTensorError> {
     let shapes = tensor_shapes(architecture).into_iter().enumerate();
     let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = shapes
         .map(|(number, (name, shape))| {
@@ -134,13 +176,19 @@ pub fn weights_file(architecture: Architecture, mut values: impl FnMut(usize, &[
 
 /// Writes down a base so that its features come multiplied by a positive `factor`.
 ///
-/// ReLU and max-pool commute with a positive factor, so it can be carried into the last convolutions. With a power of two nothing is rounded.
+/// ReLU and max-pool commute with a positive factor, so it can be carried into the last
+/// convolutions. With a power of two nothing is rounded.
 ///
 /// # Errors
 /// When the tensors cannot be written down.
 pub fn export(base: &Base, architecture: Architecture, factor: f32) -> Result<Vec<u8>, ModelError> {
     let blocks = blocks(architecture);
-    let last = blocks.iter().flatten().rfind(|layer| !matches!(layer, Layer::MaxPool(_))).map(final_filters).unwrap_or_default();
+    let last = blocks
+        .iter()
+        .flatten()
+        .rfind(|layer| !matches!(layer, Layer::MaxPool(_)))
+        .map(final_filters)
+        .unwrap_or_default();
     let mut tensors = Vec::new();
     for parameter in base.parameters() {
         let (convolution, is_kernel) = match parameter.name.strip_suffix(".weight") {
@@ -148,11 +196,15 @@ pub fn export(base: &Base, architecture: Architecture, factor: f32) -> Result<Ve
             None => (parameter.name.trim_end_matches(".bias"), false),
         };
         let factor = if last.iter().any(|last| last.name == convolution) { factor } else { 1.0 };
-        let (shape, values) = (parameter.value().dims().to_vec(), parameter.value().flatten_all()?.to_vec1::<f32>()?);
+        let (shape, values) =
+            (parameter.value().dims().to_vec(), parameter.value().flatten_all()?.to_vec1::<f32>()?);
         let values: Vec<f32> = values.into_iter().map(|value| value * factor).collect();
         tensors.push(if is_kernel { to_oihw(&values, &shape) } else { values });
     }
-    let wrong = |error: SafeTensorError| ModelError::Weights { path: "the trained base".into(), reason: error.to_string() };
+    let wrong = |error: SafeTensorError| ModelError::Weights {
+        path: "the trained base".into(),
+        reason: error.to_string(),
+    };
     weights_file(architecture, |number, _| std::mem::take(&mut tensors[number])).map_err(wrong)
 }
 
@@ -174,7 +226,8 @@ fn to_hwio(values: &[f32], shape: &[usize]) -> Vec<f32> {
     let mut result = Vec::with_capacity(values.len());
     for tap in 0..taps {
         for input in 0..inputs {
-            result.extend((0..outputs).map(|output| values[(output * inputs + input) * taps + tap]));
+            result
+                .extend((0..outputs).map(|output| values[(output * inputs + input) * taps + tap]));
         }
     }
     result

@@ -1,4 +1,5 @@
-//! Losses, RMSprop, initial values, training steps and whole bases against PyTorch's values, written by `tools/golden/`.
+//! Losses, RMSprop, initial values, training steps and whole bases against PyTorch's values,
+//! written by `tools/golden/`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -6,7 +7,9 @@ use std::path::Path;
 use candle_core::{Device, Tensor, Var};
 use candle_nn::Optimizer as _;
 use safetensors::tensor::{Dtype, TensorView};
-use thaw_model::{Base, Gradients, Head, Loss, Mode, RmsProp, Weights, export, glorot_uniform, weights_file};
+use thaw_model::{
+    Base, Gradients, Head, Loss, Mode, RmsProp, Weights, export, glorot_uniform, weights_file,
+};
 use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Initializer, Optimizer};
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
@@ -37,14 +40,21 @@ fn assert_close(name: &str, actual: &[f32], expected: &[f32], tolerance: f64) {
 #[test]
 fn losses_and_their_gradients_agree_with_pytorch() -> Tested {
     let all = fixtures("training");
-    for (name, loss) in [("binary", Loss::Binary), ("categorical", Loss::Categorical { classes: 4 })] {
+    for (name, loss) in
+        [("binary", Loss::Binary), ("categorical", Loss::Categorical { classes: 4 })]
+    {
         let get = |key: &str| &all[&format!("{name}.{key}")];
         let logits = Var::from_tensor(&get("logits").reshape(((), loss.outputs()))?)?;
         let labels: Vec<u32> = values(get("targets")).iter().map(|label| *label as u32).collect();
         let losses = loss.per_image(&logits, &labels, 0.0)?;
         assert_close(name, &values(&losses), &values(get("losses")), 1e-6);
         let gradients = losses.mean_all()?.backward()?;
-        assert_close(name, &values(gradients.get(&logits).expect("a gradient")), &values(get("gradient")), 1e-6);
+        assert_close(
+            name,
+            &values(gradients.get(&logits).expect("a gradient")),
+            &values(get("gradient")),
+            1e-6,
+        );
     }
     Ok(())
 }
@@ -56,7 +66,9 @@ fn optimizer(learning_rate: f64, epsilon: f64, epsilon_position: EpsilonPosition
 #[test]
 fn rmsprop_follows_the_same_trajectory() -> Tested {
     let all = fixtures("training");
-    for (name, position) in [("outside", EpsilonPosition::OutsideRoot), ("inside", EpsilonPosition::InsideRoot)] {
+    for (name, position) in
+        [("outside", EpsilonPosition::OutsideRoot), ("inside", EpsilonPosition::InsideRoot)]
+    {
         let get = |key: &str| &all[&format!("rmsprop_{name}.{key}")];
         let weights = Var::from_tensor(get("start"))?;
         let mut rmsprop = RmsProp::new(vec![weights.clone()], optimizer(2e-3, 1e-7, position))?;
@@ -64,7 +76,12 @@ fn rmsprop_follows_the_same_trajectory() -> Tested {
             // A loss whose gradient is the given one.
             let loss = (weights.as_tensor() * get("gradients").get(step)?)?.sum_all()?;
             rmsprop.step(&loss.backward()?)?;
-            assert_close(&format!("{name}, step {step}"), &values(&weights), &values(&get("trajectory").get(step)?), 1e-6);
+            assert_close(
+                &format!("{name}, step {step}"),
+                &values(&weights),
+                &values(&get("trajectory").get(step)?),
+                1e-6,
+            );
         }
     }
     Ok(())
@@ -76,16 +93,20 @@ fn a_head_trains_step_by_step_as_in_pytorch() -> Tested {
     let get = |key: &str| &all[&format!("head.{key}")];
     let labels: Vec<u32> = values(get("y")).iter().map(|label| *label as u32).collect();
     let train = |is_on_tape: bool| -> Result<(Head, Vec<f32>), Box<dyn std::error::Error>> {
-        let head = Head::new(20, 8, Loss::Binary, Initializer::GlorotUniform, |_| || 0.5, &Device::Cpu)?;
+        let head =
+            Head::new(20, 8, Loss::Binary, Initializer::GlorotUniform, |_| || 0.5, &Device::Cpu)?;
         for ((_, variable), key) in head.variables().into_iter().zip(["w1", "b1", "w2", "b2"]) {
             variable.set(get(key))?;
         }
         let variables = head.variables().map(|(_, variable)| variable.clone()).to_vec();
-        let mut rmsprop = RmsProp::new(variables, optimizer(1e-2, 1e-8, EpsilonPosition::OutsideRoot))?;
+        let mut rmsprop =
+            RmsProp::new(variables, optimizer(1e-2, 1e-8, EpsilonPosition::OutsideRoot))?;
         let mut losses = Vec::new();
         for _ in 0..10 {
             let (logits, tape) = match is_on_tape {
-                true => head.forward_on_tape(get("x"), Some(get("mask"))).map(|(logits, tape)| (logits, Some(tape)))?,
+                true => head
+                    .forward_on_tape(get("x"), Some(get("mask")))
+                    .map(|(logits, tape)| (logits, Some(tape)))?,
                 false => (head.forward(get("x"), Some(get("mask")), Mode::Training)?, None),
             };
             let loss = Loss::Binary.per_image(&logits, &labels, 0.0)?.mean_all()?;
@@ -103,8 +124,18 @@ fn a_head_trains_step_by_step_as_in_pytorch() -> Tested {
         assert_eq!(values(variable), values(other), "{name}");
     }
     assert_close("losses", &losses, &values(&all["head_trained.losses"]), 1e-5);
-    assert_close("first layer", &values(head.variables()[0].1), &values(&all["head_trained.w1"]), 1e-5);
-    assert_close("second layer", &values(head.variables()[2].1), &values(&all["head_trained.w2"]), 1e-5);
+    assert_close(
+        "first layer",
+        &values(head.variables()[0].1),
+        &values(&all["head_trained.w1"]),
+        1e-5,
+    );
+    assert_close(
+        "second layer",
+        &values(head.variables()[2].1),
+        &values(&all["head_trained.w2"]),
+        1e-5,
+    );
     Ok(())
 }
 
@@ -119,7 +150,8 @@ fn glorot_uniform_has_pytorchs_bound_and_is_uniform() {
     let largest = drawn.iter().fold(0f32, |largest, value| largest.max(value.abs()));
     let bound = values(&fixtures("training")["glorot.bound"])[0];
     assert!((largest - bound).abs() < 1e-4 * bound, "{largest} against {bound}");
-    let variance = drawn.iter().map(|value| f64::from(value * value)).sum::<f64>() / drawn.len() as f64;
+    let variance =
+        drawn.iter().map(|value| f64::from(value * value)).sum::<f64>() / drawn.len() as f64;
     assert!((variance - f64::from(bound * bound) / 3.0).abs() < 1e-3 * variance, "{variance}");
 }
 
@@ -128,13 +160,19 @@ type Tensors<'a> = Vec<(String, TensorView<'a>)>;
 
 /// The integer hash that `tools/golden/bases.py` documents.
 fn hashed(count: usize, number: u64) -> impl Iterator<Item = f64> {
-    (1..=count as u64).map(move |index| ((index * 2_654_435_761 + number * 40_503) % (1 << 32)) as f64 / (1u64 << 32) as f64 - 0.5)
+    (1..=count as u64).map(move |index| {
+        ((index * 2_654_435_761 + number * 40_503) % (1 << 32)) as f64 / (1u64 << 32) as f64 - 0.5
+    })
 }
 
 /// A weights file with hashed values.
 fn hashed_weights(architecture: Architecture) -> Vec<u8> {
     let values = |number: usize, shape: &[usize]| {
-        let scale = if shape.len() == 4 { (24.0 / (shape[1] * shape[2] * shape[3]) as f64).sqrt() } else { 0.1 };
+        let scale = if shape.len() == 4 {
+            (24.0 / (shape[1] * shape[2] * shape[3]) as f64).sqrt()
+        } else {
+            0.1
+        };
         hashed(shape.iter().product(), number as u64).map(|value| (value * scale) as f32).collect()
     };
     weights_file(architecture, values).expect("values fill their shapes")
@@ -144,28 +182,56 @@ fn hashed_weights(architecture: Architecture) -> Vec<u8> {
 fn whole_bases_and_their_gradients_agree_with_pytorch() -> Tested {
     let all = fixtures("bases");
     let bases = [(Architecture::Squeezenet1_0, 64), (Architecture::Vgg16, 32)];
-    let [direct, f2, f3] = [ConvolutionAlgorithm::Direct, ConvolutionAlgorithm::WinogradF2, ConvolutionAlgorithm::WinogradF3];
+    let [direct, f2, f3] = [
+        ConvolutionAlgorithm::Direct,
+        ConvolutionAlgorithm::WinogradF2,
+        ConvolutionAlgorithm::WinogradF3,
+    ];
     // On a GPU the layers are composed of Candle's operations; here those run on the CPU.
     let ways = [(direct, false), (f2, false), (f3, false), (direct, true)];
-    for ((architecture, size), (convolution, is_composed)) in bases.into_iter().flat_map(|base| ways.map(|way| (base, way))) {
+    for ((architecture, size), (convolution, is_composed)) in
+        bases.into_iter().flat_map(|base| ways.map(|way| (base, way)))
+    {
         let bytes = hashed_weights(architecture);
         let weights = Weights::from_bytes(Path::new("hashed.safetensors"), &bytes, architecture)?;
         let base = Base::new(architecture, convolution, &weights, 0, &Device::Cpu)?;
         let base = if is_composed { base.composed() } else { base };
-        let input: Vec<f32> = hashed(2 * size * size * 3, 1000).map(|value| (value * 2.0) as f32).collect();
+        let input: Vec<f32> =
+            hashed(2 * size * size * 3, 1000).map(|value| (value * 2.0) as f32).collect();
         let input = Tensor::from_vec(input, (2, size, size, 3), &Device::Cpu)?;
         let (output, tape) = base.forward_on_tape(&input, 0..architecture.blocks())?;
-        assert_close(&format!("{architecture} output"), &values(&output), &values(&all[&format!("{architecture}.output")]), 1e-5);
+        assert_close(
+            &format!("{architecture} output"),
+            &values(&output),
+            &values(&all[&format!("{architecture}.output")]),
+            1e-5,
+        );
         let mut gradients = Gradients::of(&output.sqr()?.mean_all()?)?;
         tape.backward(&mut gradients)?;
         for parameter in base.parameters() {
-            let gradient = gradients.store.get(parameter.value()).expect("every tensor has a gradient");
-            let expected = |kind: &str| values(&all[&format!("{architecture}.{kind}.{}", parameter.name)]);
+            let gradient =
+                gradients.store.get(parameter.value()).expect("every tensor has a gradient");
+            let expected =
+                |kind: &str| values(&all[&format!("{architecture}.{kind}.{}", parameter.name)]);
             let norm = gradient.sqr()?.sum_all()?.sqrt()?.to_scalar::<f32>()?;
-            assert_close(&format!("{architecture} {} norm", parameter.name), &[norm], &expected("gradient_norm"), 1e-4);
-            let in_pytorchs_order = if gradient.rank() == 4 { gradient.permute((3, 2, 0, 1))?.contiguous()? } else { gradient.clone() };
+            assert_close(
+                &format!("{architecture} {} norm", parameter.name),
+                &[norm],
+                &expected("gradient_norm"),
+                1e-4,
+            );
+            let in_pytorchs_order = if gradient.rank() == 4 {
+                gradient.permute((3, 2, 0, 1))?.contiguous()?
+            } else {
+                gradient.clone()
+            };
             let first = &values(&in_pytorchs_order)[..8];
-            assert_close(&format!("{architecture} {}", parameter.name), first, &expected("gradient_head"), 1e-3);
+            assert_close(
+                &format!("{architecture} {}", parameter.name),
+                first,
+                &expected("gradient_head"),
+                1e-3,
+            );
         }
     }
     Ok(())
@@ -176,8 +242,14 @@ fn a_frozen_prefix_gives_the_same_activations_and_no_gradient() -> Tested {
     let architecture = Architecture::Squeezenet1_0;
     let bytes = hashed_weights(architecture);
     let weights = Weights::from_bytes(Path::new("hashed.safetensors"), &bytes, architecture)?;
-    let input = Tensor::from_vec(hashed(64 * 64 * 3, 1000).map(|value| value as f32).collect::<Vec<_>>(), (1, 64, 64, 3), &Device::Cpu)?;
-    let base = |frozen: usize| Base::new(architecture, ConvolutionAlgorithm::WinogradF3, &weights, frozen, &Device::Cpu);
+    let input = Tensor::from_vec(
+        hashed(64 * 64 * 3, 1000).map(|value| value as f32).collect::<Vec<_>>(),
+        (1, 64, 64, 3),
+        &Device::Cpu,
+    )?;
+    let base = |frozen: usize| {
+        Base::new(architecture, ConvolutionAlgorithm::WinogradF3, &weights, frozen, &Device::Cpu)
+    };
     let open = base(0)?;
     let (open, _) = open.forward_on_tape(&input, 0..4)?;
     let frozen = base(3)?;
@@ -190,7 +262,11 @@ fn a_frozen_prefix_gives_the_same_activations_and_no_gradient() -> Tested {
     assert_eq!(values(&evaluated), values(&output));
     let mut gradients = Gradients::of(&output.sum_all()?)?;
     tape.backward(&mut gradients)?;
-    let with_gradient = frozen.parameters().iter().filter(|parameter| gradients.store.get(parameter.value()).is_some()).count();
+    let with_gradient = frozen
+        .parameters()
+        .iter()
+        .filter(|parameter| gradients.store.get(parameter.value()).is_some())
+        .count();
     assert_eq!(with_gradient, 6, "the three convolutions of the last fire module");
     Ok(())
 }
@@ -204,7 +280,9 @@ fn weights_that_do_not_fit_are_refused_by_name() {
         let mut tensors: Tensors<'_> = file.tensors();
         change(&mut tensors);
         let bytes = safetensors::serialize(tensors, None).expect("serializable");
-        Weights::from_bytes(Path::new("weights.safetensors"), &bytes, architecture).expect_err("refused").to_string()
+        Weights::from_bytes(Path::new("weights.safetensors"), &bytes, architecture)
+            .expect_err("refused")
+            .to_string()
     };
     static ZEROS: [u8; 32] = [0; 32];
     let other = || TensorView::new(Dtype::F32, vec![8], &ZEROS).expect("a tensor");
@@ -212,10 +290,18 @@ fn weights_that_do_not_fit_are_refused_by_name() {
     insta::assert_snapshot!(
         [
             say(&|tensors| tensors.retain(|(name, _)| name != "features.5.expand3x3.bias")),
-            say(&|tensors| tensors.iter_mut().filter(|(name, _)| name == "features.3.squeeze.bias").for_each(|(_, view)| *view = other())),
-            say(&|tensors| tensors.iter_mut().filter(|(name, _)| name == "features.3.squeeze.bias").for_each(|(_, view)| *view = half())),
+            say(&|tensors| tensors
+                .iter_mut()
+                .filter(|(name, _)| name == "features.3.squeeze.bias")
+                .for_each(|(_, view)| *view = other())),
+            say(&|tensors| tensors
+                .iter_mut()
+                .filter(|(name, _)| name == "features.3.squeeze.bias")
+                .for_each(|(_, view)| *view = half())),
             say(&|tensors| tensors.push(("features.13.weight".to_owned(), other()))),
-            Weights::from_bytes(Path::new("weights.safetensors"), b"no tensors here", architecture).expect_err("refused").to_string(),
+            Weights::from_bytes(Path::new("weights.safetensors"), b"no tensors here", architecture)
+                .expect_err("refused")
+                .to_string(),
         ]
         .join("\n")
     );
@@ -225,7 +311,8 @@ fn weights_that_do_not_fit_are_refused_by_name() {
 fn noise(seed: usize) -> impl FnMut() -> f64 {
     let mut state = seed as u64;
     move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 11) as f64 / (1u64 << 53) as f64
     }
 }
@@ -237,12 +324,23 @@ fn an_exported_base_yields_its_features_multiplied_to_the_last_bit() -> Tested {
         let pixels: Vec<f32> = (0..64 * 64 * 3).map(|_| (unit() * 255.0) as f32).collect();
         let input = Tensor::from_vec(pixels, (1, 64, 64, 3), &Device::Cpu)?;
         let weights = Weights::initial(architecture, noise)?;
-        let base = |weights: &Weights| Base::new(architecture, ConvolutionAlgorithm::WinogradF3, weights, 0, &Device::Cpu);
-        let exported = Weights::from_bytes(Path::new("exported"), &export(&base(&weights)?, architecture, 0.25)?, architecture)?;
-        let features = |base: &Base| base.forward(&input, 0..architecture.blocks()).map(|features| values(&features));
+        let base = |weights: &Weights| {
+            Base::new(architecture, ConvolutionAlgorithm::WinogradF3, weights, 0, &Device::Cpu)
+        };
+        let exported = Weights::from_bytes(
+            Path::new("exported"),
+            &export(&base(&weights)?, architecture, 0.25)?,
+            architecture,
+        )?;
+        let features = |base: &Base| {
+            base.forward(&input, 0..architecture.blocks()).map(|features| values(&features))
+        };
         let (plain, scaled) = (features(&base(&weights)?)?, features(&base(&exported)?)?);
         assert!(plain.iter().any(|value| *value > 0.0));
-        assert!(plain.iter().zip(&scaled).all(|(plain, scaled)| plain * 0.25 == *scaled), "{architecture}");
+        assert!(
+            plain.iter().zip(&scaled).all(|(plain, scaled)| plain * 0.25 == *scaled),
+            "{architecture}"
+        );
     }
     Ok(())
 }
@@ -250,7 +348,8 @@ fn an_exported_base_yields_its_features_multiplied_to_the_last_bit() -> Tested {
 #[test]
 fn the_shipped_weights_are_those_of_their_record() -> Tested {
     let shipped = Weights::shipped(Architecture::MiniVgg).ok_or("weights")??;
-    let record = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/weights/mini_vgg.json"))?;
+    let record =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/weights/mini_vgg.json"))?;
     assert!(record.contains(&format!("\"sha256\": \"{}\"", shipped.hash)), "{}", shipped.hash);
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Weights files as Keras, torchvision and timm write them; `tools/golden/weights_files.py` made them.
+//! Weights files as Keras, torchvision and timm write them; `tools/golden/weights_files.py` made
+//! them.
 
 use std::path::{Path, PathBuf};
 
@@ -9,9 +10,14 @@ use thaw_spec::{Architecture, ConvolutionAlgorithm, PreprocessingName};
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
 
-fn features(weights: &Weights, architecture: Architecture, image: &Tensor) -> Result<Vec<f32>, Box<dyn std::error::Error>> {
+fn features(
+    weights: &Weights,
+    architecture: Architecture,
+    image: &Tensor,
+) -> Result<Vec<f32>, Box<dyn std::error::Error>> {
     let blocks = architecture.blocks();
-    let base = Base::new(architecture, ConvolutionAlgorithm::WinogradF3, weights, blocks, &Device::Cpu)?;
+    let base =
+        Base::new(architecture, ConvolutionAlgorithm::WinogradF3, weights, blocks, &Device::Cpu)?;
     Ok(base.forward(image, 0..blocks)?.flatten_all()?.to_vec1()?)
 }
 
@@ -19,12 +25,17 @@ fn features(weights: &Weights, architecture: Architecture, image: &Tensor) -> Re
 fn kerass_hdf5_is_read_in_both_layouts() -> Tested {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mini_vgg-notop.h5");
     let keras = Weights::read(&path, Architecture::MiniVgg)?;
-    assert_eq!((keras.origin.as_deref(), keras.preprocessing), (Some("keras.applications"), Some(PreprocessingName::Caffe)));
+    assert_eq!(
+        (keras.origin.as_deref(), keras.preprocessing),
+        (Some("keras.applications"), Some(PreprocessingName::Caffe))
+    );
     // The same numbers in torchvision's layout.
     let values = |_: usize, shape: &[usize]| match *shape {
         [outputs, inputs, height, width] => {
             let places = (0..outputs).flat_map(|output| {
-                (0..inputs).flat_map(move |input| (0..height * width).map(move |tap| (tap * inputs + input) * outputs + output))
+                (0..inputs).flat_map(move |input| {
+                    (0..height * width).map(move |tap| (tap * inputs + input) * outputs + output)
+                })
             });
             places.map(|place| ((place * 37 % 101) as f64 / 1000.0) as f32).collect()
         }
@@ -32,18 +43,29 @@ fn kerass_hdf5_is_read_in_both_layouts() -> Tested {
     };
     let bytes = weights_file(Architecture::MiniVgg, values)?;
     let ours = Weights::from_bytes(Path::new("formula"), &bytes, Architecture::MiniVgg)?;
-    let image = Tensor::from_vec((0..32 * 32 * 3).map(|value| (value % 17) as f32 / 17.0).collect(), (1, 32, 32, 3), &Device::Cpu)?;
-    assert_eq!(features(&keras, Architecture::MiniVgg, &image)?, features(&ours, Architecture::MiniVgg, &image)?);
+    let image = Tensor::from_vec(
+        (0..32 * 32 * 3).map(|value| (value % 17) as f32 / 17.0).collect(),
+        (1, 32, 32, 3),
+        &Device::Cpu,
+    )?;
+    assert_eq!(
+        features(&keras, Architecture::MiniVgg, &image)?,
+        features(&ours, Architecture::MiniVgg, &image)?
+    );
     let refused = Weights::read(&path, Architecture::Vgg16).expect_err("another base").to_string();
     assert!(refused.contains("has no layer `block3_conv3`"), "{refused}");
-    let refused = Weights::read(&path, Architecture::Squeezenet1_0).expect_err("no base of Keras").to_string();
+    let refused = Weights::read(&path, Architecture::Squeezenet1_0)
+        .expect_err("no base of Keras")
+        .to_string();
     assert!(refused.contains("Keras has no squeezenet1_0"), "{refused}");
     Ok(())
 }
 
 #[test]
 fn damaged_files_are_refused_in_one_sentence() -> Tested {
-    let whole = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mini_vgg-notop.h5"))?;
+    let whole = std::fs::read(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mini_vgg-notop.h5"),
+    )?;
     for (bytes, reason) in [
         (whole[..whole.len() / 3].to_vec(), "HDF5"),
         (b"PK\x03\x04 and nothing more".to_vec(), "not a state dict of PyTorch"),
@@ -61,28 +83,45 @@ fn damaged_files_are_refused_in_one_sentence() -> Tested {
     Ok(())
 }
 
-/// VGG16 at 150×150 with the files of real Keras and PyTorch (60 MB each, so they are not part of the project).
+/// VGG16 at 150×150 with the files of real Keras and PyTorch (60 MB each, so they are not part of
+/// the project).
 #[test]
 fn vgg16_has_the_features_of_keras_and_torchvision() -> Tested {
     let Some(folder) = std::env::var_os("THAW_GOLDEN_WEIGHTS").map(PathBuf::from) else {
         use std::io::Write as _;
-        writeln!(std::io::stderr(), "skipped: THAW_GOLDEN_WEIGHTS names no folder written by tools/golden/weights_files.py")?;
+        writeln!(
+            std::io::stderr(),
+            "skipped: THAW_GOLDEN_WEIGHTS names no folder written by tools/golden/weights_files.py"
+        )?;
         return Ok(());
     };
     for (oracle, files) in [
         ("keras", &["keras-1-layout-notop.h5", "keras-2.0.8-notop.h5"][..]),
-        ("torch", &["torchvision.pth", "torchvision.safetensors", "timm.safetensors", "features-only.pth"][..]),
+        (
+            "torch",
+            &[
+                "torchvision.pth",
+                "torchvision.safetensors",
+                "timm.safetensors",
+                "features-only.pth",
+            ][..],
+        ),
     ] {
         let golden = load(folder.join(format!("{oracle}.safetensors")), &Device::Cpu)?;
         let expected: Vec<f32> = golden["features"].flatten_all()?.to_vec1()?;
         for file in files {
             let weights = Weights::read(&folder.join(file), Architecture::Vgg16)?;
             let actual = features(&weights, Architecture::Vgg16, &golden["image"])?;
-            let square = |values: &mut dyn Iterator<Item = f32>| values.map(|value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-            let error = square(&mut actual.iter().zip(&expected).map(|(a, b)| a - b)) / square(&mut expected.iter().copied());
+            let square = |values: &mut dyn Iterator<Item = f32>| {
+                values.map(|value| f64::from(value).powi(2)).sum::<f64>().sqrt()
+            };
+            let error = square(&mut actual.iter().zip(&expected).map(|(a, b)| a - b))
+                / square(&mut expected.iter().copied());
             assert!(error <= 1e-4, "{file}: relative error {error:e}");
             let scale = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
-            let largest = actual.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max) / scale;
+            let largest =
+                actual.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max)
+                    / scale;
             assert!(largest <= 1e-4, "{file}: largest error {largest:e} of the largest feature");
         }
     }

@@ -21,8 +21,13 @@ const STROKES: [Stroke; 2] = [Stroke::Dashed, Stroke::Dotted];
 
 /// Accuracy and loss by epoch, side by side.
 pub fn curves(procedure: &ProcedureRuns, overlays: &[Overlay]) -> Figure {
-    let accuracy = [(Metric::TrainAccuracy, ORANGE), (Metric::TestAccuracy, GREEN), (Metric::ValidationAccuracy, BLUE)];
-    let loss = [(Metric::TrainLoss, ORANGE), (Metric::TestLoss, GREEN), (Metric::ValidationLoss, BLUE)];
+    let accuracy = [
+        (Metric::TrainAccuracy, ORANGE),
+        (Metric::TestAccuracy, GREEN),
+        (Metric::ValidationAccuracy, BLUE),
+    ];
+    let loss =
+        [(Metric::TrainLoss, ORANGE), (Metric::TestLoss, GREEN), (Metric::ValidationLoss, BLUE)];
     let mut legend = Vec::new();
     for (metric, color) in accuracy {
         if procedure.runs.iter().any(|run| !run.curve(metric).is_empty()) {
@@ -31,7 +36,11 @@ pub fn curves(procedure: &ProcedureRuns, overlays: &[Overlay]) -> Figure {
         }
     }
     let published = overlays.iter().zip(STROKES.into_iter().cycle());
-    legend.extend(published.map(|(overlay, stroke)| LegendEntry { label: overlay.label.clone(), color: BLACK, stroke }));
+    legend.extend(published.map(|(overlay, stroke)| LegendEntry {
+        label: overlay.label.clone(),
+        color: BLACK,
+        stroke,
+    }));
     let thawed = if procedure.thawed() { "  [thawed: the frozen base moved]" } else { "" };
     Figure {
         title: format!("{}{thawed}", procedure.label()),
@@ -45,7 +54,13 @@ pub fn curves(procedure: &ProcedureRuns, overlays: &[Overlay]) -> Figure {
     }
 }
 
-fn panel(name: &str, procedure: &ProcedureRuns, metrics: &[(Metric, RGBColor)], overlays: &[Overlay], published: Metric) -> Panel {
+fn panel(
+    name: &str,
+    procedure: &ProcedureRuns,
+    metrics: &[(Metric, RGBColor)],
+    overlays: &[Overlay],
+    published: Metric,
+) -> Panel {
     let (mut lines, mut bands) = (Vec::new(), Vec::new());
     for (metric, color) in metrics {
         let seeds: Vec<Vec<f64>> = procedure.runs.iter().map(|run| run.curve(*metric)).collect();
@@ -57,23 +72,43 @@ fn panel(name: &str, procedure: &ProcedureRuns, metrics: &[(Metric, RGBColor)], 
         lines.push(line(&mean, *color, 1.0, 3, Stroke::Solid));
     }
     let overlays = overlays.iter().zip(STROKES.into_iter().cycle());
-    lines.extend(overlays.map(|(overlay, stroke)| line(overlay.run.curve(published), BLACK, 0.85, 2, stroke)));
+    lines.extend(
+        overlays
+            .map(|(overlay, stroke)| line(overlay.run.curve(published), BLACK, 0.85, 2, stroke)),
+    );
     // A phase begins between two epochs.
-    let phases = procedure.runs.first().map(|run| run.cell().procedure.phases()).unwrap_or_default();
+    let phases =
+        procedure.runs.first().map(|run| run.cell().procedure.phases()).unwrap_or_default();
     let marks = phases.iter().skip(1).map(|phase| phase.first_epoch as f64 + 0.5).collect();
-    Panel { title: String::new(), y_label: name.to_owned(), y_range: y_range(&lines, published.is_accuracy()), lines, bands, marks }
+    Panel {
+        title: String::new(),
+        y_label: name.to_owned(),
+        y_range: y_range(&lines, published.is_accuracy()),
+        lines,
+        bands,
+        marks,
+    }
 }
 
 /// From the lowest to the highest seed: along the one and back along the other.
 fn outline(curves: &[Vec<f64>]) -> Vec<(f64, f64)> {
     let epochs = curves.iter().map(Vec::len).min().unwrap_or(0);
-    let extreme = |epoch: usize, choose: fn(f64, f64) -> f64| curves.iter().map(|curve| curve[epoch]).reduce(choose).unwrap_or_default();
+    let extreme = |epoch: usize, choose: fn(f64, f64) -> f64| {
+        curves.iter().map(|curve| curve[epoch]).reduce(choose).unwrap_or_default()
+    };
     let low = (0..epochs).map(|epoch| ((epoch + 1) as f64, extreme(epoch, f64::min)));
-    low.chain((0..epochs).rev().map(|epoch| ((epoch + 1) as f64, extreme(epoch, f64::max)))).collect()
+    low.chain((0..epochs).rev().map(|epoch| ((epoch + 1) as f64, extreme(epoch, f64::max))))
+        .collect()
 }
 
 /// A line through a curve whose first value belongs to epoch 1.
-pub(crate) fn line(curve: &[f64], color: RGBColor, opacity: f64, width: u32, stroke: Stroke) -> Line {
+pub(crate) fn line(
+    curve: &[f64],
+    color: RGBColor,
+    opacity: f64,
+    width: u32,
+    stroke: Stroke,
+) -> Line {
     let points = (1u32..).map(f64::from).zip(curve.iter().copied()).collect();
     Line { points, color, opacity, width, stroke }
 }
@@ -81,7 +116,9 @@ pub(crate) fn line(curve: &[f64], color: RGBColor, opacity: f64, width: u32, str
 /// The mean by epoch, as far as all curves reach.
 pub(crate) fn mean_curve(curves: &[Vec<f64>]) -> Vec<f64> {
     let epochs = curves.iter().map(Vec::len).min().unwrap_or(0);
-    (0..epochs).map(|epoch| curves.iter().map(|curve| curve[epoch]).sum::<f64>() / curves.len() as f64).collect()
+    (0..epochs)
+        .map(|epoch| curves.iter().map(|curve| curve[epoch]).sum::<f64>() / curves.len() as f64)
+        .collect()
 }
 
 /// All of an accuracy's values up to 1, all of a loss's values from 0.

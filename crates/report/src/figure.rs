@@ -109,16 +109,22 @@ impl Figure {
     /// When the folder cannot be written to.
     pub fn write(&self, stem: &Path) -> Result<(), ReportError> {
         let svg = self.svg()?;
-        let drawing = |error: &dyn std::fmt::Display| ReportError::Drawing { path: stem.to_owned(), reason: error.to_string() };
+        let drawing = |error: &dyn std::fmt::Display| ReportError::Drawing {
+            path: stem.to_owned(),
+            reason: error.to_string(),
+        };
         let io = |source| ReportError::Io { path: stem.to_owned(), source };
         if let Some(folder) = stem.parent() {
             std::fs::create_dir_all(folder).map_err(io)?;
         }
         let temporary = stem.with_extension("tmp.png");
-        self.draw(&BitMapBackend::new(&temporary, self.size()).into_drawing_area()).map_err(|error| drawing(&error))?;
+        self.draw(&BitMapBackend::new(&temporary, self.size()).into_drawing_area())
+            .map_err(|error| drawing(&error))?;
         std::fs::rename(&temporary, stem.with_extension("png")).map_err(io)?;
         let temporary = stem.with_extension("tmp.svg");
-        std::fs::write(&temporary, svg).and_then(|()| std::fs::rename(&temporary, stem.with_extension("svg"))).map_err(io)
+        std::fs::write(&temporary, svg)
+            .and_then(|()| std::fs::rename(&temporary, stem.with_extension("svg")))
+            .map_err(io)
     }
 
     /// The figure as an SVG document.
@@ -139,25 +145,39 @@ impl Figure {
 
     fn size(&self) -> (u32, u32) {
         let legend = (self.legend.len() as u32).div_ceil(self.legend_columns()) * LEGEND_LINE + 12;
-        (self.panel_size.0 * self.columns as u32, TITLE_HEIGHT + self.panel_size.1 * self.rows() as u32 + legend)
+        (
+            self.panel_size.0 * self.columns as u32,
+            TITLE_HEIGHT + self.panel_size.1 * self.rows() as u32 + legend,
+        )
     }
 
-    fn draw<B: DrawingBackend>(&self, root: &DrawingArea<B, Shift>) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+    fn draw<B: DrawingBackend>(
+        &self,
+        root: &DrawingArea<B, Shift>,
+    ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
         root.fill(&WHITE)?;
         let (head, below) = root.split_vertically(TITLE_HEIGHT);
         let style = (FONT, 17).into_font().style(FontStyle::Bold).color(&BLACK);
         head.draw(&Text::new(self.title.as_str(), (14, 12), style))?;
         let (body, foot) = below.split_vertically(self.panel_size.1 * self.rows() as u32);
-        for (panel, area) in self.panels.iter().zip(body.split_evenly((self.rows(), self.columns))) {
+        for (panel, area) in self.panels.iter().zip(body.split_evenly((self.rows(), self.columns)))
+        {
             panel.draw(&area)?;
         }
         for (index, entry) in (0u32..).zip(&self.legend) {
             let (column, row) = (index % self.legend_columns(), index / self.legend_columns());
             let (x, y) = ((column * LEGEND_COLUMN + 60) as i32, (row * LEGEND_LINE + 14) as i32);
             for (from, to) in dashes(entry.stroke, 34) {
-                foot.draw(&PathElement::new(vec![(x + from, y), (x + to, y)], entry.color.stroke_width(3)))?;
+                foot.draw(&PathElement::new(
+                    vec![(x + from, y), (x + to, y)],
+                    entry.color.stroke_width(3),
+                ))?;
             }
-            foot.draw(&Text::new(entry.label.as_str(), (x + 42, y - 7), (FONT, 14).into_font().color(&BLACK)))?;
+            foot.draw(&Text::new(
+                entry.label.as_str(),
+                (x + 42, y - 7),
+                (FONT, 14).into_font().color(&BLACK),
+            ))?;
         }
         root.present()
     }
@@ -166,24 +186,34 @@ impl Figure {
 /// Draws an SVG document in memory. `title` is only used in messages.
 pub(crate) fn drawn<F>(size: (u32, u32), title: &str, draw: F) -> Result<String, ReportError>
 where
-    F: for<'a> FnOnce(&DrawingArea<SVGBackend<'a>, Shift>) -> Result<(), DrawingAreaErrorKind<std::io::Error>>,
+    F: for<'a> FnOnce(
+        &DrawingArea<SVGBackend<'a>, Shift>,
+    ) -> Result<(), DrawingAreaErrorKind<std::io::Error>>,
 {
     register_fonts();
     let mut svg = String::new();
     let outcome = draw(&SVGBackend::with_string(&mut svg, size).into_drawing_area());
-    outcome.map_err(|error| ReportError::Drawing { path: title.into(), reason: error.to_string() })?;
+    outcome
+        .map_err(|error| ReportError::Drawing { path: title.into(), reason: error.to_string() })?;
     Ok(svg)
 }
 
 /// The strokes of a line of some length.
 fn dashes(stroke: Stroke, length: i32) -> Vec<(i32, i32)> {
     let Some((drawn, left_out)) = stroke.pattern() else { return vec![(0, length)] };
-    (0..length).step_by((drawn + left_out) as usize).map(|start| (start, (start + drawn as i32).min(length))).collect()
+    (0..length)
+        .step_by((drawn + left_out) as usize)
+        .map(|start| (start, (start + drawn as i32).min(length)))
+        .collect()
 }
 
 impl Panel {
-    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
-        let last = self.lines.iter().flat_map(|line| &line.points).map(|(x, _)| *x).fold(2.0, f64::max);
+    fn draw<B: DrawingBackend>(
+        &self,
+        area: &DrawingArea<B, Shift>,
+    ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+        let last =
+            self.lines.iter().flat_map(|line| &line.points).map(|(x, _)| *x).fold(2.0, f64::max);
         let mut chart = ChartBuilder::on(area)
             .caption(self.title.as_str(), (FONT, 14).into_font().color(&BLACK))
             .margin(8)
@@ -205,16 +235,29 @@ impl Panel {
             .draw()?;
         for mark in &self.marks {
             let upright = [(*mark, self.y_range.0), (*mark, self.y_range.1)];
-            chart.draw_series(DashedLineSeries::new(upright, 4, 4, BLACK.mix(0.5).stroke_width(1)))?;
+            chart.draw_series(DashedLineSeries::new(
+                upright,
+                4,
+                4,
+                BLACK.mix(0.5).stroke_width(1),
+            ))?;
         }
         for band in &self.bands {
-            chart.draw_series(std::iter::once(Polygon::new(band.outline.clone(), band.color.mix(0.15))))?;
+            chart.draw_series(std::iter::once(Polygon::new(
+                band.outline.clone(),
+                band.color.mix(0.15),
+            )))?;
         }
         for line in &self.lines {
             let style = line.color.mix(line.opacity).stroke_width(line.width);
             match line.stroke.pattern() {
                 None => chart.draw_series(LineSeries::new(line.points.iter().copied(), style))?,
-                Some((drawn, left_out)) => chart.draw_series(DashedLineSeries::new(line.points.iter().copied(), drawn, left_out, style))?,
+                Some((drawn, left_out)) => chart.draw_series(DashedLineSeries::new(
+                    line.points.iter().copied(),
+                    drawn,
+                    left_out,
+                    style,
+                ))?,
             };
         }
         Ok(())

@@ -11,7 +11,9 @@ pub(crate) const FONT: &str = "DejaVu Sans, sans-serif";
 pub(crate) fn register_fonts() {
     static REGISTERED: Once = Once::new();
     REGISTERED.call_once(|| {
-        for (style, font) in [(FontStyle::Normal, dejavu::sans::regular()), (FontStyle::Bold, dejavu::sans::bold())] {
+        for (style, font) in
+            [(FontStyle::Normal, dejavu::sans::regular()), (FontStyle::Bold, dejavu::sans::bold())]
+        {
             // The compiled-in font is valid; a test draws with it.
             let _ = register_font(FONT, style, font);
         }

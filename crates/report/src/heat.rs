@@ -27,10 +27,20 @@ const BOTTOM: i32 = 76;
 
 /// The powers of ten between which all maps can be shaded, so that they can be compared.
 pub fn decades(maps: &[DriftMap]) -> (i32, i32) {
-    let values = || maps.iter().flat_map(|map| &map.rows).flat_map(|row| &row.by_epoch).copied().filter(|value| *value > 0.0);
+    let values = || {
+        maps.iter()
+            .flat_map(|map| &map.rows)
+            .flat_map(|row| &row.by_epoch)
+            .copied()
+            .filter(|value| *value > 0.0)
+    };
     let lowest = values().fold(f64::INFINITY, f64::min).log10().floor();
     let highest = values().fold(0.0, f64::max).log10().ceil();
-    if lowest.is_finite() && highest.is_finite() { (lowest as i32, (highest as i32).max(lowest as i32 + 1)) } else { (-4, 0) }
+    if lowest.is_finite() && highest.is_finite() {
+        (lowest as i32, (highest as i32).max(lowest as i32 + 1))
+    } else {
+        (-4, 0)
+    }
 }
 
 impl DriftMap {
@@ -39,7 +49,8 @@ impl DriftMap {
     /// # Errors
     /// When plotters refuses.
     pub fn svg(&self, decades: (i32, i32)) -> Result<String, ReportError> {
-        let size = ((LEFT + WIDTH + RIGHT) as u32, (TOP + ROW * self.rows.len() as i32 + BOTTOM) as u32);
+        let size =
+            ((LEFT + WIDTH + RIGHT) as u32, (TOP + ROW * self.rows.len() as i32 + BOTTOM) as u32);
         drawn(size, &self.procedure, |root| self.draw(root, decades))
     }
 
@@ -57,11 +68,15 @@ impl DriftMap {
             0.0 => WHITE,
             value => ramp((value.log10() - f64::from(lowest)) / f64::from(highest - lowest)),
         };
-        let epochs = self.rows.iter().map(|row| row.by_epoch.len()).max().unwrap_or(1).max(1) as i32;
+        let epochs =
+            self.rows.iter().map(|row| row.by_epoch.len()).max().unwrap_or(1).max(1) as i32;
         for (row, top) in self.rows.iter().zip((TOP..).step_by(ROW as usize)) {
             root.draw(&Text::new(row.tensor.as_str(), (14, top + 1), text(11)))?;
             for (epoch, value) in (0..).zip(&row.by_epoch) {
-                let corners = [(LEFT + WIDTH * epoch / epochs, top), (LEFT + WIDTH * (epoch + 1) / epochs, top + ROW - 1)];
+                let corners = [
+                    (LEFT + WIDTH * epoch / epochs, top),
+                    (LEFT + WIDTH * (epoch + 1) / epochs, top + ROW - 1),
+                ];
                 root.draw(&Rectangle::new(corners, shade(*value).filled()))?;
             }
             let last = row.by_epoch.last().map_or_else(String::new, |value| magnitude(*value));
@@ -69,15 +84,26 @@ impl DriftMap {
         }
         let bottom = TOP + ROW * self.rows.len() as i32;
         for epoch in (0..epochs).filter(|epoch| *epoch == 0 || (epoch + 1) % 5 == 0) {
-            root.draw(&Text::new((epoch + 1).to_string(), (LEFT + WIDTH * epoch / epochs + 2, bottom + 4), text(11)))?;
+            root.draw(&Text::new(
+                (epoch + 1).to_string(),
+                (LEFT + WIDTH * epoch / epochs + 2, bottom + 4),
+                text(11),
+            ))?;
         }
         root.draw(&Text::new("epoch", (LEFT + WIDTH + 8, bottom + 4), text(11)))?;
         for (place, decade) in (0..).zip(lowest..=highest) {
             let left = LEFT + place * 90;
             let corners = [(left, bottom + 34), (left + 24, bottom + 50)];
-            root.draw(&Rectangle::new(corners, ramp(f64::from(decade - lowest) / f64::from(highest - lowest)).filled()))?;
+            root.draw(&Rectangle::new(
+                corners,
+                ramp(f64::from(decade - lowest) / f64::from(highest - lowest)).filled(),
+            ))?;
             root.draw(&Rectangle::new(corners, BLACK.stroke_width(1)))?;
-            root.draw(&Text::new(10f64.powi(decade).to_string(), (left + 30, bottom + 36), text(11)))?;
+            root.draw(&Text::new(
+                10f64.powi(decade).to_string(),
+                (left + 30, bottom + 36),
+                text(11),
+            ))?;
         }
         root.present()
     }

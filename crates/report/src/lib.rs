@@ -1,5 +1,5 @@
-//! Pictures of results, SVG for reading and PNG for showing, with a font that is compiled in and colours that colour-blind readers tell apart; and
-//! the report, one HTML page that holds them all.
+//! Pictures of results, SVG for reading and PNG for showing, with a font that is compiled in and
+//! colours that colour-blind readers tell apart; and the report, one HTML page that holds them all.
 
 mod curves;
 mod error;

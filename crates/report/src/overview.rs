@@ -1,4 +1,5 @@
-//! The whole matrix in one figure: a panel for each combination of the later factors, a line for each level of the first.
+//! The whole matrix in one figure: a panel for each combination of the later factors, a line for
+//! each level of the first.
 
 use thaw_analysis::{ProcedureRuns, Results};
 use thaw_spec::{Metric, Selector};
@@ -9,8 +10,11 @@ use crate::palette::LEVELS;
 
 /// Mean validation accuracy by epoch of every procedure that has run; nothing when none has.
 pub fn overview(title: &str, results: &Results) -> Option<Figure> {
-    let run: Vec<&ProcedureRuns> = results.procedures.iter().filter(|procedure| !procedure.runs.is_empty()).collect();
-    let first = |procedure: &ProcedureRuns| procedure.levels.first().map_or_else(String::new, |(_, level)| level.clone());
+    let run: Vec<&ProcedureRuns> =
+        results.procedures.iter().filter(|procedure| !procedure.runs.is_empty()).collect();
+    let first = |procedure: &ProcedureRuns| {
+        procedure.levels.first().map_or_else(String::new, |(_, level)| level.clone())
+    };
     let others = |procedure: &ProcedureRuns| procedure.levels.get(1..).unwrap_or_default().to_vec();
     let mut levels: Vec<String> = Vec::new();
     let mut facets: Vec<Vec<(String, String)>> = Vec::new();
@@ -25,16 +29,22 @@ pub fn overview(title: &str, results: &Results) -> Option<Figure> {
     if run.is_empty() {
         return None;
     }
-    // Equal lines lie on each other: the later are thinner and every second of them broken, so that all can be seen.
+    // Equal lines lie on each other: the later are thinner and every second of them broken, so that
+    // all can be seen.
     let style = |level: usize| {
-        let stroke = if level >= 2 && level.is_multiple_of(2) { Stroke::Dashed } else { Stroke::Solid };
+        let stroke =
+            if level >= 2 && level.is_multiple_of(2) { Stroke::Dashed } else { Stroke::Solid };
         (LEVELS[level % LEVELS.len()], stroke, [6, 6, 3].get(level).copied().unwrap_or(2))
     };
     let lines_of = |facet: &Vec<(String, String)>| -> Vec<Line> {
         let members = run.iter().filter(|procedure| others(procedure) == *facet);
         members
             .map(|procedure| {
-                let seeds: Vec<Vec<f64>> = procedure.runs.iter().map(|run| run.curve(Metric::ValidationAccuracy)).collect();
+                let seeds: Vec<Vec<f64>> = procedure
+                    .runs
+                    .iter()
+                    .map(|run| run.curve(Metric::ValidationAccuracy))
+                    .collect();
                 let level = levels.iter().position(|level| *level == first(procedure)).unwrap_or(0);
                 let (color, stroke, width) = style(level);
                 line(&mean_curve(&seeds), color, 1.0, width, stroke)
@@ -56,5 +66,11 @@ pub fn overview(title: &str, results: &Results) -> Option<Figure> {
         LegendEntry { label: level.clone(), color, stroke }
     });
     let columns = facets.len().min(2);
-    Some(Figure { title: title.to_owned(), panels: panels.collect(), columns, panel_size: (600, 300), legend: legend.collect() })
+    Some(Figure {
+        title: title.to_owned(),
+        panels: panels.collect(),
+        columns,
+        panel_size: (600, 300),
+        legend: legend.collect(),
+    })
 }

@@ -1,4 +1,5 @@
-//! The colours of Okabe & Ito (2008), "Color Universal Design": told apart with any kind of colour vision.
+//! The colours of Okabe & Ito (2008), "Color Universal Design": told apart with any kind of colour
+//! vision.
 
 use plotters::style::RGBColor;
 
@@ -12,8 +13,15 @@ pub(crate) const ORANGE: RGBColor = RGBColor(230, 159, 0);
 pub(crate) const GREEN: RGBColor = RGBColor(0, 158, 115);
 
 /// Colours for the levels of a factor, in order.
-pub(crate) const LEVELS: [RGBColor; 7] =
-    [BLUE, RGBColor(213, 94, 0), GREEN, RGBColor(204, 121, 167), ORANGE, RGBColor(86, 180, 233), RGBColor(120, 120, 120)];
+pub(crate) const LEVELS: [RGBColor; 7] = [
+    BLUE,
+    RGBColor(213, 94, 0),
+    GREEN,
+    RGBColor(204, 121, 167),
+    ORANGE,
+    RGBColor(86, 180, 233),
+    RGBColor(120, 120, 120),
+];
 
 /// For lines that only help to read.
 pub(crate) const GRID: RGBColor = RGBColor(225, 225, 225);

@@ -1,4 +1,5 @@
-//! A chart of rows with a common axis: a point or a bar with its interval in each. The waterfall and the forest plot are such charts.
+//! A chart of rows with a common axis: a point or a bar with its interval in each. The waterfall
+//! and the forest plot are such charts.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -74,17 +75,33 @@ impl RowChart {
         ((self.label_width() + CHART_WIDTH + TEXT_WIDTH) as u32, height as u32)
     }
 
-    fn draw<B: DrawingBackend>(&self, root: &DrawingArea<B, Shift>) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+    fn draw<B: DrawingBackend>(
+        &self,
+        root: &DrawingArea<B, Shift>,
+    ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
         root.fill(&WHITE)?;
         let left = self.label_width();
         let (low, high) = self.range;
-        let x = |value: f64| left + ((value - low) / (high - low) * f64::from(CHART_WIDTH)).round() as i32;
+        let x = |value: f64| {
+            left + ((value - low) / (high - low) * f64::from(CHART_WIDTH)).round() as i32
+        };
         let bottom = TOP + ROW * self.rows.len() as i32;
         let text = |size: i32| (FONT, size).into_font().color(&BLACK);
-        root.draw(&Text::new(self.title.as_str(), (14, 12), (FONT, 16).into_font().style(FontStyle::Bold).color(&BLACK)))?;
+        root.draw(&Text::new(
+            self.title.as_str(),
+            (14, 12),
+            (FONT, 16).into_font().style(FontStyle::Bold).color(&BLACK),
+        ))?;
         for tick in ticks(low, high) {
-            root.draw(&PathElement::new(vec![(x(tick), TOP), (x(tick), bottom)], GRID.stroke_width(1)))?;
-            let name = if high - low < 0.1 { format!("{:.1}", tick * 100.0) } else { format!("{:.0}", tick * 100.0) };
+            root.draw(&PathElement::new(
+                vec![(x(tick), TOP), (x(tick), bottom)],
+                GRID.stroke_width(1),
+            ))?;
+            let name = if high - low < 0.1 {
+                format!("{:.1}", tick * 100.0)
+            } else {
+                format!("{:.0}", tick * 100.0)
+            };
             root.draw(&Text::new(name, (x(tick) - 8, bottom + 8), text(12)))?;
         }
         root.draw(&Text::new(self.axis.as_str(), (left, bottom + 28), text(13)))?;
@@ -94,9 +111,14 @@ impl RowChart {
             match row.mark {
                 Mark::Bar(from, to) => {
                     let (from, to) = (x(from.min(to)), x(from.max(to)).max(x(from.min(to)) + 2));
-                    root.draw(&Rectangle::new([(from, top + 6), (to, top + ROW - 6)], row.color.filled()))?;
+                    root.draw(&Rectangle::new(
+                        [(from, top + 6), (to, top + ROW - 6)],
+                        row.color.filled(),
+                    ))?;
                 }
-                Mark::Point(value) => root.draw(&Circle::new((x(value), middle), 5, row.color.filled()))?,
+                Mark::Point(value) => {
+                    root.draw(&Circle::new((x(value), middle), 5, row.color.filled()))?
+                }
                 Mark::Nothing => {}
             }
             if let Some((from, to)) = row.interval {
@@ -109,7 +131,11 @@ impl RowChart {
                     root.draw(&PathElement::new(line, BLACK.stroke_width(2)))?;
                 }
             }
-            root.draw(&Text::new(row.text.as_str(), (left + CHART_WIDTH + 12, middle - 7), text(13)))?;
+            root.draw(&Text::new(
+                row.text.as_str(),
+                (left + CHART_WIDTH + 12, middle - 7),
+                text(13),
+            ))?;
         }
         root.present()
     }
@@ -125,7 +151,9 @@ fn ticks(low: f64, high: f64) -> Vec<f64> {
 
 /// A range that shows all of some values, with a little room, within the accuracies that there are.
 pub(crate) fn room(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+        (low.min(value), high.max(value))
+    });
     if low > high {
         return (0.0, 1.0);
     }

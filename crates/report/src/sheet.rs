@@ -41,7 +41,10 @@ impl Sheet {
     /// When the folder cannot be written to.
     pub fn write(&self, path: &Path) -> Result<(), ReportError> {
         register_fonts();
-        let drawing = |error: &dyn std::fmt::Display| ReportError::Drawing { path: path.to_owned(), reason: error.to_string() };
+        let drawing = |error: &dyn std::fmt::Display| ReportError::Drawing {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        };
         let io = |source| ReportError::Io { path: path.to_owned(), source };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(io)?;
@@ -56,17 +59,27 @@ impl Sheet {
             let root = BitMapBackend::new(&temporary, (width, height)).into_drawing_area();
             root.fill(&WHITE).map_err(|error| drawing(&error))?;
             let title = (FONT, 15).into_font().style(FontStyle::Bold).color(&BLACK);
-            root.draw(&Text::new(self.title.as_str(), (GAP as i32 + 4, 10), title)).map_err(|error| drawing(&error))?;
+            root.draw(&Text::new(self.title.as_str(), (GAP as i32 + 4, 10), title))
+                .map_err(|error| drawing(&error))?;
             for (row, line) in self.rows.iter().enumerate() {
                 let top = (TITLE_HEIGHT + row * (side + GAP)) as i32;
                 let label = (FONT, 12).into_font().color(&BLACK);
-                root.draw(&Text::new(line.label.as_str(), (GAP as i32 + 4, top + side as i32 / 2 - 6), label))
-                    .map_err(|error| drawing(&error))?;
+                root.draw(&Text::new(
+                    line.label.as_str(),
+                    (GAP as i32 + 4, top + side as i32 / 2 - 6),
+                    label,
+                ))
+                .map_err(|error| drawing(&error))?;
                 for (column, image) in line.images.iter().enumerate() {
                     let left = (LABEL_WIDTH + column * (side + GAP)) as i32;
                     let enlarged = enlarge(image, self.size, zoom);
-                    let element = BitMapElement::with_owned_buffer((left, top), (side as u32, side as u32), enlarged);
-                    let element = element.ok_or_else(|| drawing(&"an image is not of the sheet's size"))?;
+                    let element = BitMapElement::with_owned_buffer(
+                        (left, top),
+                        (side as u32, side as u32),
+                        enlarged,
+                    );
+                    let element =
+                        element.ok_or_else(|| drawing(&"an image is not of the sheet's size"))?;
                     root.draw(&element).map_err(|error| drawing(&error))?;
                 }
             }
@@ -78,6 +91,7 @@ impl Sheet {
 
 /// Repeats each pixel `zoom` times along both axes.
 fn enlarge(image: &[u8], size: usize, zoom: usize) -> Vec<u8> {
-    let line = |row: &[u8]| row.chunks_exact(3).flat_map(|pixel| pixel.repeat(zoom)).collect::<Vec<u8>>();
+    let line =
+        |row: &[u8]| row.chunks_exact(3).flat_map(|pixel| pixel.repeat(zoom)).collect::<Vec<u8>>();
     image.chunks_exact(size * 3).flat_map(|row| line(row).repeat(zoom)).collect()
 }

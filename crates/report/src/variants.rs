@@ -8,11 +8,13 @@ use crate::palette::LEVELS;
 use crate::rows::{Mark, Row, RowChart};
 use crate::waterfall::framed;
 
-/// A point with its interval for each number of variants, series after series; nothing without a series.
+/// A point with its interval for each number of variants, series after series; nothing without a
+/// series.
 pub fn variants(series: &[VariantSeries<'_>]) -> Option<RowChart> {
     let rows = series.iter().zip(LEVELS.into_iter().cycle()).flat_map(|(series, color)| {
         series.points.iter().filter_map(move |(count, procedure)| {
-            let estimate = procedure.sample(Metric::ValidationAccuracy, Statistic::Final)?.estimate();
+            let estimate =
+                procedure.sample(Metric::ValidationAccuracy, Statistic::Final)?.estimate();
             Some(Row {
                 label: named(series, *count),
                 mark: Mark::Point(estimate.mean),
@@ -23,12 +25,18 @@ pub fn variants(series: &[VariantSeries<'_>]) -> Option<RowChart> {
         })
     });
     let rows: Vec<Row> = rows.collect();
-    (!rows.is_empty()).then(|| framed("Final validation accuracy by the number of cached variants".to_owned(), rows))
+    (!rows.is_empty()).then(|| {
+        framed("Final validation accuracy by the number of cached variants".to_owned(), rows)
+    })
 }
 
 /// A point of a series in words.
 fn named(series: &VariantSeries<'_>, count: usize) -> String {
-    if series.levels.is_empty() { counted(count) } else { format!("{} · {}", series.label(), counted(count)) }
+    if series.levels.is_empty() {
+        counted(count)
+    } else {
+        format!("{} · {}", series.label(), counted(count))
+    }
 }
 
 /// So many variants.

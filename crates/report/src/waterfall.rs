@@ -7,20 +7,31 @@ use crate::number::{percent, points};
 use crate::palette::{BLUE, DOWN, NEUTRAL, UP};
 use crate::rows::{Mark, Row, RowChart, room};
 
-/// The ladder as a waterfall: its first number, then what each change adds or takes, then its last. Nothing with fewer than two measured rungs.
+/// The ladder as a waterfall: its first number, then what each change adds or takes, then its last.
+/// Nothing with fewer than two measured rungs.
 pub fn waterfall(steps: &[Step]) -> Option<RowChart> {
     let mut rows = Vec::new();
     let mut height: Option<f64> = None;
     for step in steps {
         let Some(estimate) = &step.estimate else {
-            rows.push(Row { label: step.label.clone(), mark: Mark::Nothing, interval: None, color: NEUTRAL, text: "not run".to_owned() });
+            rows.push(Row {
+                label: step.label.clone(),
+                mark: Mark::Nothing,
+                interval: None,
+                color: NEUTRAL,
+                text: "not run".to_owned(),
+            });
             height = None;
             continue;
         };
         rows.push(match (&step.change(), height) {
             (Some(change), Some(before)) => {
                 let bar = bar(&step.label, before, change);
-                if step.equal { Row { interval: None, text: "equal to the last bit".to_owned(), ..bar } } else { bar }
+                if step.equal {
+                    Row { interval: None, text: "equal to the last bit".to_owned(), ..bar }
+                } else {
+                    bar
+                }
             }
             _ => total(&step.label, estimate),
         });
@@ -28,8 +39,9 @@ pub fn waterfall(steps: &[Step]) -> Option<RowChart> {
     }
     let last = steps.iter().rev().find_map(|step| step.estimate.as_ref())?;
     rows.push(total("and so arrived at", last));
-    (steps.iter().filter(|step| step.estimate.is_some()).count() > 1)
-        .then(|| framed("From the one accuracy to the other, one change at a time".to_owned(), rows))
+    (steps.iter().filter(|step| step.estimate.is_some()).count() > 1).then(|| {
+        framed("From the one accuracy to the other, one change at a time".to_owned(), rows)
+    })
 }
 
 /// The shares of an attribution as a waterfall.
@@ -37,7 +49,11 @@ pub fn shares(attribution: &Attribution, from: &str, to: &str) -> RowChart {
     let mut height = attribution.from.estimate().mean;
     let mut rows = vec![total(from, &attribution.from.estimate())];
     for (share, estimate) in attribution.shares.iter().zip(attribution.estimates()) {
-        rows.push(bar(&format!("{}: {} → {}", share.factor, share.from, share.to), height, &estimate));
+        rows.push(bar(
+            &format!("{}: {} → {}", share.factor, share.from, share.to),
+            height,
+            &estimate,
+        ));
         height += estimate.mean;
     }
     rows.push(total(to, &attribution.to.estimate()));
@@ -50,7 +66,8 @@ pub fn forest(results: &Results) -> Option<RowChart> {
         .procedures
         .iter()
         .filter_map(|procedure| {
-            let estimate = procedure.sample(Metric::ValidationAccuracy, Statistic::Final)?.estimate();
+            let estimate =
+                procedure.sample(Metric::ValidationAccuracy, Statistic::Final)?.estimate();
             let color = if procedure.thawed() { UP } else { BLUE };
             let thawed = if procedure.thawed() { " thawed" } else { "" };
             Some(Row {
@@ -77,7 +94,13 @@ fn bar(label: &str, before: f64, change: &Estimate) -> Row {
 }
 
 fn total(label: &str, estimate: &Estimate) -> Row {
-    Row { label: label.to_owned(), mark: Mark::Point(estimate.mean), interval: estimate.interval, color: NEUTRAL, text: percent(estimate) }
+    Row {
+        label: label.to_owned(),
+        mark: Mark::Point(estimate.mean),
+        interval: estimate.interval,
+        color: NEUTRAL,
+        text: percent(estimate),
+    }
 }
 
 pub(crate) fn framed(title: String, rows: Vec<Row>) -> RowChart {
@@ -88,5 +111,10 @@ pub(crate) fn framed(title: String, rows: Vec<Row>) -> RowChart {
     });
     let ends = rows.iter().filter_map(|row| row.interval).flat_map(|(low, high)| [low, high]);
     let range = room(marks.chain(ends));
-    RowChart { title, axis: "validation accuracy in %, with 95 % confidence intervals".to_owned(), range, rows }
+    RowChart {
+        title,
+        axis: "validation accuracy in %, with 95 % confidence intervals".to_owned(),
+        range,
+        rows,
+    }
 }

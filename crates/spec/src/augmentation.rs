@@ -25,7 +25,8 @@ pub struct AffineRanges {
     /// Vertical shift in ± fractions of the height.
     #[serde(default)]
     pub height_shift: f64,
-    /// Shear angle in ± **radians**. (Keras 2.0.8 took its `shear_range` as radians; from 2.1.3 on it is degrees.)
+    /// Shear angle in ± **radians**. (Keras 2.0.8 took its `shear_range` as radians; from 2.1.3 on
+    /// it is degrees.)
     #[serde(default)]
     pub shear_radians: f64,
     /// Zoom of each axis on its own, between 1 − this and 1 + this.
@@ -38,8 +39,14 @@ pub struct AffineRanges {
 
 impl AffineRanges {
     /// The arguments of *Deep Learning with Python*, listing 5.11, as Keras 2.0.8 understood them.
-    pub const KERAS_2_0_8: Self =
-        Self { rotation_degrees: 40.0, width_shift: 0.2, height_shift: 0.2, shear_radians: 0.2, zoom: 0.2, horizontal_flip: true };
+    pub const KERAS_2_0_8: Self = Self {
+        rotation_degrees: 40.0,
+        width_shift: 0.2,
+        height_shift: 0.2,
+        shear_radians: 0.2,
+        zoom: 0.2,
+        horizontal_flip: true,
+    };
 }
 
 /// The unit of Keras' `shear_range`.
@@ -70,7 +77,8 @@ pub enum TransformCenter {
     /// (height/2 + ½, width/2 + ½), one pixel beyond the centre: Keras until 2.2.
     #[default]
     PlusHalf,
-    /// (height/2 − ½, width/2 − ½), with rows and columns of the matrix exchanged: Keras 2.12 and 3.
+    /// (height/2 − ½, width/2 − ½), with rows and columns of the matrix exchanged: Keras 2.12 and
+    /// 3.
     MinusHalfAxesSwapped,
 }
 
@@ -95,7 +103,8 @@ const NAMES: &str = "expected `none`, `book`, `keras-2.0.8`, or a table of rotat
 /// An augmentation as it is typed: what it means may depend on other settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum TypedAugmentation {
-    /// The arguments of *Deep Learning with Python*, listing 5.11, whose shear of 0.2 is of the unit that the settings say.
+    /// The arguments of *Deep Learning with Python*, listing 5.11, whose shear of 0.2 is of the
+    /// unit that the settings say.
     Book,
     /// Whatever the settings say.
     Plain(Augmentation),
@@ -117,7 +126,10 @@ impl TypedAugmentation {
             (Self::Book, ShearUnit::Radians) => Augmentation::Affine(AffineRanges::KERAS_2_0_8),
             (Self::Book, ShearUnit::Degrees) => {
                 let radians = AffineRanges::KERAS_2_0_8.shear_radians;
-                Augmentation::Affine(AffineRanges { shear_radians: radians.to_radians(), ..AffineRanges::KERAS_2_0_8 })
+                Augmentation::Affine(AffineRanges {
+                    shear_radians: radians.to_radians(),
+                    ..AffineRanges::KERAS_2_0_8
+                })
             }
         }
     }
@@ -138,7 +150,9 @@ impl<'de> Deserialize<'de> for TypedAugmentation {
         }
         match Typed::deserialize(deserializer)? {
             Typed::Book(Name::Book) => Ok(Self::Book),
-            Typed::Other(value) => Augmentation::deserialize(value).map(Self::Plain).map_err(|error| de::Error::custom(error.message())),
+            Typed::Other(value) => Augmentation::deserialize(value)
+                .map(Self::Plain)
+                .map_err(|error| de::Error::custom(error.message())),
         }
     }
 }
@@ -172,7 +186,8 @@ impl<'de> Deserialize<'de> for Augmentation {
             }
 
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Augmentation, A::Error> {
-                // The JSON of a resolved cell nests the ranges under "affine"; what a person types does not.
+                // The JSON of a resolved cell nests the ranges under "affine"; what a person types
+                // does not.
                 #[derive(Deserialize)]
                 #[serde(untagged)]
                 enum Typed {
@@ -180,7 +195,9 @@ impl<'de> Deserialize<'de> for Augmentation {
                     Ranges(AffineRanges),
                 }
                 match Typed::deserialize(de::value::MapAccessDeserializer::new(map)) {
-                    Ok(Typed::Resolved { affine: ranges } | Typed::Ranges(ranges)) => Ok(Augmentation::Affine(ranges)),
+                    Ok(Typed::Resolved { affine: ranges } | Typed::Ranges(ranges)) => {
+                        Ok(Augmentation::Affine(ranges))
+                    }
                     Err(_) => Err(de::Error::custom(format!("unknown augmentation, {NAMES}"))),
                 }
             }

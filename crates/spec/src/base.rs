@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 pub enum Architecture {
     /// VGG16 without its classifier (Simonyan & Zisserman 2014), five blocks.
     Vgg16,
-    /// SqueezeNet 1.0 without its classifier (Iandola et al. 2016) followed by a 2×2 max-pool, four blocks.
+    /// SqueezeNet 1.0 without its classifier (Iandola et al. 2016) followed by a 2×2 max-pool, four
+    /// blocks.
     #[serde(rename = "squeezenet1_0")]
     Squeezenet1_0,
-    /// thaw's own small base, built as VGG16 is, for images of 32 to 64 pixels: four blocks, weights included.
+    /// thaw's own small base, built as VGG16 is, for images of 32 to 64 pixels: four blocks,
+    /// weights included.
     MiniVgg,
 }
 
@@ -28,11 +30,19 @@ impl Architecture {
 
     /// The preprocessing named so, with the numbers that this base's usual weights were trained on.
     pub fn preprocessing(self, name: PreprocessingName) -> Preprocessing {
-        let rgb = |scale, mean, standard_deviation| Preprocessing { name, channels: ChannelOrder::Rgb, scale, mean, standard_deviation };
+        let rgb = |scale, mean, standard_deviation| Preprocessing {
+            name,
+            channels: ChannelOrder::Rgb,
+            scale,
+            mean,
+            standard_deviation,
+        };
         match name {
             PreprocessingName::Rescale => rgb(1.0 / 255.0, [0.0; 3], [1.0; 3]),
             // torchvision.transforms.Normalize as its ImageNet recipes use it.
-            PreprocessingName::Torch => rgb(1.0 / 255.0, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+            PreprocessingName::Torch => {
+                rgb(1.0 / 255.0, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+            }
             PreprocessingName::Caffe => Preprocessing {
                 name,
                 channels: ChannelOrder::Bgr,
@@ -92,7 +102,8 @@ pub enum ChannelOrder {
     Bgr,
 }
 
-/// How a pixel value in 0–255 becomes an input of the base: channels are reordered, then `(value · scale − mean) / deviation`.
+/// How a pixel value in 0–255 becomes an input of the base: channels are reordered, then `(value ·
+/// scale − mean) / deviation`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocessing {

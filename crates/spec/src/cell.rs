@@ -51,7 +51,8 @@ impl fmt::Display for ProcedureId {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
-    /// The levels this cell has, in the order of the matrix's factors. They name the cell for people and are not part of its identity.
+    /// The levels this cell has, in the order of the matrix's factors. They name the cell for
+    /// people and are not part of its identity.
     pub levels: Vec<(String, String)>,
     /// How it is trained.
     pub procedure: Procedure,
@@ -67,7 +68,8 @@ const IDENTITY_VERSION: u32 = 1;
 impl Cell {
     /// The cell's name.
     pub fn id(&self) -> CellId {
-        let hash = ContentHash::of_value(&(IDENTITY_VERSION, &self.procedure, &self.inputs, self.seed));
+        let hash =
+            ContentHash::of_value(&(IDENTITY_VERSION, &self.procedure, &self.inputs, self.seed));
         CellId(hash.short().to_owned())
     }
 

@@ -30,7 +30,8 @@ pub struct SyntheticDataset {
     /// What they show.
     #[serde(default)]
     pub task: SyntheticTask,
-    /// The seed of all pictures. It is not one of the experiment's seeds: those vary the training, not the images.
+    /// The seed of all pictures. It is not one of the experiment's seeds: those vary the training,
+    /// not the images.
     #[serde(default)]
     pub seed: u64,
     /// Side of the square pictures, in pixels.
@@ -72,7 +73,9 @@ impl DatasetSource {
         }
         for (name, count) in [("train", dataset.train), ("validation", dataset.validation)] {
             if count < classes {
-                return Err(format!("{name} = {count} does not give each of the {classes} classes an image"));
+                return Err(format!(
+                    "{name} = {count} does not give each of the {classes} classes an image"
+                ));
             }
         }
         Ok(())

@@ -47,7 +47,9 @@ pub enum SpecError {
         message: String,
     },
     /// The matrix has no cell left.
-    #[error("{location}: matrix: every combination of levels is excluded; remove an [[exclude]] or add an [[include]]")]
+    #[error(
+        "{location}: matrix: every combination of levels is excluded; remove an [[exclude]] or add an [[include]]"
+    )]
     EmptyMatrix {
         /// Where the matrix begins.
         location: Location,
@@ -63,7 +65,9 @@ pub enum SpecError {
         reason: String,
     },
     /// Two cells that are one procedure under two names.
-    #[error("{location}: the cells `{first}` and `{second}` are the same procedure; exclude one of them")]
+    #[error(
+        "{location}: the cells `{first}` and `{second}` are the same procedure; exclude one of them"
+    )]
     Duplicate {
         /// Where the matrix begins.
         location: Location,

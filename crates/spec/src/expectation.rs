@@ -26,8 +26,14 @@ pub enum Metric {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::TrainAccuracy, Self::TrainLoss, Self::ValidationAccuracy, Self::ValidationLoss, Self::TestAccuracy, Self::TestLoss];
+    pub const ALL: [Self; 6] = [
+        Self::TrainAccuracy,
+        Self::TrainLoss,
+        Self::ValidationAccuracy,
+        Self::ValidationLoss,
+        Self::TestAccuracy,
+        Self::TestLoss,
+    ];
 
     /// The split it is measured on.
     pub fn split(self) -> Split {
@@ -58,7 +64,12 @@ impl Metric {
 
 impl fmt::Display for Metric {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}", self.split(), if self.is_accuracy() { "accuracy" } else { "loss" })
+        write!(
+            formatter,
+            "{} {}",
+            self.split(),
+            if self.is_accuracy() { "accuracy" } else { "loss" }
+        )
     }
 }
 
@@ -67,7 +78,8 @@ impl fmt::Display for Metric {
 pub enum Statistic {
     /// The last epoch's value.
     Final,
-    /// The best epoch's value: the highest accuracy, the lowest loss. Optimistic, since the split chose the epoch.
+    /// The best epoch's value: the highest accuracy, the lowest loss. Optimistic, since the split
+    /// chose the epoch.
     Best,
     /// The mean over this many last epochs.
     Last(usize),
@@ -97,7 +109,9 @@ impl<'de> Deserialize<'de> for Statistic {
             "best" => Ok(Self::Best),
             other => match other.strip_prefix("last_").and_then(|epochs| epochs.parse().ok()) {
                 Some(epochs) if epochs >= 1 => Ok(Self::Last(epochs)),
-                _ => Err(de::Error::custom(format!("unknown statistic `{other}`, expected `final`, `best` or `last_1`, `last_2`, …"))),
+                _ => Err(de::Error::custom(format!(
+                    "unknown statistic `{other}`, expected `final`, `best` or `last_1`, `last_2`, …"
+                ))),
             },
         }
     }
@@ -123,7 +137,8 @@ pub struct Band {
     pub per_seed: Option<PerSeed>,
 }
 
-/// Recorded values: a run with the same seed is the same run, and must give the same number but for rounding.
+/// Recorded values: a run with the same seed is the same run, and must give the same number but for
+/// rounding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PerSeed {
@@ -225,12 +240,17 @@ impl Expectations {
         toml::from_str(text).map_err(|error| SpecError::from_toml(file, text, &error))
     }
 
-    /// The text of an expectation file with its bands replaced by newly recorded ones. Everything else, comments included, stays; comments
-    /// that stand above a band go with it.
+    /// The text of an expectation file with its bands replaced by newly recorded ones. Everything
+    /// else, comments included, stays; comments that stand above a band go with it.
     ///
     /// # Errors
     /// When the text is not TOML.
-    pub fn recorded(file: &str, text: &str, recorded: &Recorded, bands: &[Band]) -> Result<String, SpecError> {
+    pub fn recorded(
+        file: &str,
+        text: &str,
+        recorded: &Recorded,
+        bands: &[Band],
+    ) -> Result<String, SpecError> {
         let syntax = |error: toml_edit::TomlError| {
             let location = Location::in_text(file, text, error.span().map_or(0, |span| span.start));
             SpecError::Syntax { location, message: error.message().to_owned() }
@@ -241,14 +261,17 @@ impl Expectations {
         let mut text = document.to_string().trim_end().to_owned();
         let quoted = |text: &str| toml_edit::Value::from(text).to_string();
         let Recorded { creator, date, commit, machine } = recorded;
-        let entries = [("creator", creator), ("date", date), ("commit", commit), ("machine", machine)];
-        let entries: String = entries.map(|(key, value)| format!("{key} = {}\n", quoted(value))).concat();
+        let entries =
+            [("creator", creator), ("date", date), ("commit", commit), ("machine", machine)];
+        let entries: String =
+            entries.map(|(key, value)| format!("{key} = {}\n", quoted(value))).concat();
         text.push_str(&format!(
             "\n\n# Written by `thaw check --update`; see the README for how bands follow from the values.\n[recorded]\n{entries}"
         ));
         for band in bands {
             let selector = band.selector.to_toml();
-            let (metric, statistic, lower, upper) = (band.metric.key(), band.statistic, band.lower, band.upper);
+            let (metric, statistic, lower, upper) =
+                (band.metric.key(), band.statistic, band.lower, band.upper);
             text.push_str(&format!(
                 "\n[[band]]\nwhere = {selector}\nmetric = \"{metric}\"\nstatistic = \"{statistic}\"\nlower = {lower:?}\nupper = {upper:?}\n"
             ));
@@ -265,7 +288,8 @@ impl Expectations {
     /// Names what is unknown and what is allowed.
     pub fn check_selectors(&self, known: &[(String, Vec<String>)]) -> Result<(), String> {
         let bands = self.bands.iter().map(|band| &band.selector);
-        let relations = self.relations.iter().flat_map(|relation| [&relation.left, &relation.right]);
+        let relations =
+            self.relations.iter().flat_map(|relation| [&relation.left, &relation.right]);
         let audits = self.audits.iter().map(|audit| &audit.selector);
         bands.chain(relations).chain(audits).try_for_each(|selector| selector.check(known))
     }

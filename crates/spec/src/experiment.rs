@@ -7,7 +7,10 @@ use crate::cell::label;
 use crate::matrix::{Matrix, TypedMatrix};
 use crate::phase::TypedPhase;
 use crate::settings::{DEFAULTS, Settings};
-use crate::{Architecture, Cell, DatasetSource, Inputs, Location, PreprocessingName, Procedure, Selector, SpecError};
+use crate::{
+    Architecture, Cell, DatasetSource, Inputs, Location, PreprocessingName, Procedure, Selector,
+    SpecError,
+};
 
 /// The `[base]` table.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -24,7 +27,8 @@ struct BaseSpec {
 pub struct PublishedCurve {
     /// What the legend calls it.
     pub label: String,
-    /// A CSV file with the columns `run, epoch, loss, acc, val_loss, val_acc`, relative to the experiment's file.
+    /// A CSV file with the columns `run, epoch, loss, acc, val_loss, val_acc`, relative to the
+    /// experiment's file.
     pub file: String,
     /// The value of the `run` column that selects the curve.
     pub run: String,
@@ -33,7 +37,8 @@ pub struct PublishedCurve {
     pub selector: Selector,
 }
 
-/// A step on the way from one procedure to another: what it changes, and the procedure it arrives at.
+/// A step on the way from one procedure to another: what it changes, and the procedure it arrives
+/// at.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rung {
@@ -111,14 +116,20 @@ impl Experiment {
     /// # Errors
     /// Names the file, the line, the key and what is allowed there.
     pub fn parse(file: &str, text: &str) -> Result<Self, SpecError> {
-        let typed: Typed = toml::from_str(text).map_err(|error| SpecError::from_toml(file, text, &error))?;
-        let defaults: Settings = toml::from_str(DEFAULTS).expect("the embedded defaults are tested");
+        let typed: Typed =
+            toml::from_str(text).map_err(|error| SpecError::from_toml(file, text, &error))?;
+        let defaults: Settings =
+            toml::from_str(DEFAULTS).expect("the embedded defaults are tested");
         let at = |offset: usize| Location::in_text(file, text, offset);
         let matrix_location = at(typed.matrix.as_ref().map_or(0, |matrix| matrix.span().start));
 
-        let valid = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+        let valid =
+            |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
         if typed.name.is_empty() || typed.name.starts_with('.') || !typed.name.chars().all(valid) {
-            let message = format!("name: `{}` cannot name a folder; use letters, digits, `-`, `_` and `.`", typed.name);
+            let message = format!(
+                "name: `{}` cannot name a folder; use letters, digits, `-`, `_` and `.`",
+                typed.name
+            );
             return Err(SpecError::Syntax { location: at(0), message });
         }
         let sorted = |typed: &[u64], place: usize| {
@@ -127,15 +138,16 @@ impl Experiment {
             seeds.dedup();
             let message = "seeds: give at least one seed, and each only once".to_owned();
             let is_right = !seeds.is_empty() && seeds.len() == typed.len();
-            is_right.then_some(seeds).ok_or_else(|| SpecError::Syntax { location: at(place), message })
+            is_right
+                .then_some(seeds)
+                .ok_or_else(|| SpecError::Syntax { location: at(place), message })
         };
         let seeds = sorted(typed.seeds.get_ref(), typed.seeds.span().start)?;
 
-        typed
-            .dataset
-            .get_ref()
-            .check()
-            .map_err(|message| SpecError::Syntax { location: at(typed.dataset.span().start), message: format!("dataset: {message}") })?;
+        typed.dataset.get_ref().check().map_err(|message| SpecError::Syntax {
+            location: at(typed.dataset.span().start),
+            message: format!("dataset: {message}"),
+        })?;
 
         let typed_matrix = typed.matrix.map(Spanned::into_inner).unwrap_or_default();
         let matrix = Matrix::understand(&typed_matrix, &at)?;
@@ -143,18 +155,22 @@ impl Experiment {
         if combinations.is_empty() {
             return Err(SpecError::EmptyMatrix { location: matrix_location });
         }
-        let mut procedures: Vec<(Vec<(String, String)>, Procedure)> = Vec::with_capacity(combinations.len());
+        let mut procedures: Vec<(Vec<(String, String)>, Procedure)> =
+            Vec::with_capacity(combinations.len());
         let mut profiles = Vec::with_capacity(combinations.len());
         let mut procedure_settings = typed.procedure;
         if let Some(first) = typed.phase.first() {
             if procedure_settings.phase.is_some() {
-                let message = "phase: [procedure] has a `phase` as well; keep one of them".to_owned();
+                let message =
+                    "phase: [procedure] has a `phase` as well; keep one of them".to_owned();
                 return Err(SpecError::Syntax { location: at(first.span().start), message });
             }
-            procedure_settings.phase = Some(typed.phase.iter().map(|phase| phase.get_ref().clone()).collect());
+            procedure_settings.phase =
+                Some(typed.phase.iter().map(|phase| phase.get_ref().clone()).collect());
         }
         for combination in combinations {
-            // A profile takes the place of the defaults, wherever it was chosen: what is set by name stands above it.
+            // A profile takes the place of the defaults, wherever it was chosen: what is set by
+            // name stands above it.
             let mut typed_settings = procedure_settings.clone();
             typed_settings.overlay(&combination.settings);
             let mut settings = defaults.clone();
@@ -162,18 +178,29 @@ impl Experiment {
                 settings.overlay(profile.settings());
             }
             settings.overlay(&typed_settings);
-            let procedure = Procedure::resolve(typed.base.architecture, &settings).map_err(|reason| SpecError::Contradiction {
-                location: reason
-                    .phase
-                    .and_then(|phase| typed.phase.get(phase))
-                    .map_or(matrix_location.clone(), |phase| at(phase.span().start)),
-                cell: label(&combination.levels),
-                reason: reason.to_string(),
-            })?;
-            // Profiles may agree in all that matters to a procedure, which is then run once; otherwise twins are a mistake.
-            let twin = procedures.iter().zip(&profiles).find(|((_, other), profile)| *other == procedure && **profile == settings.profile);
+            let procedure =
+                Procedure::resolve(typed.base.architecture, &settings).map_err(|reason| {
+                    SpecError::Contradiction {
+                        location: reason
+                            .phase
+                            .and_then(|phase| typed.phase.get(phase))
+                            .map_or(matrix_location.clone(), |phase| at(phase.span().start)),
+                        cell: label(&combination.levels),
+                        reason: reason.to_string(),
+                    }
+                })?;
+            // Profiles may agree in all that matters to a procedure, which is then run once;
+            // otherwise twins are a mistake.
+            let twin = procedures
+                .iter()
+                .zip(&profiles)
+                .find(|((_, other), profile)| *other == procedure && **profile == settings.profile);
             if let Some(((twin, _), _)) = twin {
-                return Err(SpecError::Duplicate { location: matrix_location, first: label(twin), second: label(&combination.levels) });
+                return Err(SpecError::Duplicate {
+                    location: matrix_location,
+                    first: label(twin),
+                    second: label(&combination.levels),
+                });
             }
             procedures.push((combination.levels, procedure));
             profiles.push(settings.profile);
@@ -188,11 +215,17 @@ impl Experiment {
             })?;
         }
         for entry in &typed.seeds_for {
-            let refused = |message| SpecError::Matrix { location: at(entry.span().start), key: "seeds_for.where".to_owned(), message };
+            let refused = |message| SpecError::Matrix {
+                location: at(entry.span().start),
+                key: "seeds_for.where".to_owned(),
+                message,
+            };
             let selector = &entry.get_ref().selector;
             selector.check(&known).map_err(refused)?;
             if !procedures.iter().any(|(levels, _)| selector.matches(levels)) {
-                return Err(refused(format!("`{selector}` chooses no procedure; remove the entry or change its levels")));
+                return Err(refused(format!(
+                    "`{selector}` chooses no procedure; remove the entry or change its levels"
+                )));
             }
         }
         let seeds_for = typed.seeds_for.into_iter().map(|entry| {
@@ -201,12 +234,18 @@ impl Experiment {
         });
         let seeds_for = seeds_for.collect::<Result<_, SpecError>>()?;
         for rung in &typed.ladder {
-            let refused = |message| SpecError::Matrix { location: at(rung.span().start), key: "ladder.where".to_owned(), message };
+            let refused = |message| SpecError::Matrix {
+                location: at(rung.span().start),
+                key: "ladder.where".to_owned(),
+                message,
+            };
             let selector = &rung.get_ref().selector;
             selector.check(&known).map_err(refused)?;
             let chosen = procedures.iter().filter(|(levels, _)| selector.matches(levels)).count();
             if chosen != 1 {
-                return Err(refused(format!("`{selector}` chooses {chosen} procedures; name the levels of exactly one")));
+                return Err(refused(format!(
+                    "`{selector}` chooses {chosen} procedures; name the levels of exactly one"
+                )));
             }
         }
         Ok(Self {
@@ -239,7 +278,12 @@ impl Experiment {
     pub fn known_levels(&self) -> Vec<(String, Vec<String>)> {
         let levels = |factor: &String| {
             let mut levels: Vec<String> = Vec::new();
-            for (_, level) in self.procedures.iter().flat_map(|(levels, _)| levels).filter(|(name, _)| name == factor) {
+            for (_, level) in self
+                .procedures
+                .iter()
+                .flat_map(|(levels, _)| levels)
+                .filter(|(name, _)| name == factor)
+            {
                 if !levels.contains(level) {
                     levels.push(level.clone());
                 }
@@ -249,23 +293,37 @@ impl Experiment {
         self.factors.iter().map(levels).collect()
     }
 
-    /// Every procedure with each of its seeds, on the given inputs. A procedure that goes by several names (under profiles that agree in it) is
-    /// there once, by the first.
+    /// Every procedure with each of its seeds, on the given inputs. A procedure that goes by
+    /// several names (under profiles that agree in it) is there once, by the first.
     pub fn cells(&self, inputs: &Inputs) -> Vec<Cell> {
         let mut cells: Vec<Cell> = Vec::new();
         for (levels, procedure) in &self.procedures {
             let before = cells.len();
             for &seed in self.seeds_of(levels) {
-                if !cells[..before].iter().any(|cell| cell.seed == seed && cell.procedure == *procedure) {
-                    cells.push(Cell { levels: levels.clone(), procedure: procedure.clone(), inputs: inputs.clone(), seed });
+                if !cells[..before]
+                    .iter()
+                    .any(|cell| cell.seed == seed && cell.procedure == *procedure)
+                {
+                    cells.push(Cell {
+                        levels: levels.clone(),
+                        procedure: procedure.clone(),
+                        inputs: inputs.clone(),
+                        seed,
+                    });
                 }
             }
         }
         cells
     }
 
-    /// A shorter experiment of the same procedures: fewer epochs (in every phase), other seeds, only some cells. For trying out and for CI.
-    pub fn shortened(mut self, epochs: Option<usize>, seeds: Option<&[u64]>, only: &Selector) -> Self {
+    /// A shorter experiment of the same procedures: fewer epochs (in every phase), other seeds,
+    /// only some cells. For trying out and for CI.
+    pub fn shortened(
+        mut self,
+        epochs: Option<usize>,
+        seeds: Option<&[u64]>,
+        only: &Selector,
+    ) -> Self {
         if let Some(epochs) = epochs {
             for (_, procedure) in &mut self.procedures {
                 procedure.shorten(epochs);

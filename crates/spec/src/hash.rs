@@ -16,10 +16,12 @@ impl ContentHash {
         Self::from_digest(&Sha256::digest(bytes))
     }
 
-    /// The digest of a value's JSON text. Structs serialize their fields in the order of their declaration and maps in the order
-    /// of their keys, so equal values have equal digests on every machine.
+    /// The digest of a value's JSON text. Structs serialize their fields in the order of their
+    /// declaration and maps in the order of their keys, so equal values have equal digests on every
+    /// machine.
     pub fn of_value<T: Serialize>(value: &T) -> Self {
-        let text = serde_json::to_vec(value).expect("the vocabulary has only string keys and finite numbers");
+        let text = serde_json::to_vec(value)
+            .expect("the vocabulary has only string keys and finite numbers");
         Self::of_bytes(&text)
     }
 
@@ -57,7 +59,10 @@ mod tests {
     #[test]
     fn the_digest_is_the_published_one_of_fips_180() {
         let hash = ContentHash::of_bytes(b"abc");
-        assert_eq!(hash.as_str(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            hash.as_str(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(hash.short(), "ba7816bf8f01cfea");
     }
 }

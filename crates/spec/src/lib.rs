@@ -1,5 +1,6 @@
-//! The vocabulary of thaw: what a person writes down ([`Experiment`]), what it means ([`Cell`]), what has to be computed
-//! ([`Plan`]), what comes back ([`EpochRecord`], [`Outcome`]) and what is expected of it ([`Expectations`]).
+//! The vocabulary of thaw: what a person writes down ([`Experiment`]), what it means ([`Cell`]),
+//! what has to be computed ([`Plan`]), what comes back ([`EpochRecord`], [`Outcome`]) and what is
+//! expected of it ([`Expectations`]).
 //!
 //! Everything here is pure: no file is read, no clock is asked, nothing is drawn at random.
 
@@ -23,22 +24,31 @@ mod regime;
 mod selector;
 mod settings;
 
-pub use augmentation::{AffineRanges, Augmentation, Interpolation, ShearUnit, TransformCenter, TypedAugmentation, Warp};
+pub use augmentation::{
+    AffineRanges, Augmentation, Interpolation, ShearUnit, TransformCenter, TypedAugmentation, Warp,
+};
 pub use base::{Architecture, ChannelOrder, Preprocessing, PreprocessingName};
 pub use cell::{Cell, CellId, Inputs, ProcedureId};
 pub use dataset::{DatasetSource, SyntheticDataset, SyntheticTask};
 pub use error::{Location, SpecError};
 pub use expectation::{
-    Band, Expectations, ExpectedStatus, Metric, PerSeed, Recorded, Relation, RelationKind, Statistic, Verdict, VerdictKind,
+    Band, Expectations, ExpectedStatus, Metric, PerSeed, Recorded, Relation, RelationKind,
+    Statistic, Verdict, VerdictKind,
 };
 pub use experiment::{Experiment, PublishedCurve, Rung};
 pub use hash::ContentHash;
 pub use log::TrainingLog;
-pub use outcome::{CellManifest, Environment, Outcome, PhaseAudit, RunStatus, TensorAudit, TrainingActivations};
+pub use outcome::{
+    CellManifest, Environment, Outcome, PhaseAudit, RunStatus, TensorAudit, TrainingActivations,
+};
 pub use phase::{Carried, LaterPhase, Phase};
 pub use plan::{Cost, CostFacts, Extraction, Plan, Sharing, SplitCounts, Step, Variants};
-pub use procedure::{Contradiction, ConvolutionAlgorithm, EpsilonPosition, Optimizer, Procedure, Resize};
+pub use procedure::{
+    Contradiction, ConvolutionAlgorithm, EpsilonPosition, Optimizer, Procedure, Resize,
+};
 pub use profile::{Initializer, Profile, ValidationSampling};
-pub use record::{DriftSummary, EpochRecord, Prediction, RecordSink, SinkError, Split, SplitRecord, TensorDrift};
+pub use record::{
+    DriftSummary, EpochRecord, Prediction, RecordSink, SinkError, Split, SplitRecord, TensorDrift,
+};
 pub use regime::{Cache, FreezeBoundary, FreezeBy, NestedFreeze, OptimizerCollects};
 pub use selector::Selector;

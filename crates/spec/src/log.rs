@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::Metric;
 
-/// Metrics by epoch, as far as a log has them; at least one metric and one epoch, all values finite.
+/// Metrics by epoch, as far as a log has them; at least one metric and one epoch, all values
+/// finite.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingLog {
     curves: BTreeMap<Metric, Vec<f64>>,
@@ -12,32 +13,48 @@ pub struct TrainingLog {
 }
 
 impl TrainingLog {
-    /// Takes a curve for each metric that is known and, where they are known, the durations of the epochs in seconds.
+    /// Takes a curve for each metric that is known and, where they are known, the durations of the
+    /// epochs in seconds.
     ///
-    /// Accuracies above 1 are taken for percentages. A last epoch that only some of the metrics have is left out: there the log broke off.
+    /// Accuracies above 1 are taken for percentages. A last epoch that only some of the metrics
+    /// have is left out: there the log broke off.
     ///
     /// # Errors
     /// Says which curve cannot be used and why.
     pub fn new(mut curves: BTreeMap<Metric, Vec<f64>>, seconds: Vec<f64>) -> Result<Self, String> {
         curves.retain(|_, curve| !curve.is_empty());
-        let (Some(shortest), Some(longest)) = (curves.values().map(Vec::len).min(), curves.values().map(Vec::len).max()) else {
+        let (Some(shortest), Some(longest)) =
+            (curves.values().map(Vec::len).min(), curves.values().map(Vec::len).max())
+        else {
             return Err("there is no accuracy and no loss in it".to_owned());
         };
         if longest > shortest + 1 {
-            let counts: Vec<String> = curves.iter().map(|(metric, curve)| format!("{metric} {}", curve.len())).collect();
-            return Err(format!("its metrics have different numbers of epochs ({}); one value per epoch is needed", counts.join(", ")));
+            let counts: Vec<String> =
+                curves.iter().map(|(metric, curve)| format!("{metric} {}", curve.len())).collect();
+            return Err(format!(
+                "its metrics have different numbers of epochs ({}); one value per epoch is needed",
+                counts.join(", ")
+            ));
         }
         for (metric, curve) in &mut curves {
             curve.truncate(shortest);
             if let Some(place) = curve.iter().position(|value| !value.is_finite()) {
-                return Err(format!("{metric} of epoch {} is {}, not a number", place + 1, curve[place]));
+                return Err(format!(
+                    "{metric} of epoch {} is {}, not a number",
+                    place + 1,
+                    curve[place]
+                ));
             }
             if metric.is_accuracy() && curve.iter().any(|value| *value > 1.0) {
                 curve.iter_mut().for_each(|value| *value /= 100.0);
             }
             let allowed = if metric.is_accuracy() { 0.0..=1.0 } else { 0.0..=f64::MAX };
             if let Some(place) = curve.iter().position(|value| !allowed.contains(value)) {
-                return Err(format!("{metric} of epoch {} is {}, which cannot be", place + 1, curve[place]));
+                return Err(format!(
+                    "{metric} of epoch {} is {}, which cannot be",
+                    place + 1,
+                    curve[place]
+                ));
             }
         }
         Ok(Self { curves, seconds })
@@ -71,14 +88,29 @@ mod tests {
     #[test]
     fn a_log_is_made_of_curves_that_can_be() {
         let log = |accuracy: &[f64], loss: &[f64]| {
-            TrainingLog::new([(Metric::ValidationAccuracy, accuracy.to_vec()), (Metric::TrainLoss, loss.to_vec())].into(), Vec::new())
+            TrainingLog::new(
+                [
+                    (Metric::ValidationAccuracy, accuracy.to_vec()),
+                    (Metric::TrainLoss, loss.to_vec()),
+                ]
+                .into(),
+                Vec::new(),
+            )
         };
-        let percentages = log(&[50.0, 75.0], &[0.7, 0.6, 0.5]).expect("a log that broke off in its third epoch");
-        assert_eq!((percentages.curve(Metric::ValidationAccuracy), percentages.epochs()), (&[0.5, 0.75][..], 2));
+        let percentages =
+            log(&[50.0, 75.0], &[0.7, 0.6, 0.5]).expect("a log that broke off in its third epoch");
+        assert_eq!(
+            (percentages.curve(Metric::ValidationAccuracy), percentages.epochs()),
+            (&[0.5, 0.75][..], 2)
+        );
         assert_eq!(percentages.curve(Metric::TrainAccuracy), &[] as &[f64]);
-        let refused = |accuracy: &[f64], loss: &[f64]| log(accuracy, loss).expect_err("it cannot be");
+        let refused =
+            |accuracy: &[f64], loss: &[f64]| log(accuracy, loss).expect_err("it cannot be");
         assert!(refused(&[], &[]).contains("no accuracy and no loss"));
-        assert!(refused(&[0.5], &[0.7, 0.6, 0.5]).contains("different numbers of epochs (train loss 3, validation accuracy 1)"));
+        assert!(
+            refused(&[0.5], &[0.7, 0.6, 0.5])
+                .contains("different numbers of epochs (train loss 3, validation accuracy 1)")
+        );
         assert!(refused(&[0.5, 0.5], &[0.7, f64::NAN]).contains("train loss of epoch 2 is NaN"));
         assert!(refused(&[0.5, -0.5], &[0.7, 0.6]).contains("validation accuracy of epoch 2"));
         assert!(refused(&[0.5, 0.5], &[0.7, -0.6]).contains("train loss of epoch 2 is -0.6"));

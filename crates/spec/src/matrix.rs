@@ -1,7 +1,8 @@
 //! The matrix: factors, their levels, and which combinations of them are cells.
 //!
-//! A factor is either a list, whose values are set on the key of the factor's name (`dropout = [0.0, 0.5]`), or a table of named
-//! levels, each of which sets any keys (`[matrix.regime]` `cached = { cache = "features" }`).
+//! A factor is either a list, whose values are set on the key of the factor's name (`dropout =
+//! [0.0, 0.5]`), or a table of named levels, each of which sets any keys (`[matrix.regime]` `cached
+//! = { cache = "features" }`).
 
 use std::fmt;
 
@@ -13,7 +14,8 @@ use crate::selector::{Selector, level_name};
 use crate::settings::Settings;
 use crate::{Location, SpecError};
 
-/// The `[matrix]` table as typed: factors in the order of the file, with the places of names and values.
+/// The `[matrix]` table as typed: factors in the order of the file, with the places of names and
+/// values.
 #[derive(Debug, Default)]
 pub(crate) struct TypedMatrix(Vec<(Spanned<String>, Spanned<Value>)>);
 
@@ -67,24 +69,41 @@ pub(crate) struct Matrix(Vec<Factor>);
 
 impl Matrix {
     /// Understands each level as settings. `at` turns a byte offset into a place.
-    pub(crate) fn understand(typed: &TypedMatrix, at: &dyn Fn(usize) -> Location) -> Result<Self, SpecError> {
+    pub(crate) fn understand(
+        typed: &TypedMatrix,
+        at: &dyn Fn(usize) -> Location,
+    ) -> Result<Self, SpecError> {
         let factors = typed.0.iter().map(|(name, value)| {
             let key = format!("matrix.{}", name.get_ref());
-            let problem = |message: String| SpecError::Matrix { location: at(value.span().start), key: key.clone(), message };
+            let problem = |message: String| SpecError::Matrix {
+                location: at(value.span().start),
+                key: key.clone(),
+                message,
+            };
             let (is_list, levels) = match value.get_ref() {
-                Value::Array(values) => {
-                    (true, values.iter().map(|value| value_level(name.get_ref(), value)).collect::<Result<Vec<_>, _>>())
-                }
-                Value::Table(levels) => (false, levels.iter().map(|(level, settings)| named_level(level, settings)).collect()),
-                _ => (true, Err("a factor is a list of values, or a table of named levels".to_owned())),
+                Value::Array(values) => (
+                    true,
+                    values
+                        .iter()
+                        .map(|value| value_level(name.get_ref(), value))
+                        .collect::<Result<Vec<_>, _>>(),
+                ),
+                Value::Table(levels) => (
+                    false,
+                    levels.iter().map(|(level, settings)| named_level(level, settings)).collect(),
+                ),
+                _ => (
+                    true,
+                    Err("a factor is a list of values, or a table of named levels".to_owned()),
+                ),
             };
             let levels = levels.map_err(problem)?;
             if levels.is_empty() {
                 return Err(problem("a factor needs at least one level".to_owned()));
             }
-            if let Some(twice) =
-                levels.iter().enumerate().find(|(index, level)| levels[..*index].iter().any(|other| other.name == level.name))
-            {
+            if let Some(twice) = levels.iter().enumerate().find(|(index, level)| {
+                levels[..*index].iter().any(|other| other.name == level.name)
+            }) {
                 return Err(problem(format!("the level `{}` stands there twice", twice.1.name)));
             }
             Ok(Factor { name: name.get_ref().clone(), levels, is_list })
@@ -99,7 +118,8 @@ impl Matrix {
 
     /// Each factor's name with the names of its levels.
     pub(crate) fn known(&self) -> Vec<(String, Vec<String>)> {
-        let levels = |factor: &Factor| factor.levels.iter().map(|level| level.name.clone()).collect();
+        let levels =
+            |factor: &Factor| factor.levels.iter().map(|level| level.name.clone()).collect();
         self.0.iter().map(|factor| (factor.name.clone(), levels(factor))).collect()
     }
 
@@ -110,22 +130,37 @@ impl Matrix {
         exclude: &[Spanned<Table>],
         include: &[Spanned<Table>],
     ) -> Result<Vec<Combination>, SpecError> {
-        let mut combinations = vec![Combination { levels: Vec::new(), settings: Settings::default() }];
+        let mut combinations =
+            vec![Combination { levels: Vec::new(), settings: Settings::default() }];
         for factor in &self.0 {
-            combinations =
-                combinations.iter().flat_map(|combination| factor.levels.iter().map(|level| combination.with(factor, level))).collect();
+            combinations = combinations
+                .iter()
+                .flat_map(|combination| {
+                    factor.levels.iter().map(|level| combination.with(factor, level))
+                })
+                .collect();
         }
         for entry in exclude {
-            let problem = |message: String| SpecError::Matrix { location: at(entry.span().start), key: "exclude".to_owned(), message };
+            let problem = |message: String| SpecError::Matrix {
+                location: at(entry.span().start),
+                key: "exclude".to_owned(),
+                message,
+            };
             let selector = Selector::from_table(entry.get_ref()).map_err(problem)?;
             selector.check(&self.known()).map_err(problem)?;
             if selector.is_empty() {
-                return Err(problem("an empty entry would exclude everything; name a factor".to_owned()));
+                return Err(problem(
+                    "an empty entry would exclude everything; name a factor".to_owned(),
+                ));
             }
             combinations.retain(|combination| !selector.matches(&combination.levels));
         }
         for entry in include {
-            let problem = |message: String| SpecError::Matrix { location: at(entry.span().start), key: "include".to_owned(), message };
+            let problem = |message: String| SpecError::Matrix {
+                location: at(entry.span().start),
+                key: "include".to_owned(),
+                message,
+            };
             let combination = self.included(entry.get_ref()).map_err(problem)?;
             if !combinations.iter().any(|other| other.levels == combination.levels) {
                 combinations.push(combination);
@@ -136,18 +171,31 @@ impl Matrix {
 
     /// The combination an `[[include]]` entry names: one level of every factor.
     fn included(&self, entry: &Table) -> Result<Combination, String> {
-        if let Some(unknown) = entry.keys().find(|key| !self.0.iter().any(|factor| factor.name == **key)) {
-            return Err(format!("unknown factor `{unknown}`, expected one of {}", quoted(&self.factor_names())));
+        if let Some(unknown) =
+            entry.keys().find(|key| !self.0.iter().any(|factor| factor.name == **key))
+        {
+            return Err(format!(
+                "unknown factor `{unknown}`, expected one of {}",
+                quoted(&self.factor_names())
+            ));
         }
         let start = Combination { levels: Vec::new(), settings: Settings::default() };
         self.0.iter().try_fold(start, |combination, factor| {
             let names: Vec<String> = factor.levels.iter().map(|level| level.name.clone()).collect();
-            let value = entry.get(&factor.name).ok_or_else(|| format!("give a level of `{}`: {}", factor.name, quoted(&names)))?;
+            let value = entry
+                .get(&factor.name)
+                .ok_or_else(|| format!("give a level of `{}`: {}", factor.name, quoted(&names)))?;
             let name = level_name(value)?;
             match factor.levels.iter().find(|level| level.name == name) {
                 Some(level) => Ok(combination.with(factor, level)),
-                None if factor.is_list => Ok(combination.with(factor, &value_level(&factor.name, value)?)),
-                None => Err(format!("unknown level `{name}` of `{}`, expected one of {}", factor.name, quoted(&names))),
+                None if factor.is_list => {
+                    Ok(combination.with(factor, &value_level(&factor.name, value)?))
+                }
+                None => Err(format!(
+                    "unknown level `{name}` of `{}`, expected one of {}",
+                    factor.name,
+                    quoted(&names)
+                )),
             }
         })
     }
@@ -170,9 +218,12 @@ fn value_level(factor: &str, value: &Value) -> Result<Level, String> {
 
 fn named_level(name: &str, settings: &Value) -> Result<Level, String> {
     let Value::Table(settings) = settings else {
-        return Err(format!("the level `{name}` must be a table of settings, such as {{ dropout = 0.5 }}"));
+        return Err(format!(
+            "the level `{name}` must be a table of settings, such as {{ dropout = 0.5 }}"
+        ));
     };
-    let settings = understand_settings(settings.clone()).map_err(|message| format!("level `{name}`: {message}"))?;
+    let settings = understand_settings(settings.clone())
+        .map_err(|message| format!("level `{name}`: {message}"))?;
     Ok(Level { name: name.to_owned(), settings })
 }
 

@@ -1,4 +1,5 @@
-//! What stands beside a cell's records: its manifest, written before the first step, and its outcome, written after the last.
+//! What stands beside a cell's records: its manifest, written before the first step, and its
+//! outcome, written after the last.
 
 use std::collections::BTreeSet;
 
@@ -54,7 +55,8 @@ pub struct CellManifest {
     pub images: [u64; 3],
     /// Images that could not be read and were left out, relative to the dataset's folder.
     pub skipped_images: Vec<String>,
-    /// Whether the frozen part ran once or for every batch. The numbers are the same; the times are not.
+    /// Whether the frozen part ran once or for every batch. The numbers are the same; the times are
+    /// not.
     pub training_activations: TrainingActivations,
     /// File name of the weights, for people; the hash decides.
     pub weights_file: String,
@@ -121,7 +123,8 @@ pub struct Outcome {
 pub struct PhaseAudit {
     /// Epochs of the phase.
     pub epochs: usize,
-    /// Every tensor of the base, in the order of its layers, from the start of the phase to its end.
+    /// Every tensor of the base, in the order of its layers, from the start of the phase to its
+    /// end.
     pub audit: Vec<TensorAudit>,
 }
 
@@ -129,14 +132,19 @@ impl Outcome {
     /// Judges the audit of a run, and of its phases where there are several.
     pub fn new(epochs: usize, audit: Vec<TensorAudit>, phases: Vec<PhaseAudit>) -> Self {
         let mut all = phases.iter().flat_map(|phase| &phase.audit).chain(&audit);
-        let status = if all.any(TensorAudit::thawed) { RunStatus::Thawed } else { RunStatus::Completed };
+        let status =
+            if all.any(TensorAudit::thawed) { RunStatus::Thawed } else { RunStatus::Completed };
         Self { status, epochs, audit, phases }
     }
 
-    /// Tensors that moved while they were declared frozen, in the whole run or in one of its phases.
+    /// Tensors that moved while they were declared frozen, in the whole run or in one of its
+    /// phases.
     pub fn thawed_tensors(&self) -> usize {
         let all = self.phases.iter().flat_map(|phase| &phase.audit).chain(&self.audit);
-        all.filter(|tensor| tensor.thawed()).map(|tensor| tensor.name.as_str()).collect::<BTreeSet<_>>().len()
+        all.filter(|tensor| tensor.thawed())
+            .map(|tensor| tensor.name.as_str())
+            .collect::<BTreeSet<_>>()
+            .len()
     }
 
     /// Whether the optimizer held a tensor of the base in one of the first epochs.
@@ -144,7 +152,13 @@ impl Outcome {
         if self.phases.is_empty() {
             return self.audit.iter().any(|tensor| tensor.collected);
         }
-        let begin = self.phases.iter().scan(0, |begin, phase| Some(std::mem::replace(begin, *begin + phase.epochs)));
-        begin.zip(&self.phases).take_while(|(begin, _)| *begin < epochs).any(|(_, phase)| phase.audit.iter().any(|tensor| tensor.collected))
+        let begin = self
+            .phases
+            .iter()
+            .scan(0, |begin, phase| Some(std::mem::replace(begin, *begin + phase.epochs)));
+        begin
+            .zip(&self.phases)
+            .take_while(|(begin, _)| *begin < epochs)
+            .any(|(_, phase)| phase.audit.iter().any(|tensor| tensor.collected))
     }
 }

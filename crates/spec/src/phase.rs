@@ -1,10 +1,13 @@
-//! Phases: a procedure that compiles its model again, freezes something else and goes on training, as fine-tuning does.
+//! Phases: a procedure that compiles its model again, freezes something else and goes on training,
+//! as fine-tuning does.
 
 use serde::{Deserialize, Serialize};
 
 use crate::procedure::Contradiction;
 use crate::settings::Settings;
-use crate::{Architecture, Cache, FreezeBoundary, FreezeBy, OptimizerCollects, Procedure, TypedAugmentation};
+use crate::{
+    Architecture, Cache, FreezeBoundary, FreezeBy, OptimizerCollects, Procedure, TypedAugmentation,
+};
 
 /// Whether a phase goes on with what the phase before it left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -37,7 +40,8 @@ pub struct Phase<'a> {
     pub first_epoch: usize,
     /// How it trains. Of the first phase this is the whole procedure.
     pub procedure: &'a Procedure,
-    /// Leading blocks of the base that neither this phase nor one before it trains: their activations are those of the weights file.
+    /// Leading blocks of the base that neither this phase nor one before it trains: their
+    /// activations are those of the weights file.
     pub untouched_blocks: usize,
     /// The head of the phase before, or a new one.
     pub head: Carried,
@@ -56,14 +60,26 @@ impl Procedure {
     /// The phases in their order; one for a procedure that compiles its model once.
     pub fn phases(&self) -> Vec<Phase<'_>> {
         let first = (self, Carried::Fresh, Carried::Fresh);
-        let later = self.later_phases.iter().map(|later| (&later.procedure, later.head, later.optimizer_state));
+        let later = self
+            .later_phases
+            .iter()
+            .map(|later| (&later.procedure, later.head, later.optimizer_state));
         let (mut first_epoch, mut untouched_blocks) = (0, usize::MAX);
-        let placed = std::iter::once(first).chain(later).enumerate().map(|(number, (procedure, head, optimizer_state))| {
-            untouched_blocks = untouched_blocks.min(procedure.frozen_blocks());
-            let phase = Phase { number, first_epoch, procedure, untouched_blocks, head, optimizer_state };
-            first_epoch += procedure.epochs;
-            phase
-        });
+        let placed = std::iter::once(first).chain(later).enumerate().map(
+            |(number, (procedure, head, optimizer_state))| {
+                untouched_blocks = untouched_blocks.min(procedure.frozen_blocks());
+                let phase = Phase {
+                    number,
+                    first_epoch,
+                    procedure,
+                    untouched_blocks,
+                    head,
+                    optimizer_state,
+                };
+                first_epoch += procedure.epochs;
+                phase
+            },
+        );
         placed.collect()
     }
 
@@ -111,7 +127,11 @@ impl TypedPhase {
 }
 
 /// Resolves a procedure of several phases, each over the same settings.
-pub(crate) fn resolve(architecture: Architecture, settings: &Settings, phases: &[TypedPhase]) -> Result<Procedure, Contradiction> {
+pub(crate) fn resolve(
+    architecture: Architecture,
+    settings: &Settings,
+    phases: &[TypedPhase],
+) -> Result<Procedure, Contradiction> {
     let alone = |typed: &TypedPhase| {
         let mut settings = Settings { phase: None, ..settings.clone() };
         settings.overlay(&typed.settings());
@@ -125,11 +145,15 @@ pub(crate) fn resolve(architecture: Architecture, settings: &Settings, phases: &
             return Err(in_phase(Contradiction::new(reason.to_owned()).remedy("leave them out")));
         }
         let mut settings = alone(typed);
-        if let Some(earlier) = resolved.iter().position(|earlier| relies_on_what_is_trained(&earlier.procedure, &settings, architecture))
-            && typed.cache.is_none()
+        if let Some(earlier) = resolved.iter().position(|earlier| {
+            relies_on_what_is_trained(&earlier.procedure, &settings, architecture)
+        }) && typed.cache.is_none()
         {
             let cached = resolved[earlier].procedure.frozen_blocks();
-            let reason = format!("it trains block {cached}, on whose activations the cache of phase {} relies", earlier + 1);
+            let reason = format!(
+                "it trains block {cached}, on whose activations the cache of phase {} relies",
+                earlier + 1
+            );
             let remedy = "set `cache` in this phase too: \"none\", or \"features\" to cache the blocks that it leaves frozen";
             return Err(in_phase(Contradiction::new(reason).remedy(remedy)));
         }
@@ -138,14 +162,18 @@ pub(crate) fn resolve(architecture: Architecture, settings: &Settings, phases: &
             settings.variants = Some(0);
         }
         let procedure = Procedure::resolve(architecture, &settings).map_err(in_phase)?;
-        let trained = resolved.iter().position(|earlier| earlier.procedure.frozen_blocks() < procedure.frozen_blocks());
+        let trained = resolved
+            .iter()
+            .position(|earlier| earlier.procedure.frozen_blocks() < procedure.frozen_blocks());
         if let (Some(earlier), true) = (trained, procedure.cache != Cache::None) {
             let first_trained = resolved[earlier].procedure.frozen_blocks() + 1;
             let reason = format!(
                 "a cache holds activations of the weights file, but phase {} has trained block {first_trained} below this phase's freeze boundary",
                 earlier + 1
             );
-            return Err(in_phase(Contradiction::new(reason).remedy("set cache = \"none\" in this phase")));
+            return Err(in_phase(
+                Contradiction::new(reason).remedy("set cache = \"none\" in this phase"),
+            ));
         }
         resolved.push(LaterPhase {
             procedure,
@@ -159,7 +187,11 @@ pub(crate) fn resolve(architecture: Architecture, settings: &Settings, phases: &
 }
 
 /// Whether settings train a block whose activations an earlier phase caches.
-fn relies_on_what_is_trained(earlier: &Procedure, settings: &Settings, architecture: Architecture) -> bool {
+fn relies_on_what_is_trained(
+    earlier: &Procedure,
+    settings: &Settings,
+    architecture: Architecture,
+) -> bool {
     let frozen = settings.freeze.map_or(0, |freeze| freeze.frozen_blocks(architecture.blocks()));
     earlier.cache != Cache::None && frozen < earlier.frozen_blocks()
 }

@@ -13,7 +13,8 @@ use crate::{Augmentation, Cache, Cell, CellId, ContentHash, Phase, Split, Warp};
 pub enum Variants {
     /// The image as it is.
     Plain,
-    /// `count` variants; variant `v` is what the end-to-end procedure with this seed shows in epoch `first + v`.
+    /// `count` variants; variant `v` is what the end-to-end procedure with this seed shows in epoch
+    /// `first + v`.
     Augmented {
         /// From what the transformations are drawn.
         augmentation: Augmentation,
@@ -48,10 +49,11 @@ fn is_zero(epoch: &usize) -> bool {
 /// Whether work that yields the same content is done once or as often as the procedure says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharing {
-    /// A frozen base runs once over each version of an image that it is shown, cached procedure or not: what it yields is the same to the
-    /// last bit, for every cell that shows it.
+    /// A frozen base runs once over each version of an image that it is shown, cached procedure or
+    /// not: what it yields is the same to the last bit, for every cell that shows it.
     ByContent,
-    /// Procedures are executed as they are written: without a cache, every batch runs through the frozen part again.
+    /// Procedures are executed as they are written: without a cache, every batch runs through the
+    /// frozen part again.
     Literal,
 }
 
@@ -77,17 +79,24 @@ impl Extraction {
         let procedure = &self.cell.procedure;
         ContentHash::of_value(&(
             "activations",
-            // Raised when the arithmetic of the base changes, so that kept activations are not mixed with new ones.
+            // Raised when the arithmetic of the base changes, so that kept activations are not
+            // mixed with new ones.
             3,
             &self.cell.inputs,
-            (procedure.architecture, procedure.image_size, procedure.resize, procedure.preprocessing),
+            (
+                procedure.architecture,
+                procedure.image_size,
+                procedure.resize,
+                procedure.preprocessing,
+            ),
             (self.blocks, procedure.convolution),
             self.split,
             self.variants,
         ))
     }
 
-    /// The artifacts that hold this one's content: its own, then those of more variants, of which it is the beginning.
+    /// The artifacts that hold this one's content: its own, then those of more variants, of which
+    /// it is the beginning.
     pub fn covering(&self) -> impl Iterator<Item = Self> + '_ {
         let (from, to) = match self.variants {
             Variants::Plain => (1, 1),
@@ -115,20 +124,32 @@ impl Extraction {
     pub fn for_training(cell: &Cell, phase: &Phase<'_>, sharing: Sharing) -> Option<Self> {
         let procedure = phase.procedure;
         let count = match procedure.cache {
-            Cache::None if sharing == Sharing::Literal || phase.untouched_blocks == 0 => return None,
+            Cache::None if sharing == Sharing::Literal || phase.untouched_blocks == 0 => {
+                return None;
+            }
             Cache::None => procedure.epochs,
             Cache::Features | Cache::Variants => procedure.variants,
         };
         let variants = match procedure.augmentation {
             Augmentation::None => Variants::Plain,
-            augmentation @ Augmentation::Affine(_) => {
-                Variants::Augmented { augmentation, first: phase.first_epoch, count, seed: cell.seed, warp: procedure.warp() }
-            }
+            augmentation @ Augmentation::Affine(_) => Variants::Augmented {
+                augmentation,
+                first: phase.first_epoch,
+                count,
+                seed: cell.seed,
+                warp: procedure.warp(),
+            },
         };
-        Some(Self { cell: cell.clone(), blocks: phase.untouched_blocks, split: Split::Train, variants })
+        Some(Self {
+            cell: cell.clone(),
+            blocks: phase.untouched_blocks,
+            split: Split::Train,
+            variants,
+        })
     }
 
-    /// What a cell is evaluated on in a phase instead of pixels: whatever is frozen needs to see these images only once.
+    /// What a cell is evaluated on in a phase instead of pixels: whatever is frozen needs to see
+    /// these images only once.
     pub fn for_evaluation(cell: &Cell, phase: &Phase<'_>, split: Split) -> Option<Self> {
         let blocks = phase.untouched_blocks;
         (blocks > 0).then(|| Self { cell: cell.clone(), blocks, split, variants: Variants::Plain })
@@ -142,7 +163,8 @@ impl Extraction {
         }
     }
 
-    /// Whether the cell's procedure itself keeps these activations, so that it cannot run without them.
+    /// Whether the cell's procedure itself keeps these activations, so that it cannot run without
+    /// them.
     pub fn is_demanded(&self, phase: &Phase<'_>) -> bool {
         self.split != Split::Train || phase.procedure.cache != Cache::None
     }
@@ -199,7 +221,8 @@ pub struct CostFacts {
     pub images: SplitCounts,
     /// What is computed once.
     pub sharing: Sharing,
-    /// Bytes that artifacts may take which no procedure demands; without a number, as many as there are.
+    /// Bytes that artifacts may take which no procedure demands; without a number, as many as there
+    /// are.
     pub room_bytes: Option<u64>,
     /// Multiplications and additions (counted as one) of each block for one image, forward.
     pub block_multiply_adds: Vec<u64>,
@@ -248,19 +271,32 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans the cells that are not finished. Cells that train on the same artifact follow each other. `exists` says whether an artifact is there
-    /// already.
-    pub fn new(cells: &[Cell], finished: &BTreeSet<CellId>, facts: &CostFacts, exists: impl Fn(&Step) -> bool) -> Self {
-        let mut open: Vec<&Cell> = cells.iter().filter(|cell| !finished.contains(&cell.id())).collect();
+    /// Plans the cells that are not finished. Cells that train on the same artifact follow each
+    /// other. `exists` says whether an artifact is there already.
+    pub fn new(
+        cells: &[Cell],
+        finished: &BTreeSet<CellId>,
+        facts: &CostFacts,
+        exists: impl Fn(&Step) -> bool,
+    ) -> Self {
+        let mut open: Vec<&Cell> =
+            cells.iter().filter(|cell| !finished.contains(&cell.id())).collect();
         // The activations that decide a cell's place: those of its first phase.
-        let first = |cell: &Cell| Extraction::for_training(cell, &cell.procedure.phases()[0], facts.sharing);
+        let first = |cell: &Cell| {
+            Extraction::for_training(cell, &cell.procedure.phases()[0], facts.sharing)
+        };
         let family = |cell: &Cell| first(cell).map(|extraction| extraction.family());
         let families: Vec<_> = open.iter().map(|cell| family(cell)).collect();
         open.sort_by_cached_key(|cell| {
             let family = family(cell);
             let variants = first(cell).map_or(0, |extraction| extraction.variants.count());
-            // Cells that work on pixels come last: they take longest and share least. Of variants the most come first, for they serve the others.
-            (family.is_none(), families.iter().position(|other| *other == family), Reverse(variants))
+            // Cells that work on pixels come last: they take longest and share least. Of variants
+            // the most come first, for they serve the others.
+            (
+                family.is_none(),
+                families.iter().position(|other| *other == family),
+                Reverse(variants),
+            )
         });
         let mut plan = Self::default();
         let (mut made, mut extracted) = (BTreeSet::new(), BTreeMap::new());
@@ -269,7 +305,10 @@ impl Plan {
             for split in facts.images.present() {
                 plan.decode(cell, split, &mut made);
                 for phase in cell.procedure.phases() {
-                    let Some(extraction) = Extraction::of(cell, &phase, split, facts.sharing) else { continue };
+                    let Some(extraction) = Extraction::of(cell, &phase, split, facts.sharing)
+                    else {
+                        continue;
+                    };
                     let step = Step::Extract(extraction.clone());
                     let variants = extraction.variants.count();
                     if extracted.get(&extraction.family()).is_some_and(|most| *most >= variants) {
@@ -304,17 +343,24 @@ impl Plan {
     /// The work of one of the plan's steps.
     pub fn cost(&self, step: &Step, facts: &CostFacts) -> Cost {
         let Step::Fit(cell) = step else { return step.cost(facts) };
-        cell.procedure.phases().iter().map(|phase| self.cost_of_phase(cell, phase, facts)).fold(Cost::default(), Cost::add)
+        cell.procedure
+            .phases()
+            .iter()
+            .map(|phase| self.cost_of_phase(cell, phase, facts))
+            .fold(Cost::default(), Cost::add)
     }
 
     fn cost_of_phase(&self, cell: &Cell, phase: &Phase<'_>, facts: &CostFacts) -> Cost {
         let procedure = phase.procedure;
         let work = |blocks: Range<usize>| facts.block_multiply_adds[blocks].iter().sum::<u64>();
-        let (untouched, frozen, all) = (phase.untouched_blocks, procedure.frozen_blocks(), procedure.architecture.blocks());
+        let (untouched, frozen, all) =
+            (phase.untouched_blocks, procedure.frozen_blocks(), procedure.architecture.blocks());
         let epochs = procedure.epochs as u64;
         let shown = epochs * facts.images.of(Split::Train);
-        let evaluated = epochs * (facts.images.of(Split::Validation) + facts.images.of(Split::Test));
-        let stored = Extraction::for_training(cell, phase, facts.sharing).filter(|wanted| !self.without_room.contains(&wanted.key()));
+        let evaluated =
+            epochs * (facts.images.of(Split::Validation) + facts.images.of(Split::Test));
+        let stored = Extraction::for_training(cell, phase, facts.sharing)
+            .filter(|wanted| !self.without_room.contains(&wanted.key()));
         let on_the_fly = if stored.is_some() { work(untouched..frozen) } else { work(0..frozen) };
         Cost {
             forward_multiply_adds: shown * on_the_fly + evaluated * work(untouched..all),
@@ -335,7 +381,14 @@ impl Plan {
 
 /// The name of a decoded split: what decides its pixels.
 fn decoded_key(cell: &Cell, split: Split) -> ContentHash {
-    ContentHash::of_value(&("pixels", 1, &cell.inputs.dataset, cell.procedure.image_size, cell.procedure.resize, split))
+    ContentHash::of_value(&(
+        "pixels",
+        1,
+        &cell.inputs.dataset,
+        cell.procedure.image_size,
+        cell.procedure.resize,
+        split,
+    ))
 }
 
 impl Step {
@@ -354,12 +407,17 @@ impl Step {
         match self {
             Self::Decode { cell, split } => {
                 let side = cell.procedure.image_size as u64;
-                Cost { decoded_images: images(*split), artifact_bytes: images(*split) * side * side * 3, ..Cost::default() }
+                Cost {
+                    decoded_images: images(*split),
+                    artifact_bytes: images(*split) * side * side * 3,
+                    ..Cost::default()
+                }
             }
             Self::Extract(extraction) => {
                 let passes = images(extraction.split) * extraction.variants.count() as u64;
                 Cost {
-                    forward_multiply_adds: passes * facts.block_multiply_adds[..extraction.blocks].iter().sum::<u64>(),
+                    forward_multiply_adds: passes
+                        * facts.block_multiply_adds[..extraction.blocks].iter().sum::<u64>(),
                     artifact_bytes: passes * facts.boundary_floats[extraction.blocks] * 4,
                     ..Cost::default()
                 }

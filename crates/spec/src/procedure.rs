@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::phase::{self, LaterPhase};
 use crate::settings::Settings;
 use crate::{
-    Architecture, Augmentation, Cache, FreezeBoundary, FreezeBy, Initializer, Interpolation, NestedFreeze, OptimizerCollects,
-    Preprocessing, TransformCenter, ValidationSampling, Warp,
+    Architecture, Augmentation, Cache, FreezeBoundary, FreezeBy, Initializer, Interpolation,
+    NestedFreeze, OptimizerCollects, Preprocessing, TransformCenter, ValidationSampling, Warp,
 };
 
 /// The filter that brings an image to its square.
@@ -19,7 +19,8 @@ pub enum Resize {
     Bilinear,
 }
 
-/// How 3×3 convolutions at stride 1 are computed. It changes how results round, and how long they take.
+/// How 3×3 convolutions at stride 1 are computed. It changes how results round, and how long they
+/// take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConvolutionAlgorithm {
@@ -52,7 +53,8 @@ pub enum EpsilonPosition {
     InsideRoot,
 }
 
-/// RMSprop without momentum, centring or bias correction: `a ← ρ·a + (1 − ρ)·g²`, then `w ← w − η·g/(√a + ε)`.
+/// RMSprop without momentum, centring or bias correction: `a ← ρ·a + (1 − ρ)·g²`, then `w ← w −
+/// η·g/(√a + ε)`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Optimizer {
@@ -88,7 +90,8 @@ pub struct Procedure {
     pub optimizer_collects: OptimizerCollects,
     /// What is kept of the frozen part's activations.
     pub cache: Cache,
-    /// How many augmented variants of each training image are kept; 1 unless `cache` is [`Cache::Variants`].
+    /// How many augmented variants of each training image are kept; 1 unless `cache` is
+    /// [`Cache::Variants`].
     pub variants: usize,
     /// Width of the head's hidden layer.
     pub hidden_units: usize,
@@ -162,7 +165,11 @@ pub struct Contradiction {
 impl Contradiction {
     /// A contradiction between the levels of a matrix.
     pub(crate) fn new(reason: String) -> Self {
-        Self { reason, remedy: "exclude it with an [[exclude]] entry or change the levels".to_owned(), phase: None }
+        Self {
+            reason,
+            remedy: "exclude it with an [[exclude]] entry or change the levels".to_owned(),
+            phase: None,
+        }
     }
 
     /// Says what to do about it.
@@ -172,13 +179,20 @@ impl Contradiction {
 
     /// Says in which phase it was found.
     pub(crate) fn of_phase(self, number: usize) -> Self {
-        Self { reason: format!("phase {}: {}", number + 1, self.reason), phase: Some(number), ..self }
+        Self {
+            reason: format!("phase {}: {}", number + 1, self.reason),
+            phase: Some(number),
+            ..self
+        }
     }
 }
 
 impl Procedure {
     /// Resolves settings laid over the defaults, so that each is present.
-    pub(crate) fn resolve(architecture: Architecture, settings: &Settings) -> Result<Self, Contradiction> {
+    pub(crate) fn resolve(
+        architecture: Architecture,
+        settings: &Settings,
+    ) -> Result<Self, Contradiction> {
         fn set<T: Clone>(name: &str, value: &Option<T>) -> Result<T, Contradiction> {
             value.clone().ok_or_else(|| Contradiction::new(format!("`{name}` is not set")))
         }
@@ -189,25 +203,36 @@ impl Procedure {
         let cache = set("cache", &settings.cache)?;
         let variants = set("variants", &settings.variants)?;
         if cache != Cache::Variants && variants != 0 {
-            return Err(Contradiction::new(format!("variants = {variants} needs cache = \"variants\"")));
+            return Err(Contradiction::new(format!(
+                "variants = {variants} needs cache = \"variants\""
+            )));
         }
         let freeze = set("freeze", &settings.freeze)?;
-        let nested = (set("freeze_by", &settings.freeze_by)?, set("nested_freeze", &settings.nested_freeze)?);
+        let nested = (
+            set("freeze_by", &settings.freeze_by)?,
+            set("nested_freeze", &settings.nested_freeze)?,
+        );
         if nested.0 == FreezeBy::Container && matches!(freeze, FreezeBoundary::Block(_)) {
-            let reason = format!("freeze = \"{freeze}\" cannot be declared on the base as a whole, as freeze_by = \"container\" says");
+            let reason = format!(
+                "freeze = \"{freeze}\" cannot be declared on the base as a whole, as freeze_by = \"container\" says"
+            );
             return Err(Contradiction::new(reason).remedy("set freeze_by = \"layers\""));
         }
         // Where activations are cached the base is no part of the model that is trained.
         let from_images = cache == Cache::None;
-        let unheard = nested == (FreezeBy::Container, NestedFreeze::Ignored) && freeze == FreezeBoundary::All && from_images;
-        let augmentation = set("augmentation", &settings.augmentation)?.resolve(set("shear_unit", &settings.shear_unit)?);
+        let unheard = nested == (FreezeBy::Container, NestedFreeze::Ignored)
+            && freeze == FreezeBoundary::All
+            && from_images;
+        let augmentation = set("augmentation", &settings.augmentation)?
+            .resolve(set("shear_unit", &settings.shear_unit)?);
         let augmented = augmentation != Augmentation::None;
         let validation_sampling = set("validation_sampling", &settings.validation_sampling)?;
         let procedure = Self {
             architecture,
             image_size: set("image_size", &settings.image_size)?,
             resize: set("resize", &settings.resize)?,
-            preprocessing: architecture.preprocessing(set("preprocessing", &settings.preprocessing)?),
+            preprocessing: architecture
+                .preprocessing(set("preprocessing", &settings.preprocessing)?),
             augmentation,
             freeze,
             optimizer_collects: if unheard {
@@ -234,11 +259,23 @@ impl Procedure {
             shuffle: set("shuffle", &settings.shuffle)?,
             convolution: set("convolution", &settings.convolution)?,
             // What cannot matter does not make procedures different.
-            interpolation: if augmented { set("interpolation", &settings.interpolation)? } else { Interpolation::default() },
-            transform_center: if augmented { set("transform_center", &settings.transform_center)? } else { TransformCenter::default() },
+            interpolation: if augmented {
+                set("interpolation", &settings.interpolation)?
+            } else {
+                Interpolation::default()
+            },
+            transform_center: if augmented {
+                set("transform_center", &settings.transform_center)?
+            } else {
+                TransformCenter::default()
+            },
             loss_clip: set("loss_clip", &settings.loss_clip)?,
             initializer: set("initializer", &settings.initializer)?,
-            validation_sampling: if from_images { validation_sampling } else { ValidationSampling::EachOnce },
+            validation_sampling: if from_images {
+                validation_sampling
+            } else {
+                ValidationSampling::EachOnce
+            },
             later_phases: Vec::new(),
         };
         procedure.check()?;
@@ -266,7 +303,8 @@ impl Procedure {
     /// Changes the number of epochs of this phase, and of its variants with it.
     pub(crate) fn shorten(&mut self, epochs: usize) {
         if self.cache == Cache::Variants {
-            self.variants = if self.variants == self.epochs { epochs } else { self.variants.min(epochs) };
+            self.variants =
+                if self.variants == self.epochs { epochs } else { self.variants.min(epochs) };
         }
         self.epochs = epochs;
     }
@@ -277,10 +315,15 @@ impl Procedure {
         if let FreezeBoundary::Block(block) = self.freeze
             && block > blocks
         {
-            let reason = format!("freeze = \"block_{block}\", but {} has the blocks 1 to {blocks}", self.architecture);
+            let reason = format!(
+                "freeze = \"block_{block}\", but {} has the blocks 1 to {blocks}",
+                self.architecture
+            );
             return Err(Contradiction::new(reason).remedy("name one of these, \"all\" or \"none\""));
         }
-        if self.optimizer_collects == OptimizerCollects::Everything && self.freeze == FreezeBoundary::None {
+        if self.optimizer_collects == OptimizerCollects::Everything
+            && self.freeze == FreezeBoundary::None
+        {
             return contradiction("optimizer_collects = \"everything\" differs from \"unfrozen\" only when something is frozen".to_owned());
         }
         if self.cache != Cache::None && self.frozen_blocks() == 0 {
@@ -299,14 +342,17 @@ impl Procedure {
         }
         if self.cache == Cache::Variants && self.variants > self.epochs {
             let Self { variants, epochs, .. } = self;
-            let reason = format!("variants = {variants}, but {epochs} epochs show only {epochs} of them");
+            let reason =
+                format!("variants = {variants}, but {epochs} epochs show only {epochs} of them");
             let remedy = format!("set `variants` to {epochs} or fewer, or to 0 for one per epoch");
             return Err(Contradiction::new(reason).remedy(&remedy));
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return contradiction(format!("dropout = {} is not in [0, 1)", self.dropout));
         }
-        for (name, value) in [("learning_rate", self.optimizer.learning_rate), ("epsilon", self.optimizer.epsilon)] {
+        for (name, value) in
+            [("learning_rate", self.optimizer.learning_rate), ("epsilon", self.optimizer.epsilon)]
+        {
             if !(value > 0.0 && value.is_finite()) {
                 return contradiction(format!("{name} = {value} is not a positive number"));
             }
@@ -322,13 +368,21 @@ impl Procedure {
         {
             return contradiction(format!("zoom = {} is not in [0, 1)", ranges.zoom));
         }
-        for (name, value) in [("epochs", self.epochs), ("batch_size", self.batch_size), ("hidden_units", self.hidden_units)] {
+        for (name, value) in [
+            ("epochs", self.epochs),
+            ("batch_size", self.batch_size),
+            ("hidden_units", self.hidden_units),
+        ] {
             if value == 0 {
-                return Err(Contradiction::new(format!("{name} = 0")).remedy(&format!("set `{name}` to 1 or more")));
+                return Err(Contradiction::new(format!("{name} = 0"))
+                    .remedy(&format!("set `{name}` to 1 or more")));
             }
         }
         if self.image_size < 32 {
-            return contradiction(format!("image_size = {} leaves nothing of an image; the bases need at least 32", self.image_size));
+            return contradiction(format!(
+                "image_size = {} leaves nothing of an image; the bases need at least 32",
+                self.image_size
+            ));
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! Procedure profiles: what a version of a library makes of the same arguments. The table is data, in `profiles.toml`.
+//! Procedure profiles: what a version of a library makes of the same arguments. The table is data,
+//! in `profiles.toml`.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -28,12 +29,14 @@ pub enum Profile {
     Torch,
 }
 
-static SETTINGS: LazyLock<BTreeMap<Profile, Settings>> =
-    LazyLock::new(|| toml::from_str(include_str!("profiles.toml")).expect("the embedded profiles are tested"));
+static SETTINGS: LazyLock<BTreeMap<Profile, Settings>> = LazyLock::new(|| {
+    toml::from_str(include_str!("profiles.toml")).expect("the embedded profiles are tested")
+});
 
 impl Profile {
     /// All of them, oldest first.
-    pub const ALL: [Self; 5] = [Self::Keras2_0_8, Self::Keras2_1_3, Self::Keras2_2, Self::Keras3, Self::Torch];
+    pub const ALL: [Self; 5] =
+        [Self::Keras2_0_8, Self::Keras2_1_3, Self::Keras2_2, Self::Keras3, Self::Torch];
 
     /// Its name in an experiment.
     pub fn name(self) -> &'static str {
@@ -78,14 +81,16 @@ pub enum ValidationSampling {
     /// Each image exactly once.
     #[default]
     EachOnce,
-    /// As many batches as there are, from an endless shuffled sequence of which the batches prefetched after a pass are lost
-    /// (`fit_generator` before Keras 2.1.0). See [`ValidationSampling::DISCARDED_BATCHES`].
+    /// As many batches as there are, from an endless shuffled sequence of which the batches
+    /// prefetched after a pass are lost (`fit_generator` before Keras 2.1.0). See
+    /// [`ValidationSampling::DISCARDED_BATCHES`].
     PrefetchedAway,
 }
 
 impl ValidationSampling {
-    /// Batches lost after each pass: what fits into Keras' queue (`max_queue_size=10`). A batch that the worker holds at that moment is lost
-    /// too; whether there is one depends on timing, and is not modelled.
+    /// Batches lost after each pass: what fits into Keras' queue (`max_queue_size=10`). A batch
+    /// that the worker holds at that moment is lost too; whether there is one depends on timing,
+    /// and is not modelled.
     pub const DISCARDED_BATCHES: usize = 10;
 }
 

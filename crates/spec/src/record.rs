@@ -36,9 +36,11 @@ impl fmt::Display for Split {
     }
 }
 
-/// Loss and accuracy of one split in one epoch, as sums with their count, so that they can be added without averaging averages.
+/// Loss and accuracy of one split in one epoch, as sums with their count, so that they can be added
+/// without averaging averages.
 ///
-/// For [`Split::Train`] these are accumulated over the steps of the epoch, with dropout and augmentation at work, as Keras reports them.
+/// For [`Split::Train`] these are accumulated over the steps of the epoch, with dropout and
+/// augmentation at work, as Keras reports them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SplitRecord {
     /// Which split.
@@ -65,7 +67,8 @@ impl SplitRecord {
     }
 }
 
-/// How far the tensors of the base are from where they started: ‖w − w₀‖₂ / ‖w₀‖₂ per tensor, summarised.
+/// How far the tensors of the base are from where they started: ‖w − w₀‖₂ / ‖w₀‖₂ per tensor,
+/// summarised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DriftSummary {
     /// Tensors of the base.
@@ -129,7 +132,8 @@ pub struct SinkError(pub Box<dyn std::error::Error + Send + Sync>);
 
 /// Takes records as they come. After each call everything so far must be safe.
 pub trait RecordSink {
-    /// Starts over with the records of an interrupted run that is being resumed (none for a new run).
+    /// Starts over with the records of an interrupted run that is being resumed (none for a new
+    /// run).
     ///
     /// # Errors
     /// When they cannot be kept.
@@ -141,7 +145,8 @@ pub trait RecordSink {
     /// When it cannot be kept.
     fn epoch(&mut self, record: &EpochRecord) -> Result<(), SinkError>;
 
-    /// Takes what the model of the last epoch says about each evaluated image. Whoever does not keep it need not.
+    /// Takes what the model of the last epoch says about each evaluated image. Whoever does not
+    /// keep it need not.
     ///
     /// # Errors
     /// When it cannot be kept.

@@ -1,6 +1,8 @@
-//! A regime is a point in a plane: where the freeze boundary lies, and whether activations at it are cached.
+//! A regime is a point in a plane: where the freeze boundary lies, and whether activations at it
+//! are cached.
 //!
-//! Keras adds a third coordinate, which ought not to exist: whether the declared boundary reaches the optimizer.
+//! Keras adds a third coordinate, which ought not to exist: whether the declared boundary reaches
+//! the optimizer.
 
 use std::fmt;
 
@@ -52,9 +54,9 @@ impl<'de> Deserialize<'de> for FreezeBoundary {
             "none" => Ok(Self::None),
             other => match other.strip_prefix("block_").and_then(|block| block.parse().ok()) {
                 Some(block) if block >= 1 => Ok(Self::Block(block)),
-                _ => {
-                    Err(de::Error::custom(format!("unknown freeze boundary `{other}`, expected `all`, `none` or `block_1`, `block_2`, …")))
-                }
+                _ => Err(de::Error::custom(format!(
+                    "unknown freeze boundary `{other}`, expected `all`, `none` or `block_1`, `block_2`, …"
+                ))),
             },
         }
     }
@@ -66,7 +68,8 @@ impl<'de> Deserialize<'de> for FreezeBoundary {
 pub enum OptimizerCollects {
     /// Those above the declared freeze boundary, as everybody expects.
     Unfrozen,
-    /// All of them whatever was declared, as Keras before 2.1.0 did with a base nested in a `Sequential` model.
+    /// All of them whatever was declared, as Keras before 2.1.0 did with a base nested in a
+    /// `Sequential` model.
     Everything,
 }
 
@@ -76,7 +79,8 @@ pub enum OptimizerCollects {
 pub enum FreezeBy {
     /// On each layer of the base, which every library honours.
     Layers,
-    /// On the base as a whole, nested in a `Sequential` model, as the book does: some libraries do not hear it.
+    /// On the base as a whole, nested in a `Sequential` model, as the book does: some libraries do
+    /// not hear it.
     Container,
 }
 
@@ -98,6 +102,7 @@ pub enum Cache {
     None,
     /// The activations of each training image, once.
     Features,
-    /// The activations of several augmented variants of each training image; epoch `e` uses variant `e mod variants`.
+    /// The activations of several augmented variants of each training image; epoch `e` uses variant
+    /// `e mod variants`.
     Variants,
 }

@@ -6,7 +6,8 @@ use toml::{Table, Value};
 use crate::cell::label;
 use crate::matrix::quoted;
 
-/// Chooses the cells whose levels agree: each named factor must have one of its listed levels; factors not named may have any.
+/// Chooses the cells whose levels agree: each named factor must have one of its listed levels;
+/// factors not named may have any.
 ///
 /// Written in TOML as `{ regime = "cached", dropout = [0.0, 0.5] }`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -18,7 +19,8 @@ impl Selector {
         Self(levels.iter().map(|(factor, level)| (factor.clone(), vec![level.clone()])).collect())
     }
 
-    /// Reads `factor=level` as a person gives it on the command line; the same factor twice allows both levels.
+    /// Reads `factor=level` as a person gives it on the command line; the same factor twice allows
+    /// both levels.
     ///
     /// # Errors
     /// Says what the form is.
@@ -26,7 +28,9 @@ impl Selector {
         let mut selector = Self::default();
         for argument in arguments {
             let argument = argument.as_ref();
-            let (factor, level) = argument.split_once('=').ok_or_else(|| format!("`{argument}` is not of the form factor=level"))?;
+            let (factor, level) = argument
+                .split_once('=')
+                .ok_or_else(|| format!("`{argument}` is not of the form factor=level"))?;
             match selector.0.iter_mut().find(|(known, _)| known == factor) {
                 Some((_, levels)) => levels.push(level.to_owned()),
                 None => selector.0.push((factor.to_owned(), vec![level.to_owned()])),
@@ -38,7 +42,9 @@ impl Selector {
     pub(crate) fn from_table(table: &Table) -> Result<Self, String> {
         let entries = table.iter().map(|(factor, value)| {
             let levels = match value {
-                Value::Array(values) => values.iter().map(level_name).collect::<Result<Vec<_>, _>>()?,
+                Value::Array(values) => {
+                    values.iter().map(level_name).collect::<Result<Vec<_>, _>>()?
+                }
                 single => vec![level_name(single)?],
             };
             Ok((factor.clone(), levels))
@@ -51,7 +57,9 @@ impl Selector {
         let value = |level: &String| toml_edit::Value::from(level.as_str()).to_string();
         let entry = |(factor, levels): &(String, Vec<String>)| match &levels[..] {
             [level] => format!("{factor} = {}", value(level)),
-            levels => format!("{factor} = [{}]", levels.iter().map(value).collect::<Vec<_>>().join(", ")),
+            levels => {
+                format!("{factor} = [{}]", levels.iter().map(value).collect::<Vec<_>>().join(", "))
+            }
         };
         format!("{{ {} }}", self.0.iter().map(entry).collect::<Vec<_>>().join(", "))
     }
@@ -63,7 +71,9 @@ impl Selector {
 
     /// Whether a cell with these levels is chosen.
     pub fn matches(&self, levels: &[(String, String)]) -> bool {
-        self.0.iter().all(|(factor, allowed)| levels.iter().any(|(name, level)| name == factor && allowed.contains(level)))
+        self.0.iter().all(|(factor, allowed)| {
+            levels.iter().any(|(name, level)| name == factor && allowed.contains(level))
+        })
     }
 
     /// Refuses factors and levels that nobody has, given each factor's levels.
@@ -74,10 +84,16 @@ impl Selector {
         for (factor, levels) in &self.0 {
             let Some((_, allowed)) = known.iter().find(|(name, _)| name == factor) else {
                 let factors: Vec<&String> = known.iter().map(|(name, _)| name).collect();
-                return Err(format!("unknown factor `{factor}`, expected one of {}", quoted(&factors)));
+                return Err(format!(
+                    "unknown factor `{factor}`, expected one of {}",
+                    quoted(&factors)
+                ));
             };
             if let Some(unknown) = levels.iter().find(|level| !allowed.contains(level)) {
-                return Err(format!("unknown level `{unknown}` of `{factor}`, expected one of {}", quoted(allowed)));
+                return Err(format!(
+                    "unknown level `{unknown}` of `{factor}`, expected one of {}",
+                    quoted(allowed)
+                ));
             }
         }
         Ok(())
@@ -86,8 +102,13 @@ impl Selector {
 
 impl std::fmt::Display for Selector {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let levels: Vec<(String, String)> = self.0.iter().map(|(factor, levels)| (factor.clone(), levels.join("|"))).collect();
-        formatter.write_str(&if levels.is_empty() { "every cell".to_owned() } else { label(&levels) })
+        let levels: Vec<(String, String)> =
+            self.0.iter().map(|(factor, levels)| (factor.clone(), levels.join("|"))).collect();
+        formatter.write_str(&if levels.is_empty() {
+            "every cell".to_owned()
+        } else {
+            label(&levels)
+        })
     }
 }
 

@@ -4,8 +4,9 @@ use serde::Deserialize;
 
 use crate::phase::TypedPhase;
 use crate::{
-    Cache, ConvolutionAlgorithm, EpsilonPosition, FreezeBoundary, FreezeBy, Initializer, Interpolation, NestedFreeze, OptimizerCollects,
-    PreprocessingName, Profile, Resize, ShearUnit, TransformCenter, TypedAugmentation, ValidationSampling,
+    Cache, ConvolutionAlgorithm, EpsilonPosition, FreezeBoundary, FreezeBy, Initializer,
+    Interpolation, NestedFreeze, OptimizerCollects, PreprocessingName, Profile, Resize, ShearUnit,
+    TransformCenter, TypedAugmentation, ValidationSampling,
 };
 
 /// The defaults, with a comment on each.
@@ -13,7 +14,8 @@ pub(crate) const DEFAULTS: &str = include_str!("defaults.toml");
 
 macro_rules! settings {
     ($($(#[$doc:meta])* $field:ident: $kind:ty,)*) => {
-        /// Settings of a procedure. Each is a key of `[procedure]`, and each can be a factor of `[matrix]`.
+        /// Settings of a procedure. Each is a key of `[procedure]`, and each can be a factor of
+        /// `[matrix]`.
         #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub(crate) struct Settings {
@@ -56,7 +58,8 @@ settings! {
     optimizer_collects: OptimizerCollects,
     /// What is kept of the frozen part's activations.
     cache: Cache,
-    /// How many augmented variants of each image are kept when `cache = "variants"`; 0 stands for one per epoch.
+    /// How many augmented variants of each image are kept when `cache = "variants"`; 0 stands for
+    /// one per epoch.
     variants: usize,
     /// Width of the head's hidden layer.
     hidden_units: usize,

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use thaw_spec::{
-    Augmentation, Band, Cache, Carried, Cell, CellId, ContentHash, CostFacts, DatasetSource, Expectations, Experiment, Extraction,
-    FreezeBoundary, Inputs, Interpolation, Metric, OptimizerCollects, PerSeed, Plan, Procedure, Profile, Recorded, Selector, Sharing,
-    Split, SplitCounts, Statistic, Step, TransformCenter, ValidationSampling, Variants,
+    Augmentation, Band, Cache, Carried, Cell, CellId, ContentHash, CostFacts, DatasetSource,
+    Expectations, Experiment, Extraction, FreezeBoundary, Inputs, Interpolation, Metric,
+    OptimizerCollects, PerSeed, Plan, Procedure, Profile, Recorded, Selector, Sharing, Split,
+    SplitCounts, Statistic, Step, TransformCenter, ValidationSampling, Variants,
 };
 
 const GOOD: &str = r#"
@@ -55,7 +56,10 @@ fn cells(text: &str) -> Vec<Cell> {
 /// The message for a text in which something was replaced.
 fn say(from: &str, to: &str) -> String {
     assert!(GOOD.contains(from), "`{from}` is not in the text");
-    Experiment::parse("test.toml", &GOOD.replacen(from, to, 1)).map(|_| ()).expect_err("a message").to_string()
+    Experiment::parse("test.toml", &GOOD.replacen(from, to, 1))
+        .map(|_| ())
+        .expect_err("a message")
+        .to_string()
 }
 
 #[test]
@@ -77,7 +81,10 @@ fn everything_is_concrete_and_survives_json() {
         let back: Cell = serde_json::from_str(&text).expect("the same cell");
         assert_eq!((back.id(), &back), (cell.id(), &cell));
     }
-    let variants = cells(GOOD).into_iter().find(|cell| cell.procedure.cache == Cache::Variants).expect("a cell");
+    let variants = cells(GOOD)
+        .into_iter()
+        .find(|cell| cell.procedure.cache == Cache::Variants)
+        .expect("a cell");
     assert_eq!(variants.procedure.variants, 4, "one per epoch");
 }
 
@@ -91,10 +98,13 @@ fn a_cells_name_follows_its_content_and_not_its_levels_names() {
 
 #[test]
 fn inclusions_add_what_exclusions_took_and_values_that_no_list_has() {
-    let text = format!("{GOOD}\n[[include]]\nregime = \"thawed\"\naugmentation = \"none\"\ndropout = 0.25\n");
+    let text = format!(
+        "{GOOD}\n[[include]]\nregime = \"thawed\"\naugmentation = \"none\"\ndropout = 0.25\n"
+    );
     let cells = cells(&text);
     assert_eq!(cells.len(), 2 * 13);
-    assert!(cells.iter().any(|cell| cell.procedure.dropout == 0.25 && cell.label() == "regime=thawed augmentation=none dropout=0.25"));
+    assert!(cells.iter().any(|cell| cell.procedure.dropout == 0.25
+        && cell.label() == "regime=thawed augmentation=none dropout=0.25"));
 }
 
 #[test]
@@ -102,8 +112,11 @@ fn augmentation_can_be_typed_as_ranges() {
     let text = GOOD
         .replace("epochs = 4", "epochs = 4\naugmentation = { rotation_degrees = 5.0 }")
         .replace("augmentation = [\"none\", \"keras-2.0.8\"]\n", "");
-    let text = &text[..text.find("[[exclude]]").expect("exclusions")].replace("cached = { cache = \"features\" }\n", "");
-    let Augmentation::Affine(ranges) = cells(text)[0].procedure.augmentation else { panic!("ranges") };
+    let text = &text[..text.find("[[exclude]]").expect("exclusions")]
+        .replace("cached = { cache = \"features\" }\n", "");
+    let Augmentation::Affine(ranges) = cells(text)[0].procedure.augmentation else {
+        panic!("ranges")
+    };
     assert_eq!((ranges.rotation_degrees, ranges.zoom, ranges.horizontal_flip), (5.0, 0.0, false));
 }
 
@@ -156,19 +169,26 @@ fn cells_that_contradict_themselves_are_answered_with_the_reason() {
 fn selectors_choose_by_level_and_refuse_what_nobody_has() {
     let experiment = Experiment::parse("test.toml", GOOD).expect("an experiment");
     let known = experiment.known_levels();
-    let only = Selector::from_arguments(&["regime=cached", "regime=thawed", "dropout=0.5"]).expect("a selector");
+    let only = Selector::from_arguments(&["regime=cached", "regime=thawed", "dropout=0.5"])
+        .expect("a selector");
     only.check(&known).expect("known");
     let shortened = experiment.clone().shortened(Some(2), Some(&[7]), &only);
     assert_eq!(shortened.procedures().len(), 3);
-    assert!(shortened.cells(&inputs()).iter().all(|cell| cell.seed == 7 && cell.procedure.epochs == 2));
-    let one_epoch = Experiment::parse("test.toml", &GOOD.replace("epochs = 4", "epochs = 1")).expect("an experiment");
+    assert!(
+        shortened.cells(&inputs()).iter().all(|cell| cell.seed == 7 && cell.procedure.epochs == 2)
+    );
+    let one_epoch = Experiment::parse("test.toml", &GOOD.replace("epochs = 4", "epochs = 1"))
+        .expect("an experiment");
     let longer = one_epoch.shortened(Some(4), None, &Selector::default()).cells(&inputs());
     assert!(
         longer.iter().zip(cells(GOOD)).all(|(longer, cell)| longer.id() == cell.id()),
         "a change of epochs is the same as writing them"
     );
     assert!(Selector::from_arguments(&["regime:cached"]).is_err());
-    let unknown = Selector::from_arguments(&["dropout=0.4"]).expect("a selector").check(&known).expect_err("unknown");
+    let unknown = Selector::from_arguments(&["dropout=0.4"])
+        .expect("a selector")
+        .check(&known)
+        .expect_err("unknown");
     assert_eq!(unknown, "unknown level `0.4` of `dropout`, expected one of `0.0`, `0.5`");
 }
 
@@ -176,7 +196,13 @@ const IMAGES: SplitCounts = SplitCounts { train: 20, validation: 10, test: 0 };
 
 /// A base of five equal blocks, each of which puts out 100 numbers.
 fn facts(sharing: Sharing) -> CostFacts {
-    CostFacts { images: IMAGES, sharing, room_bytes: None, block_multiply_adds: vec![1; 5], boundary_floats: vec![100; 6] }
+    CostFacts {
+        images: IMAGES,
+        sharing,
+        room_bytes: None,
+        block_multiply_adds: vec![1; 5],
+        boundary_floats: vec![100; 6],
+    }
 }
 
 fn plan(cells: &[Cell], finished: &BTreeSet<CellId>, sharing: Sharing) -> Plan {
@@ -200,25 +226,45 @@ fn a_plan_makes_each_artifact_once_and_before_it_is_used() {
         }
         if let Step::Fit(cell) = step {
             let phase = cell.procedure.phases()[0];
-            let wanted = [Split::Train, Split::Validation].map(|split| Extraction::of(cell, &phase, split, Sharing::Literal));
-            assert!(wanted.into_iter().flatten().all(|wanted| made.contains(&wanted.key())), "{} comes too early", cell.label());
+            let wanted = [Split::Train, Split::Validation]
+                .map(|split| Extraction::of(cell, &phase, split, Sharing::Literal));
+            assert!(
+                wanted.into_iter().flatten().all(|wanted| made.contains(&wanted.key())),
+                "{} comes too early",
+                cell.label()
+            );
         }
     }
-    // Decoded: train, validation. Activations: validation, train as it is, train in variants of two seeds.
+    // Decoded: train, validation. Activations: validation, train as it is, train in variants of two
+    // seeds.
     assert_eq!(made.len(), 2 + 1 + 1 + 2);
     let finished: BTreeSet<_> = cells.iter().map(Cell::id).collect();
     assert!(self::plan(&cells, &finished, Sharing::Literal).steps.is_empty());
 
     let shared = self::plan(&cells, &BTreeSet::new(), Sharing::ByContent);
     assert_eq!(shared.steps.len(), plan.steps.len(), "sharing needs no further artifact");
-    let on_pixels = |sharing: Sharing| cells.iter().filter(|cell| training(cell, sharing).is_none()).count();
-    assert_eq!(on_pixels(Sharing::Literal) - on_pixels(Sharing::ByContent), 2 * 4, "the frozen base end to end, augmented or not");
+    let on_pixels =
+        |sharing: Sharing| cells.iter().filter(|cell| training(cell, sharing).is_none()).count();
+    assert_eq!(
+        on_pixels(Sharing::Literal) - on_pixels(Sharing::ByContent),
+        2 * 4,
+        "the frozen base end to end, augmented or not"
+    );
     let twin = |regime: &str| {
         let levels = [("regime", regime), ("augmentation", "keras-2.0.8"), ("dropout", "0.5")];
-        cells.iter().find(|cell| levels.iter().all(|(f, l)| cell.levels.contains(&((*f).into(), (*l).into())))).expect("a cell")
+        cells
+            .iter()
+            .find(|cell| {
+                levels.iter().all(|(f, l)| cell.levels.contains(&((*f).into(), (*l).into())))
+            })
+            .expect("a cell")
     };
     let key = |cell: &Cell| training(cell, Sharing::ByContent).expect("activations").key();
-    assert_eq!(key(twin("cached_variants")), key(twin("end_to_end")), "what one caches, the other would compute");
+    assert_eq!(
+        key(twin("cached_variants")),
+        key(twin("end_to_end")),
+        "what one caches, the other would compute"
+    );
 }
 
 #[test]
@@ -226,10 +272,15 @@ fn artifacts_are_shared_by_everything_that_does_not_change_them() {
     let cells = cells(GOOD);
     let key = |cell: &Cell| {
         let blocks = cell.procedure.frozen_blocks();
-        Extraction { cell: cell.clone(), blocks, split: Split::Train, variants: Variants::Plain }.key()
+        Extraction { cell: cell.clone(), blocks, split: Split::Train, variants: Variants::Plain }
+            .key()
     };
-    let frozen: Vec<&Cell> = cells.iter().filter(|cell| cell.procedure.frozen_blocks() == 5).collect();
-    assert!(frozen.iter().all(|cell| key(cell) == key(frozen[0])), "dropout, seed and caching do not change activations");
+    let frozen: Vec<&Cell> =
+        cells.iter().filter(|cell| cell.procedure.frozen_blocks() == 5).collect();
+    assert!(
+        frozen.iter().all(|cell| key(cell) == key(frozen[0])),
+        "dropout, seed and caching do not change activations"
+    );
     let mut partly = frozen[0].clone();
     partly.procedure.freeze = FreezeBoundary::Block(5);
     assert_ne!(key(&partly), key(frozen[0]));
@@ -241,47 +292,83 @@ fn artifacts_are_shared_by_everything_that_does_not_change_them() {
 #[test]
 fn synthetic_datasets_have_the_books_sizes_and_refuse_impossible_ones() {
     let synthetic = GOOD.replace("source = \"folder\"", "source = \"synthetic\"\nseed = 3");
-    let DatasetSource::Synthetic(dataset) = Experiment::parse("test.toml", &synthetic).expect("an experiment").dataset else {
+    let DatasetSource::Synthetic(dataset) =
+        Experiment::parse("test.toml", &synthetic).expect("an experiment").dataset
+    else {
         panic!("a synthetic dataset")
     };
-    assert_eq!((dataset.train, dataset.validation, dataset.test, dataset.seed), (2000, 1000, 1000, 3));
-    assert_eq!(say("source = \"folder\"", "source = \"folder\"\ntrain = 10"), "test.toml:5: unknown field `train`, there are no fields");
+    assert_eq!(
+        (dataset.train, dataset.validation, dataset.test, dataset.seed),
+        (2000, 1000, 1000, 3)
+    );
+    assert_eq!(
+        say("source = \"folder\"", "source = \"folder\"\ntrain = 10"),
+        "test.toml:5: unknown field `train`, there are no fields"
+    );
     for (line, message) in [
         ("size = 4", "test.toml:5: dataset: size = 4 is not in 16 to 1024 pixels"),
-        ("train = 1", "test.toml:5: dataset: train = 1 does not give each of the 2 classes an image"),
+        (
+            "train = 1",
+            "test.toml:5: dataset: train = 1 does not give each of the 2 classes an image",
+        ),
     ] {
         let text = synthetic.replace("seed = 3", line);
-        assert_eq!(Experiment::parse("test.toml", &text).map(|_| ()).expect_err("a message").to_string(), message);
+        assert_eq!(
+            Experiment::parse("test.toml", &text).map(|_| ()).expect_err("a message").to_string(),
+            message
+        );
     }
 }
 
 #[test]
 fn a_ladder_names_exactly_one_procedure_at_each_rung() {
-    let rung = |selector: &str| format!("{GOOD}\n[[ladder]]\nlabel = \"a step\"\nwhere = {{ {selector} }}\n");
-    let parse = |selector: &str| Experiment::parse("test.toml", &rung(selector)).map(|experiment| experiment.ladder.len());
+    let rung = |selector: &str| {
+        format!("{GOOD}\n[[ladder]]\nlabel = \"a step\"\nwhere = {{ {selector} }}\n")
+    };
+    let parse = |selector: &str| {
+        Experiment::parse("test.toml", &rung(selector)).map(|experiment| experiment.ladder.len())
+    };
     assert_eq!(parse("regime = \"cached\", dropout = 0.5").expect("one procedure"), 1);
     let several = parse("regime = \"cached\"").expect_err("two procedures").to_string();
-    assert_eq!(several, "test.toml:32: ladder.where: `regime=cached` chooses 2 procedures; name the levels of exactly one");
+    assert_eq!(
+        several,
+        "test.toml:32: ladder.where: `regime=cached` chooses 2 procedures; name the levels of exactly one"
+    );
     let unknown = parse("regime = \"frozen\"").expect_err("no such level").to_string();
     assert!(unknown.contains("unknown level `frozen`"), "{unknown}");
 }
 
 #[test]
-fn cells_that_shuffle_and_convolve_by_definition_keep_the_names_they_had_before_there_was_a_choice() {
-    let with = |settings: &str| cells(&GOOD.replace("epochs = 4", &format!("epochs = 4\n{settings}")));
+fn cells_that_shuffle_and_convolve_by_definition_keep_the_names_they_had_before_there_was_a_choice()
+{
+    let with =
+        |settings: &str| cells(&GOOD.replace("epochs = 4", &format!("epochs = 4\n{settings}")));
     let plain = with("convolution = \"direct\"");
     let json = serde_json::to_string(&plain[0].procedure).expect("JSON");
     assert!(!json.contains("shuffle") && !json.contains("convolution"), "{json}");
-    for changed in ["convolution = \"direct\"\nshuffle = false", "convolution = \"winograd_f2\"", "convolution = \"winograd_f3\""] {
-        assert!(plain.iter().zip(&with(changed)).all(|(plain, changed)| plain.id() != changed.id()), "{changed}");
+    for changed in [
+        "convolution = \"direct\"\nshuffle = false",
+        "convolution = \"winograd_f2\"",
+        "convolution = \"winograd_f3\"",
+    ] {
+        assert!(
+            plain.iter().zip(&with(changed)).all(|(plain, changed)| plain.id() != changed.id()),
+            "{changed}"
+        );
     }
 }
 
 #[test]
 fn recorded_bands_replace_old_ones_and_nothing_else() {
     let old = "# first\n[[audit]] # thawed?\nstatus = \"completed\"\n\n# about the band\n[[band]]\nmetric = \"test_loss\"\nstatistic = \"best\"\nlower = 0\nupper = 1\n";
-    let recorded = Recorded { creator: "me".into(), date: "2026-01-02".into(), commit: "abc".into(), machine: "m".into() };
-    let levels = [("regime".to_owned(), "cached".to_owned()), ("dropout".to_owned(), "0.5".to_owned())];
+    let recorded = Recorded {
+        creator: "me".into(),
+        date: "2026-01-02".into(),
+        commit: "abc".into(),
+        machine: "m".into(),
+    };
+    let levels =
+        [("regime".to_owned(), "cached".to_owned()), ("dropout".to_owned(), "0.5".to_owned())];
     let band = Band {
         selector: Selector::exactly(&levels),
         metric: Metric::ValidationAccuracy,
@@ -290,10 +377,17 @@ fn recorded_bands_replace_old_ones_and_nothing_else() {
         upper: 0.5,
         per_seed: Some(PerSeed { seeds: vec![0, 4], values: vec![0.375, 0.25], tolerance: 0.01 }),
     };
-    let text = Expectations::recorded("x", old, &recorded, std::slice::from_ref(&band)).expect("a text");
-    assert!(text.starts_with("# first\n[[audit]] # thawed?\n") && !text.contains("test_loss"), "{text}");
+    let text =
+        Expectations::recorded("x", old, &recorded, std::slice::from_ref(&band)).expect("a text");
+    assert!(
+        text.starts_with("# first\n[[audit]] # thawed?\n") && !text.contains("test_loss"),
+        "{text}"
+    );
     let read = Expectations::parse("x", &text).expect("expectations");
-    assert_eq!((read.recorded, &read.bands[..], read.audits.len()), (Some(recorded.clone()), &[band][..], 1));
+    assert_eq!(
+        (read.recorded, &read.bands[..], read.audits.len()),
+        (Some(recorded.clone()), &[band][..], 1)
+    );
     let again = Expectations::recorded("x", &text, &recorded, &[]).expect("a text");
     assert!(!again.contains("[[band]]") && again.matches("[recorded]").count() == 1, "{again}");
 }
@@ -311,37 +405,68 @@ fn of_every_profile() -> Experiment {
 #[test]
 fn profiles_decide_what_the_same_arguments_mean() {
     let experiment = of_every_profile();
-    let end_to_end: Vec<Procedure> =
-        experiment.procedures().filter(|(levels, _)| levels[1].1 == "end_to_end").map(|(_, procedure)| procedure.clone()).collect();
+    let end_to_end: Vec<Procedure> = experiment
+        .procedures()
+        .filter(|(levels, _)| levels[1].1 == "end_to_end")
+        .map(|(_, procedure)| procedure.clone())
+        .collect();
     let shear = |procedure: &Procedure| match procedure.augmentation {
         Augmentation::Affine(ranges) => ranges.shear_radians,
         Augmentation::None => panic!("augmented"),
     };
     let degrees = 0.2f64.to_radians();
-    assert_eq!(end_to_end.iter().map(shear).collect::<Vec<_>>(), [0.2, degrees, degrees, degrees, degrees]);
-    assert_eq!(end_to_end.iter().map(|procedure| procedure.optimizer.epsilon).collect::<Vec<_>>(), [1e-8, 1e-7, 1e-7, 1e-7, 1e-8]);
-    assert_eq!(end_to_end.iter().map(|procedure| procedure.optimizer.rho).collect::<Vec<_>>(), [0.9, 0.9, 0.9, 0.9, 0.99]);
+    assert_eq!(
+        end_to_end.iter().map(shear).collect::<Vec<_>>(),
+        [0.2, degrees, degrees, degrees, degrees]
+    );
+    assert_eq!(
+        end_to_end.iter().map(|procedure| procedure.optimizer.epsilon).collect::<Vec<_>>(),
+        [1e-8, 1e-7, 1e-7, 1e-7, 1e-8]
+    );
+    assert_eq!(
+        end_to_end.iter().map(|procedure| procedure.optimizer.rho).collect::<Vec<_>>(),
+        [0.9, 0.9, 0.9, 0.9, 0.99]
+    );
     let (unheard, heard) = (OptimizerCollects::Everything, OptimizerCollects::Unfrozen);
-    assert_eq!(end_to_end.iter().map(|procedure| procedure.optimizer_collects).collect::<Vec<_>>(), [unheard, heard, heard, heard, heard]);
-    let partly = |procedure: &Procedure| procedure.validation_sampling == ValidationSampling::PrefetchedAway;
-    assert_eq!(end_to_end.iter().map(partly).collect::<Vec<_>>(), [true, false, false, false, false]);
-    let centers: Vec<_> = end_to_end.iter().map(|procedure| (procedure.interpolation, procedure.transform_center)).collect();
+    assert_eq!(
+        end_to_end.iter().map(|procedure| procedure.optimizer_collects).collect::<Vec<_>>(),
+        [unheard, heard, heard, heard, heard]
+    );
+    let partly =
+        |procedure: &Procedure| procedure.validation_sampling == ValidationSampling::PrefetchedAway;
+    assert_eq!(
+        end_to_end.iter().map(partly).collect::<Vec<_>>(),
+        [true, false, false, false, false]
+    );
+    let centers: Vec<_> = end_to_end
+        .iter()
+        .map(|procedure| (procedure.interpolation, procedure.transform_center))
+        .collect();
     let (nearest, bilinear) = (Interpolation::Nearest, Interpolation::Bilinear);
     let (plus, minus) = (TransformCenter::PlusHalf, TransformCenter::MinusHalfAxesSwapped);
-    assert_eq!(centers, [(nearest, plus), (nearest, plus), (bilinear, plus), (bilinear, minus), (nearest, plus)]);
+    assert_eq!(
+        centers,
+        [(nearest, plus), (nearest, plus), (bilinear, plus), (bilinear, minus), (nearest, plus)]
+    );
 }
 
 #[test]
 fn what_profiles_agree_in_is_one_procedure_and_runs_once() {
     let experiment = of_every_profile();
     // Without augmentation, Keras 2.1.3 and 2.2 do the same with cached features.
-    let cached: Vec<Procedure> =
-        experiment.procedures().filter(|(levels, _)| levels[1].1 == "cached").map(|(_, procedure)| procedure.clone()).collect();
+    let cached: Vec<Procedure> = experiment
+        .procedures()
+        .filter(|(levels, _)| levels[1].1 == "cached")
+        .map(|(_, procedure)| procedure.clone())
+        .collect();
     assert_eq!(cached[1], cached[2]);
     assert!(cached[0] != cached[1] && cached[2] != cached[3]);
     assert_eq!(experiment.procedures().len(), 10);
-    let inputs =
-        Inputs { dataset: ContentHash::of_bytes(b"d"), weights: ContentHash::of_bytes(b"w"), classes: vec!["a".into(), "b".into()] };
+    let inputs = Inputs {
+        dataset: ContentHash::of_bytes(b"d"),
+        weights: ContentHash::of_bytes(b"w"),
+        classes: vec!["a".into(), "b".into()],
+    };
     assert_eq!(experiment.cells(&inputs).len(), 9);
 }
 
@@ -349,13 +474,17 @@ fn what_profiles_agree_in_is_one_procedure_and_runs_once() {
 fn what_is_set_by_name_stands_above_the_profile() {
     let text = "name = \"x\"\nseeds = [0]\n[dataset]\nsource = \"folder\"\n[base]\narchitecture = \"vgg16\"\n[procedure]\nepsilon = 1e-3\n\
                 [matrix]\nnested_freeze = [\"honoured\"]\nprofile = [\"keras-2.0.8\"]\nfreeze_by = [\"container\", \"layers\"]\n";
-    // Both ways of freezing come to the same where the flag is heard, which is a mistake in a matrix.
+    // Both ways of freezing come to the same where the flag is heard, which is a mistake in a
+    // matrix.
     let error = Experiment::parse("x.toml", text).expect_err("twins").to_string();
     assert!(error.contains("freeze_by=container"), "{error}");
     let text = text.replace("[\"container\", \"layers\"]", "[\"container\"]");
     let experiment = Experiment::parse("x.toml", &text).expect("an experiment");
     let (_, procedure) = experiment.procedures().next().expect("a procedure");
-    assert_eq!((procedure.optimizer.epsilon, procedure.optimizer_collects), (1e-3, OptimizerCollects::Unfrozen));
+    assert_eq!(
+        (procedure.optimizer.epsilon, procedure.optimizer_collects),
+        (1e-3, OptimizerCollects::Unfrozen)
+    );
     assert_eq!(procedure.loss_clip, 1e-7);
 }
 
@@ -368,12 +497,17 @@ fn the_shipped_experiments_can_be_read() {
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
         if name.ends_with(".toml") && !name.ends_with(".expected.toml") {
             let text = std::fs::read_to_string(&path).expect("readable");
-            let experiment = Experiment::parse(&name, &text).unwrap_or_else(|error| panic!("{error}"));
+            let experiment =
+                Experiment::parse(&name, &text).unwrap_or_else(|error| panic!("{error}"));
             names.push((experiment.name.clone(), experiment.procedures().len()));
         }
     }
     names.sort();
-    let of_book: Vec<usize> = names.iter().filter(|(name, _)| name.starts_with("book")).map(|(_, procedures)| *procedures).collect();
+    let of_book: Vec<usize> = names
+        .iter()
+        .filter(|(name, _)| name.starts_with("book"))
+        .map(|(_, procedures)| *procedures)
+        .collect();
     assert_eq!(of_book, [49, 6]);
 }
 
@@ -413,9 +547,16 @@ fn phases_follow_each_other_and_say_what_they_do_differently() {
     let phases = new.phases();
     assert_eq!((phases[1].epochs(), phases[1].untouched_blocks), (30..130, 4));
     assert_eq!((phases[1].head, phases[1].optimizer_state), (Carried::Kept, Carried::Fresh));
-    assert_eq!((phases[1].procedure.optimizer.learning_rate, phases[1].procedure.optimizer.epsilon), (1e-5, 1e-7));
-    // Keras 2.0.8 does not hear of the flag on the base, so that nothing is untouched afterwards; it hears of those on layers.
-    assert_eq!(old.phases().iter().map(|phase| phase.procedure.frozen_blocks()).collect::<Vec<_>>(), [0, 4]);
+    assert_eq!(
+        (phases[1].procedure.optimizer.learning_rate, phases[1].procedure.optimizer.epsilon),
+        (1e-5, 1e-7)
+    );
+    // Keras 2.0.8 does not hear of the flag on the base, so that nothing is untouched afterwards;
+    // it hears of those on layers.
+    assert_eq!(
+        old.phases().iter().map(|phase| phase.procedure.frozen_blocks()).collect::<Vec<_>>(),
+        [0, 4]
+    );
     assert_eq!(old.phases().iter().map(|phase| phase.untouched_blocks).collect::<Vec<_>>(), [0, 0]);
     let text = serde_json::to_string(&cells[0]).expect("JSON");
     assert_eq!(serde_json::from_str::<Cell>(&text).expect("the same cell"), cells[0]);
@@ -426,7 +567,11 @@ fn phases_follow_each_other_and_say_what_they_do_differently() {
     let [alone, plain] = [one_phase, none].map(self::cells);
     assert_eq!(alone[0].id(), plain[0].id());
 
-    let shorter = Experiment::parse("test.toml", FINE_TUNING).expect("an experiment").shortened(Some(2), None, &Selector::default());
+    let shorter = Experiment::parse("test.toml", FINE_TUNING).expect("an experiment").shortened(
+        Some(2),
+        None,
+        &Selector::default(),
+    );
     assert!(shorter.cells(&inputs()).iter().all(|cell| cell.procedure.total_epochs() == 4));
 }
 
@@ -436,8 +581,10 @@ fn phases_can_be_a_level_of_a_factor() {
                 frozen = {}\n[[matrix.regime.tuned.phase]]\n[[matrix.regime.tuned.phase]]\nfreeze = \"block_5\"\n";
     let cells = cells(text);
     assert_eq!(cells.iter().map(|cell| cell.procedure.phases().len()).collect::<Vec<_>>(), [1, 2]);
-    let twice = text.replace("[matrix.regime]", "[[phase]]\n[procedure]\n[[procedure.phase]]\n[matrix.regime]");
-    let refused = Experiment::parse("test.toml", &twice).map(|_| ()).expect_err("two lists").to_string();
+    let twice = text
+        .replace("[matrix.regime]", "[[phase]]\n[procedure]\n[[procedure.phase]]\n[matrix.regime]");
+    let refused =
+        Experiment::parse("test.toml", &twice).map(|_| ()).expect_err("two lists").to_string();
     assert_eq!(refused, "test.toml:7: phase: [procedure] has a `phase` as well; keep one of them");
 }
 
@@ -445,7 +592,10 @@ fn phases_can_be_a_level_of_a_factor() {
 fn phases_that_make_no_sense_are_answered_with_their_place_and_a_remedy() {
     let say = |from: &str, to: &str| {
         assert!(FINE_TUNING.contains(from), "`{from}` is not in the text");
-        Experiment::parse("tuning.toml", &FINE_TUNING.replacen(from, to, 1)).map(|_| ()).expect_err("a message").to_string()
+        Experiment::parse("tuning.toml", &FINE_TUNING.replacen(from, to, 1))
+            .map(|_| ())
+            .expect_err("a message")
+            .to_string()
     };
     insta::assert_snapshot!(
         [
@@ -472,12 +622,14 @@ fn activations_without_room_are_computed_unless_a_procedure_demands_them() {
         let facts = CostFacts { room_bytes: Some(bytes), ..facts(Sharing::ByContent) };
         Plan::new(&cells, &BTreeSet::new(), &facts, |_| false)
     };
-    let extracted = |plan: &Plan| plan.steps.iter().filter(|step| matches!(step, Step::Extract(_))).count();
+    let extracted =
+        |plan: &Plan| plan.steps.iter().filter(|step| matches!(step, Step::Extract(_))).count();
     let (roomy, narrow) = (with_room(u64::MAX), with_room(0));
     assert_eq!((extracted(&roomy), roomy.without_room.len()), (4, 0));
     // Plain features and variants are demanded by cached procedures, which come first.
     assert_eq!((extracted(&narrow), narrow.without_room.len()), (4, 0));
-    let end_to_end: Vec<Cell> = cells.iter().filter(|cell| cell.procedure.cache == Cache::None).cloned().collect();
+    let end_to_end: Vec<Cell> =
+        cells.iter().filter(|cell| cell.procedure.cache == Cache::None).cloned().collect();
     let facts = CostFacts { room_bytes: Some(20 * 100 * 4), ..facts(Sharing::ByContent) };
     let plan = Plan::new(&end_to_end, &BTreeSet::new(), &facts, |_| false);
     assert_eq!(
@@ -485,14 +637,28 @@ fn activations_without_room_are_computed_unless_a_procedure_demands_them() {
         (2, 2),
         "validation and plain training images fit, four variants with two seeds do not"
     );
-    let augmented = end_to_end.iter().find(|cell| cell.procedure.augmentation != Augmentation::None && cell.procedure.frozen_blocks() == 5);
+    let augmented = end_to_end.iter().find(|cell| {
+        cell.procedure.augmentation != Augmentation::None && cell.procedure.frozen_blocks() == 5
+    });
     let fit = Step::Fit(augmented.expect("a cell").clone());
-    assert_eq!(plan.cost(&fit, &facts).forward_multiply_adds, 4 * 20 * 5, "each epoch runs through five blocks");
-    assert_eq!(Plan::new(&end_to_end, &BTreeSet::new(), &facts, |_| true).without_room.len(), 0, "what is there is used");
+    assert_eq!(
+        plan.cost(&fit, &facts).forward_multiply_adds,
+        4 * 20 * 5,
+        "each epoch runs through five blocks"
+    );
+    assert_eq!(
+        Plan::new(&end_to_end, &BTreeSet::new(), &facts, |_| true).without_room.len(),
+        0,
+        "what is there is used"
+    );
     let plain = |step: &Step| matches!(step, Step::Extract(extraction) if extraction.variants == Variants::Plain);
     let narrow = CostFacts { room_bytes: Some(2 * 20 * 100 * 4 * 4), ..facts };
     let plan = Plan::new(&end_to_end, &BTreeSet::new(), &narrow, plain);
-    assert_eq!(plan.without_room.len(), 0, "what is there takes nothing of the room for four variants with two seeds");
+    assert_eq!(
+        plan.without_room.len(),
+        0,
+        "what is there takes nothing of the room for four variants with two seeds"
+    );
 }
 
 #[test]
@@ -501,22 +667,34 @@ fn the_largest_number_of_variants_serves_the_smaller_ones() {
         "cached_variants = { cache = \"variants\" }",
         "cached_variants = { cache = \"variants\", variants = 1 }\ntwo = { cache = \"variants\", variants = 2 }",
     );
-    let text = text.replace("regime = \"cached_variants\"", "regime = [\"cached_variants\", \"two\"]");
+    let text =
+        text.replace("regime = \"cached_variants\"", "regime = [\"cached_variants\", \"two\"]");
     let cells = cells(&text);
     let variants = |plan: &Plan| -> Vec<usize> {
         let of_step = |step: &Step| match step {
-            Step::Extract(extraction) if extraction.variants != Variants::Plain => Some(extraction.variants.count()),
+            Step::Extract(extraction) if extraction.variants != Variants::Plain => {
+                Some(extraction.variants.count())
+            }
             _ => None,
         };
         plan.steps.iter().filter_map(of_step).collect()
     };
-    assert_eq!(variants(&plan(&cells, &BTreeSet::new(), Sharing::ByContent)), [4, 4], "one extraction a seed, of an epoch each");
+    assert_eq!(
+        variants(&plan(&cells, &BTreeSet::new(), Sharing::ByContent)),
+        [4, 4],
+        "one extraction a seed, of an epoch each"
+    );
     assert_eq!(variants(&plan(&cells, &BTreeSet::new(), Sharing::Literal)), [2, 2]);
     // Whoever shares an artifact looks for it in the same places, however long it trains.
     let [short, long] = [2, 9].map(|epochs| {
-        let mut cell = cells.iter().find(|cell| cell.procedure.variants == 2).expect("a cell").clone();
+        let mut cell =
+            cells.iter().find(|cell| cell.procedure.variants == 2).expect("a cell").clone();
         cell.procedure.epochs = epochs;
-        training(&cell, Sharing::Literal).expect("variants").covering().map(|artifact| artifact.key()).collect::<Vec<_>>()
+        training(&cell, Sharing::Literal)
+            .expect("variants")
+            .covering()
+            .map(|artifact| artifact.key())
+            .collect::<Vec<_>>()
     });
     assert_eq!(short, long);
 }
@@ -529,27 +707,44 @@ fn procedures_that_take_hours_can_have_fewer_seeds() {
     let experiment = Experiment::parse("test.toml", &text).expect("an experiment");
     let seeds = |regime: &str| {
         let cells = experiment.cells(&inputs());
-        cells.iter().filter(|cell| cell.levels[0].1 == regime).map(|cell| cell.seed).collect::<BTreeSet<_>>()
+        cells
+            .iter()
+            .filter(|cell| cell.levels[0].1 == regime)
+            .map(|cell| cell.seed)
+            .collect::<BTreeSet<_>>()
     };
     assert_eq!(
         [seeds("thawed"), seeds("cached"), seeds("end_to_end")],
         [BTreeSet::from([1]), BTreeSet::from([0, 1, 2, 3]), BTreeSet::from([0, 1])]
     );
     let narrowed = experiment.clone().shortened(None, Some(&[7]), &Selector::default());
-    assert!(narrowed.cells(&inputs()).iter().all(|cell| cell.seed == 7), "seeds that are asked for by hand are those of all");
+    assert!(
+        narrowed.cells(&inputs()).iter().all(|cell| cell.seed == 7),
+        "seeds that are asked for by hand are those of all"
+    );
     for (from, to, message) in [
-        ("\"thawed\" }", "\"thaw\" }", "test.toml:32: seeds_for.where: unknown level `thaw` of `regime`"),
+        (
+            "\"thawed\" }",
+            "\"thaw\" }",
+            "test.toml:32: seeds_for.where: unknown level `thaw` of `regime`",
+        ),
         (
             "\"thawed\" }",
             "\"cached\", augmentation = \"keras-2.0.8\" }",
             "test.toml:32: seeds_for.where: `regime=cached augmentation=keras-2.0.8` chooses no procedure",
         ),
-        ("seeds = [1]", "seeds = []", "test.toml:32: seeds: give at least one seed, and each only once"),
+        (
+            "seeds = [1]",
+            "seeds = []",
+            "test.toml:32: seeds: give at least one seed, and each only once",
+        ),
     ] {
         let at = text.rfind("[[seeds_for]]\nwhere = { regime = \"thawed\"").expect("the entry");
         let (before, entry) = text.split_at(at);
         let refused =
-            Experiment::parse("test.toml", &format!("{before}{}", entry.replacen(from, to, 1))).map(|_| ()).expect_err("a message");
+            Experiment::parse("test.toml", &format!("{before}{}", entry.replacen(from, to, 1)))
+                .map(|_| ())
+                .expect_err("a message");
         assert!(refused.to_string().starts_with(message), "{refused}");
     }
 }

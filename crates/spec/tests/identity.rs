@@ -1,4 +1,5 @@
-//! The names of cells are promises: records, caches and checkpoints are found by them. Every committed cell still has the name of its folder.
+//! The names of cells are promises: records, caches and checkpoints are found by them. Every
+//! committed cell still has the name of its folder.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,8 @@ fn every_committed_cell_has_the_name_of_its_folder() {
     assert!(folders.len() > 400, "only {} cells were found", folders.len());
     for folder in folders {
         let text = std::fs::read_to_string(folder.join("cell.json")).expect("readable");
-        let manifest: CellManifest = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let manifest: CellManifest = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let name = folder.file_name().expect("a name").to_string_lossy();
         assert_eq!((manifest.cell.id().as_str(), manifest.id.as_str()), (&*name, &*name));
         assert_eq!(manifest.cell.procedure_id(), manifest.procedure_id, "{name}");

@@ -1,8 +1,9 @@
-//! Runs one stage of the work per line of standard input and prints the seconds it took, so that another program can time its own stages in
-//! turn. `tools/bench/versus_pytorch.py` does.
+//! Runs one stage of the work per line of standard input and prints the seconds it took, so that
+//! another program can time its own stages in turn. `tools/bench/versus_pytorch.py` does.
 //!
-//! Stages: `vgg16 forward`, `vgg16 train`, `squeezenet1_0 forward`, `squeezenet1_0 train` (a batch of 20 at 150×150, by a frozen base and by
-//! one that is trained as a whole), `head epoch`, `augment`, `decode FOLDER`, `copy`; and `peak`, which prints the process's peak memory in MiB.
+//! Stages: `vgg16 forward`, `vgg16 train`, `squeezenet1_0 forward`, `squeezenet1_0 train` (a batch
+//! of 20 at 150×150, by a frozen base and by one that is trained as a whole), `head epoch`,
+//! `augment`, `decode FOLDER`, `copy`; and `peak`, which prints the process's peak memory in MiB.
 
 use std::io::{BufRead, Write};
 use std::path::Path;
@@ -14,7 +15,8 @@ use rayon::prelude::*;
 use thaw_data::{Dataset, Folder, Purpose, Stream, Transform, resize};
 use thaw_model::{Base, Gradients, Head, Loss, RmsProp, Weights, weights_file};
 use thaw_spec::{
-    Architecture, Augmentation, ConvolutionAlgorithm, EpsilonPosition, Initializer, Optimizer, Resize, Split, TransformCenter,
+    Architecture, Augmentation, ConvolutionAlgorithm, EpsilonPosition, Initializer, Optimizer,
+    Resize, Split, TransformCenter,
 };
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -25,7 +27,12 @@ const SIZE: usize = 150;
 const HEAD: (usize, usize, usize) = (2000, 8192, 256);
 /// Images per call of the stages that prepare images.
 const IMAGES: usize = 500;
-const SETTINGS: Optimizer = Optimizer { learning_rate: 2e-5, rho: 0.9, epsilon: 1e-8, epsilon_position: EpsilonPosition::OutsideRoot };
+const SETTINGS: Optimizer = Optimizer {
+    learning_rate: 2e-5,
+    rho: 0.9,
+    epsilon: 1e-8,
+    epsilon_position: EpsilonPosition::OutsideRoot,
+};
 
 /// A base with everything a step needs.
 struct Network {
@@ -39,15 +46,25 @@ impl Network {
     fn new(architecture: Architecture, is_trained: bool) -> Outcome<Self> {
         let values = |_, shape: &[usize]| {
             let scale = (6.0 / shape[1..].iter().product::<usize>().max(1) as f64).sqrt();
-            (0..shape.iter().product()).map(|index: usize| (((index * 7919 % 1009) as f64 / 504.5 - 1.0) * scale) as f32).collect()
+            (0..shape.iter().product())
+                .map(|index: usize| (((index * 7919 % 1009) as f64 / 504.5 - 1.0) * scale) as f32)
+                .collect()
         };
         let bytes = weights_file(architecture, values)?;
         let weights = Weights::from_bytes(Path::new("stages"), &bytes, architecture)?;
         let blocks = architecture.blocks();
         let frozen = if is_trained { 0 } else { blocks };
-        let base = Base::new(architecture, ConvolutionAlgorithm::WinogradF3, &weights, frozen, &Device::Cpu)?;
-        let variables = base.parameters().iter().filter_map(|parameter| parameter.variable.clone()).collect();
-        let pixels: Vec<f32> = (0..BATCH * SIZE * SIZE * 3).map(|index| (index * 31 % 251) as f32 / 251.0).collect();
+        let base = Base::new(
+            architecture,
+            ConvolutionAlgorithm::WinogradF3,
+            &weights,
+            frozen,
+            &Device::Cpu,
+        )?;
+        let variables =
+            base.parameters().iter().filter_map(|parameter| parameter.variable.clone()).collect();
+        let pixels: Vec<f32> =
+            (0..BATCH * SIZE * SIZE * 3).map(|index| (index * 31 % 251) as f32 / 251.0).collect();
         let input = Tensor::from_vec(pixels, (BATCH, SIZE, SIZE, 3), &Device::Cpu)?;
         Ok(Self { base, blocks, optimizer: RmsProp::new(variables, SETTINGS)?, input })
     }
@@ -70,19 +87,23 @@ impl Network {
 /// One pass over stored features.
 fn head_epoch() -> Outcome<impl FnMut() -> Outcome<()>> {
     let (images, inputs, units) = HEAD;
-    let values: Vec<f32> = (0..images * inputs).map(|index| (index * 7919 % 1009) as f32 / 1009.0).collect();
+    let values: Vec<f32> =
+        (0..images * inputs).map(|index| (index * 7919 % 1009) as f32 / 1009.0).collect();
     let features = Tensor::from_vec(values, (images, inputs), &Device::Cpu)?;
     let draw = |tensor: usize| {
         let mut stream = Stream::new(0, Purpose::Initialize, 0, tensor);
         move || stream.unit()
     };
-    let head = Head::new(inputs, units, Loss::Binary, Initializer::GlorotUniform, draw, &Device::Cpu)?;
-    let mut optimizer = RmsProp::new(head.variables().map(|(_, variable)| variable.clone()).to_vec(), SETTINGS)?;
+    let head =
+        Head::new(inputs, units, Loss::Binary, Initializer::GlorotUniform, draw, &Device::Cpu)?;
+    let mut optimizer =
+        RmsProp::new(head.variables().map(|(_, variable)| variable.clone()).to_vec(), SETTINGS)?;
     let labels = [0, 1].repeat(BATCH / 2);
     Ok(move || {
         for first in (0..images).step_by(BATCH) {
             let (logits, tape) = head.forward_on_tape(&features.narrow(0, first, BATCH)?, None)?;
-            let mut gradients = Gradients::of(&Loss::Binary.per_image(&logits, &labels, 0.0)?.mean_all()?)?;
+            let mut gradients =
+                Gradients::of(&Loss::Binary.per_image(&logits, &labels, 0.0)?.mean_all()?)?;
             tape.backward(&mut gradients)?;
             optimizer.apply(&gradients)?;
         }
@@ -97,7 +118,13 @@ fn augment(pixels: &[u8]) {
         || vec![0u8; pixels.len()],
         |output, image| {
             let mut stream = Stream::new(0, Purpose::Augment, 0, image);
-            Transform::draw(&ranges, SIZE, &mut stream).apply(pixels, SIZE, SIZE, TransformCenter::PlusHalf, output);
+            Transform::draw(&ranges, SIZE, &mut stream).apply(
+                pixels,
+                SIZE,
+                SIZE,
+                TransformCenter::PlusHalf,
+                output,
+            );
         },
     );
 }
@@ -112,13 +139,17 @@ fn decode(folder: &Folder) {
 
 /// Copies 256 MiB with all threads: reads and writes of memory as fast as they can be.
 fn copy(from: &[f32], to: &mut [f32]) {
-    to.par_chunks_mut(1 << 16).zip(from.par_chunks(1 << 16)).for_each(|(to, from)| to.copy_from_slice(from));
+    to.par_chunks_mut(1 << 16)
+        .zip(from.par_chunks(1 << 16))
+        .for_each(|(to, from)| to.copy_from_slice(from));
 }
 
 /// `VmHWM` in MiB, where the system tells it.
 fn peak_memory() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
+    let kibibytes = status.lines().find_map(|line| {
+        line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok()
+    });
     kibibytes.unwrap_or(f64::NAN) / 1024.0
 }
 
@@ -143,10 +174,16 @@ fn main() -> Outcome<()> {
         match words.as_slice() {
             [base @ ("vgg16" | "squeezenet1_0"), what @ ("forward" | "train")] => {
                 if !networks.iter().any(|(name, _)| *name == line) {
-                    let architecture = if *base == "vgg16" { Architecture::Vgg16 } else { Architecture::Squeezenet1_0 };
+                    let architecture = if *base == "vgg16" {
+                        Architecture::Vgg16
+                    } else {
+                        Architecture::Squeezenet1_0
+                    };
                     networks.push((line.clone(), Network::new(architecture, *what == "train")?));
                 }
-                let Some((_, network)) = networks.iter_mut().find(|(name, _)| *name == line) else { continue };
+                let Some((_, network)) = networks.iter_mut().find(|(name, _)| *name == line) else {
+                    continue;
+                };
                 timed(&mut || if *what == "train" { network.train() } else { network.forward() })?;
             }
             ["head", "epoch"] => {
@@ -170,7 +207,8 @@ fn main() -> Outcome<()> {
                 })?;
             }
             ["copy"] => {
-                let (from, to) = buffers.get_or_insert_with(|| (vec![1.0; 1 << 26], vec![0.0; 1 << 26]));
+                let (from, to) =
+                    buffers.get_or_insert_with(|| (vec![1.0; 1 << 26], vec![0.0; 1 << 26]));
                 timed(&mut || {
                     copy(from, to);
                     Ok(())

@@ -5,13 +5,19 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
-use thaw_data::{Artifact, ArtifactWriter, DataError, Pixels, Purpose, Stream, Transform, preprocess, preprocess_interpolated};
+use thaw_data::{
+    Artifact, ArtifactWriter, DataError, Pixels, Purpose, Stream, Transform, preprocess,
+    preprocess_interpolated,
+};
 use thaw_model::Base;
-use thaw_spec::{Augmentation, Extraction, Interpolation, Preprocessing, Procedure, Variants, Warp};
+use thaw_spec::{
+    Augmentation, Extraction, Interpolation, Preprocessing, Procedure, Variants, Warp,
+};
 
 use crate::TrainError;
 
-/// Activations that were computed once, `[variants, images, height, width, channels]`, mapped into memory.
+/// Activations that were computed once, `[variants, images, height, width, channels]`, mapped into
+/// memory.
 #[derive(Debug)]
 pub struct StoredActivations {
     artifact: Artifact<f32>,
@@ -32,7 +38,11 @@ impl StoredActivations {
         let artifact = Artifact::open(path)?;
         let damaged = |reason: String| DataError::DamagedArtifact { path: path.to_owned(), reason };
         let &[held, _, _, _, _] = artifact.shape() else {
-            return Err(damaged(format!("it has {} dimensions instead of 5", artifact.shape().len())).into());
+            return Err(damaged(format!(
+                "it has {} dimensions instead of 5",
+                artifact.shape().len()
+            ))
+            .into());
         };
         let (first_epoch, variants) = match extraction.variants {
             Variants::Plain => (0, 1),
@@ -46,7 +56,9 @@ impl StoredActivations {
 
     /// The rows of some images in the variant that belongs to an epoch (counted from 0).
     fn batch(&self, images: &[usize], epoch: usize, device: &Device) -> Result<Tensor, TrainError> {
-        let &[_, count, height, width, channels] = self.artifact.shape() else { unreachable!("checked when opened") };
+        let &[_, count, height, width, channels] = self.artifact.shape() else {
+            unreachable!("checked when opened")
+        };
         let length = height * width * channels;
         // Plain images look the same in every epoch, before the first as well.
         let first = (epoch.saturating_sub(self.first_epoch) % self.variants) * count;
@@ -77,7 +89,8 @@ pub(crate) enum View {
 }
 
 impl SplitData {
-    /// Activations at the freeze boundary for some images: read as far as they are stored, computed otherwise.
+    /// Activations at the freeze boundary for some images: read as far as they are stored, computed
+    /// otherwise.
     pub(crate) fn boundary(
         &self,
         base: &Base,
@@ -94,7 +107,14 @@ impl SplitData {
             let activations = stored.batch(images, epoch, device)?;
             return Ok(base.forward(&activations, stored.blocks..procedure.frozen_blocks())?);
         }
-        let input = inputs(&self.pixels, images, view, (procedure.augmentation, procedure.warp()), &procedure.preprocessing, device)?;
+        let input = inputs(
+            &self.pixels,
+            images,
+            view,
+            (procedure.augmentation, procedure.warp()),
+            &procedure.preprocessing,
+            device,
+        )?;
         Ok(base.forward(&input, 0..procedure.frozen_blocks())?)
     }
 }
@@ -112,9 +132,11 @@ fn inputs(
     let length = size * size * 3;
     let mut values = vec![0f32; images.len() * length];
     let transform = |image: usize| match (view, augmentation) {
-        (View::Training { seed, epoch }, Augmentation::Affine(ranges)) => {
-            Some(Transform::draw(&ranges, size, &mut Stream::new(seed, Purpose::Augment, epoch, image)))
-        }
+        (View::Training { seed, epoch }, Augmentation::Affine(ranges)) => Some(Transform::draw(
+            &ranges,
+            size,
+            &mut Stream::new(seed, Purpose::Augment, epoch, image),
+        )),
         (View::Plain, _) | (_, Augmentation::None) => None,
     };
     let examples = values.par_chunks_mut(length).zip(images);
@@ -146,7 +168,8 @@ fn inputs(
 /// Images that pass through the base together. An image's result does not depend on it.
 const BATCH: usize = 32;
 
-/// Runs a split through the frozen part of a base and writes the activations to `path`; `progress` is told how many images are done.
+/// Runs a split through the frozen part of a base and writes the activations to `path`; `progress`
+/// is told how many images are done.
 ///
 /// # Errors
 /// When the disk refuses.
@@ -160,7 +183,13 @@ pub fn extract(
     let procedure = &extraction.cell.procedure;
     let shapes = thaw_model::shapes(procedure.architecture, procedure.image_size)?;
     let boundary = shapes[extraction.blocks - 1];
-    let shape = [extraction.variants.count(), pixels.len(), boundary.height, boundary.width, boundary.channels];
+    let shape = [
+        extraction.variants.count(),
+        pixels.len(),
+        boundary.height,
+        boundary.width,
+        boundary.channels,
+    ];
     let mut writer = ArtifactWriter::<f32>::create(path, &shape, &HashMap::new())?;
     let images: Vec<usize> = (0..pixels.len()).collect();
     for variant in 0..extraction.variants.count() {
@@ -171,8 +200,10 @@ pub fn extract(
             }
         };
         for batch in images.chunks(BATCH) {
-            let input = inputs(pixels, batch, view, augmentation, &procedure.preprocessing, base.device())?;
-            let activations = base.forward(&input, 0..extraction.blocks)?.flatten_all()?.to_vec1::<f32>()?;
+            let input =
+                inputs(pixels, batch, view, augmentation, &procedure.preprocessing, base.device())?;
+            let activations =
+                base.forward(&input, 0..extraction.blocks)?.flatten_all()?.to_vec1::<f32>()?;
             writer.write(&activations)?;
             progress(batch.len() as u64);
         }

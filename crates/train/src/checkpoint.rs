@@ -1,4 +1,5 @@
-//! Checkpoints: everything a run needs to go on as if it had never stopped, in one safetensors file.
+//! Checkpoints: everything a run needs to go on as if it had never stopped, in one safetensors
+//! file.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,8 @@ const PHASES: &str = "phases";
 pub struct CheckpointPolicy {
     /// The file. It is removed when the run is complete.
     pub path: PathBuf,
-    /// Epochs that end sooner than this after the last checkpoint go without one. What is lost is only time.
+    /// Epochs that end sooner than this after the last checkpoint go without one. What is lost is
+    /// only time.
     pub interval: Duration,
 }
 
@@ -46,31 +48,56 @@ pub(crate) struct Progress {
     pub(crate) phases: Vec<PhaseAudit>,
 }
 
-/// Writes variables, accumulators, what earlier phases made of the base, and the progress so far, under a temporary name first.
-pub(crate) fn save(path: &Path, cell: &CellId, run: &Run<'_>, progress: &Progress) -> Result<(), TrainError> {
-    let io = |action: &'static str| move |source: std::io::Error| TrainError::CheckpointIo { path: path.to_owned(), action, source };
-    let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::with_capacity(run.variables.len() * 2);
+/// Writes variables, accumulators, what earlier phases made of the base, and the progress so far,
+/// under a temporary name first.
+pub(crate) fn save(
+    path: &Path,
+    cell: &CellId,
+    run: &Run<'_>,
+    progress: &Progress,
+) -> Result<(), TrainError> {
+    let io = |action: &'static str| {
+        move |source: std::io::Error| TrainError::CheckpointIo {
+            path: path.to_owned(),
+            action,
+            source,
+        }
+    };
+    let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> =
+        Vec::with_capacity(run.variables.len() * 2);
     for ((name, variable), accumulator) in run.variables.iter().zip(run.optimizer.accumulators()?) {
         tensors.push((name.clone(), variable.dims().to_vec(), variable.flatten_all()?.to_vec1()?));
         tensors.push((accumulator_name(name), variable.dims().to_vec(), accumulator));
     }
     for parameter in run.base.parameters() {
         if let Some(start) = &parameter.carried {
-            tensors.push((start_name(&parameter.name), start.dims().to_vec(), start.flatten_all()?.to_vec1()?));
+            tensors.push((
+                start_name(&parameter.name),
+                start.dims().to_vec(),
+                start.flatten_all()?.to_vec1()?,
+            ));
         }
     }
     let views = tensors.iter().map(|(name, shape, values)| {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values)).expect("values fill their shape");
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values))
+            .expect("values fill their shape");
         (name, view)
     });
     let records = serde_json::to_string(&progress.records).expect("records are numbers");
     let phases = serde_json::to_string(&progress.phases).expect("audits are names and numbers");
-    let metadata = HashMap::from([(CELL.to_owned(), cell.to_string()), (RECORDS.to_owned(), records), (PHASES.to_owned(), phases)]);
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| damaged(path, error.to_string()))?;
+    let metadata = HashMap::from([
+        (CELL.to_owned(), cell.to_string()),
+        (RECORDS.to_owned(), records),
+        (PHASES.to_owned(), phases),
+    ]);
+    let bytes = safetensors::serialize(views, Some(metadata))
+        .map_err(|error| damaged(path, error.to_string()))?;
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(io("cannot make the checkpoint folder"))?;
     let mut file = NamedTempFile::new_in(folder).map_err(io("cannot write the checkpoint"))?;
-    std::io::Write::write_all(&mut file, &bytes).and_then(|()| file.as_file().sync_all()).map_err(io("cannot write the checkpoint"))?;
+    std::io::Write::write_all(&mut file, &bytes)
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(io("cannot write the checkpoint"))?;
     file.persist(path).map_err(|error| io("cannot write the checkpoint")(error.error))?;
     Ok(())
 }
@@ -88,9 +115,16 @@ impl<'a> Checkpoint<'a> {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(TrainError::CheckpointIo { path: path.to_owned(), action: "cannot read the checkpoint", source }),
+            Err(source) => {
+                return Err(TrainError::CheckpointIo {
+                    path: path.to_owned(),
+                    action: "cannot read the checkpoint",
+                    source,
+                });
+            }
         };
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(path, error.to_string()))?;
+        let (_, header) =
+            SafeTensors::read_metadata(&bytes).map_err(|error| damaged(path, error.to_string()))?;
         let metadata = header.metadata().clone().unwrap_or_default();
         if metadata.get(CELL).map(String::as_str) != Some(cell.as_str()) {
             return Err(damaged(path, "it belongs to another cell".to_owned()));
@@ -98,29 +132,47 @@ impl<'a> Checkpoint<'a> {
         let records = metadata.get(RECORDS).and_then(|records| serde_json::from_str(records).ok());
         let records = records.ok_or_else(|| damaged(path, "it has no records".to_owned()))?;
         // Checkpoints from before there were phases have none.
-        let phases = metadata.get(PHASES).map_or(Some(Vec::new()), |phases| serde_json::from_str(phases).ok());
-        let phases = phases.ok_or_else(|| damaged(path, "the audits of its phases cannot be read".to_owned()))?;
+        let phases = metadata
+            .get(PHASES)
+            .map_or(Some(Vec::new()), |phases| serde_json::from_str(phases).ok());
+        let phases = phases
+            .ok_or_else(|| damaged(path, "the audits of its phases cannot be read".to_owned()))?;
         Ok(Some(Self { path, bytes, progress: Progress { records, phases } }))
     }
 
     /// Gives a run, which must be in the phase of the last finished epoch, the values it had.
     pub(crate) fn restore(&self, run: &mut Run<'_>) -> Result<(), TrainError> {
-        let tensors = SafeTensors::deserialize(&self.bytes).map_err(|error| damaged(self.path, error.to_string()))?;
+        let tensors = SafeTensors::deserialize(&self.bytes)
+            .map_err(|error| damaged(self.path, error.to_string()))?;
         let read = |name: &str, shape: &[usize]| -> Result<Vec<f32>, TrainError> {
-            let view = tensors.tensor(name).map_err(|error| damaged(self.path, error.to_string()))?;
+            let view =
+                tensors.tensor(name).map_err(|error| damaged(self.path, error.to_string()))?;
             if view.shape() != shape || view.dtype() != Dtype::F32 {
                 return Err(damaged(self.path, format!("`{name}` has another shape or type")));
             }
-            Ok(view.data().chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect())
+            Ok(view
+                .data()
+                .chunks_exact(4)
+                .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+                .collect())
         };
-        let carried = run.base.parameters().iter().filter_map(|parameter| Some((parameter.name.clone(), parameter.carried.clone()?)));
+        let carried = run
+            .base
+            .parameters()
+            .iter()
+            .filter_map(|parameter| Some((parameter.name.clone(), parameter.carried.clone()?)));
         for (name, old) in carried.collect::<Vec<_>>() {
-            let start = Tensor::from_vec(read(&start_name(&name), old.dims())?, old.dims(), &run.device)?;
+            let start =
+                Tensor::from_vec(read(&start_name(&name), old.dims())?, old.dims(), &run.device)?;
             run.base.restore_start(&name, start)?;
         }
         let mut accumulators = Vec::with_capacity(run.variables.len());
         for (name, variable) in &run.variables {
-            variable.set(&Tensor::from_vec(read(name, variable.dims())?, variable.dims(), &run.device)?)?;
+            variable.set(&Tensor::from_vec(
+                read(name, variable.dims())?,
+                variable.dims(),
+                &run.device,
+            )?)?;
             accumulators.push(read(&accumulator_name(name), variable.dims())?);
         }
         run.optimizer.restore(accumulators)?;

@@ -1,7 +1,8 @@
 //! One step of a plan: computing activations at a freeze boundary, and training a cell.
 //!
-//! There is one training loop for all regimes. Its two inputs are the activations at the freeze boundary, stored or computed, and the
-//! variables above it; "cached", "frozen end to end", "accidentally unfrozen" and "fine-tuned" differ in nothing else.
+//! There is one training loop for all regimes. Its two inputs are the activations at the freeze
+//! boundary, stored or computed, and the variables above it; "cached", "frozen end to end",
+//! "accidentally unfrozen" and "fine-tuned" differ in nothing else.
 
 mod activations;
 mod checkpoint;

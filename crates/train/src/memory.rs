@@ -10,8 +10,9 @@ pub fn peak_memory_bytes() -> Option<u64> {
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
 }
 
-/// A generous estimate of the memory that training a cell needs, in bytes: activations of a batch with their gradients, and the head's
-/// weights with gradients and accumulators, in the phase that needs most.
+/// A generous estimate of the memory that training a cell needs, in bytes: activations of a batch
+/// with their gradients, and the head's weights with gradients and accumulators, in the phase that
+/// needs most.
 ///
 /// # Errors
 /// When the images are too small for the base.

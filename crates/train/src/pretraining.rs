@@ -1,9 +1,11 @@
 //! Pretraining: making the weights that others start from.
 //!
-//! A base with random weights is trained as a whole, by the same loop as every cell, on a source task. Two things differ. The step size falls
-//! linearly from epoch to epoch, so that training comes to rest. And the head is given the features divided by [`FEATURE_SCALE`], since
-//! random weights pass on the scale of the pixels, which Caffe's convention leaves at 0–255; afterwards the factor is carried into the last
-//! convolution. The biases of such a base are small beside its activations, as VGG16's are.
+//! A base with random weights is trained as a whole, by the same loop as every cell, on a source
+//! task. Two things differ. The step size falls linearly from epoch to epoch, so that training
+//! comes to rest. And the head is given the features divided by [`FEATURE_SCALE`], since random
+//! weights pass on the scale of the pixels, which Caffe's convention leaves at 0–255; afterwards
+//! the factor is carried into the last convolution. The biases of such a base are small beside its
+//! activations, as VGG16's are.
 
 use candle_nn::Optimizer as _;
 use thaw_data::{Purpose, Stream};
@@ -13,11 +15,12 @@ use thaw_spec::{Cell, EpochRecord};
 use crate::trainer::Run;
 use crate::{FitData, TrainError};
 
-/// About the standard deviation of pixels in 0–255; a power of two, so that carrying it into the weights rounds nothing.
+/// About the standard deviation of pixels in 0–255; a power of two, so that carrying it into the
+/// weights rounds nothing.
 pub const FEATURE_SCALE: f64 = 64.0;
 
-/// Trains a base from random weights and returns the weights file and the epochs' records, each of which is also given to `report`;
-/// `progress` is told how many images are done.
+/// Trains a base from random weights and returns the weights file and the epochs' records, each of
+/// which is also given to `report`; `progress` is told how many images are done.
 ///
 /// # Errors
 /// When the loss is no number any more.
@@ -29,7 +32,8 @@ pub fn pretrain(
 ) -> Result<(Vec<u8>, Vec<EpochRecord>), TrainError> {
     let architecture = cell.procedure.architecture;
     let draw = |tensor: usize| {
-        // The head's tensors have the same purpose; the base's are told from them by the epoch's place in the address.
+        // The head's tensors have the same purpose; the base's are told from them by the epoch's
+        // place in the address.
         let mut stream = Stream::new(cell.seed, Purpose::Initialize, 1, tensor);
         move || stream.unit()
     };
@@ -39,7 +43,9 @@ pub fn pretrain(
     let epochs = cell.procedure.epochs;
     let mut records = Vec::new();
     for epoch in 0..epochs {
-        run.optimizer.set_learning_rate(cell.procedure.optimizer.learning_rate * (epochs - epoch) as f64 / epochs as f64);
+        run.optimizer.set_learning_rate(
+            cell.procedure.optimizer.learning_rate * (epochs - epoch) as f64 / epochs as f64,
+        );
         let (record, _) = run.epoch(epoch, progress)?;
         report(&record);
         records.push(record);

@@ -9,7 +9,8 @@ use candle_nn::Optimizer as _;
 use thaw_data::{Purpose, Stream};
 use thaw_model::{Base, Gradients, Head, Loss, Mode, RmsProp, Weights, audit, audit_phase, drift};
 use thaw_spec::{
-    Carried, Cell, EpochRecord, Outcome, Phase, PhaseAudit, Prediction, Procedure, RecordSink, Split, SplitRecord, ValidationSampling,
+    Carried, Cell, EpochRecord, Outcome, Phase, PhaseAudit, Prediction, Procedure, RecordSink,
+    Split, SplitRecord, ValidationSampling,
 };
 
 use crate::TrainError;
@@ -35,8 +36,9 @@ pub struct PhaseData {
     pub evaluation: Vec<(Split, SplitData)>,
 }
 
-/// Trains a cell from its checkpoint, or from the start, to its last epoch. Each epoch's record goes to `sink`; `progress` is told how many
-/// training images were shown (first those of epochs that a checkpoint brings along).
+/// Trains a cell from its checkpoint, or from the start, to its last epoch. Each epoch's record
+/// goes to `sink`; `progress` is told how many training images were shown (first those of epochs
+/// that a checkpoint brings along).
 ///
 /// # Errors
 /// When data or weights do not fit, the loss diverges, or records or checkpoints cannot be written.
@@ -110,19 +112,41 @@ const EVALUATION_BATCH: usize = 50;
 
 impl<'a> Run<'a> {
     /// The first phase before its first step.
-    pub(crate) fn new(cell: &'a Cell, weights: &Weights, data: &'a FitData) -> Result<Self, TrainError> {
+    pub(crate) fn new(
+        cell: &'a Cell,
+        weights: &Weights,
+        data: &'a FitData,
+    ) -> Result<Self, TrainError> {
         let procedure = &cell.procedure;
         let device = data.device.clone();
-        let base = Base::new(procedure.architecture, procedure.convolution, weights, procedure.frozen_blocks(), &device)?;
+        let base = Base::new(
+            procedure.architecture,
+            procedure.convolution,
+            weights,
+            procedure.frozen_blocks(),
+            &device,
+        )?;
         let phases = procedure.phases();
         let head = new_head(cell, 0, &device)?;
         let variables = variables(&base, &head);
         let optimizer = optimizer(&variables, procedure)?;
         let loss = Loss::for_classes(cell.inputs.classes.len());
-        Ok(Self { cell, phase: phases[0], phases, all_data: data, base, head, loss, variables, optimizer, device })
+        Ok(Self {
+            cell,
+            phase: phases[0],
+            phases,
+            all_data: data,
+            base,
+            head,
+            loss,
+            variables,
+            optimizer,
+            device,
+        })
     }
 
-    /// Compiles the model again, as the next phase says: other blocks are variable, and head and optimizer go on or start anew.
+    /// Compiles the model again, as the next phase says: other blocks are variable, and head and
+    /// optimizer go on or start anew.
     fn enter_next_phase(&mut self) -> Result<(), TrainError> {
         self.phase = self.phases[self.phase.number + 1];
         let procedure = self.phase.procedure;
@@ -130,15 +154,19 @@ impl<'a> Run<'a> {
         if self.phase.head == Carried::Fresh {
             self.head = new_head(self.cell, self.phase.number, &self.device)?;
         }
-        let before: Vec<(String, Var)> = std::mem::replace(&mut self.variables, variables(&self.base, &self.head));
+        let before: Vec<(String, Var)> =
+            std::mem::replace(&mut self.variables, variables(&self.base, &self.head));
         let kept = self.optimizer.accumulators()?;
         self.optimizer = optimizer(&self.variables, procedure)?;
         if self.phase.optimizer_state == Carried::Kept {
             let mut accumulators = self.optimizer.accumulators()?;
             for ((name, _), accumulator) in self.variables.iter().zip(&mut accumulators) {
                 // What a new head's weights would go on with belongs to weights that are gone.
-                let goes_on = self.phase.head == Carried::Kept || !self.head.variables().iter().any(|(of_head, _)| of_head == name);
-                if let (true, Some(place)) = (goes_on, before.iter().position(|(old, _)| old == name)) {
+                let goes_on = self.phase.head == Carried::Kept
+                    || !self.head.variables().iter().any(|(of_head, _)| of_head == name);
+                if let (true, Some(place)) =
+                    (goes_on, before.iter().position(|(old, _)| old == name))
+                {
                     accumulator.clone_from(&kept[place]);
                 }
             }
@@ -163,8 +191,13 @@ impl<'a> Run<'a> {
         &self.all_data.phases[self.phase.number]
     }
 
-    /// Trains for one epoch, counted from 0, and evaluates: the record, and what the model says about each evaluated image.
-    pub(crate) fn epoch(&mut self, epoch: usize, progress: &(dyn Fn(u64) + Sync)) -> Result<(EpochRecord, Vec<Prediction>), TrainError> {
+    /// Trains for one epoch, counted from 0, and evaluates: the record, and what the model says
+    /// about each evaluated image.
+    pub(crate) fn epoch(
+        &mut self,
+        epoch: usize,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(EpochRecord, Vec<Prediction>), TrainError> {
         let start = Instant::now();
         let train = self.train(epoch, progress)?;
         let training_seconds = start.elapsed().as_secs_f64();
@@ -191,11 +224,17 @@ impl<'a> Run<'a> {
         Ok((record, predictions))
     }
 
-    /// Shows every training image once, in batches of a random order; the last batch takes what is left.
-    fn train(&mut self, epoch: usize, progress: &(dyn Fn(u64) + Sync)) -> Result<SplitRecord, TrainError> {
+    /// Shows every training image once, in batches of a random order; the last batch takes what is
+    /// left.
+    fn train(
+        &mut self,
+        epoch: usize,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<SplitRecord, TrainError> {
         let (procedure, data) = (self.phase.procedure, &self.data().train);
         let order = match procedure.shuffle {
-            true => Stream::new(self.cell.seed, Purpose::Shuffle, epoch, 0).permutation(data.pixels.len()),
+            true => Stream::new(self.cell.seed, Purpose::Shuffle, epoch, 0)
+                .permutation(data.pixels.len()),
             false => (0..data.pixels.len()).collect(),
         };
         let mut record = empty_record(Split::Train, data);
@@ -203,7 +242,8 @@ impl<'a> Run<'a> {
             let view = View::Training { seed: self.cell.seed, epoch };
             let boundary = data.boundary(&self.base, procedure, images, view, &self.device)?;
             let (features, tape) = self.base.forward_on_tape(&boundary, self.variable_blocks())?;
-            let (logits, head_tape) = self.head.forward_on_tape(&features, self.dropout_mask(images, epoch)?.as_ref())?;
+            let (logits, head_tape) =
+                self.head.forward_on_tape(&features, self.dropout_mask(images, epoch)?.as_ref())?;
             let labels = labels(data, images);
             let losses = self.loss.per_image(&logits, &labels, procedure.loss_clip)?;
             let mut gradients = Gradients::of(&losses.mean_all()?)?;
@@ -221,12 +261,17 @@ impl<'a> Run<'a> {
         let mut predictions = Vec::with_capacity(data.pixels.len());
         let all: Vec<usize> = (0..data.pixels.len()).collect();
         for images in all.chunks(EVALUATION_BATCH) {
-            let boundary = data.boundary(&self.base, self.phase.procedure, images, View::Plain, &self.device)?;
+            let boundary =
+                data.boundary(&self.base, self.phase.procedure, images, View::Plain, &self.device)?;
             let features = self.base.forward(&boundary, self.variable_blocks())?;
             let logits = self.head.forward(&features, None, Mode::Evaluation)?;
             let labels = labels(data, images);
-            let losses: Vec<f32> = self.loss.per_image(&logits, &labels, self.phase.procedure.loss_clip)?.to_vec1()?;
-            let said = images.iter().zip(labels).zip(self.loss.predicted(&logits)?.into_iter().zip(losses));
+            let losses: Vec<f32> =
+                self.loss.per_image(&logits, &labels, self.phase.procedure.loss_clip)?.to_vec1()?;
+            let said = images
+                .iter()
+                .zip(labels)
+                .zip(self.loss.predicted(&logits)?.into_iter().zip(losses));
             predictions.extend(said.map(|((&image, label), (predicted, loss))| Prediction {
                 split,
                 image: image as u32,
@@ -238,20 +283,25 @@ impl<'a> Run<'a> {
         Ok(predictions)
     }
 
-    /// The record of a split from what is said about each of its images; the procedure may look at some of them twice and at others not.
+    /// The record of a split from what is said about each of its images; the procedure may look at
+    /// some of them twice and at others not.
     fn evaluate(&self, epoch: usize, split: Split, predictions: &[Prediction]) -> SplitRecord {
         let procedure = self.phase.procedure;
         let seen = match (split, procedure.validation_sampling) {
-            (Split::Validation, ValidationSampling::PrefetchedAway) => {
-                seen_in_validation_pass(predictions.len(), procedure.batch_size, self.cell.seed, epoch)
-            }
+            (Split::Validation, ValidationSampling::PrefetchedAway) => seen_in_validation_pass(
+                predictions.len(),
+                procedure.batch_size,
+                self.cell.seed,
+                epoch,
+            ),
             _ => (0..predictions.len()).collect(),
         };
         let of_seen = || seen.iter().map(|&image| &predictions[image]);
         SplitRecord {
             split,
             loss_sum: of_seen().map(|prediction| f64::from(prediction.loss)).sum(),
-            correct: of_seen().filter(|prediction| prediction.predicted == prediction.label).count() as u64,
+            correct: of_seen().filter(|prediction| prediction.predicted == prediction.label).count()
+                as u64,
             count: seen.len() as u64,
             distinct_images: seen.iter().collect::<BTreeSet<_>>().len() as u64,
         }
@@ -263,8 +313,8 @@ impl<'a> Run<'a> {
         procedure.frozen_blocks()..procedure.architecture.blocks()
     }
 
-    /// `[images, hidden units]` of 0 for dropped units and 1 / (1 − rate) for the others. Each image has a stream of its own, so its mask does
-    /// not depend on the batch it is in.
+    /// `[images, hidden units]` of 0 for dropped units and 1 / (1 − rate) for the others. Each
+    /// image has a stream of its own, so its mask does not depend on the batch it is in.
     fn dropout_mask(&self, images: &[usize], epoch: usize) -> Result<Option<Tensor>, TrainError> {
         let (rate, units) = (self.phase.procedure.dropout, self.phase.procedure.hidden_units);
         if rate == 0.0 {
@@ -297,37 +347,55 @@ fn new_head(cell: &Cell, phase: usize, device: &Device) -> Result<Head, TrainErr
 
 /// What the optimizer holds, with names, in a fixed order.
 fn variables(base: &Base, head: &Head) -> Vec<(String, Var)> {
-    let of_base = base.parameters().iter().filter_map(|parameter| Some((parameter.name.clone(), parameter.variable.clone()?)));
-    let of_head = head.variables().into_iter().map(|(name, variable)| (name.to_owned(), variable.clone()));
+    let of_base = base
+        .parameters()
+        .iter()
+        .filter_map(|parameter| Some((parameter.name.clone(), parameter.variable.clone()?)));
+    let of_head =
+        head.variables().into_iter().map(|(name, variable)| (name.to_owned(), variable.clone()));
     of_base.chain(of_head).collect()
 }
 
 fn optimizer(variables: &[(String, Var)], procedure: &Procedure) -> Result<RmsProp, TrainError> {
-    Ok(RmsProp::new(variables.iter().map(|(_, variable)| variable.clone()).collect(), procedure.optimizer)?)
+    Ok(RmsProp::new(
+        variables.iter().map(|(_, variable)| variable.clone()).collect(),
+        procedure.optimizer,
+    )?)
 }
 
-/// The images that a validation pass (counted from 0) of Keras before 2.1.0 looks at: as many batches as the split has, from an endless sequence
-/// of shuffled passes through the split, of which [`ValidationSampling::DISCARDED_BATCHES`] are lost after each validation pass.
+/// The images that a validation pass (counted from 0) of Keras before 2.1.0 looks at: as many
+/// batches as the split has, from an endless sequence of shuffled passes through the split, of
+/// which [`ValidationSampling::DISCARDED_BATCHES`] are lost after each validation pass.
 fn seen_in_validation_pass(images: usize, batch_size: usize, seed: u64, pass: usize) -> Vec<usize> {
     let batches = images.div_ceil(batch_size);
     let first = pass * (batches + ValidationSampling::DISCARDED_BATCHES);
     let through = |round: usize| Stream::new(seed, Purpose::Validate, round, 0).permutation(images);
     let last = first + batches - 1;
     let rounds = first / batches..=last / batches;
-    let endless: Vec<Vec<usize>> =
-        rounds.flat_map(|round| through(round).chunks(batch_size).map(<[usize]>::to_vec).collect::<Vec<_>>()).collect();
+    let endless: Vec<Vec<usize>> = rounds
+        .flat_map(|round| {
+            through(round).chunks(batch_size).map(<[usize]>::to_vec).collect::<Vec<_>>()
+        })
+        .collect();
     endless.into_iter().skip(first % batches).take(batches).flatten().collect()
 }
 
 /// Adds a batch to a record.
 fn add(record: &mut SplitRecord, losses: &[f32], predicted: &[u32], labels: &[u32]) {
     record.loss_sum += losses.iter().copied().map(f64::from).sum::<f64>();
-    record.correct += predicted.iter().zip(labels).filter(|(predicted, label)| predicted == label).count() as u64;
+    record.correct +=
+        predicted.iter().zip(labels).filter(|(predicted, label)| predicted == label).count() as u64;
     record.count += labels.len() as u64;
 }
 
 fn empty_record(split: Split, data: &SplitData) -> SplitRecord {
-    SplitRecord { split, loss_sum: 0.0, correct: 0, count: 0, distinct_images: data.pixels.len() as u64 }
+    SplitRecord {
+        split,
+        loss_sum: 0.0,
+        correct: 0,
+        count: 0,
+        distinct_images: data.pixels.len() as u64,
+    }
 }
 
 fn labels(data: &SplitData, images: &[usize]) -> Vec<u32> {
@@ -340,19 +408,27 @@ mod tests {
 
     #[test]
     fn a_validation_pass_of_keras_2_0_8_sees_some_images_twice_and_others_not() {
-        // 50 batches of 20, of which each pass takes 50 and loses 10: the first sees every image, as does every fifth after it, for 5 · 60 = 6 · 50.
+        // 50 batches of 20, of which each pass takes 50 and loses 10: the first sees every image,
+        // as does every fifth after it, for 5 · 60 = 6 · 50.
         let distinct = |pass: usize| {
             let seen = seen_in_validation_pass(1000, 20, 0, pass);
             assert_eq!(seen.len(), 1000);
             seen.into_iter().collect::<BTreeSet<_>>().len()
         };
         assert_eq!((distinct(0), distinct(5)), (1000, 1000));
-        // Pass 1 takes 40 batches of one round and 10 of the next, of whose 200 images 40 are expected to be new: 840 ± 4.6.
-        // Pass 2 takes 30 and 20, of whose 400 images 160 are expected to be new: 760 ± 7.6.
+        // Pass 1 takes 40 batches of one round and 10 of the next, of whose 200 images 40 are
+        // expected to be new: 840 ± 4.6. Pass 2 takes 30 and 20, of whose 400 images 160 are
+        // expected to be new: 760 ± 7.6.
         assert!((822..=858).contains(&distinct(1)), "{}", distinct(1));
         assert!((730..=790).contains(&distinct(2)), "{}", distinct(2));
-        assert_ne!(seen_in_validation_pass(1000, 20, 0, 1), seen_in_validation_pass(1000, 20, 1, 1));
+        assert_ne!(
+            seen_in_validation_pass(1000, 20, 0, 1),
+            seen_in_validation_pass(1000, 20, 1, 1)
+        );
         // A last partial batch is a batch.
-        assert_eq!(seen_in_validation_pass(45, 20, 0, 0).into_iter().collect::<BTreeSet<_>>().len(), 45);
+        assert_eq!(
+            seen_in_validation_pass(45, 20, 0, 0).into_iter().collect::<BTreeSet<_>>().len(),
+            45
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! What the design promises of regimes: procedures that ought to be equal are equal to the last bit, frozen bases do not move, and neither
-//! threads nor interruptions change a result. On small made-up images with made-up weights, so that nothing but the promise is tested.
+//! What the design promises of regimes: procedures that ought to be equal are equal to the last
+//! bit, frozen bases do not move, and neither threads nor interruptions change a result. On small
+//! made-up images with made-up weights, so that nothing but the promise is tested.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,14 +9,17 @@ use tempfile::TempDir;
 use thaw_data::{Dataset, Folder, Pixels, Purpose, Stream, Unreadable};
 use thaw_model::{Base, Weights, weights_file};
 use thaw_spec::{
-    Architecture, Cell, EpochRecord, Experiment, Extraction, Inputs, Outcome, Phase, Prediction, RecordSink, RunStatus, Sharing, SinkError,
-    Split,
+    Architecture, Cell, EpochRecord, Experiment, Extraction, Inputs, Outcome, Phase, Prediction,
+    RecordSink, RunStatus, Sharing, SinkError, Split,
 };
-use thaw_train::{CheckpointPolicy, FitData, PhaseData, SplitData, StoredActivations, TrainError, extract, fit};
+use thaw_train::{
+    CheckpointPolicy, FitData, PhaseData, SplitData, StoredActivations, TrainError, extract, fit,
+};
 
 const ARCHITECTURE: Architecture = Architecture::Squeezenet1_0;
 
-/// A folder of random images in which each class has a colour of its own, weights for SqueezeNet, and a place for artifacts.
+/// A folder of random images in which each class has a colour of its own, weights for SqueezeNet,
+/// and a place for artifacts.
 struct Workshop {
     root: TempDir,
     folder: Folder,
@@ -31,9 +35,14 @@ impl Workshop {
                 std::fs::create_dir_all(&folder).expect("a folder");
                 for number in 0..count {
                     let mut noise = Stream::new(label as u64, Purpose::Augment, count, number);
-                    let pixel =
-                        |_, _| image::Rgb([0, 1, 2].map(|channel| (noise.unit() * if channel == label { 255.0 } else { 150.0 }) as u8));
-                    image::RgbImage::from_fn(70, 66, pixel).save(folder.join(format!("{number:02}.png"))).expect("an image");
+                    let pixel = |_, _| {
+                        image::Rgb([0, 1, 2].map(|channel| {
+                            (noise.unit() * if channel == label { 255.0 } else { 150.0 }) as u8
+                        }))
+                    };
+                    image::RgbImage::from_fn(70, 66, pixel)
+                        .save(folder.join(format!("{number:02}.png")))
+                        .expect("an image");
                 }
             }
         }
@@ -64,8 +73,16 @@ impl Workshop {
             let path = self.artifact(&format!("pixels-{split}"));
             if !path.exists() {
                 let procedure = &cell.procedure;
-                Pixels::prepare(&self.folder, split, procedure.image_size, procedure.resize, Unreadable::Refuse, &path, &|_| {})
-                    .expect("readable images");
+                Pixels::prepare(
+                    &self.folder,
+                    split,
+                    procedure.image_size,
+                    procedure.resize,
+                    Unreadable::Refuse,
+                    &path,
+                    &|_| {},
+                )
+                .expect("readable images");
             }
             Pixels::open(&path, Unreadable::Refuse).expect("pixels")
         };
@@ -74,7 +91,14 @@ impl Workshop {
             if !path.exists() {
                 let frozen = extraction.blocks;
                 let convolution = extraction.cell.procedure.convolution;
-                let base = Base::new(ARCHITECTURE, convolution, &self.weights, frozen, &candle_core::Device::Cpu).expect("a base");
+                let base = Base::new(
+                    ARCHITECTURE,
+                    convolution,
+                    &self.weights,
+                    frozen,
+                    &candle_core::Device::Cpu,
+                )
+                .expect("a base");
                 extract(&extraction, &base, &open(), &path, &|_| {}).expect("activations");
             }
             StoredActivations::open(&extraction, &path).expect("activations")
@@ -90,14 +114,20 @@ impl Workshop {
     fn shared_data(&self, cell: &Cell, sharing: Sharing) -> FitData {
         let of_phase = |phase: &Phase<'_>| PhaseData {
             train: self.split(cell, phase, Split::Train, sharing),
-            evaluation: [Split::Validation, Split::Test].map(|split| (split, self.split(cell, phase, split, sharing))).into(),
+            evaluation: [Split::Validation, Split::Test]
+                .map(|split| (split, self.split(cell, phase, split, sharing)))
+                .into(),
         };
-        FitData { phases: cell.procedure.phases().iter().map(of_phase).collect(), device: candle_core::Device::Cpu }
+        FitData {
+            phases: cell.procedure.phases().iter().map(of_phase).collect(),
+            device: candle_core::Device::Cpu,
+        }
     }
 
     fn run(&self, cell: &Cell) -> (Outcome, Curve) {
         let mut sink = Memory::default();
-        let outcome = fit(cell, &self.weights, &self.data(cell), None, &mut sink, &|_| {}).expect("a finished run");
+        let outcome = fit(cell, &self.weights, &self.data(cell), None, &mut sink, &|_| {})
+            .expect("a finished run");
         sink.predictions_are_those_of_the_last_epoch();
         (outcome, sink.curve())
     }
@@ -111,7 +141,8 @@ fn random_weights() -> Weights {
         (0..shape.iter().product()).map(|_| stream.uniform(-bound, bound) as f32).collect()
     };
     let bytes = weights_file(ARCHITECTURE, values).expect("values fill their shapes");
-    Weights::from_bytes(Path::new("random.safetensors"), &bytes, ARCHITECTURE).expect("weights for SqueezeNet")
+    Weights::from_bytes(Path::new("random.safetensors"), &bytes, ARCHITECTURE)
+        .expect("weights for SqueezeNet")
 }
 
 /// Everything an epoch measures, times aside, to the last bit.
@@ -127,7 +158,11 @@ struct Memory {
 impl Memory {
     fn curve(&self) -> Curve {
         let measures = |record: &EpochRecord| {
-            record.splits.iter().map(|split| (split.split, split.loss_sum.to_bits(), split.correct, split.count)).collect()
+            record
+                .splits
+                .iter()
+                .map(|split| (split.split, split.loss_sum.to_bits(), split.correct, split.count))
+                .collect()
         };
         self.records.iter().map(measures).collect()
     }
@@ -135,10 +170,29 @@ impl Memory {
 
 impl Memory {
     fn predictions_are_those_of_the_last_epoch(&self) {
-        for record in self.records.last().expect("an epoch").splits.iter().filter(|record| record.split != Split::Train) {
-            let of_split: Vec<_> = self.predictions.iter().filter(|prediction| prediction.split == record.split).collect();
-            assert!(of_split.iter().map(|prediction| u64::from(prediction.image)).eq(0..record.count));
-            assert_eq!(of_split.iter().filter(|prediction| prediction.predicted == prediction.label).count() as u64, record.correct);
+        for record in self
+            .records
+            .last()
+            .expect("an epoch")
+            .splits
+            .iter()
+            .filter(|record| record.split != Split::Train)
+        {
+            let of_split: Vec<_> = self
+                .predictions
+                .iter()
+                .filter(|prediction| prediction.split == record.split)
+                .collect();
+            assert!(
+                of_split.iter().map(|prediction| u64::from(prediction.image)).eq(0..record.count)
+            );
+            assert_eq!(
+                of_split
+                    .iter()
+                    .filter(|prediction| prediction.predicted == prediction.label)
+                    .count() as u64,
+                record.correct
+            );
             let loss: f64 = of_split.iter().map(|prediction| f64::from(prediction.loss)).sum();
             assert!((loss - record.loss_sum).abs() <= 1e-9 * record.loss_sum);
         }
@@ -159,7 +213,9 @@ impl RecordSink for Memory {
     fn epoch(&mut self, record: &EpochRecord) -> Result<(), SinkError> {
         self.records.push(record.clone());
         match self.stop_after {
-            Some(epochs) if self.records.len() >= epochs => Err(SinkError("pulled the plug".into())),
+            Some(epochs) if self.records.len() >= epochs => {
+                Err(SinkError("pulled the plug".into()))
+            }
             _ => Ok(()),
         }
     }
@@ -178,12 +234,15 @@ fn cached_features_and_the_frozen_base_end_to_end_are_the_same_procedure() {
 #[test]
 fn cached_variants_one_per_epoch_are_augmentation_end_to_end() {
     let workshop = Workshop::new(&["cats", "dogs"]);
-    let cells = workshop.cells("dropout = 0.5\naugmentation = \"keras-2.0.8\"\n[matrix]\ncache = [\"variants\", \"none\"]");
+    let cells = workshop.cells(
+        "dropout = 0.5\naugmentation = \"keras-2.0.8\"\n[matrix]\ncache = [\"variants\", \"none\"]",
+    );
     let [(_, variants), (_, end_to_end)] = [workshop.run(&cells[0]), workshop.run(&cells[1])];
     assert_eq!(variants, end_to_end);
     let plain = workshop.cells("dropout = 0.5\ncache = \"features\"");
     assert_ne!(workshop.run(&plain[0]).1, variants, "augmentation does something");
-    let two = workshop.cells("dropout = 0.5\naugmentation = \"keras-2.0.8\"\ncache = \"variants\"\nvariants = 2");
+    let two = workshop
+        .cells("dropout = 0.5\naugmentation = \"keras-2.0.8\"\ncache = \"variants\"\nvariants = 2");
     let two = workshop.run(&two[0]).1;
     assert_eq!(two[..2], variants[..2], "the first two epochs see the same variants");
     assert_ne!(two[2], variants[2], "the third sees the first variants again");
@@ -193,11 +252,20 @@ fn cached_variants_one_per_epoch_are_augmentation_end_to_end() {
 fn caching_at_any_boundary_changes_nothing() {
     let workshop = Workshop::new(&["cats", "dogs"]);
     let cells = workshop.cells("freeze = \"block_4\"\n[matrix]\ncache = [\"features\", \"none\"]");
-    let [(cached, cached_curve), (computed, computed_curve)] = [workshop.run(&cells[0]), workshop.run(&cells[1])];
+    let [(cached, cached_curve), (computed, computed_curve)] =
+        [workshop.run(&cells[0]), workshop.run(&cells[1])];
     assert_eq!(cached_curve, computed_curve);
     assert_eq!(cached, computed);
-    let moved: Vec<&str> = cached.audit.iter().filter(|tensor| tensor.moved).map(|tensor| tensor.name.as_str()).collect();
-    assert!(moved.iter().all(|name| name.starts_with("features.12.")) && moved.len() == 6, "{moved:?}");
+    let moved: Vec<&str> = cached
+        .audit
+        .iter()
+        .filter(|tensor| tensor.moved)
+        .map(|tensor| tensor.name.as_str())
+        .collect();
+    assert!(
+        moved.iter().all(|name| name.starts_with("features.12.")) && moved.len() == 6,
+        "{moved:?}"
+    );
     assert_eq!(cached.status, RunStatus::Completed, "what moved had not been declared frozen");
 }
 
@@ -207,12 +275,21 @@ fn an_honest_freeze_moves_nothing_and_an_accidental_thaw_is_reported() {
     let cells = workshop.cells("[matrix]\noptimizer_collects = [\"unfrozen\", \"everything\"]");
     let (honest, _) = workshop.run(&cells[0]);
     assert_eq!(honest.status, RunStatus::Completed);
-    assert!(honest.audit.iter().all(|tensor| tensor.declared_frozen && !tensor.collected && !tensor.moved && tensor.relative_drift == 0.0));
+    assert!(honest.audit.iter().all(|tensor| tensor.declared_frozen
+        && !tensor.collected
+        && !tensor.moved
+        && tensor.relative_drift == 0.0));
     let (thawed, _) = workshop.run(&cells[1]);
     assert_eq!(thawed.status, RunStatus::Thawed);
     assert_eq!(thawed.audit.len(), 50);
     for tensor in &thawed.audit {
-        assert!(tensor.declared_frozen && tensor.collected && tensor.moved && tensor.relative_drift > 0.0, "{tensor:?}");
+        assert!(
+            tensor.declared_frozen
+                && tensor.collected
+                && tensor.moved
+                && tensor.relative_drift > 0.0,
+            "{tensor:?}"
+        );
     }
 }
 
@@ -221,7 +298,8 @@ fn an_accidental_thaw_and_an_open_one_differ_only_in_what_was_declared() {
     let workshop = Workshop::new(&["cats", "dogs"]);
     let accidental = workshop.cells("optimizer_collects = \"everything\"");
     let open = workshop.cells("freeze = \"none\"");
-    let [(accidental, accidental_curve), (open, open_curve)] = [workshop.run(&accidental[0]), workshop.run(&open[0])];
+    let [(accidental, accidental_curve), (open, open_curve)] =
+        [workshop.run(&accidental[0]), workshop.run(&open[0])];
     assert_eq!(accidental_curve, open_curve);
     assert_eq!((accidental.status, open.status), (RunStatus::Thawed, RunStatus::Completed));
 }
@@ -229,29 +307,38 @@ fn an_accidental_thaw_and_an_open_one_differ_only_in_what_was_declared() {
 #[test]
 fn neither_threads_nor_interruptions_change_a_result() {
     let workshop = Workshop::new(&["cats", "dogs"]);
-    for text in
-        ["dropout = 0.5\naugmentation = \"keras-2.0.8\"\noptimizer_collects = \"everything\"", "dropout = 0.5\ncache = \"features\""]
-    {
+    for text in [
+        "dropout = 0.5\naugmentation = \"keras-2.0.8\"\noptimizer_collects = \"everything\"",
+        "dropout = 0.5\ncache = \"features\"",
+    ] {
         let cell = &workshop.cells(text)[0];
         let data = workshop.data(cell);
         let on_threads = |threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            let pool =
+                rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
             let mut sink = Memory::default();
-            pool.install(|| fit(cell, &workshop.weights, &data, None, &mut sink, &|_| {})).expect("a finished run");
+            pool.install(|| fit(cell, &workshop.weights, &data, None, &mut sink, &|_| {}))
+                .expect("a finished run");
             sink.curve()
         };
         let expected = on_threads(1);
         assert_eq!(expected, on_threads(2));
         assert_eq!(expected, on_threads(3));
 
-        let policy = CheckpointPolicy { path: workshop.artifact(&format!("{}.checkpoint", cell.id())), interval: Duration::ZERO };
+        let policy = CheckpointPolicy {
+            path: workshop.artifact(&format!("{}.checkpoint", cell.id())),
+            interval: Duration::ZERO,
+        };
         for epochs in [1, 2] {
             let mut interrupted = Memory { stop_after: Some(epochs + 1), ..Memory::default() };
-            let error = fit(cell, &workshop.weights, &data, Some(&policy), &mut interrupted, &|_| {}).expect_err("interrupted");
+            let error =
+                fit(cell, &workshop.weights, &data, Some(&policy), &mut interrupted, &|_| {})
+                    .expect_err("interrupted");
             assert!(matches!(error, TrainError::Sink(_)), "{error}");
         }
         let mut resumed = Memory::default();
-        let outcome = fit(cell, &workshop.weights, &data, Some(&policy), &mut resumed, &|_| {}).expect("a finished run");
+        let outcome = fit(cell, &workshop.weights, &data, Some(&policy), &mut resumed, &|_| {})
+            .expect("a finished run");
         assert_eq!(expected, resumed.curve());
         assert_eq!(outcome.epochs, 3);
     }
@@ -261,20 +348,29 @@ fn neither_threads_nor_interruptions_change_a_result() {
 fn a_checkpoint_of_another_cell_is_refused() {
     let workshop = Workshop::new(&["cats", "dogs"]);
     let cells = workshop.cells("cache = \"features\"\n[matrix]\ndropout = [0.0, 0.5]");
-    let policy = CheckpointPolicy { path: workshop.artifact("checkpoint"), interval: Duration::ZERO };
+    let policy =
+        CheckpointPolicy { path: workshop.artifact("checkpoint"), interval: Duration::ZERO };
     let data = workshop.data(&cells[0]);
-    fit(&cells[0], &workshop.weights, &data, Some(&policy), &mut Memory::default(), &|_| {}).expect("a finished run");
-    let error = fit(&cells[1], &workshop.weights, &data, Some(&policy), &mut Memory::default(), &|_| {}).expect_err("refused").to_string();
+    fit(&cells[0], &workshop.weights, &data, Some(&policy), &mut Memory::default(), &|_| {})
+        .expect("a finished run");
+    let error =
+        fit(&cells[1], &workshop.weights, &data, Some(&policy), &mut Memory::default(), &|_| {})
+            .expect_err("refused")
+            .to_string();
     assert!(error.contains("belongs to another cell"), "{error}");
     std::fs::write(&policy.path, b"torn").expect("written");
-    let error = fit(&cells[0], &workshop.weights, &data, Some(&policy), &mut Memory::default(), &|_| {}).expect_err("refused").to_string();
+    let error =
+        fit(&cells[0], &workshop.weights, &data, Some(&policy), &mut Memory::default(), &|_| {})
+            .expect_err("refused")
+            .to_string();
     assert!(error.contains("delete it and the cell starts over"), "{error}");
 }
 
 #[test]
 fn three_classes_are_learned_with_a_softmax_head() {
     let workshop = Workshop::new(&["blue", "green", "red"]);
-    let cells = workshop.cells("cache = \"features\"\n[matrix]\nepochs = [40]\nhidden_units = [64]");
+    let cells =
+        workshop.cells("cache = \"features\"\n[matrix]\nepochs = [40]\nhidden_units = [64]");
     let (_, curve) = workshop.run(&cells[0]);
     let [first, last] = [&curve[0], &curve[39]].map(|epoch| f64::from_bits(epoch[0].1));
     assert!(last < 0.5 * first, "the loss falls from {first} to {last}");
@@ -288,19 +384,28 @@ fn a_diverging_loss_is_an_error_and_not_a_curve() {
     let workshop = Workshop::new(&["cats", "dogs"]);
     let cells = workshop.cells("cache = \"features\"\n[matrix]\nlearning_rate = [1e30]");
     let mut sink = Memory::default();
-    let error = fit(&cells[0], &workshop.weights, &workshop.data(&cells[0]), None, &mut sink, &|_| {}).expect_err("diverged").to_string();
+    let error =
+        fit(&cells[0], &workshop.weights, &workshop.data(&cells[0]), None, &mut sink, &|_| {})
+            .expect_err("diverged")
+            .to_string();
     assert!(error.contains("a smaller learning_rate may help"), "{error}");
 }
 
 #[test]
 fn without_shuffling_the_last_batches_are_all_of_the_last_class() {
     let workshop = Workshop::new(&["cats", "dogs"]);
-    let [ordered] = &workshop.cells("shuffle = false\ncache = \"features\"\n")[..] else { panic!("one cell") };
+    let [ordered] = &workshop.cells("shuffle = false\ncache = \"features\"\n")[..] else {
+        panic!("one cell")
+    };
     let [shuffled] = &workshop.cells("cache = \"features\"\n")[..] else { panic!("one cell") };
     assert_ne!(workshop.run(ordered).1, workshop.run(shuffled).1);
     let mut other_seed = ordered.clone();
     other_seed.seed = 6;
-    assert_ne!(workshop.run(ordered).1, workshop.run(&other_seed).1, "the seed still decides the initial weights");
+    assert_ne!(
+        workshop.run(ordered).1,
+        workshop.run(&other_seed).1,
+        "the seed still decides the initial weights"
+    );
 }
 
 #[test]
@@ -309,23 +414,46 @@ fn a_validation_set_that_is_only_partly_seen_shows_in_the_records_and_nowhere_el
     let cells = workshop.cells("validation_sampling = \"prefetched_away\"\n[matrix]\nbatch_size = [3]\ncache = [\"features\", \"none\"]");
     let [cached, from_images] = [0, 1].map(|number| {
         let mut sink = Memory::default();
-        fit(&cells[number], &workshop.weights, &workshop.data(&cells[number]), None, &mut sink, &|_| {}).expect("a finished run");
+        fit(
+            &cells[number],
+            &workshop.weights,
+            &workshop.data(&cells[number]),
+            None,
+            &mut sink,
+            &|_| {},
+        )
+        .expect("a finished run");
         sink
     });
     let of = |sink: &Memory, split: Split| -> Vec<(u64, u64, u64)> {
-        let records = sink.records.iter().flat_map(|record| &record.splits).filter(|record| record.split == split);
-        records.map(|record| (record.count, record.distinct_images, record.loss_sum.to_bits())).collect()
+        let records = sink
+            .records
+            .iter()
+            .flat_map(|record| &record.splits)
+            .filter(|record| record.split == split);
+        records
+            .map(|record| (record.count, record.distinct_images, record.loss_sum.to_bits()))
+            .collect()
     };
-    let whole = |records: &[(u64, u64, u64)]| records.iter().all(|(count, distinct, _)| count == distinct);
+    let whole =
+        |records: &[(u64, u64, u64)]| records.iter().all(|(count, distinct, _)| count == distinct);
     assert!(whole(&of(&cached, Split::Validation)), "Keras' fit on arrays sees each image once");
-    assert!(!whole(&of(&from_images, Split::Validation)), "{:?}", of(&from_images, Split::Validation));
+    assert!(
+        !whole(&of(&from_images, Split::Validation)),
+        "{:?}",
+        of(&from_images, Split::Validation)
+    );
     assert_eq!(of(&cached, Split::Train), of(&from_images, Split::Train));
     assert_eq!(of(&cached, Split::Test), of(&from_images, Split::Test));
-    assert_eq!(cached.predictions, from_images.predictions, "each image is predicted once, whatever the record counts");
+    assert_eq!(
+        cached.predictions, from_images.predictions,
+        "each image is predicted once, whatever the record counts"
+    );
 }
 
 /// The section's third procedure in small: the head on a frozen base, then the last block with it.
-const FINE_TUNING: &str = "dropout = 0.5\n[[phase]]\nepochs = 2\n[[phase]]\nfreeze = \"block_4\"\nlearning_rate = 1e-4\n";
+const FINE_TUNING: &str =
+    "dropout = 0.5\n[[phase]]\nepochs = 2\n[[phase]]\nfreeze = \"block_4\"\nlearning_rate = 1e-4\n";
 
 #[test]
 fn fine_tuning_goes_on_from_the_trained_head_and_moves_what_it_unfreezes() {
@@ -333,15 +461,29 @@ fn fine_tuning_goes_on_from_the_trained_head_and_moves_what_it_unfreezes() {
     let tuned = &workshop.cells(FINE_TUNING)[0];
     assert_eq!(tuned.procedure.total_epochs(), 2 + 3);
     let head_alone = &workshop.cells("dropout = 0.5\n[matrix]\nepochs = [2]")[0];
-    let ([(outcome, curve), (_, head_curve)], frozen) = ([workshop.run(tuned), workshop.run(head_alone)], "features.12.");
+    let ([(outcome, curve), (_, head_curve)], frozen) =
+        ([workshop.run(tuned), workshop.run(head_alone)], "features.12.");
     assert_eq!(curve[..2], head_curve, "the first phase is the procedure alone");
-    assert_eq!((outcome.status, outcome.epochs, outcome.phases.len()), (RunStatus::Completed, 5, 2));
-    assert!(outcome.phases[0].audit.iter().all(|tensor| tensor.declared_frozen && !tensor.collected && !tensor.moved));
+    assert_eq!(
+        (outcome.status, outcome.epochs, outcome.phases.len()),
+        (RunStatus::Completed, 5, 2)
+    );
+    assert!(
+        outcome.phases[0]
+            .audit
+            .iter()
+            .all(|tensor| tensor.declared_frozen && !tensor.collected && !tensor.moved)
+    );
     for tensor in outcome.phases[1].audit.iter().chain(&outcome.audit) {
         let tuned = tensor.name.starts_with(frozen);
-        assert_eq!((!tensor.declared_frozen, tensor.collected, tensor.moved), (tuned, tuned, tuned), "{tensor:?}");
+        assert_eq!(
+            (!tensor.declared_frozen, tensor.collected, tensor.moved),
+            (tuned, tuned, tuned),
+            "{tensor:?}"
+        );
     }
-    // Nothing of the first phase is lost: with a step size too small to be seen, the second goes on where the first stopped.
+    // Nothing of the first phase is lost: with a step size too small to be seen, the second goes on
+    // where the first stopped.
     let resting = &workshop.cells(&FINE_TUNING.replace("1e-4", "1e-30"))[0];
     let (_, resting) = workshop.run(resting);
     let validation = |epoch: &Vec<(Split, u64, u64, u64)>| epoch[1];
@@ -355,9 +497,13 @@ fn fine_tuning_goes_on_from_the_trained_head_and_moves_what_it_unfreezes() {
 #[test]
 fn kept_optimizer_state_makes_smaller_first_steps_than_zeros() {
     let workshop = Workshop::new(&["cats", "dogs"]);
-    // The same training in two halves. With the state of the first half it is the same to the last bit; from zeros it is not.
-    let halves =
-        |state: &str| format!("cache = \"features\"\n[[phase]]\nepochs = 2\n[[phase]]\nepochs = 2\noptimizer_state = \"{state}\"\n");
+    // The same training in two halves. With the state of the first half it is the same to the last
+    // bit; from zeros it is not.
+    let halves = |state: &str| {
+        format!(
+            "cache = \"features\"\n[[phase]]\nepochs = 2\n[[phase]]\nepochs = 2\noptimizer_state = \"{state}\"\n"
+        )
+    };
     let whole = workshop.run(&workshop.cells("cache = \"features\"\n[matrix]\nepochs = [4]")[0]).1;
     assert_eq!(workshop.run(&workshop.cells(&halves("kept"))[0]).1, whole);
     let fresh = workshop.run(&workshop.cells(&halves("fresh"))[0]).1;
@@ -375,16 +521,26 @@ fn an_accident_in_the_first_phase_is_reported_after_the_second() {
     assert!(outcome.phases[0].audit.iter().all(|tensor| tensor.thawed()));
     let second = &outcome.phases[1].audit;
     assert_eq!(second.iter().filter(|tensor| tensor.collected).count(), 6);
-    assert_eq!(second.iter().filter(|tensor| tensor.moved).count(), 6, "what the first phase moved rests in the second");
+    assert_eq!(
+        second.iter().filter(|tensor| tensor.moved).count(),
+        6,
+        "what the first phase moved rests in the second"
+    );
     assert!(outcome.audit.iter().all(|tensor| tensor.moved && tensor.collected));
-    assert!(outcome.audit.iter().all(|tensor| tensor.declared_frozen != tensor.name.starts_with("features.12.")));
+    assert!(
+        outcome
+            .audit
+            .iter()
+            .all(|tensor| tensor.declared_frozen != tensor.name.starts_with("features.12."))
+    );
 }
 
 #[test]
 fn neither_caching_nor_sharing_nor_interruptions_change_a_procedure_of_phases() {
     let workshop = Workshop::new(&["cats", "dogs"]);
     for text in [
-        // A cached head, then the last block; then a block more, which makes block 4 computed from what block 3 left.
+        // A cached head, then the last block; then a block more, which makes block 4 computed from
+        // what block 3 left.
         "dropout = 0.5\naugmentation = \"keras-2.0.8\"\n[[phase]]\nepochs = 2\n[[phase]]\nepochs = 2\nfreeze = \"block_3\"\n[[phase]]\nepochs = 2\nfreeze = \"block_4\"\n",
         "dropout = 0.5\ncache = \"features\"\n[[phase]]\nepochs = 2\n[[phase]]\nepochs = 4\ncache = \"none\"\nfreeze = \"block_4\"\noptimizer_state = \"kept\"\n",
         "optimizer_collects = \"everything\"\n[[phase]]\nepochs = 2\n[[phase]]\nepochs = 4\nfreeze = \"block_4\"\noptimizer_collects = \"unfrozen\"\nhead = \"fresh\"\n",
@@ -393,19 +549,33 @@ fn neither_caching_nor_sharing_nor_interruptions_change_a_procedure_of_phases() 
         let data = workshop.data(cell);
         let expected = workshop.run(cell);
         let mut shared = Memory::default();
-        let outcome = fit(cell, &workshop.weights, &workshop.shared_data(cell, Sharing::ByContent), None, &mut shared, &|_| {})
-            .expect("a finished run");
+        let outcome = fit(
+            cell,
+            &workshop.weights,
+            &workshop.shared_data(cell, Sharing::ByContent),
+            None,
+            &mut shared,
+            &|_| {},
+        )
+        .expect("a finished run");
         assert_eq!((&outcome, &shared.curve()), (&expected.0, &expected.1));
 
-        let policy = CheckpointPolicy { path: workshop.artifact(&format!("{}.checkpoint", cell.id())), interval: Duration::ZERO };
+        let policy = CheckpointPolicy {
+            path: workshop.artifact(&format!("{}.checkpoint", cell.id())),
+            interval: Duration::ZERO,
+        };
         for epochs in 1..5 {
             let mut interrupted = Memory { stop_after: Some(epochs + 1), ..Memory::default() };
-            fit(cell, &workshop.weights, &data, Some(&policy), &mut interrupted, &|_| {}).expect_err("interrupted");
+            fit(cell, &workshop.weights, &data, Some(&policy), &mut interrupted, &|_| {})
+                .expect_err("interrupted");
         }
         let mut resumed = Memory::default();
-        let outcome = fit(cell, &workshop.weights, &data, Some(&policy), &mut resumed, &|_| {}).expect("a finished run");
+        let outcome = fit(cell, &workshop.weights, &data, Some(&policy), &mut resumed, &|_| {})
+            .expect("a finished run");
         assert_eq!((outcome, resumed.curve()), expected);
-        let drifting = |sink: &Memory| sink.records.iter().map(|record| record.tensor_drifts.clone()).collect::<Vec<_>>();
+        let drifting = |sink: &Memory| {
+            sink.records.iter().map(|record| record.tensor_drifts.clone()).collect::<Vec<_>>()
+        };
         assert_eq!(drifting(&resumed), drifting(&shared));
     }
 }
@@ -414,21 +584,29 @@ fn neither_caching_nor_sharing_nor_interruptions_change_a_procedure_of_phases() 
 fn fewer_variants_are_the_beginning_of_more() {
     let workshop = Workshop::new(&["cats", "dogs"]);
     let cell = |variants: usize| {
-        let text = format!("dropout = 0.5\naugmentation = \"keras-2.0.8\"\ncache = \"variants\"\nvariants = {variants}");
+        let text = format!(
+            "dropout = 0.5\naugmentation = \"keras-2.0.8\"\ncache = \"variants\"\nvariants = {variants}"
+        );
         workshop.cells(&text).remove(0)
     };
     let (two, three) = (cell(2), cell(3));
-    let [of_two, of_three] =
-        [&two, &three].map(|cell| Extraction::of(cell, &cell.procedure.phases()[0], Split::Train, Sharing::Literal).expect("variants"));
+    let [of_two, of_three] = [&two, &three].map(|cell| {
+        Extraction::of(cell, &cell.procedure.phases()[0], Split::Train, Sharing::Literal)
+            .expect("variants")
+    });
     assert!(of_two.covering().any(|covering| covering.key() == of_three.key()));
     let expected = workshop.run(&two).1;
     workshop.run(&three);
     let mut data = workshop.data(&two);
-    data.phases[0].train.stored =
-        Some(StoredActivations::open(&of_two, &workshop.artifact(of_three.key().short())).expect("more variants"));
+    data.phases[0].train.stored = Some(
+        StoredActivations::open(&of_two, &workshop.artifact(of_three.key().short()))
+            .expect("more variants"),
+    );
     let mut sink = Memory::default();
     fit(&two, &workshop.weights, &data, None, &mut sink, &|_| {}).expect("a finished run");
     assert_eq!(sink.curve(), expected);
-    let refused = StoredActivations::open(&of_three, &workshop.artifact(of_two.key().short())).expect_err("fewer").to_string();
+    let refused = StoredActivations::open(&of_three, &workshop.artifact(of_two.key().short()))
+        .expect_err("fewer")
+        .to_string();
     assert!(refused.contains("it has 2 variants instead of 3"), "{refused}");
 }

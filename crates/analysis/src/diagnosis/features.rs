@@ -7,13 +7,19 @@ use thaw_spec::{Metric, TrainingLog};
 /// Numbers per curve: level, trend and bend.
 pub(super) const COEFFICIENTS: usize = 3;
 
-/// What a loss is raised by before its logarithm is taken, in nats: losses are printed with four digits, and below this they only say that the
-/// training images are known by heart.
+/// What a loss is raised by before its logarithm is taken, in nats: losses are printed with four
+/// digits, and below this they only say that the training images are known by heart.
 const LOSS_FLOOR: f64 = 1e-3;
 
-/// The first coefficients of the cosine transform (DCT-II, divided by the number of epochs) of each metric's first epochs: of the logits of
-/// accuracies, of the logarithms of losses, which spread about equally everywhere. `images` is the size of a metric's split.
-pub(super) fn features(log: &TrainingLog, metrics: &[Metric], epochs: usize, images: impl Fn(Metric) -> f64) -> Vec<f64> {
+/// The first coefficients of the cosine transform (DCT-II, divided by the number of epochs) of each
+/// metric's first epochs: of the logits of accuracies, of the logarithms of losses, which spread
+/// about equally everywhere. `images` is the size of a metric's split.
+pub(super) fn features(
+    log: &TrainingLog,
+    metrics: &[Metric],
+    epochs: usize,
+    images: impl Fn(Metric) -> f64,
+) -> Vec<f64> {
     let of_metric = |metric: &Metric| {
         let count = images(*metric);
         let transformed: Vec<f64> = log.curve(*metric)[..epochs]
@@ -44,12 +50,20 @@ mod tests {
 
     #[test]
     fn a_curve_is_its_level_trend_and_bend() {
-        assert_eq!(coefficients(&[2.0; 5]).map(|value| (value * 1e12).round() / 1e12), [2.0, 0.0, 0.0]);
+        assert_eq!(
+            coefficients(&[2.0; 5]).map(|value| (value * 1e12).round() / 1e12),
+            [2.0, 0.0, 0.0]
+        );
         // A falling line has a trend and no bend.
         let [level, trend, bend] = coefficients(&[3.0, 2.0, 1.0, 0.0]);
-        assert!((level - 1.5).abs() < 1e-12 && trend > 1.0 && bend.abs() < 1e-12, "{level} {trend} {bend}");
+        assert!(
+            (level - 1.5).abs() < 1e-12 && trend > 1.0 && bend.abs() < 1e-12,
+            "{level} {trend} {bend}"
+        );
         // Waves of these frequencies are found again.
-        let wave = |frequency: f64| -> Vec<f64> { (0..8).map(|epoch| (PI * frequency * (f64::from(epoch) + 0.5) / 8.0).cos()).collect() };
+        let wave = |frequency: f64| -> Vec<f64> {
+            (0..8).map(|epoch| (PI * frequency * (f64::from(epoch) + 0.5) / 8.0).cos()).collect()
+        };
         assert!((coefficients(&wave(2.0))[2] - 0.5f64.sqrt()).abs() < 1e-12);
         assert!(coefficients(&wave(5.0)).iter().all(|value| value.abs() < 1e-12));
     }

@@ -1,5 +1,5 @@
-//! Which procedure produced a training log? The likelihoods of its curves under what the seeds of each procedure did, and "none of these" where
-//! no procedure produces such curves.
+//! Which procedure produced a training log? The likelihoods of its curves under what the seeds of
+//! each procedure did, and "none of these" where no procedure produces such curves.
 
 mod features;
 mod pace;
@@ -14,7 +14,8 @@ use self::population::{Fit, Population};
 use crate::results::{CellRun, ProcedureRuns, Results};
 
 /// The metrics that logs have.
-const METRICS: [Metric; 4] = [Metric::TrainAccuracy, Metric::TrainLoss, Metric::ValidationAccuracy, Metric::ValidationLoss];
+const METRICS: [Metric; 4] =
+    [Metric::TrainAccuracy, Metric::TrainLoss, Metric::ValidationAccuracy, Metric::ValidationLoss];
 
 /// The probability from which on a procedure is the answer.
 const SURE: f64 = 0.95;
@@ -26,7 +27,9 @@ const TYPICAL: f64 = 0.01;
 #[derive(Debug, thiserror::Error)]
 pub enum DiagnosisError {
     /// Nothing to compare with.
-    #[error("no procedure has run with two seeds or more, so nothing is known of how its curves spread")]
+    #[error(
+        "no procedure has run with two seeds or more, so nothing is known of how its curves spread"
+    )]
     NoSpread,
     /// Nothing to compare.
     #[error("the log has none of train and validation accuracy and loss")]
@@ -36,7 +39,8 @@ pub enum DiagnosisError {
     TooShort(usize),
 }
 
-/// Procedures that no curve of the compared epochs can tell apart: their runs are the same to the last bit.
+/// Procedures that no curve of the compared epochs can tell apart: their runs are the same to the
+/// last bit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
     /// The levels of each of them.
@@ -50,7 +54,8 @@ pub struct Candidate {
 impl Candidate {
     /// Its procedures in words, each of them: a log says nothing of which it was.
     pub fn label(&self) -> String {
-        let mut labels = self.procedures.iter().map(|levels| thaw_spec::Selector::exactly(levels).to_string());
+        let mut labels =
+            self.procedures.iter().map(|levels| thaw_spec::Selector::exactly(levels).to_string());
         let Some(first) = labels.next() else { return String::new() };
         let others: Vec<String> = labels.collect();
         match &others[..] {
@@ -102,7 +107,8 @@ pub struct Trial {
     pub truth: usize,
     /// What its curves say.
     pub diagnosis: Diagnosis,
-    /// What they say when its own procedure is not among the candidates, so that "none of these" would be right.
+    /// What they say when its own procedure is not among the candidates, so that "none of these"
+    /// would be right.
     pub without_truth: Diagnosis,
 }
 
@@ -115,7 +121,8 @@ pub struct Examiner {
     pub metrics: Vec<Metric>,
     /// The epochs that are compared: the first ones.
     pub epochs: usize,
-    /// What log-likelihoods are divided by, at least 1, so that probabilities of runs held out are as often right as they say.
+    /// What log-likelihoods are divided by, at least 1, so that probabilities of runs held out are
+    /// as often right as they say.
     pub temperature: f64,
     /// Features of each candidate's runs.
     known: Vec<Vec<Vec<f64>>>,
@@ -127,12 +134,24 @@ impl Examiner {
     ///
     /// # Errors
     /// When there is too little to compare.
-    pub fn learn(results: &Results, metrics: &[Metric], epochs: usize) -> Result<Self, DiagnosisError> {
-        let metrics: Vec<Metric> = METRICS.into_iter().filter(|metric| metrics.contains(metric)).collect();
+    pub fn learn(
+        results: &Results,
+        metrics: &[Metric],
+        epochs: usize,
+    ) -> Result<Self, DiagnosisError> {
+        let metrics: Vec<Metric> =
+            METRICS.into_iter().filter(|metric| metrics.contains(metric)).collect();
         let repeated = results.procedures.iter().filter(|procedure| procedure.runs.len() > 1);
-        let epochs = repeated.flat_map(|procedure| &procedure.runs).map(|run| run.outcome.epochs).fold(epochs, usize::min);
+        let epochs = repeated
+            .flat_map(|procedure| &procedure.runs)
+            .map(|run| run.outcome.epochs)
+            .fold(epochs, usize::min);
         let groups = groups(results, epochs);
-        let Some(first) = groups.first().and_then(|group| group.first()).and_then(|procedure| procedure.runs.first()) else {
+        let Some(first) = groups
+            .first()
+            .and_then(|group| group.first())
+            .and_then(|procedure| procedure.runs.first())
+        else {
             return Err(DiagnosisError::NoSpread);
         };
         if metrics.is_empty() {
@@ -141,11 +160,21 @@ impl Examiner {
         if epochs < COEFFICIENTS {
             return Err(DiagnosisError::TooShort(epochs));
         }
-        let images = [Metric::TrainLoss, Metric::ValidationLoss].map(|metric| first.images(metric.split()) as f64);
-        let mut examiner = Self { candidates: Vec::new(), metrics, epochs, temperature: 1.0, known: Vec::new(), images };
+        let images = [Metric::TrainLoss, Metric::ValidationLoss]
+            .map(|metric| first.images(metric.split()) as f64);
+        let mut examiner = Self {
+            candidates: Vec::new(),
+            metrics,
+            epochs,
+            temperature: 1.0,
+            known: Vec::new(),
+            images,
+        };
         for group in &groups {
             let runs = richest(group);
-            examiner.known.push(runs.iter().filter_map(CellRun::log).map(|log| examiner.features(&log)).collect());
+            examiner.known.push(
+                runs.iter().filter_map(CellRun::log).map(|log| examiner.features(&log)).collect(),
+            );
             examiner.candidates.push(Candidate {
                 procedures: group.iter().map(|procedure| procedure.levels.clone()).collect(),
                 runs: runs.len(),
@@ -162,9 +191,12 @@ impl Examiner {
         self.diagnose(&self.features(log), &Population::learn(&self.all()), &places)
     }
 
-    /// Examines each of the runs it knows by what it knows of the others; only runs of candidates with three runs or more can be left out.
+    /// Examines each of the runs it knows by what it knows of the others; only runs of candidates
+    /// with three runs or more can be left out.
     pub fn leave_one_out(&self) -> Vec<Trial> {
-        let trial = |(truth, place): (usize, usize)| self.trial(truth, &self.known[truth][place], &self.all_but(truth, place));
+        let trial = |(truth, place): (usize, usize)| {
+            self.trial(truth, &self.known[truth][place], &self.all_but(truth, place))
+        };
         self.removable().map(trial).collect()
     }
 
@@ -172,10 +204,18 @@ impl Examiner {
     pub fn examine_runs(&self, unseen: &Results) -> Vec<Trial> {
         let mut trials = Vec::new();
         for procedure in &unseen.procedures {
-            let Some(truth) = self.candidates.iter().position(|candidate| candidate.procedures.contains(&procedure.levels)) else {
+            let Some(truth) = self
+                .candidates
+                .iter()
+                .position(|candidate| candidate.procedures.contains(&procedure.levels))
+            else {
                 continue;
             };
-            let logs = procedure.runs.iter().filter_map(CellRun::log).filter(|log| log.epochs() >= self.epochs);
+            let logs = procedure
+                .runs
+                .iter()
+                .filter_map(CellRun::log)
+                .filter(|log| log.epochs() >= self.epochs);
             trials.extend(logs.map(|log| self.trial(truth, &self.features(&log), &self.all())));
         }
         trials
@@ -184,8 +224,14 @@ impl Examiner {
     fn trial(&self, truth: usize, run: &[f64], known: &[Vec<&[f64]>]) -> Trial {
         let others: Vec<usize> = (0..known.len()).filter(|place| *place != truth).collect();
         let all: Vec<usize> = (0..known.len()).collect();
-        let of = |places: &[usize]| Population::learn(&places.iter().map(|place| known[*place].clone()).collect::<Vec<_>>());
-        Trial { truth, diagnosis: self.diagnose(run, &of(&all), &all), without_truth: self.diagnose(run, &of(&others), &others) }
+        let of = |places: &[usize]| {
+            Population::learn(&places.iter().map(|place| known[*place].clone()).collect::<Vec<_>>())
+        };
+        Trial {
+            truth,
+            diagnosis: self.diagnose(run, &of(&all), &all),
+            without_truth: self.diagnose(run, &of(&others), &others),
+        }
     }
 
     /// `places` are the candidates that the population consists of.
@@ -222,7 +268,8 @@ impl Examiner {
     }
 
     fn features(&self, log: &TrainingLog) -> Vec<f64> {
-        let images = |metric: Metric| self.images[usize::from(metric.split() != thaw_spec::Split::Train)];
+        let images =
+            |metric: Metric| self.images[usize::from(metric.split() != thaw_spec::Split::Train)];
         features(log, &self.metrics, self.epochs, images)
     }
 
@@ -242,30 +289,46 @@ impl Examiner {
         rich.flat_map(|(candidate, runs)| (0..runs.len()).map(move |run| (candidate, run)))
     }
 
-    /// The temperature from 1 to 20 under which the runs' own procedures are likeliest, each run examined by what is known of the others
-    /// (temperature scaling, Guo et al. 2017). Without it, features that are not quite normal make probabilities too sure.
+    /// The temperature from 1 to 20 under which the runs' own procedures are likeliest, each run
+    /// examined by what is known of the others (temperature scaling, Guo et al. 2017). Without it,
+    /// features that are not quite normal make probabilities too sure.
     fn calibrated(&self) -> f64 {
         let fits: Vec<(usize, Vec<Fit>)> = self
             .removable()
-            .map(|(candidate, run)| (candidate, Population::learn(&self.all_but(candidate, run)).fits(&self.known[candidate][run])))
+            .map(|(candidate, run)| {
+                (
+                    candidate,
+                    Population::learn(&self.all_but(candidate, run))
+                        .fits(&self.known[candidate][run]),
+                )
+            })
             .collect();
         let surprise = |temperature: f64| -> f64 {
-            fits.iter().map(|(truth, fits)| -probabilities(fits, temperature)[*truth].max(f64::MIN_POSITIVE).ln()).sum()
+            fits.iter()
+                .map(|(truth, fits)| {
+                    -probabilities(fits, temperature)[*truth].max(f64::MIN_POSITIVE).ln()
+                })
+                .sum()
         };
         let temperatures = (0..=60).map(|step| 20f64.powf(f64::from(step) / 60.0));
-        temperatures.map(|temperature| (temperature, surprise(temperature))).min_by(|a, b| a.1.total_cmp(&b.1)).map_or(1.0, |best| best.0)
+        temperatures
+            .map(|temperature| (temperature, surprise(temperature)))
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .map_or(1.0, |best| best.0)
     }
 }
 
 /// Probabilities of equally likely candidates.
 fn probabilities(fits: &[Fit], temperature: f64) -> Vec<f64> {
     let highest = fits.iter().map(|fit| fit.log_likelihood).fold(f64::NEG_INFINITY, f64::max);
-    let weights: Vec<f64> = fits.iter().map(|fit| ((fit.log_likelihood - highest) / temperature).exp()).collect();
+    let weights: Vec<f64> =
+        fits.iter().map(|fit| ((fit.log_likelihood - highest) / temperature).exp()).collect();
     let sum: f64 = weights.iter().sum();
     weights.iter().map(|weight| weight / sum).collect()
 }
 
-/// Procedures with two runs or more, those together whose runs are the same in the first epochs for every seed they share.
+/// Procedures with two runs or more, those together whose runs are the same in the first epochs for
+/// every seed they share.
 fn groups(results: &Results, epochs: usize) -> Vec<Vec<&ProcedureRuns>> {
     let mut groups: Vec<Vec<&ProcedureRuns>> = Vec::new();
     for procedure in results.procedures.iter().filter(|procedure| procedure.runs.len() > 1) {
@@ -278,13 +341,27 @@ fn groups(results: &Results, epochs: usize) -> Vec<Vec<&ProcedureRuns>> {
 }
 
 fn same(one: &ProcedureRuns, other: &ProcedureRuns, epochs: usize) -> bool {
-    let mut pairs =
-        one.runs.iter().filter_map(|run| Some((run, other.runs.iter().find(|twin| twin.cell().seed == run.cell().seed)?))).peekable();
-    let beginning = |run: &CellRun, metric: Metric| run.curve(metric).into_iter().take(epochs).collect::<Vec<_>>();
-    pairs.peek().is_some() && pairs.all(|(run, twin)| METRICS.into_iter().all(|metric| beginning(run, metric) == beginning(twin, metric)))
+    let mut pairs = one
+        .runs
+        .iter()
+        .filter_map(|run| {
+            Some((run, other.runs.iter().find(|twin| twin.cell().seed == run.cell().seed)?))
+        })
+        .peekable();
+    let beginning = |run: &CellRun, metric: Metric| {
+        run.curve(metric).into_iter().take(epochs).collect::<Vec<_>>()
+    };
+    pairs.peek().is_some()
+        && pairs.all(|(run, twin)| {
+            METRICS.into_iter().all(|metric| beginning(run, metric) == beginning(twin, metric))
+        })
 }
 
 /// The most runs that one of a group's procedures has.
 fn richest<'a>(group: &[&'a ProcedureRuns]) -> &'a [CellRun] {
-    group.iter().map(|procedure| procedure.runs.as_slice()).max_by_key(|runs| runs.len()).unwrap_or_default()
+    group
+        .iter()
+        .map(|procedure| procedure.runs.as_slice())
+        .max_by_key(|runs| runs.len())
+        .unwrap_or_default()
 }

@@ -11,7 +11,8 @@ pub enum Work {
     ForwardAndBackward,
 }
 
-/// The duration of an epoch in units of the time that the base takes for the training images, forwards.
+/// The duration of an epoch in units of the time that the base takes for the training images,
+/// forwards.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pace {
     /// As measured.
@@ -24,11 +25,13 @@ pub struct Pace {
     pub work: Work,
 }
 
-/// Judges the duration of an epoch, in seconds, by that of one forward pass of the base over the training images on the same machine.
-/// `validation_share` is the number of validation images, which every epoch passes forwards, divided by that of the training images.
+/// Judges the duration of an epoch, in seconds, by that of one forward pass of the base over the
+/// training images on the same machine. `validation_share` is the number of validation images,
+/// which every epoch passes forwards, divided by that of the training images.
 ///
-/// A backward pass costs about two forward ones, since each layer has gradients by its inputs and by its weights: an epoch with a frozen base
-/// takes 1 + v passes, one that trains it 3 + v. What lies between is told apart at the geometric mean, and half a frozen epoch from none.
+/// A backward pass costs about two forward ones, since each layer has gradients by its inputs and
+/// by its weights: an epoch with a frozen base takes 1 + v passes, one that trains it 3 + v. What
+/// lies between is told apart at the geometric mean, and half a frozen epoch from none.
 pub fn pace(epoch_seconds: f64, forward_seconds: f64, validation_share: f64) -> Pace {
     let forward_passes = epoch_seconds / forward_seconds;
     let (frozen, trained) = (1.0 + validation_share, 3.0 + validation_share);
@@ -40,8 +43,8 @@ pub fn pace(epoch_seconds: f64, forward_seconds: f64, validation_share: f64) -> 
     Pace { forward_passes, frozen, trained, work }
 }
 
-/// The middle duration of the epochs after the first, which starts up as well; nothing when the log has no durations, or only such as are rounded
-/// to nothing.
+/// The middle duration of the epochs after the first, which starts up as well; nothing when the log
+/// has no durations, or only such as are rounded to nothing.
 pub fn typical_seconds(seconds: &[f64]) -> Option<f64> {
     let mut later = seconds.get(1..).filter(|later| !later.is_empty()).unwrap_or(seconds).to_vec();
     later.sort_by(f64::total_cmp);
@@ -58,7 +61,13 @@ mod tests {
         let work = |seconds: f64| pace(seconds, 10.0, 0.5).work;
         assert_eq!(
             [2.0, 15.0, 22.0, 30.0, 35.0].map(work),
-            [Work::Nothing, Work::Forward, Work::Forward, Work::ForwardAndBackward, Work::ForwardAndBackward]
+            [
+                Work::Nothing,
+                Work::Forward,
+                Work::Forward,
+                Work::ForwardAndBackward,
+                Work::ForwardAndBackward
+            ]
         );
         assert_eq!(typical_seconds(&[90.0, 71.0, 72.0, 73.0]), Some(72.0));
         assert_eq!(typical_seconds(&[90.0]), Some(90.0));

@@ -1,4 +1,5 @@
-//! What runs of each procedure look like: a mean per procedure, a spread per procedure that borrows from the others, and one correlation.
+//! What runs of each procedure look like: a mean per procedure, a spread per procedure that borrows
+//! from the others, and one correlation.
 
 use special::Gamma as _;
 use statrs::distribution::{ContinuousCDF, FisherSnedecor};
@@ -6,7 +7,8 @@ use statrs::function::gamma::{digamma, ln_gamma};
 
 use super::features::COEFFICIENTS;
 
-/// The least degrees of freedom that the spread of all procedures lends to each one's own: next to none.
+/// The least degrees of freedom that the spread of all procedures lends to each one's own: next to
+/// none.
 const LEAST_LENT: f64 = 0.01;
 
 /// The smallest variance of a feature: what four printed digits hide.
@@ -46,36 +48,52 @@ pub(super) struct Fit {
 impl Population {
     /// Learns from at least two runs of each procedure.
     ///
-    /// Variances are moderated as by Smyth (2004); correlations of the standardised residuals are shrunk towards none as by Schäfer and Strimmer
-    /// (2005).
+    /// Variances are moderated as by Smyth (2004); correlations of the standardised residuals are
+    /// shrunk towards none as by Schäfer and Strimmer (2005).
     pub(super) fn learn(procedures: &[Vec<&[f64]>]) -> Self {
         let width = procedures.first().and_then(|runs| runs.first()).map_or(0, |run| run.len());
-        let means: Vec<Vec<f64>> = procedures.iter().map(|runs| (0..width).map(|feature| mean(runs, feature)).collect()).collect();
+        let means: Vec<Vec<f64>> = procedures
+            .iter()
+            .map(|runs| (0..width).map(|feature| mean(runs, feature)).collect())
+            .collect();
         let degrees: Vec<f64> = procedures.iter().map(|runs| runs.len() as f64 - 1.0).collect();
         let variance = |runs: &Vec<&[f64]>, mean: &[f64], feature: usize| {
             let squares: f64 = runs.iter().map(|run| (run[feature] - mean[feature]).powi(2)).sum();
             squares / (runs.len() as f64 - 1.0) + PRECISION
         };
-        let mut variances: Vec<Vec<f64>> =
-            procedures.iter().zip(&means).map(|(runs, mean)| (0..width).map(|feature| variance(runs, mean, feature)).collect()).collect();
+        let mut variances: Vec<Vec<f64>> = procedures
+            .iter()
+            .zip(&means)
+            .map(|(runs, mean)| (0..width).map(|feature| variance(runs, mean, feature)).collect())
+            .collect();
         let prior = Prior::of(&variances, &degrees);
         for (row, degrees) in variances.iter_mut().zip(&degrees) {
-            row.iter_mut().enumerate().for_each(|(feature, variance)| *variance = prior.moderate(feature, *variance, *degrees));
+            row.iter_mut().enumerate().for_each(|(feature, variance)| {
+                *variance = prior.moderate(feature, *variance, *degrees)
+            });
         }
         let residuals: Vec<Vec<f64>> = procedures
             .iter()
             .zip(means.iter().zip(&variances))
             .flat_map(|(runs, (mean, variance))| {
-                runs.iter().map(|run| (0..width).map(|feature| (run[feature] - mean[feature]) / variance[feature].sqrt()).collect())
+                runs.iter().map(|run| {
+                    (0..width)
+                        .map(|feature| (run[feature] - mean[feature]) / variance[feature].sqrt())
+                        .collect()
+                })
             })
             .collect();
         let correlation = shrunk_correlation(&residuals, width);
         let whole = Factor::new(&correlation);
-        let members = means.into_iter().zip(variances).zip(procedures).map(|((mean, variances), runs)| {
-            let count = runs.len() as f64;
-            let deviations = variances.iter().map(|variance| (variance * (1.0 + 1.0 / count)).sqrt()).collect();
-            Member { mean, deviations, freedom: prior.freedom + count - 1.0 }
-        });
+        let members =
+            means.into_iter().zip(variances).zip(procedures).map(|((mean, variances), runs)| {
+                let count = runs.len() as f64;
+                let deviations = variances
+                    .iter()
+                    .map(|variance| (variance * (1.0 + 1.0 / count)).sqrt())
+                    .collect();
+                Member { mean, deviations, freedom: prior.freedom + count - 1.0 }
+            });
         Self { members: members.collect(), correlation, whole }
     }
 
@@ -85,14 +103,26 @@ impl Population {
     }
 
     fn fit(&self, member: &Member, run: &[f64]) -> Fit {
-        let standardised: Vec<f64> =
-            run.iter().zip(&member.mean).zip(&member.deviations).map(|((value, mean), deviation)| (value - mean) / deviation).collect();
+        let standardised: Vec<f64> = run
+            .iter()
+            .zip(&member.mean)
+            .zip(&member.deviations)
+            .map(|((value, mean), deviation)| (value - mean) / deviation)
+            .collect();
         let distance = self.whole.squared_distance(&standardised);
-        let ln_volume = 0.5 * self.whole.ln_determinant() + member.deviations.iter().map(|deviation| deviation.ln()).sum::<f64>();
+        let ln_volume = 0.5 * self.whole.ln_determinant()
+            + member.deviations.iter().map(|deviation| deviation.ln()).sum::<f64>();
         let curve = |start: usize| {
             let part = start..start + COEFFICIENTS;
-            let block: Vec<Vec<f64>> = self.correlation[part.clone()].iter().map(|row| row[part.clone()].to_vec()).collect();
-            upper_tail(Factor::new(&block).squared_distance(&standardised[part]), COEFFICIENTS, member.freedom)
+            let block: Vec<Vec<f64>> = self.correlation[part.clone()]
+                .iter()
+                .map(|row| row[part.clone()].to_vec())
+                .collect();
+            upper_tail(
+                Factor::new(&block).squared_distance(&standardised[part]),
+                COEFFICIENTS,
+                member.freedom,
+            )
         };
         Fit {
             log_likelihood: ln_density(distance, ln_volume, run.len(), member.freedom),
@@ -106,7 +136,8 @@ fn mean(runs: &[&[f64]], feature: usize) -> f64 {
     runs.iter().map(|run| run[feature]).sum::<f64>() / runs.len() as f64
 }
 
-/// What the variances of all procedures say about the variance of one: for each feature a scaled inverse chi-squared distribution (Smyth 2004).
+/// What the variances of all procedures say about the variance of one: for each feature a scaled
+/// inverse chi-squared distribution (Smyth 2004).
 #[derive(Clone, Debug)]
 struct Prior {
     /// Of each feature.
@@ -116,26 +147,43 @@ struct Prior {
 }
 
 impl Prior {
-    /// By the mean and the variance of the logarithms of the variances (Smyth 2004, section 6.2): the less they differ between procedures, the more
-    /// freedom. All features say together how much that is, since the multivariate t distribution has one number for all, and since few
-    /// procedures say little. It is never more than the variances of the others have, which is what one variance of all procedures would have.
+    /// By the mean and the variance of the logarithms of the variances (Smyth 2004, section 6.2):
+    /// the less they differ between procedures, the more freedom. All features say together how
+    /// much that is, since the multivariate t distribution has one number for all, and since few
+    /// procedures say little. It is never more than the variances of the others have, which is what
+    /// one variance of all procedures would have.
     fn of(variances: &[Vec<f64>], degrees: &[f64]) -> Self {
         let (count, width) = (variances.len() as f64, variances.first().map_or(0, Vec::len));
         let center = |degrees: f64| digamma(degrees / 2.0) - (degrees / 2.0).ln();
         let logarithms: Vec<Vec<f64>> = (0..width)
-            .map(|feature| variances.iter().zip(degrees).map(|(row, degrees)| row[feature].ln() - center(*degrees)).collect())
+            .map(|feature| {
+                variances
+                    .iter()
+                    .zip(degrees)
+                    .map(|(row, degrees)| row[feature].ln() - center(*degrees))
+                    .collect()
+            })
             .collect();
-        let means: Vec<f64> = logarithms.iter().map(|column| column.iter().sum::<f64>() / count).collect();
-        let squares = |(column, mean): (&Vec<f64>, &f64)| column.iter().map(|logarithm| (logarithm - mean).powi(2)).sum::<f64>();
-        let spread = logarithms.iter().zip(&means).map(squares).sum::<f64>() / ((count - 1.0) * width as f64);
-        let excess = spread - degrees.iter().map(|degrees| (degrees / 2.0).trigamma()).sum::<f64>() / count;
+        let means: Vec<f64> =
+            logarithms.iter().map(|column| column.iter().sum::<f64>() / count).collect();
+        let squares = |(column, mean): (&Vec<f64>, &f64)| {
+            column.iter().map(|logarithm| (logarithm - mean).powi(2)).sum::<f64>()
+        };
+        let spread = logarithms.iter().zip(&means).map(squares).sum::<f64>()
+            / ((count - 1.0) * width as f64);
+        let excess =
+            spread - degrees.iter().map(|degrees| (degrees / 2.0).trigamma()).sum::<f64>() / count;
         // The trigamma function falls.
-        let (mut low, mut high) = (LEAST_LENT, (degrees.iter().sum::<f64>() * (1.0 - 1.0 / count)).max(LEAST_LENT));
+        let (mut low, mut high) =
+            (LEAST_LENT, (degrees.iter().sum::<f64>() * (1.0 - 1.0 / count)).max(LEAST_LENT));
         for _ in 0..60 {
             let middle = (low * high).sqrt();
             if (middle / 2.0).trigamma() > excess { low = middle } else { high = middle }
         }
-        Self { variances: means.iter().map(|mean| (mean + center(high)).exp()).collect(), freedom: high }
+        Self {
+            variances: means.iter().map(|mean| (mean + center(high)).exp()).collect(),
+            freedom: high,
+        }
     }
 
     /// Draws a feature's variance towards the prior.
@@ -144,25 +192,36 @@ impl Prior {
     }
 }
 
-/// Correlations of residuals, of which each is multiplied by 1 − λ; λ is the sum of the estimated variances of the correlations divided by the
-/// sum of their squares.
+/// Correlations of residuals, of which each is multiplied by 1 − λ; λ is the sum of the estimated
+/// variances of the correlations divided by the sum of their squares.
 fn shrunk_correlation(residuals: &[Vec<f64>], width: usize) -> Vec<Vec<f64>> {
     let count = residuals.len() as f64;
     let scale: Vec<f64> = (0..width)
-        .map(|feature| (residuals.iter().map(|row| row[feature].powi(2)).sum::<f64>() / count).sqrt().max(f64::MIN_POSITIVE))
+        .map(|feature| {
+            (residuals.iter().map(|row| row[feature].powi(2)).sum::<f64>() / count)
+                .sqrt()
+                .max(f64::MIN_POSITIVE)
+        })
         .collect();
-    let product = |row: &[f64], one: usize, other: usize| row[one] / scale[one] * row[other] / scale[other];
+    let product =
+        |row: &[f64], one: usize, other: usize| row[one] / scale[one] * row[other] / scale[other];
     let mut correlation = vec![vec![1.0; width]; width];
     let (mut uncertainty, mut squares) = (0.0, 0.0);
     for (one, other) in (0..width).flat_map(|one| (0..one).map(move |other| (one, other))) {
         let value = residuals.iter().map(|row| product(row, one, other)).sum::<f64>() / count;
-        uncertainty += residuals.iter().map(|row| (product(row, one, other) - value).powi(2)).sum::<f64>() / (count - 1.0).powi(2);
+        uncertainty +=
+            residuals.iter().map(|row| (product(row, one, other) - value).powi(2)).sum::<f64>()
+                / (count - 1.0).powi(2);
         squares += value * value;
         (correlation[one][other], correlation[other][one]) = (value, value);
     }
-    let shrinkage = if squares > 0.0 { (uncertainty / squares).clamp(LEAST_SHRINKAGE, 1.0) } else { 1.0 };
+    let shrinkage =
+        if squares > 0.0 { (uncertainty / squares).clamp(LEAST_SHRINKAGE, 1.0) } else { 1.0 };
     for (one, row) in correlation.iter_mut().enumerate() {
-        row.iter_mut().enumerate().filter(|(other, _)| *other != one).for_each(|(_, value)| *value *= 1.0 - shrinkage);
+        row.iter_mut()
+            .enumerate()
+            .filter(|(other, _)| *other != one)
+            .for_each(|(_, value)| *value *= 1.0 - shrinkage);
     }
     correlation
 }
@@ -179,7 +238,8 @@ fn ln_density(distance: f64, ln_volume: f64, width: usize, freedom: f64) -> f64 
 
 /// The probability of a larger distance: distance ÷ width is distributed as F.
 fn upper_tail(distance: f64, width: usize, freedom: f64) -> f64 {
-    FisherSnedecor::new(width as f64, freedom).map_or(f64::NAN, |distribution| distribution.sf(distance / width as f64))
+    FisherSnedecor::new(width as f64, freedom)
+        .map_or(f64::NAN, |distribution| distribution.sf(distance / width as f64))
 }
 
 /// The lower Cholesky factor of a positive definite matrix.
@@ -198,7 +258,11 @@ impl Factor {
                     entries.iter().zip(&factor[column]).map(|(one, other)| one * other).sum()
                 };
                 let rest = values[column] - known;
-                entries.push(if column == row { rest.max(f64::MIN_POSITIVE).sqrt() } else { rest / factor[column][column] });
+                entries.push(if column == row {
+                    rest.max(f64::MIN_POSITIVE).sqrt()
+                } else {
+                    rest / factor[column][column]
+                });
             }
             factor.push(entries);
         }
@@ -227,7 +291,8 @@ mod tests {
     #[test]
     fn densities_and_tails_are_scipys() {
         // scipy.stats.multivariate_t and f of SciPy 1.17.1, by tools/golden/sample_statistics.py.
-        let factor = Factor::new(&[vec![2.0, 0.3, -0.1], vec![0.3, 1.0, 0.2], vec![-0.1, 0.2, 0.5]]);
+        let factor =
+            Factor::new(&[vec![2.0, 0.3, -0.1], vec![0.3, 1.0, 0.2], vec![-0.1, 0.2, 0.5]]);
         let distance = factor.squared_distance(&[0.5, 1.5, -0.5]);
         assert!((distance - 3.669_402_110_199_297_5).abs() < 1e-12, "{distance}");
         let density = ln_density(distance, 0.5 * factor.ln_determinant(), 3, 4.0);
@@ -238,7 +303,10 @@ mod tests {
     #[test]
     fn variances_are_moderated_as_smyth_does() {
         // By tools/golden/sample_statistics.py.
-        let (variances, degrees) = ([[0.5, 3.0], [2.0, 1.0], [0.01, 40.0], [0.9, 0.2]].map(Vec::from), [2.0, 2.0, 1.0, 3.0]);
+        let (variances, degrees) = (
+            [[0.5, 3.0], [2.0, 1.0], [0.01, 40.0], [0.9, 0.2]].map(Vec::from),
+            [2.0, 2.0, 1.0, 3.0],
+        );
         let prior = Prior::of(&variances, &degrees);
         assert!((prior.freedom - 1.327_257_437_904_461).abs() < 1e-9, "{prior:?}");
         assert!(
@@ -249,10 +317,17 @@ mod tests {
                 .all(|(found, expected)| (found - expected).abs() < 1e-9),
             "{prior:?}"
         );
-        let expected = [2.512_483_970_690_245_5, 1.310_292_654_072_665_4, 18.201_544_998_492_69, 0.683_962_306_741_824_8];
-        let moderated = variances.iter().zip(degrees).map(|(row, degrees)| prior.moderate(1, row[1], degrees));
+        let expected = [
+            2.512_483_970_690_245_5,
+            1.310_292_654_072_665_4,
+            18.201_544_998_492_69,
+            0.683_962_306_741_824_8,
+        ];
+        let moderated =
+            variances.iter().zip(degrees).map(|(row, degrees)| prior.moderate(1, row[1], degrees));
         assert!(moderated.zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-9));
-        // Variances that differ less than chance would have it are taken for one, of three times two degrees of freedom.
+        // Variances that differ less than chance would have it are taken for one, of three times
+        // two degrees of freedom.
         let alike = Prior::of(&[0.50, 0.51, 0.52].map(|variance| vec![variance]), &[2.0; 3]);
         assert!((alike.freedom - 4.0).abs() < 1e-9, "{alike:?}");
         assert_eq!(Prior::of(&[vec![0.5]], &[2.0]).freedom, LEAST_LENT, "nobody lends");
@@ -260,10 +335,13 @@ mod tests {
 
     #[test]
     fn correlations_that_are_certain_stay_and_others_go() {
-        let certain: Vec<Vec<f64>> = (0..40).map(|row| vec![f64::from(row - 20), f64::from(row - 20)]).collect();
+        let certain: Vec<Vec<f64>> =
+            (0..40).map(|row| vec![f64::from(row - 20), f64::from(row - 20)]).collect();
         assert!(shrunk_correlation(&certain, 2)[0][1] > 0.9);
         // Pairs without any relation, few of them.
-        let loose: Vec<Vec<f64>> = [(1.0, 1.0), (-1.0, 1.0), (1.0, -1.0), (-1.0, -1.1)].map(|(one, other)| vec![one, other]).to_vec();
+        let loose: Vec<Vec<f64>> = [(1.0, 1.0), (-1.0, 1.0), (1.0, -1.0), (-1.0, -1.1)]
+            .map(|(one, other)| vec![one, other])
+            .to_vec();
         assert_eq!(shrunk_correlation(&loose, 2)[0][1], 0.0);
     }
 }

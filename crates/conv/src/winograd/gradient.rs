@@ -1,4 +1,5 @@
-//! The gradient of the kernel: `Gᵀ [Σ (Bᵀ d B) ⊙ (A dY Aᵀ)] G`, the sum over the tiles of all images.
+//! The gradient of the kernel: `Gᵀ [Σ (Bᵀ d B) ⊙ (A dY Aᵀ)] G`, the sum over the tiles of all
+//! images.
 
 use rayon::prelude::*;
 
@@ -14,48 +15,74 @@ use crate::scratch::with_scratch;
 /// Numbers at points that are made before they are summed: few enough to be found in the cache.
 const NUMBERS_PER_ROUND: usize = 1 << 21;
 
-/// Groups of tiles in a round: a multiple of this, so that the sums are not read and written too often and no thread waits.
+/// Groups of tiles in a round: a multiple of this, so that the sums are not read and written too
+/// often and no thread waits.
 const LEAST_GROUPS: usize = 8;
 
 /// Input channels whose sums one task takes care of.
 const CHANNELS_PER_TASK: usize = 96;
 
-/// `[3, 3, input channels, output channels]`, from the input and the gradient before the activation.
-pub(crate) fn kernel_gradient(size: Size, geometry: &ConvolutionGeometry, input: View<'_>, gradient: View<'_>) -> Vec<f32> {
+/// `[3, 3, input channels, output channels]`, from the input and the gradient before the
+/// activation.
+pub(crate) fn kernel_gradient(
+    size: Size,
+    geometry: &ConvolutionGeometry,
+    input: View<'_>,
+    gradient: View<'_>,
+) -> Vec<f32> {
     with_algorithm!(size, run(geometry, input, gradient))
 }
 
-fn run<const P: usize, const M: usize, A: Minimal<P, M>>(geometry: &ConvolutionGeometry, input: View<'_>, gradient: View<'_>) -> Vec<f32> {
+fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
+    geometry: &ConvolutionGeometry,
+    input: View<'_>,
+    gradient: View<'_>,
+) -> Vec<f32> {
     let (inputs, outputs) = (geometry.input_channels, geometry.output_channels);
     let tiling = Tiling::new(gradient.height, gradient.width, M);
     let bands = input.batch() * tiling.bands_per_image;
-    // A group of bands goes through the transforms together. Its size depends on the shape alone, and so do the sums.
+    // A group of bands goes through the transforms together. Its size depends on the shape alone,
+    // and so do the sums.
     let bands_per_group = (TILES_PER_TASK / tiling.per_band).max(1);
     let tiles = bands_per_group * tiling.per_band;
-    let (input_points, output_points) = (Points { channels: inputs, tiles }, Points { channels: outputs, tiles });
+    let (input_points, output_points) =
+        (Points { channels: inputs, tiles }, Points { channels: outputs, tiles });
     let group_length = P * P * (input_points.point_step() + output_points.point_step());
     let groups_per_round = (NUMBERS_PER_ROUND / group_length).max(1).next_multiple_of(LEAST_GROUPS);
     let mut sums = vec![0f32; P * P * inputs * outputs];
     let mut add_round = |first_band: usize, groups: &mut [f32]| {
         let bands = &(first_band..bands.min(first_band + groups_per_round * bands_per_group));
-        let tiles_of = |group: usize| (bands.len() - group * bands_per_group).min(bands_per_group) * tiling.per_band;
+        let tiles_of = |group: usize| {
+            (bands.len() - group * bands_per_group).min(bands_per_group) * tiling.per_band
+        };
         let groups = &mut groups[..bands.len().div_ceil(bands_per_group) * group_length];
         groups.par_chunks_exact_mut(group_length).enumerate().for_each(|(group, values)| {
             let (pixels, gradients) = values.split_at_mut(P * P * input_points.point_step());
             let first_band = bands.start + group * bands_per_group;
-            let (points, padding) = (Points { tiles: tiles_of(group), ..input_points }, geometry.padding);
-            Pixels { maps: input, tiling, padding, first_band, points }.gather::<A::Pixels, P, P>(pixels);
+            let (points, padding) =
+                (Points { tiles: tiles_of(group), ..input_points }, geometry.padding);
+            Pixels { maps: input, tiling, padding, first_band, points }
+                .gather::<A::Pixels, P, P>(pixels);
             let points = Points { tiles: tiles_of(group), ..output_points };
-            Pixels { maps: gradient, tiling, padding: 0, first_band, points }.gather::<A::OutputGradient, P, M>(gradients);
+            Pixels { maps: gradient, tiling, padding: 0, first_band, points }
+                .gather::<A::OutputGradient, P, M>(gradients);
         });
         let add = |point: usize, first_channel: usize, sums: &mut [f32]| {
             for (group, values) in groups.chunks_exact(group_length).enumerate() {
                 let (pixels, gradients) = values.split_at(P * P * input_points.point_step());
                 let tiles = tiles_of(group);
-                let (input_points, output_points) = (Points { tiles, ..input_points }, Points { tiles, ..output_points });
+                let (input_points, output_points) =
+                    (Points { tiles, ..input_points }, Points { tiles, ..output_points });
                 let pixels = &input_points.matrix(pixels, point)[first_channel..];
-                let left = Left::matrix(pixels, tiles, sums.len() / outputs, input_points.row_step());
-                add_transposed_product(left, output_points.matrix(gradients, point), output_points.row_step(), outputs, sums);
+                let left =
+                    Left::matrix(pixels, tiles, sums.len() / outputs, input_points.row_step());
+                add_transposed_product(
+                    left,
+                    output_points.matrix(gradients, point),
+                    output_points.row_step(),
+                    outputs,
+                    sums,
+                );
             }
         };
         sums.par_chunks_mut(inputs * outputs).enumerate().for_each(|(point, sums)| {
@@ -65,7 +92,9 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(geometry: &ConvolutionG
         });
     };
     with_scratch(groups_per_round.min(bands.div_ceil(bands_per_group)) * group_length, |groups| {
-        (0..bands).step_by(groups_per_round * bands_per_group).for_each(|first_band| add_round(first_band, groups));
+        (0..bands)
+            .step_by(groups_per_round * bands_per_group)
+            .for_each(|first_band| add_round(first_band, groups));
     });
     from_points::<P, M, A>(&sums, inputs, outputs)
 }

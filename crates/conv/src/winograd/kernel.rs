@@ -24,10 +24,21 @@ impl TransformedKernel {
     }
 }
 
-fn transformed<const P: usize, const M: usize, A: Minimal<P, M>>(kernel: &[f32], inputs: usize, outputs: usize) -> Panels {
+fn transformed<const P: usize, const M: usize, A: Minimal<P, M>>(
+    kernel: &[f32],
+    inputs: usize,
+    outputs: usize,
+) -> Panels {
     let mut panels = Panels::zeros(P * P, inputs, outputs);
     panels.fill(|columns, panel| {
-        vectorized(FillPanel::<A::Kernel, P> { kernel, inputs, outputs, columns, panel, matrix: PhantomData });
+        vectorized(FillPanel::<A::Kernel, P> {
+            kernel,
+            inputs,
+            outputs,
+            columns,
+            panel,
+            matrix: PhantomData,
+        });
     });
     panels
 }
@@ -51,7 +62,8 @@ impl<L: Linear<P, 3>, const P: usize> WithSimd for FillPanel<'_, L, P> {
         let vectors = columns.len() / S::F32_LANES;
         let kernel = S::as_simd_f32s(kernel).0;
         let panel = S::as_mut_simd_f32s(panel).0;
-        let (first, row, tap) = (columns.start / S::F32_LANES, outputs / S::F32_LANES, inputs * outputs / S::F32_LANES);
+        let (first, row, tap) =
+            (columns.start / S::F32_LANES, outputs / S::F32_LANES, inputs * outputs / S::F32_LANES);
         for input in 0..inputs {
             for vector in 0..vectors {
                 let source = &kernel[input * row + first + vector..];
@@ -64,7 +76,8 @@ impl<L: Linear<P, 3>, const P: usize> WithSimd for FillPanel<'_, L, P> {
                 let transformed = on_both_sides::<S, L, P, 3>(simd, &taps);
                 for row in 0..P {
                     for column in 0..P {
-                        panel[((P * row + column) * inputs + input) * vectors + vector] = transformed[row][column].values;
+                        panel[((P * row + column) * inputs + input) * vectors + vector] =
+                            transformed[row][column].values;
                     }
                 }
             }
@@ -73,11 +86,19 @@ impl<L: Linear<P, 3>, const P: usize> WithSimd for FillPanel<'_, L, P> {
 }
 
 /// `Gᵀ U G` of the sums at the points, `[point, inputs, outputs]`: a gradient of the kernel.
-pub(super) fn from_points<const P: usize, const M: usize, A: Minimal<P, M>>(sums: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
+pub(super) fn from_points<const P: usize, const M: usize, A: Minimal<P, M>>(
+    sums: &[f32],
+    inputs: usize,
+    outputs: usize,
+) -> Vec<f32> {
     let mut kernel = vec![0f32; 9 * inputs * outputs];
-    let mut taps: Vec<_> = kernel.chunks_exact_mut(inputs * outputs).map(|tap| tap.chunks_exact_mut(outputs)).collect();
-    let rows: Vec<[&mut [f32]; 9]> =
-        (0..inputs).map(|_| std::array::from_fn(|tap| taps[tap].next().expect("a row per tap and input"))).collect();
+    let mut taps: Vec<_> = kernel
+        .chunks_exact_mut(inputs * outputs)
+        .map(|tap| tap.chunks_exact_mut(outputs))
+        .collect();
+    let rows: Vec<[&mut [f32]; 9]> = (0..inputs)
+        .map(|_| std::array::from_fn(|tap| taps[tap].next().expect("a row per tap and input")))
+        .collect();
     rows.into_par_iter().enumerate().with_min_len(8).for_each(|(input, rows)| {
         let (step, first) = (inputs * outputs, input * outputs);
         vectorized(Row::<A::KernelGradient, P> { sums, step, first, rows, matrix: PhantomData });

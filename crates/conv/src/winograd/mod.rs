@@ -1,29 +1,34 @@
 //! Winograd's minimal algorithms for 3×3 convolutions at stride 1.
 //!
-//! A correlation of a 3-tap filter `g` with a signal `d` is a product of polynomials, up to the order of the coefficients. Such a product
-//! is known once its values at enough points are known, and at a point it is a single multiplication. For `m` outputs `m + 2` points are
-//! enough, instead of `3 m` multiplications (Winograd 1980, *Arithmetic Complexity of Computations*, chapter IV):
+//! A correlation of a 3-tap filter `g` with a signal `d` is a product of polynomials, up to the
+//! order of the coefficients. Such a product is known once its values at enough points are known,
+//! and at a point it is a single multiplication. For `m` outputs `m + 2` points are enough, instead
+//! of `3 m` multiplications (Winograd 1980, *Arithmetic Complexity of Computations*, chapter IV):
 //!
 //! ```text
 //! y = Aᵀ [(G g) ⊙ (Bᵀ d)]          one dimension, F(m, 3)
 //! Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A   two dimensions, F(m×m, 3×3)
 //! ```
 //!
-//! Summed over channels, the elementwise products become one matrix product per point (Lavin & Gray 2016, *Fast Algorithms for Convolutional
-//! Neural Networks*): at each of the `(m + 2)²` points, `[tiles, input channels] · [input channels, output channels]`. F(2×2, 3×3) needs
-//! 2.25 times fewer multiplications than the definition, F(3×3, 3×3) 3.24 times. The price is that sums and differences of pixels round, the
-//! more the larger the points: F(3×3) uses the point 2, and stays within 5·10⁻⁶ of the exact result.
+//! Summed over channels, the elementwise products become one matrix product per point (Lavin & Gray
+//! 2016, *Fast Algorithms for Convolutional Neural Networks*): at each of the `(m + 2)²` points,
+//! `[tiles, input channels] · [input channels, output channels]`. F(2×2, 3×3) needs 2.25 times
+//! fewer multiplications than the definition, F(3×3, 3×3) 3.24 times. The price is that sums and
+//! differences of pixels round, the more the larger the points: F(3×3) uses the point 2, and stays
+//! within 5·10⁻⁶ of the exact result.
 //!
 //! The stages, one file each:
 //!
 //! 1. [`kernel`]: `G g Gᵀ`, written straight into the panels that products read.
-//! 2. [`pixels`]: `Bᵀ d B` for some dozens of tiles, few enough that what follows finds them in the cache.
+//! 2. [`pixels`]: `Bᵀ d B` for some dozens of tiles, few enough that what follows finds them in the
+//!    cache.
 //! 3. products at each point, by [`crate::product`].
 //! 4. [`output`]: `Aᵀ M A`, bias and activation.
-//! 5. [`gradient`]: all of it is linear, so the kernel's gradient is the transposed pipeline, `Gᵀ [Σ (Bᵀ d B) ⊙ (A dY Aᵀ)] G`. The input's
-//!    gradient is another convolution.
+//! 5. [`gradient`]: all of it is linear, so the kernel's gradient is the transposed pipeline, `Gᵀ
+//!    [Σ (Bᵀ d B) ⊙ (A dY Aᵀ)] G`. The input's gradient is another convolution.
 //!
-//! Every tile is computed by itself and every sum over channels is one chain, so an image's result does not depend on its batch.
+//! Every tile is computed by itself and every sum over channels is one chain, so an image's result
+//! does not depend on its batch.
 
 use rayon::prelude::*;
 
@@ -47,7 +52,8 @@ use transform::{F2, F3, Minimal};
 /// Channels must be a multiple of this, so that every vector is full whatever its width.
 pub(crate) const CHANNEL_STEP: usize = 16;
 
-/// Tiles that one task takes through all stages: enough for the products, few enough that the points stay in the cache.
+/// Tiles that one task takes through all stages: enough for the products, few enough that the
+/// points stay in the cache.
 const TILES_PER_TASK: usize = 96;
 
 /// Output channels of a task's products that lie in the cache together.
@@ -73,7 +79,8 @@ macro_rules! with_algorithm {
 }
 use with_algorithm;
 
-/// How an output is divided into tiles of `side` × `side` pixels. A band is one row of tiles of one image.
+/// How an output is divided into tiles of `side` × `side` pixels. A band is one row of tiles of one
+/// image.
 #[derive(Clone, Copy, Debug)]
 struct Tiling {
     side: usize,
@@ -93,8 +100,9 @@ impl Tiling {
     }
 }
 
-/// Where the values at points lie: `[point, tile, channel]`, with some numbers between rows and between points, because rows at a distance
-/// of a power of two get into each other's way in the cache.
+/// Where the values at points lie: `[point, tile, channel]`, with some numbers between rows and
+/// between points, because rows at a distance of a power of two get into each other's way in the
+/// cache.
 #[derive(Clone, Copy, Debug)]
 struct Points {
     channels: usize,
@@ -128,7 +136,10 @@ pub(crate) fn convolve(
     output: &mut Maps,
     first_channel: usize,
 ) {
-    with_algorithm!(kernel.size, run(geometry, input, kernel, start, activation, output, first_channel));
+    with_algorithm!(
+        kernel.size,
+        run(geometry, input, kernel, start, activation, output, first_channel)
+    );
 }
 
 fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
@@ -143,29 +154,50 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
     let [_, height, width, pixel_step] = output.shape();
     let tiling = Tiling::new(height, width, M);
     let images = output.values_mut().chunks_exact_mut(height * width * pixel_step);
-    let mut bands: Vec<&mut [f32]> = images.flat_map(|image| image.chunks_mut(M * width * pixel_step)).collect();
+    let mut bands: Vec<&mut [f32]> =
+        images.flat_map(|image| image.chunks_mut(M * width * pixel_step)).collect();
     let per_task = tiling.bands_per_task(bands.len());
     bands.par_chunks_mut(per_task).enumerate().for_each(|(task, bands)| {
         let tiles = bands.len() * tiling.per_band;
         let inputs = Points { channels: geometry.input_channels, tiles };
-        let widest = kernel.panels.column_groups(COLUMNS_AT_A_TIME).next().map_or(0, |columns| columns.len());
+        let widest = kernel
+            .panels
+            .column_groups(COLUMNS_AT_A_TIME)
+            .next()
+            .map_or(0, |columns| columns.len());
         let room = Points { channels: widest, tiles };
         with_scratch(P * P * (inputs.point_step() + room.point_step()), |scratch| {
             let (pixels, products) = scratch.split_at_mut(P * P * inputs.point_step());
             let first_band = task * per_task;
-            Pixels { maps: input, tiling, padding: geometry.padding, first_band, points: inputs }.gather::<A::Pixels, P, P>(pixels);
-            // Some columns at a time, so that the products are still in the cache when they are brought back to pixels.
+            Pixels { maps: input, tiling, padding: geometry.padding, first_band, points: inputs }
+                .gather::<A::Pixels, P, P>(pixels);
+            // Some columns at a time, so that the products are still in the cache when they are
+            // brought back to pixels.
             for columns in kernel.panels.column_groups(COLUMNS_AT_A_TIME) {
                 let points = Points { channels: columns.len(), tiles };
                 for point in 0..P * P {
-                    let left = Left::matrix(inputs.matrix(pixels, point), tiles, inputs.channels, inputs.row_step());
+                    let left = Left::matrix(
+                        inputs.matrix(pixels, point),
+                        tiles,
+                        inputs.channels,
+                        inputs.row_step(),
+                    );
                     let right = kernel.panels.matrix(point).columns(columns.clone());
-                    let products = &mut products[point * points.point_step()..][..points.point_step()];
-                    multiply(left, right, Start::Zero, Activation::Linear, products, points.row_step());
+                    let products =
+                        &mut products[point * points.point_step()..][..points.point_step()];
+                    multiply(
+                        left,
+                        right,
+                        Start::Zero,
+                        Activation::Linear,
+                        products,
+                        points.row_step(),
+                    );
                 }
                 let first_channel = first_channel + columns.start;
                 let start = start.columns(columns);
-                Output { tiling, width, pixel_step, first_channel, points, start, activation }.write::<A::Output, M, P>(products, bands);
+                Output { tiling, width, pixel_step, first_channel, points, start, activation }
+                    .write::<A::Output, M, P>(products, bands);
             }
         });
     });

@@ -23,8 +23,13 @@ pub(super) struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// Writes the pixels of some bands, tiles of `R` × `R` from `C` × `C` points each; the last band of an image may have fewer rows than a tile.
-    pub(super) fn write<L: Linear<R, C>, const R: usize, const C: usize>(self, products: &[f32], bands: &mut [&mut [f32]]) {
+    /// Writes the pixels of some bands, tiles of `R` × `R` from `C` × `C` points each; the last
+    /// band of an image may have fewer rows than a tile.
+    pub(super) fn write<L: Linear<R, C>, const R: usize, const C: usize>(
+        self,
+        products: &[f32],
+        bands: &mut [&mut [f32]],
+    ) {
         vectorized(Write::<L, R, C> { output: self, products, bands, matrix: PhantomData });
     }
 }
@@ -41,7 +46,12 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { output: Output { tiling, width, pixel_step, first_channel, points, start, activation }, products, bands, .. } = self;
+        let Self {
+            output: Output { tiling, width, pixel_step, first_channel, points, start, activation },
+            products,
+            bands,
+            ..
+        } = self;
         let vectors = points.channels / S::F32_LANES;
         let (pixel_step, first_channel) = (pixel_step / S::F32_LANES, first_channel / S::F32_LANES);
         let zeros;
@@ -53,7 +63,8 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
             }
         };
         let products = S::as_simd_f32s(products).0;
-        let (row_step, point_step) = (points.row_step() / S::F32_LANES, points.point_step() / S::F32_LANES);
+        let (row_step, point_step) =
+            (points.row_step() / S::F32_LANES, points.point_step() / S::F32_LANES);
         for (band_number, band) in bands.iter_mut().enumerate() {
             let band = S::as_mut_simd_f32s(band).0;
             let rows = band.len() / (width * pixel_step);
@@ -65,7 +76,8 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
                     let mut values = [[Channels::zero(simd); C]; C];
                     for row in 0..C {
                         for column in 0..C {
-                            values[row][column].values = products[(row * C + column) * point_step + vector];
+                            values[row][column].values =
+                                products[(row * C + column) * point_step + vector];
                         }
                     }
                     let pixels = on_both_sides::<S, L, R, C>(simd, &values);
@@ -74,8 +86,12 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
                             if row >= rows || column >= columns {
                                 continue;
                             }
-                            let pixel = &mut band[(row * width + first_column + column) * pixel_step + first_channel + vector];
-                            let before = if let Start::Output = start { *pixel } else { bias[vector] };
+                            let pixel = &mut band[(row * width + first_column + column)
+                                * pixel_step
+                                + first_channel
+                                + vector];
+                            let before =
+                                if let Start::Output = start { *pixel } else { bias[vector] };
                             let sum = simd.add_f32s(pixels[row][column].values, before);
                             *pixel = match activation {
                                 Activation::Linear => sum,

@@ -22,7 +22,10 @@ pub(super) struct Pixels<'a> {
 
 impl Pixels<'_> {
     /// Writes `[point, tile, channel]`: `R` × `R` points from patches of `C` × `C` pixels.
-    pub(super) fn gather<L: Linear<R, C>, const R: usize, const C: usize>(self, points: &mut [f32]) {
+    pub(super) fn gather<L: Linear<R, C>, const R: usize, const C: usize>(
+        self,
+        points: &mut [f32],
+    ) {
         vectorized(Gather::<L, R, C> { pixels: self, output: points, matrix: PhantomData });
     }
 }
@@ -38,24 +41,30 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { pixels: Pixels { maps, tiling, padding, first_band, points }, output, .. } = self;
+        let Self { pixels: Pixels { maps, tiling, padding, first_band, points }, output, .. } =
+            self;
         let vectors = maps.channels / S::F32_LANES;
         let outside = vec![simd.splat_f32s(0.0); vectors];
         let data = S::as_simd_f32s(maps.data).0;
         let output = S::as_mut_simd_f32s(output).0;
-        let (row_step, point_step) = (points.row_step() / S::F32_LANES, points.point_step() / S::F32_LANES);
-        let (pixel_step, image_step) = (maps.pixel_step / S::F32_LANES, maps.image_step() / S::F32_LANES);
+        let (row_step, point_step) =
+            (points.row_step() / S::F32_LANES, points.point_step() / S::F32_LANES);
+        let (pixel_step, image_step) =
+            (maps.pixel_step / S::F32_LANES, maps.image_step() / S::F32_LANES);
         for tile in 0..points.tiles {
             let band = first_band + tile / tiling.per_band;
             let (image, tile_row) = (band / tiling.bands_per_image, band % tiling.bands_per_image);
-            let (first_row, first_column) = (tile_row * tiling.side, tile % tiling.per_band * tiling.side);
+            let (first_row, first_column) =
+                (tile_row * tiling.side, tile % tiling.per_band * tiling.side);
             let mut patch = [[outside.as_slice(); C]; C];
             for (row, patch) in (first_row..).zip(&mut patch) {
                 for (column, pixel) in (first_column..).zip(patch) {
                     // Above and to the left of the image these wrap, and are outside as well.
                     let (row, column) = (row.wrapping_sub(padding), column.wrapping_sub(padding));
                     if row < maps.height && column < maps.width {
-                        *pixel = &data[image * image_step + (row * maps.width + column) * pixel_step..][..vectors];
+                        *pixel = &data
+                            [image * image_step + (row * maps.width + column) * pixel_step..]
+                            [..vectors];
                     }
                 }
             }
@@ -70,7 +79,8 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
                 let transformed = on_both_sides::<S, L, R, C>(simd, &values);
                 for row in 0..R {
                     for column in 0..R {
-                        output[(row * R + column) * point_step + vector] = transformed[row][column].values;
+                        output[(row * R + column) * point_step + vector] =
+                            transformed[row][column].values;
                     }
                 }
             }

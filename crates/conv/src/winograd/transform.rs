@@ -25,7 +25,10 @@ impl<S: Simd> Channels<S> {
     /// `self + factor · other`, rounded once.
     #[inline(always)]
     fn plus(self, factor: f32, other: Self) -> Self {
-        Self::new(self.simd, self.simd.mul_add_f32s(self.simd.splat_f32s(factor), other.values, self.values))
+        Self::new(
+            self.simd,
+            self.simd.mul_add_f32s(self.simd.splat_f32s(factor), other.values, self.values),
+        )
     }
 }
 
@@ -52,7 +55,10 @@ impl<S: Simd> Mul<Channels<S>> for f32 {
 
     #[inline(always)]
     fn mul(self, vector: Channels<S>) -> Channels<S> {
-        Channels::new(vector.simd, vector.simd.mul_f32s(vector.simd.splat_f32s(self), vector.values))
+        Channels::new(
+            vector.simd,
+            vector.simd.mul_f32s(vector.simd.splat_f32s(self), vector.values),
+        )
     }
 }
 
@@ -61,7 +67,8 @@ pub(super) trait Linear<const R: usize, const C: usize> {
     fn times<S: Simd>(vectors: [Channels<S>; C]) -> [Channels<S>; R];
 }
 
-/// A minimal algorithm F(m, 3): `M` outputs of a 3-tap filter from `P = M + 2` multiplications, `Aᵀ[(G g) ⊙ (Bᵀ d)]`.
+/// A minimal algorithm F(m, 3): `M` outputs of a 3-tap filter from `P = M + 2` multiplications,
+/// `Aᵀ[(G g) ⊙ (Bᵀ d)]`.
 pub(super) trait Minimal<const P: usize, const M: usize> {
     /// Bᵀ, from pixels to the points of interpolation.
     type Pixels: Linear<P, P>;
@@ -116,7 +123,8 @@ linear! {
     };
 }
 
-/// F(3, 3): points 0, 1, −1, 2 and ∞, by the construction of Toom and Cook that Winograd 1980 describes.
+/// F(3, 3): points 0, 1, −1, 2 and ∞, by the construction of Toom and Cook that Winograd 1980
+/// describes.
 pub(super) struct F3;
 
 impl Minimal<5, 3> for F3 {
@@ -155,7 +163,8 @@ linear! {
 
 /// `matrix · patch · matrixᵀ`.
 ///
-/// Plain loops: they are unrolled, and a closure would not be compiled for the vectors of the function that it is in.
+/// Plain loops: they are unrolled, and a closure would not be compiled for the vectors of the
+/// function that it is in.
 #[inline(always)]
 pub(super) fn on_both_sides<S: Simd, L: Linear<R, C>, const R: usize, const C: usize>(
     simd: S,
@@ -189,7 +198,9 @@ mod tests {
     fn matrix<L: Linear<R, C>, const R: usize, const C: usize>() -> [[f32; C]; R] {
         let mut result = [[0.0; C]; R];
         for column in 0..C {
-            let unit = std::array::from_fn(|row| Channels::new(pulp::Scalar, if row == column { 1.0 } else { 0.0 }));
+            let unit = std::array::from_fn(|row| {
+                Channels::new(pulp::Scalar, if row == column { 1.0 } else { 0.0 })
+            });
             for (row, value) in L::times(unit).into_iter().enumerate() {
                 result[row][column] = value.values;
             }
@@ -197,24 +208,44 @@ mod tests {
         result
     }
 
-    /// The identity that makes an algorithm: for every tap and pixel, Σ over points of `Aᵀ G Bᵀ` is 1 where the tap meets the pixel and 0
-    /// elsewhere. It is linear in both, so it holds for all kernels and images if it holds for single taps and pixels.
+    /// The identity that makes an algorithm: for every tap and pixel, Σ over points of `Aᵀ G Bᵀ` is
+    /// 1 where the tap meets the pixel and 0 elsewhere. It is linear in both, so it holds for all
+    /// kernels and images if it holds for single taps and pixels.
     fn is_exact<const P: usize, const M: usize, A: Minimal<P, M>>() {
-        let (pixels, kernel, outputs) = (matrix::<A::Pixels, P, P>(), matrix::<A::Kernel, P, 3>(), matrix::<A::Output, M, P>());
+        let (pixels, kernel, outputs) =
+            (matrix::<A::Pixels, P, P>(), matrix::<A::Kernel, P, 3>(), matrix::<A::Output, M, P>());
         for output in 0..M {
             for tap in 0..3 {
                 for pixel in 0..P {
-                    let at = |p: usize| f64::from(outputs[output][p]) * f64::from(kernel[p][tap]) * f64::from(pixels[p][pixel]);
+                    let at = |p: usize| {
+                        f64::from(outputs[output][p])
+                            * f64::from(kernel[p][tap])
+                            * f64::from(pixels[p][pixel])
+                    };
                     let expected = if pixel == output + tap { 1.0 } else { 0.0 };
                     let difference = (0..P).map(at).sum::<f64>() - expected;
-                    assert!(difference.abs() < 1e-7, "output {output}, tap {tap}, pixel {pixel}: off by {difference}");
+                    assert!(
+                        difference.abs() < 1e-7,
+                        "output {output}, tap {tap}, pixel {pixel}: off by {difference}"
+                    );
                 }
             }
         }
-        let (kernel_gradient, output_gradient) = (matrix::<A::KernelGradient, 3, P>(), matrix::<A::OutputGradient, P, M>());
+        let (kernel_gradient, output_gradient) =
+            (matrix::<A::KernelGradient, 3, P>(), matrix::<A::OutputGradient, P, M>());
         for point in 0..P {
-            (0..3).for_each(|tap| assert!((kernel_gradient[tap][point] - kernel[point][tap]).abs() < 1e-7, "G at {point}, {tap}"));
-            (0..M).for_each(|output| assert_eq!(output_gradient[point][output], outputs[output][point], "A at {point}, {output}"));
+            (0..3).for_each(|tap| {
+                assert!(
+                    (kernel_gradient[tap][point] - kernel[point][tap]).abs() < 1e-7,
+                    "G at {point}, {tap}"
+                )
+            });
+            (0..M).for_each(|output| {
+                assert_eq!(
+                    output_gradient[point][output], outputs[output][point],
+                    "A at {point}, {output}"
+                )
+            });
         }
     }
 

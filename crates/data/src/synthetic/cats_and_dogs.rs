@@ -1,5 +1,6 @@
-//! The target task. Cats and dogs share coats, colours of eyes and noses, poses, sizes and surroundings; they differ in the shapes of ears,
-//! muzzle, eyes, tail and legs, and each of these may be untypical.
+//! The target task. Cats and dogs share coats, colours of eyes and noses, poses, sizes and
+//! surroundings; they differ in the shapes of ears, muzzle, eyes, tail and legs, and each of these
+//! may be untypical.
 
 use super::paint::Paint;
 use super::scene::Part;
@@ -62,15 +63,26 @@ fn portrait(sketch: &mut Sketch<'_>, species: Species, paints: &Paints) {
     let (width, height) = (sketch.about(0.6, 0.08), sketch.about(0.58, 0.08));
     let ears = appearance(sketch, species);
     if ears == Species::Cat {
-        let (tip, rise, spread) = (sketch.about(0.52, 0.08), sketch.about(0.8, 0.1), sketch.about(0.2, 0.05));
+        let (tip, rise, spread) =
+            (sketch.about(0.52, 0.08), sketch.about(0.8, 0.1), sketch.about(0.2, 0.05));
         let base = 0.62 * width;
-        sketch.triangles(coat.shaded(0.9), [(base - spread, -0.3), (tip, -rise), (base + spread, -0.05)]);
-        sketch.triangles(second.shaded(0.8), [(base - spread * 0.5, -0.33), (tip, -rise + 0.15), (base + spread * 0.5, -0.17)]);
+        sketch.triangles(
+            coat.shaded(0.9),
+            [(base - spread, -0.3), (tip, -rise), (base + spread, -0.05)],
+        );
+        sketch.triangles(
+            second.shaded(0.8),
+            [(base - spread * 0.5, -0.33), (tip, -rise + 0.15), (base + spread * 0.5, -0.17)],
+        );
     }
     sketch.ellipse(coat, (0.0, 0.05), (width, height), 0.0);
     if ears == Species::Dog {
-        let (drop, breadth, tilt, hang) =
-            (sketch.about(0.4, 0.08), sketch.about(0.17, 0.04), sketch.about(-0.2, 0.2), sketch.about(0.05, 0.1));
+        let (drop, breadth, tilt, hang) = (
+            sketch.about(0.4, 0.08),
+            sketch.about(0.17, 0.04),
+            sketch.about(-0.2, 0.2),
+            sketch.about(0.05, 0.1),
+        );
         sketch.ellipses(second.shaded(0.8), (width + 0.02, hang), (breadth, drop), tilt);
     }
     let apart = sketch.about(0.24, 0.04);
@@ -98,13 +110,18 @@ fn portrait(sketch: &mut Sketch<'_>, species: Species, paints: &Paints) {
 fn from_the_side(sketch: &mut Sketch<'_>, species: Species, paints: &Paints) {
     let Paints { coat, second, eye, nose } = *paints;
     let (thickness, back) = (sketch.about(0.25, 0.05), sketch.about(0.08, 0.05));
-    let legs = if appearance(sketch, species) == Species::Cat { sketch.about(0.55, 0.06) } else { sketch.about(0.72, 0.08) };
+    let legs = if appearance(sketch, species) == Species::Cat {
+        sketch.about(0.55, 0.06)
+    } else {
+        sketch.about(0.72, 0.08)
+    };
     for hip in [-0.5, -0.34, 0.18, 0.34] {
         let (foot, width) = (sketch.about(hip, 0.1), sketch.about(0.07, 0.015));
         sketch.stroke(coat.shaded(0.8), (hip, back), (foot, back + legs), width * 1.3, width);
     }
     if appearance(sketch, species) == Species::Cat {
-        let (bend, rise, curl) = (sketch.about(-0.9, 0.06), sketch.about(-0.35, 0.12), sketch.about(-0.72, 0.15));
+        let (bend, rise, curl) =
+            (sketch.about(-0.9, 0.06), sketch.about(-0.35, 0.12), sketch.about(-0.72, 0.15));
         sketch.stroke(coat, (-0.55, back - 0.05), (bend, rise), 0.06, 0.05);
         sketch.stroke(coat, (bend, rise), (curl, rise - 0.35), 0.05, 0.035);
     } else {
@@ -112,14 +129,18 @@ fn from_the_side(sketch: &mut Sketch<'_>, species: Species, paints: &Paints) {
         sketch.stroke(coat, (-0.52, back - 0.08), (tip, rise), 0.11, 0.04);
     }
     sketch.stroke(coat, (-0.42, back), (0.3, back), thickness, thickness * 1.1);
-    let (x, y, radius) = (sketch.about(0.52, 0.05), sketch.about(-0.36, 0.08), sketch.about(0.25, 0.03));
+    let (x, y, radius) =
+        (sketch.about(0.52, 0.05), sketch.about(-0.36, 0.08), sketch.about(0.25, 0.03));
     sketch.stroke(coat, (0.33, back - 0.1), (x, y), 0.17, 0.15);
     let ears = appearance(sketch, species);
     if ears == Species::Cat {
         let rise = sketch.about(0.44, 0.06);
         for shift in [-0.14, 0.1] {
             let foot = x + shift;
-            sketch.polygon(coat.shaded(0.85), &[(foot - 0.1, y - 0.12), (foot, y - rise), (foot + 0.12, y - 0.14)]);
+            sketch.polygon(
+                coat.shaded(0.85),
+                &[(foot - 0.1, y - 0.12), (foot, y - rise), (foot + 0.12, y - 0.14)],
+            );
         }
     }
     if appearance(sketch, species) == Species::Dog {

@@ -1,4 +1,5 @@
-//! The source task: twenty classes of animals and things, drawn with the same strokes as the target's cats and dogs, none of them either.
+//! The source task: twenty classes of animals and things, drawn with the same strokes as the
+//! target's cats and dogs, none of them either.
 
 use super::paint::Paint;
 use super::scene::Part;
@@ -54,7 +55,8 @@ fn eyes(sketch: &mut Sketch<'_>, x: f64, y: f64, radius: f64) {
 }
 
 fn bear(sketch: &mut Sketch<'_>, coat: Paint, other: Paint) {
-    let (x, y, radius) = (sketch.about(0.48, 0.05), sketch.about(-0.5, 0.06), sketch.about(0.2, 0.03));
+    let (x, y, radius) =
+        (sketch.about(0.48, 0.05), sketch.about(-0.5, 0.06), sketch.about(0.2, 0.03));
     sketch.ellipses(coat.shaded(0.85), (x, y), (radius, radius), 0.0);
     let (width, height) = (sketch.about(0.7, 0.05), sketch.about(0.62, 0.05));
     sketch.ellipse(coat, (0.0, 0.05), (width, height), 0.0);
@@ -107,7 +109,10 @@ fn butterfly(sketch: &mut Sketch<'_>, coat: Paint, other: Paint) {
 fn car(sketch: &mut Sketch<'_>, coat: Paint, other: Paint) {
     let (roof, nose) = (sketch.about(-0.42, 0.06), sketch.about(0.9, 0.05));
     sketch.polygon(coat.shaded(0.9), &[(-0.6, 0.05), (-0.4, roof), (0.25, roof), (0.55, 0.05)]);
-    sketch.polygon(light(), &[(-0.45, 0.02), (-0.32, roof + 0.1), (-0.08, roof + 0.1), (-0.08, 0.02)]);
+    sketch.polygon(
+        light(),
+        &[(-0.45, 0.02), (-0.32, roof + 0.1), (-0.08, roof + 0.1), (-0.08, 0.02)],
+    );
     sketch.polygon(light(), &[(0.0, 0.02), (0.0, roof + 0.1), (0.2, roof + 0.1), (0.4, 0.02)]);
     sketch.rectangle(coat, -0.9, 0.0, nose, 0.4);
     for wheel in [-0.5, 0.5] {
@@ -150,7 +155,8 @@ fn flower(sketch: &mut Sketch<'_>, coat: Paint, other: Paint) {
 }
 
 fn house(sketch: &mut Sketch<'_>, coat: Paint, other: Paint) {
-    let (eaves, ridge, width) = (sketch.about(-0.15, 0.08), sketch.about(-0.85, 0.08), sketch.about(0.62, 0.08));
+    let (eaves, ridge, width) =
+        (sketch.about(-0.15, 0.08), sketch.about(-0.85, 0.08), sketch.about(0.62, 0.08));
     sketch.rectangle(dark(), 0.25, ridge, 0.42, eaves);
     sketch.rectangle(coat, -width, eaves, width, 0.8);
     sketch.polygon(other, &[(-width - 0.15, eaves), (0.0, ridge), (width + 0.15, eaves)]);
@@ -183,7 +189,8 @@ fn mouse(sketch: &mut Sketch<'_>, coat: Paint, other: Paint) {
 
 fn mushroom(sketch: &mut Sketch<'_>, coat: Paint, other: Paint) {
     let (width, stem) = (sketch.about(0.75, 0.08), sketch.about(0.2, 0.04));
-    sketch.polygon(light(), &[(-stem, -0.1), (stem, -0.1), (stem * 1.5, 0.85), (-stem * 1.5, 0.85)]);
+    sketch
+        .polygon(light(), &[(-stem, -0.1), (stem, -0.1), (stem * 1.5, 0.85), (-stem * 1.5, 0.85)]);
     sketch.ellipse(coat, (0.0, -0.2), (width, 0.48), 0.0);
     sketch.ellipse(coat.shaded(0.5), (0.0, 0.06), (width * 0.9, 0.16), 0.0);
     for (x, y) in [(-0.35, -0.25), (0.05, -0.45), (0.4, -0.2)] {
@@ -211,7 +218,8 @@ fn pig(sketch: &mut Sketch<'_>, coat: Paint, other: Paint) {
 }
 
 fn rabbit(sketch: &mut Sketch<'_>, coat: Paint, other: Paint) {
-    let (length, tilt, breadth) = (sketch.about(0.46, 0.06), sketch.about(0.15, 0.12), sketch.about(0.14, 0.03));
+    let (length, tilt, breadth) =
+        (sketch.about(0.46, 0.06), sketch.about(0.15, 0.12), sketch.about(0.14, 0.03));
     sketch.ellipses(coat.shaded(0.9), (0.24, -0.5), (breadth, length), tilt);
     sketch.ellipses(pink(), (0.24, -0.5), (breadth * 0.5, length * 0.75), tilt);
     sketch.ellipse(coat, (0.0, 0.28), (0.48, 0.5), 0.0);
@@ -271,7 +279,8 @@ fn umbrella(sketch: &mut Sketch<'_>, coat: Paint, other: Paint) {
     sketch.stroke(dark(), (0.0, 0.75), (0.2, 0.8), 0.04, 0.04);
     for part in 0..6 {
         let angle = |index: f64| std::f64::consts::PI * (1.0 + index / 6.0);
-        let rim = |index: f64| (width * libm::cos(angle(index)), 0.05 + height * libm::sin(angle(index)));
+        let rim =
+            |index: f64| (width * libm::cos(angle(index)), 0.05 + height * libm::sin(angle(index)));
         let paint = if part % 2 == 0 { coat } else { other };
         sketch.polygon(paint, &[(0.0, 0.05), rim(f64::from(part)), rim(f64::from(part + 1))]);
     }

@@ -1,12 +1,15 @@
 //! Pictures that nobody has to download: procedural creatures, drawn from a seed.
 //!
-//! A picture is a [`Scene`]: a figure made of painted forms, placed with a random pose before a cluttered background, lit
-//! from a random side, partly hidden by other forms, exposed and grained at random. Everything but the figure is drawn from the same
-//! distributions for every class, and so are the figure's colours, textures, size, position and attitude: classes differ by shape alone.
+//! A picture is a [`Scene`]: a figure made of painted forms, placed with a random pose before a
+//! cluttered background, lit from a random side, partly hidden by other forms, exposed and grained
+//! at random. Everything but the figure is drawn from the same distributions for every class, and
+//! so are the figure's colours, textures, size, position and attitude: classes differ by shape
+//! alone.
 //!
-//! Each picture is drawn from a random stream of its own, addressed by the dataset's seed, the split, the class and its number, so any
-//! picture of any size of dataset can be had alone. All arithmetic is in 64-bit floats with the `libm` crate's functions, which are the
-//! same on every machine.
+//! Each picture is drawn from a random stream of its own, addressed by the dataset's seed, the
+//! split, the class and its number, so any picture of any size of dataset can be had alone. All
+//! arithmetic is in 64-bit floats with the `libm` crate's functions, which are the same on every
+//! machine.
 
 mod cats_and_dogs;
 mod form;
@@ -47,7 +50,8 @@ impl Synthetic {
         count / classes + u64::from(class < count % classes)
     }
 
-    /// The class of an image and its number within the class. As in a folder, each class follows the one before it.
+    /// The class of an image and its number within the class. As in a folder, each class follows
+    /// the one before it.
     fn address(&self, split: Split, index: usize) -> (u32, u64) {
         let mut number = index as u64;
         for class in 0..self.classes.len() as u64 {
@@ -67,7 +71,11 @@ impl Dataset for Synthetic {
     }
 
     fn counts(&self) -> SplitCounts {
-        SplitCounts { train: self.dataset.train, validation: self.dataset.validation, test: self.dataset.test }
+        SplitCounts {
+            train: self.dataset.train,
+            validation: self.dataset.validation,
+            test: self.dataset.test,
+        }
     }
 
     fn label(&self, split: Split, index: usize) -> u32 {

@@ -63,9 +63,14 @@ impl Paint {
             1 | 2 => Texture::Fur { scale: stream.uniform(6.0, 14.0) },
             3 => {
                 let angle = stream.uniform(0.0, std::f64::consts::PI);
-                Texture::Stripes { frequency: stream.uniform(8.0, 18.0), direction: (libm::cos(angle), libm::sin(angle)) }
+                Texture::Stripes {
+                    frequency: stream.uniform(8.0, 18.0),
+                    direction: (libm::cos(angle), libm::sin(angle)),
+                }
             }
-            _ => Texture::Spots { scale: stream.uniform(3.0, 6.0), share: stream.uniform(0.3, 0.6) },
+            _ => {
+                Texture::Spots { scale: stream.uniform(3.0, 6.0), share: stream.uniform(0.3, 0.6) }
+            }
         };
         Self { color, second, texture, seed: stream.word() }
     }
@@ -82,12 +87,17 @@ impl Paint {
             Texture::Plain => 0.0,
             Texture::Fur { scale } => 0.5 * noise(self.seed, x * scale, y * scale * 0.6),
             Texture::Stripes { frequency, direction } => {
-                let along = x * direction.0 + y * direction.1 + 0.15 * noise(self.seed, x * 3.0, y * 3.0);
+                let along =
+                    x * direction.0 + y * direction.1 + 0.15 * noise(self.seed, x * 3.0, y * 3.0);
                 0.5 + 0.5 * libm::sin(along * frequency)
             }
-            Texture::Spots { scale, share } => ((noise(self.seed, x * scale, y * scale) - 1.0 + share) * 8.0 + 0.5).clamp(0.0, 1.0),
+            Texture::Spots { scale, share } => {
+                ((noise(self.seed, x * scale, y * scale) - 1.0 + share) * 8.0 + 0.5).clamp(0.0, 1.0)
+            }
         };
-        std::array::from_fn(|channel| self.color[channel] + share * (self.second[channel] - self.color[channel]))
+        std::array::from_fn(|channel| {
+            self.color[channel] + share * (self.second[channel] - self.color[channel])
+        })
     }
 }
 
@@ -102,9 +112,12 @@ pub(crate) fn noise(seed: u64, x: f64, y: f64) -> f64 {
     top + v * (bottom - top)
 }
 
-/// A number in [0, 1) that belongs to a lattice point, by the finalizer of SplitMix64 (Steele, Lea & Flood 2014).
+/// A number in [0, 1) that belongs to a lattice point, by the finalizer of SplitMix64 (Steele, Lea
+/// & Flood 2014).
 pub(crate) fn lattice(seed: u64, column: i64, row: i64) -> f64 {
-    let mut state = seed ^ (column as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (row as u64).wrapping_mul(0xC2B2_AE3D_27D4_EB4F);
+    let mut state = seed
+        ^ (column as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        ^ (row as u64).wrapping_mul(0xC2B2_AE3D_27D4_EB4F);
     state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     state = (state ^ (state >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     ((state ^ (state >> 31)) >> 11) as f64 / (1u64 << 53) as f64

@@ -11,7 +11,8 @@ pub(crate) struct Part {
     pub(crate) paint: Paint,
 }
 
-/// Where the figure stands: its unit circle is turned, scaled, mirrored and moved into the picture, whose sides are at −1 and 1.
+/// Where the figure stands: its unit circle is turned, scaled, mirrored and moved into the picture,
+/// whose sides are at −1 and 1.
 struct Placement {
     center: Point,
     scale: f64,
@@ -56,7 +57,8 @@ impl Scene {
     /// Puts a figure into surroundings that say nothing about what it is.
     pub(crate) fn around(figure: Vec<Part>, stream: &mut Stream) -> Self {
         let placement = Placement::draw(stream);
-        let (sky, ground, horizon) = (Paint::any(stream), Paint::any(stream), stream.uniform(-0.4, 1.2));
+        let (sky, ground, horizon) =
+            (Paint::any(stream), Paint::any(stream), stream.uniform(-0.4, 1.2));
         let behind = (0..2 + stream.below(4)).map(|_| object(stream, 0.08, 0.4)).collect();
         let before = (0..stream.below(3)).map(|_| object(stream, 0.05, 0.22)).collect();
         let angle = stream.uniform(0.0, 2.0 * std::f64::consts::PI);
@@ -89,7 +91,8 @@ impl Scene {
                 let color = self.color(place, pixel);
                 for (channel, value) in color.into_iter().enumerate() {
                     let grain = lattice(self.seed, (column * 3 + channel) as i64, row as i64) - 0.5;
-                    let exposed = value * self.gain[channel] + self.offset + 2.0 * self.grain * grain;
+                    let exposed =
+                        value * self.gain[channel] + self.offset + 2.0 * self.grain * grain;
                     bytes.push((exposed.clamp(0.0, 1.0) * 255.0 + 0.5) as u8);
                 }
             }
@@ -114,7 +117,8 @@ impl Scene {
         color
     }
 
-    /// Lays a part over a colour: a soft edge one pixel wide, brighter towards the light, darker at its rim.
+    /// Lays a part over a colour: a soft edge one pixel wide, brighter towards the light, darker at
+    /// its rim.
     fn cover(&self, color: &mut Color, part: &Part, place: Point, pixel: f64) {
         let distance = part.form.distance(place);
         let coverage = (0.5 - distance / pixel).clamp(0.0, 1.0);
@@ -122,7 +126,8 @@ impl Scene {
             return;
         }
         let (center, half) = part.form.extent();
-        let (u, v) = ((place.0 - center.0) / half.0.max(1e-6), (place.1 - center.1) / half.1.max(1e-6));
+        let (u, v) =
+            ((place.0 - center.0) / half.0.max(1e-6), (place.1 - center.1) / half.1.max(1e-6));
         let rim = (1.0 + distance / (0.25 * half.0.min(half.1)).max(1e-6)).clamp(0.0, 1.0);
         let shade = (1.0 + u * self.light.0 + v * self.light.1) * (1.0 - 0.3 * rim);
         for (value, paint) in color.iter_mut().zip(part.paint.at(place.0, place.1)) {
@@ -137,12 +142,19 @@ fn object(stream: &mut Stream, smallest: f64, largest: f64) -> Part {
     let mut length = || stream.uniform(smallest, largest);
     let (a, b, c) = (length(), length(), length());
     let angle = stream.uniform(0.0, 2.0 * std::f64::consts::PI);
-    let around = |turn: f64, radius: f64| (center.0 + radius * libm::cos(angle + turn), center.1 + radius * libm::sin(angle + turn));
+    let around = |turn: f64, radius: f64| {
+        (center.0 + radius * libm::cos(angle + turn), center.1 + radius * libm::sin(angle + turn))
+    };
     let form = match stream.below(4) {
         0 => Form::Ellipse { center, radii: (a, b), angle },
         1 => Form::Polygon(vec![around(0.0, a), around(2.1, b), around(4.2, c)]),
         2 => Form::Polygon(vec![around(0.6, a), around(2.5, a), around(3.74, a), around(5.64, a)]),
-        _ => Form::Stroke { from: center, to: around(0.0, 3.0 * a), start_radius: b * 0.3, end_radius: c * 0.3 },
+        _ => Form::Stroke {
+            from: center,
+            to: around(0.0, 3.0 * a),
+            start_radius: b * 0.3,
+            end_radius: c * 0.3,
+        },
     };
     Part { form, paint: Paint::any(stream) }
 }

@@ -53,7 +53,14 @@ impl<'a> Sketch<'a> {
         self.ellipse(paint, center, (radius, radius), 0.0);
     }
 
-    pub(crate) fn stroke(&mut self, paint: Paint, from: Point, to: Point, start_radius: f64, end_radius: f64) {
+    pub(crate) fn stroke(
+        &mut self,
+        paint: Paint,
+        from: Point,
+        to: Point,
+        start_radius: f64,
+        end_radius: f64,
+    ) {
         self.parts.push(Part { form: Form::Stroke { from, to, start_radius, end_radius }, paint });
     }
 

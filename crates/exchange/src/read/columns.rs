@@ -7,15 +7,21 @@ use thaw_spec::{Metric, TrainingLog};
 use super::NamedLog;
 use crate::name::{Quantity, quantity};
 
-/// A training from columns with the names that people give them. Columns that are no metric are passed over.
-pub(crate) fn assemble(run: &str, columns: impl IntoIterator<Item = (String, Vec<f64>)>) -> Result<NamedLog, String> {
+/// A training from columns with the names that people give them. Columns that are no metric are
+/// passed over.
+pub(crate) fn assemble(
+    run: &str,
+    columns: impl IntoIterator<Item = (String, Vec<f64>)>,
+) -> Result<NamedLog, String> {
     let mut curves: BTreeMap<Metric, (String, Vec<f64>)> = BTreeMap::new();
     let mut seconds = Vec::new();
     for (name, values) in columns {
         match quantity(&name) {
             Some(Quantity::Metric(metric)) => {
                 if let Some((other, _)) = curves.insert(metric, (name.clone(), values)) {
-                    return Err(format!("`{other}` and `{name}` both look like {metric}; keep one of them"));
+                    return Err(format!(
+                        "`{other}` and `{name}` both look like {metric}; keep one of them"
+                    ));
                 }
             }
             Some(Quantity::Seconds) => seconds = values,
@@ -23,6 +29,7 @@ pub(crate) fn assemble(run: &str, columns: impl IntoIterator<Item = (String, Vec
         }
     }
     let curves = curves.into_iter().map(|(metric, (_, values))| (metric, values)).collect();
-    let log = TrainingLog::new(curves, seconds).map_err(|reason| if run.is_empty() { reason } else { format!("run `{run}`: {reason}") })?;
+    let log = TrainingLog::new(curves, seconds)
+        .map_err(|reason| if run.is_empty() { reason } else { format!("run `{run}`: {reason}") })?;
     Ok(NamedLog { name: run.to_owned(), log })
 }

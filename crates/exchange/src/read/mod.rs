@@ -23,8 +23,9 @@ pub struct NamedLog {
 
 /// Reads every training in a file, or in a folder of TensorBoard's.
 ///
-/// A file is understood as Keras' `history` in JSON, as CSV with a heading (Keras' `CSVLogger`, `thaw export`), as TensorBoard's event file, or
-/// as text that Keras printed. Metrics may have any usual name, such as `val_acc`, `validation_accuracy` or `Accuracy/val`.
+/// A file is understood as Keras' `history` in JSON, as CSV with a heading (Keras' `CSVLogger`,
+/// `thaw export`), as TensorBoard's event file, or as text that Keras printed. Metrics may have any
+/// usual name, such as `val_acc`, `validation_accuracy` or `Accuracy/val`.
 ///
 /// # Errors
 /// When it cannot be read or holds no training.
@@ -38,7 +39,9 @@ pub fn read_logs(path: &Path) -> Result<Vec<NamedLog>, ExchangeError> {
     if tensorboard::is_event_file(&bytes) {
         return tensorboard::read_file(path, &bytes);
     }
-    let text = String::from_utf8(bytes).map_err(|_| malformed("is neither text nor one of TensorBoard's event files".to_owned()))?;
+    let text = String::from_utf8(bytes).map_err(|_| {
+        malformed("is neither text nor one of TensorBoard's event files".to_owned())
+    })?;
     let text = text.trim_start_matches('\u{feff}');
     let logs = match text.trim_start().chars().next() {
         Some('{' | '[') => history::read(text),
@@ -60,9 +63,17 @@ pub fn read_log(path: &Path, run: &str) -> Result<TrainingLog, ExchangeError> {
     match logs.iter().position(|log| log.name == run) {
         Some(place) => Ok(logs.swap_remove(place).log),
         None => {
-            let names: Vec<String> = logs.iter().take(NAMED).map(|log| format!("`{}`", log.name)).collect();
-            let more = if logs.len() > NAMED { format!(" and {} more", logs.len() - NAMED) } else { String::new() };
-            Err(ExchangeError::malformed(path, format!("there is no run `{run}`, only {}{more}", names.join(", "))))
+            let names: Vec<String> =
+                logs.iter().take(NAMED).map(|log| format!("`{}`", log.name)).collect();
+            let more = if logs.len() > NAMED {
+                format!(" and {} more", logs.len() - NAMED)
+            } else {
+                String::new()
+            };
+            Err(ExchangeError::malformed(
+                path,
+                format!("there is no run `{run}`, only {}{more}", names.join(", ")),
+            ))
         }
     }
 }

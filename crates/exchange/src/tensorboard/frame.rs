@@ -1,5 +1,5 @@
-//! TensorFlow's record files: length, its checksum, data, its checksum. Checksums are CRC-32C, rotated and shifted so that files within
-//! files do not confuse them.
+//! TensorFlow's record files: length, its checksum, data, its checksum. Checksums are CRC-32C,
+//! rotated and shifted so that files within files do not confuse them.
 
 const MASK: u32 = 0xa282_ead8;
 
@@ -29,7 +29,8 @@ pub(super) fn is_framed(file: &[u8]) -> bool {
     length(file).is_some()
 }
 
-/// The data of each frame. A frame that is not there to its end is left out: the file is still being written.
+/// The data of each frame. A frame that is not there to its end is left out: the file is still
+/// being written.
 pub(super) fn split(mut file: &[u8]) -> Result<Vec<&[u8]>, String> {
     let mut frames = Vec::new();
     while file.len() >= 12 {

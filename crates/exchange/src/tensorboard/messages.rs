@@ -1,4 +1,5 @@
-//! The parts of TensorFlow's `event.proto`, `summary.proto` and `tensor.proto` that scalars need, with their field numbers.
+//! The parts of TensorFlow's `event.proto`, `summary.proto` and `tensor.proto` that scalars need,
+//! with their field numbers.
 
 use prost::Message;
 
@@ -51,13 +52,18 @@ pub(super) struct Tensor {
 impl Value {
     /// The scalar, in whichever form; nothing for anything else, such as a picture.
     pub(super) fn scalar(&self) -> Option<f64> {
-        let of_tensor = |tensor: &Tensor| match (&tensor.float_val[..], &tensor.double_val[..], tensor.dtype) {
-            ([value], _, _) => Some(f64::from(*value)),
-            (_, [value], _) => Some(*value),
-            (_, _, 1) => Some(f64::from(f32::from_le_bytes(tensor.tensor_content.as_slice().try_into().ok()?))),
-            (_, _, 2) => Some(f64::from_le_bytes(tensor.tensor_content.as_slice().try_into().ok()?)),
-            _ => None,
-        };
+        let of_tensor =
+            |tensor: &Tensor| match (&tensor.float_val[..], &tensor.double_val[..], tensor.dtype) {
+                ([value], _, _) => Some(f64::from(*value)),
+                (_, [value], _) => Some(*value),
+                (_, _, 1) => Some(f64::from(f32::from_le_bytes(
+                    tensor.tensor_content.as_slice().try_into().ok()?,
+                ))),
+                (_, _, 2) => {
+                    Some(f64::from_le_bytes(tensor.tensor_content.as_slice().try_into().ok()?))
+                }
+                _ => None,
+            };
         self.simple_value.map(f64::from).or_else(|| self.tensor.as_ref().and_then(of_tensor))
     }
 }

@@ -18,22 +18,28 @@ pub(crate) fn is_event_file(bytes: &[u8]) -> bool {
     frame::is_framed(bytes)
 }
 
-/// Scalars of a training by tag, each by step with the time when it was written. A step that stands there twice was run again: the later counts.
+/// Scalars of a training by tag, each by step with the time when it was written. A step that stands
+/// there twice was run again: the later counts.
 type Scalars = BTreeMap<String, BTreeMap<i64, (f64, f64)>>;
 
 pub(crate) fn read_file(path: &Path, bytes: &[u8]) -> Result<Vec<NamedLog>, ExchangeError> {
     let mut scalars = Scalars::new();
-    collect(bytes, "", &mut scalars).and_then(|()| training("", &scalars)).map(|log| vec![log]).map_err(malformed(path))
+    collect(bytes, "", &mut scalars)
+        .and_then(|()| training("", &scalars))
+        .map(|log| vec![log])
+        .map_err(malformed(path))
 }
 
-/// Reads every training below a folder: each folder with event files is one, but `train` and `validation` are halves of their parent's, as
-/// Keras writes them.
+/// Reads every training below a folder: each folder with event files is one, but `train` and
+/// `validation` are halves of their parent's, as Keras writes them.
 pub(crate) fn read_folder(folder: &Path) -> Result<Vec<NamedLog>, ExchangeError> {
     let mut trainings: BTreeMap<String, Scalars> = BTreeMap::new();
     for path in event_files(folder)? {
         let parent = path.parent().unwrap_or(folder);
         let relative = parent.strip_prefix(folder).unwrap_or(parent);
-        let last = relative.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let last = relative
+            .file_name()
+            .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let half = ["train", "validation", "val", "test"].contains(&last.as_str());
         let run = if half { relative.parent().unwrap_or(relative) } else { relative };
         let bytes = std::fs::read(&path).map_err(ExchangeError::unreadable(&path))?;
@@ -44,7 +50,10 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Vec<NamedLog>, ExchangeError>
         let reason = "is a folder without TensorBoard's event files (`…tfevents…`); name a file";
         return Err(ExchangeError::malformed(folder, reason));
     }
-    trainings.iter().map(|(run, scalars)| training(run, scalars).map_err(malformed(folder))).collect()
+    trainings
+        .iter()
+        .map(|(run, scalars)| training(run, scalars).map_err(malformed(folder)))
+        .collect()
 }
 
 fn malformed(path: &Path) -> impl Fn(String) -> ExchangeError {
@@ -60,7 +69,10 @@ fn event_files(folder: &Path) -> Result<Vec<PathBuf>, ExchangeError> {
             let path = entry.map_err(ExchangeError::unreadable(&folder))?.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.file_name().is_some_and(|name| name.to_string_lossy().contains("tfevents")) {
+            } else if path
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().contains("tfevents"))
+            {
                 files.push(path);
             }
         }
@@ -72,9 +84,11 @@ fn event_files(folder: &Path) -> Result<Vec<PathBuf>, ExchangeError> {
 /// Adds the scalars of one file, under its half's name if it has one.
 fn collect(bytes: &[u8], half: &str, scalars: &mut Scalars) -> Result<(), String> {
     for data in frame::split(bytes)? {
-        let event = Event::decode(data).map_err(|error| format!("holds something else than events: {error}"))?;
+        let event = Event::decode(data)
+            .map_err(|error| format!("holds something else than events: {error}"))?;
         for value in event.summary.iter().flat_map(|summary| &summary.value) {
-            let tag = if half.is_empty() { value.tag.clone() } else { format!("{half}/{}", value.tag) };
+            let tag =
+                if half.is_empty() { value.tag.clone() } else { format!("{half}/{}", value.tag) };
             if let (Some(Quantity::Metric(_)), Some(scalar)) = (quantity(&tag), value.scalar()) {
                 scalars.entry(tag).or_default().insert(event.step, (scalar, event.wall_time));
             }
@@ -84,12 +98,21 @@ fn collect(bytes: &[u8], half: &str, scalars: &mut Scalars) -> Result<(), String
 }
 
 fn training(run: &str, scalars: &Scalars) -> Result<NamedLog, String> {
-    let mut columns: Vec<(String, Vec<f64>)> =
-        scalars.iter().map(|(tag, by_step)| (tag.clone(), by_step.values().map(|(value, _)| *value).collect())).collect();
-    // The last metric of an epoch is written at its end; the first epoch's beginning is not on record.
-    let ends: Vec<f64> =
-        scalars.values().map(|by_step| by_step.values().map(|(_, time)| *time).collect()).fold(Vec::new(), |ends, times: Vec<f64>| {
-            if ends.len() == times.len() { ends.iter().zip(&times).map(|(end, time)| end.max(*time)).collect() } else { times }
+    let mut columns: Vec<(String, Vec<f64>)> = scalars
+        .iter()
+        .map(|(tag, by_step)| (tag.clone(), by_step.values().map(|(value, _)| *value).collect()))
+        .collect();
+    // The last metric of an epoch is written at its end; the first epoch's beginning is not on
+    // record.
+    let ends: Vec<f64> = scalars
+        .values()
+        .map(|by_step| by_step.values().map(|(_, time)| *time).collect())
+        .fold(Vec::new(), |ends, times: Vec<f64>| {
+            if ends.len() == times.len() {
+                ends.iter().zip(&times).map(|(end, time)| end.max(*time)).collect()
+            } else {
+                times
+            }
         });
     columns.push(("seconds".to_owned(), ends.windows(2).map(|pair| pair[1] - pair[0]).collect()));
     assemble(run, columns)
@@ -102,15 +125,27 @@ pub(crate) struct Series<'a> {
     pub(crate) values: &'a [f64],
 }
 
-/// An event file with scalars, those of each step written at its end, in seconds since 1970-01-01 UTC.
+/// An event file with scalars, those of each step written at its end, in seconds since 1970-01-01
+/// UTC.
 pub(crate) fn event_file(started: f64, ends: &[f64], scalars: &[Series<'_>]) -> Vec<u8> {
     let mut file = Vec::new();
-    let first = Event { wall_time: started, step: 0, file_version: Some("brain.Event:2".to_owned()), summary: None };
+    let first = Event {
+        wall_time: started,
+        step: 0,
+        file_version: Some("brain.Event:2".to_owned()),
+        summary: None,
+    };
     frame::append(&mut file, &first.encode_to_vec());
     for Series { tag, values } in scalars {
         for ((step, end), value) in (0..).zip(ends).zip(*values) {
-            let value = Value { tag: (*tag).to_owned(), simple_value: Some(*value as f32), tensor: None };
-            let event = Event { wall_time: *end, step, file_version: None, summary: Some(Summary { value: vec![value] }) };
+            let value =
+                Value { tag: (*tag).to_owned(), simple_value: Some(*value as f32), tensor: None };
+            let event = Event {
+                wall_time: *end,
+                step,
+                file_version: None,
+                summary: Some(Summary { value: vec![value] }),
+            };
             frame::append(&mut file, &event.encode_to_vec());
         }
     }

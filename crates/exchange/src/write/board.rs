@@ -1,4 +1,5 @@
-//! TensorBoard's folders: one per run, in it one per split as Keras 2 and 3 write them, each with an event file.
+//! TensorBoard's folders: one per run, in it one per split as Keras 2 and 3 write them, each with
+//! an event file.
 
 use std::io;
 use std::path::Path;
@@ -13,7 +14,8 @@ pub(super) fn write(runs: &[ExportedRun], folder: &Path) -> io::Result<()> {
         let ends = run.epoch_ends();
         for split in Split::ALL {
             let metrics = Metric::ALL.into_iter().filter(|metric| metric.split() == split);
-            let tag = |metric: Metric| if metric.is_accuracy() { "epoch_accuracy" } else { "epoch_loss" };
+            let tag =
+                |metric: Metric| if metric.is_accuracy() { "epoch_accuracy" } else { "epoch_loss" };
             let mut scalars: Vec<Series<'_>> = metrics
                 .map(|metric| Series { tag: tag(metric), values: run.log.curve(metric) })
                 .filter(|series| !series.values.is_empty())
@@ -27,7 +29,10 @@ pub(super) fn write(runs: &[ExportedRun], folder: &Path) -> io::Result<()> {
             let folder = folder.join(run.folder_name()).join(split.name());
             std::fs::create_dir_all(&folder)?;
             let name = format!("events.out.tfevents.{}.thaw", run.started_unix_seconds);
-            std::fs::write(folder.join(name), event_file(run.started_unix_seconds as f64, &ends, &scalars))?;
+            std::fs::write(
+                folder.join(name),
+                event_file(run.started_unix_seconds as f64, &ends, &scalars),
+            )?;
         }
     }
     Ok(())

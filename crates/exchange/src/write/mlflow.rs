@@ -1,5 +1,6 @@
-//! MLflow's file store: `<experiment>/meta.yaml`, and for each run `meta.yaml`, a file per parameter and tag, and a file per metric with a line
-//! `milliseconds value step` per epoch. JSON is YAML, so the YAML is written as JSON.
+//! MLflow's file store: `<experiment>/meta.yaml`, and for each run `meta.yaml`, a file per
+//! parameter and tag, and a file per metric with a line `milliseconds value step` per epoch. JSON
+//! is YAML, so the YAML is written as JSON.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +13,12 @@ use super::ExportedRun;
 const EXPERIMENT: &str = "1";
 
 /// `output` is where the folder will lie in the end.
-pub(super) fn write(experiment: &str, runs: &[ExportedRun], folder: &Path, output: &Path) -> io::Result<()> {
+pub(super) fn write(
+    experiment: &str,
+    runs: &[ExportedRun],
+    folder: &Path,
+    output: &Path,
+) -> io::Result<()> {
     let home = folder.join(EXPERIMENT);
     let location = format!("file://{}", std::path::absolute(output)?.join(EXPERIMENT).display());
     let first = runs.iter().map(|run| run.started_unix_seconds * 1000).min().unwrap_or(0);
@@ -57,19 +63,32 @@ fn write_run(run: &ExportedRun, folder: &Path, location: &str) -> io::Result<()>
     std::fs::create_dir_all(folder.join("artifacts"))?;
     let seed = [("seed".to_owned(), run.seed.to_string())];
     write_values(&folder.join("params"), run.levels.iter().chain(&run.parameters).chain(&seed))?;
-    let tags = [("mlflow.runName".to_owned(), run.name.clone()), ("thaw.status".to_owned(), run.status.clone())];
+    let tags = [
+        ("mlflow.runName".to_owned(), run.name.clone()),
+        ("thaw.status".to_owned(), run.status.clone()),
+    ];
     write_values(&folder.join("tags"), &tags)?;
     let curve = |values: &[f64]| -> String {
-        (1..).zip(&ends).zip(values).map(|((step, end), value)| format!("{} {value} {step}\n", milliseconds(*end))).collect()
+        (1..)
+            .zip(&ends)
+            .zip(values)
+            .map(|((step, end), value)| format!("{} {value} {step}\n", milliseconds(*end)))
+            .collect()
     };
-    let mut metrics: Vec<(String, String)> =
-        run.log.metrics().map(|metric| (metric.key().to_owned(), curve(run.log.curve(metric)))).collect();
+    let mut metrics: Vec<(String, String)> = run
+        .log
+        .metrics()
+        .map(|metric| (metric.key().to_owned(), curve(run.log.curve(metric))))
+        .collect();
     metrics.push(("drift_maximum".to_owned(), curve(&run.drift)));
     write_values(&folder.join("metrics"), &metrics)
 }
 
 /// A file for each name, with the value in it. The first of equal names stays.
-fn write_values<'a>(folder: &Path, values: impl IntoIterator<Item = &'a (String, String)>) -> io::Result<()> {
+fn write_values<'a>(
+    folder: &Path,
+    values: impl IntoIterator<Item = &'a (String, String)>,
+) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
     for (name, value) in values {
         let path = folder.join(name);

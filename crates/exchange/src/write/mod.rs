@@ -49,7 +49,8 @@ pub struct ExportedRun {
 }
 
 impl ExportedRun {
-    /// When each epoch ended, in seconds since 1970-01-01 UTC; all at the start where durations are unknown.
+    /// When each epoch ended, in seconds since 1970-01-01 UTC; all at the start where durations are
+    /// unknown.
     fn epoch_ends(&self) -> Vec<f64> {
         let mut end = self.started_unix_seconds as f64;
         (0..self.log.epochs())
@@ -62,27 +63,38 @@ impl ExportedRun {
 
     /// The name as a folder's: without spaces and separators.
     fn folder_name(&self) -> String {
-        let safe = |character: char| if character.is_alphanumeric() || "=._-".contains(character) { character } else { '_' };
+        let safe = |character: char| {
+            if character.is_alphanumeric() || "=._-".contains(character) { character } else { '_' }
+        };
         self.name.chars().map(safe).collect()
     }
 }
 
-/// Writes runs of an experiment to a file, or to a folder that must not exist yet. Either all of it is there in the end or nothing.
+/// Writes runs of an experiment to a file, or to a folder that must not exist yet. Either all of it
+/// is there in the end or nothing.
 ///
 /// # Errors
 /// When the output cannot be written, or the folder exists.
-pub fn export(experiment: &str, runs: &[ExportedRun], format: Format, output: &Path) -> Result<(), ExchangeError> {
+pub fn export(
+    experiment: &str,
+    runs: &[ExportedRun],
+    format: Format,
+    output: &Path,
+) -> Result<(), ExchangeError> {
     let written = match format {
         Format::Csv => text::csv(runs).and_then(|bytes| write_file(output, &bytes)),
         Format::Json => text::json(runs).and_then(|bytes| write_file(output, &bytes)),
         Format::Tensorboard => write_folder(output, |folder| board::write(runs, folder)),
-        Format::Mlflow => write_folder(output, |folder| mlflow::write(experiment, runs, folder, output)),
+        Format::Mlflow => {
+            write_folder(output, |folder| mlflow::write(experiment, runs, folder, output))
+        }
     };
     written.map_err(ExchangeError::unwritable(output))
 }
 
 fn parent(output: &Path) -> io::Result<&Path> {
-    let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent =
+        output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent)?;
     Ok(parent)
 }
@@ -97,7 +109,10 @@ fn write_file(output: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Fills a temporary folder and gives it its name at the end.
 fn write_folder(output: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     if output.exists() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the folder exists; remove it or choose another by --output"));
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "the folder exists; remove it or choose another by --output",
+        ));
     }
     let folder = TempDir::new_in(parent(output)?)?;
     fill(folder.path())?;
@@ -111,7 +126,10 @@ fn write_folder(output: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> io
 /// What is temporary is its owner's alone; an export is for everybody.
 fn readable(path: &Path, mode: u32) -> io::Result<()> {
     #[cfg(unix)]
-    std::fs::set_permissions(path, <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(mode))?;
+    std::fs::set_permissions(
+        path,
+        <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(mode),
+    )?;
     let _ = (path, mode);
     Ok(())
 }

@@ -14,13 +14,19 @@ pub fn orders(attribution: &Attribution) -> String {
     let [possible, all] = attribution.orders;
     match possible == all {
         true => format!("shares are means over all {all} orders of change (Shapley)"),
-        false => format!("shares are means over the {possible} of {all} orders of change that pass through cells that can exist"),
+        false => format!(
+            "shares are means over the {possible} of {all} orders of change that pass through cells that can exist"
+        ),
     }
 }
 
 impl Page<'_> {
     pub(super) fn divided(&self) -> Result<Markup, ReportError> {
-        let parts: Vec<Markup> = self.divisions.iter().map(|division| self.division(division)).collect::<Result<_, _>>()?;
+        let parts: Vec<Markup> = self
+            .divisions
+            .iter()
+            .map(|division| self.division(division))
+            .collect::<Result<_, _>>()?;
         Ok(html! {
             @if parts.is_empty() { p { "There is no gap between cells that differ in several factors and have all the cells between them." } }
             @else {
@@ -31,11 +37,19 @@ impl Page<'_> {
     }
 
     /// The shares as a waterfall.
-    pub(super) fn divided_figure(&self, Division { from, to, attribution }: &Division) -> Result<Markup, ReportError> {
-        let words = attribution
-            .shares
-            .iter()
-            .map(|share| format!("{} from {} to {}: {} points.", share.factor, share.from, share.to, points(&share.share.estimate())));
+    pub(super) fn divided_figure(
+        &self,
+        Division { from, to, attribution }: &Division,
+    ) -> Result<Markup, ReportError> {
+        let words = attribution.shares.iter().map(|share| {
+            format!(
+                "{} from {} to {}: {} points.",
+                share.factor,
+                share.from,
+                share.to,
+                points(&share.share.estimate())
+            )
+        });
         let words = words.collect::<Vec<_>>().join(" ");
         let caption = "Bars are the factors' shares, whiskers their 95 % confidence intervals over seeds (Student's t).";
         Ok(figure(&shares(attribution, &from.label, &to.label).svg()?, &words, caption))
@@ -43,9 +57,17 @@ impl Page<'_> {
 
     fn division(&self, division: &Division) -> Result<Markup, ReportError> {
         let Division { from, to, attribution } = division;
-        let change = |sample: &Sample| Entry::Number(points(&sample.estimate()), sample.estimate().mean);
-        let resampled = |sample: &Sample| Entry::Number(resampled_change(sample, Metric::ValidationAccuracy), sample.estimate().mean);
-        let other = |sample: &Option<Sample>| sample.as_ref().map_or_else(|| Entry::missing("cannot exist"), change);
+        let change =
+            |sample: &Sample| Entry::Number(points(&sample.estimate()), sample.estimate().mean);
+        let resampled = |sample: &Sample| {
+            Entry::Number(
+                resampled_change(sample, Metric::ValidationAccuracy),
+                sample.estimate().mean,
+            )
+        };
+        let other = |sample: &Option<Sample>| {
+            sample.as_ref().map_or_else(|| Entry::missing("cannot exist"), change)
+        };
         let rows = attribution.shares.iter().map(|share| {
             vec![
                 Entry::text(share.factor.clone()),
@@ -66,7 +88,8 @@ impl Page<'_> {
         let gap = points(&attribution.gap.estimate());
         let caption = format!("{gap} points; {}", orders(attribution));
         let headings = ["factor", "from → to", "share in points", "its bootstrap"];
-        let single_headings = ["factor", "main effect", "its bootstrap", "changed first", "changed last"];
+        let single_headings =
+            ["factor", "main effect", "its bootstrap", "changed first", "changed last"];
         let interactions = attribution.interactions.iter().map(|interaction| {
             let factors = interaction.factors.join(" and ");
             vec![Entry::text(factors), change(&interaction.effect), resampled(&interaction.effect)]

@@ -1,4 +1,5 @@
-//! The report: one HTML page that needs no network, no server and no other file. Every figure has words for those who cannot see it and a table beside it.
+//! The report: one HTML page that needs no network, no server and no other file. Every figure has
+//! words for those who cannot see it and a table beside it.
 
 mod division;
 mod sections;
@@ -38,21 +39,25 @@ pub struct ContactSheet {
 pub struct Page<'a> {
     /// What was asked for.
     pub experiment: &'a Experiment,
-    /// The experiment's file as given on the command line; nothing for the one that is part of the program.
+    /// The experiment's file as given on the command line; nothing for the one that is part of the
+    /// program.
     pub file: Option<String>,
     /// What has run.
     pub results: &'a Results,
     /// The ladder.
     pub steps: &'a [Step],
-    /// For each step, the test over the validation images of each seed that both rungs share; empty where there are no predictions.
+    /// For each step, the test over the validation images of each seed that both rungs share; empty
+    /// where there are no predictions.
     pub tests: Vec<Vec<McNemar>>,
-    /// Gaps that can be divided: along the ladder, or where there is none, from the lowest to the highest accuracy.
+    /// Gaps that can be divided: along the ladder, or where there is none, from the lowest to the
+    /// highest accuracy.
     pub divisions: Vec<Division>,
     /// Published curves, by procedure.
     pub overlays: Vec<Vec<Overlay>>,
     /// The drift of each procedure whose base moved.
     pub drifts: Vec<DriftMap>,
-    /// Procedures that differ in how many variants they cache, each with the bytes that one variant of all training images takes.
+    /// Procedures that differ in how many variants they cache, each with the bytes that one variant
+    /// of all training images takes.
     pub variants: Vec<(VariantSeries<'a>, u64)>,
     /// A contact sheet of the augmentation; nothing where nothing is augmented.
     pub sheet: Option<ContactSheet>,
@@ -61,7 +66,8 @@ pub struct Page<'a> {
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 /// Nothing may be loaded from anywhere; the browser enforces it.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
 impl Page<'_> {
     /// The whole document.
@@ -82,7 +88,8 @@ impl Page<'_> {
             ("provenance", "Where the numbers come from", self.provenance()),
             ("reproduce", "Do it again", self.reproduce()),
         ];
-        let sections: Vec<_> = sections.into_iter().filter(|(_, _, body)| !body.0.is_empty()).collect();
+        let sections: Vec<_> =
+            sections.into_iter().filter(|(_, _, body)| !body.0.is_empty()).collect();
         let page = html! {
             (DOCTYPE)
             html lang="en" {
@@ -112,7 +119,8 @@ impl Page<'_> {
 
 /// An SVG document as a figure with words for those who cannot see it.
 fn figure(svg: &str, words: &str, caption: &str) -> Markup {
-    // plotters' own first tag gets two attributes more; maud escapes the words, quotation marks too.
+    // plotters' own first tag gets two attributes more; maud escapes the words, quotation marks
+    // too.
     let drawing = svg.trim_start().strip_prefix("<svg ").unwrap_or(svg);
     let words = html! { (words) }.into_string();
     html! {

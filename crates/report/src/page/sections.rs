@@ -46,7 +46,9 @@ impl Page<'_> {
             return "No two cells with different accuracies have run.".to_owned();
         };
         let [low, high] = ends.map(|procedure| {
-            let accuracy = procedure.sample(VALIDATION, Statistic::Final).map_or_else(String::new, |sample| percent(&sample.estimate()));
+            let accuracy = procedure
+                .sample(VALIDATION, Statistic::Final)
+                .map_or_else(String::new, |sample| percent(&sample.estimate()));
             format!("{accuracy} ({})", procedure.label())
         });
         format!("Final validation accuracy lies between {low} and {high}.")
@@ -58,19 +60,34 @@ impl Page<'_> {
 
     pub(super) fn curves(&self) -> Result<Markup, ReportError> {
         let mut folded = Vec::new();
-        for (procedure, overlays) in self.results.procedures.iter().zip(&self.overlays).filter(|(procedure, _)| !procedure.runs.is_empty())
+        for (procedure, overlays) in self
+            .results
+            .procedures
+            .iter()
+            .zip(&self.overlays)
+            .filter(|(procedure, _)| !procedure.runs.is_empty())
         {
             let label = procedure.label();
-            let words =
-                format!("Accuracy and loss of {label} by epoch for training, validation and test images, each seed and their mean.");
-            let phased = procedure.runs.first().is_some_and(|run| !run.cell().procedure.later_phases.is_empty());
+            let words = format!(
+                "Accuracy and loss of {label} by epoch for training, validation and test images, each seed and their mean."
+            );
+            let phased = procedure
+                .runs
+                .first()
+                .is_some_and(|run| !run.cell().procedure.later_phases.is_empty());
             let upright = if phased { " Upright: a new phase begins." } else { "" };
             let caption = format!(
                 "Thin: each seed. Shaded: from the lowest to the highest seed. Bold: their mean. Broken and dotted: published.{upright}"
             );
-            folded.push((label, figure(&curves(procedure, overlays).svg()?, &words, &caption), self.epochs(procedure)));
+            folded.push((
+                label,
+                figure(&curves(procedure, overlays).svg()?, &words, &caption),
+                self.epochs(procedure),
+            ));
         }
-        let all = overview("Mean validation accuracy", self.results).map(|figure| figure.svg()).transpose()?;
+        let all = overview("Mean validation accuracy", self.results)
+            .map(|figure| figure.svg())
+            .transpose()?;
         let words = "Mean validation accuracy by epoch, a panel for each combination of the later factors and a line for each level of the first. The numbers are in the tables below.";
         Ok(html! {
             @if let Some(svg) = all { (figure(&svg, words, "Means over seeds. Lines that lie on each other are drawn broken over unbroken.")) }
@@ -80,7 +97,13 @@ impl Page<'_> {
 
     /// The means over seeds by epoch.
     fn epochs(&self, procedure: &ProcedureRuns) -> Markup {
-        let metrics = [Metric::TrainAccuracy, VALIDATION, Metric::TestAccuracy, Metric::TrainLoss, Metric::ValidationLoss];
+        let metrics = [
+            Metric::TrainAccuracy,
+            VALIDATION,
+            Metric::TestAccuracy,
+            Metric::TrainLoss,
+            Metric::ValidationLoss,
+        ];
         let means = metrics.map(|metric| {
             let seeds: Vec<Vec<f64>> = procedure.runs.iter().map(|run| run.curve(metric)).collect();
             crate::curves::mean_curve(&seeds)
@@ -89,31 +112,58 @@ impl Page<'_> {
         let rows = (0..epochs).map(|epoch| {
             let mut row = vec![Entry::whole(epoch + 1)];
             row.extend(metrics.iter().zip(&means).map(|(metric, mean)| {
-                let show = |value: f64| if metric.is_accuracy() { format!("{:.2} %", value * 100.0) } else { format!("{value:.4}") };
+                let show = |value: f64| {
+                    if metric.is_accuracy() {
+                        format!("{:.2} %", value * 100.0)
+                    } else {
+                        format!("{value:.4}")
+                    }
+                };
                 Entry::maybe(mean.get(epoch).copied(), show)
             }));
             row
         });
-        let headings = ["epoch", "training accuracy", "validation accuracy", "test accuracy", "training loss", "validation loss"];
+        let headings = [
+            "epoch",
+            "training accuracy",
+            "validation accuracy",
+            "test accuracy",
+            "training loss",
+            "validation loss",
+        ];
         html! { details { summary { "Numbers" } (table("Means over seeds; losses in nats", &headings, rows.collect())) } }
     }
 
     pub(super) fn cells(&self) -> Result<Markup, ReportError> {
-        let last = self.ran().flat_map(|procedure| &procedure.runs).map(|run| run.outcome.epochs).max().unwrap_or(0).clamp(1, LAST);
+        let last = self
+            .ran()
+            .flat_map(|procedure| &procedure.runs)
+            .map(|run| run.outcome.epochs)
+            .max()
+            .unwrap_or(0)
+            .clamp(1, LAST);
         let rows = self.results.procedures.iter().map(|procedure| {
             let number = |metric, statistic| {
                 let estimate = procedure.sample(metric, statistic).map(|sample| sample.estimate());
-                estimate.map_or_else(|| Entry::maybe(None, |_| String::new()), |estimate| Entry::Number(percent(&estimate), estimate.mean))
+                estimate.map_or_else(
+                    || Entry::maybe(None, |_| String::new()),
+                    |estimate| Entry::Number(percent(&estimate), estimate.mean),
+                )
             };
             let sample = procedure.sample(VALIDATION, Statistic::Final);
             let show = |value: f64| format!("{:.2} %", value * 100.0);
             vec![
                 Entry::text(procedure.label()),
-                Entry::Number(format!("{}/{}", procedure.runs.len(), procedure.planned_seeds), procedure.runs.len() as f64),
+                Entry::Number(
+                    format!("{}/{}", procedure.runs.len(), procedure.planned_seeds),
+                    procedure.runs.len() as f64,
+                ),
                 number(VALIDATION, Statistic::Final),
                 sample.as_ref().map_or_else(
                     || Entry::missing("–"),
-                    |sample| Entry::Number(resampled_mean(sample, VALIDATION), sample.estimate().mean),
+                    |sample| {
+                        Entry::Number(resampled_mean(sample, VALIDATION), sample.estimate().mean)
+                    },
                 ),
                 Entry::maybe(sample.as_ref().map(Sample::median), show),
                 Entry::maybe(sample.as_ref().map(Sample::interquartile_mean), show),
@@ -147,26 +197,48 @@ impl Page<'_> {
     /// What the seeds and images can tell apart.
     pub(super) fn significance(&self) -> Markup {
         let counts: BTreeSet<usize> = self.ran().map(|procedure| procedure.runs.len()).collect();
-        let (fewest, most) = (counts.first().copied().unwrap_or(0), counts.last().copied().unwrap_or(0));
+        let (fewest, most) =
+            (counts.first().copied().unwrap_or(0), counts.last().copied().unwrap_or(0));
         let seeds = if fewest == most { most.to_string() } else { format!("{fewest} to {most}") };
-        let images = self.ran().flat_map(|procedure| &procedure.runs).map(|run| run.manifest.images[1]).next().unwrap_or(0);
+        let images = self
+            .ran()
+            .flat_map(|procedure| &procedure.runs)
+            .map(|run| run.manifest.images[1])
+            .next()
+            .unwrap_or(0);
         let rows = self.steps.iter().zip(&self.tests).skip(1).map(|(step, tests)| {
             let sample = step.differences.as_ref();
-            let deviation = sample.and_then(|sample| sample.estimate().standard_deviation).filter(|deviation| *deviation > 0.0);
-            let smallest =
-                deviation.zip(sample.and_then(|sample| smallest_shift(sample.values().len()))).map(|(deviation, shift)| deviation * shift);
+            let deviation = sample
+                .and_then(|sample| sample.estimate().standard_deviation)
+                .filter(|deviation| *deviation > 0.0);
+            let smallest = deviation
+                .zip(sample.and_then(|sample| smallest_shift(sample.values().len())))
+                .map(|(deviation, shift)| deviation * shift);
             let change = step.change();
             // A line may end after a hyphen, but not after a minus.
-            let p_values = tests.iter().map(|test| magnitude(test.p_value).replace('-', "−")).collect::<Vec<_>>().join(", ");
+            let p_values = tests
+                .iter()
+                .map(|test| magnitude(test.p_value).replace('-', "−"))
+                .collect::<Vec<_>>()
+                .join(", ");
             vec![
                 Entry::text(step.label.clone()),
-                change.map_or_else(|| Entry::missing("–"), |change| Entry::Number(points(&change), change.mean)),
+                change.map_or_else(
+                    || Entry::missing("–"),
+                    |change| Entry::Number(points(&change), change.mean),
+                ),
                 Entry::maybe(sample.and_then(Sample::effect_size), |value| signed(value, 2)),
                 Entry::maybe(smallest, |value| format!("{:.2}", value * 100.0)),
                 Entry::text(if p_values.is_empty() { "–".to_owned() } else { p_values }),
             ]
         });
-        let headings = ["step", "change in points", "effect size", "smallest change that could be seen", "McNemar's p by seed"];
+        let headings = [
+            "step",
+            "change in points",
+            "effect size",
+            "smallest change that could be seen",
+            "McNemar's p by seed",
+        ];
         let half = 1.96 * (0.09 / images.max(1) as f64).sqrt() * 100.0;
         html! {
             p {
@@ -189,14 +261,26 @@ impl Page<'_> {
         for map in &self.drifts {
             let rows = map.rows.iter().map(|row| {
                 let at = |value: Option<&f64>| Entry::maybe(value.copied(), magnitude);
-                vec![Entry::text(row.tensor.clone()), at(row.by_epoch.first()), at(row.by_epoch.last())]
+                vec![
+                    Entry::text(row.tensor.clone()),
+                    at(row.by_epoch.first()),
+                    at(row.by_epoch.last()),
+                ]
             });
-            let largest = map.rows.iter().filter_map(|row| Some((row.by_epoch.last()?, &row.tensor))).max_by(|a, b| a.0.total_cmp(b.0));
+            let largest = map
+                .rows
+                .iter()
+                .filter_map(|row| Some((row.by_epoch.last()?, &row.tensor)))
+                .max_by(|a, b| a.0.total_cmp(b.0));
             let words = largest.map_or_else(String::new, |(drift, tensor)| {
                 let (count, drift) = (map.rows.len(), magnitude(*drift));
                 format!("Relative drift of {count} tensors by epoch. The largest at the end is {drift}, of {tensor}.")
             });
-            let numbers = table("Relative drift, mean over seeds", &["tensor", "after the first epoch", "after the last"], rows.collect());
+            let numbers = table(
+                "Relative drift, mean over seeds",
+                &["tensor", "after the first epoch", "after the last"],
+                rows.collect(),
+            );
             parts.push(html! {
                 (figure(&map.svg(decades)?, &words, "Relative drift is the length of the change divided by the length of the tensor at the start; mean over seeds. All maps have the same shades."))
                 details { summary { "Numbers" } (numbers) }
@@ -228,15 +312,20 @@ impl Page<'_> {
         let Some(chart) = variants(&series) else { return Ok(Markup::default()) };
         let rows = self.variants.iter().flat_map(|(series, bytes)| {
             series.points.iter().map(move |(count, procedure)| {
-                let estimate = procedure.sample(VALIDATION, Statistic::Final).map(|sample| sample.estimate());
+                let estimate =
+                    procedure.sample(VALIDATION, Statistic::Final).map(|sample| sample.estimate());
                 let passes = (*count).max(1);
                 let bytes = passes as u64 * bytes;
-                let seconds = procedure.runs.iter().map(|run| run.seconds()).sum::<f64>() / procedure.runs.len().max(1) as f64;
+                let seconds = procedure.runs.iter().map(|run| run.seconds()).sum::<f64>()
+                    / procedure.runs.len().max(1) as f64;
                 vec![
                     Entry::text(series.label()),
                     Entry::Number(counted(*count), *count as f64),
                     Entry::whole(procedure.runs.len()),
-                    estimate.map_or_else(|| Entry::missing("–"), |estimate| Entry::Number(percent(&estimate), estimate.mean)),
+                    estimate.map_or_else(
+                        || Entry::missing("–"),
+                        |estimate| Entry::Number(percent(&estimate), estimate.mean),
+                    ),
                     Entry::whole(passes),
                     Entry::Number(format!("{:.0} MB", bytes as f64 / 1e6), bytes as f64),
                     Entry::Number(format!("{seconds:.0}"), seconds),
@@ -272,7 +361,8 @@ impl Page<'_> {
                 Entry::Number(format!("{seconds:.0}"), seconds),
             ]
         });
-        let total: f64 = self.ran().flat_map(|procedure| &procedure.runs).map(|run| run.seconds()).sum();
+        let total: f64 =
+            self.ran().flat_map(|procedure| &procedure.runs).map(|run| run.seconds()).sum();
         html! {
             (table("Seconds, as measured while other cells ran beside", &["cell", "per run", "per epoch", "all seeds"], rows.collect()))
             p class="faint" { "All runs together: " (if total < 3600.0 { format!("{:.0} minutes", total / 60.0) } else { format!("{:.1} hours", total / 3600.0) }) " of training, several at a time. What cells share was computed once and is not counted in any." }
@@ -282,7 +372,9 @@ impl Page<'_> {
     pub(super) fn audit(&self) -> Markup {
         let rows = self.ran().filter_map(|procedure| {
             let tensors = &procedure.runs.first()?.outcome.audit;
-            let count = |wanted: &dyn Fn(&thaw_spec::TensorAudit) -> bool| tensors.iter().filter(|tensor| wanted(tensor)).count();
+            let count = |wanted: &dyn Fn(&thaw_spec::TensorAudit) -> bool| {
+                tensors.iter().filter(|tensor| wanted(tensor)).count()
+            };
             let drift = procedure.runs.iter().map(|run| run.final_drift()).fold(0.0, f64::max);
             Some(vec![
                 Entry::text(procedure.label()),
@@ -294,13 +386,22 @@ impl Page<'_> {
                 Entry::text(if procedure.thawed() { "THAWED" } else { "completed" }),
             ])
         });
-        let headings =
-            ["cell", "tensors of the base", "declared frozen", "collected by the optimizer", "moved", "largest relative drift", "verdict"];
+        let headings = [
+            "cell",
+            "tensors of the base",
+            "declared frozen",
+            "collected by the optimizer",
+            "moved",
+            "largest relative drift",
+            "verdict",
+        ];
         let phases = self.ran().flat_map(|procedure| {
             let phases = procedure.runs.first().map_or(&[][..], |run| &run.outcome.phases);
             phases.iter().enumerate().map(|(number, phase)| {
                 let tensors = &phase.audit;
-                let count = |wanted: &dyn Fn(&thaw_spec::TensorAudit) -> bool| tensors.iter().filter(|tensor| wanted(tensor)).count();
+                let count = |wanted: &dyn Fn(&thaw_spec::TensorAudit) -> bool| {
+                    tensors.iter().filter(|tensor| wanted(tensor)).count()
+                };
                 vec![
                     Entry::text(procedure.label()),
                     Entry::whole(number + 1),
@@ -308,12 +409,24 @@ impl Page<'_> {
                     Entry::whole(count(&|tensor| tensor.declared_frozen)),
                     Entry::whole(count(&|tensor| tensor.collected)),
                     Entry::whole(count(&|tensor| tensor.moved)),
-                    Entry::text(if count(&|tensor| tensor.thawed()) > 0 { "THAWED" } else { "completed" }),
+                    Entry::text(if count(&|tensor| tensor.thawed()) > 0 {
+                        "THAWED"
+                    } else {
+                        "completed"
+                    }),
                 ]
             })
         });
         let phases: Vec<_> = phases.collect();
-        let of_phase = ["cell", "phase", "epochs", "declared frozen", "collected by the optimizer", "moved", "verdict"];
+        let of_phase = [
+            "cell",
+            "phase",
+            "epochs",
+            "declared frozen",
+            "collected by the optimizer",
+            "moved",
+            "verdict",
+        ];
         html! {
             (table("Freezing, seen from three sides (first seed; drift: largest of all seeds)", &headings, rows.collect()))
             @if !phases.is_empty() {
@@ -332,23 +445,50 @@ impl Page<'_> {
                 "images",
                 distinct(&|run| {
                     let [train, validation, test] = run.manifest.images;
-                    format!("{train} for training, {validation} for validation, {test} for the test, SHA-256 {}", run.cell().inputs.dataset)
+                    format!(
+                        "{train} for training, {validation} for validation, {test} for the test, SHA-256 {}",
+                        run.cell().inputs.dataset
+                    )
                 }),
             ),
-            ("weights", distinct(&|run| format!("{}, SHA-256 {}", run.manifest.weights_file, run.cell().inputs.weights))),
-            ("thaw", distinct(&|run| format!("{} at commit {}", run.manifest.environment.thaw, run.manifest.environment.commit))),
+            (
+                "weights",
+                distinct(&|run| {
+                    format!("{}, SHA-256 {}", run.manifest.weights_file, run.cell().inputs.weights)
+                }),
+            ),
+            (
+                "thaw",
+                distinct(&|run| {
+                    format!(
+                        "{} at commit {}",
+                        run.manifest.environment.thaw, run.manifest.environment.commit
+                    )
+                }),
+            ),
             ("Candle", distinct(&|run| run.manifest.environment.candle.clone())),
             (
                 "machine",
                 distinct(&|run| {
                     format!(
                         "{} ({}), {}",
-                        run.manifest.environment.platform, run.manifest.environment.instruction_sets, run.manifest.environment.device
+                        run.manifest.environment.platform,
+                        run.manifest.environment.instruction_sets,
+                        run.manifest.environment.device
                     )
                 }),
             ),
             ("convolution", distinct(&|run| run.manifest.environment.convolution.clone())),
-            ("seeds", runs().map(|run| run.cell().seed).collect::<BTreeSet<_>>().iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
+            (
+                "seeds",
+                runs()
+                    .map(|run| run.cell().seed)
+                    .collect::<BTreeSet<_>>()
+                    .iter()
+                    .map(u64::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            ),
         ];
         let cells = runs().map(|run| {
             vec![
@@ -365,17 +505,42 @@ impl Page<'_> {
     }
 
     pub(super) fn reproduce(&self) -> Markup {
-        let photographs = if matches!(self.experiment.dataset, DatasetSource::Folder {}) { " --data FOLDER" } else { "" };
-        let weights = self.ran().flat_map(|procedure| &procedure.runs).map(|run| &run.manifest.weights_file).next();
-        let weights = weights.filter(|name| !name.ends_with(SHIPPED)).map_or_else(String::new, |name| format!(" --weights {name}"));
+        let photographs = if matches!(self.experiment.dataset, DatasetSource::Folder {}) {
+            " --data FOLDER"
+        } else {
+            ""
+        };
+        let weights = self
+            .ran()
+            .flat_map(|procedure| &procedure.runs)
+            .map(|run| &run.manifest.weights_file)
+            .next();
+        let weights = weights
+            .filter(|name| !name.ends_with(SHIPPED))
+            .map_or_else(String::new, |name| format!(" --weights {name}"));
         let report = self.command("report");
         let ways = [
-            ("the runs themselves: what has not run yet", format!("{}{photographs}{weights}", self.command("sweep"))),
+            (
+                "the runs themselves: what has not run yet",
+                format!("{}{photographs}{weights}", self.command("sweep")),
+            ),
             ("every figure and table of this page, from the records", report.clone()),
-            ("the waterfall alone, all curves, and each cell's", format!("{report} # they lie in plots/, as SVG and PNG")),
-            ("a gap divided", format!("{} --from 'LEVELS' --to 'LEVELS'", self.command("attribute"))),
-            ("McNemar's test of two runs, and what differs between them", "thaw diff RUN RUN".to_owned()),
-            ("more of the contact sheet", format!("{} --augmentation book{photographs}", self.command("preview"))),
+            (
+                "the waterfall alone, all curves, and each cell's",
+                format!("{report} # they lie in plots/, as SVG and PNG"),
+            ),
+            (
+                "a gap divided",
+                format!("{} --from 'LEVELS' --to 'LEVELS'", self.command("attribute")),
+            ),
+            (
+                "McNemar's test of two runs, and what differs between them",
+                "thaw diff RUN RUN".to_owned(),
+            ),
+            (
+                "more of the contact sheet",
+                format!("{} --augmentation book{photographs}", self.command("preview")),
+            ),
             ("the records, for other programs", format!("{} --format csv", self.command("export"))),
             ("whether the numbers are as expected", self.command("check")),
         ];
@@ -387,7 +552,9 @@ impl Page<'_> {
     }
 
     pub(super) fn command(&self, verb: &str) -> String {
-        self.file.as_ref().map_or_else(|| format!("thaw {verb}"), |file| format!("thaw {verb} {file}"))
+        self.file
+            .as_ref()
+            .map_or_else(|| format!("thaw {verb}"), |file| format!("thaw {verb} {file}"))
     }
 }
 
@@ -395,7 +562,9 @@ impl Page<'_> {
 fn optimism(procedure: &ProcedureRuns) -> Option<f64> {
     let of_run = |run: &thaw_analysis::CellRun| {
         let (validation, test) = (run.curve(VALIDATION), run.curve(Metric::TestAccuracy));
-        let best = (0..validation.len()).reduce(|best, epoch| if validation[epoch] > validation[best] { epoch } else { best })?;
+        let best = (0..validation.len()).reduce(|best, epoch| {
+            if validation[epoch] > validation[best] { epoch } else { best }
+        })?;
         Some(validation[best] - test.get(best)?)
     };
     let values: Option<Vec<f64>> = procedure.runs.iter().map(of_run).collect();
@@ -404,30 +573,52 @@ fn optimism(procedure: &ProcedureRuns) -> Option<f64> {
 
 /// The largest certain change, in a sentence.
 fn headline(steps: &[Step]) -> String {
-    let certain =
-        |step: &&Step| !step.equal && step.change().and_then(|change| change.interval).is_some_and(|(low, high)| low > 0.0 || high < 0.0);
+    let certain = |step: &&Step| {
+        !step.equal
+            && step
+                .change()
+                .and_then(|change| change.interval)
+                .is_some_and(|(low, high)| low > 0.0 || high < 0.0)
+    };
     let size = |step: &Step| step.change().map_or(0.0, |change| change.mean.abs());
     let ends = steps.iter().filter_map(|step| step.estimate.as_ref()).collect::<Vec<_>>();
-    let (Some(first), Some(last)) = (ends.first(), ends.last()) else { return "Nothing on the ladder has run.".to_owned() };
+    let (Some(first), Some(last)) = (ends.first(), ends.last()) else {
+        return "Nothing on the ladder has run.".to_owned();
+    };
     let way = format!("From {} to {}: ", percent(first), percent(last));
     let missing = steps.iter().filter(|step| step.estimate.is_none()).count();
-    let missing = if missing == 0 { String::new() } else { format!(" {missing} of {} steps have not run.", steps.len()) };
+    let missing = if missing == 0 {
+        String::new()
+    } else {
+        format!(" {missing} of {} steps have not run.", steps.len())
+    };
     match steps.iter().filter(certain).max_by(|a, b| size(a).total_cmp(&size(b))) {
         Some(step) => {
             let change = step.change().as_ref().map(points).unwrap_or_default();
-            format!("{way}the largest single change is “{}”, {change} points of final validation accuracy.{missing}", step.label)
+            format!(
+                "{way}the largest single change is “{}”, {change} points of final validation accuracy.{missing}",
+                step.label
+            )
         }
-        None => format!("{way}no single change is larger than chance could make it with these seeds.{missing}"),
+        None => format!(
+            "{way}no single change is larger than chance could make it with these seeds.{missing}"
+        ),
     }
 }
 
 fn in_words(steps: &[Step]) -> String {
     let one = |step: &Step| {
         let value = step.estimate.as_ref().map_or_else(|| "not run".to_owned(), percent);
-        let change = step.change().as_ref().map_or_else(String::new, |change| format!(", change {} points", points(change)));
+        let change = step
+            .change()
+            .as_ref()
+            .map_or_else(String::new, |change| format!(", change {} points", points(change)));
         format!("{}: {value}{change}.", step.label)
     };
-    format!("Waterfall of validation accuracy. {}", steps.iter().map(one).collect::<Vec<_>>().join(" "))
+    format!(
+        "Waterfall of validation accuracy. {}",
+        steps.iter().map(one).collect::<Vec<_>>().join(" ")
+    )
 }
 
 fn ladder(steps: &[Step]) -> Markup {
@@ -437,9 +628,15 @@ fn ladder(steps: &[Step]) -> Markup {
             (Some(change), false) => Entry::Number(points(change), change.mean),
             (None, false) => Entry::maybe(None, |_| String::new()),
         };
-        let value =
-            step.estimate.as_ref().map_or_else(|| Entry::missing("not run"), |estimate| Entry::Number(percent(estimate), estimate.mean));
+        let value = step.estimate.as_ref().map_or_else(
+            || Entry::missing("not run"),
+            |estimate| Entry::Number(percent(estimate), estimate.mean),
+        );
         vec![Entry::text(step.label.clone()), value, change]
     });
-    table("Each line changes one thing in the line above", &["step", "final validation accuracy", "change in points"], rows.collect())
+    table(
+        "Each line changes one thing in the line above",
+        &["step", "final validation accuracy", "change in points"],
+        rows.collect(),
+    )
 }
