@@ -205,25 +205,35 @@ impl ResultsFolder {
         Ok(curves)
     }
 
+    /// Whether any cell was begun.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn has_cells(&self) -> Result<bool, AnalysisError> {
+        Ok(!self.cell_folders()?.is_empty())
+    }
+
     /// The manifests of all cells, in the order of their names.
     ///
     /// # Errors
     /// When the folder or a manifest cannot be read.
     pub fn manifests(&self) -> Result<Vec<CellManifest>, AnalysisError> {
+        let mut paths = self.cell_folders()?;
+        paths.sort();
+        paths.iter().filter_map(|path| read_json(&path.join("cell.json")).transpose()).collect()
+    }
+
+    /// The folders of all cells; none where there is no folder of results.
+    fn cell_folders(&self) -> Result<Vec<PathBuf>, AnalysisError> {
         let cells = self.root.join("cells");
         let entries = match std::fs::read_dir(&cells) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(AnalysisError::io(&cells, "cannot list")(error)),
         };
-        let mut paths = Vec::new();
-        for entry in entries {
-            paths.push(
-                entry.map_err(AnalysisError::io(&cells, "cannot list"))?.path().join("cell.json"),
-            );
-        }
-        paths.sort();
-        paths.iter().filter_map(|path| read_json(path).transpose()).collect()
+        entries
+            .map(|entry| Ok(entry.map_err(AnalysisError::io(&cells, "cannot list"))?.path()))
+            .collect()
     }
 }
 

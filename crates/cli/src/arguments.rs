@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use thaw_exchange::Format;
-use thaw_spec::{Metric, Profile, Split, Statistic, TypedAugmentation};
+use thaw_spec::{Architecture, Metric, Profile, Split, Statistic, TypedAugmentation};
 
 use crate::fault::Fault;
-use crate::study::Study;
+use crate::study::{ResultsArgument, Study};
+use crate::terminal::LogFormat;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, or every expectation met · 1 an expectation failed · 2 the runs cannot tell · 64 wrong usage · \
 65 bad data or weights · 66 missing input · 69 no network · 70 a cell failed · 73 cannot write · 78 bad experiment file";
@@ -18,10 +19,18 @@ const EXIT_CODES: &str = "Exit codes: 0 done, or every expectation met · 1 an e
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// The form of progress and messages on standard error
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write an experiment file for a folder of images
+    #[command(
+        after_help = "Examples: thaw init images\n          thaw init images --base mini_vgg --output mine.toml"
+    )]
+    Init(Init),
     /// Show the cells, what they share, and what they will cost on this machine
     #[command(
         after_help = "Examples: thaw plan\n          thaw plan experiments/squeezenet.toml --data images --weights squeezenet.safetensors"
@@ -79,6 +88,43 @@ pub(crate) enum Command {
         after_help = "Example: thaw pretrain experiments/pretrain.toml --output mini_vgg.safetensors"
     )]
     Pretrain(Pretrain),
+    /// Print the completions of a shell
+    #[command(
+        after_help = "Example: thaw completions bash > ~/.local/share/bash-completion/completions/thaw"
+    )]
+    Completions(Completions),
+    /// Print the manual page, or write one for each command
+    #[command(
+        after_help = "Examples: thaw man | man -l -\n          thaw man --output ~/.local/share/man/man1"
+    )]
+    Man(Man),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Folder with train/CLASS/IMAGE, validation/… and, if wanted, test/…
+    #[arg(default_value = ".", value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    /// The base: vgg16, squeezenet1_0 or mini_vgg (whose weights come with thaw)
+    #[arg(long, default_value = "vgg16", value_name = "NAME", value_parser = architecture)]
+    pub(crate) base: Architecture,
+    /// The file to write [default: the folder's name with .toml]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write a page for each command into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// Where a folder of images lies, for experiments that need one.
@@ -108,7 +154,7 @@ pub(crate) struct Sweep {
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
     /// Folder for decoded images, activations and checkpoints
-    #[arg(long, env = "THAW_CACHE", default_value = "target/thaw-cache", value_name = "FOLDER")]
+    #[arg(long, env = "THAW_CACHE", default_value = ".thaw-cache", value_name = "FOLDER")]
     pub(crate) cache: PathBuf,
     /// Threads to compute with [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -304,9 +350,8 @@ pub(crate) struct Diagnose {
     /// the program]
     #[arg(long, value_name = "FILE")]
     pub(crate) experiment: Option<PathBuf>,
-    /// Folder of results; an experiment has a folder of its name in it
-    #[arg(long, env = "THAW_RESULTS", default_value = "results", value_name = "FOLDER")]
-    pub(crate) results: PathBuf,
+    #[command(flatten)]
+    pub(crate) results: ResultsArgument,
     /// Only this training of each log
     #[arg(long, value_name = "NAME")]
     pub(crate) run: Option<String>,
@@ -338,13 +383,12 @@ pub(crate) struct Export {
 
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
-    /// The name of a run (its folder in results/EXPERIMENT/cells), or how it begins
+    /// The name of a run (its folder in runs/EXPERIMENT/cells), or how it begins
     pub(crate) one: String,
     /// The other run's
     pub(crate) other: String,
-    /// Folder of results
-    #[arg(long, env = "THAW_RESULTS", default_value = "results", value_name = "FOLDER")]
-    pub(crate) results: PathBuf,
+    #[command(flatten)]
+    pub(crate) results: ResultsArgument,
 }
 
 #[derive(Debug, Args)]
@@ -387,7 +431,7 @@ pub(crate) struct Pretrain {
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// Folder for decoded images
-    #[arg(long, env = "THAW_CACHE", default_value = "target/thaw-cache", value_name = "FOLDER")]
+    #[arg(long, env = "THAW_CACHE", default_value = ".thaw-cache", value_name = "FOLDER")]
     pub(crate) cache: PathBuf,
     /// Threads to compute with [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -405,6 +449,13 @@ fn split(name: &str) -> Result<Split, String> {
         .into_iter()
         .find(|split| split.name() == name)
         .ok_or_else(|| "expected train, validation or test".to_owned())
+}
+
+fn architecture(name: &str) -> Result<Architecture, String> {
+    let known = [Architecture::Vgg16, Architecture::Squeezenet1_0, Architecture::MiniVgg];
+    known.into_iter().find(|architecture| architecture.to_string() == name).ok_or_else(|| {
+        format!("expected one of {}", known.map(|known| known.to_string()).join(", "))
+    })
 }
 
 fn metric(name: &str) -> Result<Metric, String> {

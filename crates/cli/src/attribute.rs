@@ -7,9 +7,10 @@ use thaw_report::{changed, measured, orders, resampled_change};
 use thaw_spec::{Metric, Selector, Statistic};
 
 use crate::arguments::{Attribute, Sweep};
-use crate::error::{CANNOT_TELL, CliError, SUCCESS, say};
+use crate::error::{CANNOT_TELL, CliError, SUCCESS};
 use crate::markdown::{Column, table};
 use crate::sweep;
+use crate::terminal::say;
 
 /// Interactions that are named: the largest.
 const INTERACTIONS: usize = 5;
@@ -25,9 +26,8 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
         selector.map_err(|message| CliError::Usage { message: format!("{flag}: {message}") })
     };
     let (from, to) = (selector("--from", &options.from)?, selector("--to", &options.to)?);
-    let folder = study.results_folder(&experiment);
     let divide = || -> Result<_, CliError> {
-        let results = Results::read(&folder, &experiment)?;
+        let results = Results::read(&study.read_folder(&experiment)?, &experiment)?;
         Ok(attribute(&results, &from, &to, options.metric, options.statistic))
     };
     let mut outcome = divide()?;

@@ -6,7 +6,8 @@ use glob::Pattern;
 use thaw_model::{Comparison, TensorComparison, compare};
 
 use crate::arguments::Audit;
-use crate::error::{CANNOT_TELL, CliError, FAILED, SUCCESS, say};
+use crate::error::{CANNOT_TELL, CliError, FAILED, SUCCESS};
+use crate::terminal::say;
 
 pub(crate) fn run(options: &Audit) -> Result<ExitCode, CliError> {
     let refused = |pattern: &String, error: glob::PatternError| CliError::Usage {

@@ -8,10 +8,11 @@ use thaw_analysis::{Results, check, record};
 use thaw_spec::{Environment, Expectations, Metric, Recorded, Statistic, Verdict, VerdictKind};
 
 use crate::arguments::Check;
-use crate::error::{CANNOT_TELL, CliError, FAILED, SUCCESS, say};
+use crate::error::{CANNOT_TELL, CliError, FAILED, SUCCESS};
 use crate::files::write_whole;
 use crate::provenance;
 use crate::study::MINIATURE_EXPECTED;
+use crate::terminal::say;
 
 pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
     let experiment = options.study.load()?;
@@ -32,7 +33,7 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
             (PathBuf::from("the embedded miniature.expected.toml"), MINIATURE_EXPECTED.to_owned())
         }
     };
-    let folder = options.study.results_folder(&experiment);
+    let folder = options.study.read_folder(&experiment)?;
     let results = Results::read(&folder, &experiment)?;
     let text =
         if options.update { update(&path, &text, &results, &options.creator)? } else { text };

@@ -10,10 +10,11 @@ use thaw_exchange::{NamedLog, read_logs};
 use thaw_spec::{Metric, TrainingLog};
 
 use crate::arguments::Diagnose;
-use crate::error::{CANNOT_TELL, CliError, SUCCESS, say};
+use crate::error::{CANNOT_TELL, CliError, SUCCESS};
 use crate::markdown::{self, Column};
 use crate::report::read;
 use crate::study::Study;
+use crate::terminal::say;
 
 /// Candidates that a person is shown, if they are not more likely than this.
 const SHOWN: usize = 4;
@@ -23,7 +24,7 @@ pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
     let study =
         Study { results: options.results.clone(), ..Study::plain(options.experiment.clone()) };
     let experiment = study.load()?;
-    let folder = study.results_folder(&experiment);
+    let folder = study.read_folder(&experiment)?;
     let results = read(&study, &experiment, &folder)?;
     let most_epochs = options.epochs.map_or(usize::MAX, |epochs| epochs as usize);
     let learn = |subject: PathBuf, metrics: &[Metric], epochs: usize| {

@@ -1,7 +1,7 @@
 //! `thaw diff`: what differs between two runs, in procedure, machine and outcome.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use thaw_analysis::{ResultsFolder, mcnemar};
@@ -9,12 +9,15 @@ use thaw_report::magnitude;
 use thaw_spec::{CellManifest, Split};
 
 use crate::arguments::Diff;
-use crate::error::{CliError, SUCCESS, say};
+use crate::error::{CliError, SUCCESS};
 use crate::fields::fields;
+use crate::terminal::say;
 
 pub(crate) fn run(options: &Diff) -> Result<ExitCode, CliError> {
-    let (one, other) =
-        (find(&options.results, &options.one)?, find(&options.results, &options.other)?);
+    let (one, other) = (
+        find(&options.results.read(), &options.one)?,
+        find(&options.results.read(), &options.other)?,
+    );
     for (name, (_, manifest)) in [("first", &one), ("second", &other)] {
         say(&format!(
             "{name:6} {} {}: {} seed {}",
@@ -101,36 +104,55 @@ fn outcome(
     Ok(())
 }
 
-/// A run by the beginning of its name, in any experiment's results.
-fn find(results: &Path, name: &str) -> Result<(ResultsFolder, CellManifest), CliError> {
-    let unreadable = |source| CliError::Unreadable { path: results.to_owned(), source };
-    let mut found = Vec::new();
-    let mut folders: Vec<_> = std::fs::read_dir(results)
-        .map_err(unreadable)?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .collect();
-    folders.sort();
-    for folder in folders.into_iter().map(ResultsFolder::new) {
-        let manifests = folder
-            .manifests()?
-            .into_iter()
-            .filter(|manifest| manifest.id.as_str().starts_with(name));
-        found.extend(manifests.map(|manifest| (folder.clone(), manifest)));
+/// A run by the beginning of its name, in any experiment's results. Where two folders have the same
+/// run, the first counts.
+fn find(results: &[PathBuf], name: &str) -> Result<(ResultsFolder, CellManifest), CliError> {
+    let mut found: Vec<(ResultsFolder, CellManifest)> = Vec::new();
+    for folder in experiment_folders(results)?.into_iter().map(ResultsFolder::new) {
+        for manifest in folder.manifests()? {
+            let known = found.iter().any(|(_, known)| known.id == manifest.id);
+            if manifest.id.as_str().starts_with(name) && !known {
+                found.push((folder.clone(), manifest));
+            }
+        }
     }
+    let places: Vec<String> = results.iter().map(|path| path.display().to_string()).collect();
+    let places = places.join(" or ");
     match found.len() {
         1 => Ok(found.remove(0)),
         0 => Err(CliError::Usage {
             message: format!(
-                "no run in {} has a name that begins with `{name}`; see its cells/ folders",
-                results.display()
+                "no run in {places} has a name that begins with `{name}`; see its cells/ folders"
             ),
         }),
         count => Err(CliError::Usage {
             message: format!(
-                "{count} runs in {} have names that begin with `{name}`; give more of it",
-                results.display()
+                "{count} runs in {places} have names that begin with `{name}`; give more of it"
             ),
         }),
+    }
+}
+
+/// The folders of all experiments, in the order of their names. A folder of results need not exist
+/// as long as another does.
+fn experiment_folders(results: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
+    let mut folders = Vec::new();
+    let mut missing = None;
+    for path in results {
+        match std::fs::read_dir(path) {
+            Ok(entries) => {
+                let mut found: Vec<_> =
+                    entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
+                found.sort();
+                folders.extend(found);
+            }
+            Err(source) => {
+                missing.get_or_insert(CliError::Unreadable { path: path.clone(), source });
+            }
+        }
+    }
+    match missing {
+        Some(error) if folders.is_empty() => Err(error),
+        _ => Ok(folders),
     }
 }

@@ -1,9 +1,9 @@
 //! Errors, and the exit codes that scripts see.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use serde_json::json;
 use thaw_analysis::{AnalysisError, DiagnosisError};
 use thaw_data::DataError;
 use thaw_exchange::ExchangeError;
@@ -13,11 +13,15 @@ use thaw_report::ReportError;
 use thaw_spec::SpecError;
 use thaw_train::TrainError;
 
+use crate::terminal::{LogFormat, log_format, print_event, say_on_stderr};
+
 /// Why a command could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
     #[error("{message}")]
     Usage { message: String },
+    #[error("{message}")]
+    Exists { message: String },
     #[error("{}: cannot read the file: {source}", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("{}: cannot write the file: {source}", path.display())]
@@ -68,7 +72,8 @@ impl CliError {
             Self::Unreadable { .. }
             | Self::Data(DataError::MissingFolder { .. })
             | Self::Model(ModelError::Io { .. }) => NO_INPUT,
-            Self::Unwritable { .. }
+            Self::Exists { .. }
+            | Self::Unwritable { .. }
             | Self::Data(DataError::Io { .. })
             | Self::Report(ReportError::Io { .. }) => CANNOT_CREATE,
             Self::Analysis(AnalysisError::Io { .. } | AnalysisError::Claimed { .. })
@@ -89,7 +94,13 @@ impl CliError {
 
     /// Says what is wrong and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
-        say_on_stderr(&format!("thaw: {self}"));
+        match log_format() {
+            LogFormat::Text => say_on_stderr(&format!("thaw: {self}")),
+            LogFormat::Json => {
+                let fields = json!({ "text": self.to_string(), "exit_code": self.code() });
+                print_event("error", fields);
+            }
+        }
         ExitCode::from(self.code())
     }
 }
@@ -99,14 +110,4 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     // Nothing can be done about a closed terminal.
     let _ = error.print();
     ExitCode::from(if error.use_stderr() { USAGE } else { SUCCESS })
-}
-
-/// A line for the person at the terminal.
-pub(crate) fn say_on_stderr(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-/// A line of the command's result. A reader who left early, as `head` does, is no error.
-pub(crate) fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

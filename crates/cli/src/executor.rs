@@ -10,7 +10,8 @@ use thaw_analysis::ResultsFolder;
 use thaw_data::Pixels;
 use thaw_model::Base;
 use thaw_spec::{
-    Cell, CellManifest, Extraction, Outcome, Phase, RecordSink, Split, Step, TrainingActivations,
+    Cell, CellManifest, EpochRecord, Extraction, Outcome, Phase, Prediction, RecordSink, SinkError,
+    Split, Step, TrainingActivations,
 };
 use thaw_train::{
     CheckpointPolicy, FitData, PhaseData, SplitData, StoredActivations, extract, fit,
@@ -19,6 +20,7 @@ use thaw_train::{
 
 use crate::artifacts::{artifact_path, checkpoint_path, is_kept, kept_activations};
 use crate::error::CliError;
+use crate::progress::Task;
 use crate::provenance;
 use crate::workplace::Workplace;
 
@@ -237,16 +239,41 @@ impl Executor for RealExecutor<'_> {
     }
 }
 
-/// Runs one cell from its manifest to its outcome.
+/// Runs one cell from its manifest to its outcome, and shows its epochs as progress.
 pub(crate) fn run_cell(
     executor: &dyn Executor,
     folder: &ResultsFolder,
     cell: &Cell,
-    advance: Advance<'_>,
+    task: &Task<'_>,
 ) -> Result<Outcome, CliError> {
-    let mut sink = folder.begin(&executor.manifest(cell)?)?;
-    let outcome = executor.fit(cell, &mut sink, advance)?;
+    let mut records = folder.begin(&executor.manifest(cell)?)?;
+    let mut sink = Shown { records: &mut records, task };
+    let outcome = executor.fit(cell, &mut sink, &|images| task.advance(images))?;
     folder.finish(&cell.id(), &outcome)?;
     executor.forget(cell)?;
     Ok(outcome)
+}
+
+/// Keeps records and shows them as progress.
+struct Shown<'a> {
+    records: &'a mut dyn RecordSink,
+    task: &'a Task<'a>,
+}
+
+impl RecordSink for Shown<'_> {
+    fn begin(&mut self, resumed: &[EpochRecord]) -> Result<(), SinkError> {
+        self.records.begin(resumed)?;
+        resumed.last().iter().for_each(|record| self.task.resumed(record));
+        Ok(())
+    }
+
+    fn epoch(&mut self, record: &EpochRecord) -> Result<(), SinkError> {
+        self.records.epoch(record)?;
+        self.task.epoch(record);
+        Ok(())
+    }
+
+    fn predictions(&mut self, predictions: &[Prediction]) -> Result<(), SinkError> {
+        self.records.predictions(predictions)
+    }
 }

@@ -7,14 +7,15 @@ use thaw_exchange::{ExportedRun, Format, export};
 use thaw_spec::RunStatus;
 
 use crate::arguments::Export;
-use crate::error::{CliError, SUCCESS, say};
+use crate::error::{CliError, SUCCESS};
 use crate::fields::fields;
 use crate::report::read;
+use crate::terminal::say;
 
 pub(crate) fn run(options: &Export) -> Result<ExitCode, CliError> {
     let study = &options.study;
     let experiment = study.load()?;
-    let folder = study.results_folder(&experiment);
+    let folder = study.read_folder(&experiment)?;
     let results = read(study, &experiment, &folder)?;
     let runs: Vec<ExportedRun> = results
         .procedures
@@ -24,7 +25,7 @@ pub(crate) fn run(options: &Export) -> Result<ExitCode, CliError> {
         })
         .collect();
     let output = options.output.clone().unwrap_or_else(|| {
-        folder.root().join(match options.format {
+        study.written_folder(&experiment).root().join(match options.format {
             Format::Csv => "export.csv",
             Format::Json => "export.json",
             Format::Tensorboard => "tensorboard",

@@ -10,7 +10,8 @@ use thaw_fetch::{
 };
 
 use crate::arguments::Fetch;
-use crate::error::{CliError, SUCCESS, say, say_on_stderr};
+use crate::error::{CliError, SUCCESS};
+use crate::terminal::{say, say_on_stderr};
 
 pub(crate) fn run(options: &Fetch) -> Result<ExitCode, CliError> {
     let Some(name) = &options.name else {

@@ -15,6 +15,8 @@ mod fault;
 mod fetch;
 mod fields;
 mod files;
+mod init;
+mod manual;
 mod markdown;
 mod plan;
 mod pretrain;
@@ -28,6 +30,7 @@ mod scripted;
 mod study;
 mod summary;
 mod sweep;
+mod terminal;
 mod workplace;
 
 use std::process::ExitCode;
@@ -42,7 +45,9 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return error::usage(&error),
     };
+    terminal::set_log_format(arguments.log_format);
     let done = match arguments.command {
+        Command::Init(options) => init::run(&options),
         Command::Plan(options) => plan::run(&options),
         Command::Sweep(options) => sweep::run(&options),
         Command::Report(options) => report::run(&options),
@@ -55,6 +60,8 @@ fn main() -> ExitCode {
         Command::Audit(options) => audit::run(&options),
         Command::Fetch(options) => fetch::run(&options),
         Command::Pretrain(options) => pretrain::run(&options),
+        Command::Completions(options) => Ok(manual::completions(&options)),
+        Command::Man(options) => manual::man(&options),
     };
     done.unwrap_or_else(|error| error.report())
 }

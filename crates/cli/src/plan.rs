@@ -8,8 +8,9 @@ use thaw_spec::{Cell, CellId, Experiment, Plan, Step};
 
 use crate::arguments::Sweep;
 use crate::artifacts::is_kept;
-use crate::error::{CliError, SUCCESS, say, say_on_stderr};
+use crate::error::{CliError, SUCCESS};
 use crate::rates::Rates;
+use crate::terminal::{say, say_on_stderr};
 use crate::workplace::Workplace;
 
 /// The cells that have run already.
@@ -28,7 +29,7 @@ pub(crate) fn finished(
 
 pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     let workplace = Workplace::open(options)?;
-    let folder = ResultsFolder::new(options.study.results.join(&workplace.experiment.name));
+    let folder = options.study.written_folder(&workplace.experiment);
     let finished = if options.force { BTreeSet::new() } else { finished(&workplace, &folder)? };
     let facts = workplace.cost_facts()?;
     let exists = |step: &Step| is_kept(&workplace.cache, step);

@@ -12,10 +12,11 @@ use thaw_train::{FitData, PhaseData, SplitData, pretrain};
 
 use crate::arguments::Pretrain;
 use crate::artifacts::artifact_path;
-use crate::error::{CliError, SUCCESS, say, say_on_stderr};
+use crate::error::{CliError, SUCCESS};
 use crate::files::write_whole;
 use crate::provenance;
 use crate::study::Study;
+use crate::terminal::{say, say_on_stderr};
 use crate::workplace::{open_dataset, start_threads};
 
 /// What stands beside the weights: how they were made.

@@ -11,8 +11,9 @@ use thaw_spec::{
 };
 
 use crate::arguments::{Explicit, Images, Preview, Ranges};
-use crate::error::{CliError, SUCCESS, say};
+use crate::error::{CliError, SUCCESS};
 use crate::study::Study;
+use crate::terminal::say;
 use crate::workplace::open_dataset;
 
 pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {

@@ -1,66 +1,111 @@
-//! Progress: bars on a terminal, lines elsewhere, nothing when quiet.
+//! Progress: bars on a terminal, lines elsewhere, JSON for machines, nothing when quiet.
 
 use std::io::IsTerminal as _;
-use std::sync::Mutex;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::json;
+use thaw_spec::{Cell, EpochRecord, RunStatus, Split};
 
-use crate::error::say_on_stderr;
-
-/// Shows how far a sweep is. The whole is counted in estimated work, so that the time left means
-/// something.
-pub(crate) enum Progress {
-    Quiet,
-    Lines { done: Mutex<f64>, start: Instant },
-    Bars { bars: MultiProgress, whole: ProgressBar },
-}
+use crate::plan::duration;
+use crate::terminal::{LogFormat, log_format, print_event, say_on_stderr};
 
 /// Units of the overall bar; the estimate is scaled to them.
 const WHOLE: u64 = 1_000_000;
+/// Without a terminal, a task that has said nothing for this long says how far it is.
+const SILENCE: Duration = Duration::from_secs(60);
+/// Without a terminal, every epoch that takes at least this long has a line.
+const LONG_EPOCH: Duration = Duration::from_secs(10);
+
+/// Shows how far a sweep is. The whole is counted in estimated work, so that the time left means
+/// something.
+pub(crate) struct Progress {
+    shown: Shown,
+    start: Instant,
+    /// The finished share of all work, from 0 to 1.
+    done: Mutex<f64>,
+}
+
+/// How progress is shown.
+enum Shown {
+    Nothing,
+    Lines,
+    Json,
+    Bars { bars: MultiProgress, whole: ProgressBar },
+}
 
 impl Progress {
-    /// Chooses by the terminal.
+    /// Chooses by the terminal and the log format.
     pub(crate) fn new(quiet: bool) -> Self {
-        if quiet {
-            return Self::Quiet;
-        }
-        if !std::io::stderr().is_terminal() {
-            return Self::Lines { done: Mutex::new(0.0), start: Instant::now() };
-        }
-        let bars = MultiProgress::new();
-        let whole = bars.add(ProgressBar::new(WHOLE));
-        whole.set_style(style("{bar:30} {percent:>3} % · {elapsed} passed · about {eta} left"));
-        whole.enable_steady_tick(std::time::Duration::from_millis(500));
-        Self::Bars { bars, whole }
+        let shown = if quiet {
+            Shown::Nothing
+        } else if log_format() == LogFormat::Json {
+            Shown::Json
+        } else if std::io::stderr().is_terminal() {
+            let bars = MultiProgress::new();
+            let whole = bars.add(ProgressBar::new(WHOLE));
+            whole.set_style(style("{bar:30} {percent:>3} % · {elapsed} passed · about {eta} left"));
+            whole.enable_steady_tick(Duration::from_millis(500));
+            Shown::Bars { bars, whole }
+        } else {
+            Shown::Lines
+        };
+        Self { shown, start: Instant::now(), done: Mutex::new(0.0) }
     }
 
     /// Begins a task of some images and an estimated share of all work; the shares of a sweep add
-    /// up to 1.
-    pub(crate) fn task(&self, name: &str, images: u64, share: f64) -> Task<'_> {
-        let bar = match self {
-            Self::Bars { bars, .. } => {
+    /// up to 1. `cell` is the cell that it trains, if it trains one.
+    pub(crate) fn task(
+        &self,
+        name: &str,
+        cell: Option<&Cell>,
+        images: u64,
+        share: f64,
+    ) -> Task<'_> {
+        let bar = match &self.shown {
+            Shown::Bars { bars, .. } => {
                 let bar = bars.insert_from_back(1, ProgressBar::new(images.max(1)));
                 bar.set_style(style("  {bar:20} {percent:>3} % {msg}"));
                 bar.set_message(name.to_owned());
                 Some(bar)
             }
-            Self::Quiet | Self::Lines { .. } => None,
+            Shown::Nothing | Shown::Lines | Shown::Json => None,
         };
-        Task {
+        let task = Task {
             progress: self,
             bar,
             name: name.to_owned(),
+            cell: cell.map(|cell| cell.id().to_string()),
+            epochs: cell.map_or(0, |cell| cell.procedure.total_epochs()),
             images: images.max(1),
+            seen: AtomicU64::new(0),
             share,
             start: Instant::now(),
-        }
+            last_line: Mutex::new(Instant::now()),
+        };
+        task.event("step_started", &json!({}));
+        task
+    }
+
+    /// Adds to the finished share.
+    fn add(&self, share: f64) {
+        *self.done.lock().unwrap_or_else(PoisonError::into_inner) += share;
+    }
+
+    /// The finished share of all work, and the seconds that the rest will take at the same pace;
+    /// nothing before anything is done.
+    fn left(&self) -> (f64, Option<f64>) {
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner).clamp(0.0, 1.0);
+        let left = self.start.elapsed().as_secs_f64() * (1.0 - done) / done;
+        (done, left.is_finite().then_some(left))
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Self::Bars { whole, .. } = self {
+        if let Shown::Bars { whole, .. } = &self.shown {
             whole.finish_and_clear();
         }
     }
@@ -77,42 +122,157 @@ pub(crate) struct Task<'a> {
     progress: &'a Progress,
     bar: Option<ProgressBar>,
     name: String,
+    /// The cell that it trains, if it trains one.
+    cell: Option<String>,
+    /// Epochs of that cell, over all phases.
+    epochs: usize,
     images: u64,
+    seen: AtomicU64,
     share: f64,
     start: Instant,
+    last_line: Mutex<Instant>,
 }
 
 impl Task<'_> {
-    /// Some more images are done.
+    /// Counts images that are done.
     pub(crate) fn advance(&self, images: u64) {
-        if let (Progress::Bars { whole, .. }, Some(bar)) = (self.progress, &self.bar) {
-            bar.inc(images);
-            whole.inc((self.share * WHOLE as f64 * images as f64 / self.images as f64) as u64);
+        let seen = self.seen.fetch_add(images, Ordering::Relaxed) + images;
+        let share = self.share * images as f64 / self.images as f64;
+        self.progress.add(share);
+        match &self.progress.shown {
+            Shown::Bars { whole, .. } => {
+                self.bar.iter().for_each(|bar| bar.inc(images));
+                whole.inc((share * WHOLE as f64) as u64);
+            }
+            Shown::Lines if self.is_due(SILENCE) => {
+                self.line(&format!("{:.0} %", 100.0 * seen as f64 / self.images as f64));
+            }
+            Shown::Nothing | Shown::Lines | Shown::Json => {}
         }
     }
 
-    /// The task is over; `what` came of it.
-    pub(crate) fn finish(self, what: &str) {
-        let line = format!("{} · {what} · {:.1} s", self.name, self.start.elapsed().as_secs_f64());
-        match self.progress {
-            Progress::Quiet => {}
-            Progress::Bars { bars, .. } => {
+    /// Counts the epochs of an interrupted run that is being resumed; `last` is the last of them.
+    pub(crate) fn resumed(&self, last: &EpochRecord) {
+        let images = self.images * last.epoch as u64 / self.epochs.max(1) as u64;
+        let share = self.share * last.epoch as f64 / self.epochs.max(1) as f64;
+        self.seen.fetch_add(images, Ordering::Relaxed);
+        self.progress.add(share);
+        match &self.progress.shown {
+            Shown::Bars { .. } => self.bar.iter().for_each(|bar| bar.inc(images)),
+            Shown::Lines => self.line(&format!("resumed after epoch {}", last.epoch)),
+            Shown::Json => self.event("resumed", &json!({ "epoch": last.epoch })),
+            Shown::Nothing => {}
+        }
+    }
+
+    /// Shows a finished epoch.
+    pub(crate) fn epoch(&self, record: &EpochRecord) {
+        let accuracy = |split| {
+            record
+                .splits
+                .iter()
+                .find(|record| record.split == split)
+                .map(|record| record.accuracy())
+        };
+        let validation = accuracy(Split::Validation);
+        let words = format!(
+            "epoch {} of {}{}, {} of {} tensors of the base moved",
+            record.epoch,
+            self.epochs,
+            validation.map_or_else(String::new, |validation| format!(
+                ", validation accuracy {:.2} %",
+                100.0 * validation
+            )),
+            record.drift.moved,
+            record.drift.tensors
+        );
+        match &self.progress.shown {
+            Shown::Bars { .. } => {
+                self.bar.iter().for_each(|bar| bar.set_message(format!("{} · {words}", self.name)));
+            }
+            Shown::Lines => {
+                if record.seconds >= LONG_EPOCH.as_secs_f64() || self.is_due(SILENCE) {
+                    self.line(&words);
+                }
+            }
+            Shown::Json => self.event(
+                "epoch",
+                &json!({
+                    "epoch": record.epoch,
+                    "epochs": self.epochs,
+                    "train_accuracy": accuracy(Split::Train),
+                    "validation_accuracy": validation,
+                    "test_accuracy": accuracy(Split::Test),
+                    "moved_tensors": record.drift.moved,
+                    "tensors": record.drift.tensors,
+                    "epoch_seconds": record.seconds,
+                }),
+            ),
+            Shown::Nothing => {}
+        }
+    }
+
+    /// Ends the task; `result` is a word on how it ended.
+    pub(crate) fn finish(self, result: &str) {
+        let rest = self.images.saturating_sub(self.seen.load(Ordering::Relaxed));
+        self.progress.add(self.share * rest as f64 / self.images as f64);
+        match &self.progress.shown {
+            Shown::Nothing => {}
+            Shown::Bars { bars, whole } => {
                 if let Some(bar) = &self.bar {
                     bar.finish_and_clear();
                 }
+                whole.set_position((self.progress.left().0 * WHOLE as f64) as u64);
+                let seconds = duration(self.start.elapsed().as_secs_f64());
                 // A terminal that is gone cannot be told anything.
-                let _ = bars.println(line);
+                let _ = bars.println(format!("{} · {result} · {seconds}", self.name));
             }
-            Progress::Lines { done, start } => {
-                let Ok(mut done) = done.lock() else { return };
-                *done += self.share;
-                let fraction = done.min(1.0);
-                let left = start.elapsed().as_secs_f64() * (1.0 - fraction) / fraction.max(1e-9);
-                say_on_stderr(&format!(
-                    "[{:>3.0} %, about {left:.0} s left] {line}",
-                    fraction * 100.0
-                ));
-            }
+            Shown::Lines => self.line(result),
+            Shown::Json => self.event("step_finished", &json!({ "result": result })),
         }
+    }
+
+    /// Whether the task has been silent for this long.
+    fn is_due(&self, silence: Duration) -> bool {
+        self.last_line.lock().unwrap_or_else(PoisonError::into_inner).elapsed() >= silence
+    }
+
+    fn line(&self, words: &str) {
+        let (done, left) = self.progress.left();
+        let left = left.map_or_else(String::new, |left| format!(", about {} left", duration(left)));
+        let seconds = duration(self.start.elapsed().as_secs_f64());
+        say_on_stderr(&format!(
+            "[{:>3.0} %{left}] {} · {words} · {seconds}",
+            100.0 * done,
+            self.name
+        ));
+        *self.last_line.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Prints a JSON event with the fields of `more`, where progress is shown as JSON.
+    fn event(&self, event: &str, more: &serde_json::Value) {
+        if !matches!(self.progress.shown, Shown::Json) {
+            return;
+        }
+        let (done, left) = self.progress.left();
+        let mut fields = json!({
+            "step": self.name,
+            "cell": self.cell,
+            "step_seconds": self.start.elapsed().as_secs_f64(),
+            "done": done,
+            "seconds_left": left,
+        });
+        if let (Some(fields), Some(more)) = (fields.as_object_mut(), more.as_object()) {
+            fields.extend(more.clone());
+        }
+        print_event(event, fields);
+    }
+}
+
+/// How a cell ended, in words.
+pub(crate) fn verdict(status: RunStatus) -> &'static str {
+    match status {
+        RunStatus::Completed => "completed",
+        RunStatus::Thawed => "THAWED: the base was declared frozen and moved",
     }
 }

@@ -12,16 +12,17 @@ use thaw_report::{ContactSheet, Division, DriftMap, Overlay, Page, curves, overv
 use thaw_spec::{Experiment, Metric, Rung, Selector, Split, Statistic};
 
 use crate::arguments::Report;
-use crate::error::{CliError, SUCCESS, say};
-use crate::files::write_whole;
+use crate::error::{CliError, SUCCESS};
+use crate::files::{file_stem, write_whole};
 use crate::preview::augmented_sheet;
 use crate::study::Study;
 use crate::summary::{answer, last_screen, table};
+use crate::terminal::say;
 
 pub(crate) fn run(options: &Report) -> Result<ExitCode, CliError> {
     let study = &options.study;
     let experiment = study.load()?;
-    let folder = study.results_folder(&experiment);
+    let folder = study.read_folder(&experiment)?;
     let results = read(study, &experiment, &folder)?;
     say(&table(&results));
     report(study, &experiment, &folder, &results, options.shown.data.as_deref())?;
@@ -57,7 +58,8 @@ pub(crate) fn report(
     results: &Results,
     data: Option<&Path>,
 ) -> Result<(), CliError> {
-    let plots = folder.root().join("plots");
+    let root = study.report_folder(experiment);
+    let plots = root.join("plots");
     let mut all_overlays = Vec::new();
     for procedure in &results.procedures {
         let mut overlays = Vec::new();
@@ -73,7 +75,7 @@ pub(crate) fn report(
             });
         }
         if !procedure.runs.is_empty() {
-            curves(procedure, &overlays).write(&plots.join(stem(&procedure.levels)))?;
+            curves(procedure, &overlays).write(&plots.join(file_stem(&procedure.levels)))?;
         }
         all_overlays.push(overlays);
     }
@@ -99,7 +101,7 @@ pub(crate) fn report(
         experiment.title,
         table(results)
     );
-    write_whole(&folder.root().join("summary.md"), text.as_bytes())?;
+    write_whole(&root.join("summary.md"), text.as_bytes())?;
     let sheet = plots.join("augmentation.png");
     let page = Page {
         experiment,
@@ -124,7 +126,7 @@ pub(crate) fn report(
             None => None,
         },
     };
-    let path = folder.root().join("report.html");
+    let path = root.join("report.html");
     write_whole(&path, page.html()?.as_bytes())?;
     last_screen(&experiment.title, &steps, results).iter().for_each(|line| say(line));
     say(&format!("the report: {}", path.display()));
@@ -215,19 +217,4 @@ fn drifts(results: &Results, folder: &ResultsFolder) -> Result<Vec<DriftMap>, Cl
         }
     }
     Ok(maps)
-}
-
-/// A file name made of levels.
-fn stem(levels: &[(String, String)]) -> String {
-    let words: Vec<String> =
-        levels.iter().map(|(factor, level)| format!("{factor}-{level}")).collect();
-    let clean = |character: char| {
-        if character.is_ascii_alphanumeric() || ".-_".contains(character) { character } else { '_' }
-    };
-    // The dot is replaced too: what follows it would be taken for an extension.
-    if words.is_empty() {
-        "cell".to_owned()
-    } else {
-        words.join("_").chars().map(clean).collect::<String>().replace('.', "p")
-    }
 }

@@ -8,6 +8,8 @@ use thaw_analysis::ResultsFolder;
 use thaw_spec::{Experiment, Selector};
 
 use crate::error::CliError;
+use crate::files::file_stem;
+use crate::terminal::say_on_stderr;
 
 /// The experiment that runs when none is named: it draws its images itself and brings its weights.
 pub(crate) const MINIATURE: &str = include_str!("../../../experiments/miniature.toml");
@@ -15,14 +17,42 @@ pub(crate) const MINIATURE: &str = include_str!("../../../experiments/miniature.
 pub(crate) const MINIATURE_EXPECTED: &str =
     include_str!("../../../experiments/miniature.expected.toml");
 
+/// Where results are written to, unless a folder is named.
+const RUNS: &str = "runs";
+/// Where a checkout of thaw keeps its reference results. They are read when there are no others,
+/// and written to only when the folder is named.
+const REFERENCE: &str = "results";
+
+/// The folder of results.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ResultsArgument {
+    /// Folder of results, with a folder per experiment [default: runs; commands that only read use
+    /// the reference results in `results` when `runs` has none of the experiment]
+    #[arg(long = "results", env = "THAW_RESULTS", value_name = "FOLDER")]
+    named: Option<PathBuf>,
+}
+
+impl ResultsArgument {
+    /// The folder that is written to.
+    fn written(&self) -> PathBuf {
+        self.named.clone().unwrap_or_else(|| PathBuf::from(RUNS))
+    }
+
+    /// The folders that are read, the first first.
+    pub(crate) fn read(&self) -> Vec<PathBuf> {
+        self.named
+            .clone()
+            .map_or_else(|| [RUNS, REFERENCE].map(PathBuf::from).into(), |one| vec![one])
+    }
+}
+
 /// Which experiment, and which of its cells.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Study {
     /// The experiment file [default: the miniature, which is part of the program]
     pub(crate) experiment: Option<PathBuf>,
-    /// Folder of results; an experiment has a folder of its name in it
-    #[arg(long, env = "THAW_RESULTS", default_value = "results", value_name = "FOLDER")]
-    pub(crate) results: PathBuf,
+    #[command(flatten)]
+    pub(crate) results: ResultsArgument,
     /// Train for this many epochs instead (other cells, with results of their own)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) epochs: Option<u32>,
@@ -37,12 +67,67 @@ pub(crate) struct Study {
 impl Study {
     /// The experiment alone, as it stands in the file.
     pub(crate) fn plain(experiment: Option<PathBuf>) -> Self {
-        Self { experiment, results: PathBuf::new(), epochs: None, seeds: None, only: Vec::new() }
+        Self {
+            experiment,
+            results: ResultsArgument::default(),
+            epochs: None,
+            seeds: None,
+            only: Vec::new(),
+        }
     }
 
-    /// Where its results lie.
-    pub(crate) fn results_folder(&self, experiment: &Experiment) -> ResultsFolder {
-        ResultsFolder::new(self.results.join(&experiment.name))
+    /// The same experiment with every cell of its file.
+    pub(crate) fn whole(&self) -> Self {
+        Self { epochs: None, seeds: None, only: Vec::new(), ..self.clone() }
+    }
+
+    /// The folder that its cells are written to.
+    pub(crate) fn written_folder(&self, experiment: &Experiment) -> ResultsFolder {
+        ResultsFolder::new(self.results.written().join(&experiment.name))
+    }
+
+    /// The folder that its cells are read from: the first one that has any. Says so when it is
+    /// that of the reference results.
+    ///
+    /// # Errors
+    /// When a folder cannot be listed.
+    pub(crate) fn read_folder(&self, experiment: &Experiment) -> Result<ResultsFolder, CliError> {
+        let written = self.written_folder(experiment);
+        for results in self.results.read() {
+            let folder = ResultsFolder::new(results.join(&experiment.name));
+            if folder.has_cells()? {
+                if folder.root() != written.root() {
+                    say_on_stderr(&format!(
+                        "{} has no cells; reading the reference results in {}",
+                        written.root().display(),
+                        folder.root().display()
+                    ));
+                }
+                return Ok(folder);
+            }
+        }
+        Ok(written)
+    }
+
+    /// The folder that the report is written to. A narrowed report has a folder of its own, so that
+    /// it never replaces a fuller one.
+    pub(crate) fn report_folder(&self, experiment: &Experiment) -> PathBuf {
+        let seeds = self.seeds.as_ref().map(|seeds| {
+            let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
+            ("seeds".to_owned(), seeds.join("-"))
+        });
+        let narrowed: Vec<(String, String)> = self
+            .only
+            .iter()
+            .map(|only| {
+                let (factor, level) = only.split_once('=').unwrap_or((only, ""));
+                (factor.to_owned(), level.to_owned())
+            })
+            .chain(self.epochs.map(|epochs| ("epochs".to_owned(), epochs.to_string())))
+            .chain(seeds)
+            .collect();
+        let root = self.written_folder(experiment).root().to_owned();
+        if narrowed.is_empty() { root } else { root.join(file_stem(&narrowed)) }
     }
 
     /// The experiment's file, for messages.

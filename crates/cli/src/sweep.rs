@@ -2,26 +2,28 @@
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use thaw_analysis::ResultsFolder;
-use thaw_spec::{Cell, Cost, CostFacts, Outcome, Plan, RunStatus, Step};
+use thaw_spec::{Cell, Cost, CostFacts, Plan, Step};
 
 use crate::arguments::Sweep;
 use crate::artifacts::is_kept;
-use crate::error::{CliError, SUCCESS, say_on_stderr};
+use crate::error::{CliError, SUCCESS};
 use crate::executor::{Artifact, Executor, RealExecutor, run_cell};
 use crate::plan::{describe, finished};
-use crate::progress::Progress;
+use crate::progress::{Progress, Task, verdict};
 use crate::report::{read, report};
 use crate::study::Study;
+use crate::terminal::say_on_stderr;
 use crate::workplace::{Workplace, start_threads};
 
 pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     let threads = start_threads(options.threads)?;
     let workplace = Workplace::open(options)?;
-    let folder = options.study.results_folder(&workplace.experiment);
+    let folder = options.study.written_folder(&workplace.experiment);
     let _claim = folder.claim()?;
     let executor = RealExecutor::new(&workplace, threads);
     let finished = if options.force { BTreeSet::new() } else { finished(&workplace, &folder)? };
@@ -48,11 +50,19 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
         workplace.warnings().iter().for_each(|warning| say_on_stderr(warning));
     }
     execute(&plan, &facts, &executor, &folder, &limits, options.quiet)?;
-    // A narrowed sweep must not narrow what is on disk: the report shows every cell.
-    let whole = Study { only: Vec::new(), ..options.study.clone() };
-    let experiment = whole.load()?;
-    report(&whole, &experiment, &folder, &read(&whole, &experiment, &folder)?, None)?;
+    draw(&options.study)?;
     Ok(ExitCode::from(SUCCESS))
+}
+
+/// Draws the report of every cell of the experiment's file, whatever `--only` left out now. Where
+/// the sweep ran cells that the file does not have (`--epochs`, or other seeds), it draws theirs.
+fn draw(study: &Study) -> Result<(), CliError> {
+    let every_level = Study { only: Vec::new(), ..study.clone() };
+    let whole = study.whole();
+    let drawn = if whole.load()?.contains(&study.load()?) { whole } else { every_level };
+    let experiment = drawn.load()?;
+    let folder = drawn.written_folder(&experiment);
+    report(&drawn, &experiment, &folder, &read(&drawn, &experiment, &folder)?, None)
 }
 
 /// What cells that train side by side have to share.
@@ -86,7 +96,7 @@ pub(crate) fn execute(
     let mut steps = plan.steps.iter().peekable();
     while let Some(step) = steps.next() {
         let Step::Fit(first) = step else {
-            let task = progress.task(&describe(step), images(step, facts), share(step));
+            let task = progress.task(&describe(step), None, images(step, facts), share(step));
             let artifact = executor.make(step, &|count| task.advance(count))?;
             task.finish(if artifact == Artifact::Made { "done" } else { "kept from before" });
             continue;
@@ -97,7 +107,7 @@ pub(crate) fn execute(
         }
         failures.extend(train_side_by_side(&batch, executor, folder, limits, &|cell: &Cell| {
             let step = Step::Fit(cell.clone());
-            progress.task(&describe(&step), images(&step, facts), share(&step))
+            progress.task(&describe(&step), Some(cell), images(&step, facts), share(&step))
         })?);
     }
     if failures.is_empty() { Ok(()) } else { Err(CliError::Cells(failures)) }
@@ -119,7 +129,7 @@ fn train_side_by_side<'p>(
     executor: &dyn Executor,
     folder: &ResultsFolder,
     limits: &Limits,
-    task: &(dyn Fn(&Cell) -> crate::progress::Task<'p> + Sync),
+    task: &(dyn Fn(&Cell) -> Task<'p> + Sync),
 ) -> Result<Vec<String>, CliError> {
     let largest = cells
         .iter()
@@ -133,42 +143,39 @@ fn train_side_by_side<'p>(
         limits.memory_bytes.map_or(usize::MAX, |bytes| (bytes / 5 * 4 / largest.max(1)) as usize);
     let jobs = limits.jobs.unwrap_or(limits.threads.min(by_memory)).clamp(1, cells.len());
     let threads = (limits.threads / jobs).max(1);
+    let pools = start_pools(jobs, threads)?;
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
-    let fail = |cell: &Cell, error: &CliError| {
-        if let Ok(mut failures) = failures.lock() {
-            failures.push(format!("{} seed {}: {error}", cell.label(), cell.seed));
-        }
-    };
     std::thread::scope(|scope| {
-        for _ in 0..jobs {
+        for pool in &pools {
             scope.spawn(|| {
-                let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(threads).build() else {
-                    return;
-                };
                 while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let task = task(cell);
-                    match pool
-                        .install(|| run_cell(executor, folder, cell, &|count| task.advance(count)))
-                    {
-                        Ok(outcome) => task.finish(verdict(&outcome)),
+                    let trained = pool.install(|| run_cell(executor, folder, cell, &task));
+                    match trained {
+                        Ok(outcome) => task.finish(verdict(outcome.status)),
                         Err(error) => {
                             task.finish("failed");
-                            fail(cell, &error);
+                            let failure = format!("{} seed {}: {error}", cell.label(), cell.seed);
+                            failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
                         }
                     }
                 }
             });
         }
     });
-    Ok(failures.into_inner().unwrap_or_default())
+    Ok(failures.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-fn verdict(outcome: &Outcome) -> &'static str {
-    match outcome.status {
-        RunStatus::Completed => "completed",
-        RunStatus::Thawed => "THAWED: the base was declared frozen and moved",
-    }
+/// Starts the threads of all workers before the first cell runs, so that a system that refuses them
+/// is heard of.
+fn start_pools(jobs: usize, threads: usize) -> Result<Vec<ThreadPool>, CliError> {
+    let start = |_| ThreadPoolBuilder::new().num_threads(threads).build();
+    (0..jobs).map(start).collect::<Result<_, _>>().map_err(|error| CliError::Usage {
+        message: format!(
+            "cannot start {threads} thread(s) for each of {jobs} cells ({error}); give --threads or --jobs"
+        ),
+    })
 }
 
 /// Memory that is free, where the system tells (Linux).

@@ -175,6 +175,35 @@ fn assert_page_is_right(
     assert!(foreign.is_empty(), "nothing is requested: {foreign:?}");
 }
 
+/// Draws the page of a committed experiment, of a copy of its records; returns the page's file.
+fn draw(repository: &Path, name: &str, desk: &Path) -> PathBuf {
+    copy_files(&repository.join("results").join(name).join("cells"), &desk.join("runs").join(name));
+    let output = assert_cmd::Command::cargo_bin("thaw")
+        .expect("the program")
+        .current_dir(desk)
+        .env_remove("THAW_RESULTS")
+        .arg("report")
+        .arg(repository.join(format!("experiments/{name}.toml")))
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    desk.join("runs").join(name).join("report.html")
+}
+
+/// Copies a folder with everything in it into another.
+fn copy_files(from: &Path, into: &Path) {
+    let copy = into.join(from.file_name().expect("a name"));
+    fs::create_dir_all(&copy).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            copy_files(&path, &copy);
+        } else {
+            fs::copy(&path, copy.join(path.file_name().expect("a name"))).expect("copied");
+        }
+    }
+}
+
 #[test]
 fn the_report_works_in_a_browser_from_a_file() {
     let Some(browser) = browser().map(Browser::new) else {
@@ -183,44 +212,11 @@ fn the_report_works_in_a_browser_from_a_file() {
     };
     let repository =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository");
-    // The page as this program draws it, of the committed records.
     let desk = TempDir::new().expect("a folder");
-    let cells = desk.path().join("results/miniature/cells");
-    for cell in fs::read_dir(repository.join("results/miniature/cells")).expect("cells") {
-        let cell = cell.expect("a cell");
-        let copy = cells.join(cell.file_name());
-        fs::create_dir_all(&copy).expect("a folder");
-        for file in fs::read_dir(cell.path()).expect("files") {
-            let file = file.expect("a file");
-            fs::copy(file.path(), copy.join(file.file_name())).expect("copied");
-        }
-    }
-    let output = assert_cmd::Command::cargo_bin("thaw")
-        .expect("the program")
-        .current_dir(desk.path())
-        .arg("report")
-        .output()
-        .expect("it runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_page_is_right(
-        &browser,
-        &desk.path().join("results/miniature/report.html"),
-        [30, 100],
-        &[],
-    );
-    // In the dark, and the pages that lie in the repository; the last one is of an experiment
-    // without a ladder.
+    let drawn = |name: &str| draw(&repository, name, desk.path());
+    assert_page_is_right(&browser, &drawn("miniature"), [30, 100], &[]);
+    // In the dark; the last one is of an experiment without a ladder.
     let dark = ["--blink-settings=preferredColorScheme=0"];
-    assert_page_is_right(
-        &browser,
-        &repository.join("results/squeezenet/report.html"),
-        [30, 100],
-        &dark,
-    );
-    assert_page_is_right(
-        &browser,
-        &repository.join("results/keras-squeezenet/report.html"),
-        [5, 50],
-        &dark,
-    );
+    assert_page_is_right(&browser, &drawn("squeezenet"), [30, 100], &dark);
+    assert_page_is_right(&browser, &drawn("keras-squeezenet"), [5, 50], &dark);
 }

@@ -135,7 +135,7 @@ impl Desk {
 
     /// Names and contents of all records, which must not change when they are not run again.
     fn records(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        let mut records: Vec<_> = fs::read_dir(self.path("results/tiny/cells"))
+        let mut records: Vec<_> = fs::read_dir(self.path("runs/tiny/cells"))
             .expect("cells")
             .map(|cell| cell.expect("a cell").path().join("epochs.parquet"))
             .map(|path| (path.clone(), fs::read(path).expect("records")))
@@ -199,10 +199,7 @@ fn a_sweep_leaves_records_plots_and_a_summary_and_a_check_judges_them() {
         "{}",
         text(&planned.stdout)
     );
-    assert!(
-        !desk.path("results").exists() && !desk.path("cache").exists(),
-        "a plan writes nothing"
-    );
+    assert!(!desk.path("runs").exists() && !desk.path("cache").exists(), "a plan writes nothing");
 
     let missing = desk.thaw(&["check", "tiny.toml"]);
     assert_code(&missing, 2);
@@ -222,10 +219,9 @@ fn a_sweep_leaves_records_plots_and_a_summary_and_a_check_judges_them() {
         "regime-cached.png",
         "regime-thawed.svg",
     ] {
-        assert!(desk.path("results/tiny/plots").join(file).is_file(), "{file}");
+        assert!(desk.path("runs/tiny/plots").join(file).is_file(), "{file}");
     }
-    let svg =
-        fs::read_to_string(desk.path("results/tiny/plots/regime-cached.svg")).expect("a plot");
+    let svg = fs::read_to_string(desk.path("runs/tiny/plots/regime-cached.svg")).expect("a plot");
     assert!(svg.contains("a published curve"), "the published curve is in the legend");
 
     let checked = desk.thaw(&["check", "tiny.toml", "--junit", "check.xml"]);
@@ -252,8 +248,7 @@ fn a_sweep_leaves_records_plots_and_a_summary_and_a_check_judges_them() {
             && text(&planned.stdout).ends_with("nothing is left to do\n")
     );
     assert_code(&desk.sweep(&["--force", "--only", "regime=cached", "--quiet"]), 0);
-    let overview =
-        fs::read_to_string(desk.path("results/tiny/plots/overview.svg")).expect("a plot");
+    let overview = fs::read_to_string(desk.path("runs/tiny/plots/overview.svg")).expect("a plot");
     assert!(
         overview.contains("end_to_end") && overview.contains("thawed"),
         "a narrowed sweep leaves the others in the report"
@@ -338,7 +333,7 @@ fn an_unreadable_image_stops_the_sweep_or_is_skipped_and_listed() {
         "{said}"
     );
     assert_code(&desk.sweep(&["--skip-unreadable-images", "--only", "regime=cached"]), 0);
-    let cell = fs::read_dir(desk.path("results/tiny/cells"))
+    let cell = fs::read_dir(desk.path("runs/tiny/cells"))
         .expect("cells")
         .next()
         .expect("a cell")
@@ -384,14 +379,14 @@ fn a_full_disk_is_an_error_and_damages_nothing() {
 #[test]
 fn a_folder_that_another_sweep_writes_into_is_left_alone() {
     let desk = Desk::new();
-    let folder = desk.path("results/tiny");
+    let folder = desk.path("runs/tiny");
     fs::create_dir_all(&folder).expect("a folder");
     let lock = fs::File::create(folder.join(".lock")).expect("the file of the lock");
     lock.lock().expect("the lock of another sweep");
     let output = desk.sweep(&["--quiet", "--only", "regime=cached"]);
     assert_code(&output, 73);
     assert!(
-        text(&output.stderr).contains("results/tiny: another thaw is sweeping into this folder"),
+        text(&output.stderr).contains("runs/tiny: another thaw is sweeping into this folder"),
         "{}",
         text(&output.stderr)
     );
@@ -549,14 +544,14 @@ fn an_attribution_names_the_missing_cells_with_the_command_that_runs_them() {
 fn a_diff_says_what_differs_between_two_runs() {
     let desk = Desk::new();
     assert!(desk.sweep(&["--seeds", "0", "--quiet"]).status.success());
-    let mut names: Vec<String> = fs::read_dir(desk.path("results/tiny/cells"))
+    let mut names: Vec<String> = fs::read_dir(desk.path("runs/tiny/cells"))
         .expect("cells")
         .map(|cell| cell.expect("a cell").file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
     let regime = |name: &String| {
         let manifest =
-            fs::read_to_string(desk.path("results/tiny/cells").join(name).join("cell.json"))
+            fs::read_to_string(desk.path("runs/tiny/cells").join(name).join("cell.json"))
                 .expect("a manifest");
         manifest.contains("\"everything\"")
     };
@@ -586,5 +581,173 @@ fn a_diff_says_what_differs_between_two_runs() {
     let (code, text) = diff("", &names[0]);
     assert!(code == Some(64) && text.contains("give more of it"), "{text}");
     let (code, text) = diff("xyz", &names[0]);
-    assert!(code == Some(64) && text.contains("no run in results"), "{text}");
+    assert!(code == Some(64) && text.contains("no run in runs or results"), "{text}");
+}
+
+/// The files below a folder, with their contents.
+fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push((path.clone(), fs::read(&path).expect("a file")));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn reference_results_are_read_where_there_are_no_others_and_never_written() {
+    let desk = Desk::new();
+    assert_code(&desk.sweep(&["-q", "--results", "results"]), 0);
+    let reference = files(&desk.path("results"));
+    for arguments in [
+        &["check", "tiny.toml"][..],
+        &["report", "tiny.toml"],
+        &["export", "tiny.toml", "--format", "csv"],
+        &["attribute", "tiny.toml", "--from", "regime=cached", "--to", "regime=thawed"],
+    ] {
+        let output = desk.thaw(arguments);
+        assert_code(&output, 0);
+        assert_eq!(
+            text(&output.stderr),
+            "runs/tiny has no cells; reading the reference results in results/tiny\n",
+            "{arguments:?}"
+        );
+    }
+    assert!(desk.path("runs/tiny/report.html").is_file(), "the page is written to runs");
+    assert!(desk.path("runs/tiny/export.csv").is_file(), "the export is written to runs");
+
+    let swept = desk.sweep(&[]);
+    assert_code(&swept, 0);
+    assert!(text(&swept.stderr).contains("train regime=cached seed 0 · completed"), "it runs anew");
+    let checked = desk.thaw(&["check", "tiny.toml"]);
+    assert_code(&checked, 0);
+    assert_eq!(text(&checked.stderr), "", "its own results are read from now on");
+    assert_eq!(files(&desk.path("results")), reference, "the reference is as it was");
+}
+
+#[test]
+fn a_narrowed_report_never_replaces_a_fuller_one() {
+    let desk = Desk::new();
+    assert_code(&desk.sweep(&["-q"]), 0);
+    let drawn = || {
+        ["report.html", "summary.md", "plots/overview.svg"]
+            .map(|file| fs::read(desk.path("runs/tiny").join(file)).expect("it was drawn"))
+    };
+    let whole = drawn();
+    for (more, folder) in [
+        (&["--epochs", "1", "--seeds", "0"][..], "epochs-1_seeds-0"),
+        (&["--seeds", "7"], "seeds-7"),
+    ] {
+        let swept = desk.sweep(&[&["-q"], more].concat());
+        assert_code(&swept, 0);
+        assert!(desk.path("runs/tiny").join(folder).join("report.html").is_file(), "{folder}");
+        assert!(text(&swept.stdout).contains(folder), "{}", text(&swept.stdout));
+        assert!(drawn() == whole, "{more:?} changes the report of the whole");
+    }
+    // Cells of the whole are shown in the report of the whole.
+    assert_code(&desk.sweep(&["-q", "--only", "regime=cached", "--seeds", "0"]), 0);
+    assert!(drawn() == whole, "a part of the whole draws the whole");
+    assert_code(&desk.thaw(&["report", "tiny.toml", "--only", "regime=cached"]), 0);
+    assert!(desk.path("runs/tiny/regime-cached/report.html").is_file());
+    assert!(drawn() == whole, "a narrowed report has a folder of its own");
+}
+
+#[test]
+fn progress_is_lines_without_a_terminal_json_for_machines_and_nothing_when_quiet() {
+    let desk = Desk::new();
+    let quiet = desk.sweep(&["-q", "--seeds", "0", "--log-format", "json"]);
+    assert_code(&quiet, 0);
+    assert_eq!(text(&quiet.stderr), "");
+
+    let swept = desk.sweep(&["--seeds", "1", "--log-format", "json", "--jobs", "1"]);
+    assert_code(&swept, 0);
+    let events: Vec<serde_json::Value> = text(&swept.stderr)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a JSON object per line"))
+        .collect();
+    let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
+    assert_eq!(of("epoch"), 6, "two epochs of three cells");
+    assert_eq!(of("step_started"), of("step_finished"));
+    let last = events.iter().rfind(|event| event["event"] == "epoch").expect("an epoch");
+    assert_eq!((&last["epoch"], &last["epochs"]), (&2.into(), &2.into()), "{last}");
+    assert_eq!((&last["moved_tensors"], &last["tensors"]), (&50.into(), &50.into()), "{last}");
+    assert!(last["validation_accuracy"].is_number() && last["cell"].is_string(), "{last}");
+    let end = events.iter().rfind(|event| event["event"] == "step_finished").expect("an end");
+    assert!((end["done"].as_f64().expect("a share") - 1.0).abs() < 1e-6, "{end}");
+
+    let wrong = desk.thaw(&["report", "absent.toml", "--log-format", "json"]);
+    let error: serde_json::Value =
+        serde_json::from_str(text(&wrong.stderr).trim()).expect("a JSON object");
+    assert_eq!((&error["event"], &error["exit_code"]), (&"error".into(), &66.into()), "{error}");
+}
+
+#[test]
+fn an_experiment_is_written_for_a_folder_of_images_and_runs() {
+    let desk = Desk::new();
+    let written = desk.thaw(&["init", "images", "--base", "mini_vgg"]);
+    assert_code(&written, 0);
+    let said = text(&written.stdout);
+    assert!(
+        said.contains("2 classes (cats, dogs), 10 training, 6 validation and 4 test"),
+        "{said}"
+    );
+    assert!(said.contains("  thaw sweep images.toml --data images"), "{said}");
+    let swept =
+        desk.thaw(&["sweep", "images.toml", "--data", "images", "--epochs", "1", "--seeds", "0"]);
+    assert_code(&swept, 0);
+    let said = text(&swept.stdout);
+    assert!(said.contains("10 of 10 procedures have run with every seed"), "{said}");
+
+    let before = fs::read(desk.path("images.toml")).expect("the experiment");
+    let again = desk.thaw(&["init", "images"]);
+    assert_code(&again, 73);
+    assert!(
+        text(&again.stderr).contains("images.toml: the file exists"),
+        "{}",
+        text(&again.stderr)
+    );
+    assert_eq!(fs::read(desk.path("images.toml")).expect("the experiment"), before);
+    for base in ["vgg16", "squeezenet1_0"] {
+        let output = format!("{base}.toml");
+        assert_code(&desk.thaw(&["init", "images", "--base", base, "--output", &output]), 0);
+        let text = fs::read_to_string(desk.path(&output)).expect("the experiment");
+        let experiment = Experiment::parse(&output, &text).expect("an experiment");
+        assert_eq!(experiment.procedures().len(), 10);
+        assert!(text.contains("image_size = 64"), "no larger than the images, 72×60: {text}");
+    }
+    let nowhere = desk.thaw(&["init", "nowhere"]);
+    assert_code(&nowhere, 66);
+    assert!(text(&nowhere.stderr).contains("nowhere: there is no such folder"));
+}
+
+#[test]
+fn completions_and_manual_pages_know_every_command() {
+    let desk = Desk::new();
+    let help = text(&desk.thaw(&["--help"]).stdout);
+    let listed = help.split("Commands:").nth(1).and_then(|text| text.split("Options:").next());
+    let commands: Vec<&str> = listed
+        .expect("commands")
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(commands.contains(&"sweep") && commands.contains(&"man"), "{commands:?}");
+    assert_code(&desk.thaw(&["man", "--output", "pages"]), 0);
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = desk.thaw(&["completions", shell]);
+        assert_code(&script, 0);
+        for command in &commands {
+            assert!(text(&script.stdout).contains(command), "{shell}: {command}");
+        }
+    }
+    for command in commands.iter().filter(|command| **command != "help") {
+        let page = fs::read_to_string(desk.path("pages").join(format!("thaw-{command}.1")));
+        let page = page.unwrap_or_else(|error| panic!("{command}: {error}"));
+        assert!(page.contains(".SH SYNOPSIS"), "{page}");
+    }
 }

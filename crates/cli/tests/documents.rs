@@ -15,7 +15,7 @@ fn the_attribution_in_the_documents_is_the_programs() {
         rest.split('\'').nth(1).expect("levels in quotation marks")
     };
     let mut command = Command::cargo_bin("thaw").expect("the program");
-    let command = command.current_dir(&repository).env_remove("THAW_RESULTS");
+    let command = command.current_dir(&repository).env("THAW_RESULTS", "results");
     let output = command
         .args(["attribute", "--from", quoted("--from "), "--to", quoted("--to ")])
         .output()

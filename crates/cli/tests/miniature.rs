@@ -179,9 +179,10 @@ fn a_short_sweep_of_the_miniature_answers_the_question() {
     ]));
     assert!(shown.contains("the base accidentally unfrozen: as executed"), "{shown}");
     assert!(shown.contains("not run"), "the ladder needs cells that were left out: {shown}");
-    let summary = fs::read_to_string(desk.path("results/miniature/summary.md")).expect("a summary");
+    let summary = fs::read_to_string(desk.path("runs/miniature/epochs-1_seeds-0/summary.md"))
+        .expect("a summary");
     assert!(summary.contains("| step ") && summary.contains("| cell "), "{summary}");
-    assert!(desk.path("results/miniature/plots/overview.png").exists());
+    assert!(desk.path("runs/miniature/epochs-1_seeds-0/plots/overview.png").exists());
 }
 
 #[test]

@@ -82,6 +82,19 @@ impl Folder {
         Ok(Self { root: root.to_owned(), classes, splits })
     }
 
+    /// The shorter sides of up to `most` training images, evenly chosen, in pixels. Images whose
+    /// size cannot be read are left out.
+    pub fn shorter_sides(&self, most: usize) -> Vec<u32> {
+        let images = self.images(Split::Train);
+        let stride = images.len().div_ceil(most.max(1)).max(1);
+        let shorter_side = |image: &ImageFile| {
+            let reader = image::ImageReader::open(self.root.join(&image.path)).ok()?;
+            let (width, height) = reader.with_guessed_format().ok()?.into_dimensions().ok()?;
+            Some(width.min(height))
+        };
+        images.iter().step_by(stride).filter_map(shorter_side).collect()
+    }
+
     /// The images of a split, in the order of their labels and names.
     pub fn images(&self, split: Split) -> &[ImageFile] {
         &self.splits[split as usize]

@@ -339,4 +339,13 @@ impl Experiment {
         self.procedures.retain(|(levels, _)| only.matches(levels));
         self
     }
+
+    /// Whether every run of a narrowed form of this experiment is also one of this.
+    pub fn contains(&self, narrowed: &Self) -> bool {
+        narrowed.procedures.iter().all(|(levels, procedure)| {
+            let planned = self.seeds_of(levels);
+            self.procedures.iter().any(|known| known.1 == *procedure)
+                && narrowed.seeds_of(levels).iter().all(|seed| planned.contains(seed))
+        })
+    }
 }

@@ -1,0 +1,56 @@
+//! What the program says: results on standard output, everything else on standard error.
+
+use std::io::Write as _;
+use std::sync::OnceLock;
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+/// The form of what is said on standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Sentences and bars, for people
+    #[default]
+    Text,
+    /// A JSON object per line, for machines
+    Json,
+}
+
+static LOG_FORMAT: OnceLock<LogFormat> = OnceLock::new();
+
+/// Chooses the log format, once, before anything is said.
+pub(crate) fn set_log_format(format: LogFormat) {
+    LOG_FORMAT.get_or_init(|| format);
+}
+
+/// The log format; text unless another was chosen.
+pub(crate) fn log_format() -> LogFormat {
+    LOG_FORMAT.get().copied().unwrap_or_default()
+}
+
+/// A line of the command's result. A reader who left early, as `head` does, is no error.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// A message for the person at the terminal.
+pub(crate) fn say_on_stderr(line: &str) {
+    match log_format() {
+        LogFormat::Text => write_line(line),
+        LogFormat::Json => print_event("message", json!({ "text": line })),
+    }
+}
+
+/// A JSON object on a line of standard error: `event` and the given fields.
+pub(crate) fn print_event(event: &str, fields: Value) {
+    let mut object = serde_json::Map::from_iter([("event".to_owned(), json!(event))]);
+    if let Value::Object(fields) = fields {
+        object.extend(fields);
+    }
+    write_line(&Value::Object(object).to_string());
+}
+
+/// Nothing can be done about a closed terminal.
+fn write_line(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
