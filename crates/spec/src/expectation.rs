@@ -165,13 +165,12 @@ pub struct Recorded {
 }
 
 /// What kind of relation is expected between two procedures.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RelationKind {
     /// The curves of equal seeds differ nowhere by more than `tolerance`.
     EqualCurve {
         /// Largest absolute difference that passes; 0 for bit-equal curves.
-        #[serde(default)]
         tolerance: f64,
     },
     /// `left`'s confidence interval lies wholly above `right`'s.
@@ -190,6 +189,7 @@ pub enum RelationKind {
 
 /// A relation between two procedures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "TypedRelation")]
 pub struct Relation {
     /// One procedure.
     pub left: Selector,
@@ -200,6 +200,62 @@ pub struct Relation {
     /// What is expected.
     #[serde(flatten)]
     pub kind: RelationKind,
+}
+
+/// A relation as typed: the keys of every kind.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypedRelation {
+    kind: TypedKind,
+    left: Selector,
+    right: Selector,
+    metric: Metric,
+    statistic: Option<Statistic>,
+    margin: Option<f64>,
+    tolerance: Option<f64>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum TypedKind {
+    EqualCurve,
+    IntervalAbove,
+    GreaterByAtLeast,
+}
+
+impl TryFrom<TypedRelation> for Relation {
+    type Error = &'static str;
+
+    fn try_from(typed: TypedRelation) -> Result<Self, Self::Error> {
+        let TypedRelation { kind, left, right, metric, statistic, margin, tolerance } = typed;
+        let kind = match (kind, statistic, margin, tolerance) {
+            (TypedKind::EqualCurve, None, None, tolerance) => {
+                RelationKind::EqualCurve { tolerance: tolerance.unwrap_or(0.0) }
+            }
+            (TypedKind::IntervalAbove, Some(statistic), None, None) => {
+                RelationKind::IntervalAbove { statistic }
+            }
+            (TypedKind::GreaterByAtLeast, Some(statistic), Some(margin), None) => {
+                RelationKind::GreaterByAtLeast { statistic, margin }
+            }
+            (TypedKind::EqualCurve, ..) => {
+                return Err(
+                    "kind = \"equal_curve\" has a `tolerance`, and no `statistic` or `margin`",
+                );
+            }
+            (TypedKind::IntervalAbove, ..) => {
+                return Err(
+                    "kind = \"interval_above\" has a `statistic`, and no `margin` or `tolerance`",
+                );
+            }
+            (TypedKind::GreaterByAtLeast, ..) => {
+                return Err(
+                    "kind = \"greater_by_at_least\" has a `statistic` and a `margin`, and no `tolerance`",
+                );
+            }
+        };
+        Ok(Self { left, right, metric, kind })
+    }
 }
 
 /// The audit ends so.

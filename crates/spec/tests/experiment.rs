@@ -392,6 +392,35 @@ fn recorded_bands_replace_old_ones_and_nothing_else() {
     assert!(!again.contains("[[band]]") && again.matches("[recorded]").count() == 1, "{again}");
 }
 
+#[test]
+fn a_relation_refuses_keys_that_its_kind_does_not_have() {
+    let say = |keys: &str| {
+        let text = format!(
+            "\n[[relation]]\nleft = {{ a = 1 }}\nright = {{ a = 2 }}\nmetric = \"test_loss\"\n{keys}\n"
+        );
+        Expectations::parse("x.expected.toml", &text).map(|_| ()).map_err(|error| error.to_string())
+    };
+    for keys in [
+        "kind = \"equal_curve\"",
+        "kind = \"equal_curve\"\ntolerance = 1e-6",
+        "kind = \"interval_above\"\nstatistic = \"final\"",
+        "kind = \"greater_by_at_least\"\nstatistic = \"final\"\nmargin = 0.05",
+    ] {
+        assert_eq!(say(keys), Ok(()), "{keys}");
+    }
+    insta::assert_snapshot!(
+        [
+            say("kind = \"equal_curve\"\ntolerence = 1e-6"),
+            say("kind = \"equal_curve\"\nmargin = 0.05"),
+            say("kind = \"interval_above\"\nstatistic = \"final\"\nmargin = 0.05"),
+            say("kind = \"greater_by_at_least\"\nstatistic = \"final\""),
+            say("kind = \"equal\""),
+        ]
+        .map(|said| said.expect_err("a message"))
+        .join("\n")
+    );
+}
+
 /// A matrix over all profiles, in the book's two procedures.
 fn of_every_profile() -> Experiment {
     let names = Profile::ALL.map(|profile| format!("\"{}\"", profile.name())).join(", ");
