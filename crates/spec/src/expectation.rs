@@ -322,7 +322,7 @@ impl Expectations {
         let entries: String =
             entries.map(|(key, value)| format!("{key} = {}\n", quoted(value))).concat();
         text.push_str(&format!(
-            "\n\n# Written by `thaw check --update`; see the README for how bands follow from the values.\n[recorded]\n{entries}"
+            "\n\n# Written by `thaw check --update`; docs/experiment-file.md says how bands follow from the values.\n[recorded]\n{entries}"
         ));
         for band in bands {
             let selector = band.selector.to_toml();
