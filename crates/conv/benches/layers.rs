@@ -5,8 +5,8 @@ use std::sync::Arc;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use thaw_conv::{
-    Activation, Algorithm, Before, Convolution, ConvolutionGeometry, Maps, Pool, PoolGeometry,
-    max_pool, max_pool_gradient,
+    Accumulate, Activation, Algorithm, BufferPool, Convolution, ConvolutionGeometry, Maps,
+    PoolGeometry, max_pool, max_pool_gradient,
 };
 
 const BATCH: usize = 20;
@@ -53,7 +53,7 @@ struct Layer {
     output: Maps,
 }
 
-fn maps(pool: &Arc<Pool>, shape: [usize; 4]) -> Maps {
+fn maps(pool: &Arc<BufferPool>, shape: [usize; 4]) -> Maps {
     let mut maps = Maps::new(pool, shape);
     maps.values_mut()
         .iter_mut()
@@ -130,7 +130,7 @@ fn input_gradient(bencher: Bencher<'_, '_>, case: &Case) {
     let Layer { convolution, mut input, kernel, output, .. } = case.layer();
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         let kernel = convolution.prepare_for_input_gradient(&kernel);
-        convolution.input_gradient(output.view(), &kernel, Before::Replace, &mut input);
+        convolution.input_gradient(output.view(), &kernel, Accumulate::Overwrite, &mut input);
     });
 }
 

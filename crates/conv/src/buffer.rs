@@ -9,7 +9,7 @@ use crate::product::{CACHE_LINE, aligned_start};
 
 /// Keeps the buffers that were given up, until it is dropped itself.
 #[derive(Debug, Default)]
-pub struct Pool {
+pub struct BufferPool {
     /// By length.
     free: Mutex<BTreeMap<usize, Vec<Vec<f32>>>>,
 }
@@ -17,7 +17,7 @@ pub struct Pool {
 /// A kept buffer may be this many times as long as what is asked for.
 const LARGEST_EXCESS: usize = 4;
 
-impl Pool {
+impl BufferPool {
     /// A buffer with `length` numbers of any value that begins a cache line.
     pub(crate) fn take(self: &Arc<Self>, length: usize) -> Buffer {
         let needed = length + CACHE_LINE / size_of::<f32>();
@@ -40,7 +40,7 @@ pub(crate) struct Buffer {
     values: Vec<f32>,
     start: usize,
     length: usize,
-    pool: Arc<Pool>,
+    pool: Arc<BufferPool>,
 }
 
 impl Deref for Buffer {
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_buffer_that_was_given_up_is_used_again() {
-        let pool = Arc::new(Pool::default());
+        let pool = Arc::new(BufferPool::default());
         let address = |buffer: &Buffer| buffer.values.as_ptr();
         let (first, second) = (pool.take(1000), pool.take(1000));
         let (kept, other) = (address(&first), address(&second));

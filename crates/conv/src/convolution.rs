@@ -2,14 +2,14 @@
 //!
 //! Forward: `Y = relu(P·W + b)` with `P` the `[pixels, patch]` matrix of windows. Backward, with
 //! `Z` the gradient of `Y` where `Y > 0` and zero elsewhere ([`Activation::gradient`]): `dW =
-//! Pᵀ·Z`, `db` the column sums of `Z`, and `dX` the correlation of `Z` with the kernel turned by
+//! Pᵀ·Z`, `db` the column sums of `Z`, and `dX` the correlation of `Z` with the kernel rotated by
 //! 180°.
 
 use rayon::prelude::*;
 
 use crate::activation::Activation;
-use crate::maps::{Maps, View};
-use crate::product::{Panels, Start};
+use crate::maps::{Maps, MapsView};
+use crate::product::{InitialSum, Panels};
 use crate::winograd::{self, CHANNEL_STEP, TransformedKernel};
 use crate::{ConvolutionGeometry, direct};
 
@@ -29,14 +29,14 @@ pub enum Algorithm {
 impl Algorithm {
     /// The minimal algorithm that computes a layer, or nothing for the definition. Winograd's are
     /// for 3×3 kernels at stride 1.
-    fn minimal(self, geometry: &ConvolutionGeometry) -> Option<winograd::Size> {
+    fn minimal(self, geometry: &ConvolutionGeometry) -> Option<winograd::TileSize> {
         let channels = [geometry.input_channels, geometry.output_channels];
         let applies = geometry.kernel == 3
             && geometry.stride == 1
             && channels.iter().all(|count| count.is_multiple_of(CHANNEL_STEP));
         match self {
-            Self::WinogradTwo if applies => Some(winograd::Size::Two),
-            Self::WinogradThree if applies => Some(winograd::Size::Three),
+            Self::WinogradTwo if applies => Some(winograd::TileSize::Two),
+            Self::WinogradThree if applies => Some(winograd::TileSize::Three),
             Self::Direct | Self::WinogradTwo | Self::WinogradThree => None,
         }
     }
@@ -53,19 +53,19 @@ pub struct Convolution {
 
 /// A kernel in the form in which the products read it.
 #[derive(Debug)]
-pub struct PreparedKernel(Form);
+pub struct PreparedKernel(KernelLayout);
 
 #[derive(Debug)]
-enum Form {
-    Matrix(Panels),
-    AtPoints(TransformedKernel),
+enum KernelLayout {
+    Panels(Panels),
+    Winograd(TransformedKernel),
 }
 
-/// What becomes of the values over which a gradient is written.
+/// Whether a gradient replaces the values of its destination or is added to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Before {
-    /// They are lost.
-    Replace,
+pub enum Accumulate {
+    /// The gradient replaces the values.
+    Overwrite,
     /// The gradient is added to them.
     Add,
 }
@@ -76,8 +76,16 @@ impl Convolution {
         let ConvolutionGeometry { input_channels: inputs, output_channels: outputs, .. } =
             self.geometry;
         PreparedKernel(match self.algorithm.minimal(&self.geometry) {
-            Some(size) => Form::AtPoints(TransformedKernel::new(size, kernel, inputs, outputs)),
-            None => Form::Matrix(Panels::pack(kernel, self.geometry.patch(), outputs, outputs, 1)),
+            Some(size) => {
+                KernelLayout::Winograd(TransformedKernel::new(size, kernel, inputs, outputs))
+            }
+            None => KernelLayout::Panels(Panels::pack(
+                kernel,
+                self.geometry.patch(),
+                outputs,
+                outputs,
+                1,
+            )),
         })
     }
 
@@ -85,10 +93,18 @@ impl Convolution {
     pub fn prepare_for_input_gradient(&self, kernel: &[f32]) -> PreparedKernel {
         let ConvolutionGeometry { input_channels: inputs, output_channels: outputs, .. } =
             self.geometry;
-        let turned = turned(kernel, inputs, outputs);
+        let rotated = rotated(kernel, inputs, outputs);
         PreparedKernel(match self.algorithm.minimal(&self.geometry) {
-            Some(size) => Form::AtPoints(TransformedKernel::new(size, &turned, outputs, inputs)),
-            None => Form::Matrix(Panels::pack(&turned, turned.len() / inputs, inputs, inputs, 1)),
+            Some(size) => {
+                KernelLayout::Winograd(TransformedKernel::new(size, &rotated, outputs, inputs))
+            }
+            None => KernelLayout::Panels(Panels::pack(
+                &rotated,
+                rotated.len() / inputs,
+                inputs,
+                inputs,
+                1,
+            )),
         })
     }
 
@@ -96,29 +112,29 @@ impl Convolution {
     /// on.
     pub fn forward(
         &self,
-        input: View<'_>,
+        input: MapsView<'_>,
         kernel: &PreparedKernel,
         bias: &[f32],
         activation: Activation,
         output: &mut Maps,
         first_channel: usize,
     ) {
-        let start = Start::Columns(bias);
+        let initial = InitialSum::Columns(bias);
         match &kernel.0 {
-            Form::Matrix(panels) => direct::forward(
+            KernelLayout::Panels(panels) => direct::forward(
                 &self.geometry,
                 input,
                 panels,
-                start,
+                initial,
                 activation,
                 output,
                 first_channel,
             ),
-            Form::AtPoints(kernel) => winograd::convolve(
+            KernelLayout::Winograd(kernel) => winograd::convolve(
                 &self.geometry,
                 input,
                 kernel,
-                start,
+                initial,
                 activation,
                 output,
                 first_channel,
@@ -129,25 +145,25 @@ impl Convolution {
     /// Writes the gradient of the input, given that before the activation.
     pub fn input_gradient(
         &self,
-        gradient: View<'_>,
+        gradient: MapsView<'_>,
         kernel: &PreparedKernel,
-        before: Before,
+        accumulate: Accumulate,
         result: &mut Maps,
     ) {
-        let start = match before {
-            Before::Replace => Start::Zero,
-            Before::Add => Start::Output,
+        let initial = match accumulate {
+            Accumulate::Overwrite => InitialSum::Zero,
+            Accumulate::Add => InitialSum::Output,
         };
         match &kernel.0 {
-            Form::Matrix(panels) => {
-                direct::input_gradient(&self.geometry, gradient, panels, start, result)
+            KernelLayout::Panels(panels) => {
+                direct::input_gradient(&self.geometry, gradient, panels, initial, result)
             }
-            Form::AtPoints(kernel) => {
+            KernelLayout::Winograd(kernel) => {
                 winograd::convolve(
                     &self.geometry.of_input_gradient(),
                     gradient,
                     kernel,
-                    start,
+                    initial,
                     Activation::Linear,
                     result,
                     0,
@@ -157,7 +173,7 @@ impl Convolution {
     }
 
     /// The gradient of the kernel, given the gradient before the activation.
-    pub fn kernel_gradient(&self, input: View<'_>, gradient: View<'_>) -> Vec<f32> {
+    pub fn kernel_gradient(&self, input: MapsView<'_>, gradient: MapsView<'_>) -> Vec<f32> {
         match self.algorithm.minimal(&self.geometry) {
             Some(size) => winograd::kernel_gradient(size, &self.geometry, input, gradient),
             None => direct::kernel_gradient(&self.geometry, input, gradient),
@@ -165,8 +181,8 @@ impl Convolution {
     }
 }
 
-/// The kernel turned by 180°, inputs and outputs exchanged: `[k, k, outputs, inputs]`.
-fn turned(kernel: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
+/// The kernel rotated by 180°, inputs and outputs exchanged: `[k, k, outputs, inputs]`.
+fn rotated(kernel: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
     /// Rows that are read together, so that a line of the cache is used up before it is left.
     const BLOCK: usize = 16;
     let mut result = vec![0f32; kernel.len()];

@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use crate::Activation;
-use crate::product::{Left, Panels, Start, add_transposed_product, multiply};
+use crate::product::{InitialSum, Panels, StridedRows, add_transposed_product, multiply};
 use crate::storage::{slice, with_values};
 
 /// `activation(input · weights + bias)` with `input` `[batch, inputs]`, `weights` `[inputs,
@@ -49,8 +49,15 @@ pub fn dense_forward(
         let rows = weights.len() / outputs;
         let panels = Panels::pack(weights, rows, outputs, outputs, 1);
         let mut product = vec![0f32; batch * outputs];
-        let columns = Left::matrix(&input[task * INPUTS_PER_TASK..], batch, rows, inputs);
-        multiply(columns, panels.matrix(0), Start::Zero, Activation::Linear, &mut product, outputs);
+        let columns = StridedRows::matrix(&input[task * INPUTS_PER_TASK..], batch, rows, inputs);
+        multiply(
+            columns,
+            panels.matrix(0),
+            InitialSum::Zero,
+            Activation::Linear,
+            &mut product,
+            outputs,
+        );
         product
     };
     let partial: Vec<Vec<f32>> =
@@ -75,8 +82,15 @@ pub fn dense_input_gradient(gradient: &[f32], weights: &[f32], outputs: usize) -
     let weights = weights.par_chunks(INPUTS_PER_TASK * outputs);
     transposed.par_chunks_mut(INPUTS_PER_TASK * batch).zip(weights).for_each(
         |(result, weights)| {
-            let weights = Left::matrix(weights, weights.len() / outputs, outputs, outputs);
-            multiply(weights, panels.matrix(0), Start::Zero, Activation::Linear, result, batch);
+            let weights = StridedRows::matrix(weights, weights.len() / outputs, outputs, outputs);
+            multiply(
+                weights,
+                panels.matrix(0),
+                InitialSum::Zero,
+                Activation::Linear,
+                result,
+                batch,
+            );
         },
     );
     let mut result = vec![0f32; transposed.len()];
@@ -99,8 +113,12 @@ pub fn add_dense_weights_gradient(
     result: &mut [f32],
 ) {
     let batch = gradient.len() / outputs;
-    let columns =
-        Left::matrix(&input[first_row..], batch, result.len() / outputs, input.len() / batch);
+    let columns = StridedRows::matrix(
+        &input[first_row..],
+        batch,
+        result.len() / outputs,
+        input.len() / batch,
+    );
     add_transposed_product(columns, gradient, outputs, outputs, result);
 }
 

@@ -2,14 +2,14 @@
 //! gathering the windows.
 //!
 //! In an image padded with zeros, the window of a `k × k` kernel at one output pixel is `k`
-//! segments of `k · channels` neighbouring numbers, which is what [`Left`] describes.
+//! segments of `k · channels` neighbouring numbers, which is what [`StridedRows`] describes.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::maps::{Maps, View};
-use crate::product::{Left, Panels, Start, add_transposed_product, multiply};
+use crate::maps::{Maps, MapsView};
+use crate::product::{InitialSum, Panels, StridedRows, add_transposed_product, multiply};
 use crate::scratch::with_scratch;
 use crate::{Activation, ConvolutionGeometry};
 
@@ -70,7 +70,7 @@ impl Padding<'_> {
     }
 }
 
-/// `activation(start + window · kernel)` at every output pixel of a batch of images.
+/// `activation(initial + window · kernel)` at every output pixel of a batch of images.
 struct Correlation<'a> {
     kernel: usize,
     stride: usize,
@@ -79,15 +79,15 @@ struct Correlation<'a> {
     output_width: usize,
     padded_width: usize,
     panels: &'a Panels,
-    start: Start<'a>,
+    initial: InitialSum<'a>,
     activation: Activation,
 }
 
 impl Correlation<'_> {
     /// The windows of some output rows, the first of which begins at the data's first number;
     /// pixels are `pixel_step` apart.
-    fn windows<'d>(&self, data: &'d [f32], pixel_step: usize, rows: usize) -> Left<'d> {
-        Left {
+    fn windows<'d>(&self, data: &'d [f32], pixel_step: usize, rows: usize) -> StridedRows<'d> {
+        StridedRows {
             data,
             rows: rows * self.output_width,
             line: self.output_width,
@@ -120,7 +120,7 @@ impl Correlation<'_> {
                             multiply(
                                 windows,
                                 self.panels.matrix(0),
-                                self.start,
+                                self.initial,
                                 self.activation,
                                 &mut output[first_channel..],
                                 output_step,
@@ -158,9 +158,9 @@ impl Correlation<'_> {
 /// Writes the convolution of a batch to the channels of `output` from `first_channel` on.
 pub(crate) fn forward(
     geometry: &ConvolutionGeometry,
-    input: View<'_>,
+    input: MapsView<'_>,
     panels: &Panels,
-    start: Start<'_>,
+    initial: InitialSum<'_>,
     activation: Activation,
     output: &mut Maps,
     first_channel: usize,
@@ -173,13 +173,13 @@ pub(crate) fn forward(
         output_width: geometry.output_width(),
         padded_width: geometry.width + 2 * geometry.padding,
         panels,
-        start,
+        initial,
         activation,
     };
     correlation.run(|image| padding(geometry, input, image), output, first_channel);
 }
 
-fn padding<'a>(geometry: &ConvolutionGeometry, input: View<'a>, image: usize) -> Padding<'a> {
+fn padding<'a>(geometry: &ConvolutionGeometry, input: MapsView<'a>, image: usize) -> Padding<'a> {
     Padding {
         image: input.image(image),
         height: geometry.height,
@@ -193,12 +193,12 @@ fn padding<'a>(geometry: &ConvolutionGeometry, input: View<'a>, image: usize) ->
 }
 
 /// The gradient of the input: the output's gradient, its pixels `stride` apart, correlated with the
-/// kernel turned by 180°.
+/// kernel rotated by 180°.
 pub(crate) fn input_gradient(
     geometry: &ConvolutionGeometry,
-    gradient: View<'_>,
-    turned: &Panels,
-    start: Start<'_>,
+    gradient: MapsView<'_>,
+    rotated: &Panels,
+    initial: InitialSum<'_>,
     result: &mut Maps,
 ) {
     let (side, outputs) = (geometry.kernel, geometry.output_channels);
@@ -209,8 +209,8 @@ pub(crate) fn input_gradient(
         output_height: geometry.height,
         output_width: geometry.width,
         padded_width: geometry.width + side - 1,
-        panels: turned,
-        start,
+        panels: rotated,
+        initial,
         activation: Activation::Linear,
     };
     let padding = |image: usize| Padding {
@@ -230,8 +230,8 @@ pub(crate) fn input_gradient(
 /// over pixels, then over images in order.
 pub(crate) fn kernel_gradient(
     geometry: &ConvolutionGeometry,
-    input: View<'_>,
-    gradient: View<'_>,
+    input: MapsView<'_>,
+    gradient: MapsView<'_>,
 ) -> Vec<f32> {
     let padded_width = geometry.width + 2 * geometry.padding;
     let line = padded_width * geometry.input_channels;
@@ -254,7 +254,7 @@ pub(crate) fn kernel_gradient(
     let add = |images: Range<usize>, first_row: usize, result: &mut [f32]| {
         for image in images {
             let start = first_row / segment * line + first_row % segment;
-            let windows = Left {
+            let windows = StridedRows {
                 data: &padded[image * padded_length..][start..padded_length],
                 rows: geometry.output_pixels(),
                 line: geometry.output_width(),

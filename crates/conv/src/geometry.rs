@@ -40,7 +40,7 @@ impl ConvolutionGeometry {
         (self.output_pixels() * self.patch() * self.output_channels) as u64
     }
 
-    /// The convolution of the output's gradient, with the kernel turned by 180°, that yields the
+    /// The convolution of the output's gradient, with the kernel rotated by 180°, that yields the
     /// input's gradient; at stride 1.
     pub(crate) fn of_input_gradient(&self) -> Self {
         Self {

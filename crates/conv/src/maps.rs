@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::buffer::{Buffer, Pool};
+use crate::buffer::{Buffer, BufferPool};
 
 /// The feature maps of a batch, one pixel's channels next to each other.
 #[derive(Debug)]
@@ -14,8 +14,8 @@ pub struct Maps {
 
 impl Maps {
     /// Maps `[batch, height, width, channels]` of any value, to be written.
-    pub fn new(pool: &Arc<Pool>, shape: [usize; 4]) -> Self {
-        Self { buffer: pool.take(shape.iter().product()), shape }
+    pub fn new(buffers: &Arc<BufferPool>, shape: [usize; 4]) -> Self {
+        Self { buffer: buffers.take(shape.iter().product()), shape }
     }
 
     /// Batch, height, width, channels.
@@ -34,14 +34,14 @@ impl Maps {
     }
 
     /// All of it, to be read.
-    pub fn view(&self) -> View<'_> {
+    pub fn view(&self) -> MapsView<'_> {
         self.channels(0..self.shape[3])
     }
 
     /// Some of the channels, to be read.
-    pub fn channels(&self, channels: Range<usize>) -> View<'_> {
+    pub fn channels(&self, channels: Range<usize>) -> MapsView<'_> {
         let [_, height, width, pixel_step] = self.shape;
-        View {
+        MapsView {
             data: &self.buffer[channels.start..],
             height,
             width,
@@ -53,7 +53,7 @@ impl Maps {
 
 /// Some channels of feature maps.
 #[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
+pub struct MapsView<'a> {
     pub(crate) data: &'a [f32],
     pub(crate) height: usize,
     pub(crate) width: usize,
@@ -62,7 +62,7 @@ pub struct View<'a> {
     pub(crate) pixel_step: usize,
 }
 
-impl<'a> View<'a> {
+impl<'a> MapsView<'a> {
     /// From one image to the next.
     pub(crate) fn image_step(&self) -> usize {
         self.height * self.width * self.pixel_step

@@ -6,7 +6,7 @@
 //! fuse, results are equal to the last bit.
 //!
 //! A left matrix need not lie in memory as one: its rows may be windows of an image that overlap,
-//! each made of segments ([`Left`]). This is what makes a convolution a product without gathering
+//! each made of segments ([`StridedRows`]). This is what makes a convolution a product without gathering
 //! patches first (Zhang, Franchetti & Low 2018 call it direct convolution).
 
 use std::ops::Range;
@@ -39,7 +39,7 @@ fn lanes() -> usize {
 /// the next line; each row is made of `segments` pieces of `segment_length` numbers, `segment_step`
 /// apart.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Left<'a> {
+pub(crate) struct StridedRows<'a> {
     pub(crate) data: &'a [f32],
     pub(crate) rows: usize,
     pub(crate) line: usize,
@@ -50,7 +50,7 @@ pub(crate) struct Left<'a> {
     pub(crate) segment_step: usize,
 }
 
-impl<'a> Left<'a> {
+impl<'a> StridedRows<'a> {
     /// A matrix whose rows begin `step` numbers apart.
     pub(crate) fn matrix(data: &'a [f32], rows: usize, inner: usize, step: usize) -> Self {
         Self {
@@ -97,7 +97,7 @@ pub(crate) struct Panels {
 
 /// Some columns of one of the matrices of [`Panels`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Right<'a> {
+pub(crate) struct PanelColumns<'a> {
     panels: &'a Panels,
     matrix: usize,
     /// A multiple of the panels' width.
@@ -177,8 +177,8 @@ impl Panels {
     }
 
     /// One of the matrices.
-    pub(crate) fn matrix(&self, matrix: usize) -> Right<'_> {
-        Right { panels: self, matrix, first_column: 0, columns: self.columns }
+    pub(crate) fn matrix(&self, matrix: usize) -> PanelColumns<'_> {
+        PanelColumns { panels: self, matrix, first_column: 0, columns: self.columns }
     }
 
     /// Groups of whole panels, of about `width` columns each.
@@ -188,7 +188,7 @@ impl Panels {
     }
 }
 
-impl<'a> Right<'a> {
+impl<'a> PanelColumns<'a> {
     /// The part of it in one of [`Panels::column_groups`].
     pub(crate) fn columns(self, columns: Range<usize>) -> Self {
         Self { first_column: columns.start, columns: columns.len(), ..self }
@@ -217,7 +217,7 @@ pub(crate) fn aligned_start(buffer: &[f32]) -> usize {
 
 /// What the sums of a product begin with.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Start<'a> {
+pub(crate) enum InitialSum<'a> {
     /// Zero.
     Zero,
     /// A number per column.
@@ -226,7 +226,7 @@ pub(crate) enum Start<'a> {
     Output,
 }
 
-impl Start<'_> {
+impl InitialSum<'_> {
     /// The part of it that belongs to some columns.
     pub(crate) fn columns(self, columns: Range<usize>) -> Self {
         match self {
@@ -236,12 +236,12 @@ impl Start<'_> {
     }
 }
 
-/// `output = activation(start + left · right)`; the output's rows begin `output_step` numbers
+/// `output = activation(initial + left · right)`; the output's rows begin `output_step` numbers
 /// apart.
 pub(crate) fn multiply(
-    left: Left<'_>,
-    right: Right<'_>,
-    start: Start<'_>,
+    left: StridedRows<'_>,
+    right: PanelColumns<'_>,
+    initial: InitialSum<'_>,
     activation: Activation,
     output: &mut [f32],
     output_step: usize,
@@ -251,13 +251,13 @@ pub(crate) fn multiply(
         right.panels.inner,
         "inner dimensions of a matrix product"
     );
-    vectorized(Product { left, right, start, activation, output, output_step });
+    vectorized(Product { left, right, initial, activation, output, output_step });
 }
 
 struct Product<'a> {
-    left: Left<'a>,
-    right: Right<'a>,
-    start: Start<'a>,
+    left: StridedRows<'a>,
+    right: PanelColumns<'a>,
+    initial: InitialSum<'a>,
     activation: Activation,
     output: &'a mut [f32],
     output_step: usize,
@@ -308,14 +308,14 @@ impl Product<'_> {
         row: usize,
         columns: &Range<usize>,
     ) {
-        let Left { data, segments, segment_length, segment_step, .. } = self.left;
+        let StridedRows { data, segments, segment_length, segment_step, .. } = self.left;
         let (panel, _) = self.right.panel::<S>(columns.start, V).as_chunks::<V>();
-        let first: [S::f32s; V] = match self.start {
-            Start::Zero | Start::Output => [simd.splat_f32s(0.0); V],
-            Start::Columns(values) => load(simd, &values[columns.clone()]),
+        let first: [S::f32s; V] = match self.initial {
+            InitialSum::Zero | InitialSum::Output => [simd.splat_f32s(0.0); V],
+            InitialSum::Columns(values) => load(simd, &values[columns.clone()]),
         };
         let mut sums = [first; R];
-        if let Start::Output = self.start {
+        if let InitialSum::Output = self.initial {
             for (index, sums) in sums.iter_mut().enumerate() {
                 *sums =
                     load(simd, &self.output[(row + index) * self.output_step..][columns.clone()]);
@@ -375,7 +375,7 @@ fn store<S: Simd, const V: usize>(simd: S, vectors: [S::f32s; V], values: &mut [
 /// rows. The rows of `right` have `result`'s columns and begin `right_step` numbers apart; `result`
 /// has `segment_length` rows.
 pub(crate) fn add_transposed_product(
-    left: Left<'_>,
+    left: StridedRows<'_>,
     right: &[f32],
     right_step: usize,
     columns: usize,
@@ -391,7 +391,7 @@ pub(crate) fn add_transposed_product(
 }
 
 struct TransposedProduct<'a> {
-    left: Left<'a>,
+    left: StridedRows<'a>,
     right: &'a [f32],
     right_step: usize,
     columns: usize,
@@ -494,11 +494,11 @@ mod tests {
                     let mut output = vec![0f32; rows * columns];
                     let panels = Panels::pack(&right, inner, columns, columns, 1);
                     let panels = panels.matrix(0);
-                    let matrix = Left::matrix(&left, rows, inner, inner);
+                    let matrix = StridedRows::matrix(&left, rows, inner, inner);
                     multiply(
                         matrix,
                         panels,
-                        Start::Columns(&bias),
+                        InitialSum::Columns(&bias),
                         Activation::Linear,
                         &mut output,
                         columns,
@@ -546,14 +546,14 @@ mod tests {
             fractions(rows * columns, 13.0),
         );
         let panels = Panels::pack_for(S::F32_LANES, &right, inner, columns, columns, 1);
-        let matrix = Left::matrix(&left, rows, inner, inner);
+        let matrix = StridedRows::matrix(&left, rows, inner, inner);
         let (mut output, mut transposed) =
             (vec![0f32; rows * columns], vec![0f32; inner * columns]);
         let activation = Activation::Linear;
         simd.vectorize(Product {
             left: matrix,
             right: panels.matrix(0),
-            start: Start::Zero,
+            initial: InitialSum::Zero,
             activation,
             output: &mut output,
             output_step: columns,
@@ -584,7 +584,7 @@ mod tests {
     fn rows_may_overlap_and_be_made_of_segments() {
         // A 4×5 image of one channel under a 2×3 window: 3×3 output pixels.
         let (image, kernel) = (integers(20, 9), integers(6, 5));
-        let left = Left {
+        let left = StridedRows {
             data: &image,
             rows: 9,
             line: 3,
@@ -598,7 +598,7 @@ mod tests {
         multiply(
             left,
             Panels::pack(&kernel, 6, 1, 1, 1).matrix(0),
-            Start::Zero,
+            InitialSum::Zero,
             Activation::Relu,
             &mut output,
             1,

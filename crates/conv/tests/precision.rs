@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use thaw_conv::{Activation, Algorithm, Before, Convolution, ConvolutionGeometry, Maps};
+use thaw_conv::{Accumulate, Activation, Algorithm, Convolution, ConvolutionGeometry, Maps};
 
 /// Numbers between −1 and 1 from a linear congruential generator (Knuth's MMIX constants).
 fn noise(length: usize, seed: u64) -> Vec<f32> {
@@ -167,11 +167,11 @@ fn outputs_and_gradients_stay_near_the_exact_ones() {
                 0,
             );
             let mut input_gradient = maps(&[], input.shape());
-            let turned = convolution.prepare_for_input_gradient(&kernel);
+            let rotated = convolution.prepare_for_input_gradient(&kernel);
             convolution.input_gradient(
                 gradient.view(),
-                &turned,
-                Before::Replace,
+                &rotated,
+                Accumulate::Overwrite,
                 &mut input_gradient,
             );
             let kernel_gradient = convolution.kernel_gradient(input.view(), gradient.view());
@@ -252,14 +252,19 @@ fn channels_of_wider_maps_are_written_and_read_in_place() {
             );
         }
         let kernel_backward = convolution.prepare_for_input_gradient(&kernel);
-        let gradient = |of: thaw_conv::View<'_>, before: Before| {
+        let gradient = |of: thaw_conv::MapsView<'_>, accumulate: Accumulate| {
             let mut result = maps(&vec![1.0; input.values().len()], input.shape());
-            convolution.input_gradient(of, &kernel_backward, before, &mut result);
+            convolution.input_gradient(of, &kernel_backward, accumulate, &mut result);
             result.values().to_vec()
         };
-        let (replaced, added) =
-            (gradient(alone.view(), Before::Replace), gradient(alone.view(), Before::Add));
-        assert!(replaced == gradient(wide.channels(16..48), Before::Replace), "{algorithm:?}");
+        let (replaced, added) = (
+            gradient(alone.view(), Accumulate::Overwrite),
+            gradient(alone.view(), Accumulate::Add),
+        );
+        assert!(
+            replaced == gradient(wide.channels(16..48), Accumulate::Overwrite),
+            "{algorithm:?}"
+        );
         assert!(
             replaced
                 .iter()
@@ -267,7 +272,7 @@ fn channels_of_wider_maps_are_written_and_read_in_place() {
                 .all(|(replaced, added)| (replaced + 1.0 - added).abs() < 1e-4),
             "{algorithm:?}"
         );
-        let of_kernel = |of: thaw_conv::View<'_>| convolution.kernel_gradient(input.view(), of);
+        let of_kernel = |of: thaw_conv::MapsView<'_>| convolution.kernel_gradient(input.view(), of);
         assert!(of_kernel(alone.view()) == of_kernel(wide.channels(16..48)), "{algorithm:?}");
     }
 }

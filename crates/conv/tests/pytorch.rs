@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor, Var, safetensors};
 use thaw_conv::{
-    Activation, Algorithm, Before, Convolution, ConvolutionGeometry, Maps, PoolGeometry, dense,
+    Accumulate, Activation, Algorithm, Convolution, ConvolutionGeometry, Maps, PoolGeometry, dense,
     max_pool, max_pool_gradient,
 };
 
@@ -111,7 +111,7 @@ fn convolutions_and_their_gradients_agree_with_pytorch() -> Result<()> {
         convolution.input_gradient(
             gradient.view(),
             &convolution.prepare_for_input_gradient(&kernel),
-            Before::Replace,
+            Accumulate::Overwrite,
             &mut of_input,
         );
         assert_close(

@@ -12,7 +12,9 @@ use crate::{Base, ModelError, Parameter};
 /// # Errors
 /// When a tensor cannot be read.
 pub fn audit(base: &Base, declared_frozen_blocks: usize) -> Result<Vec<TensorAudit>, ModelError> {
-    judge(base, declared_frozen_blocks, |parameter| (&parameter.original, parameter.was_variable()))
+    audit_since(base, declared_frozen_blocks, |parameter| {
+        (&parameter.original, parameter.was_variable())
+    })
 }
 
 /// Compares every tensor of a base with what it was when the present phase began, in which the
@@ -24,14 +26,14 @@ pub fn audit_phase(
     base: &Base,
     declared_frozen_blocks: usize,
 ) -> Result<Vec<TensorAudit>, ModelError> {
-    judge(base, declared_frozen_blocks, |parameter| {
+    audit_since(base, declared_frozen_blocks, |parameter| {
         (parameter.start(), parameter.variable.is_some())
     })
 }
 
 /// The audit of a period, of which `period` gives the value of each tensor at the start and whether
 /// an optimizer held it.
-fn judge(
+fn audit_since(
     base: &Base,
     declared_frozen_blocks: usize,
     period: impl Fn(&Parameter) -> (&Tensor, bool),

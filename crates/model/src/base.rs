@@ -6,12 +6,13 @@ use std::sync::{Arc, OnceLock};
 
 use candle_core::{Device, Tensor, Var};
 use thaw_conv::{
-    Activation, Algorithm, Convolution, Maps, Pool, PreparedKernel, View, max_pool, with_values,
+    Activation, Algorithm, BufferPool, Convolution, Maps, MapsView, PreparedKernel, max_pool,
+    with_values,
 };
 use thaw_spec::{Architecture, ConvolutionAlgorithm};
 
 use crate::architecture::{Block, Filter, Layer, blocks, filters};
-use crate::tape::{Record, Tape};
+use crate::tape::{SavedLayer, Tape};
 use crate::{ModelError, Weights, composed};
 
 /// Whether a forward pass of the head is followed by a backward pass.
@@ -24,8 +25,8 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// The tensor to compute with.
-    pub(crate) fn view(self, variable: &Tensor) -> Tensor {
+    /// A variable to compute with: tracked for gradients in training, detached in evaluation.
+    pub(crate) fn tracked(self, variable: &Tensor) -> Tensor {
         match self {
             Self::Training => variable.clone(),
             Self::Evaluation => variable.detach(),
@@ -76,11 +77,20 @@ impl Parameter {
 
 /// Where a convolution's kernel and bias stand among the parameters.
 #[derive(Debug)]
-pub(crate) struct Affine {
+pub(crate) struct ConvolutionParameters {
     pub(crate) kernel: usize,
     pub(crate) bias: usize,
     /// A constant kernel is prepared once.
     prepared: OnceLock<PreparedKernel>,
+}
+
+/// Whose operations the layers are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Engine {
+    /// The hand-written ones of `thaw_conv`, for the CPU.
+    Native,
+    /// Candle's own, for every other device.
+    Candle,
 }
 
 /// A convolutional base.
@@ -89,11 +99,10 @@ pub struct Base {
     blocks: Vec<Block>,
     parameters: Vec<Parameter>,
     /// By the name of the convolution.
-    pub(crate) affine: BTreeMap<String, Affine>,
+    pub(crate) convolutions: BTreeMap<String, ConvolutionParameters>,
     algorithm: Algorithm,
-    pub(crate) pool: Arc<Pool>,
-    /// Whether the layers are those of `composed`.
-    is_composed: bool,
+    pub(crate) buffers: Arc<BufferPool>,
+    engine: Engine,
     device: Device,
 }
 
@@ -111,7 +120,7 @@ impl Base {
         device: &Device,
     ) -> Result<Self, ModelError> {
         let blocks = blocks(architecture);
-        let (mut parameters, mut affine) = (Vec::new(), BTreeMap::new());
+        let (mut parameters, mut convolutions) = (Vec::new(), BTreeMap::new());
         for (number, block) in blocks.iter().enumerate() {
             for filter in block.iter().flat_map(filters) {
                 let kernel = parameters.len();
@@ -134,9 +143,9 @@ impl Base {
                         variable,
                     });
                 }
-                affine.insert(
+                convolutions.insert(
                     filter.name.clone(),
-                    Affine { kernel, bias: kernel + 1, prepared: OnceLock::new() },
+                    ConvolutionParameters { kernel, bias: kernel + 1, prepared: OnceLock::new() },
                 );
             }
         }
@@ -148,10 +157,10 @@ impl Base {
         Ok(Self {
             blocks,
             parameters,
-            affine,
+            convolutions,
             algorithm,
-            pool: Arc::default(),
-            is_composed: !device.is_cpu(),
+            buffers: Arc::default(),
+            engine: if device.is_cpu() { Engine::Native } else { Engine::Candle },
             device: device.clone(),
         })
     }
@@ -167,7 +176,9 @@ impl Base {
                 parameter.was_variable().then(|| parameter.value().detach().copy()).transpose()?;
             parameter.begin(carried, parameter.block >= frozen_blocks)?;
         }
-        self.affine.values_mut().for_each(|affine| affine.prepared = OnceLock::new());
+        self.convolutions
+            .values_mut()
+            .for_each(|convolution| convolution.prepared = OnceLock::new());
         Ok(())
     }
 
@@ -202,10 +213,10 @@ impl Base {
         &self.parameters
     }
 
-    /// Computes with Candle's own operations, as on a device that has no others.
+    /// The same base computed by Candle's own operations, as it is on devices other than the CPU.
     #[must_use]
-    pub fn composed(self) -> Self {
-        Self { is_composed: true, ..self }
+    pub fn on_candle_engine(self) -> Self {
+        Self { engine: Engine::Candle, ..self }
     }
 
     /// Runs `[batch, height, width, channels]` activations through some blocks. Nothing is kept for
@@ -217,7 +228,7 @@ impl Base {
         if range.is_empty() {
             return Ok(activations.clone());
         }
-        if self.is_composed {
+        if self.engine == Engine::Candle {
             return self.forward_composed(&activations.detach(), range, Tensor::detach);
         }
         let mut maps = self.maps(activations)?;
@@ -240,22 +251,22 @@ impl Base {
         if range.is_empty() {
             return Ok((activations.clone(), Tape::empty(self)));
         }
-        if self.is_composed {
+        if self.engine == Engine::Candle {
             // The graph is the tape.
             return Ok((
                 self.forward_composed(activations, range, Tensor::clone)?,
                 Tape::empty(self),
             ));
         }
-        let mut records = Vec::new();
+        let mut saved = Vec::new();
         let mut maps = self.maps(activations)?;
         for layer in self.blocks[range].iter().flatten() {
             let (output, squeezed) = self.layer(&maps, layer)?;
-            records.push(Record { layer, input: std::mem::replace(&mut maps, output), squeezed });
+            saved.push(SavedLayer { layer, input: std::mem::replace(&mut maps, output), squeezed });
         }
         let features =
             Var::from_slice(maps.values(), &maps.shape(), activations.device())?.into_inner();
-        Ok((features.clone(), Tape::new(self, records, maps, features)))
+        Ok((features.clone(), Tape::new(self, saved, maps, features)))
     }
 
     /// The layers out of Candle's operations, on parameters as `view` shows them.
@@ -266,9 +277,9 @@ impl Base {
         view: fn(&Tensor) -> Tensor,
     ) -> Result<Tensor, ModelError> {
         let convolve = |filter: &Filter, input: &Tensor| {
-            let affine = &self.affine[&filter.name];
+            let own = &self.convolutions[&filter.name];
             let [kernel, bias] =
-                [affine.kernel, affine.bias].map(|number| view(self.parameters[number].value()));
+                [own.kernel, own.bias].map(|number| view(self.parameters[number].value()));
             composed::convolution(filter, input, &kernel, &bias)
         };
         let mut activations = activations.clone();
@@ -288,7 +299,7 @@ impl Base {
     /// A copy of a tensor.
     pub(crate) fn maps(&self, tensor: &Tensor) -> Result<Maps, ModelError> {
         let (batch, height, width, channels) = tensor.dims4()?;
-        let mut maps = Maps::new(&self.pool, [batch, height, width, channels]);
+        let mut maps = Maps::new(&self.buffers, [batch, height, width, channels]);
         with_values(&tensor.contiguous()?, |values| maps.values_mut().copy_from_slice(values))?;
         Ok(maps)
     }
@@ -300,17 +311,18 @@ impl Base {
             Layer::Convolution(filter) => {
                 let Convolution { geometry, .. } = self.convolution(filter, input.view())?;
                 let mut output = Maps::new(
-                    &self.pool,
+                    &self.buffers,
                     [batch, geometry.output_height(), geometry.output_width(), filter.outputs],
                 );
                 self.convolve(filter, input.view(), &mut output, 0)?;
                 Ok((output, None))
             }
             Layer::Fire { squeeze, expand } => {
-                let mut squeezed = Maps::new(&self.pool, [batch, height, width, squeeze.outputs]);
+                let mut squeezed =
+                    Maps::new(&self.buffers, [batch, height, width, squeeze.outputs]);
                 self.convolve(squeeze, input.view(), &mut squeezed, 0)?;
                 let mut output = Maps::new(
-                    &self.pool,
+                    &self.buffers,
                     [batch, height, width, expand.iter().map(|filter| filter.outputs).sum()],
                 );
                 let mut first_channel = 0;
@@ -321,7 +333,7 @@ impl Base {
                 Ok((output, Some(squeezed)))
             }
             Layer::MaxPool(geometry) => {
-                let mut output = Maps::new(&self.pool, geometry.output_shape(input.shape()));
+                let mut output = Maps::new(&self.buffers, geometry.output_shape(input.shape()));
                 max_pool(*geometry, input, &mut output);
                 Ok((output, None))
             }
@@ -332,7 +344,7 @@ impl Base {
     pub(crate) fn convolution(
         &self,
         filter: &Filter,
-        input: View<'_>,
+        input: MapsView<'_>,
     ) -> Result<Convolution, ModelError> {
         let [height, width, channels] = input.image_shape();
         let geometry = filter.on(height, width).filter(|_| channels == filter.inputs);
@@ -349,21 +361,20 @@ impl Base {
     fn convolve(
         &self,
         filter: &Filter,
-        input: View<'_>,
+        input: MapsView<'_>,
         output: &mut Maps,
         first_channel: usize,
     ) -> Result<(), ModelError> {
         let convolution = self.convolution(filter, input)?;
-        let affine = &self.affine[&filter.name];
-        let (kernel, bias) =
-            (&self.parameters[affine.kernel], self.parameters[affine.bias].value());
+        let own = &self.convolutions[&filter.name];
+        let (kernel, bias) = (&self.parameters[own.kernel], self.parameters[own.bias].value());
         let prepare = || with_values(kernel.value(), |kernel| convolution.prepare(kernel));
         let (fresh, kept);
-        let prepared = match (&kernel.variable, affine.prepared.get()) {
+        let prepared = match (&kernel.variable, own.prepared.get()) {
             (None, Some(prepared)) => prepared,
             (None, None) => {
                 kept = prepare()?;
-                affine.prepared.get_or_init(|| kept)
+                own.prepared.get_or_init(|| kept)
             }
             (Some(_), _) => {
                 fresh = prepare()?;

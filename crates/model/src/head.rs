@@ -74,13 +74,15 @@ impl Head {
             input.device().is_cpu(),
             activation,
         ) {
-            (true, _) => dense(input, &mode.view(weights), &mode.view(bias), activation),
+            (true, _) => dense(input, &mode.tracked(weights), &mode.tracked(bias), activation),
             (false, Activation::Linear) => {
-                composed::dense(input, &mode.view(weights), &mode.view(bias))
+                composed::dense(input, &mode.tracked(weights), &mode.tracked(bias))
             }
-            (false, Activation::Relu) => {
-                composed::relu(&composed::dense(input, &mode.view(weights), &mode.view(bias))?)
-            }
+            (false, Activation::Relu) => composed::relu(&composed::dense(
+                input,
+                &mode.tracked(weights),
+                &mode.tracked(bias),
+            )?),
         };
         let hidden = layer(
             &self.input(activations)?,
@@ -115,7 +117,7 @@ impl Head {
             // The graph is the tape.
             return Ok((
                 self.forward(activations, mask, Mode::Training)?,
-                HeadTape { head: self, recorded: None },
+                HeadTape { head: self, saved: None },
             ));
         }
         let input = self.input(activations)?;
@@ -133,8 +135,8 @@ impl Head {
             None => leaf.clone(),
         };
         let logits = dense(&masked, &self.output_weights, &self.output_bias, Activation::Linear)?;
-        let recorded = Recorded { activations: activations.clone(), input, hidden: leaf };
-        Ok((logits, HeadTape { head: self, recorded: Some(recorded) }))
+        let saved = SavedTensors { activations: activations.clone(), input, hidden: leaf };
+        Ok((logits, HeadTape { head: self, saved: Some(saved) }))
     }
 
     /// The variables with their names, in a fixed order.
@@ -153,12 +155,12 @@ impl Head {
 pub struct HeadTape<'a> {
     head: &'a Head,
     /// Nothing where Candle's graph goes all the way.
-    recorded: Option<Recorded>,
+    saved: Option<SavedTensors>,
 }
 
 /// One forward pass.
 #[derive(Debug)]
-struct Recorded {
+struct SavedTensors {
     activations: Tensor,
     /// The activations as `[batch, inputs]`.
     input: Tensor,
@@ -173,7 +175,7 @@ impl HeadTape<'_> {
     /// # Errors
     /// When the hidden units have no gradient.
     pub fn backward(self, gradients: &mut Gradients) -> Result<(), ModelError> {
-        let Some(Recorded { activations, input, hidden }) = self.recorded else { return Ok(()) };
+        let Some(SavedTensors { activations, input, hidden }) = self.saved else { return Ok(()) };
         let Some(gradient) = gradients.store.remove(&hidden) else {
             return Err(
                 candle_core::Error::Msg("the loss does not depend on the head".to_owned()).into()

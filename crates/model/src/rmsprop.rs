@@ -49,12 +49,12 @@ impl RmsProp {
             if let (Some(product), Accumulator::Host(accumulator)) =
                 (gradients.product(variable.as_tensor()), accumulator)
             {
-                let step = FusedStep {
+                let update = FusedRmsPropUpdate {
                     settings: self.settings,
                     accumulator: Mutex::new(accumulator),
                     product,
                 };
-                variable.as_tensor().inplace_op1(&step)?;
+                variable.as_tensor().inplace_op1(&update)?;
             }
         }
         self.step(&gradients.store)
@@ -99,9 +99,11 @@ impl candle_nn::Optimizer for RmsProp {
             let Some(gradient) = gradients.get(variable.as_tensor()) else { continue };
             match accumulator {
                 Accumulator::Host(accumulator) => {
-                    let step =
-                        Step { settings: self.settings, accumulator: Mutex::new(accumulator) };
-                    variable.as_tensor().inplace_op2(&gradient.contiguous()?, &step)?;
+                    let update = RmsPropUpdate {
+                        settings: self.settings,
+                        accumulator: Mutex::new(accumulator),
+                    };
+                    variable.as_tensor().inplace_op2(&gradient.contiguous()?, &update)?;
                 }
                 Accumulator::Device(accumulator) => {
                     composed_step(self.settings, variable, accumulator, gradient)?
@@ -146,7 +148,7 @@ fn composed_step(
 }
 
 /// One pass over weight, accumulator and gradient together.
-struct Step<'a> {
+struct RmsPropUpdate<'a> {
     settings: Optimizer,
     accumulator: Mutex<&'a mut [f32]>,
 }
@@ -154,7 +156,7 @@ struct Step<'a> {
 /// Elements per task; every element is independent, so the division changes nothing.
 const CHUNK: usize = 1 << 16;
 
-impl InplaceOp2 for Step<'_> {
+impl InplaceOp2 for RmsPropUpdate<'_> {
     fn name(&self) -> &'static str {
         "rmsprop"
     }
@@ -187,7 +189,7 @@ impl InplaceOp2 for Step<'_> {
 
 /// One pass over weights and accumulators of a dense layer, in which the gradient of some rows is
 /// computed and used up in the cache.
-struct FusedStep<'a> {
+struct FusedRmsPropUpdate<'a> {
     settings: Optimizer,
     accumulator: Mutex<&'a mut [f32]>,
     product: &'a OuterProduct,
@@ -196,7 +198,7 @@ struct FusedStep<'a> {
 /// Rows of weights whose gradient is computed together: few enough that it stays in the cache.
 const ROWS: usize = 48;
 
-impl InplaceOp1 for FusedStep<'_> {
+impl InplaceOp1 for FusedRmsPropUpdate<'_> {
     fn name(&self) -> &'static str {
         "rmsprop of a dense layer"
     }

@@ -5,7 +5,9 @@
 //! in place, and its memory is used again for the next layer's.
 
 use candle_core::{Device, Tensor};
-use thaw_conv::{Activation, Before, Convolution, Maps, View, max_pool_gradient, with_values};
+use thaw_conv::{
+    Accumulate, Activation, Convolution, Maps, MapsView, max_pool_gradient, with_values,
+};
 
 use crate::architecture::{Filter, Layer};
 use crate::{Base, Gradients, ModelError};
@@ -14,14 +16,14 @@ use crate::{Base, Gradients, ModelError};
 #[derive(Debug)]
 pub struct Tape<'a> {
     base: &'a Base,
-    records: Vec<Record<'a>>,
+    layers: Vec<SavedLayer<'a>>,
     /// What the last layer put out, and the leaf that stands for it in the graph behind.
     output: Option<(Maps, Tensor)>,
 }
 
 /// A layer that was run.
 #[derive(Debug)]
-pub(crate) struct Record<'a> {
+pub(crate) struct SavedLayer<'a> {
     pub(crate) layer: &'a Layer,
     pub(crate) input: Maps,
     /// What a fire module's first convolution put out.
@@ -30,16 +32,16 @@ pub(crate) struct Record<'a> {
 
 impl<'a> Tape<'a> {
     pub(crate) fn empty(base: &'a Base) -> Self {
-        Self { base, records: Vec::new(), output: None }
+        Self { base, layers: Vec::new(), output: None }
     }
 
     pub(crate) fn new(
         base: &'a Base,
-        records: Vec<Record<'a>>,
+        layers: Vec<SavedLayer<'a>>,
         output: Maps,
         leaf: Tensor,
     ) -> Self {
-        Self { base, records, output: Some((output, leaf)) }
+        Self { base, layers, output: Some((output, leaf)) }
     }
 
     /// Carries the gradient of the output, which must be among `gradients`, back to the variables,
@@ -55,63 +57,67 @@ impl<'a> Tape<'a> {
             );
         };
         let mut gradient = self.base.maps(&gradient)?;
-        for (number, record) in self.records.into_iter().enumerate().rev() {
+        for (number, saved) in self.layers.into_iter().enumerate().rev() {
             // Nothing is variable before the first layer.
-            let goes_on = number > 0;
-            let mut pass = Pass { base: self.base, gradients, goes_on };
-            gradient = pass.layer(&record, &output, gradient)?;
-            output = record.input;
+            let needs_input_gradient = number > 0;
+            let mut pass = BackwardPass { base: self.base, gradients, needs_input_gradient };
+            gradient = pass.layer(&saved, &output, gradient)?;
+            output = saved.input;
         }
         Ok(())
     }
 }
 
 /// The backward pass of one layer.
-struct Pass<'a> {
+struct BackwardPass<'a> {
     base: &'a Base,
     gradients: &'a mut Gradients,
-    goes_on: bool,
+    needs_input_gradient: bool,
 }
 
-impl Pass<'_> {
+impl BackwardPass<'_> {
     /// The gradient of the input, or, where it is not needed, of anything.
     fn layer(
         &mut self,
-        record: &Record<'_>,
+        saved: &SavedLayer<'_>,
         output: &Maps,
         mut gradient: Maps,
     ) -> Result<Maps, ModelError> {
         let [.., channels] = output.shape();
-        let input = &record.input;
-        let mut before =
-            Maps::new(&self.base.pool, if self.goes_on { input.shape() } else { [0; 4] });
-        match (record.layer, &record.squeezed) {
-            (Layer::MaxPool(geometry), _) if self.goes_on => {
-                max_pool_gradient(*geometry, input, output, &gradient, &mut before)
+        let input = &saved.input;
+        let mut input_gradient = Maps::new(
+            &self.base.buffers,
+            if self.needs_input_gradient { input.shape() } else { [0; 4] },
+        );
+        match (saved.layer, &saved.squeezed) {
+            (Layer::MaxPool(geometry), _) if self.needs_input_gradient => {
+                max_pool_gradient(*geometry, input, output, &gradient, &mut input_gradient)
             }
             (Layer::MaxPool(_), _) => {}
             (Layer::Convolution(filter), _) => {
                 let sums =
                     Activation::Relu.gradient(output.values(), gradient.values_mut(), channels);
                 self.filter(filter, input.view(), gradient.view(), &sums)?;
-                if self.goes_on {
+                if self.needs_input_gradient {
                     self.input_gradient(
                         filter,
                         input.view(),
                         gradient.view(),
-                        Before::Replace,
-                        &mut before,
+                        Accumulate::Overwrite,
+                        &mut input_gradient,
                     )?;
                 }
             }
             (Layer::Fire { squeeze, expand }, Some(squeezed)) => {
                 let sums =
                     Activation::Relu.gradient(output.values(), gradient.values_mut(), channels);
-                let mut between = Maps::new(&self.base.pool, squeezed.shape());
+                let mut between = Maps::new(&self.base.buffers, squeezed.shape());
                 let mut end = channels;
                 // From the last part, which is convolved by Winograd's algorithm and replaces, to
                 // the first, which adds.
-                for (filter, write) in expand.iter().zip([Before::Add, Before::Replace]).rev() {
+                for (filter, accumulate) in
+                    expand.iter().zip([Accumulate::Add, Accumulate::Overwrite]).rev()
+                {
                     let part = end - filter.outputs..end;
                     end = part.start;
                     self.filter(
@@ -124,7 +130,7 @@ impl Pass<'_> {
                         filter,
                         squeezed.view(),
                         gradient.channels(part),
-                        write,
+                        accumulate,
                         &mut between,
                     )?;
                 }
@@ -134,13 +140,13 @@ impl Pass<'_> {
                     squeeze.outputs,
                 );
                 self.filter(squeeze, input.view(), between.view(), &sums)?;
-                if self.goes_on {
+                if self.needs_input_gradient {
                     self.input_gradient(
                         squeeze,
                         input.view(),
                         between.view(),
-                        Before::Replace,
-                        &mut before,
+                        Accumulate::Overwrite,
+                        &mut input_gradient,
                     )?;
                 }
             }
@@ -148,20 +154,20 @@ impl Pass<'_> {
                 unreachable!("a fire module is recorded with what lies between its convolutions")
             }
         }
-        Ok(before)
+        Ok(input_gradient)
     }
 
     /// The gradients of a filter's kernel and bias.
     fn filter(
         &mut self,
         filter: &Filter,
-        input: View<'_>,
-        gradient: View<'_>,
+        input: MapsView<'_>,
+        gradient: MapsView<'_>,
         sums: &[f32],
     ) -> Result<(), ModelError> {
-        let affine = &self.base.affine[&filter.name];
+        let own = &self.base.convolutions[&filter.name];
         let [kernel, bias] =
-            [affine.kernel, affine.bias].map(|number| self.base.parameters()[number].value());
+            [own.kernel, own.bias].map(|number| self.base.parameters()[number].value());
         let of_kernel = self.base.convolution(filter, input)?.kernel_gradient(input, gradient);
         self.gradients
             .store
@@ -174,16 +180,16 @@ impl Pass<'_> {
     fn input_gradient(
         &self,
         filter: &Filter,
-        input: View<'_>,
-        gradient: View<'_>,
-        before: Before,
+        input: MapsView<'_>,
+        gradient: MapsView<'_>,
+        accumulate: Accumulate,
         result: &mut Maps,
     ) -> Result<(), ModelError> {
         let convolution: Convolution = self.base.convolution(filter, input)?;
-        let kernel = self.base.parameters()[self.base.affine[&filter.name].kernel].value();
+        let kernel = self.base.parameters()[self.base.convolutions[&filter.name].kernel].value();
         let prepared =
             with_values(kernel, |kernel| convolution.prepare_for_input_gradient(kernel))?;
-        convolution.input_gradient(gradient, &prepared, before, result);
+        convolution.input_gradient(gradient, &prepared, accumulate, result);
         Ok(())
     }
 }

@@ -195,7 +195,7 @@ fn whole_bases_and_their_gradients_agree_with_pytorch() -> Tested {
         let bytes = hashed_weights(architecture);
         let weights = Weights::from_bytes(Path::new("hashed.safetensors"), &bytes, architecture)?;
         let base = Base::new(architecture, convolution, &weights, 0, &Device::Cpu)?;
-        let base = if is_composed { base.composed() } else { base };
+        let base = if is_composed { base.on_candle_engine() } else { base };
         let input: Vec<f32> =
             hashed(2 * size * size * 3, 1000).map(|value| (value * 2.0) as f32).collect();
         let input = Tensor::from_vec(input, (2, size, size, 3), &Device::Cpu)?;

@@ -81,7 +81,7 @@ pub struct SplitData {
 
 /// How images are shown.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum View {
+pub(crate) enum ImageVersion {
     /// As they are.
     Plain,
     /// As they are in some epoch of training with some seed.
@@ -96,13 +96,13 @@ impl SplitData {
         base: &Base,
         procedure: &Procedure,
         images: &[usize],
-        view: View,
+        version: ImageVersion,
         device: &Device,
     ) -> Result<Tensor, TrainError> {
         if let Some(stored) = &self.stored {
-            let epoch = match view {
-                View::Plain => 0,
-                View::Training { epoch, .. } => epoch,
+            let epoch = match version {
+                ImageVersion::Plain => 0,
+                ImageVersion::Training { epoch, .. } => epoch,
             };
             let activations = stored.batch(images, epoch, device)?;
             return Ok(base.forward(&activations, stored.blocks..procedure.frozen_blocks())?);
@@ -110,7 +110,7 @@ impl SplitData {
         let input = inputs(
             &self.pixels,
             images,
-            view,
+            version,
             (procedure.augmentation, procedure.warp()),
             &procedure.preprocessing,
             device,
@@ -123,7 +123,7 @@ impl SplitData {
 fn inputs(
     pixels: &Pixels,
     images: &[usize],
-    view: View,
+    version: ImageVersion,
     (augmentation, warp): (Augmentation, Warp),
     preprocessing: &Preprocessing,
     device: &Device,
@@ -131,13 +131,11 @@ fn inputs(
     let size = pixels.size();
     let length = size * size * 3;
     let mut values = vec![0f32; images.len() * length];
-    let transform = |image: usize| match (view, augmentation) {
-        (View::Training { seed, epoch }, Augmentation::Affine(ranges)) => Some(Transform::draw(
-            &ranges,
-            size,
-            &mut Stream::new(seed, Purpose::Augment, epoch, image),
-        )),
-        (View::Plain, _) | (_, Augmentation::None) => None,
+    let transform = |image: usize| match (version, augmentation) {
+        (ImageVersion::Training { seed, epoch }, Augmentation::Affine(ranges)) => Some(
+            Transform::draw(&ranges, size, &mut Stream::new(seed, Purpose::Augment, epoch, image)),
+        ),
+        (ImageVersion::Plain, _) | (_, Augmentation::None) => None,
     };
     let examples = values.par_chunks_mut(length).zip(images);
     match warp.interpolation {
@@ -193,15 +191,21 @@ pub fn extract(
     let mut writer = ArtifactWriter::<f32>::create(path, &shape, &HashMap::new())?;
     let images: Vec<usize> = (0..pixels.len()).collect();
     for variant in 0..extraction.variants.count() {
-        let (view, augmentation) = match extraction.variants {
-            Variants::Plain => (View::Plain, (Augmentation::None, Warp::default())),
+        let (version, augmentation) = match extraction.variants {
+            Variants::Plain => (ImageVersion::Plain, (Augmentation::None, Warp::default())),
             Variants::Augmented { augmentation, seed, warp, first, .. } => {
-                (View::Training { seed, epoch: first + variant }, (augmentation, warp))
+                (ImageVersion::Training { seed, epoch: first + variant }, (augmentation, warp))
             }
         };
         for batch in images.chunks(BATCH) {
-            let input =
-                inputs(pixels, batch, view, augmentation, &procedure.preprocessing, base.device())?;
+            let input = inputs(
+                pixels,
+                batch,
+                version,
+                augmentation,
+                &procedure.preprocessing,
+                base.device(),
+            )?;
             let activations =
                 base.forward(&input, 0..extraction.blocks)?.flatten_all()?.to_vec1::<f32>()?;
             writer.write(&activations)?;

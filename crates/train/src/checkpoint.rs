@@ -41,7 +41,7 @@ fn start_name(tensor: &str) -> String {
 
 /// What stands in a checkpoint beside the tensors.
 #[derive(Default)]
-pub(crate) struct Progress {
+pub(crate) struct CompletedEpochs {
     /// The records of the finished epochs.
     pub(crate) records: Vec<EpochRecord>,
     /// The audits of the finished phases.
@@ -54,7 +54,7 @@ pub(crate) fn save(
     path: &Path,
     cell: &CellId,
     run: &Run<'_>,
-    progress: &Progress,
+    completed: &CompletedEpochs,
 ) -> Result<(), TrainError> {
     let io = |action: &'static str| {
         move |source: std::io::Error| TrainError::CheckpointIo {
@@ -83,8 +83,8 @@ pub(crate) fn save(
             .expect("values fill their shape");
         (name, view)
     });
-    let records = serde_json::to_string(&progress.records).expect("records are numbers");
-    let phases = serde_json::to_string(&progress.phases).expect("audits are names and numbers");
+    let records = serde_json::to_string(&completed.records).expect("records are numbers");
+    let phases = serde_json::to_string(&completed.phases).expect("audits are names and numbers");
     let metadata = HashMap::from([
         (CELL.to_owned(), cell.to_string()),
         (RECORDS.to_owned(), records),
@@ -106,7 +106,7 @@ pub(crate) fn save(
 pub(crate) struct Checkpoint<'a> {
     path: &'a Path,
     bytes: Vec<u8>,
-    pub(crate) progress: Progress,
+    pub(crate) completed: CompletedEpochs,
 }
 
 impl<'a> Checkpoint<'a> {
@@ -137,7 +137,7 @@ impl<'a> Checkpoint<'a> {
             .map_or(Some(Vec::new()), |phases| serde_json::from_str(phases).ok());
         let phases = phases
             .ok_or_else(|| damaged(path, "the audits of its phases cannot be read".to_owned()))?;
-        Ok(Some(Self { path, bytes, progress: Progress { records, phases } }))
+        Ok(Some(Self { path, bytes, completed: CompletedEpochs { records, phases } }))
     }
 
     /// Gives a run, which must be in the phase of the last finished epoch, the values it had.

@@ -14,8 +14,8 @@ use thaw_spec::{
 };
 
 use crate::TrainError;
-use crate::activations::{SplitData, View};
-use crate::checkpoint::{self, Checkpoint, CheckpointPolicy, Progress};
+use crate::activations::{ImageVersion, SplitData};
+use crate::checkpoint::{self, Checkpoint, CheckpointPolicy, CompletedEpochs};
 use crate::memory::peak_memory_bytes;
 
 /// The data a cell is trained and evaluated on.
@@ -52,22 +52,22 @@ pub fn fit(
 ) -> Result<Outcome, TrainError> {
     let epochs = cell.procedure.total_epochs();
     let mut run = Run::new(cell, weights, data)?;
-    let mut so_far = Progress::default();
+    let mut completed = CompletedEpochs::default();
     if let Some(policy) = checkpoints
         && let Some(checkpoint) = Checkpoint::read(&policy.path, &cell.id())?
     {
-        while run.phase.epochs().end < checkpoint.progress.records.len() {
+        while run.phase.epochs().end < checkpoint.completed.records.len() {
             run.enter_next_phase()?;
         }
         checkpoint.restore(&mut run)?;
-        so_far = checkpoint.progress;
+        completed = checkpoint.completed;
     }
-    sink.begin(&so_far.records)?;
-    progress((so_far.records.len() * run.data().train.pixels.len()) as u64);
+    sink.begin(&completed.records)?;
+    progress((completed.records.len() * run.data().train.pixels.len()) as u64);
     let mut last_checkpoint = Instant::now();
-    for epoch in so_far.records.len()..epochs {
+    for epoch in completed.records.len()..epochs {
         if epoch == run.phase.epochs().end {
-            so_far.phases.push(run.audit_phase()?);
+            completed.phases.push(run.audit_phase()?);
             run.enter_next_phase()?;
         }
         let (record, predictions) = run.epoch(epoch, progress)?;
@@ -75,21 +75,21 @@ pub fn fit(
         if epoch + 1 == epochs {
             sink.predictions(&predictions)?;
         }
-        so_far.records.push(record);
+        completed.records.push(record);
         if let Some(policy) = checkpoints
             && epoch + 1 < epochs
             && last_checkpoint.elapsed() >= policy.interval
         {
-            checkpoint::save(&policy.path, &cell.id(), &run, &so_far)?;
+            checkpoint::save(&policy.path, &cell.id(), &run, &completed)?;
             last_checkpoint = Instant::now();
         }
     }
     if run.phases.len() > 1 {
-        so_far.phases.push(run.audit_phase()?);
+        completed.phases.push(run.audit_phase()?);
     }
     // Declared frozen is what every phase declares.
     let declared = run.phases.iter().map(Run::declared_blocks).min().unwrap_or(0);
-    Ok(Outcome::new(epochs, audit(&run.base, declared)?, so_far.phases))
+    Ok(Outcome::new(epochs, audit(&run.base, declared)?, completed.phases))
 }
 
 /// What changes while a cell is trained, and what it is trained with.
@@ -162,10 +162,10 @@ impl<'a> Run<'a> {
             let mut accumulators = self.optimizer.accumulators()?;
             for ((name, _), accumulator) in self.variables.iter().zip(&mut accumulators) {
                 // What a new head's weights would go on with belongs to weights that are gone.
-                let goes_on = self.phase.head == Carried::Kept
+                let keeps_weights = self.phase.head == Carried::Kept
                     || !self.head.variables().iter().any(|(of_head, _)| of_head == name);
                 if let (true, Some(place)) =
-                    (goes_on, before.iter().position(|(old, _)| old == name))
+                    (keeps_weights, before.iter().position(|(old, _)| old == name))
                 {
                     accumulator.clone_from(&kept[place]);
                 }
@@ -239,8 +239,8 @@ impl<'a> Run<'a> {
         };
         let mut record = empty_record(Split::Train, data);
         for images in order.chunks(procedure.batch_size) {
-            let view = View::Training { seed: self.cell.seed, epoch };
-            let boundary = data.boundary(&self.base, procedure, images, view, &self.device)?;
+            let version = ImageVersion::Training { seed: self.cell.seed, epoch };
+            let boundary = data.boundary(&self.base, procedure, images, version, &self.device)?;
             let (features, tape) = self.base.forward_on_tape(&boundary, self.variable_blocks())?;
             let (logits, head_tape) =
                 self.head.forward_on_tape(&features, self.dropout_mask(images, epoch)?.as_ref())?;
@@ -261,18 +261,23 @@ impl<'a> Run<'a> {
         let mut predictions = Vec::with_capacity(data.pixels.len());
         let all: Vec<usize> = (0..data.pixels.len()).collect();
         for images in all.chunks(EVALUATION_BATCH) {
-            let boundary =
-                data.boundary(&self.base, self.phase.procedure, images, View::Plain, &self.device)?;
+            let boundary = data.boundary(
+                &self.base,
+                self.phase.procedure,
+                images,
+                ImageVersion::Plain,
+                &self.device,
+            )?;
             let features = self.base.forward(&boundary, self.variable_blocks())?;
             let logits = self.head.forward(&features, None, Mode::Evaluation)?;
             let labels = labels(data, images);
             let losses: Vec<f32> =
                 self.loss.per_image(&logits, &labels, self.phase.procedure.loss_clip)?.to_vec1()?;
-            let said = images
+            let predicted = images
                 .iter()
                 .zip(labels)
                 .zip(self.loss.predicted(&logits)?.into_iter().zip(losses));
-            predictions.extend(said.map(|((&image, label), (predicted, loss))| Prediction {
+            predictions.extend(predicted.map(|((&image, label), (predicted, loss))| Prediction {
                 split,
                 image: image as u32,
                 label,

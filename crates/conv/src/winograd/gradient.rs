@@ -4,12 +4,12 @@
 use rayon::prelude::*;
 
 use super::kernel::from_points;
-use super::pixels::Pixels;
+use super::patches::Patches;
 use super::transform::{F2, F3, Minimal};
-use super::{Points, Size, TILES_PER_TASK, Tiling, with_algorithm};
+use super::{Points, TILES_PER_TASK, TileSize, Tiling, with_algorithm};
 use crate::ConvolutionGeometry;
-use crate::maps::View;
-use crate::product::{Left, add_transposed_product};
+use crate::maps::MapsView;
+use crate::product::{StridedRows, add_transposed_product};
 use crate::scratch::with_scratch;
 
 /// Numbers at points that are made before they are summed: few enough to be found in the cache.
@@ -25,18 +25,18 @@ const CHANNELS_PER_TASK: usize = 96;
 /// `[3, 3, input channels, output channels]`, from the input and the gradient before the
 /// activation.
 pub(crate) fn kernel_gradient(
-    size: Size,
+    size: TileSize,
     geometry: &ConvolutionGeometry,
-    input: View<'_>,
-    gradient: View<'_>,
+    input: MapsView<'_>,
+    gradient: MapsView<'_>,
 ) -> Vec<f32> {
     with_algorithm!(size, run(geometry, input, gradient))
 }
 
 fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
     geometry: &ConvolutionGeometry,
-    input: View<'_>,
-    gradient: View<'_>,
+    input: MapsView<'_>,
+    gradient: MapsView<'_>,
 ) -> Vec<f32> {
     let (inputs, outputs) = (geometry.input_channels, geometry.output_channels);
     let tiling = Tiling::new(gradient.height, gradient.width, M);
@@ -61,10 +61,10 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
             let first_band = bands.start + group * bands_per_group;
             let (points, padding) =
                 (Points { tiles: tiles_of(group), ..input_points }, geometry.padding);
-            Pixels { maps: input, tiling, padding, first_band, points }
+            Patches { maps: input, tiling, padding, first_band, points }
                 .gather::<A::Pixels, P, P>(pixels);
             let points = Points { tiles: tiles_of(group), ..output_points };
-            Pixels { maps: gradient, tiling, padding: 0, first_band, points }
+            Patches { maps: gradient, tiling, padding: 0, first_band, points }
                 .gather::<A::OutputGradient, P, M>(gradients);
         });
         let add = |point: usize, first_channel: usize, sums: &mut [f32]| {
@@ -74,8 +74,12 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
                 let (input_points, output_points) =
                     (Points { tiles, ..input_points }, Points { tiles, ..output_points });
                 let pixels = &input_points.matrix(pixels, point)[first_channel..];
-                let left =
-                    Left::matrix(pixels, tiles, sums.len() / outputs, input_points.row_step());
+                let left = StridedRows::matrix(
+                    pixels,
+                    tiles,
+                    sums.len() / outputs,
+                    input_points.row_step(),
+                );
                 add_transposed_product(
                     left,
                     output_points.matrix(gradients, point),

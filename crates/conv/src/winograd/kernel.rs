@@ -7,18 +7,18 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::transform::{Channels, F2, F3, Linear, Minimal, on_both_sides};
-use super::{Size, with_algorithm};
+use super::{TileSize, with_algorithm};
 use crate::product::{Panels, vectorized};
 
 /// A kernel `[3, 3, inputs, outputs]` at the points of an algorithm.
 #[derive(Debug)]
 pub(crate) struct TransformedKernel {
-    pub(super) size: Size,
+    pub(super) size: TileSize,
     pub(super) panels: Panels,
 }
 
 impl TransformedKernel {
-    pub(crate) fn new(size: Size, kernel: &[f32], inputs: usize, outputs: usize) -> Self {
+    pub(crate) fn new(size: TileSize, kernel: &[f32], inputs: usize, outputs: usize) -> Self {
         let panels = with_algorithm!(size, transformed(kernel, inputs, outputs));
         Self { size, panels }
     }
@@ -101,12 +101,18 @@ pub(super) fn from_points<const P: usize, const M: usize, A: Minimal<P, M>>(
         .collect();
     rows.into_par_iter().enumerate().with_min_len(8).for_each(|(input, rows)| {
         let (step, first) = (inputs * outputs, input * outputs);
-        vectorized(Row::<A::KernelGradient, P> { sums, step, first, rows, matrix: PhantomData });
+        vectorized(WriteTaps::<A::KernelGradient, P> {
+            sums,
+            step,
+            first,
+            rows,
+            matrix: PhantomData,
+        });
     });
     kernel
 }
 
-struct Row<'a, 'b, L, const P: usize> {
+struct WriteTaps<'a, 'b, L, const P: usize> {
     sums: &'a [f32],
     step: usize,
     first: usize,
@@ -114,7 +120,7 @@ struct Row<'a, 'b, L, const P: usize> {
     matrix: PhantomData<L>,
 }
 
-impl<L: Linear<3, P>, const P: usize> WithSimd for Row<'_, '_, L, P> {
+impl<L: Linear<3, P>, const P: usize> WithSimd for WriteTaps<'_, '_, L, P> {
     type Output = ();
 
     #[inline(always)]

@@ -20,7 +20,7 @@
 //! The stages, one file each:
 //!
 //! 1. [`kernel`]: `G g Gᵀ`, written straight into the panels that products read.
-//! 2. [`pixels`]: `Bᵀ d B` for some dozens of tiles, few enough that what follows finds them in the
+//! 2. [`patches`]: `Bᵀ d B` for some dozens of tiles, few enough that what follows finds them in the
 //!    cache.
 //! 3. products at each point, by [`crate::product`].
 //! 4. [`output`]: `Aᵀ M A`, bias and activation.
@@ -32,21 +32,21 @@
 
 use rayon::prelude::*;
 
-use crate::maps::{Maps, View};
-use crate::product::{Left, Start, multiply};
+use crate::maps::{Maps, MapsView};
+use crate::product::{InitialSum, StridedRows, multiply};
 use crate::scratch::with_scratch;
 use crate::{Activation, ConvolutionGeometry};
 
 mod gradient;
 mod kernel;
 mod output;
-mod pixels;
+mod patches;
 mod transform;
 
 pub(crate) use gradient::kernel_gradient;
 pub(crate) use kernel::TransformedKernel;
 use output::Output;
-use pixels::Pixels;
+use patches::Patches;
 use transform::{F2, F3, Minimal};
 
 /// Channels must be a multiple of this, so that every vector is full whatever its width.
@@ -61,7 +61,7 @@ const COLUMNS_AT_A_TIME: usize = 64;
 
 /// Which of the algorithms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Size {
+pub(crate) enum TileSize {
     /// F(2×2, 3×3).
     Two,
     /// F(3×3, 3×3).
@@ -72,8 +72,8 @@ pub(crate) enum Size {
 macro_rules! with_algorithm {
     ($size:expr, $function:ident($($argument:expr),*)) => {
         match $size {
-            Size::Two => $function::<4, 2, F2>($($argument),*),
-            Size::Three => $function::<5, 3, F3>($($argument),*),
+            TileSize::Two => $function::<4, 2, F2>($($argument),*),
+            TileSize::Three => $function::<5, 3, F3>($($argument),*),
         }
     };
 }
@@ -129,24 +129,24 @@ impl Points {
 /// Writes the convolution of a batch to the channels of `output` from `first_channel` on.
 pub(crate) fn convolve(
     geometry: &ConvolutionGeometry,
-    input: View<'_>,
+    input: MapsView<'_>,
     kernel: &TransformedKernel,
-    start: Start<'_>,
+    initial: InitialSum<'_>,
     activation: Activation,
     output: &mut Maps,
     first_channel: usize,
 ) {
     with_algorithm!(
         kernel.size,
-        run(geometry, input, kernel, start, activation, output, first_channel)
+        run(geometry, input, kernel, initial, activation, output, first_channel)
     );
 }
 
 fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
     geometry: &ConvolutionGeometry,
-    input: View<'_>,
+    input: MapsView<'_>,
     kernel: &TransformedKernel,
-    start: Start<'_>,
+    initial: InitialSum<'_>,
     activation: Activation,
     output: &mut Maps,
     first_channel: usize,
@@ -169,14 +169,14 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
         with_scratch(P * P * (inputs.point_step() + room.point_step()), |scratch| {
             let (pixels, products) = scratch.split_at_mut(P * P * inputs.point_step());
             let first_band = task * per_task;
-            Pixels { maps: input, tiling, padding: geometry.padding, first_band, points: inputs }
+            Patches { maps: input, tiling, padding: geometry.padding, first_band, points: inputs }
                 .gather::<A::Pixels, P, P>(pixels);
             // Some columns at a time, so that the products are still in the cache when they are
             // brought back to pixels.
             for columns in kernel.panels.column_groups(COLUMNS_AT_A_TIME) {
                 let points = Points { channels: columns.len(), tiles };
                 for point in 0..P * P {
-                    let left = Left::matrix(
+                    let left = StridedRows::matrix(
                         inputs.matrix(pixels, point),
                         tiles,
                         inputs.channels,
@@ -188,15 +188,15 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
                     multiply(
                         left,
                         right,
-                        Start::Zero,
+                        InitialSum::Zero,
                         Activation::Linear,
                         products,
                         points.row_step(),
                     );
                 }
                 let first_channel = first_channel + columns.start;
-                let start = start.columns(columns);
-                Output { tiling, width, pixel_step, first_channel, points, start, activation }
+                let initial = initial.columns(columns);
+                Output { tiling, width, pixel_step, first_channel, points, initial, activation }
                     .write::<A::Output, M, P>(products, bands);
             }
         });

@@ -7,7 +7,7 @@ use pulp::{Simd, WithSimd};
 use super::transform::{Channels, Linear, on_both_sides};
 use super::{Points, Tiling};
 use crate::Activation;
-use crate::product::{Start, vectorized};
+use crate::product::{InitialSum, vectorized};
 
 /// Tiles of pixels on their way back from the points.
 pub(super) struct Output<'a> {
@@ -18,7 +18,7 @@ pub(super) struct Output<'a> {
     pub(super) pixel_step: usize,
     pub(super) first_channel: usize,
     pub(super) points: Points,
-    pub(super) start: Start<'a>,
+    pub(super) initial: InitialSum<'a>,
     pub(super) activation: Activation,
 }
 
@@ -47,7 +47,7 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self {
-            output: Output { tiling, width, pixel_step, first_channel, points, start, activation },
+            output: Output { tiling, width, pixel_step, first_channel, points, initial, activation },
             products,
             bands,
             ..
@@ -55,9 +55,9 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
         let vectors = points.channels / S::F32_LANES;
         let (pixel_step, first_channel) = (pixel_step / S::F32_LANES, first_channel / S::F32_LANES);
         let zeros;
-        let bias = match start {
-            Start::Columns(bias) => S::as_simd_f32s(bias).0,
-            Start::Zero | Start::Output => {
+        let bias = match initial {
+            InitialSum::Columns(bias) => S::as_simd_f32s(bias).0,
+            InitialSum::Zero | InitialSum::Output => {
                 zeros = vec![simd.splat_f32s(0.0); vectors];
                 &zeros
             }
@@ -90,8 +90,11 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
                                 * pixel_step
                                 + first_channel
                                 + vector];
-                            let before =
-                                if let Start::Output = start { *pixel } else { bias[vector] };
+                            let before = if let InitialSum::Output = initial {
+                                *pixel
+                            } else {
+                                bias[vector]
+                            };
                             let sum = simd.add_f32s(pixels[row][column].values, before);
                             *pixel = match activation {
                                 Activation::Linear => sum,

@@ -6,13 +6,13 @@ use pulp::{Simd, WithSimd};
 
 use super::transform::{Channels, Linear, on_both_sides};
 use super::{Points, Tiling};
-use crate::maps::View;
+use crate::maps::MapsView;
 use crate::product::vectorized;
 
 /// The patches of pixels under some bands of tiles, on their way to the points.
 #[derive(Clone, Copy)]
-pub(super) struct Pixels<'a> {
-    pub(super) maps: View<'a>,
+pub(super) struct Patches<'a> {
+    pub(super) maps: MapsView<'a>,
     pub(super) tiling: Tiling,
     /// How far a patch begins above and to the left of its tile.
     pub(super) padding: usize,
@@ -20,18 +20,18 @@ pub(super) struct Pixels<'a> {
     pub(super) points: Points,
 }
 
-impl Pixels<'_> {
+impl Patches<'_> {
     /// Writes `[point, tile, channel]`: `R` × `R` points from patches of `C` × `C` pixels.
     pub(super) fn gather<L: Linear<R, C>, const R: usize, const C: usize>(
         self,
         points: &mut [f32],
     ) {
-        vectorized(Gather::<L, R, C> { pixels: self, output: points, matrix: PhantomData });
+        vectorized(Gather::<L, R, C> { patches: self, output: points, matrix: PhantomData });
     }
 }
 
 struct Gather<'a, 'o, L, const R: usize, const C: usize> {
-    pixels: Pixels<'a>,
+    patches: Patches<'a>,
     output: &'o mut [f32],
     matrix: PhantomData<L>,
 }
@@ -41,7 +41,7 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { pixels: Pixels { maps, tiling, padding, first_band, points }, output, .. } =
+        let Self { patches: Patches { maps, tiling, padding, first_band, points }, output, .. } =
             self;
         let vectors = maps.channels / S::F32_LANES;
         let outside = vec![simd.splat_f32s(0.0); vectors];
