@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use thaw_exchange::Format;
-use thaw_spec::{Architecture, Metric, Profile, Split, Statistic, TypedAugmentation};
+use thaw_spec::{Architecture, AugmentationSetting, Metric, Profile, Split, Statistic};
 
 use crate::fault::Fault;
 use crate::study::{ResultsArgument, Study};
@@ -235,8 +235,8 @@ pub(crate) struct Preview {
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
     /// Show each image first as it is, then augmented: none, book or keras-2.0.8
-    #[arg(long, default_value = "none", value_name = "NAME", value_parser = TypedAugmentation::named)]
-    pub(crate) augmentation: TypedAugmentation,
+    #[arg(long, default_value = "none", value_name = "NAME", value_parser = AugmentationSetting::named)]
+    pub(crate) augmentation: AugmentationSetting,
     #[command(flatten)]
     pub(crate) ranges: Ranges,
     /// Resize and transform as this library does: keras-2.0.8, keras-2.1.3, keras-2.2, keras-3 or

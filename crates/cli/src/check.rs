@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use thaw_analysis::{Results, check, record};
-use thaw_spec::{Environment, Expectations, Metric, Recorded, Statistic, Verdict, VerdictKind};
+use thaw_spec::{
+    BandProvenance, Environment, Expectations, Metric, Statistic, Verdict, VerdictKind,
+};
 
 use crate::arguments::Check;
 use crate::error::{CANNOT_TELL, CliError, FAILED, SUCCESS};
@@ -104,7 +106,7 @@ fn update(path: &Path, text: &str, results: &Results, creator: &str) -> Result<S
         names.dedup();
         names.join(", ")
     };
-    let recorded = Recorded {
+    let origin = BandProvenance {
         creator: creator.to_owned(),
         date: provenance::today(),
         commit: distinct(&|environment| environment.commit.clone()),
@@ -112,7 +114,7 @@ fn update(path: &Path, text: &str, results: &Results, creator: &str) -> Result<S
             format!("{} ({})", environment.platform, environment.instruction_sets)
         }),
     };
-    let text = Expectations::recorded(&name, text, &recorded, &bands)?;
+    let text = Expectations::with_bands(&name, text, &origin, &bands)?;
     write_whole(path, text.as_bytes())?;
     say(&format!("{name}: {} bands recorded", bands.len()));
     Ok(text)

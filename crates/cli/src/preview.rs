@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use thaw_data::{Purpose, Stream, Transform, decode, resize, write_png};
 use thaw_report::{Sheet, SheetRow};
 use thaw_spec::{
-    AffineRanges, Augmentation, DatasetSource, Experiment, Profile, Resize, ShearUnit, Split,
-    SyntheticDataset, SyntheticTask, Warp,
+    AffineRanges, Augmentation, DatasetSource, Experiment, Profile, Resampling, Resize, ShearUnit,
+    Split, SyntheticDataset, SyntheticTask,
 };
 
 use crate::arguments::{Explicit, Images, Preview, Ranges};
@@ -30,10 +30,10 @@ pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
         .map(Profile::resize)
         .or(first.map(|procedure| procedure.resize))
         .unwrap_or(Resize::Nearest);
-    let warp = options
+    let resampling = options
         .profile
-        .map(Profile::warp)
-        .or(first.map(|procedure| procedure.warp()))
+        .map(Profile::resampling)
+        .or(first.map(|procedure| procedure.resampling()))
         .unwrap_or_default();
     let size = options.size.map_or(as_trained, usize::from);
     let augmentation = options.ranges.over(
@@ -68,7 +68,7 @@ pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
                     let image = shown(index)?;
                     images.push(image.clone());
                     images.extend((1..columns).map(|epoch| {
-                        variant(&image, size, &ranges, warp, options.seed, epoch - 1, index)
+                        variant(&image, size, &ranges, resampling, options.seed, epoch - 1, index)
                     }));
                 }
             }
@@ -131,8 +131,9 @@ pub(crate) fn augmented_sheet(
             .filter(|&index| dataset.label(Split::Train, index) == label);
         for index in of_class.take(of_each) {
             let image = resize(&dataset.image(Split::Train, index)?, size, procedure.resize);
-            let variants = (0..COLUMNS - 1)
-                .map(|epoch| variant(&image, size, &ranges, procedure.warp(), seed, epoch, index));
+            let variants = (0..COLUMNS - 1).map(|epoch| {
+                variant(&image, size, &ranges, procedure.resampling(), seed, epoch, index)
+            });
             rows.push(SheetRow {
                 label: class.clone(),
                 images: std::iter::once(image.clone()).chain(variants).collect(),
@@ -152,13 +153,13 @@ fn variant(
     image: &[u8],
     size: usize,
     ranges: &AffineRanges,
-    warp: Warp,
+    resampling: Resampling,
     seed: u64,
     epoch: usize,
     index: usize,
 ) -> Vec<u8> {
     let mut stream = Stream::new(seed, Purpose::Augment, epoch, index);
-    Transform::draw(ranges, size, &mut stream).picture(image, size, size, warp)
+    Transform::draw(ranges, size, &mut stream).picture(image, size, size, resampling)
 }
 
 /// Writes one image, transformed as the arguments say.
@@ -187,7 +188,7 @@ fn transform(path: &Path, options: &Preview) -> Result<ExitCode, CliError> {
     };
     write_png(
         &options.output,
-        &transform.picture(&pixels, height, width, profile.warp()),
+        &transform.picture(&pixels, height, width, profile.resampling()),
         width,
         height,
     )?;

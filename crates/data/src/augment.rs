@@ -1,6 +1,6 @@
 //! The affine augmentation of Keras, composed and rounded as its versions and SciPy do it.
 
-use thaw_spec::{AffineRanges, Interpolation, TransformCenter, Warp};
+use thaw_spec::{AffineRanges, Interpolation, Resampling, TransformCenter};
 
 use crate::Stream;
 
@@ -131,13 +131,21 @@ impl Transform {
 
     /// The transformed image in bytes, for people and for comparison with other programs;
     /// interpolated values are rounded.
-    pub fn picture(&self, image: &[u8], height: usize, width: usize, warp: Warp) -> Vec<u8> {
+    pub fn picture(
+        &self,
+        image: &[u8],
+        height: usize,
+        width: usize,
+        resampling: Resampling,
+    ) -> Vec<u8> {
         let mut bytes = vec![0; image.len()];
-        match warp.interpolation {
-            Interpolation::Nearest => self.apply(image, height, width, warp.center, &mut bytes),
+        match resampling.interpolation {
+            Interpolation::Nearest => {
+                self.apply(image, height, width, resampling.center, &mut bytes)
+            }
             Interpolation::Bilinear => {
                 let mut values = vec![0.0; image.len()];
-                self.apply_bilinear(image, height, width, warp.center, &mut values);
+                self.apply_bilinear(image, height, width, resampling.center, &mut values);
                 bytes.iter_mut().zip(values).for_each(|(byte, value)| *byte = value.round() as u8);
             }
         }

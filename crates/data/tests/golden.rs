@@ -4,7 +4,7 @@
 use image::RgbImage;
 use safetensors::SafeTensors;
 use thaw_data::{Transform, resize};
-use thaw_spec::{Augmentation, Interpolation, Profile, Resize, TypedAugmentation};
+use thaw_spec::{Augmentation, AugmentationSetting, Interpolation, Profile, Resize};
 
 fn read(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/tests/fixtures/{name}.safetensors", env!("CARGO_MANIFEST_DIR")))
@@ -45,7 +45,7 @@ fn augmentation_is_that_of_each_version_of_keras() {
         let (images, units) = (get("images"), doubles(get("units").data()));
         let expected = floats(get("transformed").data());
         let [count, height, width, _] = images.shape().try_into().expect("four dimensions");
-        let Augmentation::Affine(ranges) = TypedAugmentation::Book.resolve(profile.shear_unit())
+        let Augmentation::Affine(ranges) = AugmentationSetting::Book.resolve(profile.shear_unit())
         else {
             panic!("the book augments")
         };
@@ -57,8 +57,8 @@ fn augmentation_is_that_of_each_version_of_keras() {
             });
             let (image, expected) =
                 (&images.data()[index * length..][..length], &expected[index * length..][..length]);
-            let center = profile.warp().center;
-            match profile.warp().interpolation {
+            let center = profile.resampling().center;
+            match profile.resampling().interpolation {
                 Interpolation::Nearest => {
                     let mut actual = vec![0; length];
                     transform.apply(image, height, width, center, &mut actual);

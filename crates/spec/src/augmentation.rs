@@ -84,14 +84,14 @@ pub enum TransformCenter {
 
 /// How an affine map is applied to an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Warp {
+pub struct Resampling {
     /// Between pixels.
     pub interpolation: Interpolation,
     /// About where.
     pub center: TransformCenter,
 }
 
-impl Warp {
+impl Resampling {
     /// Whether it is that of Keras 2.0.8.
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
@@ -102,7 +102,7 @@ const NAMES: &str = "expected `none`, `book`, `keras-2.0.8`, or a table of rotat
 
 /// An augmentation as it is typed: what it means may depend on other settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum TypedAugmentation {
+pub enum AugmentationSetting {
     /// The arguments of *Deep Learning with Python*, listing 5.11, whose shear of 0.2 is of the
     /// unit that the settings say.
     Book,
@@ -110,7 +110,7 @@ pub enum TypedAugmentation {
     Plain(Augmentation),
 }
 
-impl TypedAugmentation {
+impl AugmentationSetting {
     /// The augmentation with a name of its own.
     ///
     /// # Errors
@@ -135,7 +135,7 @@ impl TypedAugmentation {
     }
 }
 
-impl<'de> Deserialize<'de> for TypedAugmentation {
+impl<'de> Deserialize<'de> for AugmentationSetting {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         enum Name {

@@ -153,7 +153,7 @@ pub struct PerSeed {
 /// Where recorded bands come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Recorded {
+pub struct BandProvenance {
     /// Who recorded them.
     pub creator: String,
     /// When, as year-month-day.
@@ -274,8 +274,8 @@ pub struct ExpectedStatus {
 #[serde(deny_unknown_fields)]
 pub struct Expectations {
     /// Where the bands come from, when they were recorded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recorded: Option<Recorded>,
+    #[serde(default, rename = "recorded", skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<BandProvenance>,
     /// Bands on means over seeds.
     #[serde(default, rename = "band")]
     pub bands: Vec<Band>,
@@ -301,10 +301,10 @@ impl Expectations {
     ///
     /// # Errors
     /// When the text is not TOML.
-    pub fn recorded(
+    pub fn with_bands(
         file: &str,
         text: &str,
-        recorded: &Recorded,
+        provenance: &BandProvenance,
         bands: &[Band],
     ) -> Result<String, SpecError> {
         let syntax = |error: toml_edit::TomlError| {
@@ -316,7 +316,7 @@ impl Expectations {
         document.remove("recorded");
         let mut text = document.to_string().trim_end().to_owned();
         let quoted = |text: &str| toml_edit::Value::from(text).to_string();
-        let Recorded { creator, date, commit, machine } = recorded;
+        let BandProvenance { creator, date, commit, machine } = provenance;
         let entries =
             [("creator", creator), ("date", date), ("commit", commit), ("machine", machine)];
         let entries: String =

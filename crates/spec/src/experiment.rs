@@ -4,8 +4,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::cell::label;
-use crate::matrix::{Matrix, TypedMatrix};
-use crate::phase::TypedPhase;
+use crate::matrix::{Matrix, MatrixTable};
+use crate::phase::PhaseSettings;
 use crate::settings::{DEFAULTS, Settings};
 use crate::{
     Architecture, Cell, DatasetSource, Inputs, Location, PreprocessingName, Procedure, Selector,
@@ -60,7 +60,7 @@ struct SeedsFor {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Typed {
+struct ExperimentTable {
     name: String,
     #[serde(default)]
     title: String,
@@ -72,8 +72,8 @@ struct Typed {
     #[serde(default)]
     procedure: Settings,
     #[serde(default)]
-    phase: Vec<Spanned<TypedPhase>>,
-    matrix: Option<Spanned<TypedMatrix>>,
+    phase: Vec<Spanned<PhaseSettings>>,
+    matrix: Option<Spanned<MatrixTable>>,
     #[serde(default)]
     exclude: Vec<Spanned<toml::Table>>,
     #[serde(default)]
@@ -116,7 +116,7 @@ impl Experiment {
     /// # Errors
     /// Names the file, the line, the key and what is allowed there.
     pub fn parse(file: &str, text: &str) -> Result<Self, SpecError> {
-        let typed: Typed =
+        let typed: ExperimentTable =
             toml::from_str(text).map_err(|error| SpecError::from_toml(file, text, &error))?;
         let defaults: Settings =
             toml::from_str(DEFAULTS).expect("the embedded defaults are tested");

@@ -25,14 +25,15 @@ mod selector;
 mod settings;
 
 pub use augmentation::{
-    AffineRanges, Augmentation, Interpolation, ShearUnit, TransformCenter, TypedAugmentation, Warp,
+    AffineRanges, Augmentation, AugmentationSetting, Interpolation, Resampling, ShearUnit,
+    TransformCenter,
 };
 pub use base::{Architecture, ChannelOrder, Preprocessing, PreprocessingName};
 pub use cell::{Cell, CellId, Inputs, ProcedureId};
 pub use dataset::{DatasetSource, SyntheticDataset, SyntheticTask};
 pub use error::{Location, SpecError};
 pub use expectation::{
-    Band, Expectations, ExpectedStatus, Metric, PerSeed, Recorded, Relation, RelationKind,
+    Band, BandProvenance, Expectations, ExpectedStatus, Metric, PerSeed, Relation, RelationKind,
     Statistic, Verdict, VerdictKind,
 };
 pub use experiment::{Experiment, PublishedCurve, Rung};

@@ -17,24 +17,24 @@ use crate::{Location, SpecError};
 /// The `[matrix]` table as typed: factors in the order of the file, with the places of names and
 /// values.
 #[derive(Debug, Default)]
-pub(crate) struct TypedMatrix(Vec<(Spanned<String>, Spanned<Value>)>);
+pub(crate) struct MatrixTable(Vec<(Spanned<String>, Spanned<Value>)>);
 
-impl<'de> Deserialize<'de> for TypedMatrix {
+impl<'de> Deserialize<'de> for MatrixTable {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
         impl<'de> de::Visitor<'de> for Visitor {
-            type Value = TypedMatrix;
+            type Value = MatrixTable;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("a table of factors")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TypedMatrix, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MatrixTable, A::Error> {
                 let mut factors = Vec::new();
                 while let Some(factor) = map.next_entry()? {
                     factors.push(factor);
                 }
-                Ok(TypedMatrix(factors))
+                Ok(MatrixTable(factors))
             }
         }
         deserializer.deserialize_map(Visitor)
@@ -70,7 +70,7 @@ pub(crate) struct Matrix(Vec<Factor>);
 impl Matrix {
     /// Understands each level as settings. `at` turns a byte offset into a place.
     pub(crate) fn understand(
-        typed: &TypedMatrix,
+        typed: &MatrixTable,
         at: &dyn Fn(usize) -> Location,
     ) -> Result<Self, SpecError> {
         let factors = typed.0.iter().map(|(name, value)| {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::procedure::Contradiction;
 use crate::settings::Settings;
 use crate::{
-    Architecture, Cache, FreezeBoundary, FreezeBy, OptimizerCollects, Procedure, TypedAugmentation,
+    Architecture, AugmentationSetting, Cache, FreezeBoundary, FreezeBy, OptimizerCollects,
+    Procedure,
 };
 
 /// Whether a phase goes on with what the phase before it left.
@@ -92,14 +93,14 @@ impl Procedure {
 /// A `[[phase]]` as typed: what it does differently from `[procedure]`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct TypedPhase {
+pub(crate) struct PhaseSettings {
     epochs: Option<usize>,
     freeze: Option<FreezeBoundary>,
     freeze_by: Option<FreezeBy>,
     optimizer_collects: Option<OptimizerCollects>,
     cache: Option<Cache>,
     variants: Option<usize>,
-    augmentation: Option<TypedAugmentation>,
+    augmentation: Option<AugmentationSetting>,
     dropout: Option<f64>,
     learning_rate: Option<f64>,
     batch_size: Option<usize>,
@@ -107,7 +108,7 @@ pub(crate) struct TypedPhase {
     optimizer_state: Option<Carried>,
 }
 
-impl TypedPhase {
+impl PhaseSettings {
     /// What it sets, to be laid over the procedure's settings.
     fn settings(&self) -> Settings {
         Settings {
@@ -130,9 +131,9 @@ impl TypedPhase {
 pub(crate) fn resolve(
     architecture: Architecture,
     settings: &Settings,
-    phases: &[TypedPhase],
+    phases: &[PhaseSettings],
 ) -> Result<Procedure, Contradiction> {
-    let alone = |typed: &TypedPhase| {
+    let alone = |typed: &PhaseSettings| {
         let mut settings = Settings { phase: None, ..settings.clone() };
         settings.overlay(&typed.settings());
         settings

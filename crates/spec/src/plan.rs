@@ -6,7 +6,7 @@ use std::ops::{Add, Range};
 
 use serde::Serialize;
 
-use crate::{Augmentation, Cache, Cell, CellId, ContentHash, Phase, Split, Warp};
+use crate::{Augmentation, Cache, Cell, CellId, ContentHash, Phase, Resampling, Split};
 
 /// Which versions of each image an extraction holds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -26,8 +26,8 @@ pub enum Variants {
         /// The seed of the draws.
         seed: u64,
         /// How the transformations are applied.
-        #[serde(skip_serializing_if = "Warp::is_default")]
-        warp: Warp,
+        #[serde(rename = "warp", skip_serializing_if = "Resampling::is_default")]
+        resampling: Resampling,
     },
 }
 
@@ -137,7 +137,7 @@ impl Extraction {
                 first: phase.first_epoch,
                 count,
                 seed: cell.seed,
-                warp: procedure.warp(),
+                resampling: procedure.resampling(),
             },
         };
         Some(Self {

@@ -6,7 +6,8 @@ use crate::phase::{self, LaterPhase};
 use crate::settings::Settings;
 use crate::{
     Architecture, Augmentation, Cache, FreezeBoundary, FreezeBy, Initializer, Interpolation,
-    NestedFreeze, OptimizerCollects, Preprocessing, TransformCenter, ValidationSampling, Warp,
+    NestedFreeze, OptimizerCollects, Preprocessing, Resampling, TransformCenter,
+    ValidationSampling,
 };
 
 /// The filter that brings an image to its square.
@@ -208,11 +209,9 @@ impl Procedure {
             )));
         }
         let freeze = set("freeze", &settings.freeze)?;
-        let nested = (
-            set("freeze_by", &settings.freeze_by)?,
-            set("nested_freeze", &settings.nested_freeze)?,
-        );
-        if nested.0 == FreezeBy::Container && matches!(freeze, FreezeBoundary::Block(_)) {
+        let freeze_by = set("freeze_by", &settings.freeze_by)?;
+        let nested_freeze = set("nested_freeze", &settings.nested_freeze)?;
+        if freeze_by == FreezeBy::Container && matches!(freeze, FreezeBoundary::Block(_)) {
             let reason = format!(
                 "freeze = \"{freeze}\" cannot be declared on the base as a whole, as freeze_by = \"container\" says"
             );
@@ -220,7 +219,8 @@ impl Procedure {
         }
         // Where activations are cached the base is no part of the model that is trained.
         let from_images = cache == Cache::None;
-        let unheard = nested == (FreezeBy::Container, NestedFreeze::Ignored)
+        let freeze_is_ignored = freeze_by == FreezeBy::Container
+            && nested_freeze == NestedFreeze::Ignored
             && freeze == FreezeBoundary::All
             && from_images;
         let augmentation = set("augmentation", &settings.augmentation)?
@@ -235,7 +235,7 @@ impl Procedure {
                 .preprocessing(set("preprocessing", &settings.preprocessing)?),
             augmentation,
             freeze,
-            optimizer_collects: if unheard {
+            optimizer_collects: if freeze_is_ignored {
                 OptimizerCollects::Everything
             } else {
                 set("optimizer_collects", &settings.optimizer_collects)?
@@ -291,8 +291,8 @@ impl Procedure {
     }
 
     /// How transformations are applied.
-    pub fn warp(&self) -> Warp {
-        Warp { interpolation: self.interpolation, center: self.transform_center }
+    pub fn resampling(&self) -> Resampling {
+        Resampling { interpolation: self.interpolation, center: self.transform_center }
     }
 
     /// How many leading blocks of the base no step changes.

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::Settings;
-use crate::{Resize, ShearUnit, Warp};
+use crate::{Resampling, Resize, ShearUnit};
 
 /// The libraries whose habits are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,9 +60,9 @@ impl Profile {
     }
 
     /// How it applies transformations.
-    pub fn warp(self) -> Warp {
+    pub fn resampling(self) -> Resampling {
         let settings = self.settings();
-        Warp {
+        Resampling {
             interpolation: settings.interpolation.expect("every profile sets it"),
             center: settings.transform_center.expect("every profile sets it"),
         }

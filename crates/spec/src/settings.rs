@@ -2,11 +2,11 @@
 
 use serde::Deserialize;
 
-use crate::phase::TypedPhase;
+use crate::phase::PhaseSettings;
 use crate::{
-    Cache, ConvolutionAlgorithm, EpsilonPosition, FreezeBoundary, FreezeBy, Initializer,
-    Interpolation, NestedFreeze, OptimizerCollects, PreprocessingName, Profile, Resize, ShearUnit,
-    TransformCenter, TypedAugmentation, ValidationSampling,
+    AugmentationSetting, Cache, ConvolutionAlgorithm, EpsilonPosition, FreezeBoundary, FreezeBy,
+    Initializer, Interpolation, NestedFreeze, OptimizerCollects, PreprocessingName, Profile,
+    Resize, ShearUnit, TransformCenter, ValidationSampling,
 };
 
 /// The defaults, with a comment on each.
@@ -41,7 +41,7 @@ settings! {
     /// How pixels are fed to the base.
     preprocessing: PreprocessingName,
     /// What happens to training images at random.
-    augmentation: TypedAugmentation,
+    augmentation: AugmentationSetting,
     /// The unit of the book's shear.
     shear_unit: ShearUnit,
     /// Between the pixels of a transformed image.
@@ -88,5 +88,5 @@ settings! {
     /// How 3×3 convolutions are computed.
     convolution: ConvolutionAlgorithm,
     /// Trainings that follow each other, each of which starts from what the one before it left.
-    phase: Vec<TypedPhase>,
+    phase: Vec<PhaseSettings>,
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use thaw_spec::{
-    Augmentation, Band, Cache, Carried, Cell, CellId, ContentHash, CostFacts, DatasetSource,
-    Expectations, Experiment, Extraction, FreezeBoundary, Inputs, Interpolation, Metric,
-    OptimizerCollects, PerSeed, Plan, Procedure, Profile, Recorded, Selector, Sharing, Split,
+    Augmentation, Band, BandProvenance, Cache, Carried, Cell, CellId, ContentHash, CostFacts,
+    DatasetSource, Expectations, Experiment, Extraction, FreezeBoundary, Inputs, Interpolation,
+    Metric, OptimizerCollects, PerSeed, Plan, Procedure, Profile, Selector, Sharing, Split,
     SplitCounts, Statistic, Step, TransformCenter, ValidationSampling, Variants,
 };
 
@@ -290,6 +290,21 @@ fn artifacts_are_shared_by_everything_that_does_not_change_them() {
 }
 
 #[test]
+fn the_names_of_kept_activations_do_not_change() {
+    let bilinear = GOOD.replace("epochs = 4", "epochs = 4\ninterpolation = \"bilinear\"");
+    let cells = cells(&bilinear);
+    let cached = cells
+        .iter()
+        .find(|cell| cell.procedure.cache == Cache::Variants && cell.seed == 0)
+        .expect("a cell");
+    // SHA-256 of the JSON text in which a cache of variants was first named.
+    assert_eq!(
+        training(cached, Sharing::Literal).expect("activations").key().short(),
+        "d2d01055aa728dde"
+    );
+}
+
+#[test]
 fn synthetic_datasets_have_the_books_sizes_and_refuse_impossible_ones() {
     let synthetic = GOOD.replace("source = \"folder\"", "source = \"synthetic\"\nseed = 3");
     let DatasetSource::Synthetic(dataset) =
@@ -361,7 +376,7 @@ fn cells_that_shuffle_and_convolve_by_definition_keep_the_names_they_had_before_
 #[test]
 fn recorded_bands_replace_old_ones_and_nothing_else() {
     let old = "# first\n[[audit]] # thawed?\nstatus = \"completed\"\n\n# about the band\n[[band]]\nmetric = \"test_loss\"\nstatistic = \"best\"\nlower = 0\nupper = 1\n";
-    let recorded = Recorded {
+    let provenance = BandProvenance {
         creator: "me".into(),
         date: "2026-01-02".into(),
         commit: "abc".into(),
@@ -377,18 +392,18 @@ fn recorded_bands_replace_old_ones_and_nothing_else() {
         upper: 0.5,
         per_seed: Some(PerSeed { seeds: vec![0, 4], values: vec![0.375, 0.25], tolerance: 0.01 }),
     };
-    let text =
-        Expectations::recorded("x", old, &recorded, std::slice::from_ref(&band)).expect("a text");
+    let text = Expectations::with_bands("x", old, &provenance, std::slice::from_ref(&band))
+        .expect("a text");
     assert!(
         text.starts_with("# first\n[[audit]] # thawed?\n") && !text.contains("test_loss"),
         "{text}"
     );
     let read = Expectations::parse("x", &text).expect("expectations");
     assert_eq!(
-        (read.recorded, &read.bands[..], read.audits.len()),
-        (Some(recorded.clone()), &[band][..], 1)
+        (read.provenance, &read.bands[..], read.audits.len()),
+        (Some(provenance.clone()), &[band][..], 1)
     );
-    let again = Expectations::recorded("x", &text, &recorded, &[]).expect("a text");
+    let again = Expectations::with_bands("x", &text, &provenance, &[]).expect("a text");
     assert!(!again.contains("[[band]]") && again.matches("[recorded]").count() == 1, "{again}");
 }
 

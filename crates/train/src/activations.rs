@@ -11,7 +11,7 @@ use thaw_data::{
 };
 use thaw_model::Base;
 use thaw_spec::{
-    Augmentation, Extraction, Interpolation, Preprocessing, Procedure, Variants, Warp,
+    Augmentation, Extraction, Interpolation, Preprocessing, Procedure, Resampling, Variants,
 };
 
 use crate::TrainError;
@@ -111,7 +111,7 @@ impl SplitData {
             &self.pixels,
             images,
             version,
-            (procedure.augmentation, procedure.warp()),
+            (procedure.augmentation, procedure.resampling()),
             &procedure.preprocessing,
             device,
         )?;
@@ -124,7 +124,7 @@ fn inputs(
     pixels: &Pixels,
     images: &[usize],
     version: ImageVersion,
-    (augmentation, warp): (Augmentation, Warp),
+    (augmentation, resampling): (Augmentation, Resampling),
     preprocessing: &Preprocessing,
     device: &Device,
 ) -> Result<Tensor, TrainError> {
@@ -138,12 +138,12 @@ fn inputs(
         (ImageVersion::Plain, _) | (_, Augmentation::None) => None,
     };
     let examples = values.par_chunks_mut(length).zip(images);
-    match warp.interpolation {
+    match resampling.interpolation {
         Interpolation::Nearest => examples.for_each_init(
             || vec![0u8; length],
             |scratch, (values, &image)| match transform(image) {
                 Some(transform) => {
-                    transform.apply(pixels.image(image), size, size, warp.center, scratch);
+                    transform.apply(pixels.image(image), size, size, resampling.center, scratch);
                     preprocess(scratch, preprocessing, values);
                 }
                 None => preprocess(pixels.image(image), preprocessing, values),
@@ -153,7 +153,13 @@ fn inputs(
             || vec![0f32; length],
             |scratch, (values, &image)| match transform(image) {
                 Some(transform) => {
-                    transform.apply_bilinear(pixels.image(image), size, size, warp.center, scratch);
+                    transform.apply_bilinear(
+                        pixels.image(image),
+                        size,
+                        size,
+                        resampling.center,
+                        scratch,
+                    );
                     preprocess_interpolated(scratch, preprocessing, values);
                 }
                 None => preprocess(pixels.image(image), preprocessing, values),
@@ -192,10 +198,11 @@ pub fn extract(
     let images: Vec<usize> = (0..pixels.len()).collect();
     for variant in 0..extraction.variants.count() {
         let (version, augmentation) = match extraction.variants {
-            Variants::Plain => (ImageVersion::Plain, (Augmentation::None, Warp::default())),
-            Variants::Augmented { augmentation, seed, warp, first, .. } => {
-                (ImageVersion::Training { seed, epoch: first + variant }, (augmentation, warp))
-            }
+            Variants::Plain => (ImageVersion::Plain, (Augmentation::None, Resampling::default())),
+            Variants::Augmented { augmentation, seed, resampling, first, .. } => (
+                ImageVersion::Training { seed, epoch: first + variant },
+                (augmentation, resampling),
+            ),
         };
         for batch in images.chunks(BATCH) {
             let input = inputs(
