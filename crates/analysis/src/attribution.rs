@@ -114,7 +114,7 @@ pub fn attribute(
     metric: Metric,
     statistic: Statistic,
 ) -> Result<Attribution, AttributionError> {
-    let (from, to) = (the_one(results, from)?, the_one(results, to)?);
+    let (from, to) = (exactly_one(results, from)?, exactly_one(results, to)?);
     let differing: Vec<usize> =
         (0..from.levels.len()).filter(|&factor| from.levels[factor] != to.levels[factor]).collect();
     match differing.len() {
@@ -173,7 +173,7 @@ pub fn attribute(
         .ok_or_else(|| AttributionError::NoNumber(format!("{metric}")))
 }
 
-fn the_one<'a>(
+fn exactly_one<'a>(
     results: &'a Results,
     selector: &Selector,
 ) -> Result<&'a ProcedureRuns, AttributionError> {

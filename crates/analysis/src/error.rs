@@ -19,7 +19,7 @@ pub enum AnalysisError {
     },
     /// Another process writes there.
     #[error("{}: another thaw is sweeping into this folder; wait for it to end, or choose another by --results", path.display())]
-    Claimed {
+    Locked {
         /// The folder.
         path: PathBuf,
     },

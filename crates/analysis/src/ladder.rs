@@ -8,7 +8,7 @@ use crate::results::{CellRun, ProcedureRuns, Results};
 
 /// A rung of the ladder with what was measured there.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Step {
+pub struct MeasuredRung {
     /// What is changed.
     pub label: String,
     /// The number there, when the procedure has run.
@@ -20,7 +20,7 @@ pub struct Step {
     pub equal: bool,
 }
 
-impl Step {
+impl MeasuredRung {
     /// The mean difference from the rung before.
     pub fn change(&self) -> Option<Estimate> {
         self.differences.as_ref().map(Sample::estimate)
@@ -28,12 +28,12 @@ impl Step {
 }
 
 /// Climbs the ladder.
-pub fn climb(
+pub fn evaluate_ladder(
     ladder: &[Rung],
     results: &Results,
     metric: Metric,
     statistic: Statistic,
-) -> Vec<Step> {
+) -> Vec<MeasuredRung> {
     let mut before: Option<&ProcedureRuns> = None;
     let mut steps = Vec::new();
     for rung in ladder {
@@ -48,7 +48,7 @@ pub fn climb(
                 .all(|metric| from.curve(metric) == to.curve(metric))
         };
         let differences = differences.collect::<Option<Vec<f64>>>().and_then(Sample::new);
-        steps.push(Step {
+        steps.push(MeasuredRung {
             label: rung.label.clone(),
             estimate: procedure.sample(metric, statistic).map(|sample| sample.estimate()),
             equal: !pairs.is_empty() && pairs.iter().all(same),

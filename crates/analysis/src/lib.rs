@@ -2,6 +2,7 @@
 //! and verdicts on expectations.
 
 mod attribution;
+mod bands;
 mod check;
 mod diagnosis;
 mod error;
@@ -9,7 +10,6 @@ mod estimate;
 mod ladder;
 mod mcnemar;
 mod power;
-mod record;
 mod results;
 mod schema;
 mod sink;
@@ -19,19 +19,19 @@ mod variants;
 pub use attribution::{
     Attribution, AttributionError, Interaction, MAXIMAL_FACTORS, Share, attribute,
 };
+pub use bands::derive_bands;
 pub use check::check;
 pub use diagnosis::{
-    Answer, Candidate, Diagnosis, DiagnosisError, Examiner, Pace, Suspicion, Trial, Work, pace,
-    typical_seconds,
+    Answer, Candidate, Classifier, Diagnosis, DiagnosisError, HeldOutResult, Pace, Score, Work,
+    pace, typical_seconds,
 };
 pub use error::AnalysisError;
 pub use estimate::{Estimate, Sample};
-pub use ladder::{Step, climb};
+pub use ladder::{MeasuredRung, evaluate_ladder};
 pub use mcnemar::{McNemar, mcnemar};
 pub use power::{power, smallest_shift};
-pub use record::record;
 pub use results::{CellRun, ProcedureRuns, Results};
 pub use schema::SCHEMA_VERSION;
 pub use sink::ParquetSink;
-pub use store::{CellState, Claim, DriftCurve, ResultsFolder};
+pub use store::{CellState, DriftCurve, FolderLock, ResultsFolder};
 pub use variants::{VariantSeries, variant_series};

@@ -29,9 +29,9 @@ pub enum CellState {
 /// which the system takes back from a process that ends.
 const LOCK: &str = ".lock";
 
-/// A folder of results that no other process claims.
+/// The exclusive lock on a folder of results, held until it is dropped.
 #[derive(Debug)]
-pub struct Claim {
+pub struct FolderLock {
     _file: File,
 }
 
@@ -66,7 +66,7 @@ impl ResultsFolder {
     ///
     /// # Errors
     /// When it cannot be written to, or another process has claimed it.
-    pub fn claim(&self) -> Result<Claim, AnalysisError> {
+    pub fn lock(&self) -> Result<FolderLock, AnalysisError> {
         let cells = self.root.join("cells");
         std::fs::create_dir_all(&cells).map_err(AnalysisError::io(
             &cells,
@@ -81,11 +81,9 @@ impl ResultsFolder {
             .open(&path)
             .map_err(AnalysisError::io(&path, unwritable))?;
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                Err(AnalysisError::Claimed { path: self.root.clone() })
-            }
+            Err(TryLockError::WouldBlock) => Err(AnalysisError::Locked { path: self.root.clone() }),
             // Some file systems have no locks; then nobody is kept out.
-            Ok(()) | Err(TryLockError::Error(_)) => Ok(Claim { _file: file }),
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(FolderLock { _file: file }),
         }
     }
 

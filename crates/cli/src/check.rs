@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
-use thaw_analysis::{Results, check, record};
+use thaw_analysis::{Results, check, derive_bands};
 use thaw_spec::{
     BandProvenance, Environment, Expectations, Metric, Statistic, Verdict, VerdictKind,
 };
@@ -85,7 +85,7 @@ fn update(path: &Path, text: &str, results: &Results, creator: &str) -> Result<S
     if numbers.is_empty() {
         numbers.push((Metric::ValidationAccuracy, Statistic::Final));
     }
-    let bands = record(results, &numbers);
+    let bands = derive_bands(results, &numbers);
     if bands.is_empty() {
         return Err(CliError::Usage {
             message: format!(

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use thaw_analysis::{
-    Answer, Candidate, Diagnosis, Examiner, Results, Suspicion, Trial, Work, pace, typical_seconds,
+    Answer, Candidate, Classifier, Diagnosis, HeldOutResult, Results, Score, Work, pace,
+    typical_seconds,
 };
 use thaw_exchange::{NamedLog, read_logs};
 use thaw_spec::{Metric, TrainingLog};
@@ -28,16 +29,16 @@ pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
     let results = read(&study, &experiment, &folder)?;
     let most_epochs = options.epochs.map_or(usize::MAX, |epochs| epochs as usize);
     let learn = |subject: PathBuf, metrics: &[Metric], epochs: usize| {
-        Examiner::learn(&results, metrics, epochs.min(most_epochs))
+        Classifier::learn(&results, metrics, epochs.min(most_epochs))
             .map_err(|source| CliError::Diagnosis { subject, source })
     };
     if let Some(seeds) = &options.held_out {
-        let examiner = learn(folder.root().to_owned(), &Metric::ALL, usize::MAX)?;
+        let classifier = learn(folder.root().to_owned(), &Metric::ALL, usize::MAX)?;
         let trials = if seeds.is_empty() {
-            examiner.leave_one_out()
+            classifier.leave_one_out()
         } else {
             let others = Study { seeds: Some(seeds.clone()), ..study.clone() };
-            examiner.examine_runs(&Results::read(&folder, &others.load()?)?)
+            classifier.classify_runs(&Results::read(&folder, &others.load()?)?)
         };
         if trials.is_empty() {
             let message = format!(
@@ -46,7 +47,7 @@ pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
             );
             return Err(CliError::Usage { message });
         }
-        confusion(&examiner, &trials).iter().for_each(|line| say(line));
+        confusion(&classifier, &trials).iter().for_each(|line| say(line));
         return Ok(ExitCode::from(SUCCESS));
     }
     let images = results
@@ -66,22 +67,22 @@ pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
             } else {
                 format!("{}, run `{name}`", path.display())
             };
-            let examiner = learn(path.clone(), &log.metrics().collect::<Vec<_>>(), log.epochs())?;
-            let diagnosis = examiner.examine(&log);
-            certain &= diagnosis.answer == Answer::One;
+            let classifier = learn(path.clone(), &log.metrics().collect::<Vec<_>>(), log.epochs())?;
+            let diagnosis = classifier.classify(&log);
+            certain &= diagnosis.answer == Answer::Identified;
             let compared =
-                examiner.metrics.iter().map(Metric::to_string).collect::<Vec<_>>().join(", ");
-            say(&format!("{title}: {compared}, {} epochs of {}", examiner.epochs, log.epochs()));
-            let runs: usize = examiner.candidates.iter().map(|candidate| candidate.runs).sum();
-            let count = examiner.candidates.len();
+                classifier.metrics.iter().map(Metric::to_string).collect::<Vec<_>>().join(", ");
+            say(&format!("{title}: {compared}, {} epochs of {}", classifier.epochs, log.epochs()));
+            let runs: usize = classifier.candidates.iter().map(|candidate| candidate.runs).sum();
+            let count = classifier.candidates.len();
             say(&format!(
                 "beside {count} procedures of `{}` that curves can tell apart, {runs} runs",
                 experiment.name
             ));
             say(&not_compared(&results));
-            table(&examiner, &diagnosis).iter().for_each(|line| say(line));
-            say(&format!("\n{}", answer(&examiner, &diagnosis)));
-            say(&timing(&examiner, &diagnosis, &log, options.forward_seconds, validation_share)
+            table(&classifier, &diagnosis).iter().for_each(|line| say(line));
+            say(&format!("\n{}", answer(&classifier, &diagnosis)));
+            say(&timing(&classifier, &diagnosis, &log, options.forward_seconds, validation_share)
                 .unwrap_or_default());
             paces.extend(typical_seconds(log.seconds()).map(|seconds| (title, seconds)));
         }
@@ -121,14 +122,14 @@ fn chosen(options: &Diagnose, path: &std::path::Path) -> Result<Vec<NamedLog>, C
     })
 }
 
-fn table(examiner: &Examiner, diagnosis: &Diagnosis) -> Vec<String> {
+fn table(classifier: &Classifier, diagnosis: &Diagnosis) -> Vec<String> {
     let shown = diagnosis
-        .suspicions
+        .scores
         .iter()
         .enumerate()
-        .filter(|(place, suspicion)| *place < SHOWN || suspicion.probability >= LIKELY);
-    let row = |(_, Suspicion { candidate, probability, typicality, .. }): (usize, &Suspicion)| {
-        let candidate = &examiner.candidates[*candidate];
+        .filter(|(place, score)| *place < SHOWN || score.probability >= LIKELY);
+    let row = |(_, Score { candidate, probability, typicality, .. }): (usize, &Score)| {
+        let candidate = &classifier.candidates[*candidate];
         let probability = match diagnosis.answer {
             Answer::NoneOfThese => "–".to_owned(),
             _ => format!("{:.1} %", probability * 100.0),
@@ -150,15 +151,15 @@ fn share(value: f64) -> String {
     if value >= 0.001 { format!("{:.1} %", value * 100.0) } else { format!("{:.0e}", value) }
 }
 
-fn answer(examiner: &Examiner, diagnosis: &Diagnosis) -> String {
-    let label = |suspicion: &Suspicion| examiner.candidates[suspicion.candidate].label();
-    let Some(first) = diagnosis.suspicions.first() else {
+fn answer(classifier: &Classifier, diagnosis: &Diagnosis) -> String {
+    let label = |score: &Score| classifier.candidates[score.candidate].label();
+    let Some(first) = diagnosis.scores.first() else {
         return "answer: there is nothing to compare with".to_owned();
     };
     match diagnosis.answer {
-        Answer::One => format!("answer: {}", label(first)),
+        Answer::Identified => format!("answer: {}", label(first)),
         Answer::Among(count) => {
-            let among: Vec<String> = diagnosis.suspicions[..count].iter().map(label).collect();
+            let among: Vec<String> = diagnosis.scores[..count].iter().map(label).collect();
             format!("answer: cannot be told; one of\n  {}", among.join("\n  "))
         }
         Answer::NoneOfThese => {
@@ -186,7 +187,7 @@ fn answer(examiner: &Examiner, diagnosis: &Diagnosis) -> String {
 
 /// What the log's durations say, or how they could.
 fn timing(
-    examiner: &Examiner,
+    classifier: &Classifier,
     diagnosis: &Diagnosis,
     log: &TrainingLog,
     forward_seconds: Option<f64>,
@@ -203,9 +204,8 @@ fn timing(
         "time: an epoch takes {:.1} forward passes over the training images; a frozen base would take {:.1}, one that is trained {:.1}",
         found.forward_passes, found.frozen, found.trained
     );
-    let likeliest =
-        diagnosis.suspicions.first().filter(|_| diagnosis.answer != Answer::NoneOfThese);
-    let trains = likeliest.map(|suspicion| examiner.candidates[suspicion.candidate].trains_base);
+    let likeliest = diagnosis.scores.first().filter(|_| diagnosis.answer != Answer::NoneOfThese);
+    let trains = likeliest.map(|score| classifier.candidates[score.candidate].trains_base);
     let verdict = match (found.work, trains) {
         (Work::ForwardAndBackward, Some(false)) => {
             ": IMPLAUSIBLE for a frozen base, it takes as long as training everything"
@@ -234,18 +234,18 @@ fn ratio(paces: &mut [(String, f64)], validation_share: f64) -> Option<String> {
 }
 
 /// How runs of known procedures were diagnosed: in numbers, and which was taken for which.
-fn confusion(examiner: &Examiner, trials: &[Trial]) -> Vec<String> {
-    let first =
-        |diagnosis: &Diagnosis| diagnosis.suspicions.first().map(|suspicion| suspicion.candidate);
-    let count =
-        |wanted: &dyn Fn(&Trial) -> bool| trials.iter().filter(|trial| wanted(trial)).count();
-    let right = |trial: &Trial| first(&trial.diagnosis) == Some(trial.truth);
-    let is = |trial: &Trial, answer: Answer| trial.diagnosis.answer == answer;
-    let unsure = |trial: &Trial| matches!(trial.diagnosis.answer, Answer::Among(_));
-    let among = |trial: &Trial| match trial.diagnosis.answer {
-        Answer::Among(count) => trial.diagnosis.suspicions[..count]
-            .iter()
-            .any(|suspicion| suspicion.candidate == trial.truth),
+fn confusion(classifier: &Classifier, trials: &[HeldOutResult]) -> Vec<String> {
+    let first = |diagnosis: &Diagnosis| diagnosis.scores.first().map(|score| score.candidate);
+    let count = |wanted: &dyn Fn(&HeldOutResult) -> bool| {
+        trials.iter().filter(|trial| wanted(trial)).count()
+    };
+    let right = |trial: &HeldOutResult| first(&trial.diagnosis) == Some(trial.truth);
+    let is = |trial: &HeldOutResult, answer: Answer| trial.diagnosis.answer == answer;
+    let unsure = |trial: &HeldOutResult| matches!(trial.diagnosis.answer, Answer::Among(_));
+    let among = |trial: &HeldOutResult| match trial.diagnosis.answer {
+        Answer::Among(count) => {
+            trial.diagnosis.scores[..count].iter().any(|score| score.candidate == trial.truth)
+        }
         _ => false,
     };
     let all = trials.len();
@@ -253,16 +253,22 @@ fn confusion(examiner: &Examiner, trials: &[Trial]) -> Vec<String> {
     let mut lines = vec![
         format!(
             "{all} runs of {} procedures, {} epochs each (temperature {:.2})",
-            examiner.candidates.len(),
-            examiner.epochs,
-            examiner.temperature
+            classifier.candidates.len(),
+            classifier.epochs,
+            classifier.temperature
         ),
         format!(
             "  the likeliest procedure is the right one: {likeliest} ({:.0} %)",
             100.0 * likeliest as f64 / all as f64
         ),
-        format!("  sure and right: {}", count(&|trial| is(trial, Answer::One) && right(trial))),
-        format!("  sure and wrong: {}", count(&|trial| is(trial, Answer::One) && !right(trial))),
+        format!(
+            "  sure and right: {}",
+            count(&|trial| is(trial, Answer::Identified) && right(trial))
+        ),
+        format!(
+            "  sure and wrong: {}",
+            count(&|trial| is(trial, Answer::Identified) && !right(trial))
+        ),
         format!("  unsure, the right one among those named: {}", count(&among)),
         format!(
             "  unsure, the right one not among them: {}",
@@ -280,18 +286,18 @@ fn confusion(examiner: &Examiner, trials: &[Trial]) -> Vec<String> {
         ),
         format!(
             "  sure of a procedure that is not theirs: {}",
-            count(&|trial| trial.without_truth.answer == Answer::One)
+            count(&|trial| trial.without_truth.answer == Answer::Identified)
         ),
         String::new(),
     ];
     let numbers: Vec<String> =
-        (1..=examiner.candidates.len()).map(|number| number.to_string()).collect();
+        (1..=classifier.candidates.len()).map(|number| number.to_string()).collect();
     let mut columns = vec![Column::Left("taken for")];
     columns
         .extend(numbers.iter().map(|number| Column::Right(number)).chain([Column::Right("none")]));
     let row = |(truth, candidate): (usize, &Candidate)| {
         let taken = |place: Option<usize>| {
-            let found = |trial: &Trial| {
+            let found = |trial: &HeldOutResult| {
                 if is(trial, Answer::NoneOfThese) { None } else { first(&trial.diagnosis) }
             };
             match count(&|trial| trial.truth == truth && found(trial) == place) {
@@ -307,7 +313,7 @@ fn confusion(examiner: &Examiner, trials: &[Trial]) -> Vec<String> {
     };
     lines.extend(markdown::table(
         &columns,
-        &examiner.candidates.iter().enumerate().map(row).collect::<Vec<_>>(),
+        &classifier.candidates.iter().enumerate().map(row).collect::<Vec<_>>(),
     ));
     lines
 }

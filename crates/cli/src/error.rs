@@ -76,7 +76,7 @@ impl CliError {
             | Self::Unwritable { .. }
             | Self::Data(DataError::Io { .. })
             | Self::Report(ReportError::Io { .. }) => CANNOT_CREATE,
-            Self::Analysis(AnalysisError::Io { .. } | AnalysisError::Claimed { .. })
+            Self::Analysis(AnalysisError::Io { .. } | AnalysisError::Locked { .. })
             | Self::Train(TrainError::CheckpointIo { .. }) => CANNOT_CREATE,
             Self::Fetch(FetchError::Io { .. }) => CANNOT_CREATE,
             Self::Exchange(ExchangeError::Unreadable { .. }) => NO_INPUT,

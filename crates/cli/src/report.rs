@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use thaw_analysis::{
-    McNemar, ProcedureRuns, Results, ResultsFolder, VariantSeries, attribute, climb, mcnemar,
-    variant_series,
+    McNemar, ProcedureRuns, Results, ResultsFolder, VariantSeries, attribute, evaluate_ladder,
+    mcnemar, variant_series,
 };
 use thaw_exchange::read_log;
 use thaw_report::{ContactSheet, Division, DriftMap, Overlay, Page, curves, overview};
@@ -82,7 +82,8 @@ pub(crate) fn report(
     if let Some(figure) = overview(&experiment.title, results) {
         figure.write(&plots.join("overview"))?;
     }
-    let steps = climb(&experiment.ladder, results, Metric::ValidationAccuracy, Statistic::Final);
+    let steps =
+        evaluate_ladder(&experiment.ladder, results, Metric::ValidationAccuracy, Statistic::Final);
     let charts = [
         ("waterfall.svg", thaw_report::waterfall(&steps)),
         ("variants.svg", thaw_report::variants(&variant_series(results))),

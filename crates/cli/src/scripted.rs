@@ -6,8 +6,8 @@ use std::sync::Mutex;
 
 use tempfile::TempDir;
 use thaw_analysis::{
-    AttributionError, CellState, Results, ResultsFolder, attribute, check, climb, record,
-    variant_series,
+    AttributionError, CellState, Results, ResultsFolder, attribute, check, derive_bands,
+    evaluate_ladder, variant_series,
 };
 use thaw_spec::{
     Cell, CellManifest, ContentHash, CostFacts, DriftSummary, EpochRecord, Expectations,
@@ -210,7 +210,7 @@ impl Stage {
 
     fn folder(&self) -> ResultsFolder {
         let folder = ResultsFolder::new(self.root.path().join("scripted"));
-        let _claim = folder.claim().expect("writable");
+        let _lock = folder.lock().expect("writable");
         folder
     }
 
@@ -385,7 +385,7 @@ fn recorded_bands_follow_from_the_spread_between_seeds() {
     let stage = Stage::new();
     stage.sweep(&Scripted::default()).expect("a sweep");
     let results = Results::read(&stage.folder(), &stage.experiment).expect("results");
-    let bands = record(
+    let bands = derive_bands(
         &results,
         &[
             (Metric::ValidationAccuracy, Statistic::Final),
@@ -422,7 +422,8 @@ fn a_ladder_says_what_each_step_changes() {
     let experiment = Experiment::parse("scripted.toml", &format!("{EXPERIMENT}{ladder}"))
         .expect("an experiment");
     let results = Results::read(&stage.folder(), &experiment).expect("results");
-    let steps = climb(&experiment.ladder, &results, Metric::ValidationAccuracy, Statistic::Final);
+    let steps =
+        evaluate_ladder(&experiment.ladder, &results, Metric::ValidationAccuracy, Statistic::Final);
     assert_eq!(steps.iter().map(|step| step.equal).collect::<Vec<_>>(), [false, true, false]);
     assert!(steps[0].change().is_none());
     let change = steps[2].change().expect("a difference");

@@ -1,6 +1,6 @@
 //! The table a sweep ends with.
 
-use thaw_analysis::{ProcedureRuns, Results, Step};
+use thaw_analysis::{MeasuredRung, ProcedureRuns, Results};
 use thaw_report::{magnitude, percent, points};
 use thaw_spec::{Metric, Statistic};
 
@@ -42,11 +42,11 @@ pub(crate) fn table(results: &Results) -> String {
 
 /// A Markdown table of the ladder: what each change does to the final validation accuracy; nothing
 /// when the experiment has no ladder.
-pub(crate) fn answer(steps: &[Step]) -> Option<String> {
+pub(crate) fn answer(steps: &[MeasuredRung]) -> Option<String> {
     if steps.is_empty() {
         return None;
     }
-    let row = |step: &Step| {
+    let row = |step: &MeasuredRung| {
         let estimate = step.estimate.as_ref().map_or_else(|| "not run".to_owned(), percent);
         vec![step.label.clone(), estimate, change(step, "0, equal to the last bit")]
     };
@@ -55,7 +55,7 @@ pub(crate) fn answer(steps: &[Step]) -> Option<String> {
 }
 
 /// What a step changes, in points.
-fn change(step: &Step, equal: &str) -> String {
+fn change(step: &MeasuredRung, equal: &str) -> String {
     if step.equal {
         equal.to_owned()
     } else {
@@ -66,7 +66,7 @@ fn change(step: &Step, equal: &str) -> String {
 /// The lines that a sweep leaves on the screen, at most ten: the ladder where there is one, else
 /// the procedures with the lowest and the highest accuracy; what thawed; and how many cells have
 /// run.
-pub(crate) fn last_screen(title: &str, steps: &[Step], results: &Results) -> Vec<String> {
+pub(crate) fn last_screen(title: &str, steps: &[MeasuredRung], results: &Results) -> Vec<String> {
     const LADDER: usize = 7;
     let mut lines = vec![title.to_owned()];
     if steps.is_empty() {

@@ -24,7 +24,7 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     let threads = start_threads(options.threads)?;
     let workplace = Workplace::open(options)?;
     let folder = options.study.written_folder(&workplace.experiment);
-    let _claim = folder.claim()?;
+    let _lock = folder.lock()?;
     let executor = RealExecutor::new(&workplace, threads);
     let finished = if options.force { BTreeSet::new() } else { finished(&workplace, &folder)? };
     if options.force {

@@ -1,6 +1,6 @@
 //! From the one accuracy to the other, one change at a time; and every cell with its interval.
 
-use thaw_analysis::{Attribution, Estimate, Results, Step};
+use thaw_analysis::{Attribution, Estimate, MeasuredRung, Results};
 use thaw_spec::{Metric, Statistic};
 
 use crate::number::{percent, points};
@@ -9,7 +9,7 @@ use crate::rows::{Mark, Row, RowChart, room};
 
 /// The ladder as a waterfall: its first number, then what each change adds or takes, then its last.
 /// Nothing with fewer than two measured rungs.
-pub fn waterfall(steps: &[Step]) -> Option<RowChart> {
+pub fn waterfall(steps: &[MeasuredRung]) -> Option<RowChart> {
     let mut rows = Vec::new();
     let mut height: Option<f64> = None;
     for step in steps {

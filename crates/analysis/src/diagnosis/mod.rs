@@ -67,8 +67,8 @@ impl Candidate {
 
 /// How well a log fits a candidate.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Suspicion {
-    /// The candidate's place among the [`Examiner::candidates`].
+pub struct Score {
+    /// The candidate's place among the [`Classifier::candidates`].
     pub candidate: usize,
     /// The logarithm of the curves' density under the candidate.
     pub log_likelihood: f64,
@@ -84,7 +84,7 @@ pub struct Suspicion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The likeliest candidate.
-    One,
+    Identified,
     /// One of so many: together they have 95 % of the probability.
     Among(usize),
     /// None of these: even the likeliest has such curves less than once in a hundred runs.
@@ -95,14 +95,14 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Diagnosis {
     /// The likeliest candidate first.
-    pub suspicions: Vec<Suspicion>,
+    pub scores: Vec<Score>,
     /// What follows from them.
     pub answer: Answer,
 }
 
 /// A run whose procedure is known, examined as if it were not.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Trial {
+pub struct HeldOutResult {
     /// The candidate that it belongs to.
     pub truth: usize,
     /// What its curves say.
@@ -114,7 +114,7 @@ pub struct Trial {
 
 /// Knows what each procedure's curves look like.
 #[derive(Clone, Debug)]
-pub struct Examiner {
+pub struct Classifier {
     /// What can be told apart, in the order of the matrix.
     pub candidates: Vec<Candidate>,
     /// The metrics that are compared.
@@ -129,7 +129,7 @@ pub struct Examiner {
     images: [f64; 2],
 }
 
-impl Examiner {
+impl Classifier {
     /// Learns from the runs that there are: the given metrics of the first epochs, at most so many.
     ///
     /// # Errors
@@ -162,7 +162,7 @@ impl Examiner {
         }
         let images = [Metric::TrainLoss, Metric::ValidationLoss]
             .map(|metric| first.images(metric.split()) as f64);
-        let mut examiner = Self {
+        let mut classifier = Self {
             candidates: Vec::new(),
             metrics,
             epochs,
@@ -172,36 +172,36 @@ impl Examiner {
         };
         for group in &groups {
             let runs = richest(group);
-            examiner.known.push(
-                runs.iter().filter_map(CellRun::log).map(|log| examiner.features(&log)).collect(),
+            classifier.known.push(
+                runs.iter().filter_map(CellRun::log).map(|log| classifier.features(&log)).collect(),
             );
-            examiner.candidates.push(Candidate {
+            classifier.candidates.push(Candidate {
                 procedures: group.iter().map(|procedure| procedure.levels.clone()).collect(),
                 runs: runs.len(),
                 trains_base: runs.iter().any(|run| run.outcome.trains_base_within(epochs)),
             });
         }
-        examiner.temperature = examiner.calibrated();
-        Ok(examiner)
+        classifier.temperature = classifier.calibrated();
+        Ok(classifier)
     }
 
-    /// Examines a log that has the examiner's metrics and epochs.
-    pub fn examine(&self, log: &TrainingLog) -> Diagnosis {
+    /// Examines a log that has the classifier's metrics and epochs.
+    pub fn classify(&self, log: &TrainingLog) -> Diagnosis {
         let places: Vec<usize> = (0..self.candidates.len()).collect();
         self.diagnose(&self.features(log), &Population::learn(&self.all()), &places)
     }
 
     /// Examines each of the runs it knows by what it knows of the others; only runs of candidates
     /// with three runs or more can be left out.
-    pub fn leave_one_out(&self) -> Vec<Trial> {
+    pub fn leave_one_out(&self) -> Vec<HeldOutResult> {
         let trial = |(truth, place): (usize, usize)| {
-            self.trial(truth, &self.known[truth][place], &self.all_but(truth, place))
+            self.held_out_result(truth, &self.known[truth][place], &self.all_but(truth, place))
         };
         self.removable().map(trial).collect()
     }
 
     /// Examines runs of the same experiment that it has not seen, such as those of other seeds.
-    pub fn examine_runs(&self, unseen: &Results) -> Vec<Trial> {
+    pub fn classify_runs(&self, unseen: &Results) -> Vec<HeldOutResult> {
         let mut trials = Vec::new();
         for procedure in &unseen.procedures {
             let Some(truth) = self
@@ -216,18 +216,20 @@ impl Examiner {
                 .iter()
                 .filter_map(CellRun::log)
                 .filter(|log| log.epochs() >= self.epochs);
-            trials.extend(logs.map(|log| self.trial(truth, &self.features(&log), &self.all())));
+            trials.extend(
+                logs.map(|log| self.held_out_result(truth, &self.features(&log), &self.all())),
+            );
         }
         trials
     }
 
-    fn trial(&self, truth: usize, run: &[f64], known: &[Vec<&[f64]>]) -> Trial {
+    fn held_out_result(&self, truth: usize, run: &[f64], known: &[Vec<&[f64]>]) -> HeldOutResult {
         let others: Vec<usize> = (0..known.len()).filter(|place| *place != truth).collect();
         let all: Vec<usize> = (0..known.len()).collect();
         let of = |places: &[usize]| {
             Population::learn(&places.iter().map(|place| known[*place].clone()).collect::<Vec<_>>())
         };
-        Trial {
+        HeldOutResult {
             truth,
             diagnosis: self.diagnose(run, &of(&all), &all),
             without_truth: self.diagnose(run, &of(&others), &others),
@@ -238,10 +240,10 @@ impl Examiner {
     fn diagnose(&self, run: &[f64], population: &Population, places: &[usize]) -> Diagnosis {
         let fits = population.fits(run);
         let probabilities = probabilities(&fits, self.temperature);
-        let mut suspicions: Vec<Suspicion> = places
+        let mut scores: Vec<Score> = places
             .iter()
             .zip(fits.into_iter().zip(probabilities))
-            .map(|(candidate, (fit, probability))| Suspicion {
+            .map(|(candidate, (fit, probability))| Score {
                 candidate: *candidate,
                 log_likelihood: fit.log_likelihood,
                 probability,
@@ -249,22 +251,22 @@ impl Examiner {
                 by_curve: self.metrics.iter().copied().zip(fit.by_curve).collect(),
             })
             .collect();
-        suspicions.sort_by(|a, b| b.log_likelihood.total_cmp(&a.log_likelihood));
-        let answer = match suspicions.first() {
+        scores.sort_by(|a, b| b.log_likelihood.total_cmp(&a.log_likelihood));
+        let answer = match scores.first() {
             Some(first) if first.typicality >= TYPICAL => {
                 let mut together = 0.0;
-                let enough = suspicions.iter().position(|suspicion| {
-                    together += suspicion.probability;
+                let enough = scores.iter().position(|score| {
+                    together += score.probability;
                     together >= SURE
                 });
                 match enough {
-                    Some(0) => Answer::One,
-                    place => Answer::Among(place.map_or(suspicions.len(), |place| place + 1)),
+                    Some(0) => Answer::Identified,
+                    place => Answer::Among(place.map_or(scores.len(), |place| place + 1)),
                 }
             }
             _ => Answer::NoneOfThese,
         };
-        Diagnosis { suspicions, answer }
+        Diagnosis { scores, answer }
     }
 
     fn features(&self, log: &TrainingLog) -> Vec<f64> {

@@ -22,7 +22,7 @@ const LEAST_SHRINKAGE: f64 = 0.05;
 pub(super) struct Population {
     members: Vec<Member>,
     correlation: Vec<Vec<f64>>,
-    whole: Factor,
+    whole: CholeskyFactor,
 }
 
 /// One procedure.
@@ -84,7 +84,7 @@ impl Population {
             })
             .collect();
         let correlation = shrunk_correlation(&residuals, width);
-        let whole = Factor::new(&correlation);
+        let whole = CholeskyFactor::new(&correlation);
         let members =
             means.into_iter().zip(variances).zip(procedures).map(|((mean, variances), runs)| {
                 let count = runs.len() as f64;
@@ -119,7 +119,7 @@ impl Population {
                 .map(|row| row[part.clone()].to_vec())
                 .collect();
             upper_tail(
-                Factor::new(&block).squared_distance(&standardised[part]),
+                CholeskyFactor::new(&block).squared_distance(&standardised[part]),
                 COEFFICIENTS,
                 member.freedom,
             )
@@ -244,9 +244,9 @@ fn upper_tail(distance: f64, width: usize, freedom: f64) -> f64 {
 
 /// The lower Cholesky factor of a positive definite matrix.
 #[derive(Clone, Debug)]
-struct Factor(Vec<Vec<f64>>);
+struct CholeskyFactor(Vec<Vec<f64>>);
 
-impl Factor {
+impl CholeskyFactor {
     fn new(matrix: &[Vec<f64>]) -> Self {
         let mut factor: Vec<Vec<f64>> = Vec::new();
         for (row, values) in matrix.iter().enumerate() {
@@ -292,7 +292,7 @@ mod tests {
     fn densities_and_tails_are_scipys() {
         // scipy.stats.multivariate_t and f of SciPy 1.17.1, by tools/golden/sample_statistics.py.
         let factor =
-            Factor::new(&[vec![2.0, 0.3, -0.1], vec![0.3, 1.0, 0.2], vec![-0.1, 0.2, 0.5]]);
+            CholeskyFactor::new(&[vec![2.0, 0.3, -0.1], vec![0.3, 1.0, 0.2], vec![-0.1, 0.2, 0.5]]);
         let distance = factor.squared_distance(&[0.5, 1.5, -0.5]);
         assert!((distance - 3.669_402_110_199_297_5).abs() < 1e-12, "{distance}");
         let density = ln_density(distance, 0.5 * factor.ln_determinant(), 3, 4.0);

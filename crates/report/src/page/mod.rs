@@ -8,7 +8,7 @@ mod table;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use thaw_analysis::{Attribution, McNemar, Results, Step, VariantSeries};
+use thaw_analysis::{Attribution, McNemar, MeasuredRung, Results, VariantSeries};
 use thaw_spec::{Experiment, Rung};
 
 pub use self::division::orders;
@@ -45,7 +45,7 @@ pub struct Page<'a> {
     /// What has run.
     pub results: &'a Results,
     /// The ladder.
-    pub steps: &'a [Step],
+    pub steps: &'a [MeasuredRung],
     /// For each step, the test over the validation images of each seed that both rungs share; empty
     /// where there are no predictions.
     pub tests: Vec<Vec<McNemar>>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use maud::{Markup, html};
-use thaw_analysis::{ProcedureRuns, Sample, Step, smallest_shift};
+use thaw_analysis::{MeasuredRung, ProcedureRuns, Sample, smallest_shift};
 use thaw_spec::{DatasetSource, Metric, Statistic};
 
 use super::table::{Entry, table};
@@ -572,15 +572,15 @@ fn optimism(procedure: &ProcedureRuns) -> Option<f64> {
 }
 
 /// The largest certain change, in a sentence.
-fn headline(steps: &[Step]) -> String {
-    let certain = |step: &&Step| {
+fn headline(steps: &[MeasuredRung]) -> String {
+    let certain = |step: &&MeasuredRung| {
         !step.equal
             && step
                 .change()
                 .and_then(|change| change.interval)
                 .is_some_and(|(low, high)| low > 0.0 || high < 0.0)
     };
-    let size = |step: &Step| step.change().map_or(0.0, |change| change.mean.abs());
+    let size = |step: &MeasuredRung| step.change().map_or(0.0, |change| change.mean.abs());
     let ends = steps.iter().filter_map(|step| step.estimate.as_ref()).collect::<Vec<_>>();
     let (Some(first), Some(last)) = (ends.first(), ends.last()) else {
         return "Nothing on the ladder has run.".to_owned();
@@ -606,8 +606,8 @@ fn headline(steps: &[Step]) -> String {
     }
 }
 
-fn in_words(steps: &[Step]) -> String {
-    let one = |step: &Step| {
+fn in_words(steps: &[MeasuredRung]) -> String {
+    let one = |step: &MeasuredRung| {
         let value = step.estimate.as_ref().map_or_else(|| "not run".to_owned(), percent);
         let change = step
             .change()
@@ -621,7 +621,7 @@ fn in_words(steps: &[Step]) -> String {
     )
 }
 
-fn ladder(steps: &[Step]) -> Markup {
+fn ladder(steps: &[MeasuredRung]) -> Markup {
     let rows = steps.iter().map(|step| {
         let change = match (&step.change(), step.equal) {
             (_, true) => Entry::Number("0, equal to the last bit".to_owned(), 0.0),

@@ -25,7 +25,7 @@ const SEED_LOSS: f64 = 0.005;
 /// Student's t with `n − 1` degrees of freedom. The band is the recorded mean plus or minus that,
 /// but at least three images for an accuracy and 2 % for a loss. Each seed's value is recorded too;
 /// repeated, it may differ by a point of accuracy or half a per cent of the loss.
-pub fn record(results: &Results, numbers: &[(Metric, Statistic)]) -> Vec<Band> {
+pub fn derive_bands(results: &Results, numbers: &[(Metric, Statistic)]) -> Vec<Band> {
     let complete = results
         .procedures
         .iter()
