@@ -110,7 +110,7 @@ pub(crate) fn report(
         results,
         tests: tests(experiment, results, folder)?,
         divisions: divisions(experiment, results),
-        steps: &steps,
+        ladder: &steps,
         overlays: all_overlays,
         drifts: drifts(results, folder)?,
         variants: variant_series(results)

@@ -4,7 +4,7 @@ use plotters::style::RGBColor;
 use thaw_analysis::ProcedureRuns;
 use thaw_spec::{Metric, TrainingLog};
 
-use crate::figure::{Band, Figure, LegendEntry, Line, Panel, Stroke};
+use crate::figure::{Figure, LegendEntry, Line, Panel, ShadedArea, Stroke};
 use crate::palette::{BLACK, BLUE, GREEN, ORANGE};
 
 /// A published run to draw over measured ones.
@@ -61,12 +61,12 @@ fn panel(
     overlays: &[Overlay],
     published: Metric,
 ) -> Panel {
-    let (mut lines, mut bands) = (Vec::new(), Vec::new());
+    let (mut lines, mut shaded_areas) = (Vec::new(), Vec::new());
     for (metric, color) in metrics {
         let seeds: Vec<Vec<f64>> = procedure.runs.iter().map(|run| run.curve(*metric)).collect();
         let mean = mean_curve(&seeds);
         if seeds.len() > 1 {
-            bands.push(Band { outline: outline(&seeds), color: *color });
+            shaded_areas.push(ShadedArea { outline: outline(&seeds), color: *color });
             lines.extend(seeds.iter().map(|seed| line(seed, *color, 0.35, 1, Stroke::Solid)));
         }
         lines.push(line(&mean, *color, 1.0, 3, Stroke::Solid));
@@ -85,7 +85,7 @@ fn panel(
         y_label: name.to_owned(),
         y_range: y_range(&lines, published.is_accuracy()),
         lines,
-        bands,
+        shaded_areas,
         marks,
     }
 }

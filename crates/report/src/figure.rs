@@ -48,7 +48,7 @@ pub struct Line {
 
 /// A shaded area behind the lines.
 #[derive(Clone, Debug)]
-pub struct Band {
+pub struct ShadedArea {
     /// Its corners.
     pub outline: Vec<(f64, f64)>,
     /// Its colour, of which it is a light shade.
@@ -67,7 +67,7 @@ pub struct Panel {
     /// In the order of drawing.
     pub lines: Vec<Line>,
     /// Behind the lines.
-    pub bands: Vec<Band>,
+    pub shaded_areas: Vec<ShadedArea>,
     /// Values of x with an upright line behind everything.
     pub marks: Vec<f64>,
 }
@@ -132,7 +132,7 @@ impl Figure {
     /// # Errors
     /// When plotters refuses.
     pub fn svg(&self) -> Result<String, ReportError> {
-        drawn(self.size(), &self.title, |root| self.draw(root))
+        render_svg(self.size(), &self.title, |root| self.draw(root))
     }
 
     fn rows(&self) -> usize {
@@ -184,7 +184,7 @@ impl Figure {
 }
 
 /// Draws an SVG document in memory. `title` is only used in messages.
-pub(crate) fn drawn<F>(size: (u32, u32), title: &str, draw: F) -> Result<String, ReportError>
+pub(crate) fn render_svg<F>(size: (u32, u32), title: &str, draw: F) -> Result<String, ReportError>
 where
     F: for<'a> FnOnce(
         &DrawingArea<SVGBackend<'a>, Shift>,
@@ -242,10 +242,10 @@ impl Panel {
                 BLACK.mix(0.5).stroke_width(1),
             ))?;
         }
-        for band in &self.bands {
+        for area in &self.shaded_areas {
             chart.draw_series(std::iter::once(Polygon::new(
-                band.outline.clone(),
-                band.color.mix(0.15),
+                area.outline.clone(),
+                area.color.mix(0.15),
             )))?;
         }
         for line in &self.lines {

@@ -5,7 +5,7 @@ use plotters::prelude::*;
 use thaw_analysis::DriftCurve;
 
 use crate::ReportError;
-use crate::figure::drawn;
+use crate::figure::render_svg;
 use crate::font::FONT;
 use crate::number::magnitude;
 
@@ -51,7 +51,7 @@ impl DriftMap {
     pub fn svg(&self, decades: (i32, i32)) -> Result<String, ReportError> {
         let size =
             ((LEFT + WIDTH + RIGHT) as u32, (TOP + ROW * self.rows.len() as i32 + BOTTOM) as u32);
-        drawn(size, &self.procedure, |root| self.draw(root, decades))
+        render_svg(size, &self.procedure, |root| self.draw(root, decades))
     }
 
     fn draw<B: DrawingBackend>(

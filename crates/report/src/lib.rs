@@ -17,12 +17,12 @@ mod waterfall;
 
 pub use curves::{Overlay, curves};
 pub use error::ReportError;
-pub use figure::{Band, Figure, LegendEntry, Line, Panel, Stroke};
+pub use figure::{Figure, LegendEntry, Line, Panel, ShadedArea, Stroke};
 pub use heat::{DriftMap, decades};
 pub use number::{changed, magnitude, measured, percent, points, resampled_change};
 pub use overview::overview;
 pub use page::{ContactSheet, Division, Page, orders};
-pub use rows::{Mark, Row, RowChart};
+pub use rows::{ChartRow, Mark, RowChart};
 pub use sheet::{Sheet, SheetRow};
 pub use variants::variants;
 pub use waterfall::{forest, shares, waterfall};

@@ -58,7 +58,7 @@ pub fn overview(title: &str, results: &Results) -> Option<Figure> {
         y_label: "validation accuracy".to_owned(),
         y_range: range,
         lines: lines_of(facet),
-        bands: Vec::new(),
+        shaded_areas: Vec::new(),
         marks: Vec::new(),
     });
     let legend = levels.iter().enumerate().map(|(index, level)| {

@@ -5,7 +5,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use crate::ReportError;
-use crate::figure::drawn;
+use crate::figure::render_svg;
 use crate::font::FONT;
 use crate::palette::GRID;
 
@@ -22,7 +22,7 @@ pub enum Mark {
 
 /// A row.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct ChartRow {
     /// Before it.
     pub label: String,
     /// In it.
@@ -45,7 +45,7 @@ pub struct RowChart {
     /// The visible part of the axis.
     pub range: (f64, f64),
     /// From top to bottom.
-    pub rows: Vec<Row>,
+    pub rows: Vec<ChartRow>,
 }
 
 const TOP: i32 = 42;
@@ -62,7 +62,7 @@ impl RowChart {
     /// # Errors
     /// When plotters refuses.
     pub fn svg(&self) -> Result<String, ReportError> {
-        drawn(self.size(), &self.title, |root| self.draw(root))
+        render_svg(self.size(), &self.title, |root| self.draw(root))
     }
 
     fn label_width(&self) -> i32 {
@@ -150,7 +150,7 @@ fn ticks(low: f64, high: f64) -> Vec<f64> {
 }
 
 /// A range that shows all of some values, with a little room, within the accuracies that there are.
-pub(crate) fn room(values: impl Iterator<Item = f64>) -> (f64, f64) {
+pub(crate) fn padded_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
         (low.min(value), high.max(value))
     });

@@ -5,8 +5,8 @@ use thaw_spec::{Metric, Statistic};
 
 use crate::number::percent;
 use crate::palette::LEVELS;
-use crate::rows::{Mark, Row, RowChart};
-use crate::waterfall::framed;
+use crate::rows::{ChartRow, Mark, RowChart};
+use crate::waterfall::accuracy_chart;
 
 /// A point with its interval for each number of variants, series after series; nothing without a
 /// series.
@@ -15,7 +15,7 @@ pub fn variants(series: &[VariantSeries<'_>]) -> Option<RowChart> {
         series.points.iter().filter_map(move |(count, procedure)| {
             let estimate =
                 procedure.sample(Metric::ValidationAccuracy, Statistic::Final)?.estimate();
-            Some(Row {
+            Some(ChartRow {
                 label: named(series, *count),
                 mark: Mark::Point(estimate.mean),
                 interval: estimate.interval,
@@ -24,23 +24,26 @@ pub fn variants(series: &[VariantSeries<'_>]) -> Option<RowChart> {
             })
         })
     });
-    let rows: Vec<Row> = rows.collect();
+    let rows: Vec<ChartRow> = rows.collect();
     (!rows.is_empty()).then(|| {
-        framed("Final validation accuracy by the number of cached variants".to_owned(), rows)
+        accuracy_chart(
+            "Final validation accuracy by the number of cached variants".to_owned(),
+            rows,
+        )
     })
 }
 
 /// A point of a series in words.
 fn named(series: &VariantSeries<'_>, count: usize) -> String {
     if series.levels.is_empty() {
-        counted(count)
+        variant_count_in_words(count)
     } else {
-        format!("{} · {}", series.label(), counted(count))
+        format!("{} · {}", series.label(), variant_count_in_words(count))
     }
 }
 
 /// So many variants.
-pub(crate) fn counted(count: usize) -> String {
+pub(crate) fn variant_count_in_words(count: usize) -> String {
     match count {
         0 => "not augmented".to_owned(),
         1 => "1 variant".to_owned(),

@@ -5,7 +5,7 @@ use thaw_spec::{Metric, Statistic};
 
 use crate::number::{percent, points};
 use crate::palette::{BLUE, DOWN, NEUTRAL, UP};
-use crate::rows::{Mark, Row, RowChart, room};
+use crate::rows::{ChartRow, Mark, RowChart, padded_range};
 
 /// The ladder as a waterfall: its first number, then what each change adds or takes, then its last.
 /// Nothing with fewer than two measured rungs.
@@ -14,7 +14,7 @@ pub fn waterfall(steps: &[MeasuredRung]) -> Option<RowChart> {
     let mut height: Option<f64> = None;
     for step in steps {
         let Some(estimate) = &step.estimate else {
-            rows.push(Row {
+            rows.push(ChartRow {
                 label: step.label.clone(),
                 mark: Mark::Nothing,
                 interval: None,
@@ -28,7 +28,7 @@ pub fn waterfall(steps: &[MeasuredRung]) -> Option<RowChart> {
             (Some(change), Some(before)) => {
                 let bar = bar(&step.label, before, change);
                 if step.equal {
-                    Row { interval: None, text: "equal to the last bit".to_owned(), ..bar }
+                    ChartRow { interval: None, text: "equal to the last bit".to_owned(), ..bar }
                 } else {
                     bar
                 }
@@ -40,7 +40,7 @@ pub fn waterfall(steps: &[MeasuredRung]) -> Option<RowChart> {
     let last = steps.iter().rev().find_map(|step| step.estimate.as_ref())?;
     rows.push(total("and so arrived at", last));
     (steps.iter().filter(|step| step.estimate.is_some()).count() > 1).then(|| {
-        framed("From the one accuracy to the other, one change at a time".to_owned(), rows)
+        accuracy_chart("From the one accuracy to the other, one change at a time".to_owned(), rows)
     })
 }
 
@@ -57,12 +57,12 @@ pub fn shares(attribution: &Attribution, from: &str, to: &str) -> RowChart {
         height += estimate.mean;
     }
     rows.push(total(to, &attribution.to.estimate()));
-    framed("The gap divided over the factors (Shapley)".to_owned(), rows)
+    accuracy_chart("The gap divided over the factors (Shapley)".to_owned(), rows)
 }
 
 /// Every procedure that has run, with the interval of its final validation accuracy.
 pub fn forest(results: &Results) -> Option<RowChart> {
-    let rows: Vec<Row> = results
+    let rows: Vec<ChartRow> = results
         .procedures
         .iter()
         .filter_map(|procedure| {
@@ -70,7 +70,7 @@ pub fn forest(results: &Results) -> Option<RowChart> {
                 procedure.sample(Metric::ValidationAccuracy, Statistic::Final)?.estimate();
             let color = if procedure.thawed() { UP } else { BLUE };
             let thawed = if procedure.thawed() { " thawed" } else { "" };
-            Some(Row {
+            Some(ChartRow {
                 label: procedure.label(),
                 mark: Mark::Point(estimate.mean),
                 interval: estimate.interval,
@@ -79,12 +79,13 @@ pub fn forest(results: &Results) -> Option<RowChart> {
             })
         })
         .collect();
-    (!rows.is_empty()).then(|| framed("Final validation accuracy of every cell".to_owned(), rows))
+    (!rows.is_empty())
+        .then(|| accuracy_chart("Final validation accuracy of every cell".to_owned(), rows))
 }
 
 /// A change from a height on.
-fn bar(label: &str, before: f64, change: &Estimate) -> Row {
-    Row {
+fn bar(label: &str, before: f64, change: &Estimate) -> ChartRow {
+    ChartRow {
         label: label.to_owned(),
         mark: Mark::Bar(before, before + change.mean),
         interval: change.interval.map(|(low, high)| (before + low, before + high)),
@@ -93,8 +94,8 @@ fn bar(label: &str, before: f64, change: &Estimate) -> Row {
     }
 }
 
-fn total(label: &str, estimate: &Estimate) -> Row {
-    Row {
+fn total(label: &str, estimate: &Estimate) -> ChartRow {
+    ChartRow {
         label: label.to_owned(),
         mark: Mark::Point(estimate.mean),
         interval: estimate.interval,
@@ -103,14 +104,14 @@ fn total(label: &str, estimate: &Estimate) -> Row {
     }
 }
 
-pub(crate) fn framed(title: String, rows: Vec<Row>) -> RowChart {
+pub(crate) fn accuracy_chart(title: String, rows: Vec<ChartRow>) -> RowChart {
     let marks = rows.iter().flat_map(|row| match row.mark {
         Mark::Bar(from, to) => vec![from, to],
         Mark::Point(value) => vec![value],
         Mark::Nothing => Vec::new(),
     });
     let ends = rows.iter().filter_map(|row| row.interval).flat_map(|(low, high)| [low, high]);
-    let range = room(marks.chain(ends));
+    let range = padded_range(marks.chain(ends));
     RowChart {
         title,
         axis: "validation accuracy in %, with 95 % confidence intervals".to_owned(),

@@ -45,7 +45,7 @@ pub struct Page<'a> {
     /// What has run.
     pub results: &'a Results,
     /// The ladder.
-    pub steps: &'a [MeasuredRung],
+    pub ladder: &'a [MeasuredRung],
     /// For each step, the test over the validation images of each seed that both rungs share; empty
     /// where there are no predictions.
     pub tests: Vec<Vec<McNemar>>,

@@ -9,7 +9,7 @@ use thaw_spec::{DatasetSource, Metric, Statistic};
 use super::table::{Entry, table};
 use super::{ContactSheet, Page, figure, picture};
 use crate::number::{magnitude, percent, points, resampled_mean, signed};
-use crate::variants::counted;
+use crate::variants::variant_count_in_words;
 use crate::{ReportError, curves, decades, forest, overview, variants, waterfall};
 
 const VALIDATION: Metric = Metric::ValidationAccuracy;
@@ -23,12 +23,12 @@ const SHIPPED: &str = "(shipped)";
 impl Page<'_> {
     /// The first screen: one sentence, the waterfall, and its numbers.
     pub(super) fn answer(&self) -> Result<Markup, ReportError> {
-        if let Some(chart) = waterfall(self.steps) {
+        if let Some(chart) = waterfall(self.ladder) {
             let caption = "Bars are changes against the line above, whiskers their 95 % confidence intervals over seeds (Student's t).";
             return Ok(html! {
-                p class="answer" { (headline(self.steps)) }
-                (figure(&chart.svg()?, &in_words(self.steps), caption))
-                details { summary { "The same as a table" } (ladder(self.steps)) }
+                p class="answer" { (headline(self.ladder)) }
+                (figure(&chart.svg()?, &in_words(self.ladder), caption))
+                details { summary { "The same as a table" } (ladder(self.ladder)) }
             });
         }
         Ok(html! {
@@ -206,7 +206,7 @@ impl Page<'_> {
             .map(|run| run.manifest.images[1])
             .next()
             .unwrap_or(0);
-        let rows = self.steps.iter().zip(&self.tests).skip(1).map(|(step, tests)| {
+        let rows = self.ladder.iter().zip(&self.tests).skip(1).map(|(step, tests)| {
             let sample = step.differences.as_ref();
             let deviation = sample
                 .and_then(|sample| sample.estimate().standard_deviation)
@@ -248,7 +248,7 @@ impl Page<'_> {
                     " With so many pairs, a true difference must be " (format!("{shift:.1}")) " times as large as its spread between seeds for four experiments of five to notice it."
                 }
             }
-            @if !self.steps.is_empty() {
+            @if !self.ladder.is_empty() {
                 (table("Each step of the ladder", &headings, rows.collect()))
                 p class="faint" { "Effect size: Hedges' g of the paired differences. Smallest change: at 5\u{a0}%, with a power of 80\u{a0}%, from the spread measured here, in points. McNemar's test is exact and compares the two models of each seed image by image after the last epoch." }
             }
@@ -320,7 +320,7 @@ impl Page<'_> {
                     / procedure.runs.len().max(1) as f64;
                 vec![
                     Entry::text(series.label()),
-                    Entry::Number(counted(*count), *count as f64),
+                    Entry::Number(variant_count_in_words(*count), *count as f64),
                     Entry::whole(procedure.runs.len()),
                     estimate.map_or_else(
                         || Entry::missing("–"),
@@ -365,7 +365,7 @@ impl Page<'_> {
             self.ran().flat_map(|procedure| &procedure.runs).map(|run| run.seconds()).sum();
         html! {
             (table("Seconds, as measured while other cells ran beside", &["cell", "per run", "per epoch", "all seeds"], rows.collect()))
-            p class="faint" { "All runs together: " (if total < 3600.0 { format!("{:.0} minutes", total / 60.0) } else { format!("{:.1} hours", total / 3600.0) }) " of training, several at a time. What cells share was computed once and is not counted in any." }
+            p class="faint" { "All runs together: " (if total < 3600.0 { format!("{:.0} minutes", total / 60.0) } else { format!("{:.1} hours", total / 3600.0) }) " of training, several at a time. What cells share was computed once and is not variant_count_in_words in any." }
         }
     }
 
