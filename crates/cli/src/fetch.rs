@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use thaw_fetch::{
-    Entry, FetchError, Kind, Patience, catalogue, download, split_cats_and_dogs, verify,
+    CatalogueEntry, DownloadKind, FetchError, RetryPolicy, catalogue, download,
+    split_cats_and_dogs, verify,
 };
 
 use crate::arguments::Fetch;
@@ -26,7 +27,7 @@ pub(crate) fn run(options: &Fetch) -> Result<ExitCode, CliError> {
         }
     })?;
     match entry.kind {
-        Kind::Weights => {
+        DownloadKind::Weights => {
             let target = options
                 .output
                 .clone()
@@ -42,7 +43,7 @@ pub(crate) fn run(options: &Fetch) -> Result<ExitCode, CliError> {
                 say(&format!("it was trained with preprocessing = \"{preprocessing}\""));
             }
         }
-        Kind::CatsAndDogs => {
+        DownloadKind::CatsAndDogs => {
             let folder =
                 options.output.clone().unwrap_or_else(|| PathBuf::from("data/cats_and_dogs_small"));
             let archive = folder.with_file_name(&entry.file);
@@ -65,7 +66,11 @@ pub(crate) fn run(options: &Fetch) -> Result<ExitCode, CliError> {
 }
 
 /// Downloads a file, unless it is there.
-fn fetch(entry: &Entry, options: &Fetch, target: &std::path::Path) -> Result<(), CliError> {
+fn fetch(
+    entry: &CatalogueEntry,
+    options: &Fetch,
+    target: &std::path::Path,
+) -> Result<(), CliError> {
     if target.exists() {
         verify(target, &entry.checksum).map_err(CliError::Fetch)?;
         say_on_stderr(&format!("{} is there already", target.display()));
@@ -82,11 +87,11 @@ fn fetch(entry: &Entry, options: &Fetch, target: &std::path::Path) -> Result<(),
     );
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.set_message(entry.name.clone());
-    let patience = Patience {
+    let retry = RetryPolicy {
         stall: std::time::Duration::from_secs(options.stall_seconds),
-        ..Patience::default()
+        ..RetryPolicy::default()
     };
-    let result = download(url, target, &entry.checksum, patience, &|received, total| {
+    let result = download(url, target, &entry.checksum, retry, &|received, total| {
         if let Some(total) = total {
             bar.set_length(total);
         }
@@ -104,7 +109,7 @@ fn fetch(entry: &Entry, options: &Fetch, target: &std::path::Path) -> Result<(),
 }
 
 /// What a person without a network can do.
-fn by_hand(entry: &Entry, target: &std::path::Path) -> String {
+fn by_hand(entry: &CatalogueEntry, target: &std::path::Path) -> String {
     format!(
         "elsewhere, fetch {} ({}), put it at {} and run the same command again; or give a mirror by --url",
         entry.url,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use thaw_data::{Dataset, Pixels, Unreadable};
+use thaw_data::{Dataset, OnUnreadable, Pixels};
 use thaw_spec::{
     Cell, ContentHash, DatasetSource, Environment, EpochRecord, FreezeBoundary, Inputs, Split, Step,
 };
@@ -111,10 +111,10 @@ fn decoded(
             split,
             cell.procedure.image_size,
             cell.procedure.resize,
-            Unreadable::Refuse,
+            OnUnreadable::Refuse,
             &path,
             &|_| (),
         )?;
     }
-    Ok(SplitData { pixels: Pixels::open(&path, Unreadable::Refuse)?, stored: None })
+    Ok(SplitData { pixels: Pixels::open(&path, OnUnreadable::Refuse)?, stored: None })
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use candle_core::Device;
-use thaw_data::{Dataset, Folder, Synthetic, Unreadable};
+use thaw_data::{Dataset, Folder, OnUnreadable, Synthetic};
 use thaw_model::Weights;
 use thaw_spec::{Cell, CostFacts, DatasetSource, Experiment, Inputs, PreprocessingName, Sharing};
 
@@ -61,7 +61,7 @@ pub(crate) struct Workplace {
     pub(crate) weights: Weights,
     pub(crate) cells: Vec<Cell>,
     pub(crate) cache: PathBuf,
-    pub(crate) unreadable: Unreadable,
+    pub(crate) unreadable: OnUnreadable,
     pub(crate) sharing: Sharing,
     pub(crate) fault: Option<Fault>,
     pub(crate) device: Device,
@@ -97,7 +97,7 @@ impl Workplace {
             thaw_model::shapes(procedure.architecture, procedure.image_size)?;
         }
         let unreadable =
-            if options.skip_unreadable_images { Unreadable::Skip } else { Unreadable::Refuse };
+            if options.skip_unreadable_images { OnUnreadable::Skip } else { OnUnreadable::Refuse };
         let sharing = if options.no_sharing { Sharing::Literal } else { Sharing::ByContent };
         let device = open_device(&options.device)?;
         // Other arithmetic, other last bits: what a device computed is kept apart.

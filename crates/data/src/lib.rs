@@ -21,7 +21,7 @@ pub use dataset::Dataset;
 pub use decode::{decode, write_png};
 pub use error::DataError;
 pub use folder::{Folder, ImageFile};
-pub use pixels::{Pixels, Unreadable};
+pub use pixels::{OnUnreadable, Pixels};
 pub use preprocess::{preprocess, preprocess_interpolated};
 pub use resize::resize;
 pub use stream::{Purpose, Stream};

@@ -8,12 +8,12 @@ use thaw_spec::{Resize, Split};
 
 use crate::{Artifact, ArtifactWriter, DataError, Dataset, resize};
 
-/// What to do with an image that cannot be read.
+/// Treatment of an image that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unreadable {
-    /// Stop and name it.
+pub enum OnUnreadable {
+    /// Stop with an error that names the image.
     Refuse,
-    /// Leave it out and list it.
+    /// Leave the image out and list it among the skipped.
     Skip,
 }
 
@@ -40,7 +40,7 @@ impl Pixels {
         split: Split,
         size: usize,
         filter: Resize,
-        unreadable: Unreadable,
+        unreadable: OnUnreadable,
         path: &Path,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), DataError> {
@@ -51,7 +51,7 @@ impl Pixels {
         // stands in front.
         let (mut skipped, mut kept) =
             (Vec::new(), (0..dataset.counts().of(split) as usize).collect::<Vec<usize>>());
-        if unreadable == Unreadable::Skip {
+        if unreadable == OnUnreadable::Skip {
             let bad: Vec<bool> =
                 kept.par_iter().map(|&image| dataset.image(split, image).is_err()).collect();
             skipped = kept
@@ -87,7 +87,7 @@ impl Pixels {
     ///
     /// # Errors
     /// When it is missing or damaged, or images were skipped in it and that is not wanted.
-    pub fn open(path: &Path, unreadable: Unreadable) -> Result<Self, DataError> {
+    pub fn open(path: &Path, unreadable: OnUnreadable) -> Result<Self, DataError> {
         let values = Artifact::<u8>::open(path)?;
         let damaged = |reason: &str| DataError::DamagedArtifact {
             path: path.to_owned(),
@@ -103,7 +103,7 @@ impl Pixels {
         if values.shape().len() != 4 || labels.len() != values.shape()[0] {
             return Err(damaged("its labels and images differ in number"));
         }
-        if let (Unreadable::Refuse, Some(image)) = (unreadable, skipped.first()) {
+        if let (OnUnreadable::Refuse, Some(image)) = (unreadable, skipped.first()) {
             let path = image.into();
             return Err(DataError::UnreadableImage {
                 path,
@@ -113,12 +113,12 @@ impl Pixels {
         Ok(Self { values, labels, skipped })
     }
 
-    /// How many images there are.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no image.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -128,13 +128,13 @@ impl Pixels {
         self.values.shape()[1]
     }
 
-    /// The bytes of one image, row by row.
+    /// Bytes of one image, row by row.
     pub fn image(&self, index: usize) -> &[u8] {
         let length = self.size() * self.size() * 3;
         &self.values.values()[index * length..][..length]
     }
 
-    /// The labels of all images.
+    /// Labels of all images.
     pub fn labels(&self) -> &[u32] {
         &self.labels
     }

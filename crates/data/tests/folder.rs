@@ -7,7 +7,7 @@ use std::path::Path;
 
 use image::{ColorType, ImageFormat, RgbImage};
 use tempfile::TempDir;
-use thaw_data::{DataError, Dataset, Folder, Pixels, Unreadable, decode};
+use thaw_data::{DataError, Dataset, Folder, OnUnreadable, Pixels, decode};
 use thaw_spec::{Resize, Split};
 
 fn picture(path: &Path, seed: u8) {
@@ -30,7 +30,7 @@ fn dataset() -> TempDir {
     root
 }
 
-fn prepare(root: &Path, unreadable: Unreadable) -> Result<Pixels, DataError> {
+fn prepare(root: &Path, unreadable: OnUnreadable) -> Result<Pixels, DataError> {
     let folder = Folder::scan(root)?;
     let path = root.join("cache").join("train");
     Pixels::prepare(&folder, Split::Train, 8, Resize::Nearest, unreadable, &path, &|_| {})?;
@@ -48,7 +48,7 @@ fn classes_and_files_come_in_sorted_order() {
         paths,
         ["train/cats/a.jpg", "train/cats/b.png", "train/dogs/a.jpg", "train/dogs/b.png"]
     );
-    let pixels = prepare(root.path(), Unreadable::Refuse).expect("pixels");
+    let pixels = prepare(root.path(), OnUnreadable::Refuse).expect("pixels");
     assert_eq!((pixels.len(), pixels.size(), pixels.labels()), (4, 8, &[0, 0, 1, 1][..]));
 }
 
@@ -106,12 +106,13 @@ fn unreadable_images_are_named_with_a_remedy_and_can_be_skipped() {
     let say = |name: &str, bytes: &[u8]| {
         let root = dataset();
         fs::write(root.path().join("train/dogs").join(name), bytes).expect("written");
-        let message =
-            prepare(root.path(), Unreadable::Refuse).expect_err("an unreadable image").to_string();
+        let message = prepare(root.path(), OnUnreadable::Refuse)
+            .expect_err("an unreadable image")
+            .to_string();
         assert!(!root.path().join("cache/train").exists(), "nothing half-written is left behind");
-        let pixels = prepare(root.path(), Unreadable::Skip).expect("skipped");
+        let pixels = prepare(root.path(), OnUnreadable::Skip).expect("skipped");
         assert_eq!((pixels.skipped(), pixels.len()), (&[format!("train/dogs/{name}")][..], 4));
-        let refused = Pixels::open(&root.path().join("cache/train"), Unreadable::Refuse);
+        let refused = Pixels::open(&root.path().join("cache/train"), OnUnreadable::Refuse);
         assert!(refused.is_err(), "what was skipped once is not passed over in silence later");
         message.replace(&root.path().display().to_string(), "ROOT")
     };
@@ -147,8 +148,16 @@ fn every_photograph_of_a_real_dataset_can_be_read() {
     assert_eq!((counts.train, counts.validation, counts.test), (2000, 1000, 1000));
     let cache = TempDir::new().expect("a folder");
     let path = cache.path().join("test");
-    Pixels::prepare(&folder, Split::Test, 150, Resize::Nearest, Unreadable::Refuse, &path, &|_| {})
-        .expect("readable");
-    let pixels = Pixels::open(&path, Unreadable::Refuse).expect("prepared");
+    Pixels::prepare(
+        &folder,
+        Split::Test,
+        150,
+        Resize::Nearest,
+        OnUnreadable::Refuse,
+        &path,
+        &|_| {},
+    )
+    .expect("readable");
+    let pixels = Pixels::open(&path, OnUnreadable::Refuse).expect("prepared");
     assert_eq!(pixels.labels().iter().filter(|label| **label == 1).count(), 500);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
-use thaw_data::{Dataset, Pixels, Synthetic, Unreadable};
+use thaw_data::{Dataset, OnUnreadable, Pixels, Synthetic};
 use thaw_spec::{Resize, Split, SyntheticDataset, SyntheticTask};
 
 fn dataset(task: SyntheticTask, size: usize, train: u64) -> Synthetic {
@@ -65,9 +65,9 @@ fn prepared_pixels_are_the_pictures() {
     let (synthetic, path) =
         (dataset(SyntheticTask::CatsAndDogs, 32, 300), folder.path().join("pixels"));
     let filter = Resize::Nearest;
-    Pixels::prepare(&synthetic, Split::Train, 32, filter, Unreadable::Refuse, &path, &|_| ())
+    Pixels::prepare(&synthetic, Split::Train, 32, filter, OnUnreadable::Refuse, &path, &|_| ())
         .expect("prepared");
-    let pixels = Pixels::open(&path, Unreadable::Refuse).expect("opened");
+    let pixels = Pixels::open(&path, OnUnreadable::Refuse).expect("opened");
     for index in [0, 149, 150, 299] {
         assert_eq!(
             pixels.image(index),

@@ -9,7 +9,7 @@ use crate::Checksum;
 /// What is done with a file once it is here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum DownloadKind {
     /// It is kept as it is.
     Weights,
     /// It is an archive that the book's split is made from.
@@ -19,11 +19,11 @@ pub enum Kind {
 /// Something that can be fetched.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
+pub struct CatalogueEntry {
     /// What a person types.
     pub name: String,
     /// What is done with it.
-    pub kind: Kind,
+    pub kind: DownloadKind,
     /// What it is.
     pub title: String,
     /// The file's name.
@@ -41,10 +41,10 @@ pub struct Entry {
 }
 
 /// All entries.
-pub fn catalogue() -> &'static [Entry] {
+pub fn catalogue() -> &'static [CatalogueEntry] {
     #[derive(Deserialize)]
     struct Catalogue {
-        entry: Vec<Entry>,
+        entry: Vec<CatalogueEntry>,
     }
     static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
         toml::from_str(include_str!("catalogue.toml")).expect("the embedded catalogue is tested")

@@ -13,7 +13,7 @@ use crate::{Checksum, FetchError};
 
 /// How long to wait and how often to try.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// A connection that yields nothing for so long is given up.
     pub stall: Duration,
     /// So many attempts in a row may come no further.
@@ -22,14 +22,14 @@ pub struct Patience {
     pub pause: Duration,
 }
 
-impl Default for Patience {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self { stall: Duration::from_secs(30), attempts: 5, pause: Duration::from_secs(1) }
     }
 }
 
 /// Told how many bytes are there, and how many there will be where the server says.
-pub type Progress<'a> = &'a dyn Fn(u64, Option<u64>);
+pub type DownloadProgress<'a> = &'a dyn Fn(u64, Option<u64>);
 
 /// How one attempt ended.
 enum Attempt {
@@ -49,17 +49,17 @@ pub fn download(
     url: &str,
     target: &Path,
     checksum: &Checksum,
-    patience: Patience,
-    progress: Progress<'_>,
+    retry: RetryPolicy,
+    progress: DownloadProgress<'_>,
 ) -> Result<(), FetchError> {
-    let part = part_of(target);
+    let part = partial_path(target);
     if let Some(folder) = target.parent() {
         std::fs::create_dir_all(folder)
             .map_err(FetchError::io(folder, "cannot make the folder"))?;
     }
     let agent: Agent = Agent::config_builder()
-        .timeout_connect(Some(patience.stall))
-        .timeout_recv_response(Some(patience.stall))
+        .timeout_connect(Some(retry.stall))
+        .timeout_recv_response(Some(retry.stall))
         .http_status_as_error(false)
         .build()
         .into();
@@ -67,22 +67,23 @@ pub fn download(
         Checksum::Hub => hub_checksum(&agent, url)?,
         known => known.clone(),
     };
-    let mut in_vain = 0;
+    let mut fruitless_attempts = 0;
     loop {
         let before = length(&part);
-        match attempt(&agent, url, &part, patience, progress)? {
+        match attempt(&agent, url, &part, retry, progress)? {
             Attempt::Complete => break,
             Attempt::Broken(reason) => {
-                in_vain = if length(&part) > before { 0 } else { in_vain + 1 };
-                if in_vain >= patience.attempts {
+                fruitless_attempts =
+                    if length(&part) > before { 0 } else { fruitless_attempts + 1 };
+                if fruitless_attempts >= retry.attempts {
                     return Err(FetchError::Interrupted {
                         url: url.to_owned(),
-                        attempts: in_vain,
+                        attempts: fruitless_attempts,
                         bytes: length(&part),
                         reason,
                     });
                 }
-                std::thread::sleep(patience.pause * 2u32.pow(in_vain));
+                std::thread::sleep(retry.pause * 2u32.pow(fruitless_attempts));
             }
         }
     }
@@ -126,13 +127,13 @@ fn hub_checksum(agent: &Agent, url: &str) -> Result<Checksum, FetchError> {
     let question =
         agent.head(url).config().max_redirects(0).max_redirects_will_error(false).build();
     let response = question.call().map_err(unreachable)?;
-    Ok(named(&response, "x-linked-etag")
+    Ok(header_text(&response, "x-linked-etag")
         .filter(|etag| etag.len() == 64)
         .map_or(Checksum::Hub, Checksum::Sha256))
 }
 
 /// Where the bytes lie that have arrived.
-fn part_of(target: &Path) -> PathBuf {
+fn partial_path(target: &Path) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
     name.push(".part");
     name.into()
@@ -147,8 +148,8 @@ fn attempt(
     agent: &Agent,
     url: &str,
     part: &Path,
-    patience: Patience,
-    progress: Progress<'_>,
+    retry: RetryPolicy,
+    progress: DownloadProgress<'_>,
 ) -> Result<Attempt, FetchError> {
     let present = length(part);
     let mut request = agent.get(url).header(header::ACCEPT_ENCODING, "identity");
@@ -165,11 +166,11 @@ fn attempt(
     };
     let status = response.status().as_u16();
     let total = match status {
-        200 => named(&response, "content-length").and_then(|length| length.parse().ok()),
-        206 if starts_at(&response, present) => named(&response, "content-range")
+        200 => header_text(&response, "content-length").and_then(|length| length.parse().ok()),
+        206 if starts_at(&response, present) => header_text(&response, "content-range")
             .and_then(|range| range.rsplit('/').next()?.parse().ok()),
         // Everything was there already.
-        416 if named(&response, "content-range")
+        416 if header_text(&response, "content-range")
             .is_some_and(|range| range == format!("bytes */{present}")) =>
         {
             return Ok(Attempt::Complete);
@@ -194,7 +195,7 @@ fn attempt(
     file.set_len(start)
         .and_then(|()| file.seek(SeekFrom::Start(start)))
         .map_err(FetchError::io(part, "cannot write"))?;
-    let (received, broken) = copy(response, &mut file, part, start, total, patience, progress)?;
+    let (received, broken) = copy(response, &mut file, part, start, total, retry, progress)?;
     file.sync_all().map_err(FetchError::io(part, "cannot write"))?;
     Ok(match (broken, total) {
         (Some(reason), _) => Attempt::Broken(reason),
@@ -212,8 +213,8 @@ fn copy(
     part: &Path,
     start: u64,
     total: Option<u64>,
-    patience: Patience,
-    progress: Progress<'_>,
+    retry: RetryPolicy,
+    progress: DownloadProgress<'_>,
 ) -> Result<(u64, Option<String>), FetchError> {
     let (sender, receiver) = sync_channel::<std::io::Result<Vec<u8>>>(4);
     std::thread::spawn(move || {
@@ -232,7 +233,7 @@ fn copy(
     });
     let mut received = start;
     loop {
-        match receiver.recv_timeout(patience.stall) {
+        match receiver.recv_timeout(retry.stall) {
             Ok(Ok(chunk)) if chunk.is_empty() => return Ok((received, None)),
             Ok(Ok(chunk)) => {
                 file.write_all(&chunk).map_err(FetchError::io(part, "cannot write"))?;
@@ -243,7 +244,7 @@ fn copy(
             Err(RecvTimeoutError::Timeout) => {
                 return Ok((
                     received,
-                    Some(format!("nothing came for {} s", patience.stall.as_secs_f32())),
+                    Some(format!("nothing came for {} s", retry.stall.as_secs_f32())),
                 ));
             }
             Err(RecvTimeoutError::Disconnected) => {
@@ -254,11 +255,11 @@ fn copy(
 }
 
 /// A header's text, without quotation marks.
-fn named(response: &Response<ureq::Body>, name: &str) -> Option<String> {
+fn header_text(response: &Response<ureq::Body>, name: &str) -> Option<String> {
     response.headers().get(name)?.to_str().ok().map(|text| text.trim_matches('"').to_owned())
 }
 
 fn starts_at(response: &Response<ureq::Body>, place: u64) -> bool {
-    named(response, "content-range")
+    header_text(response, "content-range")
         .is_some_and(|range| range.starts_with(&format!("bytes {place}-")))
 }

@@ -9,7 +9,7 @@ mod download;
 mod error;
 
 pub use archive::{SplitReport, split_cats_and_dogs};
-pub use catalogue::{Entry, Kind, catalogue};
+pub use catalogue::{CatalogueEntry, DownloadKind, catalogue};
 pub use checksum::Checksum;
-pub use download::{Patience, Progress, download, verify};
+pub use download::{DownloadProgress, RetryPolicy, download, verify};
 pub use error::FetchError;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use thaw_fetch::{Checksum, FetchError, Patience, download, split_cats_and_dogs, verify};
+use thaw_fetch::{Checksum, FetchError, RetryPolicy, download, split_cats_and_dogs, verify};
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 /// What the server does with a connection.
@@ -36,8 +36,8 @@ enum Act {
     Status(u16),
 }
 
-const PATIENCE: Patience =
-    Patience { stall: Duration::from_millis(300), attempts: 3, pause: Duration::from_millis(1) };
+const RETRY: RetryPolicy =
+    RetryPolicy { stall: Duration::from_millis(300), attempts: 3, pause: Duration::from_millis(1) };
 
 fn content() -> Vec<u8> {
     (0..200_000u32).map(|value| (value * 7 % 251) as u8).collect()
@@ -156,7 +156,7 @@ fn fetch(
     checksum: &Checksum,
 ) -> (Result<(), FetchError>, Vec<String>) {
     let server = Server::start(acts);
-    let result = download(&server.url, &folder.join("file"), checksum, PATIENCE, &|_, _| {});
+    let result = download(&server.url, &folder.join("file"), checksum, RETRY, &|_, _| {});
     (result, server.requests())
 }
 

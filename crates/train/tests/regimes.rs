@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use thaw_data::{Dataset, Folder, Pixels, Purpose, Stream, Unreadable};
+use thaw_data::{Dataset, Folder, OnUnreadable, Pixels, Purpose, Stream};
 use thaw_model::{Base, Weights, weights_file};
 use thaw_spec::{
     Architecture, Cell, EpochRecord, Experiment, Extraction, Inputs, Outcome, Phase, Prediction,
@@ -78,13 +78,13 @@ impl Workshop {
                     split,
                     procedure.image_size,
                     procedure.resize,
-                    Unreadable::Refuse,
+                    OnUnreadable::Refuse,
                     &path,
                     &|_| {},
                 )
                 .expect("readable images");
             }
-            Pixels::open(&path, Unreadable::Refuse).expect("pixels")
+            Pixels::open(&path, OnUnreadable::Refuse).expect("pixels")
         };
         let stored = Extraction::of(cell, phase, split, sharing).map(|extraction| {
             let path = self.artifact(extraction.key().short());
