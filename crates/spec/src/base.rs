@@ -1,8 +1,10 @@
-//! The convolutional bases and the way pixels are fed to them.
+//! The convolutional bases, and how their convolutions are computed.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::{ChannelOrder, Preprocessing, PreprocessingName};
 
 /// A convolutional base that thaw can build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -69,52 +71,26 @@ impl fmt::Display for Architecture {
     }
 }
 
-/// The three conventions in which the field feeds pixels to a base.
+/// How 3×3 convolutions at stride 1 are computed. It changes how results round, and how long they
+/// take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum PreprocessingName {
-    /// Red, green, blue, divided by 255: what the book does.
-    Rescale,
-    /// Blue, green, red, 0–255, minus a mean per channel: what Caffe's weights were trained on.
-    Caffe,
-    /// Red, green, blue, divided by 255, minus mean, divided by standard deviation: torchvision's.
-    Torch,
+pub enum ConvolutionAlgorithm {
+    /// By definition.
+    Direct,
+    /// Winograd's F(2×2, 3×3), which rounds as little as the definition.
+    WinogradF2,
+    /// Winograd's F(3×3, 3×3), the fastest.
+    WinogradF3,
 }
 
-impl PreprocessingName {
+impl ConvolutionAlgorithm {
     /// Its name in an experiment.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Rescale => "rescale",
-            Self::Caffe => "caffe",
-            Self::Torch => "torch",
+            Self::Direct => "direct",
+            Self::WinogradF2 => "winograd_f2",
+            Self::WinogradF3 => "winograd_f3",
         }
     }
-}
-
-/// The order of a pixel's three numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChannelOrder {
-    /// Red, green, blue.
-    Rgb,
-    /// Blue, green, red.
-    Bgr,
-}
-
-/// How a pixel value in 0–255 becomes an input of the base: channels are reordered, then `(value ·
-/// scale − mean) / deviation`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Preprocessing {
-    /// The convention's name.
-    pub name: PreprocessingName,
-    /// The order in which the base sees the channels.
-    pub channels: ChannelOrder,
-    /// Factor applied to the pixel value first.
-    pub scale: f64,
-    /// Subtracted per channel, in the base's channel order, after scaling.
-    pub mean: [f64; 3],
-    /// Divided by per channel, in the base's channel order, last.
-    pub standard_deviation: [f64; 3],
 }

@@ -78,6 +78,41 @@ pub enum SpecError {
     },
 }
 
+/// Settings that contradict each other.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}; {remedy}")]
+pub struct Contradiction {
+    reason: String,
+    remedy: String,
+    /// The `[[phase]]` it was found in, counted from 0.
+    pub(crate) phase: Option<usize>,
+}
+
+impl Contradiction {
+    /// A contradiction between the levels of a matrix.
+    pub(crate) fn new(reason: String) -> Self {
+        Self {
+            reason,
+            remedy: "exclude it with an [[exclude]] entry or change the levels".to_owned(),
+            phase: None,
+        }
+    }
+
+    /// Says what to do about it.
+    pub(crate) fn remedy(self, remedy: &str) -> Self {
+        Self { remedy: remedy.to_owned(), ..self }
+    }
+
+    /// Says in which phase it was found.
+    pub(crate) fn of_phase(self, number: usize) -> Self {
+        Self {
+            reason: format!("phase {}: {}", number + 1, self.reason),
+            phase: Some(number),
+            ..self
+        }
+    }
+}
+
 impl SpecError {
     /// Turns an error of the TOML reader into ours.
     pub(crate) fn from_toml(file: &str, text: &str, error: &toml::de::Error) -> Self {

@@ -12,15 +12,21 @@ mod error;
 mod expectation;
 mod experiment;
 mod hash;
+mod initializer;
 mod log;
+mod manifest;
 mod matrix;
+mod metric;
+mod optimizer;
 mod outcome;
 mod phase;
 mod plan;
+mod preprocessing;
 mod procedure;
 mod profile;
 mod record;
 mod regime;
+mod sampling;
 mod selector;
 mod settings;
 
@@ -28,28 +34,30 @@ pub use augmentation::{
     AffineRanges, Augmentation, AugmentationSetting, Interpolation, Resampling, ShearUnit,
     TransformCenter,
 };
-pub use base::{Architecture, ChannelOrder, Preprocessing, PreprocessingName};
+pub use base::{Architecture, ConvolutionAlgorithm};
 pub use cell::{Cell, CellId, Inputs, ProcedureId};
 pub use dataset::{DatasetSource, SyntheticDataset, SyntheticTask};
-pub use error::{Location, SpecError};
+pub use error::{Contradiction, Location, SpecError};
 pub use expectation::{
-    Band, BandProvenance, Expectations, ExpectedStatus, Metric, PerSeed, Relation, RelationKind,
-    Statistic, Verdict, VerdictKind,
+    Band, BandProvenance, Expectations, ExpectedStatus, PerSeed, Relation, RelationKind, Verdict,
+    VerdictKind,
 };
 pub use experiment::{Experiment, PublishedCurve, Rung};
 pub use hash::ContentHash;
+pub use initializer::Initializer;
 pub use log::TrainingLog;
-pub use outcome::{
-    CellManifest, Environment, Outcome, PhaseAudit, RunStatus, TensorAudit, TrainingActivations,
-};
+pub use manifest::{CellManifest, Environment, TrainingActivations};
+pub use metric::{Metric, Statistic};
+pub use optimizer::{EpsilonPosition, Optimizer};
+pub use outcome::{Outcome, PhaseAudit, RunStatus, TensorAudit};
 pub use phase::{Carried, LaterPhase, Phase};
 pub use plan::{Cost, CostFacts, Extraction, Plan, Sharing, SplitCounts, Step, Variants};
-pub use procedure::{
-    Contradiction, ConvolutionAlgorithm, EpsilonPosition, Optimizer, Procedure, Resize,
-};
-pub use profile::{Initializer, Profile, ValidationSampling};
+pub use preprocessing::{ChannelOrder, Preprocessing, PreprocessingName, Resize};
+pub use procedure::Procedure;
+pub use profile::Profile;
 pub use record::{
     DriftSummary, EpochRecord, Prediction, RecordSink, SinkError, Split, SplitRecord, TensorDrift,
 };
 pub use regime::{Cache, FreezeBoundary, FreezeBy, NestedFreeze, OptimizerCollects};
+pub use sampling::ValidationSampling;
 pub use selector::Selector;

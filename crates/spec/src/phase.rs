@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::procedure::Contradiction;
+use crate::error::Contradiction;
 use crate::settings::Settings;
 use crate::{
     Architecture, AugmentationSetting, Cache, FreezeBoundary, FreezeBy, OptimizerCollects,

@@ -2,72 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Contradiction;
 use crate::phase::{self, LaterPhase};
 use crate::settings::Settings;
 use crate::{
-    Architecture, Augmentation, Cache, FreezeBoundary, FreezeBy, Initializer, Interpolation,
-    NestedFreeze, OptimizerCollects, Preprocessing, Resampling, TransformCenter,
-    ValidationSampling,
+    Architecture, Augmentation, Cache, ConvolutionAlgorithm, FreezeBoundary, FreezeBy, Initializer,
+    Interpolation, NestedFreeze, Optimizer, OptimizerCollects, Preprocessing, Resampling, Resize,
+    TransformCenter, ValidationSampling,
 };
-
-/// The filter that brings an image to its square.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Resize {
-    /// Pillow's `NEAREST`, with its accumulated source position.
-    Nearest,
-    /// Pillow's `BILINEAR`: a triangle filter whose support grows when shrinking.
-    Bilinear,
-}
-
-/// How 3×3 convolutions at stride 1 are computed. It changes how results round, and how long they
-/// take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConvolutionAlgorithm {
-    /// By definition.
-    Direct,
-    /// Winograd's F(2×2, 3×3), which rounds as little as the definition.
-    WinogradF2,
-    /// Winograd's F(3×3, 3×3), the fastest.
-    WinogradF3,
-}
-
-impl ConvolutionAlgorithm {
-    /// Its name in an experiment.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::WinogradF2 => "winograd_f2",
-            Self::WinogradF3 => "winograd_f3",
-        }
-    }
-}
-
-/// Where RMSprop's ε stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EpsilonPosition {
-    /// `g / (√a + ε)`: Keras up to 2.2, PyTorch.
-    OutsideRoot,
-    /// `g / √(a + ε)`: Keras 2.12 and 3.
-    InsideRoot,
-}
-
-/// RMSprop without momentum, centring or bias correction: `a ← ρ·a + (1 − ρ)·g²`, then `w ← w −
-/// η·g/(√a + ε)`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Optimizer {
-    /// η.
-    pub learning_rate: f64,
-    /// ρ.
-    pub rho: f64,
-    /// ε.
-    pub epsilon: f64,
-    /// Inside or outside the root.
-    pub epsilon_position: EpsilonPosition,
-}
 
 /// How a classifier is trained, but for the seed: the part of a cell that is compared.
 ///
@@ -151,41 +93,6 @@ fn yes() -> bool {
 /// Shuffled cells were named before there was a choice, and keep their names.
 fn is_yes(value: &bool) -> bool {
     *value
-}
-
-/// Settings that contradict each other.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}; {remedy}")]
-pub struct Contradiction {
-    reason: String,
-    remedy: String,
-    /// The `[[phase]]` it was found in, counted from 0.
-    pub(crate) phase: Option<usize>,
-}
-
-impl Contradiction {
-    /// A contradiction between the levels of a matrix.
-    pub(crate) fn new(reason: String) -> Self {
-        Self {
-            reason,
-            remedy: "exclude it with an [[exclude]] entry or change the levels".to_owned(),
-            phase: None,
-        }
-    }
-
-    /// Says what to do about it.
-    pub(crate) fn remedy(self, remedy: &str) -> Self {
-        Self { remedy: remedy.to_owned(), ..self }
-    }
-
-    /// Says in which phase it was found.
-    pub(crate) fn of_phase(self, number: usize) -> Self {
-        Self {
-            reason: format!("phase {}: {}", number + 1, self.reason),
-            phase: Some(number),
-            ..self
-        }
-    }
 }
 
 impl Procedure {

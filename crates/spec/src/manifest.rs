@@ -1,0 +1,68 @@
+//! A cell's manifest, written before its first step: what is run, on which machine.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Cell, CellId, PreprocessingName, ProcedureId};
+
+/// The machine and the program that ran a cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    /// Version of thaw.
+    pub thaw: String,
+    /// Commit that thaw was built from, with `+` when the tree had changes.
+    pub commit: String,
+    /// Version of Candle.
+    pub candle: String,
+    /// Operating system and architecture, such as `linux x86_64`.
+    pub platform: String,
+    /// The instruction sets that decide which kernels ran, such as `avx512f fma`.
+    pub instruction_sets: String,
+    /// `cpu`, or the accelerator.
+    pub device: String,
+    /// Algorithm of the convolutions.
+    pub convolution: String,
+    /// Threads of the whole process.
+    pub threads: usize,
+    /// Start of the run in seconds since 1970-01-01 UTC.
+    pub started_unix_seconds: u64,
+}
+
+/// How the activations at the freeze boundary came to the trainer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainingActivations {
+    /// Computed once and read in every epoch.
+    Stored,
+    /// Computed for every batch.
+    Computed,
+}
+
+/// `cell.json`: everything needed to know, and to repeat, what was run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellManifest {
+    /// The experiment's name.
+    pub experiment: String,
+    /// The cell's name.
+    pub id: CellId,
+    /// The name it shares with the other seeds.
+    pub procedure_id: ProcedureId,
+    /// The resolved cell.
+    pub cell: Cell,
+    /// Images per split: train, validation, test.
+    pub images: [u64; 3],
+    /// Images that could not be read and were left out, relative to the dataset's folder.
+    pub skipped_images: Vec<String>,
+    /// Whether the frozen part ran once or for every batch. The numbers are the same; the times are
+    /// not.
+    pub training_activations: TrainingActivations,
+    /// File name of the weights, for people; the hash decides.
+    pub weights_file: String,
+    /// What the weights file says of where it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_origin: Option<String>,
+    /// The preprocessing that the weights were trained on, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_preprocessing: Option<PreprocessingName>,
+    /// Machine and program.
+    pub environment: Environment,
+}

@@ -1,0 +1,118 @@
+//! The numbers that are recorded for each epoch, and how their curves are reduced.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::Split;
+
+/// A number recorded for each epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Fraction of training images classified correctly during the epoch.
+    TrainAccuracy,
+    /// Mean loss of the training images during the epoch, in nats.
+    TrainLoss,
+    /// Fraction of validation images classified correctly after the epoch.
+    ValidationAccuracy,
+    /// Mean loss of the validation images after the epoch, in nats.
+    ValidationLoss,
+    /// Fraction of test images classified correctly after the epoch.
+    TestAccuracy,
+    /// Mean loss of the test images after the epoch, in nats.
+    TestLoss,
+}
+
+impl Metric {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::TrainAccuracy,
+        Self::TrainLoss,
+        Self::ValidationAccuracy,
+        Self::ValidationLoss,
+        Self::TestAccuracy,
+        Self::TestLoss,
+    ];
+
+    /// The split it is measured on.
+    pub fn split(self) -> Split {
+        match self {
+            Self::TrainAccuracy | Self::TrainLoss => Split::Train,
+            Self::ValidationAccuracy | Self::ValidationLoss => Split::Validation,
+            Self::TestAccuracy | Self::TestLoss => Split::Test,
+        }
+    }
+
+    /// Its name in files.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::TrainAccuracy => "train_accuracy",
+            Self::TrainLoss => "train_loss",
+            Self::ValidationAccuracy => "validation_accuracy",
+            Self::ValidationLoss => "validation_loss",
+            Self::TestAccuracy => "test_accuracy",
+            Self::TestLoss => "test_loss",
+        }
+    }
+
+    /// Whether more is better.
+    pub fn is_accuracy(self) -> bool {
+        matches!(self, Self::TrainAccuracy | Self::ValidationAccuracy | Self::TestAccuracy)
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{} {}",
+            self.split(),
+            if self.is_accuracy() { "accuracy" } else { "loss" }
+        )
+    }
+}
+
+/// How a curve becomes one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statistic {
+    /// The last epoch's value.
+    Final,
+    /// The best epoch's value: the highest accuracy, the lowest loss. Optimistic, since the split
+    /// chose the epoch.
+    Best,
+    /// The mean over this many last epochs.
+    Last(usize),
+}
+
+impl fmt::Display for Statistic {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Final => formatter.write_str("final"),
+            Self::Best => formatter.write_str("best"),
+            Self::Last(epochs) => write!(formatter, "last_{epochs}"),
+        }
+    }
+}
+
+impl Serialize for Statistic {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Statistic {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "final" => Ok(Self::Final),
+            "best" => Ok(Self::Best),
+            other => match other.strip_prefix("last_").and_then(|epochs| epochs.parse().ok()) {
+                Some(epochs) if epochs >= 1 => Ok(Self::Last(epochs)),
+                _ => Err(de::Error::custom(format!(
+                    "unknown statistic `{other}`, expected `final`, `best` or `last_1`, `last_2`, …"
+                ))),
+            },
+        }
+    }
+}
