@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::product::vectorized;
+use crate::simd::vectorized;
 
 /// What follows the affine part of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

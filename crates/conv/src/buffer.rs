@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex};
 
-use crate::product::{CACHE_LINE, aligned_start};
+use crate::simd::{CACHE_LINE, aligned_start};
 
 /// Keeps the buffers that were given up, until it is dropped itself.
 #[derive(Debug, Default)]

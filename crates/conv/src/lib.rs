@@ -22,6 +22,7 @@ mod maps;
 mod max_pool;
 mod product;
 mod scratch;
+mod simd;
 mod storage;
 mod winograd;
 

@@ -4,7 +4,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::maps::Maps;
-use crate::product::vectorized;
+use crate::simd::vectorized;
 
 /// Window and stride of a max-pool without padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,30 +10,12 @@
 //! patches first (Zhang, Franchetti & Low 2018 call it direct convolution).
 
 use std::ops::Range;
-use std::sync::LazyLock;
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::Activation;
-
-/// Runs code with the widest vectors that the processor has.
-pub(crate) fn vectorized<Op: WithSimd>(operation: Op) -> Op::Output {
-    static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
-    ARCH.dispatch(operation)
-}
-
-/// Numbers in a vector register.
-fn lanes() -> usize {
-    struct Lanes;
-    impl WithSimd for Lanes {
-        type Output = usize;
-        fn with_simd<S: Simd>(self, _: S) -> usize {
-            S::F32_LANES
-        }
-    }
-    vectorized(Lanes)
-}
+use crate::simd::{CACHE_LINE, aligned_start, lanes, vectorized};
 
 /// The left side of a product: `rows` rows, `line` of them at equal steps, then a greater step to
 /// the next line; each row is made of `segments` pieces of `segment_length` numbers, `segment_step`
@@ -104,9 +86,6 @@ pub(crate) struct PanelColumns<'a> {
     first_column: usize,
     columns: usize,
 }
-
-/// Bytes of a cache line.
-pub(crate) const CACHE_LINE: usize = 64;
 
 impl Panels {
     /// Lays out the matrix whose element in row `k` and column `n` is `data[k · inner_step + n ·
@@ -208,12 +187,6 @@ impl<'a> PanelColumns<'a> {
 
 /// Numbers of panels from which on several threads fill them.
 const PARALLEL_FILL: usize = 1 << 16;
-
-/// The first number of a buffer that begins a cache line; the buffer must be one line longer than
-/// what it holds.
-pub(crate) fn aligned_start(buffer: &[f32]) -> usize {
-    buffer.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<f32>())
-}
 
 /// What the sums of a product begin with.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use crate::product::{CACHE_LINE, aligned_start};
+use crate::simd::{CACHE_LINE, aligned_start};
 
 thread_local! {
     static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };

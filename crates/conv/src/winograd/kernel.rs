@@ -8,7 +8,8 @@ use rayon::prelude::*;
 
 use super::transform::{Channels, F2, F3, Linear, Minimal, on_both_sides};
 use super::{TileSize, with_algorithm};
-use crate::product::{Panels, vectorized};
+use crate::product::Panels;
+use crate::simd::vectorized;
 
 /// A kernel `[3, 3, inputs, outputs]` at the points of an algorithm.
 #[derive(Debug)]

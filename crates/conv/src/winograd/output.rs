@@ -7,7 +7,8 @@ use pulp::{Simd, WithSimd};
 use super::transform::{Channels, Linear, on_both_sides};
 use super::{Points, Tiling};
 use crate::Activation;
-use crate::product::{InitialSum, vectorized};
+use crate::product::InitialSum;
+use crate::simd::vectorized;
 
 /// Tiles of pixels on their way back from the points.
 pub(super) struct Output<'a> {

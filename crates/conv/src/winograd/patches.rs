@@ -7,7 +7,7 @@ use pulp::{Simd, WithSimd};
 use super::transform::{Channels, Linear, on_both_sides};
 use super::{Points, Tiling};
 use crate::maps::MapsView;
-use crate::product::vectorized;
+use crate::simd::vectorized;
 
 /// The patches of pixels under some bands of tiles, on their way to the points.
 #[derive(Clone, Copy)]
