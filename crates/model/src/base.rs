@@ -15,25 +15,6 @@ use crate::architecture::{Block, Filter, Layer, blocks, filters};
 use crate::tape::{SavedLayer, Tape};
 use crate::{ModelError, Weights, composed};
 
-/// Whether a forward pass of the head is followed by a backward pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Activations are kept for the gradients of the variables.
-    Training,
-    /// Nothing is kept.
-    Evaluation,
-}
-
-impl Mode {
-    /// A variable to compute with: tracked for gradients in training, detached in evaluation.
-    pub(crate) fn tracked(self, variable: &Tensor) -> Tensor {
-        match self {
-            Self::Training => variable.clone(),
-            Self::Evaluation => variable.detach(),
-        }
-    }
-}
-
 /// A tensor of a base.
 #[derive(Clone, Debug)]
 pub struct Parameter {

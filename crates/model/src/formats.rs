@@ -14,7 +14,7 @@ use safetensors::SafeTensors;
 use thaw_spec::Architecture;
 
 use crate::architecture::{blocks, final_filters};
-use crate::weights::to_oihw;
+use crate::layout::{RawTensor, to_oihw};
 
 /// A file of tensors, read one at a time.
 pub(crate) enum TensorFile<'a> {
@@ -139,9 +139,6 @@ fn read_dataset(dataset: &Dataset) -> Result<Tensor, String> {
     };
     tensor.map_err(|error| first_line(&error.to_string()).to_owned())
 }
-
-/// A tensor in torchvision's layout: kernels as `[output, input, height, width]`.
-pub(crate) type RawTensor = (Vec<usize>, Vec<f32>);
 
 /// What a file says about the tensors of a base.
 #[derive(Debug, Default)]

@@ -5,7 +5,26 @@ use thaw_conv::{Activation, dense, dense_forward, dense_input_gradient, with_val
 use thaw_spec::Initializer;
 
 use crate::gradients::OuterProduct;
-use crate::{Gradients, Loss, Mode, ModelError, composed};
+use crate::{Gradients, Loss, ModelError, composed};
+
+/// Whether a forward pass of the head is followed by a backward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Activations are kept for the gradients of the variables.
+    Training,
+    /// Nothing is kept.
+    Evaluation,
+}
+
+impl Mode {
+    /// A variable to compute with: tracked for gradients in training, detached in evaluation.
+    pub(crate) fn tracked(self, variable: &Tensor) -> Tensor {
+        match self {
+            Self::Training => variable.clone(),
+            Self::Evaluation => variable.detach(),
+        }
+    }
+}
 
 /// Dense(hidden, ReLU) → dropout → Dense(1) for two classes, Dense(classes) for more. Inputs are
 /// flattened in `[height, width, channels]` order, as Keras flattens.

@@ -8,6 +8,7 @@ use safetensors::{Dtype, SafeTensorError};
 use thaw_spec::{Architecture, ContentHash, PreprocessingName};
 
 use crate::architecture::{Layer, blocks, final_filters, tensor_shapes};
+use crate::layout::{to_hwio, to_oihw};
 use crate::{Base, ModelError, formats};
 
 /// The tensors of a convolutional base, kernels as `[height, width, input channels, output
@@ -206,29 +207,4 @@ pub fn export(base: &Base, architecture: Architecture, factor: f32) -> Result<Ve
         reason: error.to_string(),
     };
     weights_file(architecture, |number, _| std::mem::take(&mut tensors[number])).map_err(wrong)
-}
-
-/// `[height, width, input, output]` to `[output, input, height, width]`.
-pub(crate) fn to_oihw(values: &[f32], shape: &[usize]) -> Vec<f32> {
-    let (taps, inputs, outputs) = (shape[0] * shape[1], shape[2], shape[3]);
-    let mut result = Vec::with_capacity(values.len());
-    for output in 0..outputs {
-        for input in 0..inputs {
-            result.extend((0..taps).map(|tap| values[(tap * inputs + input) * outputs + output]));
-        }
-    }
-    result
-}
-
-/// `[output, input, height, width]` to `[height, width, input, output]`.
-fn to_hwio(values: &[f32], shape: &[usize]) -> Vec<f32> {
-    let (outputs, inputs, taps) = (shape[0], shape[1], shape[2] * shape[3]);
-    let mut result = Vec::with_capacity(values.len());
-    for tap in 0..taps {
-        for input in 0..inputs {
-            result
-                .extend((0..outputs).map(|output| values[(output * inputs + input) * taps + tap]));
-        }
-    }
-    result
 }
