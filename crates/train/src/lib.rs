@@ -9,11 +9,13 @@ mod checkpoint;
 mod error;
 mod memory;
 mod pretraining;
+mod process;
 mod trainer;
 
 pub use activations::{SplitData, StoredActivations, extract};
 pub use checkpoint::CheckpointPolicy;
 pub use error::TrainError;
-pub use memory::{fit_memory_bytes, peak_memory_bytes};
+pub use memory::fit_memory_bytes;
 pub use pretraining::{FEATURE_SCALE, pretrain};
+pub use process::peak_memory_bytes;
 pub use trainer::{FitData, PhaseData, fit};

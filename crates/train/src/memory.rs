@@ -1,14 +1,7 @@
-//! How much memory a run needs and has used.
+//! How much memory a run needs.
 
 use thaw_model::ModelError;
 use thaw_spec::{Cell, Extraction, Phase, Sharing};
-
-/// Peak resident memory of this process in bytes, where the system tells (Linux).
-pub fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
-}
 
 /// A generous estimate of the memory that training a cell needs, in bytes: activations of a batch
 /// with their gradients, and the head's weights with gradients and accumulators, in the phase that

@@ -16,7 +16,7 @@ use thaw_spec::{
 use crate::TrainError;
 use crate::activations::{ImageVersion, SplitData};
 use crate::checkpoint::{self, Checkpoint, CheckpointPolicy, CompletedEpochs};
-use crate::memory::peak_memory_bytes;
+use crate::process::peak_memory_bytes;
 
 /// The data a cell is trained and evaluated on.
 #[derive(Debug)]
