@@ -1,11 +1,19 @@
-//! Named columns of numbers, and the training they tell of.
+//! One training by name, put together from columns of numbers.
 
 use std::collections::BTreeMap;
 
 use thaw_spec::{Metric, TrainingLog};
 
-use super::NamedLog;
 use crate::name::{Quantity, quantity};
+
+/// One training out of a file that may hold several.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedLog {
+    /// What the file calls it; empty where it holds a single training without a name.
+    pub name: String,
+    /// What was logged.
+    pub log: TrainingLog,
+}
 
 /// A training from columns with the names that people give them. Columns that are no metric are
 /// passed over.

@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{NamedLog, assemble};
+use crate::NamedLog;
+use crate::log::assemble;
 
 pub(super) fn read(text: &str) -> Result<Vec<NamedLog>, String> {
     let value: Value =

@@ -1,25 +1,16 @@
 //! Training logs, told apart by their content.
 
-mod columns;
 mod history;
 mod printed;
 mod table;
+mod tensorboard;
 
 use std::path::Path;
 
 use thaw_spec::TrainingLog;
 
-pub(crate) use self::columns::assemble;
-use crate::{ExchangeError, tensorboard};
-
-/// One training out of a file that may hold several.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NamedLog {
-    /// What the file calls it; empty where it holds a single training without a name.
-    pub name: String,
-    /// What was logged.
-    pub log: TrainingLog,
-}
+use crate::tensorboard::is_event_file;
+use crate::{ExchangeError, NamedLog};
 
 /// Reads every training in a file, or in a folder of TensorBoard's.
 ///
@@ -36,7 +27,7 @@ pub fn read_logs(path: &Path) -> Result<Vec<NamedLog>, ExchangeError> {
         return tensorboard::read_folder(path);
     }
     let bytes = std::fs::read(path).map_err(ExchangeError::unreadable(path))?;
-    if tensorboard::is_event_file(&bytes) {
+    if is_event_file(&bytes) {
         return tensorboard::read_file(path, &bytes);
     }
     let text = String::from_utf8(bytes).map_err(|_| {

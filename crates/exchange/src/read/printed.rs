@@ -1,7 +1,8 @@
 //! What Keras prints while it trains: `Epoch 3/30`, then a line with the metrics, redrawn by
 //! backspaces or carriage returns as batches pass.
 
-use super::{NamedLog, assemble};
+use crate::NamedLog;
+use crate::log::assemble;
 use crate::name::{Quantity, quantity};
 
 /// One epoch: its metrics by name, and its duration.

@@ -2,7 +2,8 @@
 
 use csv::{ReaderBuilder, StringRecord};
 
-use super::{NamedLog, assemble};
+use crate::NamedLog;
+use crate::log::assemble;
 use crate::name::quantity;
 
 /// Whether the first line is a heading with at least one metric.

@@ -4,54 +4,54 @@
 use prost::Message;
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Event {
+pub(crate) struct Event {
     /// Seconds since 1970-01-01 UTC.
     #[prost(double, tag = "1")]
-    pub(super) wall_time: f64,
+    pub(crate) wall_time: f64,
     #[prost(int64, tag = "2")]
-    pub(super) step: i64,
+    pub(crate) step: i64,
     /// In the first event of a file: `brain.Event:2`.
     #[prost(string, optional, tag = "3")]
-    pub(super) file_version: Option<String>,
+    pub(crate) file_version: Option<String>,
     #[prost(message, optional, tag = "5")]
-    pub(super) summary: Option<Summary>,
+    pub(crate) summary: Option<Summary>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Summary {
+pub(crate) struct Summary {
     #[prost(message, repeated, tag = "1")]
-    pub(super) value: Vec<Value>,
+    pub(crate) value: Vec<Value>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Value {
+pub(crate) struct Value {
     #[prost(string, tag = "1")]
-    pub(super) tag: String,
+    pub(crate) tag: String,
     /// TensorFlow 1 and PyTorch.
     #[prost(float, optional, tag = "2")]
-    pub(super) simple_value: Option<f32>,
+    pub(crate) simple_value: Option<f32>,
     /// TensorFlow 2.
     #[prost(message, optional, tag = "8")]
-    pub(super) tensor: Option<Tensor>,
+    pub(crate) tensor: Option<Tensor>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Tensor {
+pub(crate) struct Tensor {
     /// 1 for 32 bits, 2 for 64.
     #[prost(int32, tag = "1")]
-    pub(super) dtype: i32,
+    pub(crate) dtype: i32,
     /// Little-endian.
     #[prost(bytes = "vec", tag = "4")]
-    pub(super) tensor_content: Vec<u8>,
+    pub(crate) tensor_content: Vec<u8>,
     #[prost(float, repeated, tag = "5")]
-    pub(super) float_val: Vec<f32>,
+    pub(crate) float_val: Vec<f32>,
     #[prost(double, repeated, tag = "6")]
-    pub(super) double_val: Vec<f64>,
+    pub(crate) double_val: Vec<f64>,
 }
 
 impl Value {
     /// The scalar, in whichever form; nothing for anything else, such as a picture.
-    pub(super) fn scalar(&self) -> Option<f64> {
+    pub(crate) fn scalar(&self) -> Option<f64> {
         let of_tensor =
             |tensor: &Tensor| match (&tensor.float_val[..], &tensor.double_val[..], tensor.dtype) {
                 ([value], _, _) => Some(f64::from(*value)),
