@@ -13,57 +13,57 @@ use thaw_spec::{Metric, Selector, Statistic};
 use crate::estimate::{Estimate, Sample, reduce};
 use crate::results::{ProcedureRuns, Results};
 
-/// So many factors may differ.
+/// Largest number of differing factors that a gap is divided over (2⁸ cells).
 pub const MAXIMAL_FACTORS: usize = 8;
 
-/// A factor in which two procedures differ, and what changing it does.
+/// A factor in which two procedures differ, and what changing it contributes to the gap.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Share {
-    /// The factor.
+    /// Name of the factor.
     pub factor: String,
-    /// Its level in the one procedure.
+    /// The factor's level in the procedure that the gap starts from.
     pub from: String,
-    /// Its level in the other.
+    /// The factor's level in the procedure that the gap leads to.
     pub to: String,
-    /// Its part of the gap, by seed.
+    /// The factor's part of the gap, by seed.
     pub share: Sample,
-    /// Its main effect, by seed: what changing it does on average over all combinations of the
-    /// other factors' levels with which both cells exist, each counted once (Fisher, *The Design of
-    /// Experiments*, 1935). Main effects need not add up to the gap.
+    /// Main effect of the factor, by seed: the change it makes on average over all combinations of
+    /// the other factors' levels with which both cells exist, each counted once (Fisher, *The
+    /// Design of Experiments*, 1935). Main effects need not add up to the gap.
     pub main_effect: Sample,
-    /// What changing it first does, where that cell can exist.
+    /// Effect of changing the factor before all others, by seed, where that cell can exist.
     pub first: Option<Sample>,
-    /// What changing it last does, where that cell can exist.
+    /// Effect of changing the factor after all others, by seed, where that cell can exist.
     pub last: Option<Sample>,
 }
 
-/// How much more two changes do together than each alone, on average over the combinations of the
-/// other factors' levels with which all four cells exist.
+/// Excess of the effect of two changes together over the sum of their single effects, on average
+/// over the combinations of the other factors' levels with which all four cells exist.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Interaction {
-    /// The two factors.
+    /// Names of the two factors.
     pub factors: [String; 2],
-    /// The second difference, by seed.
+    /// Second difference, by seed.
     pub effect: Sample,
 }
 
-/// A gap and its parts.
+/// A gap between two procedures, divided over the factors in which they differ.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attribution {
     /// The seeds that every cell of the sub-matrix has run with.
     pub seeds: Vec<u64>,
-    /// The number of the one procedure, by seed.
+    /// The number of the procedure that the gap starts from, by seed.
     pub from: Sample,
-    /// The number of the other.
+    /// The number of the procedure that the gap leads to, by seed.
     pub to: Sample,
-    /// Their difference, by seed.
+    /// Difference `to − from`, by seed.
     pub gap: Sample,
-    /// One for each factor that differs, in the order of the matrix.
+    /// Shares of the differing factors, in the order of the matrix.
     pub shares: Vec<Share>,
-    /// For each pair of factors of which all four combinations exist with some levels of the
-    /// others; largest first.
+    /// Interactions of the pairs of factors of which all four combinations exist with some levels
+    /// of the others; largest first.
     pub interactions: Vec<Interaction>,
-    /// Orders that pass through cells that exist, and all orders there are.
+    /// Number of orders of change that pass through existing cells, and of all orders.
     pub orders: [u64; 2],
 }
 
@@ -73,31 +73,31 @@ pub enum AttributionError {
     /// A selector does not choose one procedure.
     #[error("`{selector}` chooses {count} procedures; name the levels of exactly one")]
     NotOne {
-        /// What was given.
+        /// The selector as given.
         selector: String,
-        /// What it chooses.
+        /// Number of procedures that it chooses.
         count: usize,
     },
-    /// There is nothing to divide.
+    /// The two procedures have the same levels.
     #[error("the two procedures are the same")]
     Same,
-    /// There is too much.
+    /// More factors differ than [`MAXIMAL_FACTORS`].
     #[error(
         "the procedures differ in {count} factors, and at most {MAXIMAL_FACTORS} can be told apart"
     )]
     TooMany {
-        /// How many.
+        /// Number of differing factors.
         count: usize,
     },
     /// Cells of the sub-matrix have not run.
     #[error("{} of the cells between the two procedures have not run", .0.len())]
     Missing(Vec<Vec<(String, String)>>),
-    /// No order of changes passes through cells that can exist.
+    /// Every order of changes passes through a cell that cannot exist.
     #[error(
         "no order of single changes leads from the one procedure to the other: every way passes through a cell that the experiment excludes"
     )]
     NoWay,
-    /// The cells have no seed in common, or lack the number asked for.
+    /// The cells have no seed in common, or lack the metric asked for.
     #[error("the cells between the two procedures have no {0} for a seed that all of them share")]
     NoNumber(String),
 }

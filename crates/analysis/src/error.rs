@@ -7,20 +7,20 @@ use polars::error::PolarsError;
 /// Results that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum AnalysisError {
-    /// The system refuses to read or write.
+    /// A file or folder cannot be read or written.
     #[error("{}: {action}: {source}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was attempted.
+        /// The action that failed, such as `cannot write`.
         action: &'static str,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// Another process writes there.
+    /// Another process holds the lock of a results folder.
     #[error("{}: another thaw is sweeping into this folder; wait for it to end, or choose another by --results", path.display())]
     Locked {
-        /// The folder.
+        /// The results folder.
         path: PathBuf,
     },
     /// A file is not what thaw writes.
@@ -28,17 +28,17 @@ pub enum AnalysisError {
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What is wrong and what to do.
+        /// What is wrong, and what to do about it.
         reason: String,
     },
-    /// Parquet refuses.
+    /// A Parquet file cannot be read or written.
     #[error("{}: cannot {action} Parquet: {source}", path.display())]
     Parquet {
         /// The file or folder.
         path: PathBuf,
-        /// What was attempted.
+        /// The action that failed, such as `cannot write`.
         action: &'static str,
-        /// What Polars says.
+        /// The error of Polars.
         source: PolarsError,
     },
 }

@@ -6,12 +6,12 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 use statrs::function::gamma::ln_gamma;
 use thaw_spec::{Metric, Statistic};
 
-/// One value per seed: at least one, all finite.
+/// Values of one number, one per seed: at least one, all finite.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample(Vec<f64>);
 
 impl Sample {
-    /// Takes the values, or nothing when there is none or one is not a number.
+    /// A sample of these values; nothing when there is none, or one is not finite.
     pub fn new(values: Vec<f64>) -> Option<Self> {
         (!values.is_empty() && values.iter().all(|value| value.is_finite())).then_some(Self(values))
     }
@@ -106,9 +106,9 @@ impl Sample {
         inner.iter().sum::<f64>() / inner.len() as f64
     }
 
-    /// For differences between pairs: their mean in units of their standard deviation, without bias
-    /// for few pairs (Hedges 1981). From two values on that are not all the same; with two, the
-    /// correction has no finite value and there is none.
+    /// Hedges' g of a sample of paired differences: their mean in units of their standard
+    /// deviation, corrected for the bias of few pairs (Hedges 1981). From two values on that are
+    /// not all the same; with two, the correction has no finite value and there is none.
     pub fn effect_size(&self) -> Option<f64> {
         let estimate = self.estimate();
         let deviation = estimate
@@ -127,7 +127,7 @@ impl Sample {
     }
 }
 
-/// What a sample says about its mean.
+/// Mean of a sample and its uncertainty.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
     /// The sample's mean.
@@ -136,7 +136,7 @@ pub struct Estimate {
     pub standard_deviation: Option<f64>,
     /// The 95 % confidence interval of the mean, from two values on.
     pub interval: Option<(f64, f64)>,
-    /// How many values.
+    /// Number of values.
     pub count: usize,
 }
 

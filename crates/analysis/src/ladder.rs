@@ -6,17 +6,17 @@ use thaw_spec::{Metric, Rung, Statistic};
 use crate::estimate::{Estimate, Sample, reduce};
 use crate::results::{CellRun, ProcedureRuns, Results};
 
-/// A rung of the ladder with what was measured there.
+/// A rung of the ladder with its measured number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeasuredRung {
-    /// What is changed.
+    /// Change that leads to this rung, in a few words.
     pub label: String,
-    /// The number there, when the procedure has run.
+    /// Estimate of the number at this rung, when the procedure has run.
     pub estimate: Option<Estimate>,
-    /// The differences from the rung before, between runs of equal seeds, when both have run.
+    /// Differences from the rung before, between runs of equal seeds, when both have run.
     pub differences: Option<Sample>,
-    /// Whether the two rungs' curves, validation loss included, are equal to the last bit for every
-    /// seed they share.
+    /// Whether the curves of this rung and the rung before, validation loss included, are equal to
+    /// the last bit for every seed they share.
     pub equal: bool,
 }
 
@@ -27,7 +27,7 @@ impl MeasuredRung {
     }
 }
 
-/// Climbs the ladder.
+/// Estimates a number at each rung whose procedure exists, and its change from the rung before.
 pub fn evaluate_ladder(
     ladder: &[Rung],
     results: &Results,

@@ -3,10 +3,10 @@
 use statrs::distribution::{Binomial, DiscreteCDF};
 use thaw_spec::{Prediction, Split};
 
-/// Two models on one split.
+/// Result of McNemar's test of two models on one split.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct McNemar {
-    /// Images.
+    /// Number of images.
     pub images: u64,
     /// Images that the first model classifies correctly.
     pub first: u64,

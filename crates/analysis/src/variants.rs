@@ -9,10 +9,10 @@ use crate::results::{ProcedureRuns, Results};
 pub struct VariantSeries<'a> {
     /// The levels that all of them share.
     pub levels: Vec<(String, String)>,
-    /// What they share, with any number of variants.
+    /// The shared procedure; its number of variants is set to 0.
     pub procedure: Procedure,
-    /// Variants of each image, and the runs. 0 stands for the same procedure without augmentation,
-    /// on cached features.
+    /// Number of variants of each image, and the runs. 0 stands for the same procedure without
+    /// augmentation, on cached features.
     pub points: Vec<(usize, &'a ProcedureRuns)>,
 }
 
@@ -69,7 +69,7 @@ pub fn variant_series(results: &Results) -> Vec<VariantSeries<'_>> {
     series
 }
 
-/// What was run under a name; nothing before the first run.
+/// The procedure of the first run; nothing before the first run.
 fn resolved(procedure: &ProcedureRuns) -> Option<&Procedure> {
     Some(&procedure.runs.first()?.cell().procedure)
 }

@@ -5,12 +5,12 @@ use rayon::prelude::*;
 
 use crate::simd::vectorized;
 
-/// What follows the affine part of a layer.
+/// Function that follows the affine part of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
-    /// Nothing.
+    /// The identity.
     Linear,
-    /// max(0, x).
+    /// `max(0, x)`.
     Relu,
 }
 

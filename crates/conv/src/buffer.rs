@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use crate::simd::{CACHE_LINE, aligned_start};
 
-/// Keeps the buffers that were given up, until it is dropped itself.
+/// Keeps released buffers for later use, until it is dropped itself.
 #[derive(Debug, Default)]
 pub struct BufferPool {
-    /// By length.
+    /// Released buffers by their length.
     free: Mutex<BTreeMap<usize, Vec<Vec<f32>>>>,
 }
 
@@ -34,7 +34,7 @@ impl BufferPool {
     }
 }
 
-/// Numbers on loan from a pool.
+/// A buffer on loan from a pool, to which it returns when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     values: Vec<f32>,

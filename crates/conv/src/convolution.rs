@@ -13,11 +13,11 @@ use crate::product::{InitialSum, Panels};
 use crate::winograd::{self, CHANNEL_STEP, TransformedKernel};
 use crate::{ConvolutionGeometry, direct};
 
-/// How a convolution is computed. A layer to which the named algorithm does not apply is computed
-/// by definition.
+/// Algorithm of a convolution. A layer to which the named algorithm does not apply is computed
+/// directly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
-    /// By definition.
+    /// Direct convolution, by the definition.
     Direct,
     /// Winograd's F(2×2, 3×3): 2.25 times fewer multiplications, and no less precise than the
     /// definition.
@@ -27,8 +27,8 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// The minimal algorithm that computes a layer, or nothing for the definition. Winograd's are
-    /// for 3×3 kernels at stride 1.
+    /// The minimal algorithm that computes a layer, or nothing where the layer is computed
+    /// directly. Winograd's are for 3×3 kernels at stride 1.
     fn minimal(self, geometry: &ConvolutionGeometry) -> Option<winograd::TileSize> {
         let channels = [geometry.input_channels, geometry.output_channels];
         let applies = geometry.kernel == 3
@@ -45,13 +45,13 @@ impl Algorithm {
 /// A convolution of maps of one size with kernels `[k, k, input channels, output channels]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Convolution {
-    /// Its shape.
+    /// Shape of the convolution on one image.
     pub geometry: ConvolutionGeometry,
-    /// How it is computed.
+    /// Algorithm by which it is computed.
     pub algorithm: Algorithm,
 }
 
-/// A kernel in the form in which the products read it.
+/// A kernel in the layout in which the matrix products read it.
 #[derive(Debug)]
 pub struct PreparedKernel(KernelLayout);
 
@@ -61,7 +61,7 @@ enum KernelLayout {
     Winograd(TransformedKernel),
 }
 
-/// Whether a gradient replaces the values of its destination or is added to them.
+/// Treatment of the values over which a gradient is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accumulate {
     /// The gradient replaces the values.
@@ -142,7 +142,7 @@ impl Convolution {
         }
     }
 
-    /// Writes the gradient of the input, given that before the activation.
+    /// Writes the gradient of the input, given the gradient before the activation.
     pub fn input_gradient(
         &self,
         gradient: MapsView<'_>,
@@ -172,7 +172,8 @@ impl Convolution {
         }
     }
 
-    /// The gradient of the kernel, given the gradient before the activation.
+    /// Gradient of the kernel, `[k, k, input channels, output channels]`, given the gradient before
+    /// the activation.
     pub fn kernel_gradient(&self, input: MapsView<'_>, gradient: MapsView<'_>) -> Vec<f32> {
         match self.algorithm.minimal(&self.geometry) {
             Some(size) => winograd::kernel_gradient(size, &self.geometry, input, gradient),

@@ -72,7 +72,7 @@ pub fn dense_forward(
     output
 }
 
-/// The gradient of the input, `[batch, inputs]`, given that before the activation, `[batch,
+/// Gradient of the input, `[batch, inputs]`, given the gradient before the activation, `[batch,
 /// outputs]`.
 pub fn dense_input_gradient(gradient: &[f32], weights: &[f32], outputs: usize) -> Vec<f32> {
     let (batch, inputs) = (gradient.len() / outputs, weights.len() / outputs);

@@ -34,7 +34,7 @@ struct Padding<'a> {
     height: usize,
     width: usize,
     channels: usize,
-    /// From one pixel of the image to the next.
+    /// Numbers from one pixel of the image to the next.
     pixel_step: usize,
     before: usize,
     step: usize,

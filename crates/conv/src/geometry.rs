@@ -11,9 +11,9 @@ pub struct ConvolutionGeometry {
     pub input_channels: usize,
     /// Channels of the output.
     pub output_channels: usize,
-    /// Side of the kernel.
+    /// Side of the kernel, in pixels.
     pub kernel: usize,
-    /// Step of the kernel.
+    /// Distance between two positions of the kernel, in pixels.
     pub stride: usize,
     /// Rows and columns of zeros on each side.
     pub padding: usize,

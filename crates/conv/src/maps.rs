@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::buffer::{Buffer, BufferPool};
 
-/// The feature maps of a batch, one pixel's channels next to each other.
+/// Feature maps of a batch, `[batch, height, width, channels]`: one pixel's channels are neighbours
+/// in memory.
 #[derive(Debug)]
 pub struct Maps {
     buffer: Buffer,
@@ -13,32 +14,33 @@ pub struct Maps {
 }
 
 impl Maps {
-    /// Maps `[batch, height, width, channels]` of any value, to be written.
+    /// Feature maps of this shape, `[batch, height, width, channels]`, with values of no meaning,
+    /// to be written.
     pub fn new(buffers: &Arc<BufferPool>, shape: [usize; 4]) -> Self {
         Self { buffer: buffers.take(shape.iter().product()), shape }
     }
 
-    /// Batch, height, width, channels.
+    /// Shape: batch, height, width, channels.
     pub fn shape(&self) -> [usize; 4] {
         self.shape
     }
 
-    /// All numbers in row-major order.
+    /// All values in row-major order.
     pub fn values(&self) -> &[f32] {
         &self.buffer
     }
 
-    /// All numbers in row-major order, to be changed.
+    /// All values in row-major order, to be changed.
     pub fn values_mut(&mut self) -> &mut [f32] {
         &mut self.buffer
     }
 
-    /// All of it, to be read.
+    /// A view of all channels.
     pub fn view(&self) -> MapsView<'_> {
         self.channels(0..self.shape[3])
     }
 
-    /// Some of the channels, to be read.
+    /// A view of some of the channels.
     pub fn channels(&self, channels: Range<usize>) -> MapsView<'_> {
         let [_, height, width, pixel_step] = self.shape;
         MapsView {
@@ -51,24 +53,24 @@ impl Maps {
     }
 }
 
-/// Some channels of feature maps.
+/// A view of some channels of feature maps.
 #[derive(Clone, Copy, Debug)]
 pub struct MapsView<'a> {
     pub(crate) data: &'a [f32],
     pub(crate) height: usize,
     pub(crate) width: usize,
     pub(crate) channels: usize,
-    /// From one pixel to the next.
+    /// Numbers from one pixel to the next.
     pub(crate) pixel_step: usize,
 }
 
 impl<'a> MapsView<'a> {
-    /// From one image to the next.
+    /// Numbers from one image to the next.
     pub(crate) fn image_step(&self) -> usize {
         self.height * self.width * self.pixel_step
     }
 
-    /// Height, width, channels.
+    /// Shape of one image: height, width, channels.
     pub fn image_shape(&self) -> [usize; 3] {
         [self.height, self.width, self.channels]
     }
@@ -78,13 +80,13 @@ impl<'a> MapsView<'a> {
         self.data.len().div_ceil(self.image_step())
     }
 
-    /// From one image's first number on.
+    /// The numbers of one image, from its first one on.
     pub(crate) fn image(&self, image: usize) -> &'a [f32] {
         let data = &self.data[image * self.image_step()..];
         &data[..data.len().min(self.image_step())]
     }
 
-    /// Whether nothing lies between the pixels.
+    /// Whether the pixels are neighbours in memory.
     pub(crate) fn is_dense(&self) -> bool {
         self.pixel_step == self.channels
     }

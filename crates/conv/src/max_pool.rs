@@ -9,12 +9,12 @@ use crate::simd::vectorized;
 /// Window and stride of a max-pool without padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolGeometry {
-    /// Side of the window.
+    /// Side of the window, in pixels.
     pub window: usize,
-    /// Step of the window.
+    /// Distance between two windows, in pixels.
     pub stride: usize,
-    /// Whether a window that reaches beyond the edge still counts (Caffe's and PyTorch's
-    /// `ceil_mode`); it must start inside.
+    /// Whether a window that reaches beyond the edge counts (Caffe's and PyTorch's `ceil_mode`); it
+    /// must start inside.
     pub ceil: bool,
 }
 
@@ -47,8 +47,8 @@ pub fn max_pool(geometry: PoolGeometry, input: &Maps, output: &mut Maps) {
         });
 }
 
-/// Writes the gradient of the input. That of each output goes to the first largest element of its
-/// window in row-major order, as in PyTorch.
+/// Writes the gradient of the input. The gradient of each output goes to the first largest element
+/// of its window in row-major order, as in PyTorch.
 pub fn max_pool_gradient(
     geometry: PoolGeometry,
     input: &Maps,
@@ -115,7 +115,7 @@ impl MaxPool {
     }
 }
 
-/// The pooled image.
+/// The forward pass of one image.
 struct Forward<'a> {
     pool: &'a MaxPool,
     height: usize,
@@ -145,7 +145,7 @@ impl WithSimd for Forward<'_> {
     }
 }
 
-/// The gradient of one image.
+/// The backward pass of one image.
 struct Backward<'a> {
     pool: &'a MaxPool,
     height: usize,

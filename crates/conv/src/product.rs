@@ -6,8 +6,8 @@
 //! fuse, results are equal to the last bit.
 //!
 //! A left matrix need not lie in memory as one: its rows may be windows of an image that overlap,
-//! each made of segments ([`StridedRows`]). This is what makes a convolution a product without gathering
-//! patches first (Zhang, Franchetti & Low 2018 call it direct convolution).
+//! each made of segments ([`StridedRows`]). This is what makes a convolution a product without
+//! gathering patches first (Zhang, Franchetti & Low 2018 call it direct convolution).
 
 use std::ops::Range;
 
@@ -47,8 +47,8 @@ impl<'a> StridedRows<'a> {
         }
     }
 
-    /// Where some rows begin, from the given one on. Rows are few and divisions slow, so there is
-    /// one.
+    /// First numbers of some neighbouring rows, from the given row on. Rows are few and divisions
+    /// slow, so there is one.
     #[inline(always)]
     fn starts<const R: usize>(&self, row: usize) -> [usize; R] {
         let (mut line, mut within) = (row / self.line, row % self.line);
@@ -100,7 +100,7 @@ impl Panels {
         Self::pack_for(lanes(), data, inner, columns, inner_step, column_step)
     }
 
-    /// As [`Panels::pack`], for vectors of some width.
+    /// Implements [`Panels::pack`] for vectors of some width.
     fn pack_for(
         lanes: usize,
         data: &[f32],
@@ -155,7 +155,7 @@ impl Panels {
         }
     }
 
-    /// One of the matrices.
+    /// All columns of one of the matrices.
     pub(crate) fn matrix(&self, matrix: usize) -> PanelColumns<'_> {
         PanelColumns { panels: self, matrix, first_column: 0, columns: self.columns }
     }
@@ -188,14 +188,14 @@ impl<'a> PanelColumns<'a> {
 /// Numbers of panels from which on several threads fill them.
 const PARALLEL_FILL: usize = 1 << 16;
 
-/// What the sums of a product begin with.
+/// Initial values of the sums of a product.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum InitialSum<'a> {
     /// Zero.
     Zero,
-    /// A number per column.
+    /// One number per column, such as a bias.
     Columns(&'a [f32]),
-    /// What is there already.
+    /// The present values of the output.
     Output,
 }
 

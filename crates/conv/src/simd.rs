@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Bytes of a cache line.
+/// Length of a cache line in bytes.
 pub(crate) const CACHE_LINE: usize = 64;
 
 /// Runs code with the widest vectors that the processor has.
@@ -13,7 +13,7 @@ pub(crate) fn vectorized<Op: WithSimd>(operation: Op) -> Op::Output {
     ARCH.dispatch(operation)
 }
 
-/// Numbers in a vector register.
+/// Number of 32-bit floats in a vector register.
 pub(crate) fn lanes() -> usize {
     struct Lanes;
     impl WithSimd for Lanes {

@@ -15,9 +15,9 @@ use tempfile::NamedTempFile;
 use crate::DataError;
 use crate::mapped::map;
 
-/// What an artifact can be made of.
+/// Element type of an artifact.
 pub trait Element: bytemuck::Pod {
-    /// Its name in the file.
+    /// Name of the type in the file.
     const DTYPE: Dtype;
 }
 
@@ -42,7 +42,7 @@ pub struct ArtifactWriter<T> {
 }
 
 impl<T: Element> ArtifactWriter<T> {
-    /// Begins an artifact of a given shape, with some text beside it.
+    /// Begins an artifact of the given shape, with the given metadata beside its values.
     ///
     /// # Errors
     /// When the folder cannot be made or written to.
@@ -77,7 +77,7 @@ impl<T: Element> ArtifactWriter<T> {
         })
     }
 
-    /// Adds the next values, in row-major order.
+    /// Appends values, in row-major order.
     ///
     /// # Errors
     /// When the disk refuses, for example because it is full.
@@ -89,7 +89,7 @@ impl<T: Element> ArtifactWriter<T> {
             .map_err(DataError::io(&self.path, "cannot write"))
     }
 
-    /// Makes the artifact appear under its name, whole.
+    /// Publishes the complete artifact under its name.
     ///
     /// # Errors
     /// When the disk refuses, for example because it is full.
@@ -141,7 +141,7 @@ impl<T: Element> Artifact<T> {
         Ok(Self { bytes, start, shape, metadata, element: PhantomData })
     }
 
-    /// Its dimensions.
+    /// Dimensions of the array, outermost first.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
@@ -151,7 +151,7 @@ impl<T: Element> Artifact<T> {
         bytemuck::cast_slice(&self.bytes[self.start..])
     }
 
-    /// The text beside the values.
+    /// Metadata that stands beside the values.
     pub fn metadata(&self) -> &HashMap<String, String> {
         &self.metadata
     }

@@ -11,24 +11,24 @@ use crate::Stream;
 /// R·T·S·Z·(output − c) + c` with rotation R, translation T, shear S and zoom Z.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Transform {
-    /// Rotation in radians.
+    /// Rotation angle in radians.
     pub rotation: f64,
     /// Shift along the rows, in pixels.
     pub shift_rows: f64,
     /// Shift along the columns, in pixels.
     pub shift_columns: f64,
-    /// Shear in radians.
+    /// Shear angle in radians.
     pub shear: f64,
-    /// Zoom along the rows.
+    /// Zoom factor along the rows.
     pub zoom_rows: f64,
-    /// Zoom along the columns.
+    /// Zoom factor along the columns.
     pub zoom_columns: f64,
-    /// Whether left and right are exchanged afterwards.
+    /// Whether left and right are exchanged after the affine map.
     pub flip: bool,
 }
 
 impl Transform {
-    /// Leaves an image as it is.
+    /// The transformation that leaves an image as it is.
     pub const IDENTITY: Self = Self {
         rotation: 0.0,
         shift_rows: 0.0,
@@ -91,8 +91,8 @@ impl Transform {
         }
     }
 
-    /// As [`Transform::apply`], but each output pixel is interpolated between four input pixels
-    /// (SciPy's `order=1`) and not rounded.
+    /// Transforms an image as [`Transform::apply`] does, but interpolates each output pixel between
+    /// four input pixels (SciPy's `order=1`) and does not round it.
     pub fn apply_bilinear(
         &self,
         image: &[u8],

@@ -11,16 +11,16 @@ pub trait Dataset: Sync {
     /// Class names; the position is the label.
     fn classes(&self) -> &[String];
 
-    /// Images per split.
+    /// Number of images in each split.
     fn counts(&self) -> SplitCounts;
 
-    /// The class of an image.
+    /// Label of an image: the position of its class among [`Dataset::classes`].
     fn label(&self, split: Split, index: usize) -> u32;
 
-    /// The image's name for people: its path relative to the dataset.
+    /// Name of an image for people: its path relative to the dataset.
     fn name(&self, split: Split, index: usize) -> String;
 
-    /// The image itself.
+    /// Decodes or draws an image.
     ///
     /// # Errors
     /// When it cannot be read.

@@ -18,10 +18,10 @@ pub enum DataError {
     TooFewClasses {
         /// The split's folder.
         path: PathBuf,
-        /// How many there are.
+        /// Number of class folders in it.
         found: usize,
     },
-    /// A class has no image.
+    /// A class folder has no image.
     #[error("{}: the class has no image (.jpg, .jpeg, .png, .webp, .bmp, .gif); add some or remove the folder", path.display())]
     EmptyClass {
         /// The class's folder.
@@ -44,10 +44,10 @@ pub enum DataError {
     UnreadableImage {
         /// The image.
         path: PathBuf,
-        /// Why.
+        /// The reason, in words.
         reason: String,
     },
-    /// Nothing is left of a split or class after unreadable images were skipped.
+    /// No image of a class is left after unreadable ones were skipped.
     #[error(
         "{split}/{class}: no readable image of the class is left; add some or remove the class"
     )]
@@ -62,17 +62,17 @@ pub enum DataError {
     DamagedArtifact {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason, in words.
         reason: String,
     },
-    /// The system refuses to read or write.
+    /// A file or folder cannot be read or written.
     #[error("{}: {action}: {source}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was attempted.
+        /// The action that failed, such as `cannot write`.
         action: &'static str,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 }

@@ -10,16 +10,16 @@ use thaw_spec::{ContentHash, Split, SplitCounts};
 
 use crate::{DataError, Dataset, decode};
 
-/// An image of a dataset.
+/// An image file of a dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageFile {
-    /// Where it lies, relative to the dataset's folder, with `/` between the parts.
+    /// Path relative to the dataset's folder, with `/` between the parts.
     pub path: String,
     /// The position of its class among the sorted class names.
     pub label: u32,
 }
 
-/// What a folder holds, before any image is decoded.
+/// The image files of a dataset's folder, none of which is decoded yet.
 #[derive(Clone, Debug)]
 pub struct Folder {
     /// The dataset's folder.

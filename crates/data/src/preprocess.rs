@@ -21,7 +21,7 @@ pub fn preprocess(pixels: &[u8], preprocessing: &Preprocessing, output: &mut [f3
     }
 }
 
-/// As [`preprocess`], from values between those of bytes.
+/// Preprocesses interpolated pixels, which lie between bytes, by the formula of [`preprocess`].
 pub fn preprocess_interpolated(pixels: &[f32], preprocessing: &Preprocessing, output: &mut [f32]) {
     let order = order(preprocessing.channels);
     for (output, pixel) in output.chunks_exact_mut(3).zip(pixels.chunks_exact(3)) {

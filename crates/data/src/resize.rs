@@ -3,7 +3,7 @@
 use image::RgbImage;
 use thaw_spec::Resize;
 
-/// Resizes to `size` × `size`; returns rows of red, green, blue.
+/// Resizes an image to `size` × `size` pixels; returns rows of red, green, blue.
 pub fn resize(image: &RgbImage, size: usize, filter: Resize) -> Vec<u8> {
     match filter {
         Resize::Nearest => nearest(image, size),

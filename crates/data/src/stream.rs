@@ -8,7 +8,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// What a stream is for.
+/// Use of a stream; streams of different purposes are independent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Initial weights; the index counts tensors.
@@ -82,7 +82,7 @@ impl Stream {
         }
     }
 
-    /// All of `0..length` in random order (Fisher & Yates).
+    /// A random permutation of `0..length` (Fisher & Yates).
     pub fn permutation(&mut self, length: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..length).collect();
         for last in (1..length).rev() {

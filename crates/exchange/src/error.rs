@@ -6,28 +6,28 @@ use std::path::{Path, PathBuf};
 /// A log that cannot be read, or an export that cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
-    /// The system refuses to read.
+    /// A file or folder cannot be read.
     #[error("{}: cannot read the training log: {source}", path.display())]
     Unreadable {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file is no training log that is understood.
+    /// A file is not a training log in a known format.
     #[error("{}: {reason}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What is wrong and what to do.
+        /// What is wrong, and what to do about it.
         reason: String,
     },
-    /// The system refuses to write, or something is there already.
+    /// An export cannot be written, or its target exists.
     #[error("{}: cannot write the export: {source}", path.display())]
     Unwritable {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
 }

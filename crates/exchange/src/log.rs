@@ -6,12 +6,12 @@ use thaw_spec::{Metric, TrainingLog};
 
 use crate::name::{Quantity, quantity};
 
-/// One training out of a file that may hold several.
+/// A training log with the name that it has in its file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedLog {
-    /// What the file calls it; empty where it holds a single training without a name.
+    /// Name of the run in the file; empty where the file holds a single run without a name.
     pub name: String,
-    /// What was logged.
+    /// Metrics of the run.
     pub log: TrainingLog,
 }
 

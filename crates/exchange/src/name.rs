@@ -2,7 +2,7 @@
 
 use thaw_spec::{Metric, Split};
 
-/// What a column, a key or a tag holds.
+/// Quantity in a column, a key or a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quantity {
     /// A metric by epoch.
@@ -63,7 +63,7 @@ pub(crate) fn quantity(name: &str) -> Option<Quantity> {
     Some(Quantity::Metric(metric))
 }
 
-/// What an export calls a metric: the name that Keras would give it.
+/// Name of a metric in Keras' `history`, which exports use.
 pub(crate) fn keras_name(metric: Metric) -> &'static str {
     match metric {
         Metric::TrainAccuracy => "acc",

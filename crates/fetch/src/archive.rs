@@ -17,12 +17,13 @@ const BROKEN: [(&str, &[u32]); 2] =
 /// Split, and photographs of each class in it.
 const SPLITS: [(&str, usize); 3] = [("train", 1000), ("validation", 500), ("test", 500)];
 
-/// What a split was made of.
+/// Count of the photographs that a split was made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SplitReport {
-    /// Photographs written.
+    /// Number of photographs written.
     pub images: usize,
-    /// Broken ones that were passed over; the next number took the place of each.
+    /// Paths of the unreadable photographs that were passed over; the next number took the place of
+    /// each.
     pub passed_over: Vec<String>,
 }
 

@@ -6,41 +6,41 @@ use serde::Deserialize;
 
 use crate::Checksum;
 
-/// What is done with a file once it is here.
+/// Use of a file once it is downloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DownloadKind {
-    /// It is kept as it is.
+    /// A weights file, kept as it is.
     Weights,
-    /// It is an archive that the book's split is made from.
+    /// The archive of photographs from which the book's split is made.
     CatsAndDogs,
 }
 
-/// Something that can be fetched.
+/// A file of the catalogue.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogueEntry {
-    /// What a person types.
+    /// Name by which a person asks for it.
     pub name: String,
-    /// What is done with it.
+    /// Use of the file once it is downloaded.
     pub kind: DownloadKind,
-    /// What it is.
+    /// Description in one line.
     pub title: String,
-    /// The file's name.
+    /// File name under which it is kept.
     pub file: String,
-    /// Where it is published.
+    /// Address at which it is published.
     pub url: String,
-    /// How many bytes it has, where that is known.
+    /// Length in bytes, where it is known.
     pub size: Option<u64>,
-    /// What it must be.
+    /// Checksum that its content must have.
     pub checksum: Checksum,
-    /// Under which terms it may be used.
+    /// Terms under which it may be used.
     pub licence: String,
-    /// The preprocessing that weights were trained on.
+    /// Name of the preprocessing that weights were trained on.
     pub preprocessing: Option<String>,
 }
 
-/// All entries.
+/// All files of the catalogue.
 pub fn catalogue() -> &'static [CatalogueEntry] {
     #[derive(Deserialize)]
     struct Catalogue {

@@ -7,12 +7,12 @@ use md5::Md5;
 use serde::{Deserialize, Deserializer, de};
 use sha2::{Digest, Sha256};
 
-/// How a file is known to be the right one. Written `md5:…`, `sha256:…`, or `hub`.
+/// Checksum of a file's content. Written `md5:…`, `sha256:…`, or `hub`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Checksum {
-    /// MD5, where nothing better was published.
+    /// MD5, in hexadecimal digits; where nothing better was published.
     Md5(String),
-    /// SHA-256.
+    /// SHA-256, in hexadecimal digits.
     Sha256(String),
     /// The SHA-256 that the Hugging Face hub names in the header `X-Linked-ETag` when it is asked
     /// for the file.

@@ -11,14 +11,14 @@ use ureq::http::{Response, header};
 
 use crate::{Checksum, FetchError};
 
-/// How long to wait and how often to try.
+/// Timeouts and retries of a download.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryPolicy {
-    /// A connection that yields nothing for so long is given up.
+    /// Time without a byte after which a connection is given up.
     pub stall: Duration,
-    /// So many attempts in a row may come no further.
+    /// Number of attempts in a row without progress after which the download fails.
     pub attempts: u32,
-    /// Waiting before another attempt; twice as long before each further one.
+    /// Pause before the second attempt; it doubles before each further one.
     pub pause: Duration,
 }
 
@@ -28,10 +28,10 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Told how many bytes are there, and how many there will be where the server says.
+/// Callback with the number of bytes received so far, and the total where the server names it.
 pub type DownloadProgress<'a> = &'a dyn Fn(u64, Option<u64>);
 
-/// How one attempt ended.
+/// Result of one attempt.
 enum Attempt {
     Complete,
     Broken(String),
@@ -132,7 +132,7 @@ fn hub_checksum(agent: &Agent, url: &str) -> Result<Checksum, FetchError> {
         .map_or(Checksum::Hub, Checksum::Sha256))
 }
 
-/// Where the bytes lie that have arrived.
+/// Path of the partial file.
 fn partial_path(target: &Path) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
     name.push(".part");

@@ -2,23 +2,23 @@
 
 use std::path::PathBuf;
 
-/// Something could not be fetched.
+/// A download or an unpacking that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// No server answers.
+    /// The server cannot be reached.
     #[error("{url}: cannot be reached ({reason})")]
     Unreachable {
         /// The address.
         url: String,
-        /// What the system says.
+        /// The error of the connection, in words.
         reason: String,
     },
-    /// The server answers something else.
+    /// The server answers with a status other than success.
     #[error("{url}: the server answers {status}")]
     Refused {
         /// The address.
         url: String,
-        /// The status.
+        /// The HTTP status.
         status: u16,
     },
     /// The connection broke again and again.
@@ -28,44 +28,44 @@ pub enum FetchError {
     Interrupted {
         /// The address.
         url: String,
-        /// How often without getting any further.
+        /// Number of attempts in a row without progress.
         attempts: u32,
-        /// How far it came.
+        /// Number of bytes received before.
         bytes: u64,
-        /// What the system says.
+        /// The error of the last attempt, in words.
         reason: String,
     },
-    /// What came is something else.
+    /// The downloaded file has another checksum than the catalogue says.
     #[error("{url}: serves another file: expected {expected}, got {actual}; nothing was kept")]
     WrongContent {
         /// The address.
         url: String,
-        /// What the catalogue says.
+        /// The checksum of the catalogue.
         expected: String,
-        /// What it is.
+        /// The checksum of the downloaded file.
         actual: String,
     },
-    /// What lies there is something else.
+    /// A file that is already there has another checksum than the catalogue says.
     #[error("{}: is another file: expected {expected}, got {actual}; remove it and run the command again", path.display())]
     WrongFile {
         /// The file.
         path: PathBuf,
-        /// What the catalogue says.
+        /// The checksum of the catalogue.
         expected: String,
-        /// What it is.
+        /// The checksum of the file.
         actual: String,
     },
-    /// The system refuses to write.
+    /// A file or folder cannot be read or written.
     #[error("{}: {action}: {source}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was attempted.
+        /// The action that failed, such as `cannot write`.
         action: &'static str,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The archive is not what it should be.
+    /// An archive is damaged, incomplete or not to be trusted.
     #[error("{}: {reason}", path.display())]
     Archive {
         /// The archive.

@@ -8,22 +8,22 @@ use crate::ModelError;
 /// A convolution with bias and ReLU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
-    /// Its tensors are `<name>.weight` and `<name>.bias`.
+    /// Name of the layer; its tensors are `<name>.weight` and `<name>.bias`.
     pub name: String,
     /// Channels of the input.
     pub inputs: usize,
     /// Channels of the output.
     pub outputs: usize,
-    /// Side of the kernel.
+    /// Side of the kernel, in pixels.
     pub kernel: usize,
-    /// Step of the kernel.
+    /// Distance between two positions of the kernel, in pixels.
     pub stride: usize,
-    /// Zeros on each side.
+    /// Rows and columns of zeros on each side.
     pub padding: usize,
 }
 
 impl Filter {
-    /// The shape of the convolution on maps of some height and width, unless they are smaller than
+    /// The convolution on maps of the given height and width; nothing when they are smaller than
     /// the kernel.
     pub fn on(&self, height: usize, width: usize) -> Option<ConvolutionGeometry> {
         let &Self {
@@ -45,24 +45,24 @@ impl Filter {
 /// A layer of a base.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Layer {
-    /// One convolution.
+    /// A single convolution.
     Convolution(Filter),
     /// SqueezeNet's module: a 1×1 convolution, then a 1×1 and a 3×3 convolution side by side, their
     /// channels one after the other.
     Fire {
-        /// `<module>.squeeze`.
+        /// The 1×1 convolution `<module>.squeeze`.
         squeeze: Filter,
-        /// `<module>.expand1x1` and `<module>.expand3x3`.
+        /// The side-by-side convolutions `<module>.expand1x1` and `<module>.expand3x3`.
         expand: [Filter; 2],
     },
-    /// A max-pool.
+    /// A max-pool without padding.
     MaxPool(PoolGeometry),
 }
 
 /// The layers between two possible freeze boundaries.
 pub type Block = Vec<Layer>;
 
-/// What a block does to one image.
+/// Output shape and cost of a block for one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockShape {
     /// Rows of the output.
@@ -71,20 +71,20 @@ pub struct BlockShape {
     pub width: usize,
     /// Channels of the output.
     pub channels: usize,
-    /// Multiply-adds, forward.
+    /// Multiply-adds of the forward pass.
     pub multiply_adds: u64,
-    /// Floats that all its layers put out, as a measure of memory.
+    /// Floats in the outputs of all its layers, as a measure of memory.
     pub activations: usize,
 }
 
 impl BlockShape {
-    /// Floats of the output.
+    /// Floats in the output.
     pub fn floats(&self) -> usize {
         self.height * self.width * self.channels
     }
 }
 
-/// The blocks of a base, from the pixels upwards.
+/// The blocks of a base, from the input on.
 pub fn blocks(architecture: Architecture) -> Vec<Block> {
     match architecture {
         Architecture::Vgg16 => vgg16(),

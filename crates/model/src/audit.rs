@@ -55,8 +55,8 @@ fn audit_since(
         .collect()
 }
 
-/// How far a base is from what was loaded, as a whole and for each tensor that an optimizer holds
-/// or held, for an epoch's record.
+/// Relative drift of a base since its weights were loaded, summarised and for each tensor that an
+/// optimizer holds or held, for an epoch's record.
 ///
 /// # Errors
 /// When a tensor cannot be read.

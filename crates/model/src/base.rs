@@ -18,25 +18,25 @@ use crate::{ModelError, Weights, composed};
 /// A tensor of a base.
 #[derive(Clone, Debug)]
 pub struct Parameter {
-    /// Its name in the weights file.
+    /// Name in the weights file.
     pub name: String,
-    /// The block it belongs to, counted from 0.
+    /// Block that the tensor belongs to, counted from 0.
     pub block: usize,
-    /// What it was when it was loaded.
+    /// Value when it was loaded.
     pub original: Tensor,
-    /// What it was when the present phase began, where an earlier phase could change it.
+    /// Value when the present phase began, where an earlier phase could change it.
     pub carried: Option<Tensor>,
-    /// What it is now, when an optimizer may change it.
+    /// Present value, when an optimizer may change it.
     pub variable: Option<Var>,
 }
 
 impl Parameter {
-    /// The value at the start of the present phase.
+    /// Value at the start of the present phase.
     pub fn start(&self) -> &Tensor {
         self.carried.as_ref().unwrap_or(&self.original)
     }
 
-    /// The present value.
+    /// Present value.
     pub fn value(&self) -> &Tensor {
         self.variable.as_ref().map_or(self.start(), Var::as_tensor)
     }
@@ -56,12 +56,12 @@ impl Parameter {
     }
 }
 
-/// Where a convolution's kernel and bias stand among the parameters.
+/// Positions of a convolution's kernel and bias among the parameters of its base.
 #[derive(Debug)]
 pub(crate) struct ConvolutionParameters {
     pub(crate) kernel: usize,
     pub(crate) bias: usize,
-    /// A constant kernel is prepared once.
+    /// The prepared kernel, kept when the kernel is constant.
     prepared: OnceLock<PreparedKernel>,
 }
 
@@ -79,7 +79,7 @@ enum Engine {
 pub struct Base {
     blocks: Vec<Block>,
     parameters: Vec<Parameter>,
-    /// By the name of the convolution.
+    /// Parameters of each convolution, by its name.
     pub(crate) convolutions: BTreeMap<String, ConvolutionParameters>,
     algorithm: Algorithm,
     pub(crate) buffers: Arc<BufferPool>,
@@ -163,7 +163,8 @@ impl Base {
         Ok(())
     }
 
-    /// Takes up what a parameter was at the start of the present phase, as a checkpoint tells it.
+    /// Restores the value that a parameter had at the start of the present phase, from a
+    /// checkpoint.
     ///
     /// # Errors
     /// When there is no such parameter that an earlier phase could change, or the value has another
@@ -184,7 +185,7 @@ impl Base {
         Ok(())
     }
 
-    /// Where it computes.
+    /// Device that computes the base.
     pub fn device(&self) -> &Device {
         &self.device
     }
@@ -219,8 +220,8 @@ impl Base {
         Ok(Tensor::from_slice(maps.values(), &maps.shape(), activations.device())?)
     }
 
-    /// As [`Base::forward`], through blocks that are variable; what their gradients need is kept on
-    /// the tape. The result is a leaf of the graph that goes on from it.
+    /// Runs activations through variable blocks as [`Base::forward`] does, and keeps on the tape
+    /// what their gradients need. The result is a leaf of the graph that goes on from it.
     ///
     /// # Errors
     /// When the activations do not fit the first of them.
@@ -277,7 +278,7 @@ impl Base {
         Ok(activations)
     }
 
-    /// A copy of a tensor.
+    /// Copies a tensor into feature maps.
     pub(crate) fn maps(&self, tensor: &Tensor) -> Result<Maps, ModelError> {
         let (batch, height, width, channels) = tensor.dims4()?;
         let mut maps = Maps::new(&self.buffers, [batch, height, width, channels]);

@@ -7,27 +7,28 @@ use candle_core::{DType, Tensor};
 use crate::ModelError;
 use crate::formats::TensorFile;
 
-/// A tensor in both checkpoints.
+/// Comparison of a tensor that both checkpoints have.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorComparison {
-    /// Its name in the files.
+    /// Name of the tensor in the files.
     pub name: String,
-    /// Its shape, before.
+    /// Shape in the first checkpoint.
     pub shape: Vec<usize>,
     /// Whether at least one bit changed, or the shape did.
     pub moved: bool,
-    /// ‖w − w₀‖₂ / ‖w₀‖₂ (the numerator alone where w₀ is zero); nothing when the shape changed.
+    /// Relative drift ‖w − w₀‖₂ / ‖w₀‖₂ (the numerator alone where w₀ is zero); nothing when the
+    /// shape changed.
     pub relative_drift: Option<f64>,
 }
 
-/// What there is to say about two checkpoints.
+/// Comparison of two checkpoints.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Comparison {
-    /// Tensors in both, by name.
+    /// Comparisons of the tensors in both files, by name.
     pub tensors: Vec<TensorComparison>,
-    /// Names that only the first file has.
+    /// Names of the tensors that only the first file has.
     pub only_before: Vec<String>,
-    /// Names that only the second file has.
+    /// Names of the tensors that only the second file has.
     pub only_after: Vec<String>,
 }
 

@@ -10,7 +10,7 @@ pub enum ModelError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// The file is not what it should be.
@@ -18,7 +18,7 @@ pub enum ModelError {
     Weights {
         /// The file.
         path: PathBuf,
-        /// What is wrong and what was expected.
+        /// What is wrong with the file, and what was expected.
         reason: String,
     },
     /// Images are too small for the base.
@@ -28,22 +28,22 @@ pub enum ModelError {
         size: usize,
         /// The base.
         base: String,
-        /// Where.
+        /// The block in which they vanish.
         reason: String,
     },
     /// Activations that a layer cannot take.
     #[error("activations of {height}×{width}×{channels} do not fit {layer}")]
     Shape {
-        /// Rows.
+        /// Rows of the activations.
         height: usize,
-        /// Columns.
+        /// Columns of the activations.
         width: usize,
-        /// Channels.
+        /// Channels of the activations.
         channels: usize,
         /// The layer.
         layer: String,
     },
-    /// Candle refuses.
+    /// An operation of Candle failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
 }

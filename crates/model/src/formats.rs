@@ -20,11 +20,11 @@ use crate::layout::{RawTensor, to_oihw};
 pub(crate) enum TensorFile<'a> {
     Safetensors {
         file: SafeTensors<'a>,
-        /// What the file says of where it comes from, if it does.
+        /// Origin of the weights, where the file's metadata names it.
         source: Option<String>,
     },
     PyTorch(PthTensors),
-    /// Datasets by path.
+    /// Datasets of an HDF5 file, by path.
     Hdf5(BTreeMap<String, Dataset>),
 }
 
@@ -107,7 +107,7 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// All datasets of a group and of those within it.
+/// Adds all datasets of a group and of the groups within it.
 fn collect(
     group: &Group,
     path: &str,
@@ -140,14 +140,14 @@ fn read_dataset(dataset: &Dataset) -> Result<Tensor, String> {
     tensor.map_err(|error| first_line(&error.to_string()).to_owned())
 }
 
-/// What a file says about the tensors of a base.
+/// Tensors of a base as a file holds them.
 #[derive(Debug, Default)]
 pub(crate) struct RawFile {
-    /// By the names that the file has, torchvision's where it has others.
+    /// Tensors by the file's names, or by torchvision's where the file uses others.
     pub(crate) tensors: BTreeMap<String, RawTensor>,
-    /// What the file says of where it comes from, if it does.
+    /// Origin of the weights, where the file's metadata names it.
     pub(crate) source: Option<String>,
-    /// Whether its layout is that of `keras.applications`, whose VGG16 is trained on Caffe's
+    /// Whether the file has the layout of `keras.applications`, whose VGG16 is trained on Caffe's
     /// preprocessing.
     pub(crate) is_keras: bool,
 }

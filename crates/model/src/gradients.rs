@@ -9,7 +9,7 @@ use thaw_conv::add_dense_weights_gradient;
 /// than computing it.
 #[derive(Debug)]
 pub struct Gradients {
-    /// Those that are written out.
+    /// Gradients that are written out, by variable.
     pub store: GradStore,
     products: Vec<(TensorId, OuterProduct)>,
 }
@@ -17,9 +17,9 @@ pub struct Gradients {
 /// `inputᵀ · gradient`, the gradient of a dense layer's weights `[inputs, outputs]`.
 #[derive(Debug)]
 pub(crate) struct OuterProduct {
-    /// `[batch, inputs]`.
+    /// Input of the layer, `[batch, inputs]`.
     pub(crate) input: Tensor,
-    /// `[batch, outputs]`, before the activation.
+    /// Gradient before the activation, `[batch, outputs]`.
     pub(crate) gradient: Vec<f32>,
     pub(crate) outputs: usize,
 }
@@ -32,7 +32,7 @@ impl OuterProduct {
 }
 
 impl Gradients {
-    /// The gradients that Candle's graph yields.
+    /// Gradients of a loss by all variables of Candle's graph.
     ///
     /// # Errors
     /// When Candle has no gradient for an operation.

@@ -7,12 +7,12 @@ use thaw_spec::Initializer;
 use crate::gradients::OuterProduct;
 use crate::{Gradients, Loss, ModelError, composed};
 
-/// Whether a forward pass of the head is followed by a backward pass.
+/// Use of a forward pass of the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Activations are kept for the gradients of the variables.
+    /// A backward pass follows: activations are kept for the gradients of the variables.
     Training,
-    /// Nothing is kept.
+    /// No backward pass follows: nothing is kept.
     Evaluation,
 }
 
@@ -26,15 +26,15 @@ impl Mode {
     }
 }
 
-/// Dense(hidden, ReLU) → dropout → Dense(1) for two classes, Dense(classes) for more. Inputs are
-/// flattened in `[height, width, channels]` order, as Keras flattens.
+/// The classifier: Dense(hidden, ReLU) → dropout → Dense(1) for two classes, Dense(classes) for
+/// more. Inputs are flattened in `[height, width, channels]` order, as Keras flattens.
 #[derive(Debug)]
 pub struct Head {
     hidden_weights: Var,
     hidden_bias: Var,
     output_weights: Var,
     output_bias: Var,
-    /// What activations are multiplied by before anything else; 1 but for pretraining.
+    /// Factor that activations are multiplied by first; 1 but for pretraining.
     pub input_factor: f64,
 }
 
@@ -116,14 +116,14 @@ impl Head {
         Ok(layer(&hidden, &self.output_weights, &self.output_bias, Activation::Linear)?)
     }
 
-    /// `[batch, inputs]`, multiplied.
+    /// Flattens activations to `[batch, inputs]` and multiplies them by the input factor.
     fn input(&self, activations: &Tensor) -> Result<Tensor, ModelError> {
         let input = activations.flatten_from(1)?.contiguous()?;
         Ok(if self.input_factor == 1.0 { input } else { (input * self.input_factor)? })
     }
 
-    /// As [`Head::forward`] for training, on a tape: the gradient of the hidden weights is never
-    /// written out.
+    /// Runs a forward pass for training, as [`Head::forward`] does, on a tape: the gradient of the
+    /// hidden weights is never written out.
     ///
     /// # Errors
     /// When shapes do not agree.
@@ -169,21 +169,21 @@ impl Head {
     }
 }
 
-/// What a forward pass of the head kept for the gradients.
+/// Tensors that a forward pass of the head kept for its backward pass.
 #[derive(Debug)]
 pub struct HeadTape<'a> {
     head: &'a Head,
-    /// Nothing where Candle's graph goes all the way.
+    /// Nothing where Candle's graph computes all gradients.
     saved: Option<SavedTensors>,
 }
 
-/// One forward pass.
+/// Tensors of one forward pass.
 #[derive(Debug)]
 struct SavedTensors {
     activations: Tensor,
     /// The activations as `[batch, inputs]`.
     input: Tensor,
-    /// What the hidden layer put out: the leaf of the graph behind it.
+    /// Output of the hidden layer: the leaf of the graph that goes on from it.
     hidden: Tensor,
 }
 
@@ -222,13 +222,13 @@ impl HeadTape<'_> {
     }
 }
 
-/// Uniform in ±√(6 / (inputs + outputs)) (Glorot & Bengio 2010), `[inputs, outputs]` in row-major
-/// order.
+/// Initial weights `[inputs, outputs]` in row-major order, uniform in ±√(6 / (inputs + outputs))
+/// (Glorot & Bengio 2010); `draw` yields uniform numbers in [0, 1).
 pub fn glorot_uniform(inputs: usize, outputs: usize, draw: impl FnMut() -> f64) -> Vec<f32> {
     symmetric(inputs * outputs, (6.0 / (inputs + outputs) as f64).sqrt(), draw)
 }
 
-/// Uniform in ±`bound`.
+/// Numbers uniform in ±`bound`.
 fn symmetric(length: usize, bound: f64, mut draw: impl FnMut() -> f64) -> Vec<f32> {
     (0..length).map(|_| ((2.0 * draw() - 1.0) * bound) as f32).collect()
 }

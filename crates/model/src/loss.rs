@@ -2,14 +2,14 @@
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
-/// What is minimised.
+/// Cross-entropy of logits, in nats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// One logit z per image; `max(z, 0) − z·y + ln(1 + e^−|z|)`.
+    /// Binary cross-entropy of one logit z per image; `max(z, 0) − z·y + ln(1 + e^−|z|)`.
     Binary,
-    /// One logit per class; `ln Σ e^z − z_y`.
+    /// Categorical cross-entropy of one logit per class; `ln Σ e^z − z_y`.
     Categorical {
-        /// How many classes.
+        /// Number of classes.
         classes: usize,
     },
 }
@@ -20,7 +20,7 @@ impl Loss {
         if classes == 2 { Self::Binary } else { Self::Categorical { classes } }
     }
 
-    /// Logits per image.
+    /// Number of logits per image.
     pub fn outputs(self) -> usize {
         match self {
             Self::Binary => 1,

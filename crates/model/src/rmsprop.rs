@@ -60,7 +60,7 @@ impl RmsProp {
         self.step(&gradients.store)
     }
 
-    /// Takes up accumulators that were kept, in the order of the variables.
+    /// Restores accumulators, in the order of the variables.
     ///
     /// # Errors
     /// When their number or lengths do not fit.
@@ -131,7 +131,7 @@ impl Accumulator {
     }
 }
 
-/// A step out of Candle's operations.
+/// A step made of Candle's operations.
 fn composed_step(
     settings: Optimizer,
     variable: &Var,
@@ -147,7 +147,7 @@ fn composed_step(
     variable.set(&(variable.as_tensor() - ((gradient / divisor)? * learning_rate)?)?)
 }
 
-/// One pass over weight, accumulator and gradient together.
+/// Updates weights and accumulators in one pass over both and the gradient.
 struct RmsPropUpdate<'a> {
     settings: Optimizer,
     accumulator: Mutex<&'a mut [f32]>,
@@ -187,8 +187,8 @@ impl InplaceOp2 for RmsPropUpdate<'_> {
     }
 }
 
-/// One pass over weights and accumulators of a dense layer, in which the gradient of some rows is
-/// computed and used up in the cache.
+/// Updates weights and accumulators of a dense layer in one pass, in which the gradient of some
+/// rows is computed and used up in the cache.
 struct FusedRmsPropUpdate<'a> {
     settings: Optimizer,
     accumulator: Mutex<&'a mut [f32]>,

@@ -12,21 +12,21 @@ use thaw_conv::{
 use crate::architecture::{Filter, Layer};
 use crate::{Base, Gradients, ModelError};
 
-/// What a forward pass kept for the gradients.
+/// Activations that a forward pass of a base kept for its backward pass.
 #[derive(Debug)]
 pub struct Tape<'a> {
     base: &'a Base,
     layers: Vec<SavedLayer<'a>>,
-    /// What the last layer put out, and the leaf that stands for it in the graph behind.
+    /// Output of the last layer, and the leaf that stands for it in the graph that goes on from it.
     output: Option<(Maps, Tensor)>,
 }
 
-/// A layer that was run.
+/// A layer of a forward pass with its input.
 #[derive(Debug)]
 pub(crate) struct SavedLayer<'a> {
     pub(crate) layer: &'a Layer,
     pub(crate) input: Maps,
-    /// What a fire module's first convolution put out.
+    /// Output of a fire module's first convolution.
     pub(crate) squeezed: Option<Maps>,
 }
 

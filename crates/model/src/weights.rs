@@ -11,17 +11,16 @@ use crate::architecture::{Layer, blocks, final_filters, tensor_shapes};
 use crate::layout::{to_hwio, to_oihw};
 use crate::{Base, ModelError, formats};
 
-/// The tensors of a convolutional base, kernels as `[height, width, input channels, output
-/// channels]`.
+/// Tensors of a convolutional base, kernels as `[height, width, input channels, output channels]`.
 #[derive(Clone, Debug)]
 pub struct Weights {
-    /// Where they come from, for messages and provenance.
+    /// Path of the file, for messages and provenance.
     pub path: PathBuf,
-    /// SHA-256 of the file.
+    /// SHA-256 of the file's content.
     pub hash: ContentHash,
-    /// What the file itself says of where it comes from.
+    /// Origin of the weights, where the file's metadata names it.
     pub origin: Option<String>,
-    /// The preprocessing they were trained on, where the file's layout tells.
+    /// Preprocessing that the weights were trained on, where the file's layout tells it.
     pub preprocessing: Option<PreprocessingName>,
     tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
 }
@@ -33,8 +32,8 @@ const MINI_VGG: &[u8] = include_bytes!("../weights/mini_vgg.safetensors");
 /// parts of it.
 const CLASSIFIERS: [&str; 3] = ["classifier.", "pre_logits.", "head."];
 
-/// What torchvision's names of a base's tensors begin with; files of `model.features` alone are
-/// without it.
+/// Prefix of the names of a base's tensors in torchvision's files; files of `model.features` alone
+/// lack it.
 const FEATURES: &str = "features.";
 
 impl Weights {
@@ -51,8 +50,8 @@ impl Weights {
         Self::from_bytes(path, &bytes, architecture)
     }
 
-    /// As [`Weights::read`], from memory; PyTorch's files are read from `path` again, otherwise it
-    /// is only used in messages.
+    /// Reads a file from memory as [`Weights::read`] does; PyTorch's files are read from `path`
+    /// again, otherwise it is only used in messages.
     ///
     /// # Errors
     /// As [`Weights::read`].
@@ -175,7 +174,8 @@ pub fn weights_file(
     safetensors::serialize(views, None)
 }
 
-/// Writes down a base so that its features come multiplied by a positive `factor`.
+/// Serialises a base so that its features come multiplied by a positive `factor`, as a safetensors
+/// file in torchvision's layout.
 ///
 /// ReLU and max-pool commute with a positive factor, so it can be carried into the last
 /// convolutions. With a power of two nothing is rounded.

@@ -10,16 +10,16 @@ use crate::palette::{BLACK, BLUE, GREEN, ORANGE};
 /// A published run to draw over measured ones.
 #[derive(Clone, Debug)]
 pub struct Overlay {
-    /// What the legend calls it.
+    /// Name in the legend.
     pub label: String,
-    /// Its curves.
+    /// The run's metrics by epoch.
     pub run: TrainingLog,
 }
 
-/// Published curves in turn.
+/// Strokes of the published curves, in turn.
 const STROKES: [Stroke; 2] = [Stroke::Dashed, Stroke::Dotted];
 
-/// Accuracy and loss by epoch, side by side.
+/// Draws accuracy and loss by epoch, side by side.
 pub fn curves(procedure: &ProcedureRuns, overlays: &[Overlay]) -> Figure {
     let accuracy = [
         (Metric::TrainAccuracy, ORANGE),
@@ -90,7 +90,7 @@ fn panel(
     }
 }
 
-/// From the lowest to the highest seed: along the one and back along the other.
+/// Outline of the area between the lowest and the highest seed at each epoch.
 fn outline(curves: &[Vec<f64>]) -> Vec<(f64, f64)> {
     let epochs = curves.iter().map(Vec::len).min().unwrap_or(0);
     let extreme = |epoch: usize, choose: fn(f64, f64) -> f64| {
@@ -121,7 +121,7 @@ pub(crate) fn mean_curve(curves: &[Vec<f64>]) -> Vec<f64> {
         .collect()
 }
 
-/// All of an accuracy's values up to 1, all of a loss's values from 0.
+/// Range of the y axis: all values of an accuracy up to 1, all values of a loss from 0.
 pub(crate) fn y_range(lines: &[Line], is_accuracy: bool) -> (f64, f64) {
     let values = || lines.iter().flat_map(|line| &line.points).map(|(_, y)| *y);
     if is_accuracy {

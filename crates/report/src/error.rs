@@ -5,20 +5,20 @@ use std::path::PathBuf;
 /// A picture that could not be drawn or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// plotters refuses.
+    /// The plotting library cannot draw the picture.
     #[error("{}: cannot draw: {reason}", path.display())]
     Drawing {
         /// The picture, without its extension.
         path: PathBuf,
-        /// What plotters says.
+        /// The error of plotters, in words.
         reason: String,
     },
-    /// The system refuses to write.
+    /// A picture cannot be written.
     #[error("{}: cannot write the picture: {source}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 }

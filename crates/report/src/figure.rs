@@ -9,14 +9,14 @@ use crate::ReportError;
 use crate::font::{FONT, register_fonts};
 use crate::palette::GRID;
 
-/// How a line is drawn, so that it can be told apart without colour.
+/// Stroke of a line, by which it can be told apart without colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stroke {
-    /// Unbroken.
+    /// An unbroken line.
     Solid,
-    /// Broken.
+    /// A line of long dashes.
     Dashed,
-    /// Broken into short pieces.
+    /// A line of short dashes.
     Dotted,
 }
 
@@ -34,67 +34,67 @@ impl Stroke {
 /// A line of a panel.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// Points in the order of x.
+    /// Points in ascending order of x.
     pub points: Vec<(f64, f64)>,
-    /// Its colour.
+    /// Colour of the line.
     pub color: RGBColor,
-    /// 0 for invisible, 1 for opaque.
+    /// Opacity from 0 (invisible) to 1 (opaque).
     pub opacity: f64,
-    /// In pixels.
+    /// Width in pixels.
     pub width: u32,
-    /// Broken or not.
+    /// Stroke of the line.
     pub stroke: Stroke,
 }
 
 /// A shaded area behind the lines.
 #[derive(Clone, Debug)]
 pub struct ShadedArea {
-    /// Its corners.
+    /// Corners of the area.
     pub outline: Vec<(f64, f64)>,
-    /// Its colour, of which it is a light shade.
+    /// Colour of which the area has a light shade.
     pub color: RGBColor,
 }
 
 /// One diagram of a figure.
 #[derive(Clone, Debug)]
 pub struct Panel {
-    /// Stands above it.
+    /// Title above the diagram.
     pub title: String,
-    /// What y means.
+    /// Label of the y axis.
     pub y_label: String,
-    /// The visible part of y.
+    /// Lowest and highest visible value of y.
     pub y_range: (f64, f64),
-    /// In the order of drawing.
+    /// Lines in the order in which they are drawn.
     pub lines: Vec<Line>,
-    /// Behind the lines.
+    /// Areas behind the lines.
     pub shaded_areas: Vec<ShadedArea>,
-    /// Values of x with an upright line behind everything.
+    /// Values of x at which an upright line is drawn behind everything else.
     pub marks: Vec<f64>,
 }
 
-/// A word for a kind of line.
+/// An entry of the legend.
 #[derive(Clone, Debug)]
 pub struct LegendEntry {
-    /// The word.
+    /// Text of the entry.
     pub label: String,
-    /// The lines' colour.
+    /// Colour of the lines that the entry explains.
     pub color: RGBColor,
-    /// The lines' stroke.
+    /// Stroke of the lines that the entry explains.
     pub stroke: Stroke,
 }
 
 /// A figure with the number of the epoch on every x axis.
 #[derive(Clone, Debug)]
 pub struct Figure {
-    /// Stands above everything.
+    /// Title above the figure.
     pub title: String,
-    /// In rows of `columns`.
+    /// Panels, row after row.
     pub panels: Vec<Panel>,
-    /// Panels in a row.
+    /// Number of panels in a row.
     pub columns: usize,
     /// Width and height of a panel, in pixels.
     pub panel_size: (u32, u32),
-    /// Below everything.
+    /// Entries of the legend below the panels.
     pub legend: Vec<LegendEntry>,
 }
 

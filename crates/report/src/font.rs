@@ -4,7 +4,7 @@ use std::sync::Once;
 
 use plotters::style::{FontStyle, register_font};
 
-/// Its name, and what an SVG viewer without it may take instead.
+/// Name of the font, and of what an SVG viewer without it may take instead.
 pub(crate) const FONT: &str = "DejaVu Sans, sans-serif";
 
 /// Makes the font known to plotters.

@@ -9,12 +9,12 @@ use crate::figure::render_svg;
 use crate::font::FONT;
 use crate::number::magnitude;
 
-/// The drift of one procedure's base.
+/// Drift of the tensors of one procedure's base.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DriftMap {
-    /// The procedure.
+    /// Label of the procedure.
     pub procedure: String,
-    /// In the order of the layers.
+    /// Drift of each tensor by epoch, in the order of the layers.
     pub rows: Vec<DriftCurve>,
 }
 
@@ -109,7 +109,7 @@ impl DriftMap {
     }
 }
 
-/// From nearly white to dark blue: told apart by lightness alone.
+/// A shade from nearly white (0) to dark blue (1), told apart by lightness alone.
 fn ramp(share: f64) -> RGBColor {
     let share = share.clamp(0.0, 1.0);
     let mix = |from: f64, to: f64| (from + (to - from) * share).round() as u8;

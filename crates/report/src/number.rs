@@ -3,13 +3,13 @@
 use thaw_analysis::{Estimate, Sample};
 use thaw_spec::Metric;
 
-/// What one is multiplied by, and the digits behind the point: accuracies are read in per cent,
+/// Factor and number of digits behind the point by which a metric is shown: accuracies in per cent,
 /// losses in nats.
 fn scale(metric: Metric) -> (f64, usize) {
     if metric.is_accuracy() { (100.0, 2) } else { (1.0, 4) }
 }
 
-/// A metric with the half-width of its interval.
+/// Formats a metric with the half-width of its interval.
 pub fn measured(estimate: &Estimate, metric: Metric) -> String {
     let (scale, digits) = scale(metric);
     let unit = if metric.is_accuracy() { " %" } else { "" };
@@ -22,8 +22,8 @@ pub fn measured(estimate: &Estimate, metric: Metric) -> String {
     }
 }
 
-/// A difference of a metric, in points or nats, with the half-width of its interval, and whether
-/// the interval leaves out zero.
+/// Formats a difference of a metric, in points or nats, with the half-width of its interval, and
+/// says when the interval includes zero.
 pub fn changed(change: &Estimate, metric: Metric) -> String {
     let (scale, digits) = scale(metric);
     let mean = change.mean * scale;
@@ -38,8 +38,8 @@ pub fn changed(change: &Estimate, metric: Metric) -> String {
     }
 }
 
-/// The bootstrap's 95 % percentile interval of a mean difference, in points or nats, as `[+0.42,
-/// +1.20]`; empty for a single value.
+/// Formats the bootstrap's 95 % percentile interval of a mean difference, in points or nats, as
+/// `[+0.42, +1.20]`; empty for a single value.
 pub fn resampled_change(differences: &Sample, metric: Metric) -> String {
     let (scale, digits) = scale(metric);
     bracketed(differences, |end| signed(end * scale, digits))
@@ -58,24 +58,25 @@ fn bracketed(sample: &Sample, show: impl Fn(f64) -> String) -> String {
         .map_or_else(String::new, |(low, high)| format!("[{}, {}]", show(low), show(high)))
 }
 
-/// A number with its sign, the minus as print has it. What rounds to nothing has no minus.
+/// Formats a number with its sign, the minus as print has it. What rounds to zero has no minus.
 pub(crate) fn signed(value: f64, digits: usize) -> String {
     let text = format!("{value:+.digits$}");
     let is_nothing = !text.contains(|character| ('1'..='9').contains(&character));
     text.replace('-', if is_nothing { "+" } else { "−" })
 }
 
-/// An accuracy with the half-width of its interval.
+/// Formats an accuracy in per cent with the half-width of its interval.
 pub fn percent(estimate: &Estimate) -> String {
     measured(estimate, Metric::ValidationAccuracy)
 }
 
-/// A difference of accuracies, as [`changed`] shows it.
+/// Formats a difference of accuracies in points, as [`changed`] does.
 pub fn points(change: &Estimate) -> String {
     changed(change, Metric::ValidationAccuracy)
 }
 
-/// A size of any order, not negative, with three digits that count: `2.74`, `0.0318`, `3.18e-7`.
+/// Formats a size of any order, not negative, with three significant digits: `2.74`, `0.0318`,
+/// `3.18e-7`.
 pub fn magnitude(value: f64) -> String {
     match value {
         0.0 => "0".to_owned(),

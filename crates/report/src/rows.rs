@@ -9,42 +9,42 @@ use crate::figure::render_svg;
 use crate::font::FONT;
 use crate::palette::GRID;
 
-/// What stands in a row.
+/// Mark of a row in the chart.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Mark {
-    /// A bar between two values.
+    /// A bar between two values of the axis.
     Bar(f64, f64),
-    /// A point.
+    /// A point at a value of the axis.
     Point(f64),
-    /// Nothing has been measured.
+    /// No mark, since nothing has been measured.
     Nothing,
 }
 
-/// A row.
+/// A row of a chart.
 #[derive(Clone, Debug)]
 pub struct ChartRow {
-    /// Before it.
+    /// Text left of the row.
     pub label: String,
-    /// In it.
+    /// Mark in the chart.
     pub mark: Mark,
-    /// The confidence interval, around the point or the end of the bar.
+    /// Lower and upper end of the confidence interval, on the axis.
     pub interval: Option<(f64, f64)>,
-    /// Of the mark.
+    /// Colour of the mark.
     pub color: RGBColor,
-    /// Behind it.
+    /// Text right of the row.
     pub text: String,
 }
 
 /// A chart of rows.
 #[derive(Clone, Debug)]
 pub struct RowChart {
-    /// Stands above it.
+    /// Title above the chart.
     pub title: String,
-    /// What the axis measures.
+    /// Label of the axis.
     pub axis: String,
-    /// The visible part of the axis.
+    /// Lowest and highest visible value of the axis.
     pub range: (f64, f64),
-    /// From top to bottom.
+    /// Rows from top to bottom.
     pub rows: Vec<ChartRow>,
 }
 
@@ -149,7 +149,7 @@ fn ticks(low: f64, high: f64) -> Vec<f64> {
     (first..=last).map(|number| number as f64 * step).collect()
 }
 
-/// A range that shows all of some values, with a little room, within the accuracies that there are.
+/// A range that shows all of some values with a margin, within [0, 1].
 pub(crate) fn padded_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
         (low.min(value), high.max(value))

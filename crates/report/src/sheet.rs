@@ -11,20 +11,20 @@ use crate::font::{FONT, register_fonts};
 /// A row of images of the sheet's size.
 #[derive(Clone, Debug)]
 pub struct SheetRow {
-    /// Stands before it.
+    /// Text left of the row.
     pub label: String,
-    /// `size` × `size` pixels of red, green, blue each.
+    /// Pixels of each image: `size` × `size` times red, green, blue.
     pub images: Vec<Vec<u8>>,
 }
 
 /// A contact sheet.
 #[derive(Clone, Debug)]
 pub struct Sheet {
-    /// Stands above it.
+    /// Title above the sheet.
     pub title: String,
     /// Side of the images, in pixels.
     pub size: usize,
-    /// From top to bottom.
+    /// Rows from top to bottom.
     pub rows: Vec<SheetRow>,
 }
 

@@ -8,8 +8,8 @@ use crate::palette::LEVELS;
 use crate::rows::{ChartRow, Mark, RowChart};
 use crate::waterfall::accuracy_chart;
 
-/// A point with its interval for each number of variants, series after series; nothing without a
-/// series.
+/// Draws a point with its interval for each number of variants, series after series; nothing
+/// without a series.
 pub fn variants(series: &[VariantSeries<'_>]) -> Option<RowChart> {
     let rows = series.iter().zip(LEVELS.into_iter().cycle()).flat_map(|(series, color)| {
         series.points.iter().filter_map(move |(count, procedure)| {
@@ -33,7 +33,7 @@ pub fn variants(series: &[VariantSeries<'_>]) -> Option<RowChart> {
     })
 }
 
-/// A point of a series in words.
+/// Label of a point of a series.
 fn named(series: &VariantSeries<'_>, count: usize) -> String {
     if series.levels.is_empty() {
         variant_count_in_words(count)
@@ -42,7 +42,7 @@ fn named(series: &VariantSeries<'_>, count: usize) -> String {
     }
 }
 
-/// So many variants.
+/// A number of variants in words.
 pub(crate) fn variant_count_in_words(count: usize) -> String {
     match count {
         0 => "not augmented".to_owned(),

@@ -7,8 +7,8 @@ use crate::number::{percent, points};
 use crate::palette::{BLUE, DOWN, NEUTRAL, UP};
 use crate::rows::{ChartRow, Mark, RowChart, padded_range};
 
-/// The ladder as a waterfall: its first number, then what each change adds or takes, then its last.
-/// Nothing with fewer than two measured rungs.
+/// Draws the ladder as a waterfall: its first number, then what each change adds or takes, then its
+/// last. Nothing with fewer than two measured rungs.
 pub fn waterfall(steps: &[MeasuredRung]) -> Option<RowChart> {
     let mut rows = Vec::new();
     let mut height: Option<f64> = None;
@@ -44,7 +44,7 @@ pub fn waterfall(steps: &[MeasuredRung]) -> Option<RowChart> {
     })
 }
 
-/// The shares of an attribution as a waterfall.
+/// Draws the shares of an attribution as a waterfall.
 pub fn shares(attribution: &Attribution, from: &str, to: &str) -> RowChart {
     let mut height = attribution.from.estimate().mean;
     let mut rows = vec![total(from, &attribution.from.estimate())];
@@ -60,7 +60,8 @@ pub fn shares(attribution: &Attribution, from: &str, to: &str) -> RowChart {
     accuracy_chart("The gap divided over the factors (Shapley)".to_owned(), rows)
 }
 
-/// Every procedure that has run, with the interval of its final validation accuracy.
+/// Draws every procedure that has run with the interval of its final validation accuracy; nothing
+/// when none has run.
 pub fn forest(results: &Results) -> Option<RowChart> {
     let rows: Vec<ChartRow> = results
         .procedures

@@ -6,9 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Augmentation {
-    /// Images are shown as they are.
+    /// No transformation.
     None,
-    /// One random affine map per image and epoch, as Keras 2.0.8 composes it.
+    /// A random affine map for each image and epoch, as Keras 2.0.8 composes it.
     Affine(AffineRanges),
 }
 
@@ -16,23 +16,23 @@ pub enum Augmentation {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AffineRanges {
-    /// Rotation in ± degrees.
+    /// Largest rotation to either side, in degrees.
     #[serde(default)]
     pub rotation_degrees: f64,
-    /// Horizontal shift in ± fractions of the width.
+    /// Largest horizontal shift to either side, as a fraction of the width.
     #[serde(default)]
     pub width_shift: f64,
-    /// Vertical shift in ± fractions of the height.
+    /// Largest vertical shift to either side, as a fraction of the height.
     #[serde(default)]
     pub height_shift: f64,
-    /// Shear angle in ± **radians**. (Keras 2.0.8 took its `shear_range` as radians; from 2.1.3 on
-    /// it is degrees.)
+    /// Largest shear angle to either side, in **radians**. (Keras 2.0.8 took its `shear_range` as
+    /// radians; from 2.1.3 on it is degrees.)
     #[serde(default)]
     pub shear_radians: f64,
-    /// Zoom of each axis on its own, between 1 − this and 1 + this.
+    /// Largest zoom of each axis on its own, which lies between 1 − this and 1 + this.
     #[serde(default)]
     pub zoom: f64,
-    /// Mirror left and right with probability one half.
+    /// Whether left and right are exchanged with probability one half.
     #[serde(default)]
     pub horizontal_flip: bool,
 }
@@ -53,20 +53,20 @@ impl AffineRanges {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShearUnit {
-    /// As in Keras before 2.1.3.
+    /// Radians, as in Keras before 2.1.3.
     Radians,
-    /// As in Keras from 2.1.3 on.
+    /// Degrees, as in Keras from 2.1.3 on.
     Degrees,
 }
 
-/// What a transformed pixel takes from the pixels around its source.
+/// Interpolation between the pixels around a transformed pixel's source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Interpolation {
-    /// The nearest one (SciPy's order 0).
+    /// The nearest pixel (SciPy's order 0).
     #[default]
     Nearest,
-    /// The four around it, weighted by nearness (SciPy's order 1).
+    /// The four pixels around it, weighted by nearness (SciPy's order 1).
     Bilinear,
 }
 
@@ -82,17 +82,17 @@ pub enum TransformCenter {
     MinusHalfAxesSwapped,
 }
 
-/// How an affine map is applied to an image.
+/// Application of an affine map to an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Resampling {
-    /// Between pixels.
+    /// Interpolation between pixels.
     pub interpolation: Interpolation,
-    /// About where.
+    /// Fixed point of rotation, shear and zoom.
     pub center: TransformCenter,
 }
 
 impl Resampling {
-    /// Whether it is that of Keras 2.0.8.
+    /// Whether it is the resampling of Keras 2.0.8.
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -100,13 +100,13 @@ impl Resampling {
 
 const NAMES: &str = "expected `none`, `book`, `keras-2.0.8`, or a table of rotation_degrees, width_shift, height_shift, shear_radians, zoom, horizontal_flip";
 
-/// An augmentation as it is typed: what it means may depend on other settings.
+/// An augmentation as a setting names it; its meaning may depend on other settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum AugmentationSetting {
-    /// The arguments of *Deep Learning with Python*, listing 5.11, whose shear of 0.2 is of the
-    /// unit that the settings say.
+    /// The arguments of *Deep Learning with Python*, listing 5.11, whose shear of 0.2 has the unit
+    /// of the setting `shear_unit`.
     Book,
-    /// Whatever the settings say.
+    /// An augmentation that depends on no other setting.
     Plain(Augmentation),
 }
 
@@ -119,7 +119,7 @@ impl AugmentationSetting {
         if name == "book" { Ok(Self::Book) } else { Augmentation::named(name).map(Self::Plain) }
     }
 
-    /// What it means with shears in this unit.
+    /// The augmentation with shears in this unit.
     pub fn resolve(self, unit: ShearUnit) -> Augmentation {
         match (self, unit) {
             (Self::Plain(augmentation), _) => augmentation,

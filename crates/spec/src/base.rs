@@ -22,7 +22,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// How many blocks there are to freeze.
+    /// Number of blocks between which the freeze boundary may lie.
     pub fn blocks(self) -> usize {
         match self {
             Self::Vgg16 => 5,
@@ -30,7 +30,8 @@ impl Architecture {
         }
     }
 
-    /// The preprocessing named so, with the numbers that this base's usual weights were trained on.
+    /// The preprocessing of a convention, with the numbers that this base's usual weights were
+    /// trained on.
     pub fn preprocessing(self, name: PreprocessingName) -> Preprocessing {
         let rgb = |scale, mean, standard_deviation| Preprocessing {
             name,
@@ -71,21 +72,20 @@ impl fmt::Display for Architecture {
     }
 }
 
-/// How 3×3 convolutions at stride 1 are computed. It changes how results round, and how long they
-/// take.
+/// Algorithm of 3×3 convolutions at stride 1. It changes how results round, and how long they take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConvolutionAlgorithm {
-    /// By definition.
+    /// Direct convolution, by the definition.
     Direct,
-    /// Winograd's F(2×2, 3×3), which rounds as little as the definition.
+    /// Winograd's F(2×2, 3×3), which rounds as little as direct convolution.
     WinogradF2,
     /// Winograd's F(3×3, 3×3), the fastest.
     WinogradF3,
 }
 
 impl ConvolutionAlgorithm {
-    /// Its name in an experiment.
+    /// Name in an experiment.
     pub fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",

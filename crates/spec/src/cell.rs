@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ContentHash, Procedure};
 
-/// What the vocabulary cannot know by itself and a cell's identity depends on.
+/// Data and weights of a cell: the part of its identity that an experiment file does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inputs {
@@ -18,13 +18,13 @@ pub struct Inputs {
     pub classes: Vec<String>,
 }
 
-/// The name of a cell: 16 hexadecimal digits of the hash of its content.
+/// Identifier of a cell: 16 hexadecimal digits of the hash of its content.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CellId(String);
 
 impl CellId {
-    /// The digits.
+    /// The 16 hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -36,7 +36,7 @@ impl fmt::Display for CellId {
     }
 }
 
-/// The name that the cells of one procedure share, whatever their seed.
+/// Identifier that the cells of one procedure share, whatever their seed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProcedureId(String);
@@ -51,14 +51,14 @@ impl fmt::Display for ProcedureId {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
-    /// The levels this cell has, in the order of the matrix's factors. They name the cell for
+    /// Factor levels of the cell, in the order of the matrix's factors. They name the cell for
     /// people and are not part of its identity.
     pub levels: Vec<(String, String)>,
-    /// How it is trained.
+    /// The procedure by which the cell is trained.
     pub procedure: Procedure,
-    /// On what.
+    /// The data and weights that the cell is trained on.
     pub inputs: Inputs,
-    /// The seed of all its random streams.
+    /// Seed of all random streams of the cell.
     pub seed: u64,
 }
 
@@ -66,20 +66,20 @@ pub struct Cell {
 const IDENTITY_VERSION: u32 = 1;
 
 impl Cell {
-    /// The cell's name.
+    /// Identifier of the cell.
     pub fn id(&self) -> CellId {
         let hash =
             ContentHash::of_value(&(IDENTITY_VERSION, &self.procedure, &self.inputs, self.seed));
         CellId(hash.short().to_owned())
     }
 
-    /// The name shared with the same procedure's other seeds.
+    /// Identifier shared with the other seeds of the same procedure.
     pub fn procedure_id(&self) -> ProcedureId {
         let hash = ContentHash::of_value(&(IDENTITY_VERSION, &self.procedure, &self.inputs));
         ProcedureId(hash.short().to_owned())
     }
 
-    /// The levels in words, such as `regime=cached dropout=0.5`.
+    /// Factor levels in words, such as `regime=cached dropout=0.5`.
     pub fn label(&self) -> String {
         label(&self.levels)
     }

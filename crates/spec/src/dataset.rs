@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The `[dataset]` table.
+/// Source of an experiment's images: the `[dataset]` table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "source", rename_all = "snake_case", deny_unknown_fields)]
 pub enum DatasetSource {
@@ -12,14 +12,14 @@ pub enum DatasetSource {
     Synthetic(SyntheticDataset),
 }
 
-/// What synthetic pictures show.
+/// Subject of synthetic pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SyntheticTask {
-    /// Two classes: the target.
+    /// Cats and dogs, two classes: the target task.
     #[default]
     CatsAndDogs,
-    /// Twenty classes of other animals and of things: what a base is pretrained on.
+    /// Other animals and things, twenty classes: the task that a base is pretrained on.
     Menagerie,
 }
 
@@ -27,23 +27,23 @@ pub enum SyntheticTask {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SyntheticDataset {
-    /// What they show.
+    /// Subject of the pictures.
     #[serde(default)]
     pub task: SyntheticTask,
-    /// The seed of all pictures. It is not one of the experiment's seeds: those vary the training,
-    /// not the images.
+    /// Seed of all pictures. It is not one of the experiment's seeds: those vary the training, not
+    /// the images.
     #[serde(default)]
     pub seed: u64,
     /// Side of the square pictures, in pixels.
     #[serde(default = "size")]
     pub size: usize,
-    /// Training images.
+    /// Number of training images.
     #[serde(default = "train")]
     pub train: u64,
-    /// Validation images.
+    /// Number of validation images.
     #[serde(default = "held_out")]
     pub validation: u64,
-    /// Test images.
+    /// Number of test images; may be 0.
     #[serde(default = "held_out")]
     pub test: u64,
 }

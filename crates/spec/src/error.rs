@@ -5,9 +5,9 @@ use std::fmt;
 /// A place in a file that a person wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// The file's name as the person gave it.
+    /// Name of the file as the person gave it.
     pub file: String,
-    /// The line, counted from 1.
+    /// Line number, counted from 1.
     pub line: usize,
 }
 
@@ -31,19 +31,19 @@ pub enum SpecError {
     /// The text is not TOML, has a key nobody knows, or a value of the wrong kind.
     #[error("{location}: {message}")]
     Syntax {
-        /// Where.
+        /// Place of the mistake.
         location: Location,
-        /// What is wrong and what is allowed.
+        /// What is wrong, and what is allowed.
         message: String,
     },
     /// A factor, level, exclusion or inclusion of the matrix that makes no sense.
     #[error("{location}: {key}: {message}")]
     Matrix {
-        /// Where.
+        /// Place of the mistake.
         location: Location,
-        /// The dotted key, such as `matrix.preprocessing`.
+        /// Dotted key, such as `matrix.preprocessing`.
         key: String,
-        /// What is wrong and what is allowed.
+        /// What is wrong, and what is allowed.
         message: String,
     },
     /// The matrix has no cell left.
@@ -51,17 +51,17 @@ pub enum SpecError {
         "{location}: matrix: every combination of levels is excluded; remove an [[exclude]] or add an [[include]]"
     )]
     EmptyMatrix {
-        /// Where the matrix begins.
+        /// Place at which the matrix begins.
         location: Location,
     },
     /// A cell whose settings contradict each other.
     #[error("{location}: the cell `{cell}` contradicts itself: {reason}")]
     Contradiction {
-        /// Where the matrix begins, or the phase in which it was found.
+        /// Place at which the matrix begins, or of the phase in which the contradiction was found.
         location: Location,
-        /// The cell's factor levels.
+        /// Factor levels of the cell.
         cell: String,
-        /// Why it cannot be, and what to do.
+        /// Reason of the contradiction, and what to do about it.
         reason: String,
     },
     /// Two cells that are one procedure under two names.
@@ -69,16 +69,16 @@ pub enum SpecError {
         "{location}: the cells `{first}` and `{second}` are the same procedure; exclude one of them"
     )]
     Duplicate {
-        /// Where the matrix begins.
+        /// Place at which the matrix begins.
         location: Location,
-        /// One of the two.
+        /// Factor levels of one of the cells.
         first: String,
-        /// The other.
+        /// Factor levels of the other cell.
         second: String,
     },
 }
 
-/// Settings that contradict each other.
+/// Contradiction between the settings of a procedure.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}; {remedy}")]
 pub struct Contradiction {

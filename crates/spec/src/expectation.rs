@@ -6,87 +6,87 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Location, Metric, RunStatus, Selector, SpecError, Statistic};
 
-/// The mean over seeds lies between two numbers.
+/// Expectation that the mean over seeds lies between two numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Band {
-    /// Which procedures; each is checked by itself.
+    /// Procedures that are checked, each by itself.
     #[serde(rename = "where", default)]
     pub selector: Selector,
-    /// Of what.
+    /// Metric that the band constrains.
     pub metric: Metric,
-    /// How a curve becomes a number.
+    /// Statistic that reduces a curve to one number.
     pub statistic: Statistic,
     /// Smallest mean that passes.
     pub lower: f64,
     /// Largest mean that passes.
     pub upper: f64,
-    /// The value of each seed from which the band was derived, when it was recorded.
+    /// Value of each seed from which the band was derived, when it was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_seed: Option<PerSeed>,
 }
 
-/// Recorded values: a run with the same seed is the same run, and must give the same number but for
-/// rounding.
+/// Recorded values by seed: a run with the same seed is the same run, and must give the same number
+/// but for rounding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PerSeed {
-    /// The seeds.
+    /// Seeds of the recorded runs.
     pub seeds: Vec<u64>,
-    /// Their values.
+    /// Values of the recorded runs, in the order of the seeds.
     pub values: Vec<f64>,
     /// Largest absolute difference of one seed's value that passes.
     pub tolerance: f64,
 }
 
-/// Where recorded bands come from.
+/// Provenance of recorded bands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BandProvenance {
-    /// Who recorded them.
+    /// Person or program that recorded the bands.
     pub creator: String,
-    /// When, as year-month-day.
+    /// Date of the recording, as year-month-day.
     pub date: String,
-    /// The commit of thaw that ran the cells; several if they differ.
+    /// Commit of thaw that ran the cells; several, with commas between, if they differ.
     pub commit: String,
-    /// The machine that ran them.
+    /// Machine that ran the cells.
     pub machine: String,
 }
 
-/// What kind of relation is expected between two procedures.
+/// Kind of an expected relation between two procedures.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RelationKind {
-    /// The curves of equal seeds differ nowhere by more than `tolerance`.
+    /// At no epoch do the curves of equal seeds differ by more than `tolerance`.
     EqualCurve {
         /// Largest absolute difference that passes; 0 for bit-equal curves.
         tolerance: f64,
     },
-    /// `left`'s confidence interval lies wholly above `right`'s.
+    /// The whole confidence interval of `left` lies above that of `right`.
     IntervalAbove {
-        /// How a curve becomes a number.
+        /// Statistic that reduces a curve to one number.
         statistic: Statistic,
     },
-    /// `left` exceeds `right` by at least `margin`.
+    /// The mean difference between `left` and `right` is at least `margin`.
     GreaterByAtLeast {
-        /// How a curve becomes a number.
+        /// Statistic that reduces a curve to one number.
         statistic: Statistic,
-        /// In units of the metric.
+        /// Least difference, in units of the metric.
         margin: f64,
     },
 }
 
-/// A relation between two procedures.
+/// Expected relation between two procedures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "TypedRelation")]
 pub struct Relation {
-    /// One procedure.
+    /// Selector of the left procedure.
     pub left: Selector,
-    /// The other.
+    /// Selector of the right procedure.
     pub right: Selector,
-    /// Of what.
+    /// Metric that is compared.
     pub metric: Metric,
-    /// What is expected.
+    /// Kind of the relation, with its numbers.
     #[serde(flatten)]
     pub kind: RelationKind,
 }
@@ -147,14 +147,14 @@ impl TryFrom<TypedRelation> for Relation {
     }
 }
 
-/// The audit ends so.
+/// Expected outcome of the audit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedStatus {
-    /// Which procedures; each is checked by itself.
+    /// Procedures that are checked, each by itself.
     #[serde(rename = "where", default)]
     pub selector: Selector,
-    /// The status every seed must have.
+    /// Status that every seed must have.
     pub status: RunStatus,
 }
 
@@ -162,7 +162,7 @@ pub struct ExpectedStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectations {
-    /// Where the bands come from, when they were recorded.
+    /// Provenance of the bands, when they were recorded.
     #[serde(default, rename = "recorded", skip_serializing_if = "Option::is_none")]
     pub provenance: Option<BandProvenance>,
     /// Bands on means over seeds.
@@ -171,7 +171,7 @@ pub struct Expectations {
     /// Relations between procedures.
     #[serde(default, rename = "relation")]
     pub relations: Vec<Relation>,
-    /// What the audit must say.
+    /// Expected outcomes of the audit.
     #[serde(default, rename = "audit")]
     pub audits: Vec<ExpectedStatus>,
 }
@@ -239,28 +239,28 @@ impl Expectations {
         bands.chain(relations).chain(audits).try_for_each(|selector| selector.check(known))
     }
 
-    /// How many there are.
+    /// Number of expectations.
     pub fn len(&self) -> usize {
         self.bands.len() + self.relations.len() + self.audits.len()
     }
 
-    /// Whether nothing is expected.
+    /// Whether there is no expectation.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// What a check found.
+/// Outcome of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VerdictKind {
-    /// As expected.
+    /// The results are as expected.
     Pass,
-    /// There are not enough runs to tell.
+    /// There are too few runs to tell.
     Inconclusive,
-    /// There are no such runs.
+    /// The runs do not exist.
     Missing,
-    /// Not as expected.
+    /// The results are not as expected.
     Fail,
 }
 
@@ -275,12 +275,12 @@ impl fmt::Display for VerdictKind {
     }
 }
 
-/// The answer to one expectation.
+/// Verdict on one expectation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// What was found.
+    /// Outcome of the check.
     pub kind: VerdictKind,
-    /// Which expectation about which cells.
+    /// The expectation, and the cells that it is about.
     pub subject: String,
     /// The numbers that decided.
     pub reason: String,

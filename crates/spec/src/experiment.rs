@@ -21,30 +21,30 @@ struct BaseSpec {
     trained_with: Option<PreprocessingName>,
 }
 
-/// A curve from the literature, to be drawn over the cells it speaks about.
+/// A published curve that is drawn over the cells it speaks about.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublishedCurve {
-    /// What the legend calls it.
+    /// Name in the legend.
     pub label: String,
-    /// A CSV file with the columns `run, epoch, loss, acc, val_loss, val_acc`, relative to the
-    /// experiment's file.
+    /// Path of a CSV file with the columns `run, epoch, loss, acc, val_loss, val_acc`, relative to
+    /// the experiment's file.
     pub file: String,
-    /// The value of the `run` column that selects the curve.
+    /// Value of the `run` column that selects the curve.
     pub run: String,
-    /// The cells over which it is drawn.
+    /// Cells over which the curve is drawn.
     #[serde(rename = "where", default)]
     pub selector: Selector,
 }
 
-/// A step on the way from one procedure to another: what it changes, and the procedure it arrives
-/// at.
+/// A rung of the ladder from one procedure to another: a change, and the procedure that it leads
+/// to.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rung {
-    /// What is changed, in a few words.
+    /// The change, in a few words.
     pub label: String,
-    /// Chooses exactly one procedure.
+    /// Selector of exactly one procedure.
     #[serde(rename = "where")]
     pub selector: Selector,
 }
@@ -87,23 +87,23 @@ struct ExperimentTable {
 /// An experiment: a matrix of procedures over seeds.
 #[derive(Clone, Debug)]
 pub struct Experiment {
-    /// Short name; also the name of its folder under `results/`.
+    /// Short name; also the name of the experiment's folder under `results/`.
     pub name: String,
-    /// One line for headings.
+    /// Title in one line, for headings.
     pub title: String,
-    /// The seeds that procedures run with, unless a `[[seeds_for]]` gives them others.
+    /// Seeds that procedures run with, unless a `[[seeds_for]]` gives them others.
     pub seeds: Vec<u64>,
-    /// The images.
+    /// Source of the images.
     pub dataset: DatasetSource,
     /// The convolutional base.
     pub architecture: Architecture,
-    /// The preprocessing that the weights were trained on, if the author knows.
+    /// Preprocessing that the weights were trained on, if the author knows it.
     pub trained_with: Option<PreprocessingName>,
-    /// The factors' names in the order of the file.
+    /// Names of the factors, in the order of the file.
     pub factors: Vec<String>,
-    /// Curves to draw for comparison.
+    /// Published curves, drawn for comparison.
     pub published: Vec<PublishedCurve>,
-    /// The way from one procedure to another, one change at a time.
+    /// The ladder from one procedure to another, one change at a time.
     pub ladder: Vec<Rung>,
     procedures: Vec<(Vec<(String, String)>, Procedure)>,
     /// The last entry that chooses a procedure gives its seeds.

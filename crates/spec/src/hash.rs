@@ -25,7 +25,7 @@ impl ContentHash {
         Self::of_bytes(&text)
     }
 
-    /// Takes over a finished digest of 32 bytes.
+    /// The hash of a finished digest of 32 bytes.
     pub fn from_digest(digest: &[u8]) -> Self {
         use fmt::Write as _;
         let mut text = String::with_capacity(64);
@@ -35,12 +35,12 @@ impl ContentHash {
         Self(text)
     }
 
-    /// All 64 digits.
+    /// All 64 hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The first 16 digits: enough to name a folder, short enough to read.
+    /// The first 16 hexadecimal digits: enough to name a folder, short enough to read.
     pub fn short(&self) -> &str {
         self.0.get(..16).unwrap_or(&self.0)
     }

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-/// From what distribution the head's weights are drawn.
+/// Distribution of the initial weights of the head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Initializer {
-    /// Uniform in ±√(6 / (inputs + outputs)), biases zero: Keras.
+    /// Weights uniform in ±√(6 / (inputs + outputs)), biases zero: Keras.
     #[default]
     GlorotUniform,
-    /// Uniform in ±1/√inputs, weights and biases: `torch.nn.Linear`.
+    /// Weights and biases uniform in ±1/√inputs: `torch.nn.Linear`.
     TorchLinear,
 }

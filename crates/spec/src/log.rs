@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::Metric;
 
-/// Metrics by epoch, as far as a log has them; at least one metric and one epoch, all values
-/// finite.
+/// Metrics of a training by epoch, as far as its log has them; at least one metric and one epoch,
+/// all values finite.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingLog {
     curves: BTreeMap<Metric, Vec<f64>>,
@@ -13,8 +13,7 @@ pub struct TrainingLog {
 }
 
 impl TrainingLog {
-    /// Takes a curve for each metric that is known and, where they are known, the durations of the
-    /// epochs in seconds.
+    /// A log of the given curves and, where they are known, the durations of the epochs in seconds.
     ///
     /// Accuracies above 1 are taken for percentages. A last epoch that only some of the metrics
     /// have is left out: there the log broke off.
@@ -65,12 +64,12 @@ impl TrainingLog {
         self.curves.get(&metric).map_or(&[], Vec::as_slice)
     }
 
-    /// The metrics that it has.
+    /// Metrics that the log has.
     pub fn metrics(&self) -> impl Iterator<Item = Metric> {
         self.curves.keys().copied()
     }
 
-    /// How many epochs it has.
+    /// Number of epochs.
     pub fn epochs(&self) -> usize {
         self.curves.values().next().map_or(0, Vec::len)
     }

@@ -27,7 +27,7 @@ pub struct Environment {
     pub started_unix_seconds: u64,
 }
 
-/// How the activations at the freeze boundary came to the trainer.
+/// Origin of the activations at the freeze boundary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TrainingActivations {
@@ -40,29 +40,28 @@ pub enum TrainingActivations {
 /// `cell.json`: everything needed to know, and to repeat, what was run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CellManifest {
-    /// The experiment's name.
+    /// Name of the experiment.
     pub experiment: String,
-    /// The cell's name.
+    /// Identifier of the cell.
     pub id: CellId,
-    /// The name it shares with the other seeds.
+    /// Identifier that the cell shares with the other seeds of its procedure.
     pub procedure_id: ProcedureId,
-    /// The resolved cell.
+    /// The cell itself, with every setting resolved.
     pub cell: Cell,
-    /// Images per split: train, validation, test.
+    /// Number of images per split: train, validation, test.
     pub images: [u64; 3],
-    /// Images that could not be read and were left out, relative to the dataset's folder.
+    /// Images that could not be read and were left out, as paths relative to the dataset's folder.
     pub skipped_images: Vec<String>,
-    /// Whether the frozen part ran once or for every batch. The numbers are the same; the times are
-    /// not.
+    /// Origin of the activations: the numbers are the same for both, the times are not.
     pub training_activations: TrainingActivations,
-    /// File name of the weights, for people; the hash decides.
+    /// File name of the weights, for people; the hash in the cell decides.
     pub weights_file: String,
-    /// What the weights file says of where it comes from.
+    /// Origin of the weights, where the file's metadata names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights_origin: Option<String>,
-    /// The preprocessing that the weights were trained on, where it is known.
+    /// Preprocessing that the weights were trained on, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights_preprocessing: Option<PreprocessingName>,
-    /// Machine and program.
+    /// Machine and program that ran the cell.
     pub environment: Environment,
 }

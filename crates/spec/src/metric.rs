@@ -25,7 +25,7 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// All of them.
+    /// All metrics, in the order of the splits.
     pub const ALL: [Self; 6] = [
         Self::TrainAccuracy,
         Self::TrainLoss,
@@ -35,7 +35,7 @@ impl Metric {
         Self::TestLoss,
     ];
 
-    /// The split it is measured on.
+    /// Split that the metric is measured on.
     pub fn split(self) -> Split {
         match self {
             Self::TrainAccuracy | Self::TrainLoss => Split::Train,
@@ -44,7 +44,7 @@ impl Metric {
         }
     }
 
-    /// Its name in files.
+    /// Name in files, such as `validation_accuracy`.
     pub fn key(self) -> &'static str {
         match self {
             Self::TrainAccuracy => "train_accuracy",
@@ -56,7 +56,7 @@ impl Metric {
         }
     }
 
-    /// Whether more is better.
+    /// Whether the metric is an accuracy, of which more is better.
     pub fn is_accuracy(self) -> bool {
         matches!(self, Self::TrainAccuracy | Self::ValidationAccuracy | Self::TestAccuracy)
     }
@@ -73,15 +73,15 @@ impl fmt::Display for Metric {
     }
 }
 
-/// How a curve becomes one number.
+/// Statistic that reduces a curve to one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statistic {
-    /// The last epoch's value.
+    /// Value of the last epoch.
     Final,
-    /// The best epoch's value: the highest accuracy, the lowest loss. Optimistic, since the split
+    /// Value of the best epoch: the highest accuracy, the lowest loss. Optimistic, since the split
     /// chose the epoch.
     Best,
-    /// The mean over this many last epochs.
+    /// Mean over this many last epochs, at least one.
     Last(usize),
 }
 

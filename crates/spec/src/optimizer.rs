@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Where RMSprop's ε stands.
+/// Position of RMSprop's ε in the divisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EpsilonPosition {
-    /// `g / (√a + ε)`: Keras up to 2.2, PyTorch.
+    /// Outside the root, `g / (√a + ε)`: Keras up to 2.2, PyTorch.
     OutsideRoot,
-    /// `g / √(a + ε)`: Keras 2.12 and 3.
+    /// Inside the root, `g / √(a + ε)`: Keras 2.12 and 3.
     InsideRoot,
 }
 
@@ -17,12 +17,12 @@ pub enum EpsilonPosition {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Optimizer {
-    /// η.
+    /// Step size η, positive.
     pub learning_rate: f64,
-    /// ρ.
+    /// Decay ρ of the running mean of squared gradients, in [0, 1).
     pub rho: f64,
-    /// ε.
+    /// Constant ε that keeps the divisor from zero, positive.
     pub epsilon: f64,
-    /// Inside or outside the root.
+    /// Position of ε, outside or inside the root.
     pub epsilon_position: EpsilonPosition,
 }

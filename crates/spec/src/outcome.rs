@@ -11,7 +11,8 @@ pub struct TensorAudit {
     pub name: String,
     /// Number of elements.
     pub elements: u64,
-    /// What the declared freeze boundary says; over several phases, whether all of them say so.
+    /// Whether it lies below the declared freeze boundary; over several phases, below that of all
+    /// of them.
     pub declared_frozen: bool,
     /// Whether the optimizer holds it; over several phases, whether it did in any of them.
     pub collected: bool,
@@ -22,13 +23,13 @@ pub struct TensorAudit {
 }
 
 impl TensorAudit {
-    /// Declared frozen, and yet it moved.
+    /// Whether it was declared frozen and yet moved.
     pub fn thawed(&self) -> bool {
         self.declared_frozen && self.moved
     }
 }
 
-/// How a run ended.
+/// Verdict of the audit on a complete run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
@@ -41,21 +42,21 @@ pub enum RunStatus {
 /// `outcome.json`: how a run ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Completed, or thawed.
+    /// Verdict of the audit.
     pub status: RunStatus,
-    /// Epochs that ran.
+    /// Number of epochs that ran.
     pub epochs: usize,
     /// Every tensor of the base, in the order of its layers, from the start of the run to its end.
     pub audit: Vec<TensorAudit>,
-    /// The same for each phase by itself, where there are several.
+    /// Audit of each phase by itself, where there are several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub phases: Vec<PhaseAudit>,
 }
 
-/// What a phase did to the base.
+/// Audit of one phase.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PhaseAudit {
-    /// Epochs of the phase.
+    /// Number of epochs of the phase.
     pub epochs: usize,
     /// Every tensor of the base, in the order of its layers, from the start of the phase to its
     /// end.
@@ -71,8 +72,8 @@ impl Outcome {
         Self { status, epochs, audit, phases }
     }
 
-    /// Tensors that moved while they were declared frozen, in the whole run or in one of its
-    /// phases.
+    /// Number of tensors that moved while they were declared frozen, in the whole run or in one of
+    /// its phases.
     pub fn thawed_tensors(&self) -> usize {
         let all = self.phases.iter().flat_map(|phase| &phase.audit).chain(&self.audit);
         all.filter(|tensor| tensor.thawed())
@@ -81,7 +82,7 @@ impl Outcome {
             .len()
     }
 
-    /// Whether the optimizer held a tensor of the base in one of the first epochs.
+    /// Whether the optimizer held a tensor of the base within the first `epochs` epochs.
     pub fn trains_base_within(&self, epochs: usize) -> bool {
         if self.phases.is_empty() {
             return self.audit.iter().any(|tensor| tensor.collected);

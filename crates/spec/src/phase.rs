@@ -10,25 +10,26 @@ use crate::{
     Procedure,
 };
 
-/// Whether a phase goes on with what the phase before it left.
+/// Treatment, at the start of a phase, of what the phase before it left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Carried {
-    /// It goes on with it.
+    /// The phase goes on with it.
     Kept,
-    /// It starts anew.
+    /// The phase starts with a new one.
     Fresh,
 }
 
-/// A phase after the first, complete in itself.
+/// A phase after the first, with every setting resolved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LaterPhase {
-    /// How it trains.
+    /// Procedure of the phase.
     pub procedure: Procedure,
-    /// The head of the phase before, or one with new random weights.
+    /// Whether the phase trains the head of the phase before, or one with new random weights.
     pub head: Carried,
-    /// The optimizer's running means of the phase before, or zeros, as after `compile()`.
+    /// Whether the phase keeps the optimizer's running means, or starts with zeros, as after
+    /// `compile()`.
     pub optimizer_state: Carried,
 }
 
@@ -37,16 +38,16 @@ pub struct LaterPhase {
 pub struct Phase<'a> {
     /// Position, counted from 0.
     pub number: usize,
-    /// Epochs of all phases before it.
+    /// Number of epochs of all phases before it.
     pub first_epoch: usize,
-    /// How it trains. Of the first phase this is the whole procedure.
+    /// Procedure of the phase; for the first phase this is the whole procedure.
     pub procedure: &'a Procedure,
-    /// Leading blocks of the base that neither this phase nor one before it trains: their
+    /// Number of leading blocks of the base that neither this phase nor one before it trains: their
     /// activations are those of the weights file.
     pub untouched_blocks: usize,
-    /// The head of the phase before, or a new one.
+    /// Whether the phase trains the head of the phase before, or a new one.
     pub head: Carried,
-    /// The optimizer's state of the phase before, or none.
+    /// Whether the phase keeps the optimizer's state of the phase before.
     pub optimizer_state: Carried,
 }
 
@@ -84,7 +85,7 @@ impl Procedure {
         placed.collect()
     }
 
-    /// Passes over the training images in all phases.
+    /// Number of passes over the training images in all phases.
     pub fn total_epochs(&self) -> usize {
         self.epochs + self.later_phases.iter().map(|later| later.procedure.epochs).sum::<usize>()
     }
@@ -109,7 +110,7 @@ pub(crate) struct PhaseSettings {
 }
 
 impl PhaseSettings {
-    /// What it sets, to be laid over the procedure's settings.
+    /// The settings of the phase, to be laid over those of the procedure.
     fn settings(&self) -> Settings {
         Settings {
             epochs: self.epochs,

@@ -8,31 +8,31 @@ use serde::Serialize;
 
 use crate::{Augmentation, Cache, Cell, CellId, ContentHash, Phase, Resampling, Split};
 
-/// Which versions of each image an extraction holds.
+/// Versions of each image that an extraction holds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum Variants {
-    /// The image as it is.
+    /// The unchanged image.
     Plain,
     /// `count` variants; variant `v` is what the end-to-end procedure with this seed shows in epoch
     /// `first + v`.
     Augmented {
-        /// From what the transformations are drawn.
+        /// Ranges from which the transformations are drawn.
         augmentation: Augmentation,
-        /// The epoch that shows the first of them, counted from 0.
+        /// Epoch that shows the first variant, counted from 0.
         #[serde(skip_serializing_if = "is_zero")]
         first: usize,
-        /// How many.
+        /// Number of variants.
         count: usize,
-        /// The seed of the draws.
+        /// Seed of the transformations.
         seed: u64,
-        /// How the transformations are applied.
+        /// Application of the transformations.
         #[serde(rename = "warp", skip_serializing_if = "Resampling::is_default")]
         resampling: Resampling,
     },
 }
 
 impl Variants {
-    /// Versions of each image.
+    /// Number of versions of each image.
     pub fn count(&self) -> usize {
         match self {
             Self::Plain => 1,
@@ -46,7 +46,7 @@ fn is_zero(epoch: &usize) -> bool {
     *epoch == 0
 }
 
-/// Whether work that yields the same content is done once or as often as the procedure says.
+/// Sharing of computations that yield the same content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharing {
     /// A frozen base runs once over each version of an image that it is shown, cached procedure or
@@ -62,11 +62,11 @@ pub enum Sharing {
 pub struct Extraction {
     /// A cell with the wanted base, weights and preprocessing.
     pub cell: Cell,
-    /// How many leading blocks of the base the images run through.
+    /// Number of leading blocks of the base that the images run through.
     pub blocks: usize,
-    /// Of which images.
+    /// Split whose images run through the base.
     pub split: Split,
-    /// In which versions.
+    /// Versions in which each image runs through the base.
     pub variants: Variants,
 }
 
@@ -111,7 +111,7 @@ impl Extraction {
         self.with_variants(0).key()
     }
 
-    /// The same of another number of variants; plain images have one.
+    /// The same extraction with another number of variants; plain images have one.
     fn with_variants(&self, wanted: usize) -> Self {
         let mut other = self.clone();
         if let Variants::Augmented { count, .. } = &mut other.variants {
@@ -120,7 +120,7 @@ impl Extraction {
         other
     }
 
-    /// What a cell trains on in a phase instead of pixels, if it does.
+    /// The activations that a cell trains on in a phase; nothing when it trains on pixels.
     pub fn for_training(cell: &Cell, phase: &Phase<'_>, sharing: Sharing) -> Option<Self> {
         let procedure = phase.procedure;
         let count = match procedure.cache {
@@ -148,14 +148,14 @@ impl Extraction {
         })
     }
 
-    /// What a cell is evaluated on in a phase instead of pixels: whatever is frozen needs to see
-    /// these images only once.
+    /// The activations that a cell is evaluated on in a phase, since whatever is frozen needs to
+    /// see these images only once; nothing when it is evaluated on pixels.
     pub fn for_evaluation(cell: &Cell, phase: &Phase<'_>, split: Split) -> Option<Self> {
         let blocks = phase.untouched_blocks;
         (blocks > 0).then(|| Self { cell: cell.clone(), blocks, split, variants: Variants::Plain })
     }
 
-    /// What a cell sees of a split in a phase instead of pixels, if it does.
+    /// The activations that a cell sees of a split in a phase; nothing when it sees pixels.
     pub fn of(cell: &Cell, phase: &Phase<'_>, split: Split, sharing: Sharing) -> Option<Self> {
         match split {
             Split::Train => Self::for_training(cell, phase, sharing),
@@ -170,35 +170,35 @@ impl Extraction {
     }
 }
 
-/// One thing to do.
+/// A step of a plan.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// Decode and resize a split as this cell wants it.
+    /// Decoding and resizing a split as a cell wants it.
     Decode {
         /// A cell with the wanted size and filter.
         cell: Cell,
-        /// Which images.
+        /// Split that is decoded.
         split: Split,
     },
-    /// Run a split through the frozen part of a base.
+    /// Running a split through the frozen part of a base.
     Extract(Extraction),
-    /// Train a cell.
+    /// Training a cell.
     Fit(Cell),
 }
 
-/// Images per split.
+/// Number of images in each split.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SplitCounts {
-    /// Training images.
+    /// Number of training images.
     pub train: u64,
-    /// Validation images.
+    /// Number of validation images.
     pub validation: u64,
-    /// Test images; may be zero.
+    /// Number of test images; may be zero.
     pub test: u64,
 }
 
 impl SplitCounts {
-    /// The count of one split.
+    /// Number of images of one split.
     pub fn of(&self, split: Split) -> u64 {
         match split {
             Split::Train => self.train,
@@ -214,26 +214,26 @@ impl SplitCounts {
     }
 }
 
-/// What a cost estimate rests on.
+/// Quantities that a cost estimate rests on.
 #[derive(Clone, Debug)]
 pub struct CostFacts {
-    /// Images per split.
+    /// Number of images in each split.
     pub images: SplitCounts,
-    /// What is computed once.
+    /// Sharing of computations.
     pub sharing: Sharing,
-    /// Bytes that artifacts may take which no procedure demands; without a number, as many as there
-    /// are.
+    /// Bytes that artifacts may take which no procedure demands; unlimited where there is no
+    /// number.
     pub room_bytes: Option<u64>,
-    /// Multiplications and additions (counted as one) of each block for one image, forward.
+    /// Multiply-adds of each block for one image, forward.
     pub block_multiply_adds: Vec<u64>,
-    /// Activations of one image behind each block, as floats; the first entry is the input.
+    /// Floats of one image's activations behind each block; the first entry is the input.
     pub boundary_floats: Vec<u64>,
 }
 
-/// The work of a step, in units that a machine's rates turn into seconds.
+/// Work of a step, in units that a machine's rates turn into seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Images decoded and resized.
+    /// Number of images decoded and resized.
     pub decoded_images: u64,
     /// Multiply-adds of forward passes through frozen blocks, or for evaluation.
     pub forward_multiply_adds: u64,
@@ -259,14 +259,14 @@ impl Add for Cost {
     }
 }
 
-/// Steps in an order in which everything exists before it is used.
+/// Steps in an order in which every artifact exists before it is used.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// What to do.
+    /// Steps in the order of execution.
     pub steps: Vec<Step>,
-    /// Artifacts that several cells would have computed each for itself.
+    /// Number of artifacts that several cells would have computed each for itself.
     pub shared: usize,
-    /// Activations for which there is no room: they are computed for every batch instead.
+    /// Keys of activations for which there is no room: they are computed for every batch instead.
     pub without_room: BTreeSet<ContentHash>,
 }
 

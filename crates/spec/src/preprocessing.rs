@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The filter that brings an image to its square.
+/// Filter that resizes an image to a square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resize {
@@ -12,7 +12,7 @@ pub enum Resize {
     Bilinear,
 }
 
-/// The three conventions in which the field feeds pixels to a base.
+/// Convention in which pixels are fed to a base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PreprocessingName {
@@ -25,7 +25,7 @@ pub enum PreprocessingName {
 }
 
 impl PreprocessingName {
-    /// Its name in an experiment.
+    /// Name in an experiment.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rescale => "rescale",
@@ -35,7 +35,7 @@ impl PreprocessingName {
     }
 }
 
-/// The order of a pixel's three numbers.
+/// Order of a pixel's three channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChannelOrder {
@@ -45,19 +45,19 @@ pub enum ChannelOrder {
     Bgr,
 }
 
-/// How a pixel value in 0–255 becomes an input of the base: channels are reordered, then `(value ·
-/// scale − mean) / deviation`.
+/// Transformation of a pixel value in 0–255 into an input of the base: channels are reordered, then
+/// `(value · scale − mean) / deviation`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocessing {
-    /// The convention's name.
+    /// Name of the convention.
     pub name: PreprocessingName,
-    /// The order in which the base sees the channels.
+    /// Order in which the base sees the channels.
     pub channels: ChannelOrder,
-    /// Factor applied to the pixel value first.
+    /// Factor that the pixel value is multiplied by first.
     pub scale: f64,
-    /// Subtracted per channel, in the base's channel order, after scaling.
+    /// Mean that is subtracted from each channel after scaling, in the base's channel order.
     pub mean: [f64; 3],
-    /// Divided by per channel, in the base's channel order, last.
+    /// Standard deviation that each channel is divided by last, in the base's channel order.
     pub standard_deviation: [f64; 3],
 }

@@ -11,7 +11,7 @@ use crate::{
     TransformCenter, ValidationSampling,
 };
 
-/// How a classifier is trained, but for the seed: the part of a cell that is compared.
+/// Complete settings of a training but for its seed: the part of a cell that is compared.
 ///
 /// With several phases the fields are those of the first, and [`Procedure::phases`] lists them all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,55 +19,56 @@ use crate::{
 pub struct Procedure {
     /// The convolutional base.
     pub architecture: Architecture,
-    /// Side of the square that every image is resized to, in pixels.
+    /// Side of the square that every image is resized to, in pixels; at least 32.
     pub image_size: usize,
-    /// The filter that resizes.
+    /// Filter that resizes images.
     pub resize: Resize,
-    /// How pixels are fed to the base.
+    /// Preprocessing of the pixels.
     pub preprocessing: Preprocessing,
-    /// What happens to training images at random.
+    /// Random transformation of the training images.
     pub augmentation: Augmentation,
-    /// The declared freeze boundary.
+    /// Declared freeze boundary.
     pub freeze: FreezeBoundary,
-    /// What the optimizer takes hold of.
+    /// Tensors of the base that the optimizer holds.
     pub optimizer_collects: OptimizerCollects,
-    /// What is kept of the frozen part's activations.
+    /// Caching of the frozen part's activations.
     pub cache: Cache,
-    /// How many augmented variants of each training image are kept; 1 unless `cache` is
+    /// Number of augmented variants of each training image that are kept; 1 unless `cache` is
     /// [`Cache::Variants`].
     pub variants: usize,
-    /// Width of the head's hidden layer.
+    /// Width of the head's hidden layer, at least 1.
     pub hidden_units: usize,
-    /// Probability with which a hidden unit is dropped.
+    /// Probability with which a hidden unit is dropped, in [0, 1).
     pub dropout: f64,
     /// The optimizer.
     pub optimizer: Optimizer,
-    /// Passes over the training images.
+    /// Number of passes over the training images.
     pub epochs: usize,
-    /// Images per step; the last step of an epoch takes what is left.
+    /// Number of images per step; the last step of an epoch takes what is left.
     pub batch_size: usize,
     /// Whether each epoch shows the images in its own random order, instead of class after class.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub shuffle: bool,
-    /// How 3×3 convolutions are computed.
+    /// Algorithm of 3×3 convolutions.
     #[serde(default = "direct", skip_serializing_if = "is_direct")]
     pub convolution: ConvolutionAlgorithm,
-    /// Between the pixels of a transformed image.
+    /// Interpolation between the pixels of a transformed image.
     #[serde(default, skip_serializing_if = "is_default")]
     pub interpolation: Interpolation,
-    /// The fixed point of the transformation.
+    /// Fixed point of the transformation.
     #[serde(default, skip_serializing_if = "is_default")]
     pub transform_center: TransformCenter,
-    /// Probabilities closer to 0 or 1 than this are clipped in the loss; 0 clips none.
+    /// Distance from 0 and 1 to which probabilities are clipped in the loss, in [0, 0.5); 0 clips
+    /// none.
     #[serde(default, skip_serializing_if = "is_default")]
     pub loss_clip: f64,
-    /// From what distribution the head's weights are drawn.
+    /// Distribution of the head's initial weights.
     #[serde(default, skip_serializing_if = "is_default")]
     pub initializer: Initializer,
-    /// How a validation pass chooses its images.
+    /// Sampling of the images of a validation pass.
     #[serde(default, skip_serializing_if = "is_default")]
     pub validation_sampling: ValidationSampling,
-    /// What is trained after the first phase, in this order.
+    /// Phases after the first, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub later_phases: Vec<LaterPhase>,
 }
@@ -189,7 +190,7 @@ impl Procedure {
         Ok(procedure)
     }
 
-    /// The boundary that the optimizer knows: the true one, whatever was declared.
+    /// The freeze boundary that the optimizer knows, whatever was declared.
     pub fn collected_boundary(&self) -> FreezeBoundary {
         match self.optimizer_collects {
             OptimizerCollects::Unfrozen => self.freeze,
@@ -197,12 +198,12 @@ impl Procedure {
         }
     }
 
-    /// How transformations are applied.
+    /// Application of affine maps to images.
     pub fn resampling(&self) -> Resampling {
         Resampling { interpolation: self.interpolation, center: self.transform_center }
     }
 
-    /// How many leading blocks of the base no step changes.
+    /// Number of leading blocks of the base that no step changes.
     pub fn frozen_blocks(&self) -> usize {
         self.collected_boundary().frozen_blocks(self.architecture.blocks())
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::settings::Settings;
 use crate::{Resampling, Resize, ShearUnit};
 
-/// The libraries whose habits are known.
+/// Library whose habits are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Profile {
     /// Keras 2.0.8, with which the book was written.
@@ -34,11 +34,11 @@ static SETTINGS: LazyLock<BTreeMap<Profile, Settings>> = LazyLock::new(|| {
 });
 
 impl Profile {
-    /// All of them, oldest first.
+    /// All profiles, oldest first.
     pub const ALL: [Self; 5] =
         [Self::Keras2_0_8, Self::Keras2_1_3, Self::Keras2_2, Self::Keras3, Self::Torch];
 
-    /// Its name in an experiment.
+    /// Name in an experiment.
     pub fn name(self) -> &'static str {
         match self {
             Self::Keras2_0_8 => "keras-2.0.8",
@@ -49,17 +49,17 @@ impl Profile {
         }
     }
 
-    /// How it brings images to their square.
+    /// Filter by which the library resizes images.
     pub fn resize(self) -> Resize {
         self.settings().resize.expect("every profile sets it")
     }
 
-    /// The unit of its shears.
+    /// Unit of the library's shears.
     pub fn shear_unit(self) -> ShearUnit {
         self.settings().shear_unit.expect("every profile sets it")
     }
 
-    /// How it applies transformations.
+    /// The library's application of affine maps.
     pub fn resampling(self) -> Resampling {
         let settings = self.settings();
         Resampling {
@@ -68,7 +68,7 @@ impl Profile {
         }
     }
 
-    /// What it sets.
+    /// Settings that take the place of the defaults.
     pub(crate) fn settings(self) -> &'static Settings {
         SETTINGS.get(&self).expect("every profile stands in the table")
     }

@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
-    /// What the weights are fitted to.
+    /// Images that the weights are fitted to.
     Train,
-    /// What a person looks at while choosing.
+    /// Images by which a person chooses.
     Validation,
-    /// What nobody looked at while choosing.
+    /// Images that no choice depended on.
     Test,
 }
 
 impl Split {
-    /// All three, in the usual order.
+    /// All splits, in the usual order.
     pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
 
-    /// The name of its folder, and of its rows.
+    /// Name of the split's folder, and of its rows.
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
@@ -43,15 +43,15 @@ impl fmt::Display for Split {
 /// augmentation at work, as Keras reports them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SplitRecord {
-    /// Which split.
+    /// Split that the record is about.
     pub split: Split,
     /// Sum of the per-image losses, in nats.
     pub loss_sum: f64,
-    /// Images classified correctly.
+    /// Number of images classified correctly.
     pub correct: u64,
-    /// Images seen, repetitions included.
+    /// Number of images seen, repetitions included.
     pub count: u64,
-    /// Different images among them.
+    /// Number of different images among them.
     pub distinct_images: u64,
 }
 
@@ -67,61 +67,60 @@ impl SplitRecord {
     }
 }
 
-/// How far the tensors of the base are from where they started: ‖w − w₀‖₂ / ‖w₀‖₂ per tensor,
-/// summarised.
+/// Relative drift ‖w − w₀‖₂ / ‖w₀‖₂ of the tensors of the base from where they started, summarised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DriftSummary {
-    /// Tensors of the base.
+    /// Number of tensors of the base.
     pub tensors: u64,
-    /// Tensors of which at least one bit changed.
+    /// Number of tensors of which at least one bit changed.
     pub moved: u64,
-    /// Largest relative L2 drift.
+    /// Largest relative drift.
     pub maximum: f64,
-    /// Mean relative L2 drift.
+    /// Mean relative drift.
     pub mean: f64,
 }
 
-/// How far one tensor of the base is from where it started.
+/// Relative drift of one tensor of the base from where it started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TensorDrift {
-    /// The tensor.
+    /// Name of the tensor.
     pub tensor: String,
     /// ‖w − w₀‖₂ / ‖w₀‖₂ at the end of the epoch.
     pub relative: f64,
 }
 
-/// What the trained model says about one image.
+/// Prediction of the trained model for one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prediction {
-    /// The part of the dataset that the image belongs to.
+    /// Split that the image belongs to.
     pub split: Split,
-    /// Its place in the split, in the order of its classes and file names.
+    /// Index of the image in the split, in the order of its classes and file names.
     pub image: u32,
-    /// The class it belongs to.
+    /// Label of the image.
     pub label: u32,
-    /// The class the model gives it.
+    /// Label that the model predicts.
     pub predicted: u32,
-    /// Its loss, in nats: −ln of the probability that the model gives to the true class.
+    /// Loss of the image, in nats: −ln of the probability that the model gives to the true class.
     pub loss: f32,
 }
 
-/// Everything recorded about one epoch.
+/// Record of one epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
-    /// Counted from 1.
+    /// Number of the epoch, counted from 1.
     pub epoch: usize,
-    /// One entry per split that has images.
+    /// Losses and accuracies, one entry per split that has images.
     pub splits: Vec<SplitRecord>,
-    /// How far the base has moved by the end of the epoch.
+    /// Drift of the base at the end of the epoch.
     pub drift: DriftSummary,
-    /// The same by tensor, for those that the optimizer holds.
+    /// Drift of each tensor that the optimizer holds.
     #[serde(default)]
     pub tensor_drifts: Vec<TensorDrift>,
-    /// Duration of the epoch, evaluation included.
+    /// Duration of the epoch in seconds, evaluation included.
     pub seconds: f64,
     /// Training images per second of training time.
     pub images_per_second: f64,
-    /// Peak resident memory of the whole process so far, where the system tells.
+    /// Peak resident memory of the whole process so far, in bytes, where the system tells it.
     pub peak_memory_bytes: Option<u64>,
 }
 
@@ -130,7 +129,7 @@ pub struct EpochRecord {
 #[error(transparent)]
 pub struct SinkError(pub Box<dyn std::error::Error + Send + Sync>);
 
-/// Takes records as they come. After each call everything so far must be safe.
+/// Receiver of the records of a run. After each call everything so far must be safe.
 pub trait RecordSink {
     /// Starts over with the records of an interrupted run that is being resumed (none for a new
     /// run).
@@ -145,8 +144,8 @@ pub trait RecordSink {
     /// When it cannot be kept.
     fn epoch(&mut self, record: &EpochRecord) -> Result<(), SinkError>;
 
-    /// Takes what the model of the last epoch says about each evaluated image. Whoever does not
-    /// keep it need not.
+    /// Takes the predictions of the last epoch's model for each evaluated image. The default keeps
+    /// none.
     ///
     /// # Errors
     /// When it cannot be kept.

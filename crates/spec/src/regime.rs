@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Where the convolutional base stops being frozen.
+/// Position at which the convolutional base stops being frozen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FreezeBoundary {
     /// Every tensor of the base is frozen.
@@ -20,7 +20,7 @@ pub enum FreezeBoundary {
 }
 
 impl FreezeBoundary {
-    /// How many leading blocks of a base with `blocks` blocks are frozen.
+    /// Number of leading blocks that are frozen in a base of `blocks` blocks.
     pub fn frozen_blocks(self, blocks: usize) -> usize {
         match self {
             Self::All => blocks,
@@ -62,47 +62,47 @@ impl<'de> Deserialize<'de> for FreezeBoundary {
     }
 }
 
-/// Which tensors of the base the optimizer takes hold of.
+/// Tensors of the base that the optimizer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OptimizerCollects {
-    /// Those above the declared freeze boundary, as everybody expects.
+    /// The tensors above the declared freeze boundary, as everybody expects.
     Unfrozen,
-    /// All of them whatever was declared, as Keras before 2.1.0 did with a base nested in a
+    /// All tensors whatever was declared, as Keras before 2.1.0 held them for a base nested in a
     /// `Sequential` model.
     Everything,
 }
 
-/// On what a person sets `trainable = False`.
+/// Object on which a person sets `trainable = False`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FreezeBy {
-    /// On each layer of the base, which every library honours.
+    /// Each layer of the base, which every library honours.
     Layers,
-    /// On the base as a whole, nested in a `Sequential` model, as the book does: some libraries do
-    /// not hear it.
+    /// The base as a whole, nested in a `Sequential` model, as in the book: some libraries ignore
+    /// it.
     Container,
 }
 
-/// Whether a flag on a nested base reaches the optimizer.
+/// Treatment of a freeze that is declared on a nested base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NestedFreeze {
-    /// It does.
+    /// The optimizer leaves the base out.
     Honoured,
-    /// It does not: the optimizer collects every tensor of the base (Keras before 2.1.0).
+    /// The optimizer collects every tensor of the base (Keras before 2.1.0).
     Ignored,
 }
 
-/// Whether the activations at the freeze boundary are computed once and kept.
+/// Caching of the activations at the freeze boundary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cache {
-    /// Nothing is kept: each batch runs through the frozen part again.
+    /// No caching: each batch runs through the frozen part again.
     None,
-    /// The activations of each training image, once.
+    /// Caching of the activations of each training image, computed once.
     Features,
-    /// The activations of several augmented variants of each training image; epoch `e` uses variant
-    /// `e mod variants`.
+    /// Caching of the activations of several augmented variants of each training image; epoch `e`
+    /// uses variant `e mod variants`.
     Variants,
 }

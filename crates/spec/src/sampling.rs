@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How a validation pass chooses its images in the procedure that trains from images.
+/// Sampling of the images of a validation pass, in a procedure that trains from images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ValidationSampling {

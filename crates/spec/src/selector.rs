@@ -14,7 +14,7 @@ use crate::matrix::quoted;
 pub struct Selector(Vec<(String, Vec<String>)>);
 
 impl Selector {
-    /// Chooses exactly the cells that have these levels.
+    /// A selector of exactly the cells that have these levels.
     pub fn exactly(levels: &[(String, String)]) -> Self {
         Self(levels.iter().map(|(factor, level)| (factor.clone(), vec![level.clone()])).collect())
     }
@@ -64,19 +64,20 @@ impl Selector {
         format!("{{ {} }}", self.0.iter().map(entry).collect::<Vec<_>>().join(", "))
     }
 
-    /// Whether nothing is asked for, so that everything matches.
+    /// Whether no factor is named, so that everything matches.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a cell with these levels is chosen.
+    /// Whether the selector chooses a cell with these levels.
     pub fn matches(&self, levels: &[(String, String)]) -> bool {
         self.0.iter().all(|(factor, allowed)| {
             levels.iter().any(|(name, level)| name == factor && allowed.contains(level))
         })
     }
 
-    /// Refuses factors and levels that nobody has, given each factor's levels.
+    /// Checks that the selector names only known factors and levels, given the levels of each
+    /// factor.
     ///
     /// # Errors
     /// Names what is unknown and what is allowed.

@@ -32,60 +32,60 @@ macro_rules! settings {
 }
 
 settings! {
-    /// The library whose habits take the place of the defaults.
+    /// Library whose habits take the place of the defaults.
     profile: Profile,
     /// Side of the square that every image is resized to, in pixels.
     image_size: usize,
-    /// The filter that resizes.
+    /// Filter that resizes images.
     resize: Resize,
-    /// How pixels are fed to the base.
+    /// Preprocessing of the pixels.
     preprocessing: PreprocessingName,
-    /// What happens to training images at random.
+    /// Random transformation of the training images.
     augmentation: AugmentationSetting,
     /// The unit of the book's shear.
     shear_unit: ShearUnit,
-    /// Between the pixels of a transformed image.
+    /// Interpolation between the pixels of a transformed image.
     interpolation: Interpolation,
     /// The fixed point of the transformation.
     transform_center: TransformCenter,
     /// The declared freeze boundary.
     freeze: FreezeBoundary,
-    /// On what the freeze is declared.
+    /// Object on which the freeze is declared.
     freeze_by: FreezeBy,
-    /// Whether the optimizer hears of a freeze declared on a nested base.
+    /// Treatment of a freeze that is declared on a nested base.
     nested_freeze: NestedFreeze,
-    /// What the optimizer takes hold of.
+    /// Tensors of the base that the optimizer holds.
     optimizer_collects: OptimizerCollects,
-    /// What is kept of the frozen part's activations.
+    /// Caching of the frozen part's activations.
     cache: Cache,
-    /// How many augmented variants of each image are kept when `cache = "variants"`; 0 stands for
-    /// one per epoch.
+    /// Number of augmented variants of each image that are kept when `cache = "variants"`; 0 stands
+    /// for one per epoch.
     variants: usize,
     /// Width of the head's hidden layer.
     hidden_units: usize,
     /// Probability with which a hidden unit is dropped.
     dropout: f64,
-    /// Step size of RMSprop.
+    /// Step size η of RMSprop.
     learning_rate: f64,
-    /// Decay of RMSprop's running mean of squared gradients.
+    /// Decay ρ of RMSprop's running mean of squared gradients.
     rho: f64,
     /// RMSprop's ε.
     epsilon: f64,
-    /// Where RMSprop's ε stands.
+    /// Position of RMSprop's ε, outside or inside the root.
     epsilon_position: EpsilonPosition,
     /// Probabilities closer to 0 or 1 than this are clipped in the loss; 0 clips none.
     loss_clip: f64,
-    /// From what distribution the head's weights are drawn.
+    /// Distribution of the head's initial weights.
     initializer: Initializer,
-    /// How a validation pass chooses its images, where training is from images.
+    /// Sampling of the images of a validation pass, where training is from images.
     validation_sampling: ValidationSampling,
-    /// Passes over the training images.
+    /// Number of passes over the training images.
     epochs: usize,
-    /// Images per step.
+    /// Number of images per step.
     batch_size: usize,
     /// Whether each epoch has its own random order.
     shuffle: bool,
-    /// How 3×3 convolutions are computed.
+    /// Algorithm of 3×3 convolutions.
     convolution: ConvolutionAlgorithm,
     /// Trainings that follow each other, each of which starts from what the one before it left.
     phase: Vec<PhaseSettings>,

@@ -75,16 +75,16 @@ impl StoredActivations {
 pub struct SplitData {
     /// Decoded images and their labels.
     pub pixels: Pixels,
-    /// Their activations at the freeze boundary, when those are stored.
+    /// Activations of the images at the freeze boundary, when those are stored.
     pub stored: Option<StoredActivations>,
 }
 
-/// How images are shown.
+/// Version of the images that a batch shows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ImageVersion {
-    /// As they are.
+    /// The unchanged images.
     Plain,
-    /// As they are in some epoch of training with some seed.
+    /// The images as an epoch of training with this seed shows them.
     Training { seed: u64, epoch: usize },
 }
 
@@ -169,11 +169,11 @@ fn inputs(
     Ok(Tensor::from_vec(values, (images.len(), size, size, 3), device)?)
 }
 
-/// Images that pass through the base together. An image's result does not depend on it.
+/// Number of images that pass through the base together. An image's result does not depend on it.
 const BATCH: usize = 32;
 
 /// Runs a split through the frozen part of a base and writes the activations to `path`; `progress`
-/// is told how many images are done.
+/// is called with the number of images of each batch that is done.
 ///
 /// # Errors
 /// When the disk refuses.

@@ -19,13 +19,13 @@ const CELL: &str = "cell";
 const RECORDS: &str = "records";
 const PHASES: &str = "phases";
 
-/// Where checkpoints lie and how often they are written.
+/// Path and interval of a run's checkpoints.
 #[derive(Clone, Debug)]
 pub struct CheckpointPolicy {
-    /// The file. It is removed when the run is complete.
+    /// Path of the file, which is removed when the run is complete.
     pub path: PathBuf,
-    /// Epochs that end sooner than this after the last checkpoint go without one. What is lost is
-    /// only time.
+    /// Least time between two checkpoints; an epoch that ends sooner goes without one. A crash
+    /// costs only the time since the last.
     pub interval: Duration,
 }
 
@@ -39,7 +39,7 @@ fn start_name(tensor: &str) -> String {
     format!("start.{tensor}")
 }
 
-/// What stands in a checkpoint beside the tensors.
+/// Records and audits of the completed epochs, which stand in a checkpoint beside the tensors.
 #[derive(Default)]
 pub(crate) struct CompletedEpochs {
     /// The records of the finished epochs.

@@ -6,24 +6,24 @@ use thaw_data::DataError;
 use thaw_model::ModelError;
 use thaw_spec::SinkError;
 
-/// A step that failed.
+/// A step of a plan that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// Images or artifacts.
+    /// Images or artifacts cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// Weights or shapes.
+    /// Weights or shapes do not fit.
     #[error(transparent)]
     Model(#[from] ModelError),
     /// The records could not be kept.
     #[error(transparent)]
     Sink(#[from] SinkError),
-    /// The loss is no number any more.
+    /// The loss is not a finite number any more.
     #[error("the loss became {loss} in epoch {epoch}; a smaller learning_rate may help")]
     Diverged {
         /// The epoch, counted from 1.
         epoch: usize,
-        /// The sum of losses.
+        /// Sum of the losses of the epoch.
         loss: f64,
     },
     /// A checkpoint cannot be written or read.
@@ -31,9 +31,9 @@ pub enum TrainError {
     CheckpointIo {
         /// The file.
         path: PathBuf,
-        /// What was attempted.
+        /// The action that failed, such as `cannot write`.
         action: &'static str,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// A checkpoint is not one of this cell.
@@ -41,7 +41,7 @@ pub enum TrainError {
     Checkpoint {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason, in words.
         reason: String,
     },
 }

@@ -15,8 +15,8 @@ use thaw_spec::{Cell, EpochRecord};
 use crate::trainer::Run;
 use crate::{FitData, TrainError};
 
-/// About the standard deviation of pixels in 0–255; a power of two, so that carrying it into the
-/// weights rounds nothing.
+/// Divisor of the features during pretraining, about the standard deviation of pixels in 0–255; a
+/// power of two, so that carrying it into the weights rounds nothing.
 pub const FEATURE_SCALE: f64 = 64.0;
 
 /// Trains a base from random weights and returns the weights file and the epochs' records, each of

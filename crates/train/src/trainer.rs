@@ -18,21 +18,21 @@ use crate::activations::{ImageVersion, SplitData};
 use crate::checkpoint::{self, Checkpoint, CheckpointPolicy, CompletedEpochs};
 use crate::process::peak_memory_bytes;
 
-/// The data a cell is trained and evaluated on.
+/// Data that a cell is trained and evaluated on.
 #[derive(Debug)]
 pub struct FitData {
-    /// What each phase sees.
+    /// Data of each phase.
     pub phases: Vec<PhaseData>,
-    /// Where the cell is computed.
+    /// Device that trains the cell.
     pub device: Device,
 }
 
-/// The data of a phase.
+/// Data of one phase.
 #[derive(Debug)]
 pub struct PhaseData {
-    /// What the weights are fitted to.
+    /// Images that the weights are fitted to.
     pub train: SplitData,
-    /// Splits evaluated after each epoch.
+    /// Splits that are evaluated after each epoch.
     pub evaluation: Vec<(Split, SplitData)>,
 }
 
@@ -96,7 +96,7 @@ pub fn fit(
 pub(crate) struct Run<'a> {
     cell: &'a Cell,
     phases: Vec<Phase<'a>>,
-    /// The present one.
+    /// The present phase.
     pub(crate) phase: Phase<'a>,
     all_data: &'a FitData,
     pub(crate) base: Base,
@@ -175,18 +175,18 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// What the present phase did to the base so far.
+    /// Audit of the present phase so far.
     fn audit_phase(&self) -> Result<PhaseAudit, TrainError> {
         let audit = audit_phase(&self.base, Self::declared_blocks(&self.phase))?;
         Ok(PhaseAudit { epochs: self.phase.procedure.epochs, audit })
     }
 
-    /// How many leading blocks a phase declares frozen.
+    /// Number of leading blocks that a phase declares frozen.
     fn declared_blocks(phase: &Phase<'_>) -> usize {
         phase.procedure.freeze.frozen_blocks(phase.procedure.architecture.blocks())
     }
 
-    /// What the present phase sees.
+    /// Data of the present phase.
     fn data(&self) -> &'a PhaseData {
         &self.all_data.phases[self.phase.number]
     }
@@ -256,7 +256,7 @@ impl<'a> Run<'a> {
         Ok(record)
     }
 
-    /// What the model as it is says about each image of a split.
+    /// Predictions of the present model for each image of a split.
     fn predict(&self, split: Split, data: &SplitData) -> Result<Vec<Prediction>, TrainError> {
         let mut predictions = Vec::with_capacity(data.pixels.len());
         let all: Vec<usize> = (0..data.pixels.len()).collect();
@@ -350,7 +350,7 @@ fn new_head(cell: &Cell, phase: usize, device: &Device) -> Result<Head, TrainErr
     Ok(Head::new(features, procedure.hidden_units, loss, procedure.initializer, draw, device)?)
 }
 
-/// What the optimizer holds, with names, in a fixed order.
+/// Variables that the optimizer holds, with names, in a fixed order.
 fn variables(base: &Base, head: &Head) -> Vec<(String, Var)> {
     let of_base = base
         .parameters()

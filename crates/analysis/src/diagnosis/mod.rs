@@ -26,15 +26,15 @@ const TYPICAL: f64 = 0.01;
 /// Why nothing can be said about a log.
 #[derive(Debug, thiserror::Error)]
 pub enum DiagnosisError {
-    /// Nothing to compare with.
+    /// No procedure has run with two seeds or more.
     #[error(
         "no procedure has run with two seeds or more, so nothing is known of how its curves spread"
     )]
     NoSpread,
-    /// Nothing to compare.
+    /// The log has no metric that runs are compared by.
     #[error("the log has none of train and validation accuracy and loss")]
     NoMetric,
-    /// A curve needs some length.
+    /// The log and the runs have too few epochs in common to describe a curve.
     #[error("the log and the runs have {0} epoch(s) in common; three are needed")]
     TooShort(usize),
 }
@@ -43,16 +43,16 @@ pub enum DiagnosisError {
 /// last bit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
-    /// The levels of each of them.
+    /// Factor levels of each of the procedures.
     pub procedures: Vec<Vec<(String, String)>>,
-    /// How many runs are known.
+    /// Number of known runs.
     pub runs: usize,
-    /// Whether their optimizer holds a tensor of the base.
+    /// Whether the optimizer of its runs holds a tensor of the base within the compared epochs.
     pub trains_base: bool,
 }
 
 impl Candidate {
-    /// Its procedures in words, each of them: a log says nothing of which it was.
+    /// Names all its procedures in words, since a log cannot tell which of them it was.
     pub fn label(&self) -> String {
         let mut labels =
             self.procedures.iter().map(|levels| thaw_spec::Selector::exactly(levels).to_string());
@@ -65,64 +65,64 @@ impl Candidate {
     }
 }
 
-/// How well a log fits a candidate.
+/// Fit of a log to one candidate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
-    /// The candidate's place among the [`Classifier::candidates`].
+    /// Index among the [`Classifier::candidates`].
     pub candidate: usize,
-    /// The logarithm of the curves' density under the candidate.
+    /// Natural logarithm of the density of the log's features under the candidate.
     pub log_likelihood: f64,
-    /// Its probability, if it is one of the candidates and they are equally likely beforehand.
+    /// Posterior probability of the candidate, given that the log is of one of the candidates and
+    /// that they are equally likely beforehand.
     pub probability: f64,
-    /// The share of its runs that would be less typical of it than the log.
+    /// Share of the candidate's runs that would be less typical of it than the log, in [0, 1].
     pub typicality: f64,
-    /// The same for each curve alone.
+    /// Typicality of each curve alone.
     pub by_curve: Vec<(Metric, f64)>,
 }
 
-/// What the curves say.
+/// Conclusion from the scores of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The likeliest candidate.
+    /// The likeliest candidate alone has 95 % of the probability.
     Identified,
-    /// One of so many: together they have 95 % of the probability.
+    /// This many of the likeliest candidates together have 95 % of the probability.
     Among(usize),
-    /// None of these: even the likeliest has such curves less than once in a hundred runs.
+    /// Even the likeliest candidate produces such curves in less than one of a hundred runs.
     NoneOfThese,
 }
 
-/// A log, examined.
+/// Classification of one log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Diagnosis {
-    /// The likeliest candidate first.
+    /// Scores of all candidates, the likeliest first.
     pub scores: Vec<Score>,
-    /// What follows from them.
+    /// Conclusion from the scores.
     pub answer: Answer,
 }
 
-/// A run whose procedure is known, examined as if it were not.
+/// Classification of a run whose procedure is known and which the classifier has not learnt from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeldOutResult {
-    /// The candidate that it belongs to.
+    /// Index of the candidate that the run belongs to.
     pub truth: usize,
-    /// What its curves say.
+    /// Classification among all candidates.
     pub diagnosis: Diagnosis,
-    /// What they say when its own procedure is not among the candidates, so that "none of these"
-    /// would be right.
+    /// Classification with the run's own candidate left out, for which "none of these" is right.
     pub without_truth: Diagnosis,
 }
 
-/// Knows what each procedure's curves look like.
+/// Distribution of the curves of each procedure, learnt from its runs.
 #[derive(Clone, Debug)]
 pub struct Classifier {
-    /// What can be told apart, in the order of the matrix.
+    /// Candidates that curves can tell apart, in the order of the matrix.
     pub candidates: Vec<Candidate>,
-    /// The metrics that are compared.
+    /// Compared metrics.
     pub metrics: Vec<Metric>,
-    /// The epochs that are compared: the first ones.
+    /// Number of compared epochs, counted from the first.
     pub epochs: usize,
-    /// What log-likelihoods are divided by, at least 1, so that probabilities of runs held out are
-    /// as often right as they say.
+    /// Divisor of log-likelihoods, at least 1, by which probabilities of held-out runs are as often
+    /// right as they say.
     pub temperature: f64,
     /// Features of each candidate's runs.
     known: Vec<Vec<Vec<f64>>>,
@@ -130,7 +130,7 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Learns from the runs that there are: the given metrics of the first epochs, at most so many.
+    /// Learns from all runs of the results: the given metrics of at most the first `epochs` epochs.
     ///
     /// # Errors
     /// When there is too little to compare.
@@ -185,14 +185,14 @@ impl Classifier {
         Ok(classifier)
     }
 
-    /// Examines a log that has the classifier's metrics and epochs.
+    /// Classifies a log that has the classifier's metrics and epochs.
     pub fn classify(&self, log: &TrainingLog) -> Diagnosis {
         let places: Vec<usize> = (0..self.candidates.len()).collect();
         self.diagnose(&self.features(log), &Population::learn(&self.all()), &places)
     }
 
-    /// Examines each of the runs it knows by what it knows of the others; only runs of candidates
-    /// with three runs or more can be left out.
+    /// Classifies each known run by what is known of the others; only runs of candidates with three
+    /// runs or more can be left out.
     pub fn leave_one_out(&self) -> Vec<HeldOutResult> {
         let trial = |(truth, place): (usize, usize)| {
             self.held_out_result(truth, &self.known[truth][place], &self.all_but(truth, place))
@@ -200,7 +200,8 @@ impl Classifier {
         self.removable().map(trial).collect()
     }
 
-    /// Examines runs of the same experiment that it has not seen, such as those of other seeds.
+    /// Classifies runs of the same experiment that the classifier has not learnt from, such as
+    /// those of other seeds.
     pub fn classify_runs(&self, unseen: &Results) -> Vec<HeldOutResult> {
         let mut trials = Vec::new();
         for procedure in &unseen.procedures {

@@ -1,13 +1,13 @@
 //! What the duration of an epoch says about the work that was done in it.
 
-/// What an epoch does with the base, told by its duration.
+/// Use of the base in an epoch, as the epoch's duration tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// It does not run the base.
+    /// The base is not run.
     Nothing,
-    /// It runs the base forwards.
+    /// The base is run forwards.
     Forward,
-    /// It runs the base forwards and backwards, to its first layer.
+    /// The base is run forwards and backwards, to its first layer.
     ForwardAndBackward,
 }
 
@@ -15,13 +15,13 @@ pub enum Work {
 /// forwards.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pace {
-    /// As measured.
+    /// Measured duration of an epoch.
     pub forward_passes: f64,
-    /// As it should be for a frozen base that runs in every epoch.
+    /// Expected duration with a frozen base that runs in every epoch.
     pub frozen: f64,
-    /// As it should be when the whole base is trained.
+    /// Expected duration with a base that is trained as a whole.
     pub trained: f64,
-    /// What the measured duration is nearest to.
+    /// Use of the base whose expected duration is nearest to the measured one.
     pub work: Work,
 }
 
@@ -43,8 +43,8 @@ pub fn pace(epoch_seconds: f64, forward_seconds: f64, validation_share: f64) -> 
     Pace { forward_passes, frozen, trained, work }
 }
 
-/// The middle duration of the epochs after the first, which starts up as well; nothing when the log
-/// has no durations, or only such as are rounded to nothing.
+/// Median duration of the epochs after the first, which includes the start, in seconds; nothing
+/// when the log has no durations, or only such as are rounded to zero.
 pub fn typical_seconds(seconds: &[f64]) -> Option<f64> {
     let mut later = seconds.get(1..).filter(|later| !later.is_empty()).unwrap_or(seconds).to_vec();
     later.sort_by(f64::total_cmp);

@@ -25,23 +25,23 @@ pub(super) struct Population {
     whole: CholeskyFactor,
 }
 
-/// One procedure.
+/// Distribution of the runs of one procedure.
 #[derive(Clone, Debug)]
 struct Member {
     mean: Vec<f64>,
-    /// Of a new run around the mean of those that are known.
+    /// Standard deviation of each feature of a new run around the mean of the known runs.
     deviations: Vec<f64>,
     freedom: f64,
 }
 
-/// How well a run fits one procedure.
+/// Fit of a run to one procedure.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Fit {
     /// Natural logarithm of the predictive density.
     pub(super) log_likelihood: f64,
     /// The share of the procedure's runs that would lie farther from its mean.
     pub(super) typicality: f64,
-    /// The same for each curve alone.
+    /// Typicality of each curve alone.
     pub(super) by_curve: Vec<f64>,
 }
 
@@ -136,22 +136,22 @@ fn mean(runs: &[&[f64]], feature: usize) -> f64 {
     runs.iter().map(|run| run[feature]).sum::<f64>() / runs.len() as f64
 }
 
-/// What the variances of all procedures say about the variance of one: for each feature a scaled
-/// inverse chi-squared distribution (Smyth 2004).
+/// Distribution of a variance, learnt from the variances of all procedures: for each feature a
+/// scaled inverse chi-squared distribution (Smyth 2004).
 #[derive(Clone, Debug)]
 struct Prior {
-    /// Of each feature.
+    /// Prior variance of each feature.
     variances: Vec<f64>,
-    /// Of all features.
+    /// Prior degrees of freedom, common to all features.
     freedom: f64,
 }
 
 impl Prior {
-    /// By the mean and the variance of the logarithms of the variances (Smyth 2004, section 6.2):
-    /// the less they differ between procedures, the more freedom. All features say together how
-    /// much that is, since the multivariate t distribution has one number for all, and since few
-    /// procedures say little. It is never more than the variances of the others have, which is what
-    /// one variance of all procedures would have.
+    /// Estimates the prior by the mean and the variance of the logarithms of the variances (Smyth
+    /// 2004, section 6.2): the less they differ between procedures, the more freedom. All features
+    /// say together how much that is, since the multivariate t distribution has one number for all,
+    /// and since few procedures say little. It is never more than the variances of the others have,
+    /// which is what one variance of all procedures would have.
     fn of(variances: &[Vec<f64>], degrees: &[f64]) -> Self {
         let (count, width) = (variances.len() as f64, variances.first().map_or(0, Vec::len));
         let center = |degrees: f64| digamma(degrees / 2.0) - (degrees / 2.0).ln();
@@ -269,7 +269,7 @@ impl CholeskyFactor {
         Self(factor)
     }
 
-    /// v' M⁻¹ v.
+    /// Squared Mahalanobis distance `vᵀ M⁻¹ v`.
     fn squared_distance(&self, vector: &[f64]) -> f64 {
         let mut solved: Vec<f64> = Vec::new();
         for (row, value) in self.0.iter().zip(vector) {

@@ -44,7 +44,7 @@ fn transformed<const P: usize, const M: usize, A: Minimal<P, M>>(
     panels
 }
 
-/// Some columns of all matrices, one after the other.
+/// Writes some columns of all matrices, one matrix after the other.
 struct FillPanel<'a, L, const P: usize> {
     kernel: &'a [f32],
     inputs: usize,
@@ -113,6 +113,7 @@ pub(super) fn from_points<const P: usize, const M: usize, A: Minimal<P, M>>(
     kernel
 }
 
+/// Writes the taps of one input channel from the sums at the points.
 struct WriteTaps<'a, 'b, L, const P: usize> {
     sums: &'a [f32],
     step: usize,

@@ -20,8 +20,8 @@
 //! The stages, one file each:
 //!
 //! 1. [`kernel`]: `G g Gᵀ`, written straight into the panels that products read.
-//! 2. [`patches`]: `Bᵀ d B` for some dozens of tiles, few enough that what follows finds them in the
-//!    cache.
+//! 2. [`patches`]: `Bᵀ d B` for some dozens of tiles, few enough that what follows finds them in
+//!    the cache.
 //! 3. products at each point, by [`crate::product`].
 //! 4. [`output`]: `Aᵀ M A`, bias and activation.
 //! 5. [`gradient`]: all of it is linear, so the kernel's gradient is the transposed pipeline, `Gᵀ
@@ -59,7 +59,7 @@ const TILES_PER_TASK: usize = 96;
 /// Output channels of a task's products that lie in the cache together.
 const COLUMNS_AT_A_TIME: usize = 64;
 
-/// Which of the algorithms.
+/// Side of the output tiles, which tells the algorithms apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TileSize {
     /// F(2×2, 3×3).
@@ -79,7 +79,7 @@ macro_rules! with_algorithm {
 }
 use with_algorithm;
 
-/// How an output is divided into tiles of `side` × `side` pixels. A band is one row of tiles of one
+/// Division of an output into tiles of `side` × `side` pixels. A band is one row of tiles of one
 /// image.
 #[derive(Clone, Copy, Debug)]
 struct Tiling {
@@ -100,7 +100,7 @@ impl Tiling {
     }
 }
 
-/// Where the values at points lie: `[point, tile, channel]`, with some numbers between rows and
+/// Layout of the values at points, `[point, tile, channel]`, with some numbers between rows and
 /// between points, because rows at a distance of a power of two get into each other's way in the
 /// cache.
 #[derive(Clone, Copy, Debug)]
@@ -110,12 +110,12 @@ struct Points {
 }
 
 impl Points {
-    /// From one tile to the next.
+    /// Numbers from one tile to the next.
     fn row_step(&self) -> usize {
         self.channels + CHANNEL_STEP
     }
 
-    /// From one point to the next.
+    /// Numbers from one point to the next.
     fn point_step(&self) -> usize {
         self.tiles * self.row_step() + CHANNEL_STEP
     }

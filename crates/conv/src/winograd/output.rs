@@ -15,7 +15,7 @@ pub(super) struct Output<'a> {
     pub(super) tiling: Tiling,
     /// Pixels of a row of the output.
     pub(super) width: usize,
-    /// From one pixel to the next.
+    /// Numbers from one pixel to the next.
     pub(super) pixel_step: usize,
     pub(super) first_channel: usize,
     pub(super) points: Points,

@@ -57,7 +57,7 @@ fn appearance(sketch: &mut Sketch<'_>, species: Species) -> Species {
     }
 }
 
-/// A head from the front.
+/// Draws a head from the front.
 fn portrait(sketch: &mut Sketch<'_>, species: Species, paints: &Paints) {
     let Paints { coat, second, eye, nose } = *paints;
     let (width, height) = (sketch.about(0.6, 0.08), sketch.about(0.58, 0.08));

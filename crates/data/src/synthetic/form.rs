@@ -3,7 +3,7 @@
 /// A place in the plane; x to the right, y downwards.
 pub(crate) type Point = (f64, f64);
 
-/// A figure.
+/// A plane figure.
 #[derive(Clone, Debug)]
 pub(crate) enum Form {
     /// An ellipse turned by an angle in radians.

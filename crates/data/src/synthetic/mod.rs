@@ -27,7 +27,7 @@ use scene::Scene;
 /// Raised when the pictures change, so that old results are not taken for new ones.
 const GENERATOR_VERSION: u32 = 1;
 
-/// A dataset that is drawn on demand.
+/// A dataset whose images are drawn on demand.
 #[derive(Clone, Debug)]
 pub struct Synthetic {
     dataset: SyntheticDataset,
@@ -35,7 +35,7 @@ pub struct Synthetic {
 }
 
 impl Synthetic {
-    /// Pictures as the experiment describes them.
+    /// The dataset that an experiment describes.
     pub fn new(dataset: SyntheticDataset) -> Self {
         let classes = match dataset.task {
             SyntheticTask::CatsAndDogs => cats_and_dogs::CLASSES.map(str::to_owned).to_vec(),

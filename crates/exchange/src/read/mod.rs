@@ -42,7 +42,7 @@ pub fn read_logs(path: &Path) -> Result<Vec<NamedLog>, ExchangeError> {
     logs.map_err(malformed)
 }
 
-/// Runs that are named when another one was asked for.
+/// Number of runs that an error names when the file has no run of the name asked for.
 const NAMED: usize = 4;
 
 /// Reads one training out of a file that may hold several.

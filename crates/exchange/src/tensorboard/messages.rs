@@ -10,7 +10,7 @@ pub(crate) struct Event {
     pub(crate) wall_time: f64,
     #[prost(int64, tag = "2")]
     pub(crate) step: i64,
-    /// In the first event of a file: `brain.Event:2`.
+    /// Version of the format, `brain.Event:2`, in the first event of a file.
     #[prost(string, optional, tag = "3")]
     pub(crate) file_version: Option<String>,
     #[prost(message, optional, tag = "5")]
@@ -27,20 +27,20 @@ pub(crate) struct Summary {
 pub(crate) struct Value {
     #[prost(string, tag = "1")]
     pub(crate) tag: String,
-    /// TensorFlow 1 and PyTorch.
+    /// The scalar as TensorFlow 1 and PyTorch write it.
     #[prost(float, optional, tag = "2")]
     pub(crate) simple_value: Option<f32>,
-    /// TensorFlow 2.
+    /// The scalar as TensorFlow 2 writes it.
     #[prost(message, optional, tag = "8")]
     pub(crate) tensor: Option<Tensor>,
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Tensor {
-    /// 1 for 32 bits, 2 for 64.
+    /// Type of the elements: 1 for 32-bit floats, 2 for 64-bit floats.
     #[prost(int32, tag = "1")]
     pub(crate) dtype: i32,
-    /// Little-endian.
+    /// Elements in little-endian order.
     #[prost(bytes = "vec", tag = "4")]
     pub(crate) tensor_content: Vec<u8>,
     #[prost(float, repeated, tag = "5")]

@@ -20,10 +20,10 @@ pub(crate) fn events(bytes: &[u8]) -> Result<impl Iterator<Item = Result<Event, 
     }))
 }
 
-/// A scalar by step.
+/// A scalar at consecutive steps.
 pub(crate) struct Series<'a> {
     pub(crate) tag: &'a str,
-    /// By step, counted from 0.
+    /// Values by step, counted from 0.
     pub(crate) values: &'a [f64],
 }
 

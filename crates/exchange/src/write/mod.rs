@@ -12,12 +12,12 @@ use thaw_spec::TrainingLog;
 
 use crate::ExchangeError;
 
-/// What an export looks like.
+/// Format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// One file, a row per epoch of each run.
+    /// One CSV file, with a row for each epoch of each run.
     Csv,
-    /// One file, a list of runs with Keras' `history` and everything else in words.
+    /// One JSON file: a list of runs, each with Keras' `history` and its procedure in words.
     Json,
     /// A folder with event files, to be opened by `tensorboard --logdir`.
     Tensorboard,
@@ -25,20 +25,20 @@ pub enum Format {
     Mlflow,
 }
 
-/// One run, as an export tells of it.
+/// A run with everything that an export tells of it.
 #[derive(Clone, Debug)]
 pub struct ExportedRun {
-    /// A name that no other run has: the cell's.
+    /// Identifier that no other run has: the cell's id.
     pub id: String,
-    /// Levels and seed in words.
+    /// Name for people: levels and seed.
     pub name: String,
     /// Factors and their levels.
     pub levels: Vec<(String, String)>,
-    /// The seed.
+    /// Seed of the run.
     pub seed: u64,
-    /// Everything that defines the run, by path.
+    /// All settings that define the run, by their path in the procedure.
     pub parameters: Vec<(String, String)>,
-    /// What the audit says: `completed` or `thawed`.
+    /// Outcome of the audit: `completed` or `thawed`.
     pub status: String,
     /// Start in seconds since 1970-01-01 UTC.
     pub started_unix_seconds: u64,
@@ -123,7 +123,7 @@ fn write_folder(output: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> io
     Ok(())
 }
 
-/// What is temporary is its owner's alone; an export is for everybody.
+/// Makes an export readable for everybody, since temporary files are private to their owner.
 fn readable(path: &Path, mode: u32) -> io::Result<()> {
     #[cfg(unix)]
     std::fs::set_permissions(

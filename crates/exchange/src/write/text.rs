@@ -46,7 +46,7 @@ pub(super) fn csv(runs: &[ExportedRun]) -> io::Result<Vec<u8>> {
     writer.into_inner().map_err(|error| io::Error::other(error.to_string()))
 }
 
-/// A list of runs.
+/// A JSON list of runs.
 pub(super) fn json(runs: &[ExportedRun]) -> io::Result<Vec<u8>> {
     let words = |pairs: &[(String, String)]| {
         pairs

@@ -9,7 +9,7 @@ use super::{Division, Page, figure};
 use crate::number::{points, resampled_change};
 use crate::{ReportError, shares};
 
-/// What shares are means over, in words.
+/// Names the orders of change that shares are means over.
 pub fn orders(attribution: &Attribution) -> String {
     let [possible, all] = attribution.orders;
     match possible == all {

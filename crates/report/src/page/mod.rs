@@ -14,45 +14,45 @@ use thaw_spec::{Experiment, Rung};
 pub use self::division::orders;
 use crate::{DriftMap, Overlay, ReportError};
 
-/// A gap that has been divided.
+/// A gap that has been divided over the factors.
 #[derive(Clone, Debug)]
 pub struct Division {
-    /// Where it begins.
+    /// Rung at which the gap begins.
     pub from: Rung,
-    /// Where it ends.
+    /// Rung at which the gap ends.
     pub to: Rung,
-    /// Its parts.
+    /// Shares of the factors.
     pub attribution: Attribution,
 }
 
-/// What the augmentation makes of images.
+/// A contact sheet of augmented images.
 #[derive(Clone, Debug)]
 pub struct ContactSheet {
-    /// The picture.
+    /// The sheet as a PNG file.
     pub png: Vec<u8>,
     /// Whether drawn animals stand in for the experiment's photographs.
     pub stands_in: bool,
 }
 
-/// What the report says.
+/// Content of the report.
 #[derive(Clone, Debug)]
 pub struct Page<'a> {
-    /// What was asked for.
+    /// The experiment.
     pub experiment: &'a Experiment,
-    /// The experiment's file as given on the command line; nothing for the one that is part of the
-    /// program.
+    /// Path of the experiment's file as given on the command line; nothing for the experiment that
+    /// is part of the program.
     pub file: Option<String>,
-    /// What has run.
+    /// Results of the experiment so far.
     pub results: &'a Results,
-    /// The ladder.
+    /// Measured rungs of the ladder; empty where the experiment has none.
     pub ladder: &'a [MeasuredRung],
-    /// For each step, the test over the validation images of each seed that both rungs share; empty
-    /// where there are no predictions.
+    /// For each rung, McNemar's tests over the validation images of each seed that it shares with
+    /// the rung before; empty where there are no predictions.
     pub tests: Vec<Vec<McNemar>>,
     /// Gaps that can be divided: along the ladder, or where there is none, from the lowest to the
     /// highest accuracy.
     pub divisions: Vec<Division>,
-    /// Published curves, by procedure.
+    /// Published curves of each procedure of the results.
     pub overlays: Vec<Vec<Overlay>>,
     /// The drift of each procedure whose base moved.
     pub drifts: Vec<DriftMap>,
@@ -65,7 +65,7 @@ pub struct Page<'a> {
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
-/// Nothing may be loaded from anywhere; the browser enforces it.
+/// Content security policy: the browser loads nothing from anywhere.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
@@ -131,7 +131,7 @@ fn figure(svg: &str, words: &str, caption: &str) -> Markup {
     }
 }
 
-/// A PNG as a figure.
+/// Embeds a PNG as a figure.
 fn picture(png: &[u8], words: &str, caption: &str) -> Markup {
     html! { figure { img src={ "data:image/png;base64," (STANDARD.encode(png)) } alt=(words); figcaption { (caption) } } }
 }

@@ -17,7 +17,7 @@ const VALIDATION: Metric = Metric::ValidationAccuracy;
 /// Epochs at the end whose mean is shown, where there are so many.
 const LAST: usize = 10;
 
-/// How the name of weights ends that come with the program.
+/// Suffix of the name of weights that come with the program.
 const SHIPPED: &str = "(shipped)";
 
 impl Page<'_> {

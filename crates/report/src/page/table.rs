@@ -2,11 +2,11 @@
 
 use maud::{Markup, html};
 
-/// A cell of a table.
+/// An entry of a table.
 pub(super) enum Entry {
-    /// Words.
+    /// Text.
     Text(String),
-    /// A number as people read it, and its value to sort by.
+    /// A number as text, and its value to sort by.
     Number(String, f64),
 }
 
