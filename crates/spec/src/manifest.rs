@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cell, CellId, PreprocessingName, ProcedureId};
+use crate::{Cell, CellId, PreprocessingName, ProcedureId, Split};
 
 /// The machine and the program that ran a cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,4 +64,16 @@ pub struct CellManifest {
     pub weights_preprocessing: Option<PreprocessingName>,
     /// Machine and program that ran the cell.
     pub environment: Environment,
+}
+
+impl CellManifest {
+    /// Number of images of a split.
+    pub fn images_of(&self, split: Split) -> u64 {
+        let [train, validation, test] = self.images;
+        match split {
+            Split::Train => train,
+            Split::Validation => validation,
+            Split::Test => test,
+        }
+    }
 }

@@ -35,6 +35,18 @@ impl Metric {
         Self::TestLoss,
     ];
 
+    /// The accuracy or the loss of a split.
+    pub fn of(split: Split, is_accuracy: bool) -> Self {
+        match (split, is_accuracy) {
+            (Split::Train, true) => Self::TrainAccuracy,
+            (Split::Train, false) => Self::TrainLoss,
+            (Split::Validation, true) => Self::ValidationAccuracy,
+            (Split::Validation, false) => Self::ValidationLoss,
+            (Split::Test, true) => Self::TestAccuracy,
+            (Split::Test, false) => Self::TestLoss,
+        }
+    }
+
     /// Split that the metric is measured on.
     pub fn split(self) -> Split {
         match self {

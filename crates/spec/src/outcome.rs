@@ -1,6 +1,7 @@
 //! A cell's outcome, written after its last epoch: how the run ended, and the audit of its freezing.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,15 @@ pub enum RunStatus {
     Completed,
     /// All epochs ran, and a tensor that was declared frozen moved.
     Thawed,
+}
+
+impl fmt::Display for RunStatus {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Completed => "completed",
+            Self::Thawed => "thawed",
+        })
+    }
 }
 
 /// `outcome.json`: how a run ended.

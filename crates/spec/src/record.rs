@@ -104,6 +104,13 @@ pub struct Prediction {
     pub loss: f32,
 }
 
+impl Prediction {
+    /// Whether the predicted label is the image's.
+    pub fn is_correct(&self) -> bool {
+        self.predicted == self.label
+    }
+}
+
 /// Record of one epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
