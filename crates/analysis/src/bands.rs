@@ -40,9 +40,10 @@ pub fn derive_bands(results: &Results, numbers: &[(Metric, Statistic)]) -> Vec<B
 fn band(procedure: &ProcedureRuns, metric: Metric, statistic: Statistic) -> Option<Band> {
     let sample = procedure.sample(metric, statistic)?;
     let estimate = sample.estimate();
-    let floor = match metric.is_accuracy() {
-        true => TOLERATED_IMAGES / procedure.runs.first()?.images(metric.split()) as f64,
-        false => TOLERATED_LOSS * estimate.mean,
+    let floor = if metric.is_accuracy() {
+        TOLERATED_IMAGES / procedure.runs.first()?.images(metric.split()) as f64
+    } else {
+        TOLERATED_LOSS * estimate.mean
     };
     let count = estimate.count as f64;
     let between_means = estimate.standard_deviation.map_or(0.0, |deviation| {
@@ -51,7 +52,6 @@ fn band(procedure: &ProcedureRuns, metric: Metric, statistic: Statistic) -> Opti
         student.inverse_cdf(0.975) * deviation * (2.0 / count).sqrt()
     });
     let half = between_means.max(floor);
-    let rounded = |value: f64| (value * 1e6).round() / 1e6;
     let (mut lower, mut upper) = (rounded(estimate.mean - half), rounded(estimate.mean + half));
     if metric.is_accuracy() {
         (lower, upper) = (lower.max(0.0), upper.min(1.0));
@@ -73,4 +73,9 @@ fn band(procedure: &ProcedureRuns, metric: Metric, statistic: Statistic) -> Opti
         upper,
         per_seed: Some(per_seed),
     })
+}
+
+/// A number with six digits behind the point.
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
 }

@@ -11,8 +11,9 @@ use thaw_spec::{
     Selector, Statistic, Verdict, VerdictKind,
 };
 
-use crate::estimate::{Estimate, Sample, reduce};
+use crate::estimate::{Estimate, Sample};
 use crate::results::{CellRun, ProcedureRuns, Results};
+use crate::runs::complete_sample;
 
 /// Answers every expectation, in the order of the file.
 pub fn check(expectations: &Expectations, results: &Results) -> Vec<Verdict> {
@@ -51,14 +52,33 @@ fn judge_each(
     subject: impl Fn(&str) -> String,
     judge: impl Fn(&ProcedureRuns, &str) -> Verdict,
 ) -> Vec<Verdict> {
-    let judge = |procedure: &&ProcedureRuns| {
-        let subject = subject(&procedure.label());
-        not_run(procedure, &subject).unwrap_or_else(|| judge(procedure, &subject))
-    };
     match chosen(selector, &subject(&selector.to_string()), results) {
-        Ok(procedures) => procedures.iter().map(judge).collect(),
+        Ok(procedures) => procedures
+            .into_iter()
+            .map(|procedure| {
+                let subject = subject(&procedure.label());
+                not_run(procedure, &subject).unwrap_or_else(|| judge(procedure, &subject))
+            })
+            .collect(),
         Err(missing) => vec![missing],
     }
+}
+
+/// The only procedure that a selector chooses, if all its seeds have run; else a verdict.
+fn exactly_one<'a>(
+    selector: &Selector,
+    subject: &str,
+    results: &'a Results,
+) -> Result<&'a ProcedureRuns, Verdict> {
+    let procedures = chosen(selector, subject, results)?;
+    let [procedure] = procedures[..] else {
+        let reason = format!(
+            "`{selector}` chooses {} procedures; name enough factors to choose one",
+            procedures.len()
+        );
+        return Err(verdict(VerdictKind::Missing, subject, reason));
+    };
+    not_run(procedure, subject).map_or(Ok(procedure), Err)
 }
 
 fn not_run(procedure: &ProcedureRuns, subject: &str) -> Option<Verdict> {
@@ -76,34 +96,41 @@ fn not_run(procedure: &ProcedureRuns, subject: &str) -> Option<Verdict> {
 }
 
 fn check_band(band: &Band, results: &Results) -> Vec<Verdict> {
-    let subject = |label: &str| {
-        format!(
-            "{} {} of `{label}` in [{}, {}]",
-            band.statistic, band.metric, band.lower, band.upper
-        )
+    judge_each(
+        &band.selector,
+        results,
+        |label| band_subject(band, label),
+        |procedure, subject| judge_band(band, procedure, subject),
+    )
+}
+
+fn band_subject(band: &Band, label: &str) -> String {
+    format!("{} {} of `{label}` in [{}, {}]", band.statistic, band.metric, band.lower, band.upper)
+}
+
+fn judge_band(band: &Band, procedure: &ProcedureRuns, subject: &str) -> Verdict {
+    let Some(sample) = procedure.sample(band.metric, band.statistic) else {
+        let reason = format!("the runs have no {}", band.metric);
+        return verdict(VerdictKind::Missing, subject, reason);
     };
-    judge_each(&band.selector, results, subject, |procedure, subject| {
-        let Some(sample) = procedure.sample(band.metric, band.statistic) else {
-            return verdict(
-                VerdictKind::Missing,
-                subject,
-                format!("the runs have no {}", band.metric),
-            );
-        };
-        let estimate = sample.estimate();
-        let inside = |value: f64| (band.lower..=band.upper).contains(&value);
-        let reaches_in = |(low, high): (f64, f64)| low <= band.upper && high >= band.lower;
-        let changed =
-            band.per_seed.as_ref().and_then(|recorded| changed_seed(procedure, band, recorded));
-        let kind = match estimate.interval {
-            _ if changed.is_some() => VerdictKind::Fail,
-            _ if inside(estimate.mean) => VerdictKind::Pass,
-            Some(interval) if reaches_in(interval) => VerdictKind::Inconclusive,
-            _ => VerdictKind::Fail,
-        };
-        let changed = changed.map_or_else(String::new, |changed| format!("; {changed}"));
-        verdict(kind, subject, format!("the mean is {}{changed}", describe(&estimate)))
-    })
+    let estimate = sample.estimate();
+    let mean = format!("the mean is {}", describe(&estimate));
+    let recorded = band.per_seed.as_ref();
+    match recorded.and_then(|recorded| changed_seed(procedure, band, recorded)) {
+        Some(changed) => verdict(VerdictKind::Fail, subject, format!("{mean}; {changed}")),
+        None => verdict(place_in_band(band, &estimate), subject, mean),
+    }
+}
+
+/// Whether a mean lies in a band, or could as far as its interval tells.
+fn place_in_band(band: &Band, estimate: &Estimate) -> VerdictKind {
+    if (band.lower..=band.upper).contains(&estimate.mean) {
+        return VerdictKind::Pass;
+    }
+    match estimate.interval {
+        Some((low, high)) if low <= band.upper && high >= band.lower => VerdictKind::Inconclusive,
+        _ => VerdictKind::Fail,
+    }
 }
 
 /// The first seed whose value is not the recorded one, in words.
@@ -112,62 +139,52 @@ fn changed_seed(procedure: &ProcedureRuns, band: &Band, recorded: &PerSeed) -> O
     procedure.runs.iter().find_map(|run| {
         let seed = run.cell().seed;
         let (_, before) = seeds.iter().zip(values).find(|(known, _)| **known == seed)?;
-        let now = reduce(band.statistic, band.metric, &run.curve(band.metric))?;
+        let now = run.value(band.metric, band.statistic)?;
         ((now - before).abs() > *tolerance)
             .then(|| format!("seed {seed} gave {now:.4} where {before:.4} was recorded, so the procedure or its arithmetic has changed"))
     })
 }
 
 fn check_relation(relation: &Relation, results: &Results) -> Verdict {
-    let (left, right) = (&relation.left, &relation.right);
-    let subject = match relation.kind {
+    let subject = relation_subject(relation);
+    let procedures = exactly_one(&relation.left, &subject, results)
+        .and_then(|left| Ok((left, exactly_one(&relation.right, &subject, results)?)));
+    let pairs = match procedures {
+        Ok((left, right)) => left.paired_with(right),
+        Err(missing) => return missing,
+    };
+    match relation.kind {
         RelationKind::IntervalAbove { statistic } => {
-            format!(
-                "the interval of {statistic} {} of `{left}` lies above that of `{right}`",
-                relation.metric
-            )
-        }
-        RelationKind::EqualCurve { tolerance } => {
-            format!("{} of `{left}` equals that of `{right}` within {tolerance}", relation.metric)
-        }
-        RelationKind::GreaterByAtLeast { statistic, margin } => {
-            format!(
-                "{statistic} {} of `{left}` exceeds that of `{right}` by at least {margin}",
-                relation.metric
-            )
-        }
-    };
-    let only = |selector: &Selector| {
-        let procedures = chosen(selector, &subject, results)?;
-        let [procedure] = procedures[..] else {
-            let reason = format!(
-                "`{selector}` chooses {} procedures; name enough factors to choose one",
-                procedures.len()
-            );
-            return Err(verdict(VerdictKind::Missing, &subject, reason));
-        };
-        not_run(procedure, &subject).map_or(Ok(procedure), Err)
-    };
-    let pairs = only(left).and_then(|left| Ok((left, only(right)?))).map(|(left, right)| {
-        let twin =
-            |run: &'_ CellRun| right.runs.iter().find(|other| other.cell().seed == run.cell().seed);
-        left.runs
-            .iter()
-            .filter_map(|run| Some((run, twin(run)?)))
-            .collect::<Vec<(&CellRun, &CellRun)>>()
-    });
-    match (pairs, relation.kind) {
-        (Err(missing), _) => missing,
-        (Ok(pairs), RelationKind::IntervalAbove { statistic }) => {
             interval_above(&subject, &pairs, relation.metric, statistic)
         }
-        (Ok(pairs), RelationKind::EqualCurve { tolerance }) => {
+        RelationKind::EqualCurve { tolerance } => {
             equal_curves(&subject, &pairs, relation.metric, tolerance)
         }
-        (Ok(pairs), RelationKind::GreaterByAtLeast { statistic, margin }) => {
+        RelationKind::GreaterByAtLeast { statistic, margin } => {
             exceeds(&subject, &pairs, relation.metric, statistic, margin)
         }
     }
+}
+
+fn relation_subject(relation: &Relation) -> String {
+    let Relation { left, right, metric, kind } = relation;
+    match kind {
+        RelationKind::IntervalAbove { statistic } => {
+            format!("the interval of {statistic} {metric} of `{left}` lies above that of `{right}`")
+        }
+        RelationKind::EqualCurve { tolerance } => {
+            format!("{metric} of `{left}` equals that of `{right}` within {tolerance}")
+        }
+        RelationKind::GreaterByAtLeast { statistic, margin } => {
+            format!(
+                "{statistic} {metric} of `{left}` exceeds that of `{right}` by at least {margin}"
+            )
+        }
+    }
+}
+
+fn no_common_seed(subject: &str, metric: Metric) -> Verdict {
+    verdict(VerdictKind::Missing, subject, format!("the runs share no seed with {metric}"))
 }
 
 fn equal_curves(
@@ -188,11 +205,7 @@ fn equal_curves(
         }
     }
     let Some((difference, seed, epoch)) = largest else {
-        return verdict(
-            VerdictKind::Missing,
-            subject,
-            format!("the runs share no seed with {metric}"),
-        );
+        return no_common_seed(subject, metric);
     };
     if difference <= tolerance {
         return verdict(
@@ -218,15 +231,11 @@ fn exceeds(
     statistic: Statistic,
     margin: f64,
 ) -> Verdict {
-    let number = |run: &CellRun| reduce(statistic, metric, &run.curve(metric));
-    let differences: Option<Vec<f64>> =
-        pairs.iter().map(|(left, right)| Some(number(left)? - number(right)?)).collect();
-    let Some(estimate) = differences.and_then(Sample::new).map(|sample| sample.estimate()) else {
-        return verdict(
-            VerdictKind::Missing,
-            subject,
-            format!("the runs share no seed with {metric}"),
-        );
+    let differences = complete_sample(pairs.iter().map(|(left, right)| {
+        Some(left.value(metric, statistic)? - right.value(metric, statistic)?)
+    }));
+    let Some(estimate) = differences.as_ref().map(Sample::estimate) else {
+        return no_common_seed(subject, metric);
     };
     let kind = match estimate.interval {
         Some((low, _)) if low >= margin => VerdictKind::Pass,
@@ -242,22 +251,12 @@ fn interval_above(
     metric: Metric,
     statistic: Statistic,
 ) -> Verdict {
-    let number = |run: &CellRun| reduce(statistic, metric, &run.curve(metric));
-    let estimate = |runs: Vec<Option<f64>>| {
-        runs.into_iter()
-            .collect::<Option<Vec<f64>>>()
-            .and_then(Sample::new)
-            .map(|sample| sample.estimate())
-    };
-    let left = estimate(pairs.iter().map(|(left, _)| number(left)).collect());
-    let right = estimate(pairs.iter().map(|(_, right)| number(right)).collect());
+    let left = complete_sample(pairs.iter().map(|(left, _)| left.value(metric, statistic)));
+    let right = complete_sample(pairs.iter().map(|(_, right)| right.value(metric, statistic)));
     let (Some(left), Some(right)) = (left, right) else {
-        return verdict(
-            VerdictKind::Missing,
-            subject,
-            format!("the runs share no seed with {metric}"),
-        );
+        return no_common_seed(subject, metric);
     };
+    let (left, right) = (left.estimate(), right.estimate());
     let kind = match (left.interval, right.interval) {
         (Some((low, _)), Some((_, high))) if low > high => VerdictKind::Pass,
         (Some(_), Some(_)) => VerdictKind::Fail,
@@ -267,25 +266,25 @@ fn interval_above(
 }
 
 fn check_status(expected: &ExpectedStatus, results: &Results) -> Vec<Verdict> {
-    let name = |status| if status == RunStatus::Thawed { "thawed" } else { "completed" };
-    let subject = |label: &str| format!("the audit of `{label}` says {}", name(expected.status));
-    judge_each(&expected.selector, results, subject, |procedure, subject| {
-        let Some(run) = procedure.runs.iter().find(|run| run.outcome.status != expected.status)
-        else {
-            return verdict(
-                VerdictKind::Pass,
-                subject,
-                format!("in all {} runs", procedure.runs.len()),
-            );
-        };
-        let moved = run.outcome.thawed_tensors();
-        let (seed, status, tensors) =
-            (run.cell().seed, name(run.outcome.status), run.outcome.audit.len());
-        let reason = format!(
-            "seed {seed} is {status}: {moved} of {tensors} tensors were declared frozen and moved"
-        );
-        verdict(VerdictKind::Fail, subject, reason)
-    })
+    judge_each(
+        &expected.selector,
+        results,
+        |label| format!("the audit of `{label}` says {}", expected.status),
+        |procedure, subject| judge_status(expected.status, procedure, subject),
+    )
+}
+
+fn judge_status(expected: RunStatus, procedure: &ProcedureRuns, subject: &str) -> Verdict {
+    let Some(run) = procedure.runs.iter().find(|run| run.outcome.status != expected) else {
+        let reason = format!("in all {} runs", procedure.runs.len());
+        return verdict(VerdictKind::Pass, subject, reason);
+    };
+    let moved = run.outcome.thawed_tensors();
+    let (seed, status, tensors) = (run.cell().seed, run.outcome.status, run.outcome.audit.len());
+    let reason = format!(
+        "seed {seed} is {status}: {moved} of {tensors} tensors were declared frozen and moved"
+    );
+    verdict(VerdictKind::Fail, subject, reason)
 }
 
 fn describe(estimate: &Estimate) -> String {

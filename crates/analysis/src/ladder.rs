@@ -3,8 +3,9 @@
 
 use thaw_spec::{Metric, Rung, Statistic};
 
-use crate::estimate::{Estimate, Sample, reduce};
+use crate::estimate::{Estimate, Sample};
 use crate::results::{CellRun, ProcedureRuns, Results};
+use crate::runs::paired_differences;
 
 /// A rung of the ladder with its measured number.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,35 +36,26 @@ pub fn evaluate_ladder(
     statistic: Statistic,
 ) -> Vec<MeasuredRung> {
     let mut before: Option<&ProcedureRuns> = None;
-    let mut steps = Vec::new();
+    let mut rungs = Vec::new();
     for rung in ladder {
         let Some(procedure) = results.select(&rung.selector).next() else { continue };
-        let pairs = before.map(|before| seed_pairs(before, procedure)).unwrap_or_default();
-        let number = |run: &CellRun| reduce(statistic, metric, &run.curve(metric));
-        let differences = pairs.iter().map(|(from, to)| Some(number(to)? - number(from)?));
-        // Accuracies count images and may agree by chance; losses do not.
-        let same = |(from, to): &(&CellRun, &CellRun)| {
-            [metric, Metric::ValidationLoss]
-                .into_iter()
-                .all(|metric| from.curve(metric) == to.curve(metric))
-        };
-        let differences = differences.collect::<Option<Vec<f64>>>().and_then(Sample::new);
-        steps.push(MeasuredRung {
+        let pairs = before.map(|before| before.paired_with(procedure)).unwrap_or_default();
+        rungs.push(MeasuredRung {
             label: rung.label.clone(),
             estimate: procedure.sample(metric, statistic).map(|sample| sample.estimate()),
-            equal: !pairs.is_empty() && pairs.iter().all(same),
-            differences,
+            equal: !pairs.is_empty()
+                && pairs.iter().all(|(from, to)| have_equal_curves(from, to, metric)),
+            differences: paired_differences(&pairs, metric, statistic),
         });
         before = Some(procedure);
     }
-    steps
+    rungs
 }
 
-/// The runs with equal seeds.
-fn seed_pairs<'a>(
-    from: &'a ProcedureRuns,
-    to: &'a ProcedureRuns,
-) -> Vec<(&'a CellRun, &'a CellRun)> {
-    let twin = |seed: u64| to.runs.iter().find(|run| run.cell().seed == seed);
-    from.runs.iter().filter_map(|run| Some((run, twin(run.cell().seed)?))).collect()
+/// Whether the curves of a metric and of the validation loss are equal to the last bit. Accuracies
+/// count images and may agree by chance; losses do not.
+fn have_equal_curves(first: &CellRun, second: &CellRun, metric: Metric) -> bool {
+    [metric, Metric::ValidationLoss]
+        .into_iter()
+        .all(|metric| first.curve(metric) == second.curve(metric))
 }

@@ -11,6 +11,7 @@ mod ladder;
 mod mcnemar;
 mod power;
 mod results;
+mod runs;
 mod schema;
 mod sink;
 mod store;

@@ -24,31 +24,36 @@ pub struct McNemar {
 /// Compares what two models say about the images of a split; nothing when these are not the same
 /// images, or there are none.
 pub fn mcnemar(first: &[Prediction], second: &[Prediction], split: Split) -> Option<McNemar> {
-    let of = |predictions: &[Prediction]| -> Vec<Prediction> {
-        let mut chosen: Vec<Prediction> =
-            predictions.iter().copied().filter(|prediction| prediction.split == split).collect();
-        chosen.sort_by_key(|prediction| prediction.image);
-        chosen
-    };
-    let (first, second) = (of(first), of(second));
-    let same = first.len() == second.len()
+    let (first, second) = (of_split(first, split), of_split(second, split));
+    let same_images = first.len() == second.len()
         && first.iter().zip(&second).all(|(a, b)| (a.image, a.label) == (b.image, b.label));
-    if !same || first.is_empty() {
+    if !same_images || first.is_empty() {
         return None;
     }
-    let count = |wanted: &dyn Fn(bool, bool) -> bool| {
-        let right = |prediction: &Prediction| prediction.predicted == prediction.label;
-        first.iter().zip(&second).filter(|(a, b)| wanted(right(a), right(b))).count() as u64
-    };
-    let (only_first, only_second) = (count(&|a, b| a && !b), count(&|a, b| b && !a));
+    let (mut first_correct, mut second_correct, mut only_first, mut only_second) = (0, 0, 0, 0);
+    for (first, second) in first.iter().zip(&second) {
+        let (first, second) = (first.is_correct(), second.is_correct());
+        first_correct += u64::from(first);
+        second_correct += u64::from(second);
+        only_first += u64::from(first && !second);
+        only_second += u64::from(second && !first);
+    }
     Some(McNemar {
         images: first.len() as u64,
-        first: count(&|a, _| a),
-        second: count(&|_, b| b),
+        first: first_correct,
+        second: second_correct,
         only_first,
         only_second,
         p_value: p_value(only_first, only_second),
     })
+}
+
+/// The predictions for the images of a split, in the order of the images.
+fn of_split(predictions: &[Prediction], split: Split) -> Vec<Prediction> {
+    let mut chosen: Vec<Prediction> =
+        predictions.iter().copied().filter(|prediction| prediction.split == split).collect();
+    chosen.sort_by_key(|prediction| prediction.image);
+    chosen
 }
 
 fn p_value(one: u64, other: u64) -> f64 {

@@ -8,9 +8,14 @@
 //! do it for precedence constraints. Along each order the changes add up to the gap, so the shares
 //! do, too.
 
+mod division;
+mod subset;
+
 use thaw_spec::{Metric, Selector, Statistic};
 
-use crate::estimate::{Estimate, Sample, reduce};
+use self::division::{FactorChange, divide};
+use self::subset::{Orders, Subset};
+use crate::estimate::{Estimate, Sample};
 use crate::results::{ProcedureRuns, Results};
 
 /// Largest number of differing factors that a gap is divided over (2⁸ cells).
@@ -122,30 +127,17 @@ pub fn attribute(
         count if count > MAXIMAL_FACTORS => return Err(AttributionError::TooMany { count }),
         _ => {}
     }
-    let cells: Vec<Option<&ProcedureRuns>> = (0..1usize << differing.len())
-        .map(|changed| {
-            let mut levels = from.levels.clone();
-            for (bit, &factor) in differing.iter().enumerate() {
-                if changed >> bit & 1 == 1 {
-                    levels[factor].1.clone_from(&to.levels[factor].1);
-                }
-            }
-            results.procedures.iter().find(|procedure| procedure.levels == levels)
-        })
-        .collect();
+    let cells = cells_between(results, from, to, &differing);
     let orders = Orders::through(&cells.iter().map(Option::is_some).collect::<Vec<_>>());
     if orders.count() == 0 {
         return Err(AttributionError::NoWay);
     }
     // A cell that no order passes through is not needed.
-    let needed = |subset: usize| orders.before[subset] > 0 && orders.after[subset] > 0;
-    let needed_cells: Vec<(usize, &ProcedureRuns)> = cells
-        .iter()
-        .enumerate()
-        .filter(|(subset, _)| needed(*subset))
-        .filter_map(|(subset, cell)| Some((subset, (*cell)?)))
+    let needed: Vec<(Subset, &ProcedureRuns)> = Subset::all(differing.len())
+        .filter(|subset| orders.pass_through(*subset))
+        .filter_map(|subset| Some((subset, cells[subset.index()]?)))
         .collect();
-    let missing: Vec<_> = needed_cells
+    let missing: Vec<_> = needed
         .iter()
         .filter(|(_, cell)| cell.runs.len() < cell.planned_seeds)
         .map(|(_, cell)| cell.levels.clone())
@@ -153,24 +145,26 @@ pub fn attribute(
     if !missing.is_empty() {
         return Err(AttributionError::Missing(missing));
     }
-    let of_seed = |cell: &ProcedureRuns, seed: u64| {
-        let run = cell.runs.iter().find(|run| run.cell().seed == seed)?;
-        reduce(statistic, metric, &run.curve(metric))
-    };
-    let candidates = from.runs.iter().map(|run| run.cell().seed);
-    let seeds: Vec<u64> = candidates
-        .filter(|&seed| needed_cells.iter().all(|(_, cell)| of_seed(cell, seed).is_some()))
-        .collect();
-    let mut values = vec![None; cells.len()];
-    for (subset, cell) in &needed_cells {
-        values[*subset] = Some(seeds.iter().filter_map(|&seed| of_seed(cell, seed)).collect());
+    // The seeds with which every needed cell has the number.
+    let mut seeds: Vec<u64> = from.runs.iter().map(|run| run.cell().seed).collect();
+    for (_, cell) in &needed {
+        seeds.retain(|&seed| cell.value_with_seed(seed, metric, statistic).is_some());
     }
-    let names = differing.iter().map(|&factor| {
-        let (name, level) = &from.levels[factor];
-        (name.clone(), level.clone(), to.levels[factor].1.clone())
-    });
-    divide(&names.collect::<Vec<_>>(), &values, seeds)
-        .ok_or_else(|| AttributionError::NoNumber(format!("{metric}")))
+    let mut values = vec![None; cells.len()];
+    for (subset, cell) in &needed {
+        let by_seed =
+            seeds.iter().filter_map(|&seed| cell.value_with_seed(seed, metric, statistic));
+        values[subset.index()] = Some(by_seed.collect());
+    }
+    let changes: Vec<FactorChange> = differing
+        .iter()
+        .map(|&factor| FactorChange {
+            factor: from.levels[factor].0.clone(),
+            from: from.levels[factor].1.clone(),
+            to: to.levels[factor].1.clone(),
+        })
+        .collect();
+    divide(&changes, &values, seeds).ok_or_else(|| AttributionError::NoNumber(metric.to_string()))
 }
 
 fn exactly_one<'a>(
@@ -184,271 +178,30 @@ fn exactly_one<'a>(
     }
 }
 
-/// The orders of changes, counted by the subsets of factors that they pass through (bit = factor
-/// changed).
-struct Orders {
-    /// Ways from nothing changed to this subset.
-    before: Vec<u64>,
-    /// Ways from this subset to everything changed.
-    after: Vec<u64>,
-}
-
-impl Orders {
-    fn through(exists: &[bool]) -> Self {
-        let everything = exists.len() - 1;
-        let factors = exists.len().trailing_zeros();
-        let mut before = vec![0; exists.len()];
-        before[0] = u64::from(exists[0]);
-        for subset in (1..exists.len()).filter(|&subset| exists[subset]) {
-            before[subset] = (0..factors)
-                .filter(|bit| subset >> bit & 1 == 1)
-                .map(|bit| before[subset & !(1 << bit)])
-                .sum();
-        }
-        let mut after = vec![0; exists.len()];
-        after[everything] = u64::from(exists[everything]);
-        for subset in (0..everything).rev().filter(|&subset| exists[subset]) {
-            after[subset] = (0..factors)
-                .filter(|bit| subset >> bit & 1 == 0)
-                .map(|bit| after[subset | 1 << bit])
-                .sum();
-        }
-        Self { before, after }
-    }
-
-    fn count(&self) -> u64 {
-        self.after[0]
-    }
-}
-
-/// Divides the difference between the last and the first entry of `values`, which holds a number
-/// per seed for each subset of changed factors that exists. Nothing when a number is missing.
-fn divide(
-    factors: &[(String, String, String)],
-    values: &[Option<Vec<f64>>],
-    seeds: Vec<u64>,
-) -> Option<Attribution> {
-    let everything = values.len() - 1;
-    let orders = Orders::through(&values.iter().map(Option::is_some).collect::<Vec<_>>());
-    let difference = |to: usize, from: usize| -> Option<Vec<f64>> {
-        let pairs = values[to].as_ref()?.iter().zip(values[from].as_ref()?);
-        Some(pairs.map(|(to, from)| to - from).collect())
-    };
-    let sample = |difference: Option<Vec<f64>>| difference.and_then(Sample::new);
-    let mut shares = Vec::new();
-    for (bit, (factor, from, to)) in factors.iter().enumerate() {
-        let own = 1 << bit;
-        let without = (0..values.len()).filter(|subset| subset & own == 0);
-        let changes: Vec<(usize, Vec<f64>)> = without
-            .filter_map(|subset| Some((subset, difference(subset | own, subset)?)))
-            .collect();
-        let weighted = |weight: &dyn Fn(usize) -> f64| -> Option<Sample> {
-            Sample::new(
-                (0..seeds.len())
-                    .map(|seed| {
-                        changes.iter().map(|(subset, change)| weight(*subset) * change[seed]).sum()
-                    })
-                    .collect(),
-            )
-        };
-        let passing = |subset: usize| {
-            (orders.before[subset] * orders.after[subset | own]) as f64 / orders.count() as f64
-        };
-        shares.push(Share {
-            factor: factor.clone(),
-            from: from.clone(),
-            to: to.clone(),
-            share: weighted(&passing)?,
-            main_effect: weighted(&|_| 1.0 / changes.len() as f64)?,
-            first: sample(difference(own, 0)),
-            last: sample(difference(everything, everything & !own)),
-        });
-    }
-    let mut interactions = Vec::new();
-    for first in 0..factors.len() {
-        for second in first + 1..factors.len() {
-            let both = 1 << first | 1 << second;
-            let without = (0..values.len()).filter(|subset| subset & both == 0);
-            let squares: Vec<(Vec<f64>, Vec<f64>)> = without
-                .filter_map(|subset| {
-                    let together = difference(subset | both, subset | 1 << first)?;
-                    Some((together, difference(subset | 1 << second, subset)?))
-                })
-                .collect();
-            let of_seed = |seed: usize| {
-                squares.iter().map(|(together, alone)| together[seed] - alone[seed]).sum::<f64>()
-            };
-            if !squares.is_empty() {
-                let effect = Sample::new(
-                    (0..seeds.len()).map(|seed| of_seed(seed) / squares.len() as f64).collect(),
-                )?;
-                interactions.push(Interaction {
-                    factors: [factors[first].0.clone(), factors[second].0.clone()],
-                    effect,
-                });
+/// The cell of each set of changes, by [`Subset::index`]: the levels of `to` where a factor is
+/// changed, those of `from` elsewhere. Nothing for a cell that the experiment does not have.
+fn cells_between<'a>(
+    results: &'a Results,
+    from: &ProcedureRuns,
+    to: &ProcedureRuns,
+    differing: &[usize],
+) -> Vec<Option<&'a ProcedureRuns>> {
+    let mut cells = Vec::new();
+    for subset in Subset::all(differing.len()) {
+        let mut levels = from.levels.clone();
+        for (place, &factor) in differing.iter().enumerate() {
+            if subset.contains(place) {
+                levels[factor].1.clone_from(&to.levels[factor].1);
             }
         }
+        cells.push(results.procedures.iter().find(|procedure| procedure.levels == levels));
     }
-    let size = |interaction: &Interaction| interaction.effect.estimate().mean.abs();
-    interactions.sort_by(|a, b| size(b).total_cmp(&size(a)));
-    Some(Attribution {
-        seeds,
-        from: Sample::new(values[0].clone()?)?,
-        to: Sample::new(values[everything].clone()?)?,
-        gap: sample(difference(everything, 0))?,
-        shares,
-        interactions,
-        orders: [orders.count(), (1..=factors.len() as u64).product()],
-    })
+    cells
 }
 
 impl Attribution {
     /// The estimates of the shares; their means add up to the gap's.
     pub fn estimates(&self) -> Vec<Estimate> {
         self.shares.iter().map(|share| share.share.estimate()).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rand_chacha::ChaCha8Rng;
-    use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
-
-    use super::*;
-
-    fn factors(count: usize) -> Vec<(String, String, String)> {
-        (0..count).map(|number| (format!("f{number}"), "a".to_owned(), "b".to_owned())).collect()
-    }
-
-    fn means(attribution: &Attribution) -> Vec<f64> {
-        attribution.estimates().iter().map(|estimate| estimate.mean).collect()
-    }
-
-    fn main_effects(attribution: &Attribution) -> Vec<f64> {
-        attribution.shares.iter().map(|share| share.main_effect.estimate().mean).collect()
-    }
-
-    #[test]
-    fn shares_are_shapleys_values_and_add_up() {
-        // The glove game: one left glove (f0), two right ones (f1, f2), a pair is worth 1.
-        // Shapley's values are 2/3, 1/6, 1/6.
-        let worth = |subset: usize| f64::from(u8::from(subset & 1 == 1 && subset & 6 != 0));
-        let values: Vec<_> = (0..8).map(|subset| Some(vec![worth(subset)])).collect();
-        let attribution = divide(&factors(3), &values, vec![0]).expect("numbers");
-        let expected = [2.0 / 3.0, 1.0 / 6.0, 1.0 / 6.0];
-        assert!(
-            means(&attribution)
-                .iter()
-                .zip(expected)
-                .all(|(share, expected)| (share - expected).abs() < 1e-12)
-        );
-        // Of four combinations of the others, the left glove makes a pair in three, a right one in
-        // the one where it is the only right one.
-        assert_eq!(main_effects(&attribution), [0.75, 0.25, 0.25]);
-        assert_eq!(attribution.orders, [6, 6]);
-        assert_eq!(
-            attribution.shares[0].first.as_ref().map(|sample| sample.values()[0]),
-            Some(0.0)
-        );
-        assert_eq!(attribution.shares[0].last.as_ref().map(|sample| sample.values()[0]), Some(1.0));
-        // The two right gloves stand in for each other: together they do less than each alone,
-        // where there is a left one.
-        let last = attribution
-            .interactions
-            .iter()
-            .find(|interaction| interaction.factors == ["f1", "f2"])
-            .expect("both");
-        assert_eq!(last.effect.values(), [-0.5]);
-        // Without the cell of the right gloves alone, what is left is the combination with the left
-        // glove.
-        let values: Vec<_> =
-            (0..8).map(|subset| (subset != 6).then(|| vec![worth(subset)])).collect();
-        let attribution = divide(&factors(3), &values, vec![0]).expect("numbers");
-        let rights = attribution
-            .interactions
-            .iter()
-            .find(|interaction| interaction.factors == ["f1", "f2"])
-            .expect("with the left one");
-        assert_eq!((rights.effect.values(), attribution.orders), (&[-1.0][..], [4, 6]));
-    }
-
-    #[test]
-    fn orders_through_cells_that_cannot_exist_do_not_count() {
-        // As in the book: cached (no augmentation possible) to end to end with augmentation. The
-        // regime must change first.
-        let values = vec![Some(vec![0.90]), Some(vec![0.91]), None, Some(vec![0.96])];
-        let attribution = divide(&factors(2), &values, vec![0]).expect("numbers");
-        assert_eq!(attribution.orders, [1, 2]);
-        assert!(
-            (means(&attribution)[0] - 0.01).abs() < 1e-12
-                && (means(&attribution)[1] - 0.05).abs() < 1e-12
-        );
-        assert!(attribution.shares[1].first.is_none() && attribution.interactions.is_empty());
-        assert_eq!(
-            main_effects(&attribution),
-            means(&attribution),
-            "each factor has one pair of cells"
-        );
-        assert_eq!(Orders::through(&[true, false, false, true]).count(), 0);
-    }
-
-    #[test]
-    fn eight_factors_add_up_to_the_gap_for_every_seed() {
-        let mut random = ChaCha8Rng::seed_from_u64(1);
-        let mut unit = || random.next_u64() as f64 / u64::MAX as f64;
-        let values: Vec<_> = (0..256).map(|_| Some(vec![unit(), unit(), unit()])).collect();
-        let attribution = divide(&factors(8), &values, vec![0, 1, 2]).expect("numbers");
-        for seed in 0..3 {
-            let sum: f64 = attribution.shares.iter().map(|share| share.share.values()[seed]).sum();
-            assert!((sum - attribution.gap.values()[seed]).abs() < 1e-12);
-        }
-        assert_eq!(attribution.orders, [40_320, 40_320]);
-    }
-
-    /// How often Student's and the bootstrap's intervals contain a factor's true share, over
-    /// simulated matrices of three factors with additive effects, an interaction, and one factor
-    /// that does nothing; independent normal noise for every cell and seed.
-    fn coverage(seeds: usize, simulations: u64) -> [f64; 2] {
-        let truth = |subset: usize| {
-            0.7 + if subset & 1 == 1 { 0.05 } else { 0.0 }
-                + if subset & 3 == 3 { 0.04 } else { 0.0 }
-        };
-        // Shapley: the first factor 0.05 and half of the interaction, the second the other half,
-        // the third nothing.
-        let expected = [0.07, 0.02, 0.0];
-        let (mut hits, mut total) = ([0u32; 2], 0u32);
-        for simulation in 0..simulations {
-            let mut random = ChaCha8Rng::seed_from_u64(simulation);
-            let mut unit = || (random.next_u64() as f64 + 0.5) / u64::MAX as f64;
-            // Box & Muller (1958).
-            let mut normal =
-                || (-2.0 * unit().ln()).sqrt() * (std::f64::consts::TAU * unit()).cos();
-            let values: Vec<_> = (0..8)
-                .map(|subset| Some((0..seeds).map(|_| truth(subset) + 0.01 * normal()).collect()))
-                .collect();
-            let attribution =
-                divide(&factors(3), &values, (0..seeds as u64).collect()).expect("numbers");
-            for (share, expected) in attribution.shares.iter().zip(expected) {
-                let holds = |(low, high): (f64, f64)| u32::from((low..=high).contains(&expected));
-                hits[0] += share.share.estimate().interval.map_or(0, holds);
-                hits[1] += share.share.bootstrap().map_or(0, holds);
-                total += 1;
-            }
-        }
-        hits.map(|hits| f64::from(hits) / f64::from(total))
-    }
-
-    #[test]
-    fn intervals_cover_the_truth_at_their_stated_rate() {
-        // 3,000 intervals of 1,000 independent simulations: five standard errors of a rate of 0.95
-        // are at most 0.034.
-        let [student, bootstrap] = coverage(3, 1_000);
-        assert!((student - 0.95).abs() < 0.02, "{student}");
-        // With three seeds the bootstrap knows only three numbers, and its interval is too narrow:
-        // why thaw states Student's.
-        assert!(bootstrap < 0.85, "{bootstrap}");
-        let [student, bootstrap] = coverage(20, 150);
-        assert!((student - 0.95).abs() < 0.034, "{student}");
-        assert!((bootstrap - 0.93).abs() < 0.04, "{bootstrap}");
     }
 }

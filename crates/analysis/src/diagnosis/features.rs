@@ -20,27 +20,34 @@ pub(super) fn features(
     epochs: usize,
     images: impl Fn(Metric) -> f64,
 ) -> Vec<f64> {
-    let of_metric = |metric: &Metric| {
-        let count = images(*metric);
-        let transformed: Vec<f64> = log.curve(*metric)[..epochs]
-            .iter()
-            .map(|value| match metric.is_accuracy() {
-                // Half an image more on either side, so that 0 and 1 have logits too.
-                true => ((value * count + 0.5) / ((1.0 - value) * count + 0.5)).ln(),
-                false => (value + LOSS_FLOOR).ln(),
-            })
-            .collect();
-        coefficients(&transformed)
-    };
-    metrics.iter().flat_map(of_metric).collect()
+    metrics
+        .iter()
+        .flat_map(|&metric| {
+            let curve = log.curve(metric)[..epochs].iter();
+            let transformed = curve.map(|value| transformed(*value, metric, images(metric)));
+            coefficients(&transformed.collect::<Vec<f64>>())
+        })
+        .collect()
+}
+
+/// The logit of an accuracy, or the logarithm of a loss.
+fn transformed(value: f64, metric: Metric, images: f64) -> f64 {
+    if metric.is_accuracy() {
+        // Half an image more on either side, so that 0 and 1 have logits too.
+        ((value * images + 0.5) / ((1.0 - value) * images + 0.5)).ln()
+    } else {
+        (value + LOSS_FLOOR).ln()
+    }
 }
 
 fn coefficients(values: &[f64]) -> [f64; COEFFICIENTS] {
     let count = values.len() as f64;
     std::array::from_fn(|frequency| {
         let scale = if frequency == 0 { 1.0 } else { 2f64.sqrt() } / count;
-        let wave = |epoch: usize| (PI * frequency as f64 * (epoch as f64 + 0.5) / count).cos();
-        scale * values.iter().enumerate().map(|(epoch, value)| value * wave(epoch)).sum::<f64>()
+        let products = values.iter().enumerate().map(|(epoch, value)| {
+            value * (PI * frequency as f64 * (epoch as f64 + 0.5) / count).cos()
+        });
+        scale * products.sum::<f64>()
     })
 }
 

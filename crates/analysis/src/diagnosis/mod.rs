@@ -5,7 +5,7 @@ mod features;
 mod pace;
 mod population;
 
-use thaw_spec::{Metric, TrainingLog};
+use thaw_spec::{Metric, Split, TrainingLog};
 
 pub use self::pace::{Pace, Work, pace, typical_seconds};
 
@@ -126,7 +126,8 @@ pub struct Classifier {
     pub temperature: f64,
     /// Features of each candidate's runs.
     known: Vec<Vec<Vec<f64>>>,
-    images: [f64; 2],
+    training_images: f64,
+    validation_images: f64,
 }
 
 impl Classifier {
@@ -160,18 +161,17 @@ impl Classifier {
         if epochs < COEFFICIENTS {
             return Err(DiagnosisError::TooShort(epochs));
         }
-        let images = [Metric::TrainLoss, Metric::ValidationLoss]
-            .map(|metric| first.images(metric.split()) as f64);
         let mut classifier = Self {
             candidates: Vec::new(),
             metrics,
             epochs,
             temperature: 1.0,
             known: Vec::new(),
-            images,
+            training_images: first.images(Split::Train) as f64,
+            validation_images: first.images(Split::Validation) as f64,
         };
         for group in &groups {
-            let runs = richest(group);
+            let runs = most_runs(group);
             classifier.known.push(
                 runs.iter().filter_map(CellRun::log).map(|log| classifier.features(&log)).collect(),
             );
@@ -187,23 +187,25 @@ impl Classifier {
 
     /// Classifies a log that has the classifier's metrics and epochs.
     pub fn classify(&self, log: &TrainingLog) -> Diagnosis {
-        let places: Vec<usize> = (0..self.candidates.len()).collect();
-        self.diagnose(&self.features(log), &Population::learn(&self.all()), &places)
+        let all: Vec<usize> = (0..self.candidates.len()).collect();
+        self.diagnose(&self.features(log), &self.all_runs(), &all)
     }
 
     /// Classifies each known run by what is known of the others; only runs of candidates with three
     /// runs or more can be left out.
     pub fn leave_one_out(&self) -> Vec<HeldOutResult> {
-        let trial = |(truth, place): (usize, usize)| {
-            self.held_out_result(truth, &self.known[truth][place], &self.all_but(truth, place))
-        };
-        self.removable().map(trial).collect()
+        self.removable_runs()
+            .map(|(truth, place)| {
+                let others = self.all_runs_but(truth, place);
+                self.held_out_result(truth, &self.known[truth][place], &others)
+            })
+            .collect()
     }
 
     /// Classifies runs of the same experiment that the classifier has not learnt from, such as
     /// those of other seeds.
     pub fn classify_runs(&self, unseen: &Results) -> Vec<HeldOutResult> {
-        let mut trials = Vec::new();
+        let mut results = Vec::new();
         for procedure in &unseen.procedures {
             let Some(truth) = self
                 .candidates
@@ -217,29 +219,28 @@ impl Classifier {
                 .iter()
                 .filter_map(CellRun::log)
                 .filter(|log| log.epochs() >= self.epochs);
-            trials.extend(
-                logs.map(|log| self.held_out_result(truth, &self.features(&log), &self.all())),
+            results.extend(
+                logs.map(|log| self.held_out_result(truth, &self.features(&log), &self.all_runs())),
             );
         }
-        trials
+        results
     }
 
     fn held_out_result(&self, truth: usize, run: &[f64], known: &[Vec<&[f64]>]) -> HeldOutResult {
         let others: Vec<usize> = (0..known.len()).filter(|place| *place != truth).collect();
         let all: Vec<usize> = (0..known.len()).collect();
-        let of = |places: &[usize]| {
-            Population::learn(&places.iter().map(|place| known[*place].clone()).collect::<Vec<_>>())
-        };
         HeldOutResult {
             truth,
-            diagnosis: self.diagnose(run, &of(&all), &all),
-            without_truth: self.diagnose(run, &of(&others), &others),
+            diagnosis: self.diagnose(run, known, &all),
+            without_truth: self.diagnose(run, known, &others),
         }
     }
 
-    /// `places` are the candidates that the population consists of.
-    fn diagnose(&self, run: &[f64], population: &Population, places: &[usize]) -> Diagnosis {
-        let fits = population.fits(run);
+    /// Classifies the features of a run among the candidates at some places, by known runs of all
+    /// candidates.
+    fn diagnose(&self, run: &[f64], known: &[Vec<&[f64]>], places: &[usize]) -> Diagnosis {
+        let chosen: Vec<Vec<&[f64]>> = places.iter().map(|place| known[*place].clone()).collect();
+        let fits = Population::learn(&chosen).fits(run);
         let probabilities = probabilities(&fits, self.temperature);
         let mut scores: Vec<Score> = places
             .iter()
@@ -253,41 +254,32 @@ impl Classifier {
             })
             .collect();
         scores.sort_by(|a, b| b.log_likelihood.total_cmp(&a.log_likelihood));
-        let answer = match scores.first() {
-            Some(first) if first.typicality >= TYPICAL => {
-                let mut together = 0.0;
-                let enough = scores.iter().position(|score| {
-                    together += score.probability;
-                    together >= SURE
-                });
-                match enough {
-                    Some(0) => Answer::Identified,
-                    place => Answer::Among(place.map_or(scores.len(), |place| place + 1)),
-                }
-            }
-            _ => Answer::NoneOfThese,
-        };
+        let answer = answer(&scores);
         Diagnosis { scores, answer }
     }
 
     fn features(&self, log: &TrainingLog) -> Vec<f64> {
-        let images =
-            |metric: Metric| self.images[usize::from(metric.split() != thaw_spec::Split::Train)];
-        features(log, &self.metrics, self.epochs, images)
+        features(log, &self.metrics, self.epochs, |metric| self.images(metric))
     }
 
-    fn all(&self) -> Vec<Vec<&[f64]>> {
+    /// Number of images that a metric is measured on.
+    fn images(&self, metric: Metric) -> f64 {
+        if metric.split() == Split::Train { self.training_images } else { self.validation_images }
+    }
+
+    /// Features of all known runs, by candidate.
+    fn all_runs(&self) -> Vec<Vec<&[f64]>> {
         self.known.iter().map(|runs| runs.iter().map(Vec::as_slice).collect()).collect()
     }
 
-    fn all_but(&self, candidate: usize, run: usize) -> Vec<Vec<&[f64]>> {
-        let mut all = self.all();
+    fn all_runs_but(&self, candidate: usize, run: usize) -> Vec<Vec<&[f64]>> {
+        let mut all = self.all_runs();
         all[candidate].remove(run);
         all
     }
 
     /// Runs that can be left out: candidate and place.
-    fn removable(&self) -> impl Iterator<Item = (usize, usize)> {
+    fn removable_runs(&self) -> impl Iterator<Item = (usize, usize)> {
         let rich = self.known.iter().enumerate().filter(|(_, runs)| runs.len() > 2);
         rich.flat_map(|(candidate, runs)| (0..runs.len()).map(move |run| (candidate, run)))
     }
@@ -297,28 +289,42 @@ impl Classifier {
     /// features that are not quite normal make probabilities too sure.
     fn calibrated(&self) -> f64 {
         let fits: Vec<(usize, Vec<Fit>)> = self
-            .removable()
-            .map(|(candidate, run)| {
-                (
-                    candidate,
-                    Population::learn(&self.all_but(candidate, run))
-                        .fits(&self.known[candidate][run]),
-                )
+            .removable_runs()
+            .map(|(truth, run)| {
+                let others = Population::learn(&self.all_runs_but(truth, run));
+                (truth, others.fits(&self.known[truth][run]))
             })
             .collect();
-        let surprise = |temperature: f64| -> f64 {
-            fits.iter()
-                .map(|(truth, fits)| {
-                    -probabilities(fits, temperature)[*truth].max(f64::MIN_POSITIVE).ln()
-                })
-                .sum()
-        };
         let temperatures = (0..=60).map(|step| 20f64.powf(f64::from(step) / 60.0));
         temperatures
-            .map(|temperature| (temperature, surprise(temperature)))
+            .map(|temperature| (temperature, negative_log_likelihood(&fits, temperature)))
             .min_by(|a, b| a.1.total_cmp(&b.1))
             .map_or(1.0, |best| best.0)
     }
+}
+
+/// The conclusion from the scores of all candidates, the likeliest first.
+fn answer(scores: &[Score]) -> Answer {
+    if scores.first().is_none_or(|first| first.typicality < TYPICAL) {
+        return Answer::NoneOfThese;
+    }
+    let mut together = 0.0;
+    let enough = scores.iter().position(|score| {
+        together += score.probability;
+        together >= SURE
+    });
+    match enough {
+        Some(0) => Answer::Identified,
+        Some(place) => Answer::Among(place + 1),
+        None => Answer::Among(scores.len()),
+    }
+}
+
+/// The negative log-likelihood of the true candidates at a temperature.
+fn negative_log_likelihood(fits: &[(usize, Vec<Fit>)], temperature: f64) -> f64 {
+    fits.iter()
+        .map(|(truth, fits)| -probabilities(fits, temperature)[*truth].max(f64::MIN_POSITIVE).ln())
+        .sum()
 }
 
 /// Probabilities of equally likely candidates.
@@ -335,7 +341,7 @@ fn probabilities(fits: &[Fit], temperature: f64) -> Vec<f64> {
 fn groups(results: &Results, epochs: usize) -> Vec<Vec<&ProcedureRuns>> {
     let mut groups: Vec<Vec<&ProcedureRuns>> = Vec::new();
     for procedure in results.procedures.iter().filter(|procedure| procedure.runs.len() > 1) {
-        match groups.iter_mut().find(|group| same(group[0], procedure, epochs)) {
+        match groups.iter_mut().find(|group| have_equal_runs(group[0], procedure, epochs)) {
             Some(group) => group.push(procedure),
             None => groups.push(vec![procedure]),
         }
@@ -343,25 +349,25 @@ fn groups(results: &Results, epochs: usize) -> Vec<Vec<&ProcedureRuns>> {
     groups
 }
 
-fn same(one: &ProcedureRuns, other: &ProcedureRuns, epochs: usize) -> bool {
-    let mut pairs = one
-        .runs
-        .iter()
-        .filter_map(|run| {
-            Some((run, other.runs.iter().find(|twin| twin.cell().seed == run.cell().seed)?))
-        })
-        .peekable();
-    let beginning = |run: &CellRun, metric: Metric| {
-        run.curve(metric).into_iter().take(epochs).collect::<Vec<_>>()
-    };
-    pairs.peek().is_some()
-        && pairs.all(|(run, twin)| {
-            METRICS.into_iter().all(|metric| beginning(run, metric) == beginning(twin, metric))
+/// Whether the runs of equal seeds, of which there is at least one, have equal curves in the first
+/// epochs.
+fn have_equal_runs(one: &ProcedureRuns, other: &ProcedureRuns, epochs: usize) -> bool {
+    let pairs = one.paired_with(other);
+    !pairs.is_empty()
+        && pairs.iter().all(|(run, twin)| {
+            METRICS
+                .into_iter()
+                .all(|metric| beginning(run, metric, epochs) == beginning(twin, metric, epochs))
         })
 }
 
+/// A run's curve in the first epochs.
+fn beginning(run: &CellRun, metric: Metric, epochs: usize) -> Vec<f64> {
+    run.curve(metric).into_iter().take(epochs).collect()
+}
+
 /// The most runs that one of a group's procedures has.
-fn richest<'a>(group: &[&'a ProcedureRuns]) -> &'a [CellRun] {
+fn most_runs<'a>(group: &[&'a ProcedureRuns]) -> &'a [CellRun] {
     group
         .iter()
         .map(|procedure| procedure.runs.as_slice())

@@ -57,14 +57,12 @@ impl Population {
             .map(|runs| (0..width).map(|feature| mean(runs, feature)).collect())
             .collect();
         let degrees: Vec<f64> = procedures.iter().map(|runs| runs.len() as f64 - 1.0).collect();
-        let variance = |runs: &Vec<&[f64]>, mean: &[f64], feature: usize| {
-            let squares: f64 = runs.iter().map(|run| (run[feature] - mean[feature]).powi(2)).sum();
-            squares / (runs.len() as f64 - 1.0) + PRECISION
-        };
         let mut variances: Vec<Vec<f64>> = procedures
             .iter()
             .zip(&means)
-            .map(|(runs, mean)| (0..width).map(|feature| variance(runs, mean, feature)).collect())
+            .map(|(runs, mean)| {
+                (0..width).map(|feature| variance(runs, feature, mean[feature])).collect()
+            })
             .collect();
         let prior = Prior::of(&variances, &degrees);
         for (row, degrees) in variances.iter_mut().zip(&degrees) {
@@ -112,24 +110,31 @@ impl Population {
         let distance = self.whole.squared_distance(&standardised);
         let ln_volume = 0.5 * self.whole.ln_determinant()
             + member.deviations.iter().map(|deviation| deviation.ln()).sum::<f64>();
-        let curve = |start: usize| {
-            let part = start..start + COEFFICIENTS;
-            let block: Vec<Vec<f64>> = self.correlation[part.clone()]
-                .iter()
-                .map(|row| row[part.clone()].to_vec())
-                .collect();
-            upper_tail(
-                CholeskyFactor::new(&block).squared_distance(&standardised[part]),
-                COEFFICIENTS,
-                member.freedom,
-            )
-        };
         Fit {
             log_likelihood: ln_density(distance, ln_volume, run.len(), member.freedom),
             typicality: upper_tail(distance, run.len(), member.freedom),
-            by_curve: (0..run.len()).step_by(COEFFICIENTS).map(curve).collect(),
+            by_curve: (0..run.len())
+                .step_by(COEFFICIENTS)
+                .map(|first| self.typicality_of_curve(member, &standardised, first))
+                .collect(),
         }
     }
+
+    /// The share of a member's runs whose curve that begins with the feature `first` would lie
+    /// farther from the mean.
+    fn typicality_of_curve(&self, member: &Member, standardised: &[f64], first: usize) -> f64 {
+        let part = first..first + COEFFICIENTS;
+        let block: Vec<Vec<f64>> =
+            self.correlation[part.clone()].iter().map(|row| row[part.clone()].to_vec()).collect();
+        let distance = CholeskyFactor::new(&block).squared_distance(&standardised[part]);
+        upper_tail(distance, COEFFICIENTS, member.freedom)
+    }
+}
+
+/// The variance of a feature between runs.
+fn variance(runs: &[&[f64]], feature: usize, mean: f64) -> f64 {
+    let squares: f64 = runs.iter().map(|run| (run[feature] - mean).powi(2)).sum();
+    squares / (runs.len() as f64 - 1.0) + PRECISION
 }
 
 fn mean(runs: &[&[f64]], feature: usize) -> f64 {
@@ -154,13 +159,12 @@ impl Prior {
     /// which is what one variance of all procedures would have.
     fn of(variances: &[Vec<f64>], degrees: &[f64]) -> Self {
         let (count, width) = (variances.len() as f64, variances.first().map_or(0, Vec::len));
-        let center = |degrees: f64| digamma(degrees / 2.0) - (degrees / 2.0).ln();
         let logarithms: Vec<Vec<f64>> = (0..width)
             .map(|feature| {
                 variances
                     .iter()
                     .zip(degrees)
-                    .map(|(row, degrees)| row[feature].ln() - center(*degrees))
+                    .map(|(row, degrees)| row[feature].ln() - expected_logarithm(*degrees))
                     .collect()
             })
             .collect();
@@ -181,7 +185,7 @@ impl Prior {
             if (middle / 2.0).trigamma() > excess { low = middle } else { high = middle }
         }
         Self {
-            variances: means.iter().map(|mean| (mean + center(high)).exp()).collect(),
+            variances: means.iter().map(|mean| (mean + expected_logarithm(high)).exp()).collect(),
             freedom: high,
         }
     }
@@ -190,6 +194,12 @@ impl Prior {
     fn moderate(&self, feature: usize, variance: f64, degrees: f64) -> f64 {
         (self.freedom * self.variances[feature] + degrees * variance) / (self.freedom + degrees)
     }
+}
+
+/// The expected logarithm of a variance that is estimated with some degrees of freedom, where the
+/// true variance is 1.
+fn expected_logarithm(degrees: f64) -> f64 {
+    digamma(degrees / 2.0) - (degrees / 2.0).ln()
 }
 
 /// Correlations of residuals, of which each is multiplied by 1 − λ; λ is the sum of the estimated
