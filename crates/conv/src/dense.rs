@@ -131,6 +131,20 @@ struct Dense {
 /// Inputs that one task takes care of; fixed, so that sums do not depend on the number of threads.
 const INPUTS_PER_TASK: usize = 512;
 
+impl Dense {
+    /// Gradient of the weights, `[inputs, outputs]`, given the gradient before the activation.
+    fn weights_gradient(&self, input: &[f32], gradient: &[f32]) -> Vec<f32> {
+        let mut result = vec![0f32; self.inputs * self.outputs];
+        result.par_chunks_mut(INPUTS_PER_TASK * self.outputs).enumerate().for_each(
+            |(task, result)| {
+                let first_row = task * INPUTS_PER_TASK;
+                add_dense_weights_gradient(input, gradient, self.outputs, first_row, result);
+            },
+        );
+        result
+    }
+}
+
 impl CustomOp3 for Dense {
     fn name(&self) -> &'static str {
         "dense"
@@ -168,38 +182,24 @@ impl CustomOp3 for Dense {
             self.activation.gradient(output, &mut gradient, self.outputs)
         })?;
         let device = input.device();
-        let input_gradient = match input.track_op() {
-            true => {
-                let result = with_values(weights, |weights| {
-                    dense_input_gradient(&gradient, weights, self.outputs)
-                })?;
-                Some(Tensor::from_vec(result, input.shape(), device)?)
-            }
-            false => None,
+        let input_gradient = if input.track_op() {
+            let result = with_values(weights, |weights| {
+                dense_input_gradient(&gradient, weights, self.outputs)
+            })?;
+            Some(Tensor::from_vec(result, input.shape(), device)?)
+        } else {
+            None
         };
-        let weights_gradient = match weights.track_op() {
-            true => {
-                let mut result = vec![0f32; self.inputs * self.outputs];
-                with_values(input, |input| {
-                    result.par_chunks_mut(INPUTS_PER_TASK * self.outputs).enumerate().for_each(
-                        |(task, result)| {
-                            add_dense_weights_gradient(
-                                input,
-                                &gradient,
-                                self.outputs,
-                                task * INPUTS_PER_TASK,
-                                result,
-                            );
-                        },
-                    );
-                })?;
-                Some(Tensor::from_vec(result, weights.shape(), device)?)
-            }
-            false => None,
+        let weights_gradient = if weights.track_op() {
+            let result = with_values(input, |input| self.weights_gradient(input, &gradient))?;
+            Some(Tensor::from_vec(result, weights.shape(), device)?)
+        } else {
+            None
         };
-        let bias_gradient = match bias.track_op() {
-            true => Some(Tensor::from_vec(sums, bias.shape(), device)?),
-            false => None,
+        let bias_gradient = if bias.track_op() {
+            Some(Tensor::from_vec(sums, bias.shape(), device)?)
+        } else {
+            None
         };
         Ok((input_gradient, weights_gradient, bias_gradient))
     }

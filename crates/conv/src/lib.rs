@@ -34,4 +34,4 @@ pub use dense::{add_dense_weights_gradient, dense, dense_forward, dense_input_gr
 pub use geometry::ConvolutionGeometry;
 pub use maps::{Maps, MapsView};
 pub use max_pool::{PoolGeometry, max_pool, max_pool_gradient};
-pub use storage::with_values;
+pub use storage::{with_all_values, with_values};

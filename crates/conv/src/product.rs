@@ -149,9 +149,10 @@ impl Panels {
             let first = number * self.width;
             fill(first..self.columns.min(first + self.width), values);
         };
-        match length > PARALLEL_FILL {
-            true => storage.par_chunks_mut(panel).enumerate().for_each(write),
-            false => storage.chunks_mut(panel).enumerate().for_each(write),
+        if length > PARALLEL_FILL {
+            storage.par_chunks_mut(panel).enumerate().for_each(write);
+        } else {
+            storage.chunks_mut(panel).enumerate().for_each(write);
         }
     }
 

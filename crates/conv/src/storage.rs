@@ -10,14 +10,29 @@ pub(crate) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a 
     Ok(&storage.as_slice::<f32>()?[start..end])
 }
 
-/// Runs something on a tensor's elements.
+/// Calls `run` with a tensor's elements.
 ///
 /// # Errors
 /// When the tensor is not contiguous, not made of 32-bit floats, or does not lie on the CPU.
 pub fn with_values<R>(tensor: &Tensor, run: impl FnOnce(&[f32]) -> R) -> Result<R> {
-    let (storage, layout) = tensor.storage_and_layout();
-    match &*storage {
-        Storage::Cpu(storage) => Ok(run(slice(storage, layout)?)),
-        Storage::Cuda(_) | Storage::Metal(_) => bail!("the operation runs on the CPU only"),
+    with_all_values([tensor], |[values]| run(values))
+}
+
+/// Calls `run` with the elements of each of some tensors.
+///
+/// # Errors
+/// When a tensor is not contiguous, not made of 32-bit floats, or does not lie on the CPU.
+pub fn with_all_values<const N: usize, R>(
+    tensors: [&Tensor; N],
+    run: impl FnOnce([&[f32]; N]) -> R,
+) -> Result<R> {
+    let storages = tensors.map(Tensor::storage_and_layout);
+    let mut values: [&[f32]; N] = [&[]; N];
+    for (values, (storage, layout)) in values.iter_mut().zip(&storages) {
+        *values = match &**storage {
+            Storage::Cpu(storage) => slice(storage, layout)?,
+            Storage::Cuda(_) | Storage::Metal(_) => bail!("the operation runs on the CPU only"),
+        };
     }
+    Ok(run(values))
 }

@@ -62,7 +62,7 @@ pub(crate) struct ConvolutionParameters {
     pub(crate) kernel: usize,
     pub(crate) bias: usize,
     /// The prepared kernel, kept when the kernel is constant.
-    prepared: OnceLock<PreparedKernel>,
+    prepared: OnceLock<Arc<PreparedKernel>>,
 }
 
 /// Whose operations the layers are made of.
@@ -349,23 +349,31 @@ impl Base {
     ) -> Result<(), ModelError> {
         let convolution = self.convolution(filter, input)?;
         let own = &self.convolutions[&filter.name];
-        let (kernel, bias) = (&self.parameters[own.kernel], self.parameters[own.bias].value());
-        let prepare = || with_values(kernel.value(), |kernel| convolution.prepare(kernel));
-        let (fresh, kept);
-        let prepared = match (&kernel.variable, own.prepared.get()) {
-            (None, Some(prepared)) => prepared,
-            (None, None) => {
-                kept = prepare()?;
-                own.prepared.get_or_init(|| kept)
-            }
-            (Some(_), _) => {
-                fresh = prepare()?;
-                &fresh
-            }
-        };
+        let prepared = self.prepared_kernel(&convolution, own)?;
+        let bias = self.parameters[own.bias].value();
         with_values(bias, |bias| {
-            convolution.forward(input, prepared, bias, Activation::Relu, output, first_channel)
+            convolution.forward(input, &prepared, bias, Activation::Relu, output, first_channel)
         })?;
         Ok(())
+    }
+
+    /// The kernel of a convolution in the layout of its products. A constant kernel is prepared
+    /// once.
+    fn prepared_kernel(
+        &self,
+        convolution: &Convolution,
+        own: &ConvolutionParameters,
+    ) -> Result<Arc<PreparedKernel>, ModelError> {
+        let kernel = &self.parameters[own.kernel];
+        let is_constant = kernel.variable.is_none();
+        if let Some(prepared) = own.prepared.get().filter(|_| is_constant) {
+            return Ok(prepared.clone());
+        }
+        let prepared = Arc::new(with_values(kernel.value(), |kernel| convolution.prepare(kernel))?);
+        if is_constant {
+            // Another thread may have been first.
+            return Ok(own.prepared.get_or_init(|| prepared).clone());
+        }
+        Ok(prepared)
     }
 }

@@ -1,7 +1,9 @@
 //! The densely connected classifier on top of a base.
 
 use candle_core::{Device, Tensor, Var};
-use thaw_conv::{Activation, dense, dense_forward, dense_input_gradient, with_values};
+use thaw_conv::{
+    Activation, dense, dense_forward, dense_input_gradient, with_all_values, with_values,
+};
 use thaw_spec::Initializer;
 
 use crate::gradients::OuterProduct;
@@ -89,31 +91,15 @@ impl Head {
         mask: Option<&Tensor>,
         mode: Mode,
     ) -> Result<Tensor, ModelError> {
-        let layer = |input: &Tensor, weights: &Var, bias: &Var, activation: Activation| match (
-            input.device().is_cpu(),
-            activation,
-        ) {
-            (true, _) => dense(input, &mode.tracked(weights), &mode.tracked(bias), activation),
-            (false, Activation::Linear) => {
-                composed::dense(input, &mode.tracked(weights), &mode.tracked(bias))
-            }
-            (false, Activation::Relu) => composed::relu(&composed::dense(
-                input,
-                &mode.tracked(weights),
-                &mode.tracked(bias),
-            )?),
-        };
-        let hidden = layer(
-            &self.input(activations)?,
-            &self.hidden_weights,
-            &self.hidden_bias,
-            Activation::Relu,
-        )?;
+        let input = self.input(activations)?;
+        let (weights, bias) = (mode.tracked(&self.hidden_weights), mode.tracked(&self.hidden_bias));
+        let hidden = dense_layer(&input, &weights, &bias, Activation::Relu)?;
         let hidden = match mask {
             Some(mask) => (hidden * mask)?,
             None => hidden,
         };
-        Ok(layer(&hidden, &self.output_weights, &self.output_bias, Activation::Linear)?)
+        let (weights, bias) = (mode.tracked(&self.output_weights), mode.tracked(&self.output_bias));
+        Ok(dense_layer(&hidden, &weights, &bias, Activation::Linear)?)
     }
 
     /// Flattens activations to `[batch, inputs]` and multiplies them by the input factor.
@@ -141,13 +127,10 @@ impl Head {
         }
         let input = self.input(activations)?;
         let units = self.hidden_bias.elem_count();
-        let hidden = with_values(&input, |input| {
-            with_values(&self.hidden_weights, |weights| {
-                with_values(&self.hidden_bias, |bias| {
-                    dense_forward(input, weights, bias, Activation::Relu)
-                })
-            })
-        })???;
+        let hidden = with_all_values(
+            [&input, self.hidden_weights.as_tensor(), self.hidden_bias.as_tensor()],
+            |[input, weights, bias]| dense_forward(input, weights, bias, Activation::Relu),
+        )?;
         let leaf = Var::from_vec(hidden, (input.dim(0)?, units), input.device())?.into_inner();
         let masked = match mask {
             Some(mask) => (&leaf * mask)?,
@@ -166,6 +149,23 @@ impl Head {
             ("head.output.weight", &self.output_weights),
             ("head.output.bias", &self.output_bias),
         ]
+    }
+}
+
+/// `activation(input · weights + bias)` on any device.
+fn dense_layer(
+    input: &Tensor,
+    weights: &Tensor,
+    bias: &Tensor,
+    activation: Activation,
+) -> candle_core::Result<Tensor> {
+    if input.device().is_cpu() {
+        return dense(input, weights, bias, activation);
+    }
+    let output = composed::dense(input, weights, bias)?;
+    match activation {
+        Activation::Linear => Ok(output),
+        Activation::Relu => composed::relu(&output),
     }
 }
 

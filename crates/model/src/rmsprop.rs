@@ -124,10 +124,10 @@ impl candle_nn::Optimizer for RmsProp {
 
 impl Accumulator {
     fn new(variable: &Var, values: Vec<f32>) -> Result<Self> {
-        Ok(match variable.device().is_cpu() {
-            true => Self::Host(values),
-            false => Self::Device(Tensor::from_vec(values, variable.shape(), variable.device())?),
-        })
+        if variable.device().is_cpu() {
+            return Ok(Self::Host(values));
+        }
+        Ok(Self::Device(Tensor::from_vec(values, variable.shape(), variable.device())?))
     }
 }
 
