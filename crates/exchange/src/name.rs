@@ -12,7 +12,10 @@ pub(crate) enum Quantity {
 }
 
 const VALIDATION: [&str; 5] = ["val", "valid", "validation", "eval", "dev"];
-const QUANTITIES: [&str; 6] = ["acc", "accuracy", "loss", "seconds", "time", "duration"];
+const TEST: [&str; 1] = ["test"];
+const ACCURACY: [&str; 2] = ["acc", "accuracy"];
+const LOSS: [&str; 1] = ["loss"];
+const SECONDS: [&str; 3] = ["seconds", "time", "duration"];
 
 /// Words that a metric's name may have besides the split's and the quantity's.
 const FILLERS: [&str; 12] = [
@@ -40,27 +43,22 @@ pub(crate) fn quantity(name: &str) -> Option<Quantity> {
         .filter(|word| !word.is_empty())
         .collect();
     let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
-    let split = match () {
-        () if has(&VALIDATION) => Split::Validation,
-        () if has(&["test"]) => Split::Test,
-        () => Split::Train,
-    };
-    if words
-        .iter()
-        .any(|word| ![&FILLERS[..], &VALIDATION, &QUANTITIES, &["test"]].concat().contains(word))
-    {
+    let known = [&FILLERS[..], &VALIDATION, &TEST, &ACCURACY, &LOSS, &SECONDS].concat();
+    if words.iter().any(|word| !known.contains(word)) {
         return None;
     }
-    let metric = match (has(&["acc", "accuracy"]), has(&["loss"]), split) {
-        (true, false, Split::Train) => Metric::TrainAccuracy,
-        (true, false, Split::Validation) => Metric::ValidationAccuracy,
-        (true, false, Split::Test) => Metric::TestAccuracy,
-        (false, true, Split::Train) => Metric::TrainLoss,
-        (false, true, Split::Validation) => Metric::ValidationLoss,
-        (false, true, Split::Test) => Metric::TestLoss,
-        _ => return has(&["seconds", "time", "duration"]).then_some(Quantity::Seconds),
+    let split = if has(&VALIDATION) {
+        Split::Validation
+    } else if has(&TEST) {
+        Split::Test
+    } else {
+        Split::Train
     };
-    Some(Quantity::Metric(metric))
+    if has(&ACCURACY) != has(&LOSS) {
+        let metric = Metric::of(split, has(&ACCURACY));
+        return Some(Quantity::Metric(metric));
+    }
+    has(&SECONDS).then_some(Quantity::Seconds)
 }
 
 /// Name of a metric in Keras' `history`, which exports use.

@@ -232,10 +232,10 @@ impl<'a> Run<'a> {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<SplitRecord, TrainError> {
         let (procedure, data) = (self.phase.procedure, &self.data().train);
-        let order = match procedure.shuffle {
-            true => Stream::new(self.cell.seed, Purpose::Shuffle, epoch, 0)
-                .permutation(data.pixels.len()),
-            false => (0..data.pixels.len()).collect(),
+        let order = if procedure.shuffle {
+            Stream::new(self.cell.seed, Purpose::Shuffle, epoch, 0).permutation(data.pixels.len())
+        } else {
+            (0..data.pixels.len()).collect()
         };
         let mut record = empty_record(Split::Train, data);
         for images in order.chunks(procedure.batch_size) {
@@ -305,8 +305,7 @@ impl<'a> Run<'a> {
         SplitRecord {
             split,
             loss_sum: of_seen().map(|prediction| f64::from(prediction.loss)).sum(),
-            correct: of_seen().filter(|prediction| prediction.predicted == prediction.label).count()
-                as u64,
+            correct: of_seen().filter(|prediction| prediction.is_correct()).count() as u64,
             count: seen.len() as u64,
             distinct_images: seen.iter().collect::<BTreeSet<_>>().len() as u64,
         }
