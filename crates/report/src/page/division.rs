@@ -12,11 +12,12 @@ use crate::{ReportError, shares};
 /// Names the orders of change that shares are means over.
 pub fn orders(attribution: &Attribution) -> String {
     let [possible, all] = attribution.orders;
-    match possible == all {
-        true => format!("shares are means over all {all} orders of change (Shapley)"),
-        false => format!(
+    if possible == all {
+        format!("shares are means over all {all} orders of change (Shapley)")
+    } else {
+        format!(
             "shares are means over the {possible} of {all} orders of change that pass through cells that can exist"
-        ),
+        )
     }
 }
 
@@ -57,17 +58,6 @@ impl Page<'_> {
 
     fn division(&self, division: &Division) -> Result<Markup, ReportError> {
         let Division { from, to, attribution } = division;
-        let change =
-            |sample: &Sample| Entry::Number(points(&sample.estimate()), sample.estimate().mean);
-        let resampled = |sample: &Sample| {
-            Entry::Number(
-                resampled_change(sample, Metric::ValidationAccuracy),
-                sample.estimate().mean,
-            )
-        };
-        let other = |sample: &Option<Sample>| {
-            sample.as_ref().map_or_else(|| Entry::missing("cannot exist"), change)
-        };
         let rows = attribution.shares.iter().map(|share| {
             vec![
                 Entry::text(share.factor.clone()),
@@ -81,8 +71,8 @@ impl Page<'_> {
                 Entry::text(share.factor.clone()),
                 change(&share.main_effect),
                 resampled(&share.main_effect),
-                other(&share.first),
-                other(&share.last),
+                possible_change(share.first.as_ref()),
+                possible_change(share.last.as_ref()),
             ]
         });
         let gap = points(&attribution.gap.estimate());
@@ -104,4 +94,17 @@ impl Page<'_> {
             pre tabindex="0" { code { (self.command("attribute")) " --from '" (from.selector) "' --to '" (to.selector) "'" } }
         })
     }
+}
+
+fn change(sample: &Sample) -> Entry {
+    Entry::Number(points(&sample.estimate()), sample.estimate().mean)
+}
+
+fn resampled(sample: &Sample) -> Entry {
+    Entry::Number(resampled_change(sample, Metric::ValidationAccuracy), sample.estimate().mean)
+}
+
+/// A change to or from a cell that may not exist.
+fn possible_change(sample: Option<&Sample>) -> Entry {
+    sample.map_or_else(|| Entry::missing("cannot exist"), change)
 }

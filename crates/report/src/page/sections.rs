@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use maud::{Markup, html};
-use thaw_analysis::{MeasuredRung, ProcedureRuns, Sample, smallest_shift};
-use thaw_spec::{DatasetSource, Metric, Statistic};
+use thaw_analysis::{CellRun, MeasuredRung, ProcedureRuns, Sample, smallest_shift};
+use thaw_spec::{DatasetSource, Metric, Split, Statistic, TensorAudit};
 
 use super::table::{Entry, table};
 use super::{ContactSheet, Page, figure, picture};
@@ -54,8 +54,20 @@ impl Page<'_> {
         format!("Final validation accuracy lies between {low} and {high}.")
     }
 
+    /// The procedures that have run.
     fn ran(&self) -> impl Iterator<Item = &ProcedureRuns> {
         self.results.procedures.iter().filter(|procedure| !procedure.runs.is_empty())
+    }
+
+    /// All runs.
+    fn runs(&self) -> impl Iterator<Item = &CellRun> {
+        self.results.procedures.iter().flat_map(|procedure| &procedure.runs)
+    }
+
+    /// The different descriptions of all runs.
+    fn distinct(&self, describe: impl Fn(&CellRun) -> String) -> String {
+        let descriptions: BTreeSet<String> = self.runs().map(describe).collect();
+        descriptions.into_iter().collect::<Vec<_>>().join("; ")
     }
 
     pub(super) fn curves(&self) -> Result<Markup, ReportError> {
@@ -112,14 +124,7 @@ impl Page<'_> {
         let rows = (0..epochs).map(|epoch| {
             let mut row = vec![Entry::whole(epoch + 1)];
             row.extend(metrics.iter().zip(&means).map(|(metric, mean)| {
-                let show = |value: f64| {
-                    if metric.is_accuracy() {
-                        format!("{:.2} %", value * 100.0)
-                    } else {
-                        format!("{value:.4}")
-                    }
-                };
-                Entry::maybe(mean.get(epoch).copied(), show)
+                Entry::maybe(mean.get(epoch).copied(), |value| plain_value(value, *metric))
             }));
             row
         });
@@ -135,42 +140,28 @@ impl Page<'_> {
     }
 
     pub(super) fn cells(&self) -> Result<Markup, ReportError> {
-        let last = self
-            .ran()
-            .flat_map(|procedure| &procedure.runs)
-            .map(|run| run.outcome.epochs)
-            .max()
-            .unwrap_or(0)
-            .clamp(1, LAST);
+        let last = self.runs().map(|run| run.outcome.epochs).max().unwrap_or(0).clamp(1, LAST);
         let rows = self.results.procedures.iter().map(|procedure| {
-            let number = |metric, statistic| {
-                let estimate = procedure.sample(metric, statistic).map(|sample| sample.estimate());
-                estimate.map_or_else(
-                    || Entry::maybe(None, |_| String::new()),
-                    |estimate| Entry::Number(percent(&estimate), estimate.mean),
-                )
-            };
             let sample = procedure.sample(VALIDATION, Statistic::Final);
-            let show = |value: f64| format!("{:.2} %", value * 100.0);
             vec![
                 Entry::text(procedure.label()),
                 Entry::Number(
                     format!("{}/{}", procedure.runs.len(), procedure.planned_seeds),
                     procedure.runs.len() as f64,
                 ),
-                number(VALIDATION, Statistic::Final),
+                accuracy_entry(procedure, VALIDATION, Statistic::Final),
                 sample.as_ref().map_or_else(
                     || Entry::missing("–"),
                     |sample| {
                         Entry::Number(resampled_mean(sample, VALIDATION), sample.estimate().mean)
                     },
                 ),
-                Entry::maybe(sample.as_ref().map(Sample::median), show),
-                Entry::maybe(sample.as_ref().map(Sample::interquartile_mean), show),
-                number(VALIDATION, Statistic::Last(last)),
-                number(VALIDATION, Statistic::Best),
+                Entry::maybe(sample.as_ref().map(Sample::median), plain_percent),
+                Entry::maybe(sample.as_ref().map(Sample::interquartile_mean), plain_percent),
+                accuracy_entry(procedure, VALIDATION, Statistic::Last(last)),
+                accuracy_entry(procedure, VALIDATION, Statistic::Best),
                 Entry::maybe(optimism(procedure), |value| signed(value * 100.0, 2)),
-                number(Metric::TestAccuracy, Statistic::Final),
+                accuracy_entry(procedure, Metric::TestAccuracy, Statistic::Final),
             ]
         });
         let headings = [
@@ -200,12 +191,7 @@ impl Page<'_> {
         let (fewest, most) =
             (counts.first().copied().unwrap_or(0), counts.last().copied().unwrap_or(0));
         let seeds = if fewest == most { most.to_string() } else { format!("{fewest} to {most}") };
-        let images = self
-            .ran()
-            .flat_map(|procedure| &procedure.runs)
-            .map(|run| run.manifest.images[1])
-            .next()
-            .unwrap_or(0);
+        let images = self.runs().next().map_or(0, |run| run.manifest.images_of(Split::Validation));
         let rows = self.ladder.iter().zip(&self.tests).skip(1).map(|(step, tests)| {
             let sample = step.differences.as_ref();
             let deviation = sample
@@ -260,11 +246,10 @@ impl Page<'_> {
         let decades = decades(&self.drifts);
         for map in &self.drifts {
             let rows = map.rows.iter().map(|row| {
-                let at = |value: Option<&f64>| Entry::maybe(value.copied(), magnitude);
                 vec![
                     Entry::text(row.tensor.clone()),
-                    at(row.by_epoch.first()),
-                    at(row.by_epoch.last()),
+                    Entry::maybe(row.by_epoch.first().copied(), magnitude),
+                    Entry::maybe(row.by_epoch.last().copied(), magnitude),
                 ]
             });
             let largest = map
@@ -361,8 +346,7 @@ impl Page<'_> {
                 Entry::Number(format!("{seconds:.0}"), seconds),
             ]
         });
-        let total: f64 =
-            self.ran().flat_map(|procedure| &procedure.runs).map(|run| run.seconds()).sum();
+        let total: f64 = self.runs().map(|run| run.seconds()).sum();
         html! {
             (table("Seconds, as measured while other cells ran beside", &["cell", "per run", "per epoch", "all seeds"], rows.collect()))
             p class="faint" { "All runs together: " (if total < 3600.0 { format!("{:.0} minutes", total / 60.0) } else { format!("{:.1} hours", total / 3600.0) }) " of training, several at a time. What cells share was computed once and is not variant_count_in_words in any." }
@@ -372,16 +356,14 @@ impl Page<'_> {
     pub(super) fn audit(&self) -> Markup {
         let rows = self.ran().filter_map(|procedure| {
             let tensors = &procedure.runs.first()?.outcome.audit;
-            let count = |wanted: &dyn Fn(&thaw_spec::TensorAudit) -> bool| {
-                tensors.iter().filter(|tensor| wanted(tensor)).count()
-            };
             let drift = procedure.runs.iter().map(|run| run.final_drift()).fold(0.0, f64::max);
+            let [declared, collected, moved] = audit_counts(tensors);
             Some(vec![
                 Entry::text(procedure.label()),
                 Entry::whole(tensors.len()),
-                Entry::whole(count(&|tensor| tensor.declared_frozen)),
-                Entry::whole(count(&|tensor| tensor.collected)),
-                Entry::whole(count(&|tensor| tensor.moved)),
+                Entry::whole(declared),
+                Entry::whole(collected),
+                Entry::whole(moved),
                 Entry::Number(magnitude(drift), drift),
                 Entry::text(if procedure.thawed() { "THAWED" } else { "completed" }),
             ])
@@ -398,22 +380,16 @@ impl Page<'_> {
         let phases = self.ran().flat_map(|procedure| {
             let phases = procedure.runs.first().map_or(&[][..], |run| &run.outcome.phases);
             phases.iter().enumerate().map(|(number, phase)| {
-                let tensors = &phase.audit;
-                let count = |wanted: &dyn Fn(&thaw_spec::TensorAudit) -> bool| {
-                    tensors.iter().filter(|tensor| wanted(tensor)).count()
-                };
+                let [declared, collected, moved] = audit_counts(&phase.audit);
+                let thawed = phase.audit.iter().any(TensorAudit::thawed);
                 vec![
                     Entry::text(procedure.label()),
                     Entry::whole(number + 1),
                     Entry::whole(phase.epochs),
-                    Entry::whole(count(&|tensor| tensor.declared_frozen)),
-                    Entry::whole(count(&|tensor| tensor.collected)),
-                    Entry::whole(count(&|tensor| tensor.moved)),
-                    Entry::text(if count(&|tensor| tensor.thawed()) > 0 {
-                        "THAWED"
-                    } else {
-                        "completed"
-                    }),
+                    Entry::whole(declared),
+                    Entry::whole(collected),
+                    Entry::whole(moved),
+                    Entry::text(if thawed { "THAWED" } else { "completed" }),
                 ]
             })
         });
@@ -436,14 +412,10 @@ impl Page<'_> {
     }
 
     pub(super) fn provenance(&self) -> Markup {
-        let runs = || self.ran().flat_map(|procedure| &procedure.runs);
-        let distinct = |of: &dyn Fn(&thaw_analysis::CellRun) -> String| {
-            runs().map(of).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("; ")
-        };
         let facts = [
             (
                 "images",
-                distinct(&|run| {
+                self.distinct(|run| {
                     let [train, validation, test] = run.manifest.images;
                     format!(
                         "{train} for training, {validation} for validation, {test} for the test, SHA-256 {}",
@@ -453,23 +425,23 @@ impl Page<'_> {
             ),
             (
                 "weights",
-                distinct(&|run| {
+                self.distinct(|run| {
                     format!("{}, SHA-256 {}", run.manifest.weights_file, run.cell().inputs.weights)
                 }),
             ),
             (
                 "thaw",
-                distinct(&|run| {
+                self.distinct(|run| {
                     format!(
                         "{} at commit {}",
                         run.manifest.environment.thaw, run.manifest.environment.commit
                     )
                 }),
             ),
-            ("Candle", distinct(&|run| run.manifest.environment.candle.clone())),
+            ("Candle", self.distinct(|run| run.manifest.environment.candle.clone())),
             (
                 "machine",
-                distinct(&|run| {
+                self.distinct(|run| {
                     format!(
                         "{} ({}), {}",
                         run.manifest.environment.platform,
@@ -478,10 +450,10 @@ impl Page<'_> {
                     )
                 }),
             ),
-            ("convolution", distinct(&|run| run.manifest.environment.convolution.clone())),
+            ("convolution", self.distinct(|run| run.manifest.environment.convolution.clone())),
             (
                 "seeds",
-                runs()
+                self.runs()
                     .map(|run| run.cell().seed)
                     .collect::<BTreeSet<_>>()
                     .iter()
@@ -490,7 +462,7 @@ impl Page<'_> {
                     .join(", "),
             ),
         ];
-        let cells = runs().map(|run| {
+        let cells = self.runs().map(|run| {
             vec![
                 Entry::text(run.manifest.id.to_string()),
                 Entry::text(run.cell().label()),
@@ -510,11 +482,7 @@ impl Page<'_> {
         } else {
             ""
         };
-        let weights = self
-            .ran()
-            .flat_map(|procedure| &procedure.runs)
-            .map(|run| &run.manifest.weights_file)
-            .next();
+        let weights = self.runs().next().map(|run| &run.manifest.weights_file);
         let weights = weights
             .filter(|name| !name.ends_with(SHIPPED))
             .map_or_else(String::new, |name| format!(" --weights {name}"));
@@ -560,27 +528,45 @@ impl Page<'_> {
 
 /// The best epoch's validation accuracy less the same epoch's test accuracy, mean over seeds.
 fn optimism(procedure: &ProcedureRuns) -> Option<f64> {
-    let of_run = |run: &thaw_analysis::CellRun| {
-        let (validation, test) = (run.curve(VALIDATION), run.curve(Metric::TestAccuracy));
-        let best = (0..validation.len()).reduce(|best, epoch| {
-            if validation[epoch] > validation[best] { epoch } else { best }
-        })?;
-        Some(validation[best] - test.get(best)?)
-    };
-    let values: Option<Vec<f64>> = procedure.runs.iter().map(of_run).collect();
+    let values: Option<Vec<f64>> = procedure.runs.iter().map(optimism_of_run).collect();
     Some(Sample::new(values?)?.estimate().mean)
+}
+
+fn optimism_of_run(run: &CellRun) -> Option<f64> {
+    let (validation, test) = (run.curve(VALIDATION), run.curve(Metric::TestAccuracy));
+    let best = (0..validation.len())
+        .reduce(|best, epoch| if validation[epoch] > validation[best] { epoch } else { best })?;
+    Some(validation[best] - test.get(best)?)
+}
+
+/// The mean of an accuracy over seeds with its interval.
+fn accuracy_entry(procedure: &ProcedureRuns, metric: Metric, statistic: Statistic) -> Entry {
+    match procedure.sample(metric, statistic).map(|sample| sample.estimate()) {
+        Some(estimate) => Entry::Number(percent(&estimate), estimate.mean),
+        None => Entry::missing("–"),
+    }
+}
+
+/// A value of a curve, without an interval.
+fn plain_value(value: f64, metric: Metric) -> String {
+    if metric.is_accuracy() { plain_percent(value) } else { format!("{value:.4}") }
+}
+
+fn plain_percent(accuracy: f64) -> String {
+    format!("{:.2} %", accuracy * 100.0)
+}
+
+/// Number of tensors that were declared frozen, that the optimizer collected, and that moved.
+fn audit_counts(tensors: &[TensorAudit]) -> [usize; 3] {
+    [
+        tensors.iter().filter(|tensor| tensor.declared_frozen).count(),
+        tensors.iter().filter(|tensor| tensor.collected).count(),
+        tensors.iter().filter(|tensor| tensor.moved).count(),
+    ]
 }
 
 /// The largest certain change, in a sentence.
 fn headline(steps: &[MeasuredRung]) -> String {
-    let certain = |step: &&MeasuredRung| {
-        !step.equal
-            && step
-                .change()
-                .and_then(|change| change.interval)
-                .is_some_and(|(low, high)| low > 0.0 || high < 0.0)
-    };
-    let size = |step: &MeasuredRung| step.change().map_or(0.0, |change| change.mean.abs());
     let ends = steps.iter().filter_map(|step| step.estimate.as_ref()).collect::<Vec<_>>();
     let (Some(first), Some(last)) = (ends.first(), ends.last()) else {
         return "Nothing on the ladder has run.".to_owned();
@@ -592,7 +578,7 @@ fn headline(steps: &[MeasuredRung]) -> String {
     } else {
         format!(" {missing} of {} steps have not run.", steps.len())
     };
-    match steps.iter().filter(certain).max_by(|a, b| size(a).total_cmp(&size(b))) {
+    match steps.iter().filter(|step| is_certain(step)).max_by(|a, b| size(a).total_cmp(&size(b))) {
         Some(step) => {
             let change = step.change().as_ref().map(points).unwrap_or_default();
             format!(
@@ -606,19 +592,31 @@ fn headline(steps: &[MeasuredRung]) -> String {
     }
 }
 
+/// Whether the interval of a rung's change leaves out zero.
+fn is_certain(step: &MeasuredRung) -> bool {
+    let interval = step.change().and_then(|change| change.interval);
+    !step.equal && interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0)
+}
+
+/// The absolute change of a rung.
+fn size(step: &MeasuredRung) -> f64 {
+    step.change().map_or(0.0, |change| change.mean.abs())
+}
+
 fn in_words(steps: &[MeasuredRung]) -> String {
-    let one = |step: &MeasuredRung| {
-        let value = step.estimate.as_ref().map_or_else(|| "not run".to_owned(), percent);
-        let change = step
-            .change()
-            .as_ref()
-            .map_or_else(String::new, |change| format!(", change {} points", points(change)));
-        format!("{}: {value}{change}.", step.label)
-    };
     format!(
         "Waterfall of validation accuracy. {}",
-        steps.iter().map(one).collect::<Vec<_>>().join(" ")
+        steps.iter().map(rung_in_words).collect::<Vec<_>>().join(" ")
     )
+}
+
+fn rung_in_words(step: &MeasuredRung) -> String {
+    let value = step.estimate.as_ref().map_or_else(|| "not run".to_owned(), percent);
+    let change = step
+        .change()
+        .as_ref()
+        .map_or_else(String::new, |change| format!(", change {} points", points(change)));
+    format!("{}: {value}{change}.", step.label)
 }
 
 fn ladder(steps: &[MeasuredRung]) -> Markup {
