@@ -235,7 +235,7 @@ pub(crate) struct Preview {
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
     /// Show each image first as it is, then augmented: none, book or keras-2.0.8
-    #[arg(long, default_value = "none", value_name = "NAME", value_parser = AugmentationSetting::named)]
+    #[arg(long, default_value = "none", value_name = "NAME")]
     pub(crate) augmentation: AugmentationSetting,
     #[command(flatten)]
     pub(crate) ranges: Ranges,
@@ -445,10 +445,7 @@ pub(crate) struct Pretrain {
 }
 
 fn split(name: &str) -> Result<Split, String> {
-    Split::ALL
-        .into_iter()
-        .find(|split| split.name() == name)
-        .ok_or_else(|| "expected train, validation or test".to_owned())
+    name.parse().map_err(|_| "expected train, validation or test".to_owned())
 }
 
 fn architecture(name: &str) -> Result<Architecture, String> {
@@ -458,20 +455,12 @@ fn architecture(name: &str) -> Result<Architecture, String> {
     })
 }
 
-fn metric(name: &str) -> Result<Metric, String> {
-    let found = Metric::ALL.into_iter().find(|metric| metric.key() == name);
-    found.ok_or_else(|| format!("expected one of {}", Metric::ALL.map(Metric::key).join(", ")))
+fn metric(key: &str) -> Result<Metric, String> {
+    key.parse().map_err(|_| format!("expected one of {}", Metric::ALL.map(Metric::key).join(", ")))
 }
 
 fn statistic(name: &str) -> Result<Statistic, String> {
-    let last = || {
-        name.strip_prefix("last_")?.parse().ok().filter(|epochs| *epochs > 0).map(Statistic::Last)
-    };
-    match name {
-        "final" => Ok(Statistic::Final),
-        "best" => Ok(Statistic::Best),
-        _ => last().ok_or_else(|| "expected final, best or last_N, such as last_10".to_owned()),
-    }
+    name.parse().map_err(|_| "expected final, best or last_N, such as last_10".to_owned())
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -490,9 +479,6 @@ fn format(name: &str) -> Result<Format, String> {
 }
 
 fn profile(name: &str) -> Result<Profile, String> {
-    let names = || Profile::ALL.map(Profile::name).join(", ");
-    Profile::ALL
-        .into_iter()
-        .find(|profile| profile.name() == name)
-        .ok_or_else(|| format!("expected one of {}", names()))
+    let names = Profile::ALL.map(Profile::name).join(", ");
+    name.parse().map_err(|_| format!("expected one of {names}"))
 }

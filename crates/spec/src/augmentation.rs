@@ -1,6 +1,10 @@
 //! What may happen to a training image before it is shown.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::UnknownName;
 
 /// Random transformation of the training images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -98,7 +102,7 @@ impl Resampling {
     }
 }
 
-const NAMES: &str = "expected `none`, `book`, `keras-2.0.8`, or a table of rotation_degrees, width_shift, height_shift, shear_radians, zoom, horizontal_flip";
+const EXPECTED: &str = "`none`, `book`, `keras-2.0.8`, or a table of rotation_degrees, width_shift, height_shift, shear_radians, zoom, horizontal_flip";
 
 /// An augmentation as a setting names it; its meaning may depend on other settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -111,14 +115,6 @@ pub enum AugmentationSetting {
 }
 
 impl AugmentationSetting {
-    /// The augmentation with a name of its own.
-    ///
-    /// # Errors
-    /// Lists the names when there is none like it.
-    pub fn named(name: &str) -> Result<Self, String> {
-        if name == "book" { Ok(Self::Book) } else { Augmentation::named(name).map(Self::Plain) }
-    }
-
     /// The augmentation with shears in this unit.
     pub fn resolve(self, unit: ShearUnit) -> Augmentation {
         match (self, unit) {
@@ -132,6 +128,14 @@ impl AugmentationSetting {
                 })
             }
         }
+    }
+}
+
+impl FromStr for AugmentationSetting {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        if name == "book" { Ok(Self::Book) } else { name.parse().map(Self::Plain) }
     }
 }
 
@@ -157,16 +161,14 @@ impl<'de> Deserialize<'de> for AugmentationSetting {
     }
 }
 
-impl Augmentation {
-    /// The augmentation with a name of its own.
-    ///
-    /// # Errors
-    /// Lists the names when there is none like it.
-    pub fn named(name: &str) -> Result<Self, String> {
+impl FromStr for Augmentation {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
         match name {
             "none" => Ok(Self::None),
             "keras-2.0.8" => Ok(Self::Affine(AffineRanges::KERAS_2_0_8)),
-            other => Err(format!("unknown augmentation `{other}`, {NAMES}")),
+            other => Err(UnknownName::new("augmentation", other, EXPECTED)),
         }
     }
 }
@@ -178,11 +180,11 @@ impl<'de> Deserialize<'de> for Augmentation {
             type Value = Augmentation;
 
             fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str(NAMES)
+                write!(formatter, "expected {EXPECTED}")
             }
 
             fn visit_str<E: de::Error>(self, name: &str) -> Result<Augmentation, E> {
-                Augmentation::named(name).map_err(E::custom)
+                name.parse().map_err(E::custom)
             }
 
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Augmentation, A::Error> {
@@ -198,7 +200,9 @@ impl<'de> Deserialize<'de> for Augmentation {
                     Ok(Typed::Resolved { affine: ranges } | Typed::Ranges(ranges)) => {
                         Ok(Augmentation::Affine(ranges))
                     }
-                    Err(_) => Err(de::Error::custom(format!("unknown augmentation, {NAMES}"))),
+                    Err(_) => {
+                        Err(de::Error::custom(format!("unknown augmentation, expected {EXPECTED}")))
+                    }
                 }
             }
         }

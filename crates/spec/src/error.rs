@@ -113,6 +113,36 @@ impl Contradiction {
     }
 }
 
+/// A name that is none of those allowed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {kind} `{name}`, expected {expected}")]
+pub struct UnknownName {
+    kind: &'static str,
+    name: String,
+    expected: String,
+}
+
+impl UnknownName {
+    /// `expected` names what is allowed, in words.
+    pub(crate) fn new(kind: &'static str, name: &str, expected: impl Into<String>) -> Self {
+        Self { kind, name: name.to_owned(), expected: expected.into() }
+    }
+
+    /// The value whose name it is among all values, or an error that lists them.
+    pub(crate) fn find<T: Copy>(
+        kind: &'static str,
+        name: &str,
+        all: &[T],
+        name_of: impl Fn(T) -> &'static str,
+    ) -> Result<T, Self> {
+        let names = || all.iter().map(|value| name_of(*value)).collect::<Vec<_>>();
+        all.iter()
+            .copied()
+            .find(|value| name_of(*value) == name)
+            .ok_or_else(|| Self::new(kind, name, format!("one of {}", quoted(&names()))))
+    }
+}
+
 impl SpecError {
     /// Turns an error of the TOML reader into ours.
     pub(crate) fn from_toml(file: &str, text: &str, error: &toml::de::Error) -> Self {
@@ -131,4 +161,9 @@ impl SpecError {
 /// Joins the lines of a message of several lines.
 pub(crate) fn one_line(message: &str) -> String {
     message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// Names in backticks with commas between.
+pub(crate) fn quoted<T: fmt::Display>(names: &[T]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -37,7 +37,7 @@ pub use augmentation::{
 pub use base::{Architecture, ConvolutionAlgorithm};
 pub use cell::{Cell, CellId, Inputs, ProcedureId};
 pub use dataset::{DatasetSource, SyntheticDataset, SyntheticTask};
-pub use error::{Contradiction, Location, SpecError};
+pub use error::{Contradiction, Location, SpecError, UnknownName};
 pub use expectation::{
     Band, BandProvenance, Expectations, ExpectedStatus, PerSeed, Relation, RelationKind, Verdict,
     VerdictKind,

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess};
 use toml::{Spanned, Table, Value};
 
-use crate::error::one_line;
+use crate::error::{one_line, quoted};
 use crate::selector::{Selector, level_name};
 use crate::settings::Settings;
 use crate::{Location, SpecError};
@@ -229,9 +229,4 @@ fn named_level(name: &str, settings: &Value) -> Result<Level, String> {
 
 fn understand_settings(settings: Table) -> Result<Settings, String> {
     Value::Table(settings).try_into().map_err(|error: toml::de::Error| one_line(error.message()))
-}
-
-/// Names in backticks with commas between.
-pub(crate) fn quoted<T: fmt::Display>(names: &[T]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

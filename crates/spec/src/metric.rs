@@ -1,10 +1,11 @@
 //! The numbers that are recorded for each epoch, and how their curves are reduced.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::Split;
+use crate::{Split, UnknownName};
 
 /// A number recorded for each epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -74,6 +75,15 @@ impl Metric {
     }
 }
 
+impl FromStr for Metric {
+    type Err = UnknownName;
+
+    /// The metric with a key.
+    fn from_str(key: &str) -> Result<Self, UnknownName> {
+        UnknownName::find("metric", key, &Self::ALL, Self::key)
+    }
+}
+
 impl fmt::Display for Metric {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -113,18 +123,27 @@ impl Serialize for Statistic {
     }
 }
 
-impl<'de> Deserialize<'de> for Statistic {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match text.as_str() {
+impl FromStr for Statistic {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        match name {
             "final" => Ok(Self::Final),
             "best" => Ok(Self::Best),
             other => match other.strip_prefix("last_").and_then(|epochs| epochs.parse().ok()) {
                 Some(epochs) if epochs >= 1 => Ok(Self::Last(epochs)),
-                _ => Err(de::Error::custom(format!(
-                    "unknown statistic `{other}`, expected `final`, `best` or `last_1`, `last_2`, …"
-                ))),
+                _ => Err(UnknownName::new(
+                    "statistic",
+                    other,
+                    "`final`, `best` or `last_1`, `last_2`, …",
+                )),
             },
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Statistic {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }

@@ -2,12 +2,13 @@
 //! in `profiles.toml`.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
 use crate::settings::Settings;
-use crate::{Resampling, Resize, ShearUnit};
+use crate::{Resampling, Resize, ShearUnit, UnknownName};
 
 /// Library whose habits are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,6 +33,14 @@ pub enum Profile {
 static SETTINGS: LazyLock<BTreeMap<Profile, Settings>> = LazyLock::new(|| {
     toml::from_str(include_str!("profiles.toml")).expect("the embedded profiles are tested")
 });
+
+impl FromStr for Profile {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        UnknownName::find("profile", name, &Self::ALL, Self::name)
+    }
+}
 
 impl Profile {
     /// All profiles, oldest first.

@@ -1,8 +1,11 @@
 //! What a run says about itself while it runs: one record per epoch.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::UnknownName;
 
 /// A part of the dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,6 +30,14 @@ impl Split {
             Self::Validation => "validation",
             Self::Test => "test",
         }
+    }
+}
+
+impl FromStr for Split {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        UnknownName::find("split", name, &Self::ALL, Self::name)
     }
 }
 

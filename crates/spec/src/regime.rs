@@ -5,8 +5,11 @@
 //! the optimizer.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::UnknownName;
 
 /// Position at which the convolutional base stops being frozen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,19 +49,28 @@ impl Serialize for FreezeBoundary {
     }
 }
 
-impl<'de> Deserialize<'de> for FreezeBoundary {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match text.as_str() {
+impl FromStr for FreezeBoundary {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        match name {
             "all" => Ok(Self::All),
             "none" => Ok(Self::None),
             other => match other.strip_prefix("block_").and_then(|block| block.parse().ok()) {
                 Some(block) if block >= 1 => Ok(Self::Block(block)),
-                _ => Err(de::Error::custom(format!(
-                    "unknown freeze boundary `{other}`, expected `all`, `none` or `block_1`, `block_2`, …"
-                ))),
+                _ => Err(UnknownName::new(
+                    "freeze boundary",
+                    other,
+                    "`all`, `none` or `block_1`, `block_2`, …",
+                )),
             },
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for FreezeBoundary {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

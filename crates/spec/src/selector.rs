@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 
 use crate::cell::label;
-use crate::matrix::quoted;
+use crate::error::quoted;
 
 /// Chooses the cells whose levels agree: each named factor must have one of its listed levels;
 /// factors not named may have any.

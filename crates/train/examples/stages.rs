@@ -113,7 +113,7 @@ fn head_epoch() -> Outcome<impl FnMut() -> Outcome<()>> {
 
 /// Draws and applies Keras 2.0.8's transformations with the book's ranges.
 fn augment(pixels: &[u8]) {
-    let Ok(Augmentation::Affine(ranges)) = Augmentation::named("keras-2.0.8") else { return };
+    let Ok(Augmentation::Affine(ranges)) = "keras-2.0.8".parse() else { return };
     (0..IMAGES).into_par_iter().for_each_init(
         || vec![0u8; pixels.len()],
         |output, image| {
