@@ -37,7 +37,8 @@ pub(crate) fn assemble(
         }
     }
     let curves = curves.into_iter().map(|(metric, (_, values))| (metric, values)).collect();
-    let log = TrainingLog::new(curves, seconds)
-        .map_err(|reason| if run.is_empty() { reason } else { format!("run `{run}`: {reason}") })?;
+    let log = TrainingLog::new(curves, seconds).map_err(|error| {
+        if run.is_empty() { error.to_string() } else { format!("run `{run}`: {error}") }
+    })?;
     Ok(NamedLog { name: run.to_owned(), log })
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Location, Metric, RunStatus, Selector, SpecError, Statistic};
+use crate::{Location, Metric, RunStatus, Selector, SelectorError, SpecError, Statistic};
 
 /// Expectation that the mean over seeds lies between two numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -231,7 +231,7 @@ impl Expectations {
     ///
     /// # Errors
     /// Names what is unknown and what is allowed.
-    pub fn check_selectors(&self, known: &[(String, Vec<String>)]) -> Result<(), String> {
+    pub fn check_selectors(&self, known: &[(String, Vec<String>)]) -> Result<(), SelectorError> {
         let bands = self.bands.iter().map(|band| &band.selector);
         let relations =
             self.relations.iter().flat_map(|relation| [&relation.left, &relation.right]);

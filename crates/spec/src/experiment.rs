@@ -208,10 +208,10 @@ impl Experiment {
 
         let known = matrix.known();
         for published in &typed.published {
-            published.get_ref().selector.check(&known).map_err(|message| SpecError::Matrix {
+            published.get_ref().selector.check(&known).map_err(|error| SpecError::Matrix {
                 location: at(published.span().start),
                 key: "published.where".to_owned(),
-                message,
+                message: error.to_string(),
             })?;
         }
         for entry in &typed.seeds_for {
@@ -221,7 +221,7 @@ impl Experiment {
                 message,
             };
             let selector = &entry.get_ref().selector;
-            selector.check(&known).map_err(refused)?;
+            selector.check(&known).map_err(|error| refused(error.to_string()))?;
             if !procedures.iter().any(|(levels, _)| selector.matches(levels)) {
                 return Err(refused(format!(
                     "`{selector}` chooses no procedure; remove the entry or change its levels"
@@ -240,7 +240,7 @@ impl Experiment {
                 message,
             };
             let selector = &rung.get_ref().selector;
-            selector.check(&known).map_err(refused)?;
+            selector.check(&known).map_err(|error| refused(error.to_string()))?;
             let chosen = procedures.iter().filter(|(levels, _)| selector.matches(levels)).count();
             if chosen != 1 {
                 return Err(refused(format!(

@@ -45,7 +45,7 @@ pub use expectation::{
 pub use experiment::{Experiment, PublishedCurve, Rung};
 pub use hash::ContentHash;
 pub use initializer::Initializer;
-pub use log::TrainingLog;
+pub use log::{TrainingLog, TrainingLogError};
 pub use manifest::{CellManifest, Environment, TrainingActivations};
 pub use metric::{Metric, Statistic};
 pub use optimizer::{EpsilonPosition, Optimizer};
@@ -60,4 +60,4 @@ pub use record::{
 };
 pub use regime::{Cache, FreezeBoundary, FreezeBy, NestedFreeze, OptimizerCollects};
 pub use sampling::ValidationSampling;
-pub use selector::Selector;
+pub use selector::{Selector, SelectorError};

@@ -12,6 +12,48 @@ pub struct TrainingLog {
     seconds: Vec<f64>,
 }
 
+/// Curves that cannot be a training's.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum TrainingLogError {
+    /// There is no curve with an epoch.
+    #[error("there is no accuracy and no loss in it")]
+    Empty,
+    /// The curves differ by more than one epoch in length.
+    #[error(
+        "its metrics have different numbers of epochs ({}); one value per epoch is needed",
+        in_words(lengths)
+    )]
+    DifferentLengths {
+        /// Number of epochs of each metric.
+        lengths: Vec<(Metric, usize)>,
+    },
+    /// A value is not finite.
+    #[error("{metric} of epoch {epoch} is {value}, not a number")]
+    NotANumber {
+        /// The metric.
+        metric: Metric,
+        /// Number of the epoch, counted from 1.
+        epoch: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A value is none that the metric can have.
+    #[error("{metric} of epoch {epoch} is {value}, which cannot be")]
+    OutOfRange {
+        /// The metric.
+        metric: Metric,
+        /// Number of the epoch, counted from 1.
+        epoch: usize,
+        /// The value.
+        value: f64,
+    },
+}
+
+fn in_words(lengths: &[(Metric, usize)]) -> String {
+    let words = lengths.iter().map(|(metric, length)| format!("{metric} {length}"));
+    words.collect::<Vec<_>>().join(", ")
+}
+
 impl TrainingLog {
     /// A log of the given curves and, where they are known, the durations of the epochs in seconds.
     ///
@@ -20,40 +62,39 @@ impl TrainingLog {
     ///
     /// # Errors
     /// Says which curve cannot be used and why.
-    pub fn new(mut curves: BTreeMap<Metric, Vec<f64>>, seconds: Vec<f64>) -> Result<Self, String> {
+    pub fn new(
+        mut curves: BTreeMap<Metric, Vec<f64>>,
+        seconds: Vec<f64>,
+    ) -> Result<Self, TrainingLogError> {
         curves.retain(|_, curve| !curve.is_empty());
         let (Some(shortest), Some(longest)) =
             (curves.values().map(Vec::len).min(), curves.values().map(Vec::len).max())
         else {
-            return Err("there is no accuracy and no loss in it".to_owned());
+            return Err(TrainingLogError::Empty);
         };
         if longest > shortest + 1 {
-            let counts: Vec<String> =
-                curves.iter().map(|(metric, curve)| format!("{metric} {}", curve.len())).collect();
-            return Err(format!(
-                "its metrics have different numbers of epochs ({}); one value per epoch is needed",
-                counts.join(", ")
-            ));
+            let lengths = curves.iter().map(|(metric, curve)| (*metric, curve.len()));
+            return Err(TrainingLogError::DifferentLengths { lengths: lengths.collect() });
         }
         for (metric, curve) in &mut curves {
             curve.truncate(shortest);
             if let Some(place) = curve.iter().position(|value| !value.is_finite()) {
-                return Err(format!(
-                    "{metric} of epoch {} is {}, not a number",
-                    place + 1,
-                    curve[place]
-                ));
+                return Err(TrainingLogError::NotANumber {
+                    metric: *metric,
+                    epoch: place + 1,
+                    value: curve[place],
+                });
             }
             if metric.is_accuracy() && curve.iter().any(|value| *value > 1.0) {
                 curve.iter_mut().for_each(|value| *value /= 100.0);
             }
             let allowed = if metric.is_accuracy() { 0.0..=1.0 } else { 0.0..=f64::MAX };
             if let Some(place) = curve.iter().position(|value| !allowed.contains(value)) {
-                return Err(format!(
-                    "{metric} of epoch {} is {}, which cannot be",
-                    place + 1,
-                    curve[place]
-                ));
+                return Err(TrainingLogError::OutOfRange {
+                    metric: *metric,
+                    epoch: place + 1,
+                    value: curve[place],
+                });
             }
         }
         Ok(Self { curves, seconds })
@@ -103,8 +144,9 @@ mod tests {
             (&[0.5, 0.75][..], 2)
         );
         assert_eq!(percentages.curve(Metric::TrainAccuracy), &[] as &[f64]);
-        let refused =
-            |accuracy: &[f64], loss: &[f64]| log(accuracy, loss).expect_err("it cannot be");
+        let refused = |accuracy: &[f64], loss: &[f64]| {
+            log(accuracy, loss).expect_err("it cannot be").to_string()
+        };
         assert!(refused(&[], &[]).contains("no accuracy and no loss"));
         assert!(
             refused(&[0.5], &[0.7, 0.6, 0.5])

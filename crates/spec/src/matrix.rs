@@ -147,7 +147,7 @@ impl Matrix {
                 message,
             };
             let selector = Selector::from_table(entry.get_ref()).map_err(problem)?;
-            selector.check(&self.known()).map_err(problem)?;
+            selector.check(&self.known()).map_err(|error| problem(error.to_string()))?;
             if selector.is_empty() {
                 return Err(problem(
                     "an empty entry would exclude everything; name a factor".to_owned(),

@@ -13,6 +13,35 @@ use crate::error::quoted;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Selector(Vec<(String, Vec<String>)>);
 
+/// A selector that is malformed, or names a factor or level that an experiment does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SelectorError {
+    /// An argument is not of the form `factor=level`.
+    #[error("`{argument}` is not of the form factor=level")]
+    Form {
+        /// The argument as given.
+        argument: String,
+    },
+    /// The experiment has no such factor.
+    #[error("unknown factor `{factor}`, expected one of {}", quoted(expected))]
+    UnknownFactor {
+        /// The factor that the selector names.
+        factor: String,
+        /// Factors of the experiment.
+        expected: Vec<String>,
+    },
+    /// The factor has no such level.
+    #[error("unknown level `{level}` of `{factor}`, expected one of {}", quoted(expected))]
+    UnknownLevel {
+        /// The factor.
+        factor: String,
+        /// The level that the selector names.
+        level: String,
+        /// Levels of the factor.
+        expected: Vec<String>,
+    },
+}
+
 impl Selector {
     /// A selector of exactly the cells that have these levels.
     pub fn exactly(levels: &[(String, String)]) -> Self {
@@ -24,13 +53,13 @@ impl Selector {
     ///
     /// # Errors
     /// Says what the form is.
-    pub fn from_arguments<T: AsRef<str>>(arguments: &[T]) -> Result<Self, String> {
+    pub fn from_arguments<T: AsRef<str>>(arguments: &[T]) -> Result<Self, SelectorError> {
         let mut selector = Self::default();
         for argument in arguments {
             let argument = argument.as_ref();
             let (factor, level) = argument
                 .split_once('=')
-                .ok_or_else(|| format!("`{argument}` is not of the form factor=level"))?;
+                .ok_or_else(|| SelectorError::Form { argument: argument.to_owned() })?;
             match selector.0.iter_mut().find(|(known, _)| known == factor) {
                 Some((_, levels)) => levels.push(level.to_owned()),
                 None => selector.0.push((factor.to_owned(), vec![level.to_owned()])),
@@ -81,20 +110,20 @@ impl Selector {
     ///
     /// # Errors
     /// Names what is unknown and what is allowed.
-    pub fn check(&self, known: &[(String, Vec<String>)]) -> Result<(), String> {
+    pub fn check(&self, known: &[(String, Vec<String>)]) -> Result<(), SelectorError> {
         for (factor, levels) in &self.0 {
             let Some((_, allowed)) = known.iter().find(|(name, _)| name == factor) else {
-                let factors: Vec<&String> = known.iter().map(|(name, _)| name).collect();
-                return Err(format!(
-                    "unknown factor `{factor}`, expected one of {}",
-                    quoted(&factors)
-                ));
+                return Err(SelectorError::UnknownFactor {
+                    factor: factor.clone(),
+                    expected: known.iter().map(|(name, _)| name.clone()).collect(),
+                });
             };
             if let Some(unknown) = levels.iter().find(|level| !allowed.contains(level)) {
-                return Err(format!(
-                    "unknown level `{unknown}` of `{factor}`, expected one of {}",
-                    quoted(allowed)
-                ));
+                return Err(SelectorError::UnknownLevel {
+                    factor: factor.clone(),
+                    level: unknown.clone(),
+                    expected: allowed.clone(),
+                });
             }
         }
         Ok(())

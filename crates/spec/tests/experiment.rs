@@ -189,7 +189,10 @@ fn selectors_choose_by_level_and_refuse_what_nobody_has() {
         .expect("a selector")
         .check(&known)
         .expect_err("unknown");
-    assert_eq!(unknown, "unknown level `0.4` of `dropout`, expected one of `0.0`, `0.5`");
+    assert_eq!(
+        unknown.to_string(),
+        "unknown level `0.4` of `dropout`, expected one of `0.0`, `0.5`"
+    );
 }
 
 const IMAGES: SplitCounts = SplitCounts { train: 20, validation: 10, test: 0 };
