@@ -4,7 +4,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::cell::label;
-use crate::matrix::{Matrix, MatrixTable};
+use crate::matrix::{Combination, Matrix, MatrixTable};
 use crate::phase::PhaseSettings;
 use crate::settings::{DEFAULTS, Settings};
 use crate::{
@@ -84,6 +84,121 @@ struct ExperimentTable {
     ladder: Vec<Spanned<Rung>>,
 }
 
+/// A procedure with the factor levels that name it.
+type NamedProcedure = (Vec<(String, String)>, Procedure);
+
+/// The text of an experiment, in which byte offsets are places.
+struct Source<'a> {
+    file: &'a str,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    fn at(&self, offset: usize) -> Location {
+        Location::in_text(self.file, self.text, offset)
+    }
+
+    fn syntax_error(&self, offset: usize, message: String) -> SpecError {
+        SpecError::Syntax { location: self.at(offset), message }
+    }
+
+    /// An error in the `where` of a table.
+    fn selector_error(&self, offset: usize, table: &str, message: String) -> SpecError {
+        SpecError::Matrix { location: self.at(offset), key: format!("{table}.where"), message }
+    }
+
+    fn check_selector(
+        &self,
+        selector: &Selector,
+        known: &[(String, Vec<String>)],
+        offset: usize,
+        table: &str,
+    ) -> Result<(), SpecError> {
+        selector.check(known).map_err(|error| self.selector_error(offset, table, error.to_string()))
+    }
+
+    /// Refuses names that no folder can have.
+    fn check_name(&self, name: &str) -> Result<(), SpecError> {
+        let is_valid =
+            |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+        if name.is_empty() || name.starts_with('.') || !name.chars().all(is_valid) {
+            let message = format!(
+                "name: `{name}` cannot name a folder; use letters, digits, `-`, `_` and `.`"
+            );
+            return Err(self.syntax_error(0, message));
+        }
+        Ok(())
+    }
+
+    /// Seeds in ascending order, of which there is at least one and none twice.
+    fn sorted_seeds(&self, typed: &[u64], offset: usize) -> Result<Vec<u64>, SpecError> {
+        let mut seeds = typed.to_vec();
+        seeds.sort_unstable();
+        seeds.dedup();
+        if seeds.is_empty() || seeds.len() != typed.len() {
+            let message = "seeds: give at least one seed, and each only once";
+            return Err(self.syntax_error(offset, message.to_owned()));
+        }
+        Ok(seeds)
+    }
+
+    /// The procedure of each combination of levels: its settings laid over those of the file, and
+    /// these over the defaults, in whose place a profile stands.
+    fn resolve_procedures(
+        &self,
+        architecture: Architecture,
+        combinations: Vec<Combination>,
+        procedure_settings: &Settings,
+        phases: &[Spanned<PhaseSettings>],
+        matrix_offset: usize,
+    ) -> Result<Vec<NamedProcedure>, SpecError> {
+        let defaults: Settings =
+            toml::from_str(DEFAULTS).expect("the embedded defaults are tested");
+        let mut procedures: Vec<NamedProcedure> = Vec::with_capacity(combinations.len());
+        let mut profiles = Vec::with_capacity(combinations.len());
+        for combination in combinations {
+            // A profile takes the place of the defaults, wherever it was chosen: what is set by
+            // name stands above it.
+            let mut typed_settings = procedure_settings.clone();
+            typed_settings.overlay(&combination.settings);
+            let mut settings = defaults.clone();
+            if let Some(profile) = typed_settings.profile {
+                settings.overlay(profile.settings());
+            }
+            settings.overlay(&typed_settings);
+            let procedure = Procedure::resolve(architecture, &settings).map_err(|reason| {
+                let phase = reason.phase.and_then(|phase| phases.get(phase));
+                SpecError::Contradiction {
+                    location: self.at(phase.map_or(matrix_offset, |phase| phase.span().start)),
+                    cell: label(&combination.levels),
+                    reason: reason.to_string(),
+                }
+            })?;
+            // Profiles may agree in all that matters to a procedure, which is then run once;
+            // otherwise twins are a mistake.
+            let twin = procedures
+                .iter()
+                .zip(&profiles)
+                .find(|((_, other), profile)| *other == procedure && **profile == settings.profile);
+            if let Some(((twin, _), _)) = twin {
+                return Err(SpecError::Duplicate {
+                    location: self.at(matrix_offset),
+                    first: label(twin),
+                    second: label(&combination.levels),
+                });
+            }
+            procedures.push((combination.levels, procedure));
+            profiles.push(settings.profile);
+        }
+        Ok(procedures)
+    }
+}
+
+/// Number of procedures that a selector chooses.
+fn count_chosen(selector: &Selector, procedures: &[NamedProcedure]) -> usize {
+    procedures.iter().filter(|(levels, _)| selector.matches(levels)).count()
+}
+
 /// An experiment: a matrix of procedures over seeds.
 #[derive(Clone, Debug)]
 pub struct Experiment {
@@ -105,7 +220,7 @@ pub struct Experiment {
     pub published: Vec<PublishedCurve>,
     /// The ladder from one procedure to another, one change at a time.
     pub ladder: Vec<Rung>,
-    procedures: Vec<(Vec<(String, String)>, Procedure)>,
+    procedures: Vec<NamedProcedure>,
     /// The last entry that chooses a procedure gives its seeds.
     seeds_for: Vec<SeedsFor>,
 }
@@ -116,148 +231,80 @@ impl Experiment {
     /// # Errors
     /// Names the file, the line, the key and what is allowed there.
     pub fn parse(file: &str, text: &str) -> Result<Self, SpecError> {
-        let typed: ExperimentTable =
+        let source = Source { file, text };
+        let table: ExperimentTable =
             toml::from_str(text).map_err(|error| SpecError::from_toml(file, text, &error))?;
-        let defaults: Settings =
-            toml::from_str(DEFAULTS).expect("the embedded defaults are tested");
-        let at = |offset: usize| Location::in_text(file, text, offset);
-        let matrix_location = at(typed.matrix.as_ref().map_or(0, |matrix| matrix.span().start));
-
-        let valid =
-            |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-        if typed.name.is_empty() || typed.name.starts_with('.') || !typed.name.chars().all(valid) {
-            let message = format!(
-                "name: `{}` cannot name a folder; use letters, digits, `-`, `_` and `.`",
-                typed.name
-            );
-            return Err(SpecError::Syntax { location: at(0), message });
-        }
-        let sorted = |typed: &[u64], place: usize| {
-            let mut seeds = typed.to_vec();
-            seeds.sort_unstable();
-            seeds.dedup();
-            let message = "seeds: give at least one seed, and each only once".to_owned();
-            let is_right = !seeds.is_empty() && seeds.len() == typed.len();
-            is_right
-                .then_some(seeds)
-                .ok_or_else(|| SpecError::Syntax { location: at(place), message })
-        };
-        let seeds = sorted(typed.seeds.get_ref(), typed.seeds.span().start)?;
-
-        typed.dataset.get_ref().check().map_err(|message| SpecError::Syntax {
-            location: at(typed.dataset.span().start),
-            message: format!("dataset: {message}"),
+        source.check_name(&table.name)?;
+        let seeds = source.sorted_seeds(table.seeds.get_ref(), table.seeds.span().start)?;
+        table.dataset.get_ref().check().map_err(|message| {
+            source.syntax_error(table.dataset.span().start, format!("dataset: {message}"))
         })?;
-
-        let typed_matrix = typed.matrix.map(Spanned::into_inner).unwrap_or_default();
-        let matrix = Matrix::understand(&typed_matrix, &at)?;
-        let combinations = matrix.combinations(&at, &typed.exclude, &typed.include)?;
+        let matrix_offset = table.matrix.as_ref().map_or(0, |matrix| matrix.span().start);
+        let matrix_table = table.matrix.map(Spanned::into_inner).unwrap_or_default();
+        let at = |offset: usize| source.at(offset);
+        let matrix = Matrix::understand(&matrix_table, &at)?;
+        let combinations = matrix.combinations(&at, &table.exclude, &table.include)?;
         if combinations.is_empty() {
-            return Err(SpecError::EmptyMatrix { location: matrix_location });
+            return Err(SpecError::EmptyMatrix { location: source.at(matrix_offset) });
         }
-        let mut procedures: Vec<(Vec<(String, String)>, Procedure)> =
-            Vec::with_capacity(combinations.len());
-        let mut profiles = Vec::with_capacity(combinations.len());
-        let mut procedure_settings = typed.procedure;
-        if let Some(first) = typed.phase.first() {
-            if procedure_settings.phase.is_some() {
-                let message =
-                    "phase: [procedure] has a `phase` as well; keep one of them".to_owned();
-                return Err(SpecError::Syntax { location: at(first.span().start), message });
+        let mut settings = table.procedure;
+        if let Some(first) = table.phase.first() {
+            if settings.phase.is_some() {
+                let message = "phase: [procedure] has a `phase` as well; keep one of them";
+                return Err(source.syntax_error(first.span().start, message.to_owned()));
             }
-            procedure_settings.phase =
-                Some(typed.phase.iter().map(|phase| phase.get_ref().clone()).collect());
+            settings.phase =
+                Some(table.phase.iter().map(|phase| phase.get_ref().clone()).collect());
         }
-        for combination in combinations {
-            // A profile takes the place of the defaults, wherever it was chosen: what is set by
-            // name stands above it.
-            let mut typed_settings = procedure_settings.clone();
-            typed_settings.overlay(&combination.settings);
-            let mut settings = defaults.clone();
-            if let Some(profile) = typed_settings.profile {
-                settings.overlay(profile.settings());
-            }
-            settings.overlay(&typed_settings);
-            let procedure =
-                Procedure::resolve(typed.base.architecture, &settings).map_err(|reason| {
-                    SpecError::Contradiction {
-                        location: reason
-                            .phase
-                            .and_then(|phase| typed.phase.get(phase))
-                            .map_or(matrix_location.clone(), |phase| at(phase.span().start)),
-                        cell: label(&combination.levels),
-                        reason: reason.to_string(),
-                    }
-                })?;
-            // Profiles may agree in all that matters to a procedure, which is then run once;
-            // otherwise twins are a mistake.
-            let twin = procedures
-                .iter()
-                .zip(&profiles)
-                .find(|((_, other), profile)| *other == procedure && **profile == settings.profile);
-            if let Some(((twin, _), _)) = twin {
-                return Err(SpecError::Duplicate {
-                    location: matrix_location,
-                    first: label(twin),
-                    second: label(&combination.levels),
-                });
-            }
-            procedures.push((combination.levels, procedure));
-            profiles.push(settings.profile);
-        }
+        let procedures = source.resolve_procedures(
+            table.base.architecture,
+            combinations,
+            &settings,
+            &table.phase,
+            matrix_offset,
+        )?;
 
         let known = matrix.known();
-        for published in &typed.published {
-            published.get_ref().selector.check(&known).map_err(|error| SpecError::Matrix {
-                location: at(published.span().start),
-                key: "published.where".to_owned(),
-                message: error.to_string(),
-            })?;
+        for published in &table.published {
+            let offset = published.span().start;
+            source.check_selector(&published.get_ref().selector, &known, offset, "published")?;
         }
-        for entry in &typed.seeds_for {
-            let refused = |message| SpecError::Matrix {
-                location: at(entry.span().start),
-                key: "seeds_for.where".to_owned(),
-                message,
-            };
-            let selector = &entry.get_ref().selector;
-            selector.check(&known).map_err(|error| refused(error.to_string()))?;
-            if !procedures.iter().any(|(levels, _)| selector.matches(levels)) {
-                return Err(refused(format!(
+        for entry in &table.seeds_for {
+            let (selector, offset) = (&entry.get_ref().selector, entry.span().start);
+            source.check_selector(selector, &known, offset, "seeds_for")?;
+            if count_chosen(selector, &procedures) == 0 {
+                let message = format!(
                     "`{selector}` chooses no procedure; remove the entry or change its levels"
-                )));
+                );
+                return Err(source.selector_error(offset, "seeds_for", message));
             }
         }
-        let seeds_for = typed.seeds_for.into_iter().map(|entry| {
-            let seeds = sorted(&entry.get_ref().seeds, entry.span().start)?;
-            Ok(SeedsFor { seeds, ..entry.into_inner() })
-        });
-        let seeds_for = seeds_for.collect::<Result<_, SpecError>>()?;
-        for rung in &typed.ladder {
-            let refused = |message| SpecError::Matrix {
-                location: at(rung.span().start),
-                key: "ladder.where".to_owned(),
-                message,
-            };
-            let selector = &rung.get_ref().selector;
-            selector.check(&known).map_err(|error| refused(error.to_string()))?;
-            let chosen = procedures.iter().filter(|(levels, _)| selector.matches(levels)).count();
+        let mut seeds_for = Vec::with_capacity(table.seeds_for.len());
+        for entry in table.seeds_for {
+            let seeds = source.sorted_seeds(&entry.get_ref().seeds, entry.span().start)?;
+            seeds_for.push(SeedsFor { seeds, ..entry.into_inner() });
+        }
+        for rung in &table.ladder {
+            let (selector, offset) = (&rung.get_ref().selector, rung.span().start);
+            source.check_selector(selector, &known, offset, "ladder")?;
+            let chosen = count_chosen(selector, &procedures);
             if chosen != 1 {
-                return Err(refused(format!(
+                let message = format!(
                     "`{selector}` chooses {chosen} procedures; name the levels of exactly one"
-                )));
+                );
+                return Err(source.selector_error(offset, "ladder", message));
             }
         }
         Ok(Self {
-            title: if typed.title.is_empty() { typed.name.clone() } else { typed.title },
-            name: typed.name,
+            title: if table.title.is_empty() { table.name.clone() } else { table.title },
+            name: table.name,
             seeds,
-            dataset: typed.dataset.into_inner(),
-            architecture: typed.base.architecture,
-            trained_with: typed.base.trained_with,
+            dataset: table.dataset.into_inner(),
+            architecture: table.base.architecture,
+            trained_with: table.base.trained_with,
             factors: matrix.factor_names(),
-            published: typed.published.into_iter().map(Spanned::into_inner).collect(),
-            ladder: typed.ladder.into_iter().map(Spanned::into_inner).collect(),
+            published: table.published.into_iter().map(Spanned::into_inner).collect(),
+            ladder: table.ladder.into_iter().map(Spanned::into_inner).collect(),
             procedures,
             seeds_for,
         })
