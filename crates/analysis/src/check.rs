@@ -16,6 +16,33 @@ use crate::results::{CellRun, ProcedureRuns, Results};
 use crate::runs::complete_sample;
 
 /// Answers every expectation, in the order of the file.
+///
+/// # Example
+/// ```
+/// use thaw_analysis::{Results, ResultsFolder, check};
+/// use thaw_spec::{Expectations, Experiment, VerdictKind};
+///
+/// // The committed results of the miniature.
+/// let text = std::fs::read_to_string("../../experiments/miniature.toml")?;
+/// let experiment = Experiment::parse("miniature.toml", &text)?;
+/// let folder = ResultsFolder::new("../../results/miniature".into());
+/// let results = Results::read(&folder, &experiment)?;
+/// let expected = |regime: &str| {
+///     let text = format!("[[audit]]\nwhere = {{ regime = '{regime}' }}\nstatus = 'completed'");
+///     Expectations::parse("example.expected.toml", &text)
+/// };
+///
+/// // A base that was frozen end to end did not move, and one that was unfrozen by accident did.
+/// for (regime, kind) in [
+///     ("frozen_end_to_end", VerdictKind::Pass),
+///     ("accidentally_unfrozen", VerdictKind::Fail),
+/// ] {
+///     let verdicts = check(&expected(regime)?, &results);
+///     assert!(!verdicts.is_empty());
+///     assert!(verdicts.iter().all(|verdict| verdict.kind == kind), "{verdicts:?}");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn check(expectations: &Expectations, results: &Results) -> Vec<Verdict> {
     let bands = expectations.bands.iter().flat_map(|band| check_band(band, results));
     let relations = expectations.relations.iter().map(|relation| check_relation(relation, results));

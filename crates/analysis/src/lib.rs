@@ -1,5 +1,36 @@
 //! What results say: records in and out of Parquet, curves, estimates with confidence intervals,
 //! and verdicts on expectations.
+//!
+//! In the order in which one meets them:
+//!
+//! - [`ResultsFolder`]: `cells/<cell>/` with manifest, records and outcome. [`ParquetSink`] writes
+//!   the records of one cell.
+//! - [`Results`]: the complete cells of an experiment, as [`ProcedureRuns`] of [`CellRun`]s.
+//! - [`Sample`]: one number for each seed; [`Estimate`]: their mean with Student's 95 % interval.
+//! - [`check`]: verdicts on bands, relations and audits.
+//! - [`evaluate_ladder`]: what each change of a ladder does. [`attribute`]: a gap, divided over factors.
+//! - [`Classifier`]: which procedure a training log is of.
+//!
+//! Accuracies and their differences are fractions of 1, losses are in nats; percent and points are
+//! made where they are shown. Differences are taken between runs of equal seeds.
+//!
+//! ```
+//! use thaw_analysis::{Results, ResultsFolder};
+//! use thaw_spec::{Experiment, Metric, Selector, Statistic};
+//!
+//! // The committed results of the miniature.
+//! let text = std::fs::read_to_string("../../experiments/miniature.toml")?;
+//! let experiment = Experiment::parse("miniature.toml", &text)?;
+//! let folder = ResultsFolder::new("../../results/miniature".into());
+//! let results = Results::read(&folder, &experiment)?;
+//! let frozen = Selector::from_arguments(&["regime=frozen_end_to_end"])?;
+//! for procedure in results.select(&frozen) {
+//!     let sample = procedure.sample(Metric::ValidationAccuracy, Statistic::Final);
+//!     assert_eq!(sample.expect("it ran").estimate().count, 3, "one run for each seed");
+//!     assert!(!procedure.thawed());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod attribution;
 mod bands;

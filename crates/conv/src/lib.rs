@@ -10,6 +10,49 @@
 //! of the processor's vectors.** Every sum of products is one chain of fused multiply-adds in a
 //! fixed order, and sums over images are taken in groups of fixed size. Cached and freshly computed
 //! activations are therefore equal to the last bit.
+//!
+//! In the order in which one meets them:
+//!
+//! - [`Maps`]: the activations of a batch, in memory that a [`BufferPool`] hands out again; a [`MapsView`]
+//!   shows some of their channels.
+//! - [`ConvolutionGeometry`]: the shape of a convolution on one image.
+//! - [`Convolution`]: such a shape with an [`Algorithm`]; forward, and the gradients of input and
+//!   kernel. It reads a [`PreparedKernel`].
+//! - [`Activation`]: nothing or ReLU, and its gradient.
+//! - [`max_pool`], [`dense`] and their gradients.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use thaw_conv::{Activation, Algorithm, BufferPool, Convolution, ConvolutionGeometry, Maps};
+//!
+//! let convolution = Convolution {
+//!     geometry: ConvolutionGeometry {
+//!         height: 3,
+//!         width: 4,
+//!         input_channels: 1,
+//!         output_channels: 1,
+//!         kernel: 3,
+//!         stride: 1,
+//!         padding: 1,
+//!     },
+//!     algorithm: Algorithm::Direct,
+//! };
+//! let memory = Arc::new(BufferPool::default());
+//! let mut input = Maps::new(&memory, [1, 3, 4, 1]);
+//! input.values_mut().fill(1.0);
+//! let mut output = Maps::new(&memory, [1, 3, 4, 1]);
+//! let kernel = convolution.prepare(&[1.0; 9]);
+//! convolution.forward(input.view(), &kernel, &[-5.0], Activation::Relu, &mut output, 0);
+//! // Four or six ones lie under the kernel at the edge, nine in the middle. The bias takes five,
+//! // and ReLU what is below zero.
+//! let expected = [
+//!     0.0, 1.0, 1.0, 0.0, //
+//!     1.0, 4.0, 4.0, 1.0, //
+//!     0.0, 1.0, 1.0, 0.0,
+//! ];
+//! assert_eq!(output.values(), expected);
+//! ```
 
 mod activation;
 mod allocation;

@@ -40,6 +40,26 @@ impl Purpose {
 }
 
 /// The random numbers at one address.
+///
+/// # Example
+/// ```
+/// use thaw_data::{Purpose, Stream};
+///
+/// // The mask of image 17 in the fourth epoch of a training with seed 0.
+/// let mut mask = Stream::new(0, Purpose::Dropout, 3, 17);
+/// let first = mask.unit();
+/// assert!((0.0..1.0).contains(&first));
+///
+/// // Whatever else was drawn before, the address gives the same numbers.
+/// let mut order = Stream::new(0, Purpose::Shuffle, 3, 0).permutation(5);
+/// assert_eq!(Stream::new(0, Purpose::Dropout, 3, 17).unit(), first);
+///
+/// // Another image has numbers of its own.
+/// assert_ne!(Stream::new(0, Purpose::Dropout, 3, 18).unit(), first);
+///
+/// order.sort_unstable();
+/// assert_eq!(order, [0, 1, 2, 3, 4]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Stream(ChaCha8Rng);
 

@@ -11,6 +11,48 @@ use crate::{Base, ModelError, Parameter};
 ///
 /// # Errors
 /// When a tensor cannot be read.
+///
+/// # Example
+/// One step with the first three of four blocks frozen:
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use thaw_model::{Base, Gradients, Head, Loss, RmsProp, Weights, audit};
+/// use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Initializer, Optimizer};
+///
+/// let device = Device::Cpu;
+/// let weights = Weights::shipped(Architecture::MiniVgg).expect("they come with thaw")?;
+/// let (architecture, algorithm) = (Architecture::MiniVgg, ConvolutionAlgorithm::Direct);
+/// let base = Base::new(architecture, algorithm, &weights, 3, &device)?;
+/// let head = Head::new(512, 8, Loss::Binary, Initializer::GlorotUniform, |_| || 0.6, &device)?;
+/// let of_base = base.parameters().iter().filter_map(|parameter| parameter.variable.clone());
+/// let of_head = head.variables().map(|(_, variable)| variable.clone());
+/// let settings = Optimizer {
+///     learning_rate: 1e-4,
+///     rho: 0.9,
+///     epsilon: 1e-8,
+///     epsilon_position: EpsilonPosition::OutsideRoot,
+/// };
+/// let variables = of_base.chain(of_head).collect();
+/// let mut optimizer = <RmsProp as candle_nn::Optimizer>::new(variables, settings)?;
+///
+/// let pixels = (0..2 * 32 * 32 * 3).map(|place| (place % 251) as f32 - 125.0);
+/// let images = Tensor::from_iter(pixels, &device)?.reshape((2, 32, 32, 3))?;
+/// let boundary = base.forward(&images, 0..3)?;
+/// let (features, tape) = base.forward_on_tape(&boundary, 3..4)?;
+/// let (logits, head_tape) = head.forward_on_tape(&features, None)?;
+/// let losses = Loss::Binary.per_image(&logits, &[0, 1], 0.0)?;
+/// let mut gradients = Gradients::of(&losses.mean_all()?)?;
+/// head_tape.backward(&mut gradients)?;
+/// tape.backward(&mut gradients)?;
+/// optimizer.apply(&gradients)?;
+///
+/// for tensor in audit(&base, 3)? {
+///     assert_eq!(tensor.collected, !tensor.declared_frozen);
+///     assert_eq!(tensor.moved, tensor.collected, "{}", tensor.name);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn audit(base: &Base, declared_frozen_blocks: usize) -> Result<Vec<TensorAudit>, ModelError> {
     audit_since(base, declared_frozen_blocks, |parameter| {
         (&parameter.original, parameter.was_variable())

@@ -206,6 +206,35 @@ impl Base {
     ///
     /// # Errors
     /// When the activations do not fit the first of them.
+    ///
+    /// # Example
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use thaw_model::{Base, Weights};
+    /// use thaw_spec::{Architecture, ConvolutionAlgorithm};
+    ///
+    /// let architecture = Architecture::MiniVgg;
+    /// let weights = Weights::shipped(architecture).expect("they come with thaw")?;
+    /// let base = Base::new(
+    ///     architecture,
+    ///     ConvolutionAlgorithm::WinogradF3,
+    ///     &weights,
+    ///     architecture.blocks(),
+    ///     &Device::Cpu,
+    /// )?;
+    /// let images = Tensor::ones((2, 32, 32, 3), DType::F32, &Device::Cpu)?;
+    /// let features = base.forward(&images, 0..4)?;
+    /// assert_eq!(features.dims(), [2, 2, 2, 128]);
+    ///
+    /// // Stopping at a boundary and going on from there changes no bit.
+    /// let boundary = base.forward(&images, 0..2)?;
+    /// let onwards = base.forward(&boundary, 2..4)?;
+    /// assert_eq!(
+    ///     onwards.flatten_all()?.to_vec1::<f32>()?,
+    ///     features.flatten_all()?.to_vec1::<f32>()?
+    /// );
+    /// # Ok::<(), thaw_model::ModelError>(())
+    /// ```
     pub fn forward(&self, activations: &Tensor, range: Range<usize>) -> Result<Tensor, ModelError> {
         if range.is_empty() {
             return Ok(activations.clone());

@@ -1,5 +1,22 @@
 //! What is trained: convolutional bases and their weights files, the head, losses, initial values,
 //! RMSprop, and the audit of freezing.
+//!
+//! In the order in which one meets them:
+//!
+//! - [`Weights`]: the tensors of a base, from safetensors, PyTorch's state dict or Keras' HDF5, or
+//!   those that come with thaw.
+//! - [`Base`]: constant below its freeze boundary, variable above it; a list of [`Parameter`]s.
+//!   [`blocks`] lists its layers, [`shapes`] the sizes of its activations.
+//! - [`Head`]: two dense layers behind the base, with a mask for dropout between.
+//! - [`Loss`]: cross-entropy by image, in nats.
+//! - [`Gradients`], completed by [`HeadTape`] and [`Tape`], and [`RmsProp`], which applies them.
+//! - [`audit`]: which tensors were declared frozen, which the optimizer held, which moved.
+//!
+//! Activations are `[batch, height, width, channels]`, kernels `[height, width, input channels,
+//! output channels]`, both 32-bit floats. Blocks are counted from 0 in ranges and from 1 in
+//! messages. No image is read here and no random number is drawn: the caller hands them in.
+//!
+//! See [`Base::forward`] and [`audit`] for examples.
 
 mod architecture;
 mod audit;

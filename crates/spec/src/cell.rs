@@ -67,6 +67,33 @@ const IDENTITY_VERSION: u32 = 1;
 
 impl Cell {
     /// Identifier of the cell.
+    ///
+    /// The same settings under other names of levels are the same cell:
+    ///
+    /// ```
+    /// use thaw_spec::{Cell, ContentHash, Experiment, Inputs};
+    ///
+    /// let cells = |matrix: &str| -> Result<Vec<Cell>, thaw_spec::SpecError> {
+    ///     let text = format!(
+    ///         "name = 'example'\nseeds = [0]\n\
+    ///          [dataset]\nsource = 'folder'\n\
+    ///          [base]\narchitecture = 'vgg16'\n\
+    ///          {matrix}"
+    ///     );
+    ///     let inputs = Inputs {
+    ///         dataset: ContentHash::of_bytes(b"the images"),
+    ///         weights: ContentHash::of_bytes(b"the weights"),
+    ///         classes: vec!["cats".to_owned(), "dogs".to_owned()],
+    ///     };
+    ///     Ok(Experiment::parse("example.toml", &text)?.cells(&inputs))
+    /// };
+    /// let listed = cells("[matrix]\ndropout = [0.5]")?;
+    /// let named = cells("[matrix.head]\nbook = { dropout = 0.5 }")?;
+    /// assert_eq!(listed[0].label(), "dropout=0.5");
+    /// assert_eq!(named[0].label(), "head=book");
+    /// assert_eq!(listed[0].id(), named[0].id());
+    /// # Ok::<(), thaw_spec::SpecError>(())
+    /// ```
     pub fn id(&self) -> CellId {
         let hash =
             ContentHash::of_value(&(IDENTITY_VERSION, &self.procedure, &self.inputs, self.seed));

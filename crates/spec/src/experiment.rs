@@ -230,6 +230,37 @@ impl Experiment {
     ///
     /// # Errors
     /// Names the file, the line, the key and what is allowed there.
+    ///
+    /// # Example
+    /// ```
+    /// use thaw_spec::Experiment;
+    ///
+    /// let text = r#"
+    /// name = "dropout"
+    /// seeds = [0, 1]
+    ///
+    /// [dataset]
+    /// source = "folder"
+    ///
+    /// [base]
+    /// architecture = "vgg16"
+    ///
+    /// [procedure]
+    /// cache = "features"
+    ///
+    /// [matrix]
+    /// dropout = [0.0, 0.5]
+    /// "#;
+    /// let experiment = Experiment::parse("dropout.toml", text)?;
+    /// let dropouts: Vec<f64> =
+    ///     experiment.procedures().map(|(_, procedure)| procedure.dropout).collect();
+    /// assert_eq!(dropouts, [0.0, 0.5]);
+    ///
+    /// let misprint = text.replace("dropout =", "dropuot =");
+    /// let error = Experiment::parse("dropout.toml", &misprint).expect_err("misprint").to_string();
+    /// assert!(error.starts_with("dropout.toml:15: matrix.dropuot: unknown field"), "{error}");
+    /// # Ok::<(), thaw_spec::SpecError>(())
+    /// ```
     pub fn parse(file: &str, text: &str) -> Result<Self, SpecError> {
         let source = Source { file, text };
         let table: ExperimentTable =

@@ -1,8 +1,28 @@
-//! The vocabulary of thaw: what a person writes down ([`Experiment`]), what it means ([`Cell`]),
-//! what has to be computed ([`Plan`]), what comes back ([`EpochRecord`], [`Outcome`]) and what is
-//! expected of it ([`Expectations`]).
+//! The vocabulary of thaw: what a person writes down, what it means, what has to be computed, what
+//! comes back, and what is expected of it.
 //!
-//! Everything here is pure: no file is read, no clock is asked, nothing is drawn at random.
+//! Everything here is pure: no file is read, no clock is asked, nothing is drawn at random. So
+//! plans, identities and messages are tested without an image.
+//!
+//! In the order in which one meets them:
+//!
+//! - [`Experiment`]: an experiment file, read by [`Experiment::parse`]. Its matrix yields
+//!   procedures.
+//! - [`Procedure`]: every setting of a training except the seed, nothing left to a default.
+//!   [`Profile`] says what a library makes of the same arguments.
+//! - [`Cell`]: a procedure on given [`Inputs`] with one seed. Its [`CellId`] names its records.
+//! - [`Plan`]: the [`Step`]s that the cells need, each shared [`Extraction`] once.
+//! - [`EpochRecord`] and [`Prediction`], taken by a [`RecordSink`], and the [`Outcome`] with the
+//!   audit of freezing.
+//! - [`Expectations`]: what a check compares results with.
+//!
+//! Losses are in nats, accuracies are fractions of 1, durations are in seconds.
+//!
+//! The id of a cell ([`Cell::id`]) is the beginning of the SHA-256 of its serialised procedure,
+//! inputs and seed. The order of fields, their names and `skip_serializing_if` are part of it: to
+//! change them is to rename every cell.
+//!
+//! See [`Experiment::parse`] and [`Cell::id`] for examples.
 
 mod augmentation;
 mod base;

@@ -42,6 +42,77 @@ pub struct PhaseData {
 ///
 /// # Errors
 /// When data or weights do not fit, the loss diverges, or records or checkpoints cannot be written.
+///
+/// # Example
+/// A base that was declared frozen, trained honestly and as Keras before 2.1.0 did it:
+///
+/// ```
+/// use thaw_data::{Dataset, OnUnreadable, Pixels, Synthetic};
+/// use thaw_model::Weights;
+/// use thaw_spec::{
+///     Architecture, DatasetSource, EpochRecord, Experiment, Inputs, RecordSink, RunStatus,
+///     SinkError, Split,
+/// };
+/// use thaw_train::{FitData, PhaseData, SplitData, fit};
+///
+/// /// Keeps records in memory.
+/// #[derive(Default)]
+/// struct Records(Vec<EpochRecord>);
+///
+/// impl RecordSink for Records {
+///     fn begin(&mut self, resumed: &[EpochRecord]) -> Result<(), SinkError> {
+///         self.0 = resumed.to_vec();
+///         Ok(())
+///     }
+///
+///     fn epoch(&mut self, record: &EpochRecord) -> Result<(), SinkError> {
+///         self.0.push(record.clone());
+///         Ok(())
+///     }
+/// }
+///
+/// let text = r#"
+/// name = "example"
+/// seeds = [0]
+/// dataset = { source = "synthetic", train = 8, validation = 4, test = 0 }
+/// base = { architecture = "mini_vgg" }
+/// procedure = { image_size = 32, epochs = 2, batch_size = 4 }
+/// matrix = { optimizer_collects = ["unfrozen", "everything"] }
+/// "#;
+/// let experiment = Experiment::parse("example.toml", text)?;
+/// let DatasetSource::Synthetic(pictures) = experiment.dataset else { unreachable!() };
+/// let dataset = Synthetic::new(pictures);
+/// let weights = Weights::shipped(Architecture::MiniVgg).expect("they come with thaw")?;
+/// let inputs = Inputs {
+///     dataset: dataset.content_hash()?,
+///     weights: weights.hash.clone(),
+///     classes: dataset.classes().to_vec(),
+/// };
+///
+/// let folder = tempfile::tempdir()?;
+/// let mut statuses = Vec::new();
+/// for cell in experiment.cells(&inputs) {
+///     let procedure = &cell.procedure;
+///     let split = |split: Split| -> Result<SplitData, thaw_data::DataError> {
+///         let path = folder.path().join(split.name());
+///         let (size, filter) = (procedure.image_size, procedure.resize);
+///         let refuse = OnUnreadable::Refuse;
+///         Pixels::prepare(&dataset, split, size, filter, refuse, &path, &|_| {})?;
+///         Ok(SplitData { pixels: Pixels::open(&path, refuse)?, stored: None })
+///     };
+///     let phase = PhaseData {
+///         train: split(Split::Train)?,
+///         evaluation: vec![(Split::Validation, split(Split::Validation)?)],
+///     };
+///     let data = FitData { phases: vec![phase], device: candle_core::Device::Cpu };
+///     let mut records = Records::default();
+///     let outcome = fit(&cell, &weights, &data, None, &mut records, &|_| {})?;
+///     assert_eq!(records.0.len(), 2);
+///     statuses.push(outcome.status);
+/// }
+/// assert_eq!(statuses, [RunStatus::Completed, RunStatus::Thawed]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn fit(
     cell: &Cell,
     weights: &Weights,

@@ -112,6 +112,34 @@ pub enum AttributionError {
 /// # Errors
 /// When a selector is not exactly one procedure's, cells are missing, or no order of changes can be
 /// followed.
+///
+/// # Example
+/// ```
+/// use thaw_analysis::{Results, ResultsFolder, attribute};
+/// use thaw_spec::{Experiment, Metric, Selector, Statistic};
+///
+/// // The committed results of the miniature.
+/// let text = std::fs::read_to_string("../../experiments/miniature.toml")?;
+/// let experiment = Experiment::parse("miniature.toml", &text)?;
+/// let folder = ResultsFolder::new("../../results/miniature".into());
+/// let results = Results::read(&folder, &experiment)?;
+/// let levels = |regime, preprocessing| {
+///     Selector::from_arguments(&[regime, "augmentation=none", preprocessing, "dropout=0.0"])
+/// };
+/// let gap = attribute(
+///     &results,
+///     &levels("regime=cached", "preprocessing=rescale")?,
+///     &levels("regime=accidentally_unfrozen", "preprocessing=caffe")?,
+///     Metric::ValidationAccuracy,
+///     Statistic::Final,
+/// )?;
+/// let factors: Vec<&str> = gap.shares.iter().map(|share| share.factor.as_str()).collect();
+/// assert_eq!(factors, ["regime", "preprocessing"]);
+/// // The shares add up to the gap.
+/// let sum: f64 = gap.estimates().iter().map(|share| share.mean).sum();
+/// assert!((sum - gap.gap.estimate().mean).abs() < 1e-12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn attribute(
     results: &Results,
     from: &Selector,

@@ -20,6 +20,21 @@ use crate::{ExchangeError, NamedLog};
 ///
 /// # Errors
 /// When it cannot be read or holds no training.
+///
+/// # Example
+/// ```
+/// use thaw_exchange::read_logs;
+/// use thaw_spec::Metric;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("history.json");
+/// std::fs::write(&path, r#"{"acc": [0.71, 0.78], "val_acc": [0.80, 0.83], "lr": [1e-5, 1e-5]}"#)?;
+/// let logs = read_logs(&path)?;
+/// assert_eq!(logs.len(), 1);
+/// assert_eq!(logs[0].log.curve(Metric::ValidationAccuracy), [0.80, 0.83]);
+/// assert!(logs[0].log.curve(Metric::ValidationLoss).is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn read_logs(path: &Path) -> Result<Vec<NamedLog>, ExchangeError> {
     let malformed = |reason: String| ExchangeError::malformed(path, reason);
     let is_folder = std::fs::metadata(path).map_err(ExchangeError::unreadable(path))?.is_dir();
@@ -49,6 +64,16 @@ const NAMED: usize = 4;
 ///
 /// # Errors
 /// When the file cannot be read, or there is no such training in it.
+///
+/// # Example
+/// ```
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("runs.csv");
+/// std::fs::write(&path, "run,epoch,val_acc\nfrozen,1,0.80\nthawed,1,0.91\nthawed,2,0.95\n")?;
+/// let log = thaw_exchange::read_log(&path, "thawed")?;
+/// assert_eq!(log.curve(thaw_spec::Metric::ValidationAccuracy), [0.91, 0.95]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn read_log(path: &Path, run: &str) -> Result<TrainingLog, ExchangeError> {
     let mut logs = read_logs(path)?;
     match logs.iter().position(|log| log.name == run) {
