@@ -70,6 +70,22 @@ cost *plots:
 check-cuda folder="target/cuda":
     eval "$(tools/cuda/fetch.sh {{folder}})" && cargo check --release --workspace --features cuda
 
+# Build the program from the crates' packages, outside the repository, and run it
+package-check:
+    tools/package/check.sh
+
+# Build a Python wheel that carries the program, install it into a fresh environment and run it
+wheel:
+    rm -rf target/wheels
+    python3 -m venv target/maturin
+    target/maturin/bin/pip install --quiet 'maturin>=1.9,<2'
+    target/maturin/bin/maturin build --release --out target/wheels
+    tools/package/check_wheel.sh target/wheels/*.whl
+
+# Check with the oldest compiler that Cargo.toml promises
+check-oldest-rust:
+    cargo "+$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)" check --locked --workspace --all-targets
+
 # Everything that continuous integration runs
 ci:
     bash .ci/run

@@ -7,18 +7,28 @@ use polars::error::PolarsError;
 /// Results that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum AnalysisError {
-    /// A file or folder cannot be read or written.
+    /// A file or folder cannot be read.
     #[error("{}: {action}: {source}", path.display())]
-    Io {
+    Unreadable {
         /// The file or folder.
         path: PathBuf,
-        /// The action that failed, such as `cannot write`.
+        /// The action that failed, such as `cannot list`.
+        action: &'static str,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+    /// A file or folder cannot be written.
+    #[error("{}: {action}: {source}", path.display())]
+    Unwritable {
+        /// The file or folder.
+        path: PathBuf,
+        /// The action that failed, such as `cannot remove`.
         action: &'static str,
         /// The error of the operating system.
         source: std::io::Error,
     },
     /// Another process holds the lock of a results folder.
-    #[error("{}: another thaw is sweeping into this folder; wait for it to end, or choose another by --results", path.display())]
+    #[error("{}: another thaw is sweeping into this folder; wait for it to end", path.display())]
     Locked {
         /// The results folder.
         path: PathBuf,
@@ -44,9 +54,20 @@ pub enum AnalysisError {
 }
 
 impl AnalysisError {
-    pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn unreadable(
+        path: &Path,
+        action: &'static str,
+    ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io { path, action, source }
+        move |source| Self::Unreadable { path, action, source }
+    }
+
+    pub(crate) fn unwritable(
+        path: &Path,
+        action: &'static str,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Unwritable { path, action, source }
     }
 
     pub(crate) fn parquet(path: &Path, action: &'static str) -> impl FnOnce(PolarsError) -> Self {

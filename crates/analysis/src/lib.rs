@@ -7,7 +7,7 @@
 //!   the records of one cell.
 //! - [`Results`]: the complete cells of an experiment, as [`ProcedureRuns`] of [`CellRun`]s.
 //! - [`Sample`]: one number for each seed; [`Estimate`]: their mean with Student's 95 % interval.
-//! - [`check`]: verdicts on bands, relations and audits.
+//! - [`check()`]: verdicts on bands, relations and audits.
 //! - [`evaluate_ladder`]: what each change of a ladder does. [`attribute`]: a gap, divided over factors.
 //! - [`Classifier`]: which procedure a training log is of.
 //!

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, UnionArgs, concat};
 use thaw_spec::{
     Cell, CellManifest, Experiment, Metric, Outcome, RunStatus, Selector, Split, Statistic,
     TrainingLog,
 };
 
 use crate::estimate::{Sample, reduce};
-use crate::schema::{Row, rows, wanted_columns};
+use crate::schema::Row;
 use crate::{AnalysisError, CellState, ResultsFolder};
 
 /// One cell that has run to its end.
@@ -133,7 +132,7 @@ impl Results {
         if let Some(other) = all.iter().find(|manifest| manifest.cell.inputs != all[0].cell.inputs)
         {
             let reason = format!(
-                "the cells {} and {} were run on different data or weights; keep their results apart by --results",
+                "the cells {} and {} were run on different data or weights; keep their results in different folders",
                 all[0].id, other.id
             );
             return Err(AnalysisError::Malformed { path: folder.root().to_owned(), reason });
@@ -185,28 +184,13 @@ impl Results {
 
 type Curves = BTreeMap<String, BTreeMap<Split, Vec<Row>>>;
 
-/// Reads many small files in one lazy query.
+/// The records of some cells.
 fn read_curves(folder: &ResultsFolder, cells: &[&CellManifest]) -> Result<Curves, AnalysisError> {
-    if cells.is_empty() {
-        return Ok(Curves::new());
-    }
-    let scan = |manifest: &&CellManifest| {
-        let path = folder.epochs(&manifest.id);
-        let arguments = ScanArgsParquet { glob: false, ..ScanArgsParquet::default() };
-        let frame = PlRefPath::try_from_path(&path)
-            .and_then(|file| LazyFrame::scan_parquet(file, arguments));
-        frame
-            .map(|frame| frame.select(wanted_columns()))
-            .map_err(AnalysisError::parquet(&path, "read"))
-    };
-    let frames: Vec<LazyFrame> = cells.iter().map(scan).collect::<Result<_, _>>()?;
-    let frame = concat(frames, UnionArgs::default()).and_then(LazyFrame::collect);
-    let rows = frame
-        .and_then(|frame| rows(&frame))
-        .map_err(AnalysisError::parquet(folder.root(), "read"))?;
     let mut curves = Curves::new();
-    for row in rows {
-        curves.entry(row.cell.clone()).or_default().entry(row.split).or_default().push(row);
+    for manifest in cells {
+        for row in folder.read_epochs(&manifest.id)? {
+            curves.entry(row.cell.clone()).or_default().entry(row.split).or_default().push(row);
+        }
     }
     for rows in curves.values_mut().flat_map(BTreeMap::values_mut) {
         rows.sort_by_key(|row| row.epoch);

@@ -138,9 +138,9 @@ pub(crate) struct Row {
 }
 
 /// The columns that [`rows`] reads.
-pub(crate) fn wanted_columns() -> Vec<Expr> {
+pub(crate) fn wanted_columns() -> Vec<String> {
     [VERSION, CELL, EPOCH, SPLIT, LOSS_SUM, CORRECT, COUNT, DRIFT_MAXIMUM, SECONDS]
-        .map(col)
+        .map(str::to_owned)
         .to_vec()
 }
 

@@ -74,9 +74,9 @@ pub(crate) fn replace(
     let mut file = tempfile::Builder::new()
         .prefix(TEMPORARY)
         .tempfile_in(folder)
-        .map_err(AnalysisError::io(folder, "cannot write into the folder"))?;
+        .map_err(AnalysisError::unwritable(folder, "cannot write into the folder"))?;
     write(&mut file)?;
-    file.as_file().sync_all().map_err(AnalysisError::io(path, "cannot write"))?;
+    file.as_file().sync_all().map_err(AnalysisError::unwritable(path, "cannot write"))?;
     // Temporary files are private to their owner; results are for everybody.
     #[cfg(unix)]
     {
@@ -84,8 +84,9 @@ pub(crate) fn replace(
         let readable = std::fs::Permissions::from_mode(0o644);
         file.as_file()
             .set_permissions(readable)
-            .map_err(AnalysisError::io(path, "cannot write"))?;
+            .map_err(AnalysisError::unwritable(path, "cannot write"))?;
     }
-    file.persist(path).map_err(|error| AnalysisError::io(path, "cannot write")(error.error))?;
+    file.persist(path)
+        .map_err(|error| AnalysisError::unwritable(path, "cannot write")(error.error))?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thaw_spec::{Cell, CellId, CellManifest, Outcome, Prediction, TensorDrift};
 
-use crate::schema::{drifts, predictions};
+use crate::schema::{Row, drifts, predictions, rows, wanted_columns};
 use crate::sink::{DRIFT, EPOCHS, PREDICTIONS, TEMPORARY, replace};
 use crate::{AnalysisError, ParquetSink, ProcedureRuns};
 
@@ -68,18 +68,17 @@ impl ResultsFolder {
     /// When it cannot be written to, or another process has claimed it.
     pub fn lock(&self) -> Result<FolderLock, AnalysisError> {
         let cells = self.root.join("cells");
-        std::fs::create_dir_all(&cells).map_err(AnalysisError::io(
-            &cells,
-            "cannot make the results folder; choose another by --results",
-        ))?;
-        let unwritable = "cannot write into the results folder; choose another by --results";
-        tempfile::NamedTempFile::new_in(&cells).map_err(AnalysisError::io(&cells, unwritable))?;
+        std::fs::create_dir_all(&cells)
+            .map_err(AnalysisError::unwritable(&cells, "cannot make the results folder"))?;
+        let unwritable = "cannot write into the results folder";
+        tempfile::NamedTempFile::new_in(&cells)
+            .map_err(AnalysisError::unwritable(&cells, unwritable))?;
         let path = self.root.join(LOCK);
         let file = File::options()
             .create(true)
             .append(true)
             .open(&path)
-            .map_err(AnalysisError::io(&path, unwritable))?;
+            .map_err(AnalysisError::unwritable(&path, unwritable))?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => Err(AnalysisError::Locked { path: self.root.clone() }),
             // Some file systems have no locks; then nobody is kept out.
@@ -94,6 +93,11 @@ impl ResultsFolder {
     /// The records of a cell.
     pub fn epochs(&self, id: &CellId) -> PathBuf {
         self.cell(id).join(EPOCHS)
+    }
+
+    /// A cell's records, as far as analysis needs them.
+    pub(crate) fn read_epochs(&self, id: &CellId) -> Result<Vec<Row>, AnalysisError> {
+        read_parquet(&self.epochs(id), Some(wanted_columns()), rows)
     }
 
     /// How far a cell has come. Files that belong to another cell do not count.
@@ -122,11 +126,12 @@ impl ResultsFolder {
     pub fn begin(&self, manifest: &CellManifest) -> Result<ParquetSink, AnalysisError> {
         let folder = self.cell(&manifest.id);
         std::fs::create_dir_all(&folder)
-            .map_err(AnalysisError::io(&folder, "cannot make the folder"))?;
+            .map_err(AnalysisError::unwritable(&folder, "cannot make the folder"))?;
         remove_torn_files(&folder)?;
         let outcome = folder.join("outcome.json");
         if outcome.exists() {
-            std::fs::remove_file(&outcome).map_err(AnalysisError::io(&outcome, "cannot remove"))?;
+            std::fs::remove_file(&outcome)
+                .map_err(AnalysisError::unwritable(&outcome, "cannot remove"))?;
         }
         write_json(&folder.join("cell.json"), manifest)?;
         Ok(ParquetSink::new(folder, manifest.cell.clone()))
@@ -163,7 +168,7 @@ impl ResultsFolder {
     /// When the file is there and cannot be read.
     pub fn read_predictions(&self, id: &CellId) -> Result<Option<Vec<Prediction>>, AnalysisError> {
         let path = self.cell(id).join(PREDICTIONS);
-        path.is_file().then(|| read_parquet(&path, predictions)).transpose()
+        path.is_file().then(|| read_parquet(&path, None, predictions)).transpose()
     }
 
     /// How far each tensor of a cell's base was from its start: epoch, counted from 1, and drift.
@@ -173,7 +178,7 @@ impl ResultsFolder {
     /// When the file is there and cannot be read.
     pub fn read_drift(&self, id: &CellId) -> Result<Vec<(usize, TensorDrift)>, AnalysisError> {
         let path = self.cell(id).join(DRIFT);
-        if path.is_file() { read_parquet(&path, drifts) } else { Ok(Vec::new()) }
+        if path.is_file() { read_parquet(&path, None, drifts) } else { Ok(Vec::new()) }
     }
 
     /// How far each tensor of a procedure's base was from its start, in the mean over its runs.
@@ -227,21 +232,25 @@ impl ResultsFolder {
         let entries = match std::fs::read_dir(&cells) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(AnalysisError::io(&cells, "cannot list")(error)),
+            Err(error) => return Err(AnalysisError::unreadable(&cells, "cannot list")(error)),
         };
         entries
-            .map(|entry| Ok(entry.map_err(AnalysisError::io(&cells, "cannot list"))?.path()))
+            .map(|entry| {
+                Ok(entry.map_err(AnalysisError::unreadable(&cells, "cannot list"))?.path())
+            })
             .collect()
     }
 }
 
 /// Removes temporary files that a killed run left behind.
 fn remove_torn_files(folder: &Path) -> Result<(), AnalysisError> {
-    for entry in std::fs::read_dir(folder).map_err(AnalysisError::io(folder, "cannot list"))? {
-        let entry = entry.map_err(AnalysisError::io(folder, "cannot list"))?;
+    for entry in
+        std::fs::read_dir(folder).map_err(AnalysisError::unreadable(folder, "cannot list"))?
+    {
+        let entry = entry.map_err(AnalysisError::unreadable(folder, "cannot list"))?;
         if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
             std::fs::remove_file(entry.path())
-                .map_err(AnalysisError::io(folder, "cannot remove a temporary file"))?;
+                .map_err(AnalysisError::unwritable(folder, "cannot remove a temporary file"))?;
         }
     }
     Ok(())
@@ -253,15 +262,20 @@ fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), AnalysisError>
         reason: format!("cannot be written as JSON ({error})"),
     })?;
     text.push(b'\n');
-    replace(path, |file| file.write_all(&text).map_err(AnalysisError::io(path, "cannot write")))
+    replace(path, |file| {
+        file.write_all(&text).map_err(AnalysisError::unwritable(path, "cannot write"))
+    })
 }
 
+/// Reads a file, whole or some of its columns.
 fn read_parquet<T>(
     path: &Path,
+    columns: Option<Vec<String>>,
     rows: impl Fn(&DataFrame) -> PolarsResult<Vec<T>>,
 ) -> Result<Vec<T>, AnalysisError> {
-    let file = std::fs::File::open(path).map_err(AnalysisError::io(path, "cannot read"))?;
+    let file = std::fs::File::open(path).map_err(AnalysisError::unreadable(path, "cannot read"))?;
     ParquetReader::new(file)
+        .with_columns(columns)
         .finish()
         .and_then(|frame| rows(&frame))
         .map_err(AnalysisError::parquet(path, "read"))
@@ -271,7 +285,7 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, AnalysisErro
     let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(AnalysisError::io(path, "cannot read")(error)),
+        Err(error) => return Err(AnalysisError::unreadable(path, "cannot read")(error)),
     };
     serde_json::from_slice(&text).map(Some).map_err(|error| {
         let reason = format!("is not what this version of thaw writes ({error}); delete its folder and run the cell again");

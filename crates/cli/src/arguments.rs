@@ -10,12 +10,15 @@ use crate::fault::Fault;
 use crate::study::{ResultsArgument, Study};
 use crate::terminal::LogFormat;
 
-const EXIT_CODES: &str = "Exit codes: 0 done, or every expectation met · 1 an expectation failed · 2 the runs cannot tell · 64 wrong usage · \
+const EXIT_CODES: &str = "Exit codes: 0 done, or every expectation passed · 1 an expectation failed · 2 inconclusive · 64 wrong usage · \
 65 bad data or weights · 66 missing input · 69 no network · 70 a cell failed · 73 cannot write · 78 bad experiment file";
+
+/// What `thaw --version` prints after the name: the version, and the commit it was built from.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("THAW_COMMIT"), ")");
 
 /// Runs matrices of transfer-learning experiments, audits what was frozen, and guards accuracies.
 #[derive(Debug, Parser)]
-#[command(name = "thaw", version, about, after_help = EXIT_CODES)]
+#[command(name = "thaw", version = VERSION, about, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -75,7 +78,7 @@ pub(crate) enum Command {
     /// Compare two checkpoints of your own training: which tensors moved, and whether a frozen one
     /// is among them
     #[command(
-        after_help = "Example: thaw audit before.safetensors after.safetensors --frozen 'features.*'\nExit codes: 0 nothing declared frozen moved · 1 something did · 2 cannot tell"
+        after_help = "Example: thaw audit before.safetensors after.safetensors --frozen 'features.*'\nExit codes: 0 nothing declared frozen moved · 1 something did · 2 inconclusive"
     )]
     Audit(Audit),
     /// Download weights or a dataset from the catalogue, or list it
@@ -449,10 +452,8 @@ fn split(name: &str) -> Result<Split, String> {
 }
 
 fn architecture(name: &str) -> Result<Architecture, String> {
-    let known = [Architecture::Vgg16, Architecture::Squeezenet1_0, Architecture::MiniVgg];
-    known.into_iter().find(|architecture| architecture.to_string() == name).ok_or_else(|| {
-        format!("expected one of {}", known.map(|known| known.to_string()).join(", "))
-    })
+    let names = Architecture::ALL.map(Architecture::name).join(", ");
+    name.parse().map_err(|_| format!("expected one of {names}"))
 }
 
 fn metric(key: &str) -> Result<Metric, String> {

@@ -2,30 +2,34 @@
 
 use std::path::{Path, PathBuf};
 
-use thaw_spec::{CellId, Extraction, Step};
+use thaw_spec::{Cell, CellId, ContentHash, Extraction, Split, Step, decoded_key};
 
-/// The file of a step's artifact.
-pub(crate) fn artifact_path(cache: &Path, step: &Step) -> Option<PathBuf> {
-    let kind = match step {
-        Step::Decode { .. } => "pixels",
-        Step::Extract(_) => "activations",
-        Step::Fit(_) => return None,
-    };
-    Some(cache.join(kind).join(format!("{}.safetensors", step.artifact()?.short())))
+/// The file of a split, decoded as a cell wants it.
+pub(crate) fn pixels_path(cache: &Path, cell: &Cell, split: Split) -> PathBuf {
+    file(cache, "pixels", &decoded_key(cell, split))
+}
+
+/// The file of activations.
+pub(crate) fn activations_path(cache: &Path, extraction: &Extraction) -> PathBuf {
+    file(cache, "activations", &extraction.key())
+}
+
+fn file(cache: &Path, kind: &str, key: &ContentHash) -> PathBuf {
+    cache.join(kind).join(format!("{}.safetensors", key.short()))
 }
 
 /// The file of activations that were made before, or of more variants that begin with them.
 pub(crate) fn kept_activations(cache: &Path, extraction: &Extraction) -> Option<PathBuf> {
     extraction
         .covering()
-        .filter_map(|artifact| artifact_path(cache, &Step::Extract(artifact)))
+        .map(|covering| activations_path(cache, &covering))
         .find(|path| path.exists())
 }
 
 /// Whether a step's artifact was made before.
 pub(crate) fn is_kept(cache: &Path, step: &Step) -> bool {
     match step {
-        Step::Decode { .. } => artifact_path(cache, step).is_some_and(|path| path.exists()),
+        Step::Decode { cell, split } => pixels_path(cache, cell, *split).exists(),
         Step::Extract(extraction) => kept_activations(cache, extraction).is_some(),
         Step::Fit(_) => false,
     }

@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
-use thaw_analysis::{Attribution, AttributionError, Estimate, Results, Sample, Share, attribute};
-use thaw_report::{changed, measured, orders, resampled_change};
+use thaw_analysis::{Attribution, AttributionError, Results, Sample, attribute};
+use thaw_report::{
+    changed, interactions_table, measured, orders, resampled_change, shares_table,
+    single_changes_table, unit,
+};
 use thaw_spec::{Metric, Selector, Statistic};
 
 use crate::arguments::{Attribute, Sweep};
 use crate::error::{CANNOT_TELL, CliError, SUCCESS};
-use crate::markdown::{Column, table};
 use crate::sweep;
 use crate::terminal::say;
 
@@ -67,15 +69,7 @@ fn report(
     statistic: Statistic,
 ) -> String {
     let number = |sample: &Sample| measured(&sample.estimate(), metric);
-    let change = |sample: &Sample| {
-        format!("{} {}", changed(&sample.estimate(), metric), resampled_change(sample, metric))
-            .trim_end()
-            .to_owned()
-    };
-    let other = |sample: &Option<Sample>| {
-        sample.as_ref().map_or_else(|| "cannot exist".to_owned(), &change)
-    };
-    let unit = if metric.is_accuracy() { "points" } else { "nats" };
+    let gap = &attribution.gap;
     let seeds = attribution.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
     let mut lines = vec![
         format!(
@@ -83,41 +77,26 @@ fn report(
         ),
         format!("from  {from}: {}", number(&attribution.from)),
         format!("to    {to}: {}", number(&attribution.to)),
-        format!("gap   {} {unit}", change(&attribution.gap)),
+        format!(
+            "gap   {} {} {}",
+            changed(&gap.estimate(), metric),
+            unit(metric),
+            resampled_change(gap, metric)
+        )
+        .trim_end()
+        .to_owned(),
         String::new(),
     ];
-    let mean = attribution.estimates().iter().map(|estimate| estimate.mean).sum();
-    let sum =
-        changed(&Estimate { mean, standard_deviation: None, interval: None, count: 1 }, metric);
-    let rows = attribution.shares.iter().map(|Share { factor, from, to, share, .. }| {
-        vec![factor.clone(), format!("{from} → {to}"), change(share)]
-    });
-    let rows: Vec<Vec<String>> = rows.chain([vec!["sum".to_owned(), String::new(), sum]]).collect();
-    lines.extend(table(
-        &[
-            Column::Left("factor"),
-            Column::Left("from → to"),
-            Column::Left(&format!("share in {unit}")),
-        ],
-        &rows,
-    ));
+    lines.extend(shares_table(attribution, metric).markdown());
     lines.push(orders(attribution));
     lines.push(String::new());
-    let rows =
-        attribution.shares.iter().map(|Share { factor, main_effect, first, last, .. }| {
-            vec![factor.clone(), change(main_effect), other(first), other(last)]
-        });
-    lines.extend(table(
-        &["factor", "main effect", "changed first", "changed last"].map(Column::Left),
-        &rows.collect::<Vec<_>>(),
-    ));
+    lines.extend(single_changes_table(attribution, metric).markdown());
     lines.push("a main effect is the mean over all combinations of the other factors with which both cells exist".to_owned());
-    for interaction in attribution.interactions.iter().take(INTERACTIONS) {
-        let [first, second] = &interaction.factors;
-        lines.push(format!(
-            "interaction of {first} and {second}: {} {unit}",
-            change(&interaction.effect)
-        ));
+    let mut interactions = interactions_table(attribution, metric);
+    interactions.rows.truncate(INTERACTIONS);
+    if !interactions.rows.is_empty() {
+        lines.push(String::new());
+        lines.extend(interactions.markdown());
     }
     lines.join("\n")
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use glob::Pattern;
 use thaw_model::{Comparison, TensorComparison, compare};
+use thaw_report::{Entry, Table, magnitude};
 
 use crate::arguments::Audit;
 use crate::error::{CANNOT_TELL, CliError, FAILED, SUCCESS};
@@ -20,7 +21,7 @@ pub(crate) fn run(options: &Audit) -> Result<ExitCode, CliError> {
         .collect::<Result<_, _>>()?;
     let comparison = compare(&options.before, &options.after)?;
     let declared = |name: &str| patterns.iter().any(|pattern| pattern.matches(name));
-    say(&table(&comparison.tensors, &declared));
+    say(&table(&comparison.tensors, &declared).markdown().join("\n"));
     for (names, side) in [(&comparison.only_before, "before"), (&comparison.only_after, "after")] {
         if !names.is_empty() {
             say(&format!("only {side}: {}", names.join(", ")));
@@ -31,24 +32,22 @@ pub(crate) fn run(options: &Audit) -> Result<ExitCode, CliError> {
     Ok(ExitCode::from(code))
 }
 
-fn table(tensors: &[TensorComparison], declared: &dyn Fn(&str) -> bool) -> String {
-    let width = tensors.iter().map(|tensor| tensor.name.chars().count()).max().unwrap_or(0).max(6);
-    let mut text = format!("{:width$}  {:>18}  declared  moved  relative drift", "tensor", "shape");
-    for tensor in tensors {
+fn table(tensors: &[TensorComparison], declared: &dyn Fn(&str) -> bool) -> Table {
+    let rows = tensors.iter().map(|tensor| {
         let shape = tensor.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
-        let declared = if declared(&tensor.name) { "frozen" } else { "–" };
-        let moved = if tensor.moved { "yes" } else { "no" };
-        let drift = match tensor.relative_drift {
-            Some(0.0) => "0".to_owned(),
-            Some(drift) => format!("{drift:.2e}"),
-            None => "another shape".to_owned(),
-        };
-        text.push_str(&format!(
-            "\n{:width$}  {shape:>18}  {declared:8}  {moved:5}  {drift}",
-            tensor.name
-        ));
-    }
-    text
+        vec![
+            Entry::text(&tensor.name),
+            Entry::text(shape),
+            Entry::text(if declared(&tensor.name) { "frozen" } else { "–" }),
+            Entry::text(if tensor.moved { "yes" } else { "no" }),
+            tensor.relative_drift.map_or_else(
+                || Entry::missing("another shape"),
+                |drift| Entry::Number(magnitude(drift), drift),
+            ),
+        ]
+    });
+    let headings = ["tensor", "shape", "declared", "moved", "relative drift"];
+    Table::new("Tensors of both checkpoints", &headings, rows)
 }
 
 /// One sentence, and the exit code that belongs to it.
@@ -56,7 +55,7 @@ fn judge(comparison: &Comparison, patterns: &[Pattern]) -> (String, u8) {
     let moved = comparison.tensors.iter().filter(|tensor| tensor.moved).count();
     let of = comparison.tensors.len();
     if comparison.tensors.is_empty() {
-        return ("cannot tell: the two files have no tensor in common".to_owned(), CANNOT_TELL);
+        return ("inconclusive: the two files have no tensor in common".to_owned(), CANNOT_TELL);
     }
     let all = || {
         comparison
@@ -67,7 +66,7 @@ fn judge(comparison: &Comparison, patterns: &[Pattern]) -> (String, u8) {
             .chain(&comparison.only_after)
     };
     if let Some(idle) = patterns.iter().find(|pattern| !all().any(|name| pattern.matches(name))) {
-        return (format!("cannot tell: no tensor is named like `{idle}`"), CANNOT_TELL);
+        return (format!("inconclusive: no tensor is named like `{idle}`"), CANNOT_TELL);
     }
     let is_declared = |name: &str| patterns.iter().any(|pattern| pattern.matches(name));
     let thawed: Vec<&str> = comparison
@@ -87,7 +86,7 @@ fn judge(comparison: &Comparison, patterns: &[Pattern]) -> (String, u8) {
         comparison.only_before.iter().chain(&comparison.only_after).find(|name| is_declared(name))
     {
         return (
-            format!("cannot tell: `{lost}` was declared frozen and is in one of the files only"),
+            format!("inconclusive: `{lost}` was declared frozen and is in one of the files only"),
             CANNOT_TELL,
         );
     }

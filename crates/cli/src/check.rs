@@ -62,7 +62,7 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
     let count = |kind: VerdictKind| verdicts.iter().filter(|verdict| verdict.kind == kind).count();
     let (passed, failed) = (count(VerdictKind::Pass), count(VerdictKind::Fail));
     say(&format!(
-        "{passed} as expected, {failed} not, {} cannot be told",
+        "{passed} passed, {failed} failed, {} inconclusive",
         verdicts.len() - passed - failed
     ));
     Ok(ExitCode::from(match (failed, verdicts.len() - passed) {

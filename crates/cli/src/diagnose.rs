@@ -8,11 +8,11 @@ use thaw_analysis::{
     typical_seconds,
 };
 use thaw_exchange::{NamedLog, read_logs};
+use thaw_report::{Entry, Table};
 use thaw_spec::{Metric, TrainingLog};
 
 use crate::arguments::Diagnose;
 use crate::error::{CANNOT_TELL, CliError, SUCCESS};
-use crate::markdown::{self, Column};
 use crate::report::read;
 use crate::study::Study;
 use crate::terminal::say;
@@ -128,27 +128,30 @@ fn table(classifier: &Classifier, diagnosis: &Diagnosis) -> Vec<String> {
         .iter()
         .enumerate()
         .filter(|(place, score)| *place < SHOWN || score.probability >= LIKELY);
-    let row = |(_, Score { candidate, probability, typicality, .. }): (usize, &Score)| {
+    let row = |(_, Score { candidate, probability, p_value, .. }): (usize, &Score)| {
         let candidate = &classifier.candidates[*candidate];
         let probability = match diagnosis.answer {
-            Answer::NoneOfThese => "–".to_owned(),
-            _ => format!("{:.1} %", probability * 100.0),
+            Answer::NoneOfThese => Entry::missing("–"),
+            _ => Entry::Number(format!("{:.1} %", probability * 100.0), *probability),
         };
-        vec![probability, share(*typicality), candidate.label()]
+        vec![
+            probability,
+            Entry::Number(p_value_in_words(*p_value), *p_value),
+            Entry::text(candidate.label()),
+        ]
     };
-    let columns =
-        [Column::Right("probability"), Column::Right("as untypical"), Column::Left("procedure")];
-    let mut lines = markdown::table(&columns, &shown.map(row).collect::<Vec<_>>());
+    let headings = ["probability", "p-value", "procedure"];
+    let mut lines = Table::new("Procedures", &headings, shown.map(row)).markdown();
     lines.push(String::new());
     lines.push(
-        "probability: if it is one of these, all equally likely beforehand · as untypical: so many runs of the procedure would be"
+        "probability: if it is one of these, all equally likely beforehand · p-value: the share of the procedure's runs that would lie as far from its mean"
             .to_owned(),
     );
     lines
 }
 
-fn share(value: f64) -> String {
-    if value >= 0.001 { format!("{:.1} %", value * 100.0) } else { format!("{:.0e}", value) }
+fn p_value_in_words(p_value: f64) -> String {
+    if p_value >= 0.001 { format!("{p_value:.3}") } else { format!("{p_value:.0e}") }
 }
 
 fn answer(classifier: &Classifier, diagnosis: &Diagnosis) -> String {
@@ -160,15 +163,15 @@ fn answer(classifier: &Classifier, diagnosis: &Diagnosis) -> String {
         Answer::Identified => format!("answer: {}", label(first)),
         Answer::Among(count) => {
             let among: Vec<String> = diagnosis.scores[..count].iter().map(label).collect();
-            format!("answer: cannot be told; one of\n  {}", among.join("\n  "))
+            format!("answer: undecided, one of\n  {}", among.join("\n  "))
         }
         Answer::NoneOfThese => {
             let mut worst = first.by_curve.clone();
             worst.sort_by(|a, b| a.1.total_cmp(&b.1));
             let misfits: Vec<String> = worst
                 .iter()
-                .take_while(|(_, typicality)| *typicality < 0.05)
-                .map(|(metric, typicality)| format!("{metric} ({})", share(*typicality)))
+                .take_while(|(_, p_value)| *p_value < 0.05)
+                .map(|(metric, p_value)| format!("{metric} ({})", p_value_in_words(*p_value)))
                 .collect();
             let what = if misfits.is_empty() {
                 "no curve alone is odd, but all together".to_owned()
@@ -176,10 +179,10 @@ fn answer(classifier: &Classifier, diagnosis: &Diagnosis) -> String {
                 misfits.join(", ")
             };
             format!(
-                "answer: none of these. Even of the likeliest, {}, only {} of the runs would be so untypical.\nWhat does not fit it: {what}.\nAnother base, other images, \
+                "answer: none of these. Even the likeliest, {}, has a p-value of {}.\nWhat does not fit it (p-value): {what}.\nAnother base, other images, \
                  or a procedure that is no cell of this experiment: add it to the matrix, and run it.",
                 label(first),
-                share(first.typicality)
+                p_value_in_words(first.p_value)
             )
         }
     }
@@ -292,28 +295,28 @@ fn confusion(classifier: &Classifier, trials: &[HeldOutResult]) -> Vec<String> {
     ];
     let numbers: Vec<String> =
         (1..=classifier.candidates.len()).map(|number| number.to_string()).collect();
-    let mut columns = vec![Column::Left("taken for")];
-    columns
-        .extend(numbers.iter().map(|number| Column::Right(number)).chain([Column::Right("none")]));
+    let headings: Vec<&str> = ["taken for"]
+        .into_iter()
+        .chain(numbers.iter().map(String::as_str))
+        .chain(["none"])
+        .collect();
     let row = |(truth, candidate): (usize, &Candidate)| {
         let taken = |place: Option<usize>| {
             let found = |trial: &HeldOutResult| {
                 if is(trial, Answer::NoneOfThese) { None } else { first(&trial.diagnosis) }
             };
             match count(&|trial| trial.truth == truth && found(trial) == place) {
-                0 => String::new(),
-                number => number.to_string(),
+                0 => Entry::Number(String::new(), 0.0),
+                number => Entry::whole(number),
             }
         };
         let places = (0..numbers.len()).map(Some).chain([None]);
-        [format!("{} {}", truth + 1, candidate.label())]
+        [Entry::text(format!("{} {}", truth + 1, candidate.label()))]
             .into_iter()
             .chain(places.map(taken))
             .collect()
     };
-    lines.extend(markdown::table(
-        &columns,
-        &classifier.candidates.iter().enumerate().map(row).collect::<Vec<_>>(),
-    ));
+    let rows = classifier.candidates.iter().enumerate().map(row);
+    lines.extend(Table::new("Taken for", &headings, rows).markdown());
     lines
 }

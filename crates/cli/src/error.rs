@@ -1,5 +1,6 @@
 //! Errors, and the exit codes that scripts see.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -69,35 +70,58 @@ impl CliError {
     fn code(&self) -> u8 {
         match self {
             Self::Usage { .. } => USAGE,
-            Self::Unreadable { .. }
-            | Self::Data(DataError::MissingFolder { .. })
-            | Self::Model(ModelError::Io { .. }) => NO_INPUT,
-            Self::Exists { .. }
-            | Self::Unwritable { .. }
-            | Self::Data(DataError::Io { .. })
-            | Self::Report(ReportError::Io { .. }) => CANNOT_CREATE,
-            Self::Analysis(AnalysisError::Io { .. } | AnalysisError::Locked { .. })
-            | Self::Train(TrainError::CheckpointIo { .. }) => CANNOT_CREATE,
-            Self::Fetch(FetchError::Io { .. }) => CANNOT_CREATE,
+            Self::Unreadable { .. } => NO_INPUT,
+            Self::Exists { .. } | Self::Unwritable { .. } => CANNOT_CREATE,
+            Self::Spec(_) => CONFIGURATION,
+            Self::Data(error) | Self::Train(TrainError::Data(error)) => data_code(error),
+            Self::Model(error) | Self::Train(TrainError::Model(error)) => model_code(error),
+            Self::Train(TrainError::UnreadableCheckpoint { .. }) => NO_INPUT,
+            Self::Train(TrainError::UnwritableCheckpoint { .. }) => CANNOT_CREATE,
+            Self::Train(TrainError::Checkpoint { .. }) => DATA,
+            Self::Train(_) | Self::Cells(_) => SOFTWARE,
+            Self::Analysis(AnalysisError::Unreadable { .. }) => NO_INPUT,
+            Self::Analysis(AnalysisError::Unwritable { .. } | AnalysisError::Locked { .. }) => {
+                CANNOT_CREATE
+            }
+            Self::Analysis(_) | Self::Diagnosis { .. } => DATA,
             Self::Exchange(ExchangeError::Unreadable { .. }) => NO_INPUT,
             Self::Exchange(ExchangeError::Unwritable { .. }) => CANNOT_CREATE,
+            Self::Exchange(_) => DATA,
+            Self::Report(ReportError::Io { .. }) => CANNOT_CREATE,
+            Self::Report(ReportError::Drawing { .. }) => SOFTWARE,
             Self::Network { .. } => UNAVAILABLE,
-            Self::Fetch(_) | Self::Exchange(_) | Self::Diagnosis { .. } => DATA,
-            Self::Spec(_) => CONFIGURATION,
-            Self::Data(_) | Self::Model(_) | Self::Analysis(_) => DATA,
-            Self::Train(
-                TrainError::Data(_) | TrainError::Model(_) | TrainError::Checkpoint { .. },
-            ) => DATA,
-            Self::Train(_) | Self::Report(ReportError::Drawing { .. }) | Self::Cells(_) => SOFTWARE,
+            Self::Fetch(FetchError::Unreadable { .. }) => NO_INPUT,
+            Self::Fetch(FetchError::Unwritable { .. }) => CANNOT_CREATE,
+            Self::Fetch(_) => DATA,
         }
+    }
+
+    /// What is wrong and how to go on. The libraries say the first; the flags are this program's.
+    pub(crate) fn message(&self) -> String {
+        let remedy = match self {
+            Self::Analysis(AnalysisError::Unwritable { .. }) => "; choose another with --results",
+            Self::Analysis(AnalysisError::Locked { .. }) => ", or choose another with --results",
+            Self::Data(DataError::UnreadableImage { .. })
+            | Self::Train(TrainError::Data(DataError::UnreadableImage { .. })) => {
+                ", or continue without it with --skip-unreadable-images"
+            }
+            Self::Exchange(ExchangeError::Unwritable { source, .. })
+            | Self::Fetch(FetchError::Unwritable { source, .. })
+                if source.kind() == io::ErrorKind::AlreadyExists =>
+            {
+                " or choose another with --output"
+            }
+            _ => "",
+        };
+        format!("{self}{remedy}")
     }
 
     /// Says what is wrong and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         match log_format() {
-            LogFormat::Text => say_on_stderr(&format!("thaw: {self}")),
+            LogFormat::Text => say_on_stderr(&format!("thaw: {}", self.message())),
             LogFormat::Json => {
-                let fields = json!({ "text": self.to_string(), "exit_code": self.code() });
+                let fields = json!({ "text": self.message(), "exit_code": self.code() });
                 print_event("error", fields);
             }
         }
@@ -105,9 +129,45 @@ impl CliError {
     }
 }
 
+fn data_code(error: &DataError) -> u8 {
+    match error {
+        DataError::MissingFolder { .. } | DataError::Unreadable { .. } => NO_INPUT,
+        DataError::Unwritable { .. } => CANNOT_CREATE,
+        _ => DATA,
+    }
+}
+
+fn model_code(error: &ModelError) -> u8 {
+    if matches!(error, ModelError::Io { .. }) { NO_INPUT } else { DATA }
+}
+
 /// Shows help, a version, or what is wrong with the command line.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     // Nothing can be done about a closed terminal.
     let _ = error.print();
     ExitCode::from(if error.use_stderr() { USAGE } else { SUCCESS })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(writing: bool) -> DataError {
+        let (path, action) = (PathBuf::from("x"), "cannot");
+        let source = io::Error::from(io::ErrorKind::PermissionDenied);
+        if writing {
+            DataError::Unwritable { path, action, source }
+        } else {
+            DataError::Unreadable { path, action, source }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_missing_input_and_what_cannot_be_written_is_an_output() {
+        assert_eq!(CliError::from(data(false)).code(), 66);
+        assert_eq!(CliError::from(data(true)).code(), 73);
+        // The same where a step of training meets it.
+        assert_eq!(CliError::from(TrainError::Data(data(false))).code(), 66);
+        assert_eq!(CliError::from(TrainError::Data(data(true))).code(), 73);
+    }
 }

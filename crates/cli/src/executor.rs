@@ -2,7 +2,6 @@
 //! one.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use thaw_train::{
     fit_memory_bytes,
 };
 
-use crate::artifacts::{artifact_path, checkpoint_path, is_kept, kept_activations};
+use crate::artifacts::{activations_path, checkpoint_path, is_kept, kept_activations, pixels_path};
 use crate::error::CliError;
 use crate::progress::Task;
 use crate::provenance;
@@ -69,12 +68,8 @@ impl<'a> RealExecutor<'a> {
         Self { workplace, threads, skipped: Mutex::new(BTreeMap::new()) }
     }
 
-    fn artifact(&self, step: &Step) -> PathBuf {
-        artifact_path(&self.workplace.cache, step).unwrap_or_else(|| self.workplace.cache.clone())
-    }
-
     fn pixels(&self, cell: &Cell, split: Split) -> Result<Pixels, CliError> {
-        let path = self.artifact(&Step::Decode { cell: cell.clone(), split });
+        let path = pixels_path(&self.workplace.cache, cell, split);
         let pixels = Pixels::open(&path, self.workplace.unreadable)?;
         if let Ok(mut skipped) = self.skipped.lock() {
             skipped.insert(split, pixels.skipped().to_vec());
@@ -100,7 +95,7 @@ impl<'a> RealExecutor<'a> {
                 let demanded = || {
                     extraction
                         .is_demanded(phase)
-                        .then(|| self.artifact(&Step::Extract(extraction.clone())))
+                        .then(|| activations_path(&self.workplace.cache, &extraction))
                 };
                 Some(StoredActivations::open(&extraction, &kept.or_else(demanded)?))
             });
@@ -125,8 +120,8 @@ impl Executor for RealExecutor<'_> {
                 return Ok(Artifact::Kept);
             }
         }
-        let path = self.artifact(&step);
-        let kept = is_kept(&self.workplace.cache, &step);
+        let cache = &self.workplace.cache;
+        let kept = is_kept(cache, &step);
         match &step {
             Step::Decode { cell, split } => {
                 if !kept {
@@ -137,7 +132,7 @@ impl Executor for RealExecutor<'_> {
                         cell.procedure.image_size,
                         cell.procedure.resize,
                         *unreadable,
-                        &path,
+                        &pixels_path(cache, cell, *split),
                         advance,
                     )?;
                 }
@@ -154,6 +149,7 @@ impl Executor for RealExecutor<'_> {
                     &self.workplace.device,
                 )?;
                 let pixels = self.pixels(&extraction.cell, extraction.split)?;
+                let path = activations_path(cache, extraction);
                 extract(extraction, &base, &pixels, &path, advance)?;
             }
             Step::Extract(_) | Step::Fit(_) => {}

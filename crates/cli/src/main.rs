@@ -17,7 +17,6 @@ mod fields;
 mod files;
 mod init;
 mod manual;
-mod markdown;
 mod plan;
 mod pretrain;
 mod preview;

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use serde::Serialize;
 use thaw_data::{Dataset, OnUnreadable, Pixels};
 use thaw_spec::{
-    Cell, ContentHash, DatasetSource, Environment, EpochRecord, FreezeBoundary, Inputs, Split, Step,
+    Cell, ContentHash, DatasetSource, Environment, EpochRecord, FreezeBoundary, Inputs, Split,
 };
 use thaw_train::{FitData, PhaseData, SplitData, pretrain};
 
 use crate::arguments::Pretrain;
-use crate::artifacts::artifact_path;
+use crate::artifacts::pixels_path;
 use crate::error::{CliError, SUCCESS};
 use crate::files::write_whole;
 use crate::provenance;
@@ -103,8 +103,7 @@ fn decoded(
     split: Split,
     cache: &Path,
 ) -> Result<SplitData, CliError> {
-    let step = Step::Decode { cell: cell.clone(), split };
-    let path = artifact_path(cache, &step).unwrap_or_else(|| cache.to_owned());
+    let path = pixels_path(cache, cell, split);
     if !path.exists() {
         Pixels::prepare(
             dataset,

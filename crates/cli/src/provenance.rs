@@ -14,7 +14,7 @@ pub(crate) fn environment(
     Environment {
         thaw: env!("CARGO_PKG_VERSION").to_owned(),
         commit: env!("THAW_COMMIT").to_owned(),
-        candle: candle_version().to_owned(),
+        candle: thaw_model::CANDLE_VERSION.to_owned(),
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         instruction_sets: instruction_sets(),
         device: match device.location() {
@@ -32,16 +32,6 @@ pub(crate) fn environment(
 /// Today in UTC, as year-month-day.
 pub(crate) fn today() -> String {
     chrono::DateTime::<chrono::Utc>::from(SystemTime::now()).format("%Y-%m-%d").to_string()
-}
-
-/// The version that the lock file names.
-fn candle_version() -> &'static str {
-    let lock = include_str!("../../../Cargo.lock");
-    let package =
-        lock.split("[[package]]").find(|package| package.contains("name = \"candle-core\""));
-    let version = package
-        .and_then(|package| package.lines().find_map(|line| line.strip_prefix("version = ")));
-    version.map_or("unknown", |version| version.trim_matches('"'))
 }
 
 #[cfg(target_arch = "x86_64")]

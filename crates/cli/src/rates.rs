@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use candle_core::Tensor;
 
-use candle_nn::Optimizer as _;
 use thaw_model::{Base, Gradients, Head, Loss, ModelError, RmsProp};
 use thaw_spec::{Cost, Initializer, Split};
 

@@ -8,7 +8,10 @@ use thaw_analysis::{
     mcnemar, variant_series,
 };
 use thaw_exchange::read_log;
-use thaw_report::{ContactSheet, Division, DriftMap, Overlay, Page, curves, overview};
+use thaw_report::{
+    ContactSheet, Division, DriftMap, Overlay, Page, curves, ladder_table, overview,
+    procedures_table,
+};
 use thaw_spec::{Experiment, Metric, Rung, Selector, Split, Statistic};
 
 use crate::arguments::Report;
@@ -16,7 +19,7 @@ use crate::error::{CliError, SUCCESS};
 use crate::files::{file_stem, write_whole};
 use crate::preview::augmented_sheet;
 use crate::study::Study;
-use crate::summary::{answer, last_screen, table};
+use crate::summary::last_screen;
 use crate::terminal::say;
 
 pub(crate) fn run(options: &Report) -> Result<ExitCode, CliError> {
@@ -24,7 +27,7 @@ pub(crate) fn run(options: &Report) -> Result<ExitCode, CliError> {
     let experiment = study.load()?;
     let folder = study.read_folder(&experiment)?;
     let results = read(study, &experiment, &folder)?;
-    say(&table(&results));
+    say(&procedures_table(&results).markdown().join("\n"));
     report(study, &experiment, &folder, &results, options.shown.data.as_deref())?;
     Ok(ExitCode::from(SUCCESS))
 }
@@ -94,13 +97,18 @@ pub(crate) fn report(
         }
     }
     let heading = "Where does the gap come from?";
-    let section = answer(&steps).map_or_else(String::new, |answer| {
-        format!("## {heading}\n\nEach line changes one thing in the line above; changes are means of the differences between runs of equal seeds.\n\n{answer}\n## Every cell\n\n")
-    });
+    let section = if steps.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "## {heading}\n\nEach line changes one thing in the line above; changes are means of the differences between runs of equal seeds.\n\n{}\n\n## Every cell\n\n",
+            ladder_table(&steps).markdown().join("\n")
+        )
+    };
     let text = format!(
-        "# {}\n\n![validation accuracy by epoch](plots/overview.svg)\n\nAccuracies are means over seeds with 95 % confidence intervals (Student's t).\n\n{section}{}",
+        "# {}\n\n![validation accuracy by epoch](plots/overview.svg)\n\nAccuracies are means over seeds with 95 % confidence intervals (Student's t).\n\n{section}{}\n",
         experiment.title,
-        table(results)
+        procedures_table(results).markdown().join("\n")
     );
     write_whole(&root.join("summary.md"), text.as_bytes())?;
     let sheet = plots.join("augmentation.png");

@@ -12,10 +12,10 @@ use crate::files::file_stem;
 use crate::terminal::say_on_stderr;
 
 /// The experiment that runs when none is named: it draws its images itself and brings its weights.
-pub(crate) const MINIATURE: &str = include_str!("../../../experiments/miniature.toml");
+/// The package holds a copy of `experiments/miniature.toml`, because it must build by itself.
+pub(crate) const MINIATURE: &str = include_str!("miniature/miniature.toml");
 /// What is expected of it.
-pub(crate) const MINIATURE_EXPECTED: &str =
-    include_str!("../../../experiments/miniature.expected.toml");
+pub(crate) const MINIATURE_EXPECTED: &str = include_str!("miniature/miniature.expected.toml");
 
 /// Where results are written to, unless a folder is named.
 const RUNS: &str = "runs";

@@ -156,7 +156,8 @@ fn train_side_by_side<'p>(
                         Ok(outcome) => task.finish(verdict(outcome.status)),
                         Err(error) => {
                             task.finish("failed");
-                            let failure = format!("{} seed {}: {error}", cell.label(), cell.seed);
+                            let failure =
+                                format!("{} seed {}: {}", cell.label(), cell.seed, error.message());
                             failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
                         }
                     }

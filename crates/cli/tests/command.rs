@@ -533,7 +533,7 @@ fn an_attribution_names_the_missing_cells_with_the_command_that_runs_them() {
         code == 0
             && text.contains("| regime | cached → thawed |")
             && text.contains("| sum    |")
-            && text.contains("| main effect "),
+            && text.contains(" main effect |"),
         "{text}"
     );
     let (code, text) = attribute(&["--statistic", "middle"]);

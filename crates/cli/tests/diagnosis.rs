@@ -111,7 +111,7 @@ fn curves_of_the_real_keras_are_recognised() {
         assert!(
             code == 2
                 && text.contains("answer: none of these")
-                && text.contains("What does not fit it: "),
+                && text.contains("What does not fit it (p-value): "),
             "{text}"
         );
     }
@@ -158,7 +158,7 @@ fn the_books_curves_are_another_bases() {
     ]);
     assert_eq!(code, 2, "{text}");
     assert_eq!(
-        text.matches("answer: none of these. Even of the likeliest, regime=cached").count(),
+        text.matches("answer: none of these. Even the likeliest, regime=cached").count(),
         2,
         "{text}"
     );

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The libraries that only some crates may use.
-const KEPT: [&str; 5] = ["candle-core", "candle-nn", "polars", "plotters", "clap"];
+const KEPT: [&str; 6] = ["candle-core", "candle-nn", "polars", "polars-io", "plotters", "clap"];
 
 /// What each crate may use of ours and of [`KEPT`].
 const ALLOWED: [(&str, &[&str]); 10] = [
@@ -13,7 +13,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ("conv", &["candle-core"]),
     ("model", &["thaw-spec", "thaw-conv", "candle-core", "candle-nn"]),
     ("train", &["thaw-spec", "thaw-data", "thaw-model", "candle-core", "candle-nn"]),
-    ("analysis", &["thaw-spec", "polars"]),
+    ("analysis", &["thaw-spec", "polars", "polars-io"]),
     ("report", &["thaw-spec", "thaw-analysis", "plotters"]),
     ("fetch", &[]),
     ("exchange", &["thaw-spec"]),

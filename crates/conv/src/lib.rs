@@ -19,7 +19,7 @@
 //! - [`Convolution`]: such a shape with an [`Algorithm`]; forward, and the gradients of input and
 //!   kernel. It reads a [`PreparedKernel`].
 //! - [`Activation`]: nothing or ReLU, and its gradient.
-//! - [`max_pool`], [`dense`] and their gradients.
+//! - [`max_pool()`], [`dense()`] and their gradients.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -53,10 +53,10 @@ impl<T: Element> ArtifactWriter<T> {
     ) -> Result<Self, DataError> {
         let folder = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)
-            .map_err(DataError::io(folder, "cannot make the cache folder"))?;
+            .map_err(DataError::unwritable(folder, "cannot make the cache folder"))?;
         let mut file = BufWriter::new(
             NamedTempFile::new_in(folder)
-                .map_err(DataError::io(folder, "cannot write into the cache folder"))?,
+                .map_err(DataError::unwritable(folder, "cannot write into the cache folder"))?,
         );
         let bytes = shape.iter().product::<usize>() * size_of::<T>();
         let header = serde_json::json!({
@@ -68,7 +68,7 @@ impl<T: Element> ArtifactWriter<T> {
         let length = (header.len() as u64).to_le_bytes();
         file.write_all(&length)
             .and_then(|()| file.write_all(&header))
-            .map_err(DataError::io(path, "cannot write"))?;
+            .map_err(DataError::unwritable(path, "cannot write"))?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -86,7 +86,7 @@ impl<T: Element> ArtifactWriter<T> {
         self.missing -= values.len();
         self.file
             .write_all(bytemuck::cast_slice(values))
-            .map_err(DataError::io(&self.path, "cannot write"))
+            .map_err(DataError::unwritable(&self.path, "cannot write"))
     }
 
     /// Publishes the complete artifact under its name.
@@ -95,7 +95,11 @@ impl<T: Element> ArtifactWriter<T> {
     /// When the disk refuses, for example because it is full.
     pub fn finish(self) -> Result<(), DataError> {
         assert_eq!(self.missing, 0, "fewer values than the artifact's shape holds");
-        let io = |source| DataError::Io { path: self.path.clone(), action: "cannot write", source };
+        let io = |source| DataError::Unwritable {
+            path: self.path.clone(),
+            action: "cannot write",
+            source,
+        };
         let file = self.file.into_inner().map_err(|error| io(error.into_error()))?;
         file.as_file().sync_all().map_err(io)?;
         file.persist(&self.path).map_err(|error| io(error.error))?;

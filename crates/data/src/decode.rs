@@ -17,13 +17,13 @@ use crate::DataError;
 /// green and blue cannot hold.
 pub fn decode(path: &Path) -> Result<RgbImage, DataError> {
     let unreadable = |reason: String| DataError::UnreadableImage { path: path.to_owned(), reason };
-    let bytes = fs::read(path).map_err(DataError::io(path, "cannot read"))?;
+    let bytes = fs::read(path).map_err(DataError::unreadable(path, "cannot read"))?;
     if bytes.is_empty() {
         return Err(unreadable("the file is empty".to_owned()));
     }
     let reader = ImageReader::new(Cursor::new(&bytes))
         .with_guessed_format()
-        .map_err(DataError::io(path, "cannot read"))?;
+        .map_err(DataError::unreadable(path, "cannot read"))?;
     let format = reader.format().ok_or_else(|| {
         unreadable("the content is no JPEG, PNG, WebP, BMP or GIF image".to_owned())
     })?;
@@ -62,8 +62,9 @@ pub fn write_png(path: &Path, pixels: &[u8], width: usize, height: usize) -> Res
         reason: format!("cannot be encoded ({error})"),
     })?;
     let temporary = path.with_extension("tmp.png");
-    fs::write(&temporary, bytes.into_inner()).map_err(DataError::io(path, "cannot write"))?;
-    fs::rename(&temporary, path).map_err(DataError::io(path, "cannot write"))
+    fs::write(&temporary, bytes.into_inner())
+        .map_err(DataError::unwritable(path, "cannot write"))?;
+    fs::rename(&temporary, path).map_err(DataError::unwritable(path, "cannot write"))
 }
 
 /// Finds what decoders pass over in silence: they fill missing data with grey and convert CMYK by

@@ -40,7 +40,7 @@ pub enum DataError {
         expected: Vec<String>,
     },
     /// An image cannot be read.
-    #[error("{}: {reason}; mend or remove it, or continue without it by --skip-unreadable-images", path.display())]
+    #[error("{}: {reason}; mend or remove it", path.display())]
     UnreadableImage {
         /// The image.
         path: PathBuf,
@@ -65,12 +65,22 @@ pub enum DataError {
         /// The reason, in words.
         reason: String,
     },
-    /// A file or folder cannot be read or written.
+    /// A file or folder cannot be read.
     #[error("{}: {action}: {source}", path.display())]
-    Io {
+    Unreadable {
         /// The file or folder.
         path: PathBuf,
-        /// The action that failed, such as `cannot write`.
+        /// The action that failed, such as `cannot list`.
+        action: &'static str,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+    /// A file or folder cannot be written.
+    #[error("{}: {action}: {source}", path.display())]
+    Unwritable {
+        /// The file or folder.
+        path: PathBuf,
+        /// The action that failed, such as `cannot remove`.
         action: &'static str,
         /// The error of the operating system.
         source: std::io::Error,
@@ -78,8 +88,19 @@ pub enum DataError {
 }
 
 impl DataError {
-    pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn unreadable(
+        path: &Path,
+        action: &'static str,
+    ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io { path, action, source }
+        move |source| Self::Unreadable { path, action, source }
+    }
+
+    pub(crate) fn unwritable(
+        path: &Path,
+        action: &'static str,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Unwritable { path, action, source }
     }
 }

@@ -134,7 +134,7 @@ impl Dataset for Folder {
             let path = self.root.join(&image.path);
             fs::read(&path)
                 .map(|bytes| Sha256::digest(&bytes))
-                .map_err(DataError::io(&path, "cannot read"))
+                .map_err(DataError::unreadable(&path, "cannot read"))
         };
         let digests: Vec<_> = images.par_iter().map(digest).collect::<Result<_, _>>()?;
         let mut all = Sha256::new();
@@ -151,8 +151,8 @@ impl Dataset for Folder {
 /// The sorted names of a folder's entries, hidden ones left out.
 fn entries(folder: &Path, keep: impl Fn(&fs::DirEntry) -> bool) -> Result<Vec<String>, DataError> {
     let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(DataError::io(folder, "cannot list"))? {
-        let entry = entry.map_err(DataError::io(folder, "cannot list"))?;
+    for entry in fs::read_dir(folder).map_err(DataError::unreadable(folder, "cannot list"))? {
+        let entry = entry.map_err(DataError::unreadable(folder, "cannot list"))?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if !name.starts_with('.') && keep(&entry) {
             names.push(name);

@@ -6,12 +6,12 @@
 //!
 //! - [`Dataset`]: labelled images by split and number; a [`Folder`] of photographs, or
 //!   [`Synthetic`] pictures that are drawn.
-//! - [`decode`] gives red, green and blue bytes, [`resize`] a square of them, as Pillow does.
+//! - [`decode()`] gives red, green and blue bytes, [`resize()`] a square of them, as Pillow does.
 //! - [`Pixels`]: a split, decoded and resized once, `[images, size, size, 3]` bytes in an
 //!   [`Artifact`] that is mapped into memory.
 //! - [`Stream`]: random numbers by address.
 //! - [`Transform`]: one random affine transformation, as Keras' generator draws and applies it.
-//! - [`preprocess`]: bytes to the 32-bit floats that a base sees, channels last.
+//! - [`preprocess()`]: bytes to the 32-bit floats that a base sees, channels last.
 //!
 //! Nothing here knows a tensor library or a base.
 //!

@@ -36,26 +36,24 @@ pub struct SplitReport {
 pub fn split_cats_and_dogs(archive: &Path, folder: &Path) -> Result<SplitReport, FetchError> {
     let wrong = |reason: String| FetchError::Archive { path: archive.to_owned(), reason };
     if folder.exists() {
-        return Err(FetchError::Io {
+        return Err(FetchError::Unwritable {
             path: folder.to_owned(),
             action: "cannot make the folder",
-            source: std::io::Error::new(
-                std::io::ErrorKind::AlreadyExists,
-                "it exists; remove it or choose another by --output",
-            ),
+            source: std::io::Error::new(std::io::ErrorKind::AlreadyExists, "it exists; remove it"),
         });
     }
-    let file = File::open(archive).map_err(FetchError::io(archive, "cannot read"))?;
+    let file = File::open(archive).map_err(FetchError::unreadable(archive, "cannot read"))?;
     let mut zip = ZipArchive::new(file)
         .map_err(|error| wrong(format!("not a zip archive that can be read ({error})")))?;
     let photographs = by_class(&mut zip, archive)?;
     let parent =
         folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(parent).map_err(FetchError::io(parent, "cannot make the folder"))?;
+    std::fs::create_dir_all(parent)
+        .map_err(FetchError::unwritable(parent, "cannot make the folder"))?;
     let unfinished = tempfile::Builder::new()
         .prefix(".thaw-")
         .tempdir_in(parent)
-        .map_err(FetchError::io(parent, "cannot write into the folder"))?;
+        .map_err(FetchError::unwritable(parent, "cannot write into the folder"))?;
     let mut report = SplitReport { images: 0, passed_over: Vec::new() };
     for (class, broken) in BROKEN {
         let word = class.to_lowercase();
@@ -77,7 +75,7 @@ pub fn split_cats_and_dogs(archive: &Path, folder: &Path) -> Result<SplitReport,
         for (split, count) in SPLITS {
             let target = unfinished.path().join(split).join(format!("{word}s"));
             std::fs::create_dir_all(&target)
-                .map_err(FetchError::io(&target, "cannot make the folder"))?;
+                .map_err(FetchError::unwritable(&target, "cannot make the folder"))?;
             for _ in 0..count {
                 let (number, index) = sound.next().ok_or_else(|| {
                     wrong(format!("it has too few photographs in PetImages/{class}"))
@@ -88,20 +86,20 @@ pub fn split_cats_and_dogs(archive: &Path, folder: &Path) -> Result<SplitReport,
                 let mut entry = zip.by_index(index).map_err(|error| damaged(&error))?;
                 let path = target.join(format!("{word}.{number}.jpg"));
                 let mut output =
-                    File::create(&path).map_err(FetchError::io(&path, "cannot write"))?;
+                    File::create(&path).map_err(FetchError::unwritable(&path, "cannot write"))?;
                 std::io::copy(&mut entry, &mut output).map_err(|error| damaged(&error))?;
                 report.images += 1;
             }
         }
     }
     std::fs::rename(unfinished.keep(), folder)
-        .map_err(FetchError::io(folder, "cannot make the folder"))?;
+        .map_err(FetchError::unwritable(folder, "cannot make the folder"))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         let readable = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(folder, readable)
-            .map_err(FetchError::io(folder, "cannot make readable"))?;
+            .map_err(FetchError::unwritable(folder, "cannot make readable"))?;
     }
     Ok(report)
 }

@@ -55,7 +55,7 @@ pub fn download(
     let part = partial_path(target);
     if let Some(folder) = target.parent() {
         std::fs::create_dir_all(folder)
-            .map_err(FetchError::io(folder, "cannot make the folder"))?;
+            .map_err(FetchError::unwritable(folder, "cannot make the folder"))?;
     }
     let agent: Agent = Agent::config_builder()
         .timeout_connect(Some(retry.stall))
@@ -87,19 +87,19 @@ pub fn download(
             }
         }
     }
-    let mut file = File::open(&part).map_err(FetchError::io(&part, "cannot read"))?;
+    let mut file = File::open(&part).map_err(FetchError::unreadable(&part, "cannot read"))?;
     if let Err(actual) =
-        expected.compare(&mut file).map_err(FetchError::io(&part, "cannot read"))?
+        expected.compare(&mut file).map_err(FetchError::unreadable(&part, "cannot read"))?
     {
-        std::fs::remove_file(&part).map_err(FetchError::io(&part, "cannot remove"))?;
+        std::fs::remove_file(&part).map_err(FetchError::unwritable(&part, "cannot remove"))?;
         return Err(FetchError::WrongContent {
             url: url.to_owned(),
             expected: expected.to_string(),
             actual,
         });
     }
-    file.sync_all().map_err(FetchError::io(&part, "cannot write"))?;
-    std::fs::rename(&part, target).map_err(FetchError::io(target, "cannot write"))
+    file.sync_all().map_err(FetchError::unwritable(&part, "cannot write"))?;
+    std::fs::rename(&part, target).map_err(FetchError::unwritable(target, "cannot write"))
 }
 
 /// Checks a file that somebody put there. What only a server can tell ([`Checksum::Hub`]) is not
@@ -111,10 +111,14 @@ pub fn verify(path: &Path, checksum: &Checksum) -> Result<(), FetchError> {
     if *checksum == Checksum::Hub {
         return Ok(());
     }
-    let mut file = File::open(path).map_err(FetchError::io(path, "cannot read"))?;
-    checksum.compare(&mut file).map_err(FetchError::io(path, "cannot read"))?.map_err(|actual| {
-        FetchError::WrongFile { path: path.to_owned(), expected: checksum.to_string(), actual }
-    })
+    let mut file = File::open(path).map_err(FetchError::unreadable(path, "cannot read"))?;
+    checksum.compare(&mut file).map_err(FetchError::unreadable(path, "cannot read"))?.map_err(
+        |actual| FetchError::WrongFile {
+            path: path.to_owned(),
+            expected: checksum.to_string(),
+            actual,
+        },
+    )
 }
 
 /// The SHA-256 that the hub names. It does so in the answer that sends the client on to where the
@@ -177,7 +181,7 @@ fn attempt(
         }
         // The rest that is offered does not belong to what is there: begin anew.
         206 | 416 => {
-            std::fs::remove_file(part).map_err(FetchError::io(part, "cannot remove"))?;
+            std::fs::remove_file(part).map_err(FetchError::unwritable(part, "cannot remove"))?;
             return Ok(Attempt::Broken(
                 "the server offered another part than the one asked for".to_owned(),
             ));
@@ -190,13 +194,13 @@ fn attempt(
         .write(true)
         .truncate(false)
         .open(part)
-        .map_err(FetchError::io(part, "cannot write"))?;
+        .map_err(FetchError::unwritable(part, "cannot write"))?;
     let start = if status == 206 { present } else { 0 };
     file.set_len(start)
         .and_then(|()| file.seek(SeekFrom::Start(start)))
-        .map_err(FetchError::io(part, "cannot write"))?;
+        .map_err(FetchError::unwritable(part, "cannot write"))?;
     let (received, broken) = copy(response, &mut file, part, start, total, retry, progress)?;
-    file.sync_all().map_err(FetchError::io(part, "cannot write"))?;
+    file.sync_all().map_err(FetchError::unwritable(part, "cannot write"))?;
     Ok(match (broken, total) {
         (Some(reason), _) => Attempt::Broken(reason),
         (None, Some(total)) if received < total => {
@@ -236,7 +240,7 @@ fn copy(
         match receiver.recv_timeout(retry.stall) {
             Ok(Ok(chunk)) if chunk.is_empty() => return Ok((received, None)),
             Ok(Ok(chunk)) => {
-                file.write_all(&chunk).map_err(FetchError::io(part, "cannot write"))?;
+                file.write_all(&chunk).map_err(FetchError::unwritable(part, "cannot write"))?;
                 received += chunk.len() as u64;
                 progress(received, total);
             }

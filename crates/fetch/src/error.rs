@@ -1,6 +1,6 @@
 //! What can go wrong on the way.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A download or an unpacking that failed.
 #[derive(Debug, thiserror::Error)]
@@ -55,12 +55,22 @@ pub enum FetchError {
         /// The checksum of the file.
         actual: String,
     },
-    /// A file or folder cannot be read or written.
+    /// A file or folder cannot be read.
     #[error("{}: {action}: {source}", path.display())]
-    Io {
+    Unreadable {
         /// The file or folder.
         path: PathBuf,
-        /// The action that failed, such as `cannot write`.
+        /// The action that failed, such as `cannot list`.
+        action: &'static str,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+    /// A file or folder cannot be written.
+    #[error("{}: {action}: {source}", path.display())]
+    Unwritable {
+        /// The file or folder.
+        path: PathBuf,
+        /// The action that failed, such as `cannot remove`.
         action: &'static str,
         /// The error of the operating system.
         source: std::io::Error,
@@ -76,11 +86,19 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    pub(crate) fn io(
-        path: &std::path::Path,
+    pub(crate) fn unreadable(
+        path: &Path,
         action: &'static str,
     ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io { path, action, source }
+        move |source| Self::Unreadable { path, action, source }
+    }
+
+    pub(crate) fn unwritable(
+        path: &Path,
+        action: &'static str,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Unwritable { path, action, source }
     }
 }

@@ -4,8 +4,8 @@
 //!
 //! In the order in which one meets them:
 //!
-//! - [`catalogue`]: each [`CatalogueEntry`] has an address, a [`Checksum`] and the terms of use.
-//! - [`download`]: one file over HTTP. It goes on where it broke off, as [`RetryPolicy`] says, and
+//! - [`catalogue()`]: each [`CatalogueEntry`] has an address, a [`Checksum`] and the terms of use.
+//! - [`download()`]: one file over HTTP. It goes on where it broke off, as [`RetryPolicy`] says, and
 //!   gets its name only when its checksum is right.
 //! - [`verify`]: the same check for a file that somebody put there.
 //! - [`split_cats_and_dogs`]: the book's split, from the archive.

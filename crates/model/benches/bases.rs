@@ -5,7 +5,6 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 
-use candle_nn::Optimizer as _;
 use divan::counter::ItemsCount;
 use thaw_model::{Base, Gradients, Head, Loss, RmsProp, Weights, weights_file};
 use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Initializer, Optimizer};

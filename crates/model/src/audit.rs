@@ -34,7 +34,7 @@ use crate::{Base, ModelError, Parameter};
 ///     epsilon_position: EpsilonPosition::OutsideRoot,
 /// };
 /// let variables = of_base.chain(of_head).collect();
-/// let mut optimizer = <RmsProp as candle_nn::Optimizer>::new(variables, settings)?;
+/// let mut optimizer = RmsProp::new(variables, settings)?;
 ///
 /// let pixels = (0..2 * 32 * 32 * 3).map(|place| (place % 251) as f32 - 125.0);
 /// let images = Tensor::from_iter(pixels, &device)?.reshape((2, 32, 32, 3))?;

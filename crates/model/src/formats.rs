@@ -229,10 +229,11 @@ fn of_keras(
     Ok(tensors)
 }
 
-/// Keras' names of the convolutions of a base built as VGG16 is, with torchvision's.
+/// Keras' names of the convolutions of a base, with torchvision's; none where Keras lacks the base.
 fn keras_names(architecture: Architecture) -> Vec<(String, String)> {
-    if architecture == Architecture::Squeezenet1_0 {
-        return Vec::new();
+    match architecture {
+        Architecture::Vgg16 | Architecture::MiniVgg => {}
+        Architecture::Squeezenet1_0 => return Vec::new(),
     }
     let mut names = Vec::new();
     for (block, layers) in (1..).zip(blocks(architecture)) {

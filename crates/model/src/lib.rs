@@ -10,13 +10,13 @@
 //! - [`Head`]: two dense layers behind the base, with a mask for dropout between.
 //! - [`Loss`]: cross-entropy by image, in nats.
 //! - [`Gradients`], completed by [`HeadTape`] and [`Tape`], and [`RmsProp`], which applies them.
-//! - [`audit`]: which tensors were declared frozen, which the optimizer held, which moved.
+//! - [`audit()`]: which tensors were declared frozen, which the optimizer held, which moved.
 //!
 //! Activations are `[batch, height, width, channels]`, kernels `[height, width, input channels,
 //! output channels]`, both 32-bit floats. Blocks are counted from 0 in ranges and from 1 in
 //! messages. No image is read here and no random number is drawn: the caller hands them in.
 //!
-//! See [`Base::forward`] and [`audit`] for examples.
+//! See [`Base::forward`] and [`audit()`] for examples.
 
 mod architecture;
 mod audit;
@@ -45,3 +45,6 @@ pub use rmsprop::RmsProp;
 pub use tape::Tape;
 pub use thaw_conv::keep_freed_memory;
 pub use weights::{Weights, export, weights_file};
+
+/// The version of Candle that computes: the manifest demands exactly this one.
+pub const CANDLE_VERSION: &str = "0.11.1";

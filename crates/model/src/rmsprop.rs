@@ -5,7 +5,6 @@ use std::sync::Mutex;
 
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, Layout, Result, Tensor, Var, bail};
-use candle_nn::Optimizer as _;
 use rayon::prelude::*;
 use thaw_conv::with_values;
 use thaw_spec::{EpsilonPosition, Optimizer};
@@ -28,6 +27,26 @@ enum Accumulator {
 }
 
 impl RmsProp {
+    /// The optimizer of some variables, which lie on one device.
+    ///
+    /// # Errors
+    /// When a device has no room for the accumulators.
+    pub fn new(variables: Vec<Var>, settings: Optimizer) -> Result<Self> {
+        let with_accumulator = |variable: Var| {
+            let accumulator = Accumulator::new(&variable, vec![0f32; variable.elem_count()])?;
+            Ok((variable, accumulator))
+        };
+        Ok(Self {
+            settings,
+            variables: variables.into_iter().map(with_accumulator).collect::<Result<_>>()?,
+        })
+    }
+
+    /// Changes the step size from the next step on.
+    pub fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.settings.learning_rate = learning_rate;
+    }
+
     /// The running means of squared gradients, in the order of the variables.
     ///
     /// # Errors
@@ -60,40 +79,8 @@ impl RmsProp {
         self.step(&gradients.store)
     }
 
-    /// Restores accumulators, in the order of the variables.
-    ///
-    /// # Errors
-    /// When their number or lengths do not fit.
-    pub fn restore(&mut self, accumulators: Vec<Vec<f32>>) -> Result<()> {
-        let fits = |((variable, _), new): (&(Var, Accumulator), &Vec<f32>)| {
-            variable.elem_count() == new.len()
-        };
-        if accumulators.len() != self.variables.len()
-            || !self.variables.iter().zip(&accumulators).all(fits)
-        {
-            bail!("the kept accumulators are those of other variables");
-        }
-        for ((variable, old), new) in self.variables.iter_mut().zip(accumulators) {
-            *old = Accumulator::new(variable, new)?;
-        }
-        Ok(())
-    }
-}
-
-impl candle_nn::Optimizer for RmsProp {
-    type Config = Optimizer;
-
-    fn new(variables: Vec<Var>, settings: Optimizer) -> Result<Self> {
-        let with_accumulator = |variable: Var| {
-            let accumulator = Accumulator::new(&variable, vec![0f32; variable.elem_count()])?;
-            Ok((variable, accumulator))
-        };
-        Ok(Self {
-            settings,
-            variables: variables.into_iter().map(with_accumulator).collect::<Result<_>>()?,
-        })
-    }
-
+    /// Changes the variables whose gradients are in the store. The largest gradient of the head is
+    /// not: see [`Gradients`].
     fn step(&mut self, gradients: &GradStore) -> Result<()> {
         for (variable, accumulator) in &mut self.variables {
             let Some(gradient) = gradients.get(variable.as_tensor()) else { continue };
@@ -113,12 +100,23 @@ impl candle_nn::Optimizer for RmsProp {
         Ok(())
     }
 
-    fn learning_rate(&self) -> f64 {
-        self.settings.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) {
-        self.settings.learning_rate = learning_rate;
+    /// Restores accumulators, in the order of the variables.
+    ///
+    /// # Errors
+    /// When their number or lengths do not fit.
+    pub fn restore(&mut self, accumulators: Vec<Vec<f32>>) -> Result<()> {
+        let fits = |((variable, _), new): (&(Var, Accumulator), &Vec<f32>)| {
+            variable.elem_count() == new.len()
+        };
+        if accumulators.len() != self.variables.len()
+            || !self.variables.iter().zip(&accumulators).all(fits)
+        {
+            bail!("the kept accumulators are those of other variables");
+        }
+        for ((variable, old), new) in self.variables.iter_mut().zip(accumulators) {
+            *old = Accumulator::new(variable, new)?;
+        }
+        Ok(())
     }
 }
 

@@ -3,8 +3,8 @@
 //!
 //! In the order in which one meets them:
 //!
-//! - [`curves`] and [`overview`]: accuracy and loss by epoch, as a [`Figure`] of [`Panel`]s.
-//! - [`waterfall`], [`shares`] and [`forest`]: numbers with intervals, as a [`RowChart`].
+//! - [`curves()`] and [`overview()`]: accuracy and loss by epoch, as a [`Figure`] of [`Panel`]s.
+//! - [`waterfall()`], [`shares`] and [`forest`]: numbers with intervals, as a [`RowChart`].
 //! - [`DriftMap`]: how far each tensor moved. [`Sheet`]: images side by side.
 //! - [`percent`], [`points`], [`magnitude`]: numbers as people read them.
 //! - [`Page`]: the report. It loads nothing from anywhere, and text from files is escaped.
@@ -47,6 +47,8 @@ mod page;
 mod palette;
 mod rows;
 mod sheet;
+mod table;
+mod tables;
 mod variants;
 mod waterfall;
 
@@ -56,8 +58,13 @@ pub use figure::{Figure, LegendEntry, Line, Panel, ShadedArea, Stroke};
 pub use heat::{DriftMap, decades};
 pub use number::{changed, magnitude, measured, percent, points, resampled_change};
 pub use overview::overview;
-pub use page::{ContactSheet, Division, Page, orders};
+pub use page::{ContactSheet, Division, Page};
 pub use rows::{ChartRow, Mark, RowChart};
 pub use sheet::{Sheet, SheetRow};
+pub use table::{Entry, Table};
+pub use tables::{
+    interactions_table, ladder_table, orders, procedures_table, shares_table, single_changes_table,
+    unit,
+};
 pub use variants::variants;
 pub use waterfall::{forest, shares, waterfall};

@@ -1,10 +1,11 @@
 //! The convolutional bases, and how their convolutions are computed.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChannelOrder, Preprocessing, PreprocessingName};
+use crate::{ChannelOrder, Preprocessing, PreprocessingName, UnknownName};
 
 /// A convolutional base that thaw can build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -22,6 +23,18 @@ pub enum Architecture {
 }
 
 impl Architecture {
+    /// All bases.
+    pub const ALL: [Self; 3] = [Self::Vgg16, Self::Squeezenet1_0, Self::MiniVgg];
+
+    /// Name in an experiment.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vgg16 => "vgg16",
+            Self::Squeezenet1_0 => "squeezenet1_0",
+            Self::MiniVgg => "mini_vgg",
+        }
+    }
+
     /// Number of blocks between which the freeze boundary may lie.
     pub fn blocks(self) -> usize {
         match self {
@@ -64,11 +77,15 @@ impl Architecture {
 
 impl fmt::Display for Architecture {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Vgg16 => "vgg16",
-            Self::Squeezenet1_0 => "squeezenet1_0",
-            Self::MiniVgg => "mini_vgg",
-        })
+        formatter.write_str(self.name())
+    }
+}
+
+impl FromStr for Architecture {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        UnknownName::find("base", name, &Self::ALL, Self::name)
     }
 }
 

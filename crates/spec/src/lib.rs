@@ -71,7 +71,9 @@ pub use metric::{Metric, Statistic};
 pub use optimizer::{EpsilonPosition, Optimizer};
 pub use outcome::{Outcome, PhaseAudit, RunStatus, TensorAudit};
 pub use phase::{Carried, LaterPhase, Phase};
-pub use plan::{Cost, CostFacts, Extraction, Plan, Sharing, SplitCounts, Step, Variants};
+pub use plan::{
+    Cost, CostFacts, Extraction, Plan, Sharing, SplitCounts, Step, Variants, decoded_key,
+};
 pub use preprocessing::{ChannelOrder, Preprocessing, PreprocessingName, Resize};
 pub use procedure::Procedure;
 pub use profile::Profile;

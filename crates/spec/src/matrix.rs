@@ -104,7 +104,7 @@ impl Matrix {
             if let Some(twice) = levels.iter().enumerate().find(|(index, level)| {
                 levels[..*index].iter().any(|other| other.name == level.name)
             }) {
-                return Err(problem(format!("the level `{}` stands there twice", twice.1.name)));
+                return Err(problem(format!("the level `{}` is listed twice", twice.1.name)));
             }
             Ok(Factor { name: name.get_ref().clone(), levels, is_list })
         });

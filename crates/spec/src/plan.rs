@@ -380,7 +380,7 @@ impl Plan {
 }
 
 /// The name of a decoded split: what decides its pixels.
-fn decoded_key(cell: &Cell, split: Split) -> ContentHash {
+pub fn decoded_key(cell: &Cell, split: Split) -> ContentHash {
     ContentHash::of_value(&(
         "pixels",
         1,

@@ -10,7 +10,6 @@ use std::path::Path;
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use candle_nn::Optimizer as _;
 use rayon::prelude::*;
 use thaw_data::{Dataset, Folder, Purpose, Stream, Transform, resize};
 use thaw_model::{Base, Gradients, Head, Loss, RmsProp, Weights, weights_file};

@@ -57,7 +57,7 @@ pub(crate) fn save(
     completed: &CompletedEpochs,
 ) -> Result<(), TrainError> {
     let io = |action: &'static str| {
-        move |source: std::io::Error| TrainError::CheckpointIo {
+        move |source: std::io::Error| TrainError::UnwritableCheckpoint {
             path: path.to_owned(),
             action,
             source,
@@ -116,11 +116,7 @@ impl<'a> Checkpoint<'a> {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(source) => {
-                return Err(TrainError::CheckpointIo {
-                    path: path.to_owned(),
-                    action: "cannot read the checkpoint",
-                    source,
-                });
+                return Err(TrainError::UnreadableCheckpoint { path: path.to_owned(), source });
             }
         };
         let (_, header) =

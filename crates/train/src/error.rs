@@ -26,12 +26,20 @@ pub enum TrainError {
         /// Sum of the losses of the epoch.
         loss: f64,
     },
-    /// A checkpoint cannot be written or read.
-    #[error("{}: {action}: {source}", path.display())]
-    CheckpointIo {
+    /// A checkpoint cannot be read.
+    #[error("{}: cannot read the checkpoint: {source}", path.display())]
+    UnreadableCheckpoint {
         /// The file.
         path: PathBuf,
-        /// The action that failed, such as `cannot write`.
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+    /// A checkpoint cannot be written.
+    #[error("{}: {action}: {source}", path.display())]
+    UnwritableCheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// The action that failed, such as `cannot write the checkpoint`.
         action: &'static str,
         /// The error of the operating system.
         source: std::io::Error,

@@ -7,7 +7,6 @@
 //! the factor is carried into the last convolution. The biases of such a base are small beside its
 //! activations, as VGG16's are.
 
-use candle_nn::Optimizer as _;
 use thaw_data::{Purpose, Stream};
 use thaw_model::{Weights, export};
 use thaw_spec::{Cell, EpochRecord};

@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::time::Instant;
 
 use candle_core::{Device, Tensor, Var};
-use candle_nn::Optimizer as _;
 use thaw_data::{Purpose, Stream};
 use thaw_model::{Base, Gradients, Head, Loss, Mode, RmsProp, Weights, audit, audit_phase, drift};
 use thaw_spec::{

@@ -20,8 +20,8 @@ const METRICS: [Metric; 4] =
 /// The probability from which on a procedure is the answer.
 const SURE: f64 = 0.95;
 
-/// A procedure fits when at least this share of its runs are as untypical as the log.
-const TYPICAL: f64 = 0.01;
+/// A procedure fits when its p-value is at least this.
+const SMALLEST_P_VALUE: f64 = 0.01;
 
 /// Why nothing can be said about a log.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +76,7 @@ pub struct Score {
     /// that they are equally likely beforehand.
     pub probability: f64,
     /// Share of the candidate's runs that would be less typical of it than the log, in [0, 1].
-    pub typicality: f64,
+    pub p_value: f64,
     /// Typicality of each curve alone.
     pub by_curve: Vec<(Metric, f64)>,
 }
@@ -249,7 +249,7 @@ impl Classifier {
                 candidate: *candidate,
                 log_likelihood: fit.log_likelihood,
                 probability,
-                typicality: fit.typicality,
+                p_value: fit.p_value,
                 by_curve: self.metrics.iter().copied().zip(fit.by_curve).collect(),
             })
             .collect();
@@ -305,7 +305,7 @@ impl Classifier {
 
 /// The conclusion from the scores of all candidates, the likeliest first.
 fn answer(scores: &[Score]) -> Answer {
-    if scores.first().is_none_or(|first| first.typicality < TYPICAL) {
+    if scores.first().is_none_or(|first| first.p_value < SMALLEST_P_VALUE) {
         return Answer::NoneOfThese;
     }
     let mut together = 0.0;

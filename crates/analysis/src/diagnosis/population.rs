@@ -40,7 +40,7 @@ pub(super) struct Fit {
     /// Natural logarithm of the predictive density.
     pub(super) log_likelihood: f64,
     /// The share of the procedure's runs that would lie farther from its mean.
-    pub(super) typicality: f64,
+    pub(super) p_value: f64,
     /// Typicality of each curve alone.
     pub(super) by_curve: Vec<f64>,
 }
@@ -112,17 +112,17 @@ impl Population {
             + member.deviations.iter().map(|deviation| deviation.ln()).sum::<f64>();
         Fit {
             log_likelihood: ln_density(distance, ln_volume, run.len(), member.freedom),
-            typicality: upper_tail(distance, run.len(), member.freedom),
+            p_value: upper_tail(distance, run.len(), member.freedom),
             by_curve: (0..run.len())
                 .step_by(COEFFICIENTS)
-                .map(|first| self.typicality_of_curve(member, &standardised, first))
+                .map(|first| self.p_value_of_curve(member, &standardised, first))
                 .collect(),
         }
     }
 
     /// The share of a member's runs whose curve that begins with the feature `first` would lie
     /// farther from the mean.
-    fn typicality_of_curve(&self, member: &Member, standardised: &[f64], first: usize) -> f64 {
+    fn p_value_of_curve(&self, member: &Member, standardised: &[f64], first: usize) -> f64 {
         let part = first..first + COEFFICIENTS;
         let block: Vec<Vec<f64>> =
             self.correlation[part.clone()].iter().map(|row| row[part.clone()].to_vec()).collect();

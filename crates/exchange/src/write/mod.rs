@@ -109,10 +109,7 @@ fn write_file(output: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Fills a temporary folder and gives it its name at the end.
 fn write_folder(output: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     if output.exists() {
-        return Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            "the folder exists; remove it or choose another by --output",
-        ));
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the folder exists; remove it"));
     }
     let folder = TempDir::new_in(parent(output)?)?;
     fill(folder.path())?;

@@ -1,25 +1,14 @@
 //! The section of the report that divides gaps over the factors.
 
 use maud::{Markup, html};
-use thaw_analysis::{Attribution, Sample};
 use thaw_spec::Metric;
 
-use super::table::{Entry, table};
 use super::{Division, Page, figure};
-use crate::number::{points, resampled_change};
+use crate::number::points;
+use crate::tables::{interactions_table, shares_table, single_changes_table};
 use crate::{ReportError, shares};
 
-/// Names the orders of change that shares are means over.
-pub fn orders(attribution: &Attribution) -> String {
-    let [possible, all] = attribution.orders;
-    if possible == all {
-        format!("shares are means over all {all} orders of change (Shapley)")
-    } else {
-        format!(
-            "shares are means over the {possible} of {all} orders of change that pass through cells that can exist"
-        )
-    }
-}
+const VALIDATION: Metric = Metric::ValidationAccuracy;
 
 impl Page<'_> {
     pub(super) fn divided(&self) -> Result<Markup, ReportError> {
@@ -58,53 +47,15 @@ impl Page<'_> {
 
     fn division(&self, division: &Division) -> Result<Markup, ReportError> {
         let Division { from, to, attribution } = division;
-        let rows = attribution.shares.iter().map(|share| {
-            vec![
-                Entry::text(share.factor.clone()),
-                Entry::text(format!("{} → {}", share.from, share.to)),
-                change(&share.share),
-                resampled(&share.share),
-            ]
-        });
-        let single = attribution.shares.iter().map(|share| {
-            vec![
-                Entry::text(share.factor.clone()),
-                change(&share.main_effect),
-                resampled(&share.main_effect),
-                possible_change(share.first.as_ref()),
-                possible_change(share.last.as_ref()),
-            ]
-        });
-        let gap = points(&attribution.gap.estimate());
-        let caption = format!("{gap} points; {}", orders(attribution));
-        let headings = ["factor", "from → to", "share in points", "its bootstrap"];
-        let single_headings =
-            ["factor", "main effect", "its bootstrap", "changed first", "changed last"];
-        let interactions = attribution.interactions.iter().map(|interaction| {
-            let factors = interaction.factors.join(" and ");
-            vec![Entry::text(factors), change(&interaction.effect), resampled(&interaction.effect)]
-        });
-        let interactions: Vec<_> = interactions.collect();
+        let interactions = interactions_table(attribution, VALIDATION);
         Ok(html! {
             h3 { "From “" (from.label) "” to “" (to.label) "”" }
             (self.divided_figure(division)?)
-            (table(&caption, &headings, rows.collect()))
-            (table("One change at a time, in points", &single_headings, single.collect()))
-            @if !interactions.is_empty() { (table("Interactions, in points", &["factors", "together more than each alone", "its bootstrap"], interactions)) }
+            p { "The gap: " (points(&attribution.gap.estimate())) " points." }
+            (shares_table(attribution, VALIDATION).html())
+            (single_changes_table(attribution, VALIDATION).html())
+            @if !interactions.rows.is_empty() { (interactions.html()) }
             pre tabindex="0" { code { (self.command("attribute")) " --from '" (from.selector) "' --to '" (to.selector) "'" } }
         })
     }
-}
-
-fn change(sample: &Sample) -> Entry {
-    Entry::Number(points(&sample.estimate()), sample.estimate().mean)
-}
-
-fn resampled(sample: &Sample) -> Entry {
-    Entry::Number(resampled_change(sample, Metric::ValidationAccuracy), sample.estimate().mean)
-}
-
-/// A change to or from a cell that may not exist.
-fn possible_change(sample: Option<&Sample>) -> Entry {
-    sample.map_or_else(|| Entry::missing("cannot exist"), change)
 }

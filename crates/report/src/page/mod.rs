@@ -3,7 +3,6 @@
 
 mod division;
 mod sections;
-mod table;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +10,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use thaw_analysis::{Attribution, McNemar, MeasuredRung, Results, VariantSeries};
 use thaw_spec::{Experiment, Rung};
 
-pub use self::division::orders;
+use crate::table::{Entry, Table};
 use crate::{DriftMap, Overlay, ReportError};
 
 /// A gap that has been divided over the factors.
@@ -134,4 +133,9 @@ fn figure(svg: &str, words: &str, caption: &str) -> Markup {
 /// Embeds a PNG as a figure.
 fn picture(png: &[u8], words: &str, caption: &str) -> Markup {
     html! { figure { img src={ "data:image/png;base64," (STANDARD.encode(png)) } alt=(words); figcaption { (caption) } } }
+}
+
+/// A table of the page.
+fn table(caption: &str, headings: &[&str], rows: Vec<Vec<Entry>>) -> Markup {
+    Table::new(caption, headings, rows).html()
 }

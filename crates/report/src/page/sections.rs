@@ -6,9 +6,10 @@ use maud::{Markup, html};
 use thaw_analysis::{CellRun, MeasuredRung, ProcedureRuns, Sample, smallest_shift};
 use thaw_spec::{DatasetSource, Metric, Split, Statistic, TensorAudit};
 
-use super::table::{Entry, table};
-use super::{ContactSheet, Page, figure, picture};
+use super::{ContactSheet, Page, figure, picture, table};
 use crate::number::{magnitude, percent, points, resampled_mean, signed};
+use crate::table::Entry;
+use crate::tables::{accuracy, audit_in_words, ladder_table, largest_drift, mean_seconds, seeds};
 use crate::variants::variant_count_in_words;
 use crate::{ReportError, curves, decades, forest, overview, variants, waterfall};
 
@@ -28,7 +29,7 @@ impl Page<'_> {
             return Ok(html! {
                 p class="answer" { (headline(self.ladder)) }
                 (figure(&chart.svg()?, &in_words(self.ladder), caption))
-                details { summary { "The same as a table" } (ladder(self.ladder)) }
+                details { summary { "The same as a table" } (ladder_table(self.ladder).html()) }
             });
         }
         Ok(html! {
@@ -145,11 +146,8 @@ impl Page<'_> {
             let sample = procedure.sample(VALIDATION, Statistic::Final);
             vec![
                 Entry::text(procedure.label()),
-                Entry::Number(
-                    format!("{}/{}", procedure.runs.len(), procedure.planned_seeds),
-                    procedure.runs.len() as f64,
-                ),
-                accuracy_entry(procedure, VALIDATION, Statistic::Final),
+                seeds(procedure),
+                accuracy(procedure, VALIDATION, Statistic::Final),
                 sample.as_ref().map_or_else(
                     || Entry::missing("–"),
                     |sample| {
@@ -158,10 +156,10 @@ impl Page<'_> {
                 ),
                 Entry::maybe(sample.as_ref().map(Sample::median), plain_percent),
                 Entry::maybe(sample.as_ref().map(Sample::interquartile_mean), plain_percent),
-                accuracy_entry(procedure, VALIDATION, Statistic::Last(last)),
-                accuracy_entry(procedure, VALIDATION, Statistic::Best),
+                accuracy(procedure, VALIDATION, Statistic::Last(last)),
+                accuracy(procedure, VALIDATION, Statistic::Best),
                 Entry::maybe(optimism(procedure), |value| signed(value * 100.0, 2)),
-                accuracy_entry(procedure, Metric::TestAccuracy, Statistic::Final),
+                accuracy(procedure, Metric::TestAccuracy, Statistic::Final),
             ]
         });
         let headings = [
@@ -301,8 +299,6 @@ impl Page<'_> {
                     procedure.sample(VALIDATION, Statistic::Final).map(|sample| sample.estimate());
                 let passes = (*count).max(1);
                 let bytes = passes as u64 * bytes;
-                let seconds = procedure.runs.iter().map(|run| run.seconds()).sum::<f64>()
-                    / procedure.runs.len().max(1) as f64;
                 vec![
                     Entry::text(series.label()),
                     Entry::Number(variant_count_in_words(*count), *count as f64),
@@ -313,7 +309,7 @@ impl Page<'_> {
                     ),
                     Entry::whole(passes),
                     Entry::Number(format!("{:.0} MB", bytes as f64 / 1e6), bytes as f64),
-                    Entry::Number(format!("{seconds:.0}"), seconds),
+                    Entry::maybe(mean_seconds(procedure), magnitude),
                 ]
             })
         });
@@ -349,14 +345,13 @@ impl Page<'_> {
         let total: f64 = self.runs().map(|run| run.seconds()).sum();
         html! {
             (table("Seconds, as measured while other cells ran beside", &["cell", "per run", "per epoch", "all seeds"], rows.collect()))
-            p class="faint" { "All runs together: " (if total < 3600.0 { format!("{:.0} minutes", total / 60.0) } else { format!("{:.1} hours", total / 3600.0) }) " of training, several at a time. What cells share was computed once and is not variant_count_in_words in any." }
+            p class="faint" { "All runs together: " (if total < 3600.0 { format!("{:.0} minutes", total / 60.0) } else { format!("{:.1} hours", total / 3600.0) }) " of training, several at a time. What cells share was computed once and is not counted in any." }
         }
     }
 
     pub(super) fn audit(&self) -> Markup {
         let rows = self.ran().filter_map(|procedure| {
             let tensors = &procedure.runs.first()?.outcome.audit;
-            let drift = procedure.runs.iter().map(|run| run.final_drift()).fold(0.0, f64::max);
             let [declared, collected, moved] = audit_counts(tensors);
             Some(vec![
                 Entry::text(procedure.label()),
@@ -364,8 +359,8 @@ impl Page<'_> {
                 Entry::whole(declared),
                 Entry::whole(collected),
                 Entry::whole(moved),
-                Entry::Number(magnitude(drift), drift),
-                Entry::text(if procedure.thawed() { "THAWED" } else { "completed" }),
+                Entry::maybe(largest_drift(procedure), magnitude),
+                Entry::text(audit_in_words(procedure)),
             ])
         });
         let headings = [
@@ -539,14 +534,6 @@ fn optimism_of_run(run: &CellRun) -> Option<f64> {
     Some(validation[best] - test.get(best)?)
 }
 
-/// The mean of an accuracy over seeds with its interval.
-fn accuracy_entry(procedure: &ProcedureRuns, metric: Metric, statistic: Statistic) -> Entry {
-    match procedure.sample(metric, statistic).map(|sample| sample.estimate()) {
-        Some(estimate) => Entry::Number(percent(&estimate), estimate.mean),
-        None => Entry::missing("–"),
-    }
-}
-
 /// A value of a curve, without an interval.
 fn plain_value(value: f64, metric: Metric) -> String {
     if metric.is_accuracy() { plain_percent(value) } else { format!("{value:.4}") }
@@ -617,24 +604,4 @@ fn rung_in_words(step: &MeasuredRung) -> String {
         .as_ref()
         .map_or_else(String::new, |change| format!(", change {} points", points(change)));
     format!("{}: {value}{change}.", step.label)
-}
-
-fn ladder(steps: &[MeasuredRung]) -> Markup {
-    let rows = steps.iter().map(|step| {
-        let change = match (&step.change(), step.equal) {
-            (_, true) => Entry::Number("0, equal to the last bit".to_owned(), 0.0),
-            (Some(change), false) => Entry::Number(points(change), change.mean),
-            (None, false) => Entry::maybe(None, |_| String::new()),
-        };
-        let value = step.estimate.as_ref().map_or_else(
-            || Entry::missing("not run"),
-            |estimate| Entry::Number(percent(estimate), estimate.mean),
-        );
-        vec![Entry::text(step.label.clone()), value, change]
-    });
-    table(
-        "Each line changes one thing in the line above",
-        &["step", "final validation accuracy", "change in points"],
-        rows.collect(),
-    )
 }
