@@ -1,6 +1,6 @@
 //! `docs/records.md` names every column and field that a cell's records have, and no other.
 
-#[path = "../../cli/tests/markdown/mod.rs"]
+#[path = "../../cli/tests/program/markdown.rs"]
 mod markdown;
 
 use std::collections::BTreeMap;

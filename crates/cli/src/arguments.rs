@@ -7,7 +7,7 @@ use thaw_exchange::Format;
 use thaw_spec::{Architecture, AugmentationSetting, Metric, Profile, Split, Statistic};
 
 use crate::fault::Fault;
-use crate::study::{ResultsArgument, Study};
+use crate::selection::{CellSelection, ResultsArgument};
 use crate::terminal::LogFormat;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, or every expectation passed · 1 an expectation failed · 2 inconclusive · 64 wrong usage · \
@@ -149,7 +149,7 @@ pub(crate) struct Shown {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Sweep {
     #[command(flatten)]
-    pub(crate) study: Study,
+    pub(crate) selection: CellSelection,
     #[command(flatten)]
     pub(crate) images: Images,
     /// Weights of the base, as safetensors with torchvision's names [default: THAW_WEIGHTS, unless
@@ -190,7 +190,7 @@ pub(crate) struct Sweep {
 #[derive(Debug, Args)]
 pub(crate) struct Report {
     #[command(flatten)]
-    pub(crate) study: Study,
+    pub(crate) selection: CellSelection,
     #[command(flatten)]
     pub(crate) shown: Shown,
 }
@@ -198,7 +198,7 @@ pub(crate) struct Report {
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
-    pub(crate) study: Study,
+    pub(crate) selection: CellSelection,
     /// The expectations [default: the experiment's name with .expected.toml]
     #[arg(long, value_name = "FILE")]
     pub(crate) expected: Option<PathBuf>,
@@ -374,7 +374,7 @@ pub(crate) struct Diagnose {
 #[derive(Debug, Args)]
 pub(crate) struct Export {
     #[command(flatten)]
-    pub(crate) study: Study,
+    pub(crate) selection: CellSelection,
     /// csv, json, tensorboard or mlflow
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     pub(crate) format: Format,

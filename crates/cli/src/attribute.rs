@@ -18,8 +18,8 @@ use crate::terminal::say;
 const INTERACTIONS: usize = 5;
 
 pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
-    let study = &options.sweep.study;
-    let experiment = study.load()?;
+    let selection = &options.sweep.selection;
+    let experiment = selection.load()?;
     let known = experiment.known_levels();
     let selector = |flag: &str, text: &str| {
         let words: Vec<&str> = text.split([' ', ',']).filter(|word| !word.is_empty()).collect();
@@ -29,14 +29,16 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
     };
     let (from, to) = (selector("--from", &options.from)?, selector("--to", &options.to)?);
     let divide = || -> Result<_, CliError> {
-        let results = Results::read(&study.read_folder(&experiment)?, &experiment)?;
+        let results = Results::read(&selection.read_folder(&experiment)?, &experiment)?;
         Ok(attribute(&results, &from, &to, options.metric, options.statistic))
     };
     let mut outcome = divide()?;
     if let (Err(AttributionError::Missing(cells)), true) = (&outcome, options.run) {
         for levels in cells.clone() {
-            let mut one = Sweep { study: study.clone(), ..options.sweep.clone() };
-            one.study.only.extend(levels.iter().map(|(factor, level)| format!("{factor}={level}")));
+            let mut one = Sweep { selection: selection.clone(), ..options.sweep.clone() };
+            one.selection
+                .only
+                .extend(levels.iter().map(|(factor, level)| format!("{factor}={level}")));
             sweep::run(&one)?;
         }
         outcome = divide()?;
@@ -53,7 +55,7 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
                     .iter()
                     .map(|(factor, level)| format!("--only {factor}={level}"))
                     .collect();
-                say(&format!("  {} {}", study.command("sweep"), only.join(" ")));
+                say(&format!("  {} {}", selection.command("sweep"), only.join(" ")));
             }
             Ok(ExitCode::from(CANNOT_TELL))
         }

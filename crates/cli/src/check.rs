@@ -13,13 +13,15 @@ use crate::arguments::Check;
 use crate::error::{CANNOT_TELL, CliError, FAILED, SUCCESS};
 use crate::files::write_whole;
 use crate::provenance;
-use crate::study::MINIATURE_EXPECTED;
+use crate::selection::MINIATURE_EXPECTED;
 use crate::terminal::say;
 
 pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
-    let experiment = options.study.load()?;
-    let path =
-        options.expected.clone().or_else(|| options.study.experiment.as_deref().map(expected_path));
+    let experiment = options.selection.load()?;
+    let path = options
+        .expected
+        .clone()
+        .or_else(|| options.selection.experiment.as_deref().map(expected_path));
     let (path, text) = match path {
         Some(path) => {
             let text = std::fs::read_to_string(&path)
@@ -35,7 +37,7 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
             (PathBuf::from("the embedded miniature.expected.toml"), MINIATURE_EXPECTED.to_owned())
         }
     };
-    let folder = options.study.read_folder(&experiment)?;
+    let folder = options.selection.read_folder(&experiment)?;
     let results = Results::read(&folder, &experiment)?;
     let text =
         if options.update { update(&path, &text, &results, &options.creator)? } else { text };

@@ -14,7 +14,7 @@ use thaw_spec::{Metric, TrainingLog};
 use crate::arguments::Diagnose;
 use crate::error::{CANNOT_TELL, CliError, SUCCESS};
 use crate::report::read;
-use crate::study::Study;
+use crate::selection::CellSelection;
 use crate::terminal::say;
 
 /// Candidates that a person is shown, if they are not more likely than this.
@@ -22,11 +22,13 @@ const SHOWN: usize = 4;
 const LIKELY: f64 = 0.001;
 
 pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
-    let study =
-        Study { results: options.results.clone(), ..Study::plain(options.experiment.clone()) };
-    let experiment = study.load()?;
-    let folder = study.read_folder(&experiment)?;
-    let results = read(&study, &experiment, &folder)?;
+    let selection = CellSelection {
+        results: options.results.clone(),
+        ..CellSelection::plain(options.experiment.clone())
+    };
+    let experiment = selection.load()?;
+    let folder = selection.read_folder(&experiment)?;
+    let results = read(&selection, &experiment, &folder)?;
     let most_epochs = options.epochs.map_or(usize::MAX, |epochs| epochs as usize);
     let learn = |subject: PathBuf, metrics: &[Metric], epochs: usize| {
         Classifier::learn(&results, metrics, epochs.min(most_epochs))
@@ -37,7 +39,7 @@ pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
         let trials = if seeds.is_empty() {
             classifier.leave_one_out()
         } else {
-            let others = Study { seeds: Some(seeds.clone()), ..study.clone() };
+            let others = CellSelection { seeds: Some(seeds.clone()), ..selection.clone() };
             classifier.classify_runs(&Results::read(&folder, &others.load()?)?)
         };
         if trials.is_empty() {

@@ -21,7 +21,7 @@ use crate::artifacts::{activations_path, checkpoint_path, is_kept, kept_activati
 use crate::error::CliError;
 use crate::progress::Task;
 use crate::provenance;
-use crate::workplace::Workplace;
+use crate::sweep_inputs::SweepInputs;
 
 /// Told how many images are done.
 pub(crate) type Advance<'a> = &'a (dyn Fn(u64) + Sync);
@@ -57,20 +57,20 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Executes on real images.
 pub(crate) struct RealExecutor<'a> {
-    workplace: &'a Workplace,
+    inputs: &'a SweepInputs,
     threads: usize,
     /// Images left out, by split; known once a split is decoded.
     skipped: Mutex<BTreeMap<Split, Vec<String>>>,
 }
 
 impl<'a> RealExecutor<'a> {
-    pub(crate) fn new(workplace: &'a Workplace, threads: usize) -> Self {
-        Self { workplace, threads, skipped: Mutex::new(BTreeMap::new()) }
+    pub(crate) fn new(inputs: &'a SweepInputs, threads: usize) -> Self {
+        Self { inputs, threads, skipped: Mutex::new(BTreeMap::new()) }
     }
 
     fn pixels(&self, cell: &Cell, split: Split) -> Result<Pixels, CliError> {
-        let path = pixels_path(&self.workplace.cache, cell, split);
-        let pixels = Pixels::open(&path, self.workplace.unreadable)?;
+        let path = pixels_path(&self.inputs.cache, cell, split);
+        let pixels = Pixels::open(&path, self.inputs.unreadable)?;
         if let Ok(mut skipped) = self.skipped.lock() {
             skipped.insert(split, pixels.skipped().to_vec());
         }
@@ -80,7 +80,7 @@ impl<'a> RealExecutor<'a> {
     /// The cell as it is executed.
     fn executed(&self, cell: &Cell) -> Cell {
         let mut cell = cell.clone();
-        if let Some(fault) = self.workplace.fault {
+        if let Some(fault) = self.inputs.fault {
             fault.strike(&mut cell.procedure);
         }
         cell
@@ -90,12 +90,12 @@ impl<'a> RealExecutor<'a> {
     /// where there was no room for them.
     fn split(&self, cell: &Cell, phase: &Phase<'_>, split: Split) -> Result<SplitData, CliError> {
         let stored =
-            Extraction::of(cell, phase, split, self.workplace.sharing).and_then(|extraction| {
-                let kept = kept_activations(&self.workplace.cache, &extraction);
+            Extraction::of(cell, phase, split, self.inputs.sharing).and_then(|extraction| {
+                let kept = kept_activations(&self.inputs.cache, &extraction);
                 let demanded = || {
                     extraction
                         .is_demanded(phase)
-                        .then(|| activations_path(&self.workplace.cache, &extraction))
+                        .then(|| activations_path(&self.inputs.cache, &extraction))
                 };
                 Some(StoredActivations::open(&extraction, &kept.or_else(demanded)?))
             });
@@ -105,8 +105,8 @@ impl<'a> RealExecutor<'a> {
     /// Whether every phase of a cell trains on activations that are kept.
     fn trains_on_kept_activations(&self, cell: &Cell) -> bool {
         cell.procedure.phases().iter().all(|phase| {
-            let wanted = Extraction::for_training(cell, phase, self.workplace.sharing);
-            wanted.is_some_and(|wanted| kept_activations(&self.workplace.cache, &wanted).is_some())
+            let wanted = Extraction::for_training(cell, phase, self.inputs.sharing);
+            wanted.is_some_and(|wanted| kept_activations(&self.inputs.cache, &wanted).is_some())
         })
     }
 }
@@ -120,12 +120,12 @@ impl Executor for RealExecutor<'_> {
                 return Ok(Artifact::Kept);
             }
         }
-        let cache = &self.workplace.cache;
+        let cache = &self.inputs.cache;
         let kept = is_kept(cache, &step);
         match &step {
             Step::Decode { cell, split } => {
                 if !kept {
-                    let Workplace { dataset, unreadable, .. } = self.workplace;
+                    let SweepInputs { dataset, unreadable, .. } = self.inputs;
                     Pixels::prepare(
                         dataset.as_ref(),
                         *split,
@@ -144,9 +144,9 @@ impl Executor for RealExecutor<'_> {
                 let base = Base::new(
                     procedure.architecture,
                     procedure.convolution,
-                    &self.workplace.weights,
+                    &self.inputs.weights,
                     extraction.blocks,
-                    &self.workplace.device,
+                    &self.inputs.device,
                 )?;
                 let pixels = self.pixels(&extraction.cell, extraction.split)?;
                 let path = activations_path(cache, extraction);
@@ -166,9 +166,9 @@ impl Executor for RealExecutor<'_> {
         let left_out = |split: Split| {
             skipped_images.iter().filter(|image| image.starts_with(split.name())).count() as u64
         };
-        let counts = self.workplace.dataset.counts();
+        let counts = self.inputs.dataset.counts();
         Ok(CellManifest {
-            experiment: self.workplace.experiment.name.clone(),
+            experiment: self.inputs.experiment.name.clone(),
             id: cell.id(),
             procedure_id: cell.procedure_id(),
             cell: cell.clone(),
@@ -179,16 +179,16 @@ impl Executor for RealExecutor<'_> {
                 false => TrainingActivations::Computed,
             },
             weights_file: self
-                .workplace
+                .inputs
                 .weights
                 .path
                 .file_name()
                 .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
-            weights_origin: self.workplace.weights.origin.clone(),
-            weights_preprocessing: self.workplace.trained_with(),
+            weights_origin: self.inputs.weights.origin.clone(),
+            weights_preprocessing: self.inputs.trained_with(),
             environment: provenance::environment(
                 self.threads,
-                &self.workplace.device,
+                &self.inputs.device,
                 cell.procedure.convolution,
             ),
         })
@@ -201,7 +201,7 @@ impl Executor for RealExecutor<'_> {
         advance: Advance<'_>,
     ) -> Result<Outcome, CliError> {
         let cell = &self.executed(cell);
-        let present = self.workplace.dataset.counts();
+        let present = self.inputs.dataset.counts();
         let of_phase = |phase: &Phase<'_>| {
             let evaluated = present.present().filter(|split| *split != Split::Train);
             let evaluation = evaluated.map(|split| Ok((split, self.split(cell, phase, split)?)));
@@ -212,16 +212,16 @@ impl Executor for RealExecutor<'_> {
         };
         let phases =
             cell.procedure.phases().iter().map(of_phase).collect::<Result<_, CliError>>()?;
-        let data = FitData { phases, device: self.workplace.device.clone() };
+        let data = FitData { phases, device: self.inputs.device.clone() };
         let policy = CheckpointPolicy {
-            path: checkpoint_path(&self.workplace.cache, &cell.id()),
+            path: checkpoint_path(&self.inputs.cache, &cell.id()),
             interval: CHECKPOINT_INTERVAL,
         };
-        Ok(fit(cell, &self.workplace.weights, &data, Some(&policy), sink, advance)?)
+        Ok(fit(cell, &self.inputs.weights, &data, Some(&policy), sink, advance)?)
     }
 
     fn forget(&self, cell: &Cell) -> Result<(), CliError> {
-        let path = checkpoint_path(&self.workplace.cache, &cell.id());
+        let path = checkpoint_path(&self.inputs.cache, &cell.id());
         match std::fs::remove_file(&path) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
                 Err(CliError::Unwritable { path, source })

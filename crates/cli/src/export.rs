@@ -13,10 +13,10 @@ use crate::report::read;
 use crate::terminal::say;
 
 pub(crate) fn run(options: &Export) -> Result<ExitCode, CliError> {
-    let study = &options.study;
-    let experiment = study.load()?;
-    let folder = study.read_folder(&experiment)?;
-    let results = read(study, &experiment, &folder)?;
+    let selection = &options.selection;
+    let experiment = selection.load()?;
+    let folder = selection.read_folder(&experiment)?;
+    let results = read(selection, &experiment, &folder)?;
     let runs: Vec<ExportedRun> = results
         .procedures
         .iter()
@@ -25,7 +25,7 @@ pub(crate) fn run(options: &Export) -> Result<ExitCode, CliError> {
         })
         .collect();
     let output = options.output.clone().unwrap_or_else(|| {
-        study.written_folder(&experiment).root().join(match options.format {
+        selection.written_folder(&experiment).root().join(match options.format {
             Format::Csv => "export.csv",
             Format::Json => "export.json",
             Format::Tensorboard => "tensorboard",

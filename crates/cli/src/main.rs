@@ -26,11 +26,11 @@ mod rates;
 mod report;
 #[cfg(test)]
 mod scripted;
-mod study;
+mod selection;
 mod summary;
 mod sweep;
+mod sweep_inputs;
 mod terminal;
-mod workplace;
 
 use std::process::ExitCode;
 

@@ -10,16 +10,16 @@ use crate::arguments::Sweep;
 use crate::artifacts::is_kept;
 use crate::error::{CliError, SUCCESS};
 use crate::rates::Rates;
+use crate::sweep_inputs::SweepInputs;
 use crate::terminal::{say, say_on_stderr};
-use crate::workplace::Workplace;
 
 /// The cells that have run already.
 pub(crate) fn finished(
-    workplace: &Workplace,
+    inputs: &SweepInputs,
     folder: &ResultsFolder,
 ) -> Result<BTreeSet<CellId>, CliError> {
     let mut finished = BTreeSet::new();
-    for cell in &workplace.cells {
+    for cell in &inputs.cells {
         if folder.state(cell)? == CellState::Complete {
             finished.insert(cell.id());
         }
@@ -28,20 +28,20 @@ pub(crate) fn finished(
 }
 
 pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
-    let workplace = Workplace::open(options)?;
-    let folder = options.study.written_folder(&workplace.experiment);
-    let finished = if options.force { BTreeSet::new() } else { finished(&workplace, &folder)? };
-    let facts = workplace.cost_facts()?;
-    let exists = |step: &Step| is_kept(&workplace.cache, step);
-    let plan = Plan::new(&workplace.cells, &finished, &facts, exists);
-    workplace.warnings().iter().for_each(|warning| say_on_stderr(warning));
-    let counts = workplace.dataset.counts();
+    let inputs = SweepInputs::open(options)?;
+    let folder = options.selection.written_folder(&inputs.experiment);
+    let finished = if options.force { BTreeSet::new() } else { finished(&inputs, &folder)? };
+    let facts = inputs.cost_facts()?;
+    let exists = |step: &Step| is_kept(&inputs.cache, step);
+    let plan = Plan::new(&inputs.cells, &finished, &facts, exists);
+    inputs.warnings().iter().for_each(|warning| say_on_stderr(warning));
+    let counts = inputs.dataset.counts();
     say(&format!(
         "{}: {} procedures with {} each, {} cells, {} of them finished",
-        workplace.experiment.name,
-        workplace.experiment.procedures().len(),
-        seeds(&workplace.experiment),
-        workplace.cells.len(),
+        inputs.experiment.name,
+        inputs.experiment.procedures().len(),
+        seeds(&inputs.experiment),
+        inputs.cells.len(),
         finished.len()
     ));
     say(&format!(
@@ -49,19 +49,19 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
         counts.train,
         counts.validation,
         counts.test,
-        workplace.dataset.classes().join(", ")
+        inputs.dataset.classes().join(", ")
     ));
     say(&format!(
         "weights: {} (sha256 {})",
-        workplace.weights.path.display(),
-        workplace.weights.hash.short()
+        inputs.weights.path.display(),
+        inputs.weights.hash.short()
     ));
     say("");
     if plan.steps.is_empty() {
         say("nothing is left to do");
         return Ok(ExitCode::from(SUCCESS));
     }
-    let rates = Rates::measure(&workplace)?;
+    let rates = Rates::measure(&inputs)?;
     let (mut total, mut bytes) = (0.0, 0);
     for step in &plan.steps {
         let cost = plan.cost(step, &facts);
@@ -82,13 +82,13 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     say("");
     say(&format!("{} artifacts are shared instead of computed again", plan.shared));
     if !plan.without_room.is_empty() {
-        let (count, cache) = (plan.without_room.len(), workplace.cache.display());
+        let (count, cache) = (plan.without_room.len(), inputs.cache.display());
         say(&format!(
             "no room in {cache} for {count} artifact(s) of activations: they are computed for every batch"
         ));
     }
     let none = BTreeSet::new();
-    let todo = workplace.cells.iter().filter(|cell| !finished.contains(&cell.id()));
+    let todo = inputs.cells.iter().filter(|cell| !finished.contains(&cell.id()));
     let alone = |cell: &Cell| -> f64 {
         let plan = Plan::new(std::slice::from_ref(cell), &none, &facts, exists);
         plan.steps.iter().map(|step| rates.seconds(&plan.cost(step, &facts))).sum()
@@ -101,7 +101,7 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
         "about {} on this machine, {} in {}",
         duration(total),
         mebibytes(bytes),
-        workplace.cache.display()
+        inputs.cache.display()
     ));
     Ok(ExitCode::from(SUCCESS))
 }
@@ -141,7 +141,8 @@ pub(crate) fn describe(step: &Step) -> String {
 /// Seconds for people.
 pub(crate) fn duration(seconds: f64) -> String {
     match seconds {
-        seconds if seconds < 100.0 => format!("{seconds:.1} s"),
+        seconds if seconds < 10.0 => format!("{seconds:.1} s"),
+        seconds if seconds < 100.0 => format!("{seconds:.0} s"),
         seconds if seconds < 6000.0 => format!("{:.0} min", seconds / 60.0),
         seconds => format!("{:.1} h", seconds / 3600.0),
     }

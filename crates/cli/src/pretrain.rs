@@ -15,9 +15,9 @@ use crate::artifacts::pixels_path;
 use crate::error::{CliError, SUCCESS};
 use crate::files::write_whole;
 use crate::provenance;
-use crate::study::Study;
+use crate::selection::CellSelection;
+use crate::sweep_inputs::{open_dataset, start_threads};
 use crate::terminal::{say, say_on_stderr};
-use crate::workplace::{open_dataset, start_threads};
 
 /// What stands beside the weights: how they were made.
 #[derive(Serialize)]
@@ -31,9 +31,13 @@ struct Record<'a> {
 
 pub(crate) fn run(options: &Pretrain) -> Result<ExitCode, CliError> {
     let threads = start_threads(options.threads)?;
-    let study = Study { epochs: options.epochs, ..Study::plain(Some(options.experiment.clone())) };
-    let experiment = study.load()?;
-    let wrong = |reason: &str| CliError::Usage { message: format!("{}: {reason}", study.name()) };
+    let selection = CellSelection {
+        epochs: options.epochs,
+        ..CellSelection::plain(Some(options.experiment.clone()))
+    };
+    let experiment = selection.load()?;
+    let wrong =
+        |reason: &str| CliError::Usage { message: format!("{}: {reason}", selection.name()) };
     let mut procedures = experiment.procedures();
     let only = procedures.next().filter(|(levels, _)| experiment.seeds_of(levels).len() == 1);
     let (Some((_, procedure)), None) = (only, procedures.next()) else {
@@ -44,7 +48,7 @@ pub(crate) fn run(options: &Pretrain) -> Result<ExitCode, CliError> {
             "random weights are of no use frozen; set freeze = \"none\" in [procedure]",
         ));
     }
-    let dataset = open_dataset(&experiment.dataset, &options.images, &study)?;
+    let dataset = open_dataset(&experiment.dataset, &options.images, &selection)?;
     let weights = ContentHash::of_value(&"random weights");
     let inputs =
         Inputs { dataset: dataset.content_hash()?, weights, classes: dataset.classes().to_vec() };

@@ -12,17 +12,17 @@ use thaw_spec::{
 
 use crate::arguments::{Explicit, Images, Preview, Ranges};
 use crate::error::{CliError, SUCCESS};
-use crate::study::Study;
+use crate::selection::CellSelection;
+use crate::sweep_inputs::open_dataset;
 use crate::terminal::say;
-use crate::workplace::open_dataset;
 
 pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
     if let Some(image) = &options.explicit.image {
         return transform(image, options);
     }
-    let study = Study::plain(options.experiment.clone());
-    let experiment = study.load()?;
-    let dataset = open_dataset(&experiment.dataset, &options.images, &study)?;
+    let selection = CellSelection::plain(options.experiment.clone());
+    let experiment = selection.load()?;
+    let dataset = open_dataset(&experiment.dataset, &options.images, &selection)?;
     let first = experiment.procedures().next().map(|(_, procedure)| procedure);
     let as_trained = first.map_or(48, |procedure| procedure.image_size);
     let filter = options
@@ -94,7 +94,7 @@ pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
 /// shows them; nothing where nothing is augmented. Where they are photographs and no folder of them
 /// is named, drawn animals stand in for them, fewer and smaller; whether they do is told.
 pub(crate) fn augmented_sheet(
-    study: &Study,
+    selection: &CellSelection,
     experiment: &Experiment,
     data: Option<&Path>,
 ) -> Result<Option<(Sheet, bool)>, CliError> {
@@ -123,7 +123,7 @@ pub(crate) fn augmented_sheet(
         }),
         false => experiment.dataset,
     };
-    let dataset = open_dataset(&source, &Images { data: data.map(Path::to_owned) }, study)?;
+    let dataset = open_dataset(&source, &Images { data: data.map(Path::to_owned) }, selection)?;
     let seed = experiment.seeds[0];
     let mut rows = Vec::new();
     for (label, class) in (0u32..).zip(dataset.classes()) {

@@ -9,7 +9,7 @@ use thaw_model::{Base, Gradients, Head, Loss, ModelError, RmsProp};
 use thaw_spec::{Cost, Initializer, Split};
 
 use crate::error::CliError;
-use crate::workplace::Workplace;
+use crate::sweep_inputs::SweepInputs;
 
 /// Work per second.
 pub(crate) struct Rates {
@@ -21,20 +21,20 @@ pub(crate) struct Rates {
 
 impl Rates {
     /// Decodes a few images, runs a batch forward and backward, and takes a step of the head.
-    pub(crate) fn measure(workplace: &Workplace) -> Result<Self, CliError> {
-        let Some(cell) = workplace.cells.first() else {
+    pub(crate) fn measure(inputs: &SweepInputs) -> Result<Self, CliError> {
+        let Some(cell) = inputs.cells.first() else {
             return Err(CliError::Usage { message: "the experiment has no cell".to_owned() });
         };
         let procedure = &cell.procedure;
-        let facts = workplace.cost_facts()?;
+        let facts = inputs.cost_facts()?;
         let per_image: u64 = facts.block_multiply_adds.iter().sum();
         let (batch, size) = (procedure.batch_size.min(16), procedure.image_size);
 
-        let images = workplace.dataset.counts().train.min(32) as usize;
+        let images = inputs.dataset.counts().train.min(32) as usize;
         let start = Instant::now();
         for image in 0..images {
             // A broken image costs as much time as a sound one; the sweep will say so.
-            if let Ok(decoded) = workplace.dataset.image(Split::Train, image) {
+            if let Ok(decoded) = inputs.dataset.image(Split::Train, image) {
                 thaw_data::resize(&decoded, size, procedure.resize);
             }
         }
@@ -43,14 +43,14 @@ impl Rates {
 
         let pixels: Vec<f32> =
             (0..batch * size * size * 3).map(|index| (index % 251) as f32 / 251.0).collect();
-        let input = Tensor::from_vec(pixels, (batch, size, size, 3), &workplace.device)
+        let input = Tensor::from_vec(pixels, (batch, size, size, 3), &inputs.device)
             .map_err(ModelError::from)?;
         let base = Base::new(
             procedure.architecture,
             procedure.convolution,
-            &workplace.weights,
+            &inputs.weights,
             0,
-            &workplace.device,
+            &inputs.device,
         )?;
         let blocks = 0..procedure.architecture.blocks();
         base.forward(&input, blocks.clone())?;
@@ -68,14 +68,14 @@ impl Rates {
             trained = start.elapsed().as_secs_f64();
         }
 
-        let inputs = facts.boundary_floats[procedure.architecture.blocks()] as usize;
+        let width = facts.boundary_floats[procedure.architecture.blocks()] as usize;
         let head = Head::new(
-            inputs,
+            width,
             procedure.hidden_units,
             Loss::Binary,
             Initializer::GlorotUniform,
             |_| || 0.6,
-            &workplace.device,
+            &inputs.device,
         )?;
         let mut optimizer = RmsProp::new(
             head.variables().map(|(_, variable)| variable.clone()).to_vec(),
@@ -101,7 +101,7 @@ impl Rates {
             decoded_images,
             forward_multiply_adds: work / forward,
             trained_multiply_adds: work / trained,
-            head_multiply_adds: (batch * inputs * procedure.hidden_units) as f64 / head_step,
+            head_multiply_adds: (batch * width * procedure.hidden_units) as f64 / head_step,
         })
     }
 

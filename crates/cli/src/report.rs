@@ -18,23 +18,23 @@ use crate::arguments::Report;
 use crate::error::{CliError, SUCCESS};
 use crate::files::{file_stem, write_whole};
 use crate::preview::augmented_sheet;
-use crate::study::Study;
+use crate::selection::CellSelection;
 use crate::summary::last_screen;
 use crate::terminal::say;
 
 pub(crate) fn run(options: &Report) -> Result<ExitCode, CliError> {
-    let study = &options.study;
-    let experiment = study.load()?;
-    let folder = study.read_folder(&experiment)?;
-    let results = read(study, &experiment, &folder)?;
+    let selection = &options.selection;
+    let experiment = selection.load()?;
+    let folder = selection.read_folder(&experiment)?;
+    let results = read(selection, &experiment, &folder)?;
     say(&procedures_table(&results).markdown().join("\n"));
-    report(study, &experiment, &folder, &results, options.shown.data.as_deref())?;
+    report(selection, &experiment, &folder, &results, options.shown.data.as_deref())?;
     Ok(ExitCode::from(SUCCESS))
 }
 
 /// What has run, at least one cell.
 pub(crate) fn read(
-    study: &Study,
+    selection: &CellSelection,
     experiment: &Experiment,
     folder: &ResultsFolder,
 ) -> Result<Results, CliError> {
@@ -44,7 +44,7 @@ pub(crate) fn read(
             "{}: no cell of `{}` has run; run `{}` first",
             folder.root().display(),
             experiment.name,
-            study.command("sweep")
+            selection.command("sweep")
         );
         return Err(CliError::Usage { message });
     }
@@ -55,13 +55,13 @@ pub(crate) fn read(
 /// Photographs become part of the report only when they are named: results are published more often
 /// than photographs may be.
 pub(crate) fn report(
-    study: &Study,
+    selection: &CellSelection,
     experiment: &Experiment,
     folder: &ResultsFolder,
     results: &Results,
     data: Option<&Path>,
 ) -> Result<(), CliError> {
-    let root = study.report_folder(experiment);
+    let root = selection.report_folder(experiment);
     let plots = root.join("plots");
     let mut all_overlays = Vec::new();
     for procedure in &results.procedures {
@@ -71,7 +71,7 @@ pub(crate) fn report(
             .iter()
             .filter(|published| published.selector.matches(&procedure.levels))
         {
-            let file = study.folder().join(&published.file);
+            let file = selection.folder().join(&published.file);
             overlays.push(Overlay {
                 label: published.label.clone(),
                 run: read_log(&file, &published.run)?,
@@ -114,7 +114,7 @@ pub(crate) fn report(
     let sheet = plots.join("augmentation.png");
     let page = Page {
         experiment,
-        file: study.experiment.as_ref().map(|path| path.display().to_string()),
+        file: selection.experiment.as_ref().map(|path| path.display().to_string()),
         results,
         tests: tests(experiment, results, folder)?,
         divisions: divisions(experiment, results),
@@ -125,7 +125,7 @@ pub(crate) fn report(
             .into_iter()
             .map(|series| Ok((series.clone(), variant_bytes(&series)?)))
             .collect::<Result<_, CliError>>()?,
-        sheet: match augmented_sheet(study, experiment, data)? {
+        sheet: match augmented_sheet(selection, experiment, data)? {
             Some((drawn, stands_in)) => {
                 drawn.write(&sheet)?;
                 let png = std::fs::read(&sheet)

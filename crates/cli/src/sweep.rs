@@ -16,25 +16,24 @@ use crate::executor::{Artifact, Executor, RealExecutor, run_cell};
 use crate::plan::{describe, finished};
 use crate::progress::{Progress, Task, verdict};
 use crate::report::{read, report};
-use crate::study::Study;
+use crate::selection::CellSelection;
+use crate::sweep_inputs::{SweepInputs, start_threads};
 use crate::terminal::say_on_stderr;
-use crate::workplace::{Workplace, start_threads};
 
 pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     let threads = start_threads(options.threads)?;
-    let workplace = Workplace::open(options)?;
-    let folder = options.study.written_folder(&workplace.experiment);
+    let inputs = SweepInputs::open(options)?;
+    let folder = options.selection.written_folder(&inputs.experiment);
     let _lock = folder.lock()?;
-    let executor = RealExecutor::new(&workplace, threads);
-    let finished = if options.force { BTreeSet::new() } else { finished(&workplace, &folder)? };
+    let executor = RealExecutor::new(&inputs, threads);
+    let finished = if options.force { BTreeSet::new() } else { finished(&inputs, &folder)? };
     if options.force {
-        for cell in &workplace.cells {
+        for cell in &inputs.cells {
             executor.forget(cell)?;
         }
     }
-    let facts = workplace.cost_facts()?;
-    let plan =
-        Plan::new(&workplace.cells, &finished, &facts, |step| is_kept(&workplace.cache, step));
+    let facts = inputs.cost_facts()?;
+    let plan = Plan::new(&inputs.cells, &finished, &facts, |step| is_kept(&inputs.cache, step));
     let limits = Limits {
         threads,
         jobs: options.jobs.map(usize::from),
@@ -47,19 +46,19 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
         ));
     }
     if !options.quiet {
-        workplace.warnings().iter().for_each(|warning| say_on_stderr(warning));
+        inputs.warnings().iter().for_each(|warning| say_on_stderr(warning));
     }
     execute(&plan, &facts, &executor, &folder, &limits, options.quiet)?;
-    draw(&options.study)?;
+    draw(&options.selection)?;
     Ok(ExitCode::from(SUCCESS))
 }
 
 /// Draws the report of every cell of the experiment's file, whatever `--only` left out now. Where
 /// the sweep ran cells that the file does not have (`--epochs`, or other seeds), it draws theirs.
-fn draw(study: &Study) -> Result<(), CliError> {
-    let every_level = Study { only: Vec::new(), ..study.clone() };
-    let whole = study.whole();
-    let drawn = if whole.load()?.contains(&study.load()?) { whole } else { every_level };
+fn draw(selection: &CellSelection) -> Result<(), CliError> {
+    let every_level = CellSelection { only: Vec::new(), ..selection.clone() };
+    let whole = selection.whole();
+    let drawn = if whole.load()?.contains(&selection.load()?) { whole } else { every_level };
     let experiment = drawn.load()?;
     let folder = drawn.written_folder(&experiment);
     report(&drawn, &experiment, &folder, &read(&drawn, &experiment, &folder)?, None)

@@ -48,7 +48,7 @@ impl ResultsArgument {
 
 /// Which experiment, and which of its cells.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct Study {
+pub(crate) struct CellSelection {
     /// The experiment file [default: the miniature, which is part of the program]
     pub(crate) experiment: Option<PathBuf>,
     #[command(flatten)]
@@ -64,7 +64,7 @@ pub(crate) struct Study {
     pub(crate) only: Vec<String>,
 }
 
-impl Study {
+impl CellSelection {
     /// The experiment alone, as it stands in the file.
     pub(crate) fn plain(experiment: Option<PathBuf>) -> Self {
         Self {

@@ -1,8 +1,6 @@
 //! The real program on real files: small made-up photographs, or the real ones where
 //! `THAW_TEST_SHARED` names them.
 
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -11,6 +9,8 @@ use assert_cmd::Command;
 use tempfile::TempDir;
 use thaw_analysis::{CellRun, Results, ResultsFolder};
 use thaw_spec::{Architecture, Experiment, Metric};
+
+use crate::thaw::{assert_code, text, thaw_in};
 
 const EXPERIMENT: &str = r#"
 name = "tiny"
@@ -88,14 +88,7 @@ impl Desk {
     }
 
     fn thaw(&self, arguments: &[&str]) -> Output {
-        Command::cargo_bin("thaw")
-            .expect("the program")
-            .current_dir(self.root.path())
-            .env_remove("THAW_DATA")
-            .env_remove("THAW_WEIGHTS")
-            .args(arguments)
-            .output()
-            .expect("it runs")
+        thaw_in(self.root.path()).args(arguments).output().expect("it runs")
     }
 
     fn sweep(&self, more: &[&str]) -> Output {
@@ -162,21 +155,6 @@ fn weights() -> Vec<u8> {
             .collect()
     };
     thaw_model::weights_file(Architecture::Squeezenet1_0, values).expect("values fill their shapes")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-#[track_caller]
-fn assert_code(output: &Output, code: i32) {
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "{}\n{}",
-        text(&output.stdout),
-        text(&output.stderr)
-    );
 }
 
 #[test]

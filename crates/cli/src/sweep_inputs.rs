@@ -12,19 +12,19 @@ use thaw_spec::{Cell, CostFacts, DatasetSource, Experiment, Inputs, Preprocessin
 use crate::arguments::{Images, Sweep};
 use crate::error::CliError;
 use crate::fault::Fault;
-use crate::study::Study;
+use crate::selection::CellSelection;
 
 /// The images that an experiment asks for.
 pub(crate) fn open_dataset(
     source: &DatasetSource,
     images: &Images,
-    study: &Study,
+    selection: &CellSelection,
 ) -> Result<Box<dyn Dataset>, CliError> {
     match (source, &images.data) {
         (DatasetSource::Folder {}, given) => {
             let path = given.clone().or_else(|| from_environment("THAW_DATA"));
             let path = path.ok_or_else(|| {
-                missing(study, "a folder of images", "--data FOLDER", "THAW_DATA")
+                missing(selection, "a folder of images", "--data FOLDER", "THAW_DATA")
             })?;
             Ok(Box::new(Folder::scan(&path)?))
         }
@@ -32,7 +32,7 @@ pub(crate) fn open_dataset(
         (DatasetSource::Synthetic(_), Some(path)) => {
             let message = format!(
                 "{} draws its images itself, so --data {} cannot be used with it",
-                study.name(),
+                selection.name(),
                 path.display()
             );
             Err(CliError::Usage { message })
@@ -40,9 +40,9 @@ pub(crate) fn open_dataset(
     }
 }
 
-fn missing(study: &Study, what: &str, flag: &str, variable: &str) -> CliError {
+fn missing(selection: &CellSelection, what: &str, flag: &str, variable: &str) -> CliError {
     CliError::Usage {
-        message: format!("{} needs {what}: give {flag}, or set {variable}", study.name()),
+        message: format!("{} needs {what}: give {flag}, or set {variable}", selection.name()),
     }
 }
 
@@ -55,7 +55,7 @@ fn from_environment(variable: &str) -> Option<PathBuf> {
 }
 
 /// Everything a person pointed at, read and hashed.
-pub(crate) struct Workplace {
+pub(crate) struct SweepInputs {
     pub(crate) experiment: Experiment,
     pub(crate) dataset: Box<dyn Dataset>,
     pub(crate) weights: Weights,
@@ -67,10 +67,10 @@ pub(crate) struct Workplace {
     pub(crate) device: Device,
 }
 
-impl Workplace {
+impl SweepInputs {
     pub(crate) fn open(options: &Sweep) -> Result<Self, CliError> {
-        let experiment = options.study.load()?;
-        let dataset = open_dataset(&experiment.dataset, &options.images, &options.study)?;
+        let experiment = options.selection.load()?;
+        let dataset = open_dataset(&experiment.dataset, &options.images, &options.selection)?;
         let weights = match (&options.weights, Weights::shipped(experiment.architecture)) {
             (Some(path), _) => Weights::read(path, experiment.architecture)?,
             (None, Some(shipped)) => shipped?,
@@ -78,7 +78,7 @@ impl Workplace {
                 let path = from_environment("THAW_WEIGHTS");
                 let path = path.ok_or_else(|| {
                     missing(
-                        &options.study,
+                        &options.selection,
                         "the weights of its base",
                         "--weights FILE",
                         "THAW_WEIGHTS",

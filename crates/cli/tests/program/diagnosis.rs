@@ -2,17 +2,15 @@
 //! the real Keras.
 
 use std::fs;
-use std::path::Path;
 
-use assert_cmd::Command;
 use tempfile::TempDir;
+
+use crate::markdown::repository;
+use crate::thaw::thaw_in;
 
 /// Runs thaw in the repository's folder: exit code, and what it printed.
 fn thaw(arguments: &[&str]) -> (i32, String) {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut command = Command::cargo_bin("thaw").expect("the program");
-    let output = command
-        .current_dir(repository)
+    let output = thaw_in(&repository())
         .env("THAW_RESULTS", "results")
         .args(arguments)
         .output()

@@ -1,20 +1,19 @@
 //! The reference pages, `docs/experiment-file.md` and `docs/records.md`, name what the program
 //! knows and nothing else.
 
-mod markdown;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use assert_cmd::Command;
-use markdown::{Row, repository, rows};
 use tempfile::TempDir;
 use thaw_analysis::{Results, ResultsFolder};
 use thaw_spec::{
     AffineRanges, Expectations, Experiment, Metric, Profile, SpecError, Statistic, VerdictKind,
 };
 use toml::{Table, Value};
+
+use crate::markdown::{Row, repository, rows};
+use crate::thaw::thaw_in;
 
 const FILE: &str = "experiment-file.md";
 const RECORDS: &str = "records.md";
@@ -473,7 +472,7 @@ fn every_exit_code_is_documented() {
         .flat_map(|(_, text)| text.lines().filter_map(code))
         .collect();
     assert_eq!(documented, in_code);
-    let help = Command::cargo_bin("thaw").expect("the program").arg("--help").output();
+    let help = thaw_in(&repository()).arg("--help").output();
     let help = String::from_utf8_lossy(&help.expect("it runs").stdout).into_owned();
     let (_, listed) = help.split_once("Exit codes:").expect("exit codes");
     let listed: BTreeSet<String> = listed
@@ -578,9 +577,7 @@ fn files(folder: &Path, root: &Path, found: &mut Vec<String>) {
 fn every_file_of_a_sweep_is_documented_and_no_other() {
     let desk = TempDir::new().expect("a folder");
     fs::write(desk.path().join("small.toml"), SMALL).expect("written");
-    let output = Command::cargo_bin("thaw")
-        .expect("the program")
-        .current_dir(desk.path())
+    let output = thaw_in(desk.path())
         .args(["sweep", "small.toml", "--quiet", "--results", "written", "--cache", "cache"])
         .output()
         .expect("it runs");
@@ -606,9 +603,7 @@ fn every_file_of_a_sweep_is_documented_and_no_other() {
 fn exported(format: &str) -> String {
     let desk = TempDir::new().expect("a folder");
     let output = desk.path().join("export");
-    let done = Command::cargo_bin("thaw")
-        .expect("the program")
-        .current_dir(repository())
+    let done = thaw_in(&repository())
         .args(["export", "--results", "results", "--only", "regime=cached", "--format", format])
         .arg("--output")
         .arg(&output)

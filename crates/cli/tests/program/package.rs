@@ -1,12 +1,7 @@
 //! What the packages hold, so that they build without the repository around them.
 
-use std::path::{Path, PathBuf};
-
-use assert_cmd::Command;
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+use crate::markdown::repository;
+use crate::thaw::thaw_in;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(repository().join(path))
@@ -42,8 +37,7 @@ fn the_recorded_version_of_candle_is_the_one_that_is_compiled() {
 
 #[test]
 fn the_program_names_its_version_and_commit() {
-    let output =
-        Command::cargo_bin("thaw").expect("the program").arg("--version").output().expect("output");
+    let output = thaw_in(&repository()).arg("--version").output().expect("output");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     let rest = text.strip_prefix(concat!("thaw ", env!("CARGO_PKG_VERSION"), " (")).expect(&text);
     let commit = rest.strip_suffix(")\n").expect(&text).trim_end_matches('+');

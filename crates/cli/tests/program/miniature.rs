@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use assert_cmd::Command;
 use tempfile::TempDir;
+
+use crate::thaw::{refuses, succeeds, text, thaw_in};
 
 /// A small experiment on synthetic images and the shipped weights.
 const EXPERIMENT: &str = r#"
@@ -70,34 +71,10 @@ impl Desk {
     }
 
     fn thaw(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::cargo_bin("thaw").expect("the program");
         // What is set for other experiments must not disturb.
-        command
-            .env("THAW_DATA", "/nowhere")
-            .env("THAW_WEIGHTS", "/nowhere")
-            .env_remove("THAW_CACHE")
-            .env_remove("THAW_RESULTS");
-        command.current_dir(self.root.path()).args(arguments).output().expect("it runs")
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-#[track_caller]
-fn succeeds(output: &Output) -> String {
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
-    text(&output.stdout)
-}
-
-#[track_caller]
-fn refuses(output: &Output, code: i32, words: &[&str]) {
-    let message = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{message}");
-    assert_eq!(message.trim().lines().count(), 1, "one sentence: {message}");
-    for word in words {
-        assert!(message.contains(word), "`{word}` is not in: {message}");
+        let mut command = thaw_in(self.root.path());
+        command.env("THAW_DATA", "/nowhere").env("THAW_WEIGHTS", "/nowhere");
+        command.args(arguments).output().expect("it runs")
     }
 }
 

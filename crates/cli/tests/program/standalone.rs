@@ -3,20 +3,16 @@
 
 use std::fs;
 
-use assert_cmd::Command;
 use tempfile::TempDir;
+
+use crate::thaw::thaw_in;
 
 #[test]
 fn fetch_lists_the_catalogue_and_keeps_nothing_that_it_cannot_trust() {
     let folder = TempDir::new().expect("a folder");
     let fetch = |more: &[&str]| {
-        let mut command = Command::cargo_bin("thaw").expect("the program");
-        command
-            .current_dir(folder.path())
-            .env_remove("HTTP_PROXY")
-            .env_remove("http_proxy")
-            .arg("fetch")
-            .args(more);
+        let mut command = thaw_in(folder.path());
+        command.env_remove("HTTP_PROXY").env_remove("http_proxy").arg("fetch").args(more);
         let output = command.output().expect("thaw");
         (
             output.status.code(),
@@ -80,9 +76,7 @@ fn a_preview_applies_one_explicit_transformation() {
         image::RgbImage::from_fn(4, 4, |x, y| image::Rgb([(x * 60) as u8, (y * 60) as u8, 7]));
     image.save(folder.path().join("a.png")).expect("an image");
     let preview = |more: &[&str]| {
-        let mut command = Command::cargo_bin("thaw").expect("the program");
-        let output = command
-            .current_dir(folder.path())
+        let output = thaw_in(folder.path())
             .args(["preview", "--image", "a.png", "--output", "b.png"])
             .args(more)
             .output();
@@ -123,10 +117,8 @@ fn fetch_goes_through_the_proxy_of_the_environment() {
         line
     });
     let folder = TempDir::new().expect("a folder");
-    let mut command = Command::cargo_bin("thaw").expect("the program");
     let arguments = ["fetch", "vgg16-keras", "--url", "http://mirror.example/file", "--quiet"];
-    let output = command
-        .current_dir(folder.path())
+    let output = thaw_in(folder.path())
         .env("HTTP_PROXY", proxy)
         .env_remove("NO_PROXY")
         .args(arguments)
@@ -155,13 +147,7 @@ fn an_audit_of_two_checkpoints_finds_what_moved_in_every_format() {
     checkpoint("a.safetensors", 0.25);
     checkpoint("b.safetensors", f32::from_bits(0.25f32.to_bits() + 1));
     let audit = |arguments: &[&str]| {
-        let mut command = Command::cargo_bin("thaw").expect("the program");
-        let output = command
-            .current_dir(folder.path())
-            .arg("audit")
-            .args(arguments)
-            .output()
-            .expect("it runs");
+        let output = thaw_in(folder.path()).arg("audit").args(arguments).output().expect("it runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned()
             + &String::from_utf8_lossy(&output.stderr);
         (output.status.code().expect("a code"), text)

@@ -5,20 +5,20 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use assert_cmd::Command;
+use crate::markdown::repository;
+use crate::thaw::thaw_in;
 
 #[test]
 fn the_attribution_in_the_documents_is_the_programs() {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let repository = repository();
     let document =
         fs::read_to_string(repository.join("docs/attribution.md")).expect("the document");
     let quoted = |flag: &str| {
         let rest = document.split(flag).nth(1).expect("the command is quoted");
         rest.split('\'').nth(1).expect("levels in quotation marks")
     };
-    let mut command = Command::cargo_bin("thaw").expect("the program");
-    let command = command.current_dir(&repository).env("THAW_RESULTS", "results");
-    let output = command
+    let output = thaw_in(&repository)
+        .env("THAW_RESULTS", "results")
         .args(["attribute", "--from", quoted("--from "), "--to", quoted("--to ")])
         .output()
         .expect("it runs");

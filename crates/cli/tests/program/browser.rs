@@ -1,8 +1,6 @@
 //! The report in a real browser: Chromium, without a window. `THAW_TEST_BROWSER` names it;
 //! otherwise one is looked for on the path.
 
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

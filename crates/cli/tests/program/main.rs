@@ -1,0 +1,16 @@
+//! Tests of the whole: the real program, and what the repository says of it. They are one program,
+//! because each test program is linked with all that thaw depends on.
+
+#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+
+mod browser;
+mod command;
+mod diagnosis;
+mod documents;
+mod markdown;
+mod miniature;
+mod package;
+mod references;
+mod standalone;
+mod thaw;
+mod walls;
