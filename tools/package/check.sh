@@ -47,7 +47,7 @@ case "$said" in
     *) echo "it should name the version $version and the commit $commit" >&2; exit 1 ;;
 esac
 "$thaw" sweep --quiet --epochs 1 --seeds 0 --results results --cache cache > /dev/null
-test -s results/miniature/report.html
+test -s results/miniature/epochs-1_seeds-0/report.html
 candle="$(sed -n '/^name = "candle-core"$/{n;s/^version = "\(.*\)"$/\1/p}' "$repository/Cargo.lock")"
 for cell in results/miniature/cells/*/cell.json; do
     grep --quiet "\"candle\": \"$candle\"" "$cell"
