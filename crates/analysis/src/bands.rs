@@ -1,8 +1,8 @@
 //! Recording expectations: bands that follow from the spread between seeds.
 
-use statrs::distribution::{ContinuousCDF, StudentsT};
 use thaw_spec::{Band, Metric, PerSeed, Selector, Statistic};
 
+use crate::measurements::Measurements;
 use crate::results::{ProcedureRuns, Results};
 
 /// Images that any mean may be off without saying anything.
@@ -21,36 +21,35 @@ const SEED_LOSS: f64 = 0.005;
 /// A band for each procedure that has all its runs, and each of the given numbers.
 ///
 /// Two means of `n` seeds each, drawn from the same procedure, differ by less than `t · s · √(2/n)`
-/// in 95 % of cases, with `s` the standard deviation between seeds and `t` the 97.5 % quantile of
-/// Student's t with `n − 1` degrees of freedom. The band is the recorded mean plus or minus that,
-/// but at least three images for an accuracy and 2 % for a loss. Each seed's value is recorded too;
-/// repeated, it may differ by a point of accuracy or half a per cent of the loss.
+/// in 95 % of cases, with `s` the standard deviation between seeds, moderated by those of all
+/// procedures as [`Measurements`] does, and `t` the 97.5 % quantile of Student's t with its degrees
+/// of freedom. The band is the recorded mean plus or minus that, but at least three images for an
+/// accuracy and 2 % for a loss. The images are the same, so their choice adds nothing. Each seed's
+/// value is recorded too; repeated, it may differ by a point of accuracy or half a per cent of the
+/// loss.
 pub fn derive_bands(results: &Results, numbers: &[(Metric, Statistic)]) -> Vec<Band> {
-    let complete = results
-        .procedures
+    let measured: Vec<Measurements<'_>> = numbers
         .iter()
-        .filter(|procedure| procedure.runs.len() == procedure.planned_seeds);
+        .map(|&(metric, statistic)| Measurements::new(results, metric, statistic))
+        .collect();
+    let complete = results.procedures.iter().filter(|procedure| procedure.is_complete());
     complete
         .flat_map(|procedure| {
-            numbers.iter().filter_map(|&(metric, statistic)| band(procedure, metric, statistic))
+            measured.iter().filter_map(|measurements| band(procedure, measurements))
         })
         .collect()
 }
 
-fn band(procedure: &ProcedureRuns, metric: Metric, statistic: Statistic) -> Option<Band> {
-    let sample = procedure.sample(metric, statistic)?;
-    let estimate = sample.estimate();
+fn band(procedure: &ProcedureRuns, measurements: &Measurements<'_>) -> Option<Band> {
+    let (metric, statistic) = (measurements.metric(), measurements.statistic());
+    let estimate = measurements.level(procedure)?;
     let floor = if metric.is_accuracy() {
         TOLERATED_IMAGES / procedure.runs.first()?.images(metric.split()) as f64
     } else {
         TOLERATED_LOSS * estimate.mean
     };
-    let count = estimate.count as f64;
-    let between_means = estimate.standard_deviation.map_or(0.0, |deviation| {
-        let student =
-            StudentsT::new(0.0, 1.0, count - 1.0).expect("one or more degrees of freedom");
-        student.inverse_cdf(0.975) * deviation * (2.0 / count).sqrt()
-    });
+    let between_means =
+        estimate.over_seeds.map_or(0.0, |uncertainty| uncertainty.half_width() * 2f64.sqrt());
     let half = between_means.max(floor);
     let (mut lower, mut upper) = (rounded(estimate.mean - half), rounded(estimate.mean + half));
     if metric.is_accuracy() {
@@ -58,7 +57,7 @@ fn band(procedure: &ProcedureRuns, metric: Metric, statistic: Statistic) -> Opti
     }
     let per_seed = PerSeed {
         seeds: procedure.runs.iter().map(|run| run.cell().seed).collect(),
-        values: sample.values().iter().map(|value| rounded(*value)).collect(),
+        values: estimate.sample.values().iter().map(|value| rounded(*value)).collect(),
         tolerance: rounded(if metric.is_accuracy() {
             SEED_ACCURACY
         } else {

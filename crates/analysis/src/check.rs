@@ -1,19 +1,20 @@
 //! Verdicts: do results meet expectations?
 //!
-//! A band fails when the mean lies outside it and so does the whole 95 % confidence interval; when
-//! the interval reaches into the band, the runs cannot tell. With a single seed there is no
-//! interval, and the value itself decides. A band that was recorded also fails when a seed does not
-//! give the value that it gave then. A difference is judged by the interval of the differences
-//! between runs of equal seeds, and needs at least two of them.
+//! A band fails when the mean lies outside it and so does the whole 95 % confidence interval over
+//! seeds; when the interval reaches into the band, the runs cannot tell. With a single seed there is
+//! no interval, and the value itself decides. A band that was recorded also fails when a seed does
+//! not give the value that it gave then. A difference is judged by the interval of the differences
+//! between runs of equal seeds, and needs at least two of them. What cannot be told yet says how
+//! many seeds would tell it.
 
 use thaw_spec::{
     Band, Expectations, ExpectedStatus, Metric, PerSeed, Relation, RelationKind, RunStatus,
     Selector, Statistic, Verdict, VerdictKind,
 };
 
-use crate::estimate::{Estimate, Sample};
+use crate::estimate::Estimate;
+use crate::measurements::Measurements;
 use crate::results::{CellRun, ProcedureRuns, Results};
-use crate::runs::complete_sample;
 
 /// Answers every expectation, in the order of the file.
 ///
@@ -44,10 +45,43 @@ use crate::runs::complete_sample;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn check(expectations: &Expectations, results: &Results) -> Vec<Verdict> {
-    let bands = expectations.bands.iter().flat_map(|band| check_band(band, results));
-    let relations = expectations.relations.iter().map(|relation| check_relation(relation, results));
+    let measured = Measured::of(expectations, results);
+    let bands = expectations.bands.iter().flat_map(|band| check_band(band, &measured));
+    let relations =
+        expectations.relations.iter().map(|relation| check_relation(relation, &measured));
     let audits = expectations.audits.iter().flat_map(|audit| check_status(audit, results));
     bands.chain(relations).chain(audits).collect()
+}
+
+/// Every number that expectations speak of, measured once.
+struct Measured<'a> {
+    results: &'a Results,
+    numbers: Vec<Measurements<'a>>,
+}
+
+impl<'a> Measured<'a> {
+    fn of(expectations: &Expectations, results: &'a Results) -> Self {
+        let mut wanted: Vec<(Metric, Statistic)> =
+            expectations.bands.iter().map(|band| (band.metric, band.statistic)).collect();
+        wanted.extend(expectations.relations.iter().filter_map(|relation| match relation.kind {
+            RelationKind::IntervalAbove { statistic }
+            | RelationKind::GreaterByAtLeast { statistic, .. } => {
+                Some((relation.metric, statistic))
+            }
+            RelationKind::EqualCurve { .. } => None,
+        }));
+        let mut numbers: Vec<Measurements<'a>> = Vec::new();
+        for (metric, statistic) in wanted {
+            if !numbers.iter().any(|known| known.is_of(metric, statistic)) {
+                numbers.push(Measurements::new(results, metric, statistic));
+            }
+        }
+        Self { results, numbers }
+    }
+
+    fn number(&self, metric: Metric, statistic: Statistic) -> Option<&Measurements<'a>> {
+        self.numbers.iter().find(|known| known.is_of(metric, statistic))
+    }
 }
 
 fn verdict(kind: VerdictKind, subject: &str, reason: String) -> Verdict {
@@ -109,7 +143,8 @@ fn exactly_one<'a>(
 }
 
 fn not_run(procedure: &ProcedureRuns, subject: &str) -> Option<Verdict> {
-    let (found, planned) = (procedure.runs.len(), procedure.planned_seeds);
+    let planned = procedure.planned_seeds.len();
+    let found = planned - procedure.missing_seeds().len();
     (found < planned).then(|| {
         verdict(
             VerdictKind::Missing,
@@ -122,12 +157,12 @@ fn not_run(procedure: &ProcedureRuns, subject: &str) -> Option<Verdict> {
     })
 }
 
-fn check_band(band: &Band, results: &Results) -> Vec<Verdict> {
+fn check_band(band: &Band, measured: &Measured<'_>) -> Vec<Verdict> {
     judge_each(
         &band.selector,
-        results,
+        measured.results,
         |label| band_subject(band, label),
-        |procedure, subject| judge_band(band, procedure, subject),
+        |procedure, subject| judge_band(band, measured, procedure, subject),
     )
 }
 
@@ -135,12 +170,20 @@ fn band_subject(band: &Band, label: &str) -> String {
     format!("{} {} of `{label}` in [{}, {}]", band.statistic, band.metric, band.lower, band.upper)
 }
 
-fn judge_band(band: &Band, procedure: &ProcedureRuns, subject: &str) -> Verdict {
-    let Some(sample) = procedure.sample(band.metric, band.statistic) else {
+fn judge_band(
+    band: &Band,
+    measured: &Measured<'_>,
+    procedure: &ProcedureRuns,
+    subject: &str,
+) -> Verdict {
+    if let Some(failed) = diverged(procedure.runs.iter(), band.metric, subject) {
+        return failed;
+    }
+    let number = measured.number(band.metric, band.statistic);
+    let Some(estimate) = number.and_then(|number| number.level(procedure)) else {
         let reason = format!("the runs have no {}", band.metric);
         return verdict(VerdictKind::Missing, subject, reason);
     };
-    let estimate = sample.estimate();
     let mean = format!("the mean is {}", describe(&estimate));
     let recorded = band.per_seed.as_ref();
     match recorded.and_then(|recorded| changed_seed(procedure, band, recorded)) {
@@ -154,7 +197,7 @@ fn place_in_band(band: &Band, estimate: &Estimate) -> VerdictKind {
     if (band.lower..=band.upper).contains(&estimate.mean) {
         return VerdictKind::Pass;
     }
-    match estimate.interval {
+    match estimate.interval() {
         Some((low, high)) if low <= band.upper && high >= band.lower => VerdictKind::Inconclusive,
         _ => VerdictKind::Fail,
     }
@@ -172,23 +215,30 @@ fn changed_seed(procedure: &ProcedureRuns, band: &Band, recorded: &PerSeed) -> O
     })
 }
 
-fn check_relation(relation: &Relation, results: &Results) -> Verdict {
+fn check_relation(relation: &Relation, measured: &Measured<'_>) -> Verdict {
     let subject = relation_subject(relation);
-    let procedures = exactly_one(&relation.left, &subject, results)
-        .and_then(|left| Ok((left, exactly_one(&relation.right, &subject, results)?)));
-    let pairs = match procedures {
-        Ok((left, right)) => left.paired_with(right),
+    let procedures = exactly_one(&relation.left, &subject, measured.results)
+        .and_then(|left| Ok((left, exactly_one(&relation.right, &subject, measured.results)?)));
+    let (left, right) = match procedures {
+        Ok(both) => both,
         Err(missing) => return missing,
     };
+    let pairs = left.paired_with(right);
+    let runs = pairs.iter().flat_map(|(left, right)| [*left, *right]);
+    if let Some(failed) = diverged(runs, relation.metric, &subject) {
+        return failed;
+    }
     match relation.kind {
         RelationKind::IntervalAbove { statistic } => {
-            interval_above(&subject, &pairs, relation.metric, statistic)
+            let number = measured.number(relation.metric, statistic);
+            exceeds(&subject, number, [left, right], relation.metric, 0.0)
         }
         RelationKind::EqualCurve { tolerance } => {
             equal_curves(&subject, &pairs, relation.metric, tolerance)
         }
         RelationKind::GreaterByAtLeast { statistic, margin } => {
-            exceeds(&subject, &pairs, relation.metric, statistic, margin)
+            let number = measured.number(relation.metric, statistic);
+            exceeds(&subject, number, [left, right], relation.metric, margin)
         }
     }
 }
@@ -197,7 +247,7 @@ fn relation_subject(relation: &Relation) -> String {
     let Relation { left, right, metric, kind } = relation;
     match kind {
         RelationKind::IntervalAbove { statistic } => {
-            format!("the interval of {statistic} {metric} of `{left}` lies above that of `{right}`")
+            format!("{statistic} {metric} of `{left}` lies above that of `{right}`")
         }
         RelationKind::EqualCurve { tolerance } => {
             format!("{metric} of `{left}` equals that of `{right}` within {tolerance}")
@@ -208,6 +258,21 @@ fn relation_subject(relation: &Relation) -> String {
             )
         }
     }
+}
+
+/// A verdict when a metric of a run is not finite: nothing is expected of such a run.
+fn diverged<'a>(
+    runs: impl IntoIterator<Item = &'a CellRun>,
+    metric: Metric,
+    subject: &str,
+) -> Option<Verdict> {
+    let (run, epoch) = runs.into_iter().find_map(|run| Some((run, run.diverged(metric)?)))?;
+    let reason = format!(
+        "the {metric} of `{}` seed {} is not finite in epoch {epoch}: the run diverged",
+        run.cell().label(),
+        run.cell().seed
+    );
+    Some(verdict(VerdictKind::Fail, subject, reason))
 }
 
 fn no_common_seed(subject: &str, metric: Metric) -> Verdict {
@@ -223,11 +288,16 @@ fn equal_curves(
     let mut largest: Option<(f64, u64, usize)> = None;
     let mut epochs = 0;
     for (left, right) in pairs {
-        for (epoch, (a, b)) in (1..).zip(left.curve(metric).iter().zip(right.curve(metric))) {
+        let (seed, left, right) = (left.cell().seed, left.curve(metric), right.curve(metric));
+        if left.len() != right.len() {
+            let reason = format!("seed {seed} has {} and {} epochs", left.len(), right.len());
+            return verdict(VerdictKind::Fail, subject, reason);
+        }
+        for (epoch, (a, b)) in (1..).zip(left.iter().zip(&right)) {
             let difference = (a - b).abs();
             epochs += 1;
             if largest.is_none_or(|(so_far, ..)| difference > so_far) {
-                largest = Some((difference, left.cell().seed, epoch));
+                largest = Some((difference, seed, epoch));
             }
         }
     }
@@ -251,45 +321,39 @@ fn equal_curves(
     )
 }
 
+/// Whether the left procedure's number is greater by at least a margin.
 fn exceeds(
     subject: &str,
-    pairs: &[(&CellRun, &CellRun)],
+    number: Option<&Measurements<'_>>,
+    [left, right]: [&ProcedureRuns; 2],
     metric: Metric,
-    statistic: Statistic,
     margin: f64,
 ) -> Verdict {
-    let differences = complete_sample(pairs.iter().map(|(left, right)| {
-        Some(left.value(metric, statistic)? - right.value(metric, statistic)?)
-    }));
-    let Some(estimate) = differences.as_ref().map(Sample::estimate) else {
+    if left.equals(right) {
+        let kind = if margin < 0.0 { VerdictKind::Pass } else { VerdictKind::Fail };
+        return verdict(kind, subject, "they are equal to the last bit".to_owned());
+    }
+    let measured = number.and_then(|number| Some((number, number.difference(right, left)?)));
+    let Some((number, estimate)) = measured else {
         return no_common_seed(subject, metric);
     };
-    let kind = match estimate.interval {
+    let kind = match estimate.interval() {
         Some((low, _)) if low >= margin => VerdictKind::Pass,
         Some((_, high)) if high < margin => VerdictKind::Fail,
         _ => VerdictKind::Inconclusive,
     };
-    verdict(kind, subject, format!("the mean difference is {}", describe(&estimate)))
-}
-
-fn interval_above(
-    subject: &str,
-    pairs: &[(&CellRun, &CellRun)],
-    metric: Metric,
-    statistic: Statistic,
-) -> Verdict {
-    let left = complete_sample(pairs.iter().map(|(left, _)| left.value(metric, statistic)));
-    let right = complete_sample(pairs.iter().map(|(_, right)| right.value(metric, statistic)));
-    let (Some(left), Some(right)) = (left, right) else {
-        return no_common_seed(subject, metric);
-    };
-    let (left, right) = (left.estimate(), right.estimate());
-    let kind = match (left.interval, right.interval) {
-        (Some((low, _)), Some((_, high))) if low > high => VerdictKind::Pass,
-        (Some(_), Some(_)) => VerdictKind::Fail,
-        _ => VerdictKind::Inconclusive,
-    };
-    verdict(kind, subject, format!("{} against {}", describe(&left), describe(&right)))
+    let mut reason = format!("the mean difference is {}", describe(&estimate));
+    if kind == VerdictKind::Inconclusive {
+        let seconds = left.mean_seconds().unwrap_or(0.0) + right.mean_seconds().unwrap_or(0.0);
+        match number.seeds_to_settle(right, left, margin) {
+            Some(more) => reason.push_str(&format!(
+                "; {more} more seeds of both would tell, if it stays so: {:.0} s",
+                more as f64 * seconds
+            )),
+            None => reason.push_str("; no number of seeds would tell, if it stays so"),
+        }
+    }
+    verdict(kind, subject, reason)
 }
 
 fn check_status(expected: &ExpectedStatus, results: &Results) -> Vec<Verdict> {
@@ -315,9 +379,9 @@ fn judge_status(expected: RunStatus, procedure: &ProcedureRuns, subject: &str) -
 }
 
 fn describe(estimate: &Estimate) -> String {
-    match estimate.interval {
+    match estimate.interval() {
         Some((low, high)) => format!(
-            "{:.4} (95 % confidence {low:.4} to {high:.4}, {} seeds)",
+            "{:.4} (95 % confidence over seeds {low:.4} to {high:.4}, {} seeds)",
             estimate.mean, estimate.count
         ),
         None => format!("{:.4} (one seed)", estimate.mean),

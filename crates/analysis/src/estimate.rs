@@ -1,9 +1,6 @@
 //! A number with its uncertainty.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
-use statrs::distribution::{ContinuousCDF, StudentsT};
-use statrs::function::gamma::ln_gamma;
+use statrs::distribution::{ContinuousCDF as _, StudentsT};
 use thaw_spec::{Metric, Statistic};
 
 /// Values of one number, one per seed: at least one, all finite.
@@ -21,71 +18,18 @@ impl Sample {
         &self.0
     }
 
-    /// Mean, standard deviation and the 95 % confidence interval of the mean by Student's t, which
-    /// two or more values have.
-    pub fn estimate(&self) -> Estimate {
-        let count = self.0.len() as f64;
-        let mean = self.0.iter().sum::<f64>() / count;
-        if self.0.len() < 2 {
-            return Estimate {
-                mean,
-                standard_deviation: None,
-                interval: None,
-                count: self.0.len(),
-            };
-        }
-        let variance =
-            self.0.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
-        let deviation = variance.sqrt();
-        let student =
-            StudentsT::new(0.0, 1.0, count - 1.0).expect("one or more degrees of freedom");
-        let half = student.inverse_cdf(0.975) * deviation / count.sqrt();
-        Estimate {
-            mean,
-            standard_deviation: Some(deviation),
-            interval: Some((mean - half, mean + half)),
-            count: self.0.len(),
-        }
+    /// The mean.
+    pub fn mean(&self) -> f64 {
+        self.0.iter().sum::<f64>() / self.0.len() as f64
     }
-}
 
-/// Resamples of a bootstrap whose resamples are too many to take them all.
-const RESAMPLES: usize = 10_000;
-
-impl Sample {
-    /// The 95 % percentile interval of the mean by the bootstrap (Efron 1979), from two values on:
-    /// over all resamples where these are at most 10,000, as they are up to five values, otherwise
-    /// over so many drawn ones. With few values it is too narrow; see [`Estimate::interval`].
-    pub fn bootstrap(&self) -> Option<(f64, f64)> {
-        let count = self.0.len();
-        if count < 2 {
-            return None;
-        }
-        let all = u32::try_from(count)
-            .ok()
-            .and_then(|power| count.checked_pow(power))
-            .filter(|all| *all <= RESAMPLES);
-        let mut random = ChaCha8Rng::seed_from_u64(0);
-        let mut means: Vec<f64> = (0..all.unwrap_or(RESAMPLES))
-            .map(|mut resample| {
-                let pick = |_| {
-                    let place = match all {
-                        Some(_) => resample % count,
-                        None => (random.next_u64() % count as u64) as usize,
-                    };
-                    resample /= count;
-                    self.0[place]
-                };
-                (0..count).map(pick).sum::<f64>() / count as f64
-            })
-            .collect();
-        means.sort_by(f64::total_cmp);
-        let at = |share: f64| means[(share * (means.len() - 1) as f64).round() as usize];
-        Some((at(0.025), at(0.975)))
+    /// The variance (n − 1), from two values on.
+    pub fn variance(&self) -> Option<f64> {
+        let freedom = self.0.len().checked_sub(1).filter(|freedom| *freedom > 0)? as f64;
+        let mean = self.mean();
+        Some(self.0.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / freedom)
     }
-}
 
-impl Sample {
     /// The middle value, or the mean of the two in the middle.
     pub fn median(&self) -> f64 {
         let sorted = self.sorted();
@@ -106,20 +50,6 @@ impl Sample {
         inner.iter().sum::<f64>() / inner.len() as f64
     }
 
-    /// Hedges' g of a sample of paired differences: their mean in units of their standard
-    /// deviation, corrected for the bias of few pairs (Hedges 1981). From two values on that are
-    /// not all the same; with two, the correction has no finite value and there is none.
-    pub fn effect_size(&self) -> Option<f64> {
-        let estimate = self.estimate();
-        let deviation = estimate
-            .standard_deviation
-            .filter(|_| self.0.iter().any(|value| *value != self.0[0]))?;
-        let freedom = (self.0.len() - 1) as f64;
-        let correction = (ln_gamma(freedom / 2.0) - ln_gamma((freedom - 1.0) / 2.0)).exp()
-            / (freedom / 2.0).sqrt();
-        (freedom > 1.0).then_some(estimate.mean / deviation * correction)
-    }
-
     fn sorted(&self) -> Vec<f64> {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -127,22 +57,107 @@ impl Sample {
     }
 }
 
-/// Mean of a sample and its uncertainty.
+/// How far a mean may be from what it estimates: by Student's t.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Estimate {
-    /// The sample's mean.
-    pub mean: f64,
-    /// The sample's standard deviation (n − 1), from two values on.
-    pub standard_deviation: Option<f64>,
-    /// The 95 % confidence interval of the mean, from two values on.
-    pub interval: Option<(f64, f64)>,
-    /// Number of values.
-    pub count: usize,
+pub struct Uncertainty {
+    /// Standard deviation of the mean.
+    pub standard_error: f64,
+    /// Degrees of freedom of the standard error.
+    pub freedom: f64,
 }
 
-/// Reduces a curve to one number; nothing for an empty curve.
+impl Uncertainty {
+    /// Half of the 95 % confidence interval's width.
+    pub fn half_width(&self) -> f64 {
+        self.student().inverse_cdf(0.975) * self.standard_error
+    }
+
+    /// The chance of a mean at least as far from `hypothesis`, on either side, if that were true.
+    pub fn p_value(&self, mean: f64, hypothesis: f64) -> f64 {
+        2.0 * self.student().sf((mean - hypothesis).abs() / self.standard_error)
+    }
+
+    fn student(&self) -> StudentsT {
+        // With more the distribution is normal to five digits, and statrs 0.19 computes it wrongly
+        // or not at all.
+        const MOST: f64 = 1e5;
+        StudentsT::new(0.0, 1.0, self.freedom.min(MOST)).expect("some degrees of freedom")
+    }
+}
+
+/// A mean over seeds, or a difference of such means, and its uncertainty.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimate {
+    /// The mean.
+    pub mean: f64,
+    /// Number of seeds.
+    pub count: usize,
+    /// Uncertainty of the mean on these images, with other seeds; from two seeds on.
+    pub over_seeds: Option<Uncertainty>,
+    /// Uncertainty of the mean with other seeds and other images of the same kind; from two seeds
+    /// on, where the predictions for each image were recorded.
+    pub over_seeds_and_images: Option<Uncertainty>,
+    /// The lowest and the highest value that is possible.
+    pub bounds: (f64, f64),
+    /// The number of each seed.
+    pub sample: Sample,
+}
+
+impl Estimate {
+    /// The 95 % confidence interval over seeds, within the bounds.
+    pub fn interval(&self) -> Option<(f64, f64)> {
+        self.over_seeds.map(|uncertainty| self.within(uncertainty))
+    }
+
+    /// The 95 % confidence interval over seeds and images, within the bounds; over seeds alone where
+    /// predictions were not recorded.
+    pub fn widest_interval(&self) -> Option<(f64, f64)> {
+        self.widest().map(|uncertainty| self.within(uncertainty))
+    }
+
+    /// The chance of a mean at least as far from 0, if that were the truth: over seeds and images
+    /// where predictions were recorded, else over seeds.
+    pub fn p_value(&self) -> Option<f64> {
+        self.widest().map(|uncertainty| uncertainty.p_value(self.mean, 0.0))
+    }
+
+    fn widest(&self) -> Option<Uncertainty> {
+        self.over_seeds_and_images.or(self.over_seeds)
+    }
+
+    fn within(&self, uncertainty: Uncertainty) -> (f64, f64) {
+        let half = uncertainty.half_width();
+        ((self.mean - half).max(self.bounds.0), (self.mean + half).min(self.bounds.1))
+    }
+}
+
+/// P-values of several comparisons, so that the chance of any false alarm among them stays what it
+/// is for one (Holm 1979). A comparison without a p-value counts for nothing.
+pub fn holm(p_values: &[Option<f64>]) -> Vec<Option<f64>> {
+    let mut order: Vec<usize> =
+        (0..p_values.len()).filter(|&place| p_values[place].is_some()).collect();
+    order.sort_by(|&a, &b| {
+        p_values[a].partial_cmp(&p_values[b]).unwrap_or(std::cmp::Ordering::Equal)
+    });
+    let mut adjusted = vec![None; p_values.len()];
+    let mut largest: f64 = 0.0;
+    for (rank, &place) in order.iter().enumerate() {
+        let Some(p_value) = p_values[place] else { continue };
+        largest = largest.max((p_value * (order.len() - rank) as f64).min(1.0));
+        adjusted[place] = Some(largest);
+    }
+    adjusted
+}
+
+/// Reduces a curve to one number, which is not finite where the curve is not; nothing for an empty
+/// curve.
 pub(crate) fn reduce(statistic: Statistic, metric: Metric, curve: &[f64]) -> Option<f64> {
-    let better = if metric.is_accuracy() { f64::max } else { f64::min };
+    // A run that diverged has no best epoch, although `f64::max` would find one.
+    let better = |a: f64, b: f64| match (a.is_nan() || b.is_nan(), metric.is_accuracy()) {
+        (true, _) => f64::NAN,
+        (false, true) => a.max(b),
+        (false, false) => a.min(b),
+    };
     match statistic {
         Statistic::Final => curve.last().copied(),
         Statistic::Best => curve.iter().copied().reduce(better),
@@ -160,64 +175,55 @@ mod tests {
     #[test]
     fn the_interval_is_students() {
         // 95 % of Student's t with 2 degrees of freedom lie within ±4.302653 (any table of
-        // quantiles).
-        let estimate = Sample::new(vec![0.90, 0.91, 0.95]).expect("three values").estimate();
-        let (low, high) = estimate.interval.expect("an interval");
-        let (mean, half) = (0.92, 4.302_652_73 * 0.026_457_513_1 / 3f64.sqrt());
-        assert!((estimate.mean - mean).abs() < 1e-12);
-        assert!(
-            (low - (mean - half)).abs() < 1e-7 && (high - (mean + half)).abs() < 1e-7,
-            "{low} {high}"
-        );
+        // quantiles), and 5 % farther out.
+        let uncertainty = Uncertainty { standard_error: 0.01, freedom: 2.0 };
+        let half = uncertainty.half_width();
+        assert!((half - 0.043_026_527_3).abs() < 1e-9, "{half}");
+        assert!((uncertainty.p_value(0.92, 0.92 - half) - 0.05).abs() < 1e-9);
+        // The normal distribution's, however many degrees of freedom there are.
+        let normal = Uncertainty { standard_error: 1.0, freedom: 1e12 };
+        assert!((normal.half_width() - 1.959_964).abs() < 1e-4, "{}", normal.half_width());
     }
 
     #[test]
-    fn the_bootstraps_interval_is_scipys() {
-        // numpy.percentile over all 27 resamples, and 200,000 resamples of scipy.stats.bootstrap
-        // (SciPy 1.17.1), by tools/golden/sample_statistics.py.
-        let (low, high) = Sample::new(vec![0.90, 0.91, 0.95])
-            .expect("three values")
-            .bootstrap()
-            .expect("an interval");
-        assert!(
-            (low - 0.903_333_333_333_333_3).abs() < 1e-12
-                && (high - 0.936_666_666_666_666_6).abs() < 1e-12,
-            "{low} {high}"
-        );
-        let nine =
-            Sample::new(vec![0.3, 0.9, 0.1, 0.7, 0.2, 0.65, 0.4, 0.8, 0.35]).expect("nine values");
-        // Of 10,000 resamples an end has a standard error of √(0.025 · 0.975 / 10,000) ÷ density ≈
-        // 0.0024: four of these.
-        let (low, high) = nine.bootstrap().expect("an interval");
-        assert!(
-            (low - 0.316_666_666_666_666_65).abs() < 0.01
-                && (high - 0.661_111_111_111_111_2).abs() < 0.01,
-            "{low} {high}"
-        );
-        assert_eq!(Sample::new(vec![0.5]).expect("one value").bootstrap(), None);
+    fn an_interval_ends_where_its_number_does() {
+        let estimate = Estimate {
+            mean: 0.99,
+            count: 3,
+            over_seeds: Some(Uncertainty { standard_error: 0.01, freedom: 2.0 }),
+            over_seeds_and_images: None,
+            bounds: (0.0, 1.0),
+            sample: Sample::new(vec![0.99; 3]).expect("three values"),
+        };
+        let (low, high) = estimate.interval().expect("three seeds");
+        assert!((low - (0.99 - 0.043_026_527_3)).abs() < 1e-9 && high == 1.0, "{low} {high}");
     }
 
     #[test]
-    fn one_value_has_no_interval_and_none_is_no_sample() {
-        assert_eq!(Sample::new(vec![0.5]).expect("one value").estimate().interval, None);
+    fn several_comparisons_are_adjusted_as_holm_did() {
+        // statsmodels' multipletests(…, method="holm"), by tools/golden/sample_statistics.py.
+        let adjusted = holm(&[Some(0.01), Some(0.04), None, Some(0.03), Some(0.005)]);
+        let expected = [Some(0.03), Some(0.06), None, Some(0.06), Some(0.02)];
+        for (found, expected) in adjusted.iter().zip(expected) {
+            assert_eq!(found.is_some(), expected.is_some());
+            assert!((found.unwrap_or(0.0) - expected.unwrap_or(0.0)).abs() < 1e-12, "{adjusted:?}");
+        }
+    }
+
+    #[test]
+    fn one_value_has_no_variance_and_none_is_no_sample() {
+        assert_eq!(Sample::new(vec![0.5]).expect("one value").variance(), None);
         assert_eq!(Sample::new(vec![]), None);
         assert_eq!(Sample::new(vec![0.5, f64::NAN]), None);
     }
 
     #[test]
-    fn robust_means_and_effect_sizes_are_scipys() {
+    fn robust_means_are_scipys() {
         // NumPy and SciPy 1.17.1, by tools/golden/sample_statistics.py.
         let sample =
             Sample::new(vec![0.3, 0.9, 0.1, 0.7, 0.2, 0.65, 0.4, 0.8, 0.35]).expect("nine values");
         assert_eq!(sample.median(), 0.4);
         assert!((sample.interquartile_mean() - 0.48).abs() < 1e-15);
-        let differences = Sample::new(vec![0.03, 0.05, 0.01, 0.04]).expect("four values");
-        assert!(
-            (differences.effect_size().expect("they spread") - 1.377_016_908_362_673_8).abs()
-                < 1e-12
-        );
-        assert_eq!(Sample::new(vec![0.1, 0.1, 0.1]).expect("three values").effect_size(), None);
-        assert_eq!(Sample::new(vec![0.1, 0.2]).expect("two values").effect_size(), None);
         assert!((Sample::new(vec![0.1, 0.2]).expect("two values").median() - 0.15).abs() < 1e-15);
     }
 
@@ -230,5 +236,9 @@ mod tests {
         assert_eq!(reduce(Statistic::Last(2), Metric::ValidationAccuracy, &curve), Some(0.75));
         assert_eq!(reduce(Statistic::Last(9), Metric::ValidationAccuracy, &[0.5, 0.7]), Some(0.6));
         assert_eq!(reduce(Statistic::Final, Metric::ValidationAccuracy, &[]), None);
+        for curve in [[0.5, f64::NAN, 0.2], [f64::NAN, 0.5, 0.2], [0.5, 0.2, f64::NAN]] {
+            let best = reduce(Statistic::Best, Metric::ValidationLoss, &curve);
+            assert!(best.is_some_and(f64::is_nan), "{curve:?}");
+        }
     }
 }

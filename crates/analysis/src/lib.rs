@@ -6,7 +6,8 @@
 //! - [`ResultsFolder`]: `cells/<cell>/` with manifest, records and outcome. [`ParquetSink`] writes
 //!   the records of one cell.
 //! - [`Results`]: the complete cells of an experiment, as [`ProcedureRuns`] of [`CellRun`]s.
-//! - [`Sample`]: one number for each seed; [`Estimate`]: their mean with Student's 95 % interval.
+//! - [`Measurements`]: one number of every run. [`Estimate`]: a mean over seeds, or a difference of
+//!   such means, with 95 % intervals over seeds, and over seeds and images.
 //! - [`check()`]: verdicts on bands, relations and audits.
 //! - [`evaluate_ladder`]: what each change of a ladder does. [`attribute`]: a gap, divided over factors.
 //! - [`Classifier`]: which procedure a training log is of.
@@ -15,7 +16,7 @@
 //! made where they are shown. Differences are taken between runs of equal seeds.
 //!
 //! ```
-//! use thaw_analysis::{Results, ResultsFolder};
+//! use thaw_analysis::{Measurements, Results, ResultsFolder};
 //! use thaw_spec::{Experiment, Metric, Selector, Statistic};
 //!
 //! // The committed results of the miniature.
@@ -23,10 +24,11 @@
 //! let experiment = Experiment::parse("miniature.toml", &text)?;
 //! let folder = ResultsFolder::new("../../results/miniature".into());
 //! let results = Results::read(&folder, &experiment)?;
+//! let accuracy = Measurements::new(&results, Metric::ValidationAccuracy, Statistic::Final);
 //! let frozen = Selector::from_arguments(&["regime=frozen_end_to_end"])?;
 //! for procedure in results.select(&frozen) {
-//!     let sample = procedure.sample(Metric::ValidationAccuracy, Statistic::Final);
-//!     assert_eq!(sample.expect("it ran").estimate().count, 3, "one run for each seed");
+//!     let estimate = accuracy.level(procedure).expect("it ran");
+//!     assert!(estimate.count >= 3 && estimate.interval().is_some(), "with several seeds");
 //!     assert!(!procedure.thawed());
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -36,11 +38,14 @@ mod attribution;
 mod bands;
 mod check;
 mod diagnosis;
+mod equality;
 mod error;
 mod estimate;
 mod ladder;
 mod mcnemar;
+mod measurements;
 mod power;
+mod prior;
 mod results;
 mod runs;
 mod schema;
@@ -49,7 +54,7 @@ mod store;
 mod variants;
 
 pub use attribution::{
-    Attribution, AttributionError, Interaction, MAXIMAL_FACTORS, Share, attribute,
+    Attribution, AttributionError, EqualLevels, Interaction, MAXIMAL_FACTORS, Share, attribute,
 };
 pub use bands::derive_bands;
 pub use check::check;
@@ -58,10 +63,11 @@ pub use diagnosis::{
     pace, typical_seconds,
 };
 pub use error::AnalysisError;
-pub use estimate::{Estimate, Sample};
+pub use estimate::{Estimate, Sample, Uncertainty, holm};
 pub use ladder::{MeasuredRung, evaluate_ladder};
 pub use mcnemar::{McNemar, mcnemar};
-pub use power::{power, smallest_shift};
+pub use measurements::Measurements;
+pub use power::{power, smallest_difference};
 pub use results::{CellRun, ProcedureRuns, Results};
 pub use schema::SCHEMA_VERSION;
 pub use sink::ParquetSink;

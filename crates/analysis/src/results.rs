@@ -70,7 +70,7 @@ pub struct ProcedureRuns {
     /// The factor levels as the experiment names them now.
     pub levels: Vec<(String, String)>,
     /// Seeds the experiment asks for.
-    pub planned_seeds: usize,
+    pub planned_seeds: Vec<u64>,
     /// The runs that are complete, in the order of their seeds.
     pub runs: Vec<CellRun>,
 }
@@ -81,11 +81,28 @@ impl ProcedureRuns {
         Selector::exactly(&self.levels).to_string()
     }
 
+    /// Planned seeds that have not run.
+    pub fn missing_seeds(&self) -> Vec<u64> {
+        let has_run = |seed: &u64| self.runs.iter().any(|run| run.cell().seed == *seed);
+        self.planned_seeds.iter().copied().filter(|seed| !has_run(seed)).collect()
+    }
+
+    /// Whether every planned seed has run.
+    pub fn is_complete(&self) -> bool {
+        self.missing_seeds().is_empty()
+    }
+
     /// One number per seed.
     pub fn sample(&self, metric: Metric, statistic: Statistic) -> Option<Sample> {
         let values: Option<Vec<f64>> =
             self.runs.iter().map(|run| reduce(statistic, metric, &run.curve(metric))).collect();
         Sample::new(values?)
+    }
+
+    /// The mean duration of a run, in seconds.
+    pub fn mean_seconds(&self) -> Option<f64> {
+        let total: f64 = self.runs.iter().map(CellRun::seconds).sum();
+        (!self.runs.is_empty()).then(|| total / self.runs.len() as f64)
     }
 
     /// Whether any seed's frozen base moved.
@@ -102,8 +119,9 @@ pub struct Results {
 }
 
 impl Results {
-    /// Reads the results of an experiment's cells. Other cells in the folder, of an earlier version
-    /// of the experiment or of a trial with fewer epochs, are passed over.
+    /// Reads the results of an experiment's procedures: runs with every seed that there are, planned
+    /// or not, unless the experiment was narrowed to some seeds. Other cells in the folder, of an
+    /// earlier version of the experiment or of a trial with fewer epochs, are passed over.
     ///
     /// # Errors
     /// When a file cannot be read, or the folder holds runs of the same procedure on different data
@@ -115,7 +133,7 @@ impl Results {
             let mut wanted = Vec::new();
             for manifest in &manifests {
                 let fits = manifest.cell.procedure == *procedure
-                    && experiment.seeds_of(levels).contains(&manifest.cell.seed);
+                    && experiment.counts_seed(levels, manifest.cell.seed);
                 if fits && folder.state(&manifest.cell)? == CellState::Complete {
                     wanted.push(manifest.clone());
                 }
@@ -123,7 +141,7 @@ impl Results {
             wanted.sort_by_key(|manifest| manifest.cell.seed);
             let runs = ProcedureRuns {
                 levels: levels.to_vec(),
-                planned_seeds: experiment.seeds_of(levels).len(),
+                planned_seeds: experiment.seeds_of(levels).to_vec(),
                 runs: Vec::new(),
             };
             procedures.push((runs, wanted));
@@ -164,8 +182,7 @@ impl Results {
     /// The procedures with the lowest and the highest mean over seeds; nothing with fewer than two
     /// that have run, or when all means are the same.
     pub fn extremes(&self, metric: Metric, statistic: Statistic) -> Option<[&ProcedureRuns; 2]> {
-        let mean =
-            |procedure: &ProcedureRuns| Some(procedure.sample(metric, statistic)?.estimate().mean);
+        let mean = |procedure: &ProcedureRuns| Some(procedure.sample(metric, statistic)?.mean());
         let means =
             || self.procedures.iter().filter_map(|procedure| Some((mean(procedure)?, procedure)));
         let lowest = means().min_by(|a, b| a.0.total_cmp(&b.0))?;

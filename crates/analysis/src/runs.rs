@@ -2,7 +2,7 @@
 
 use thaw_spec::{Metric, Statistic};
 
-use crate::estimate::{Sample, reduce};
+use crate::estimate::reduce;
 use crate::results::{CellRun, ProcedureRuns};
 
 impl CellRun {
@@ -10,9 +10,33 @@ impl CellRun {
     pub fn value(&self, metric: Metric, statistic: Statistic) -> Option<f64> {
         reduce(statistic, metric, &self.curve(metric))
     }
+
+    /// The first epoch, from 1, in which a metric is not finite: the run diverged.
+    pub fn diverged(&self, metric: Metric) -> Option<usize> {
+        self.curve(metric).iter().position(|value| !value.is_finite()).map(|place| place + 1)
+    }
+
+    /// Whether all curves of both runs, of every split, are finite and equal to the last bit.
+    /// Accuracies count images and may agree by chance; losses do not.
+    pub fn equals(&self, other: &Self) -> bool {
+        let equal = |metric: Metric| {
+            let (one, another) = (self.curve(metric), other.curve(metric));
+            one.len() == another.len()
+                && one
+                    .iter()
+                    .zip(&another)
+                    .all(|(a, b)| a.is_finite() && a.to_bits() == b.to_bits())
+        };
+        !self.curve(Metric::TrainLoss).is_empty() && Metric::ALL.into_iter().all(equal)
+    }
 }
 
 impl ProcedureRuns {
+    /// Seed and epoch of the first run in which a metric is not finite.
+    pub fn diverged(&self, metric: Metric) -> Option<(u64, usize)> {
+        self.runs.iter().find_map(|run| Some((run.cell().seed, run.diverged(metric)?)))
+    }
+
     /// The run with a seed, if it is complete.
     pub fn run_with_seed(&self, seed: u64) -> Option<&CellRun> {
         self.runs.iter().find(|run| run.cell().seed == seed)
@@ -34,21 +58,4 @@ impl ProcedureRuns {
         let pair = |run: &'a CellRun| Some((run, other.run_with_seed(run.cell().seed)?));
         self.runs.iter().filter_map(pair).collect()
     }
-}
-
-/// The sample of these values; nothing when there is none, or one is missing or not finite.
-pub(crate) fn complete_sample(values: impl Iterator<Item = Option<f64>>) -> Option<Sample> {
-    values.collect::<Option<Vec<f64>>>().and_then(Sample::new)
-}
-
-/// The differences `second − first` of a number between paired runs; nothing without a pair, or
-/// when a run lacks the number.
-pub(crate) fn paired_differences(
-    pairs: &[(&CellRun, &CellRun)],
-    metric: Metric,
-    statistic: Statistic,
-) -> Option<Sample> {
-    complete_sample(pairs.iter().map(|(first, second)| {
-        Some(second.value(metric, statistic)? - first.value(metric, statistic)?)
-    }))
 }

@@ -337,8 +337,9 @@ pub(crate) struct Attribute {
     #[arg(long, default_value = "validation_accuracy", value_name = "METRIC", value_parser = metric)]
     pub(crate) metric: Metric,
     /// How a curve becomes a number: final, best, or last_N for the mean over the last N epochs
-    #[arg(long, default_value = "final", value_name = "STATISTIC", value_parser = statistic)]
-    pub(crate) statistic: Statistic,
+    /// [default: the experiment's statistic]
+    #[arg(long, value_name = "STATISTIC", value_parser = statistic)]
+    pub(crate) statistic: Option<Statistic>,
     /// Run the cells that are missing
     #[arg(long)]
     pub(crate) run: bool,

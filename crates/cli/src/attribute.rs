@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use thaw_analysis::{Attribution, AttributionError, Results, Sample, attribute};
+use thaw_analysis::{Attribution, AttributionError, Estimate, Measurements, Results, attribute};
 use thaw_report::{
-    changed, interactions_table, measured, orders, resampled_change, shares_table,
-    single_changes_table, unit,
+    changed, equal_levels_in_words, interactions_table, measured, orders, shares_table,
+    single_changes_table, statistic_in_words, unit, with_images,
 };
 use thaw_spec::{Metric, Selector, Statistic};
 
@@ -28,9 +28,12 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
         selector.map_err(|message| CliError::Usage { message: format!("{flag}: {message}") })
     };
     let (from, to) = (selector("--from", &options.from)?, selector("--to", &options.to)?);
+    let statistic = options.statistic.unwrap_or(experiment.statistic);
     let divide = || -> Result<_, CliError> {
-        let results = Results::read(&selection.read_folder(&experiment)?, &experiment)?;
-        Ok(attribute(&results, &from, &to, options.metric, options.statistic))
+        let folder = selection.read_folder(&experiment)?;
+        let results = Results::read(&folder, &experiment)?;
+        let number = Measurements::new(&results, options.metric, statistic).with_images(&folder)?;
+        Ok(attribute(&number, &from, &to))
     };
     let mut outcome = divide()?;
     if let (Err(AttributionError::Missing(cells)), true) = (&outcome, options.run) {
@@ -45,7 +48,7 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
     }
     match outcome {
         Ok(attribution) => {
-            say(&report(&attribution, &from, &to, options.metric, options.statistic));
+            say(&report(&attribution, &from, &to, options.metric, statistic));
             Ok(ExitCode::from(SUCCESS))
         }
         Err(AttributionError::Missing(cells)) => {
@@ -70,30 +73,39 @@ fn report(
     metric: Metric,
     statistic: Statistic,
 ) -> String {
-    let number = |sample: &Sample| measured(&sample.estimate(), metric);
+    let number = |estimate: &Estimate| {
+        format!("{} {}", measured(estimate, metric), with_images(estimate, metric))
+            .trim_end()
+            .to_owned()
+    };
     let gap = &attribution.gap;
     let seeds = attribution.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
     let mut lines = vec![
-        format!(
-            "{statistic} {metric}, seeds {seeds}; 95 % confidence intervals: ± by Student's t, [in brackets] by the bootstrap"
-        ),
+        format!("{metric}, {}, seeds {seeds}", statistic_in_words(statistic)),
+        "95 % confidence intervals: the first ± over seeds, the second over seeds and images"
+            .to_owned(),
         format!("from  {from}: {}", number(&attribution.from)),
         format!("to    {to}: {}", number(&attribution.to)),
         format!(
             "gap   {} {} {}",
-            changed(&gap.estimate(), metric),
+            changed(gap, gap.p_value(), metric),
             unit(metric),
-            resampled_change(gap, metric)
+            with_images(gap, metric)
         )
         .trim_end()
         .to_owned(),
-        String::new(),
     ];
+    lines.extend(equal_levels_in_words(attribution));
+    lines.push(String::new());
     lines.extend(shares_table(attribution, metric).markdown());
     lines.push(orders(attribution));
+    lines.push(format!(
+        "whether a share may be chance is judged over seeds and images, for all {} together (Holm)",
+        attribution.shares.len()
+    ));
     lines.push(String::new());
     lines.extend(single_changes_table(attribution, metric).markdown());
-    lines.push("a main effect is the mean over all combinations of the other factors with which both cells exist".to_owned());
+    lines.push("a main effect is a mean over combinations of the other factors with which both cells exist".to_owned());
     let mut interactions = interactions_table(attribution, metric);
     interactions.rows.truncate(INTERACTIONS);
     if !interactions.rows.is_empty() {

@@ -39,8 +39,11 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
     };
     let folder = options.selection.read_folder(&experiment)?;
     let results = Results::read(&folder, &experiment)?;
-    let text =
-        if options.update { update(&path, &text, &results, &options.creator)? } else { text };
+    let text = if options.update {
+        update(&path, &text, &results, experiment.statistic, &options.creator)?
+    } else {
+        text
+    };
     let expectations = Expectations::parse(&path.display().to_string(), &text)?;
     if expectations.is_empty() {
         return Err(CliError::Usage {
@@ -74,9 +77,15 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
     }))
 }
 
-/// Writes new bands into an expectation file, for the numbers of its old ones or else for the final
-/// validation accuracy; returns its text.
-fn update(path: &Path, text: &str, results: &Results, creator: &str) -> Result<String, CliError> {
+/// Writes new bands into an expectation file, for the numbers of its old ones or else for the
+/// validation accuracy by the experiment's statistic; returns its text.
+fn update(
+    path: &Path,
+    text: &str,
+    results: &Results,
+    statistic: Statistic,
+    creator: &str,
+) -> Result<String, CliError> {
     let name = path.display().to_string();
     let mut numbers: Vec<(Metric, Statistic)> = Vec::new();
     for band in Expectations::parse(&name, text)?.bands {
@@ -85,7 +94,7 @@ fn update(path: &Path, text: &str, results: &Results, creator: &str) -> Result<S
         }
     }
     if numbers.is_empty() {
-        numbers.push((Metric::ValidationAccuracy, Statistic::Final));
+        numbers.push((Metric::ValidationAccuracy, statistic));
     }
     let bands = derive_bands(results, &numbers);
     if bands.is_empty() {

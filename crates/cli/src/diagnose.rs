@@ -26,7 +26,10 @@ pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
         results: options.results.clone(),
         ..CellSelection::plain(options.experiment.clone())
     };
-    let experiment = selection.load()?;
+    let mut experiment = selection.load()?;
+    if options.held_out.is_some() {
+        experiment = experiment.with_planned_seeds_only();
+    }
     let folder = selection.read_folder(&experiment)?;
     let results = read(&selection, &experiment, &folder)?;
     let most_epochs = options.epochs.map_or(usize::MAX, |epochs| epochs as usize);

@@ -4,15 +4,15 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use thaw_analysis::{
-    McNemar, ProcedureRuns, Results, ResultsFolder, VariantSeries, attribute, evaluate_ladder,
-    mcnemar, variant_series,
+    Measurements, ProcedureRuns, Results, ResultsFolder, VariantSeries, attribute, evaluate_ladder,
+    variant_series,
 };
 use thaw_exchange::read_log;
 use thaw_report::{
     ContactSheet, Division, DriftMap, Overlay, Page, curves, ladder_table, overview,
     procedures_table,
 };
-use thaw_spec::{Experiment, Metric, Rung, Selector, Split, Statistic};
+use thaw_spec::{Experiment, Metric, Rung, Selector, Statistic};
 
 use crate::arguments::Report;
 use crate::error::{CliError, SUCCESS};
@@ -27,7 +27,8 @@ pub(crate) fn run(options: &Report) -> Result<ExitCode, CliError> {
     let experiment = selection.load()?;
     let folder = selection.read_folder(&experiment)?;
     let results = read(selection, &experiment, &folder)?;
-    say(&procedures_table(&results).markdown().join("\n"));
+    let [accuracy, test_accuracy] = accuracies(&experiment, &results, &folder)?;
+    say(&procedures_table(&accuracy, &test_accuracy).markdown().join("\n"));
     report(selection, &experiment, &folder, &results, options.shown.data.as_deref())?;
     Ok(ExitCode::from(SUCCESS))
 }
@@ -49,6 +50,17 @@ pub(crate) fn read(
         return Err(CliError::Usage { message });
     }
     Ok(results)
+}
+
+/// The validation accuracy and the test accuracy of every run, by the experiment's statistic.
+pub(crate) fn accuracies<'a>(
+    experiment: &Experiment,
+    results: &'a Results,
+    folder: &ResultsFolder,
+) -> Result<[Measurements<'a>; 2], CliError> {
+    let measure =
+        |metric| Measurements::new(results, metric, experiment.statistic).with_images(folder);
+    Ok([measure(Metric::ValidationAccuracy)?, measure(Metric::TestAccuracy)?])
 }
 
 /// Writes `plots/`, `summary.md` and `report.html` beside the cells, and says the answer.
@@ -85,11 +97,11 @@ pub(crate) fn report(
     if let Some(figure) = overview(&experiment.title, results) {
         figure.write(&plots.join("overview"))?;
     }
-    let steps =
-        evaluate_ladder(&experiment.ladder, results, Metric::ValidationAccuracy, Statistic::Final);
+    let [accuracy, test_accuracy] = accuracies(experiment, results, folder)?;
+    let steps = evaluate_ladder(&experiment.ladder, &accuracy);
     let charts = [
-        ("waterfall.svg", thaw_report::waterfall(&steps)),
-        ("variants.svg", thaw_report::variants(&variant_series(results))),
+        ("waterfall.svg", thaw_report::waterfall(&steps, experiment.statistic)),
+        ("variants.svg", thaw_report::variants(&variant_series(results), &accuracy)),
     ];
     for (name, chart) in charts {
         if let Some(chart) = chart {
@@ -101,14 +113,21 @@ pub(crate) fn report(
         String::new()
     } else {
         format!(
-            "## {heading}\n\nEach line changes one thing in the line above; changes are means of the differences between runs of equal seeds.\n\n{}\n\n## Every cell\n\n",
-            ladder_table(&steps).markdown().join("\n")
+            "## {heading}\n\nEach line changes one thing in the line above; changes are means of the differences between runs of equal seeds. Whether one may be chance is judged over seeds and images, and for all {} changes together (Holm).\n\n{}\n\n## Every cell\n\n",
+            steps.len().saturating_sub(1),
+            ladder_table(&steps, &accuracy).markdown().join("\n")
         )
     };
     let text = format!(
-        "# {}\n\n![validation accuracy by epoch](plots/overview.svg)\n\nAccuracies are means over seeds with 95 % confidence intervals (Student's t).\n\n{section}{}\n",
+        "# {}\n\n![validation accuracy by epoch](plots/overview.svg)\n\nAccuracies are means over seeds of the {} (`statistic = \"{}\"`). The first ± is the 95 % confidence interval over seeds: what other seeds would give on these images. The second, with images, is over seeds and other images of the same kind.\n\n{section}{}\n",
         experiment.title,
-        procedures_table(results).markdown().join("\n")
+        match experiment.statistic {
+            Statistic::Final => "last epoch".to_owned(),
+            Statistic::Best => "best epoch".to_owned(),
+            Statistic::Last(epochs) => format!("last {epochs} epochs"),
+        },
+        experiment.statistic,
+        procedures_table(&accuracy, &test_accuracy).markdown().join("\n")
     );
     write_whole(&root.join("summary.md"), text.as_bytes())?;
     let sheet = plots.join("augmentation.png");
@@ -116,8 +135,9 @@ pub(crate) fn report(
         experiment,
         file: selection.experiment.as_ref().map(|path| path.display().to_string()),
         results,
-        tests: tests(experiment, results, folder)?,
-        divisions: divisions(experiment, results),
+        accuracy: &accuracy,
+        test_accuracy: &test_accuracy,
+        divisions: divisions(experiment, &accuracy),
         ladder: &steps,
         overlays: all_overlays,
         drifts: drifts(results, folder)?,
@@ -137,61 +157,26 @@ pub(crate) fn report(
     };
     let path = root.join("report.html");
     write_whole(&path, page.html()?.as_bytes())?;
-    last_screen(&experiment.title, &steps, results).iter().for_each(|line| say(line));
+    last_screen(&experiment.title, &steps, &accuracy).iter().for_each(|line| say(line));
     say(&format!("the report: {}", path.display()));
     Ok(())
 }
 
-/// For each rung that was measured, McNemar's test against the rung before it, by seed.
-fn tests(
-    experiment: &Experiment,
-    results: &Results,
-    folder: &ResultsFolder,
-) -> Result<Vec<Vec<McNemar>>, CliError> {
-    let mut before: Option<&ProcedureRuns> = None;
-    let mut all = Vec::new();
-    for procedure in
-        experiment.ladder.iter().filter_map(|rung| results.select(&rung.selector).next())
-    {
-        let mut tests = Vec::new();
-        for run in before.map_or(&[][..], |before| &before.runs) {
-            let Some(twin) = procedure.runs.iter().find(|twin| twin.cell().seed == run.cell().seed)
-            else {
-                continue;
-            };
-            let (first, second) = (
-                folder.read_predictions(&run.manifest.id)?,
-                folder.read_predictions(&twin.manifest.id)?,
-            );
-            tests.extend(
-                first
-                    .zip(second)
-                    .and_then(|(first, second)| mcnemar(&first, &second, Split::Validation)),
-            );
-        }
-        all.push(tests);
-        before = Some(procedure);
-    }
-    Ok(all)
-}
-
-/// The gaps in the final validation accuracy whose cells between have all run: from the ladder's
-/// first rung to each that differs in several factors, or without a ladder from the lowest
-/// procedure to the highest.
-fn divisions(experiment: &Experiment, results: &Results) -> Vec<Division> {
-    let (metric, statistic) = (Metric::ValidationAccuracy, Statistic::Final);
+/// The gaps whose cells between have all run: from the ladder's first rung to each that differs in
+/// several factors, or without a ladder from the lowest procedure to the highest.
+fn divisions(experiment: &Experiment, accuracy: &Measurements<'_>) -> Vec<Division> {
     let gaps: Vec<(Rung, Rung)> = match experiment.ladder.split_first() {
         Some((from, others)) => others.iter().map(|to| (from.clone(), to.clone())).collect(),
-        None => results
-            .extremes(metric, statistic)
+        None => accuracy
+            .results()
+            .extremes(accuracy.metric(), accuracy.statistic())
             .map(|ends| ends.map(rung))
             .into_iter()
             .map(|[low, high]| (low, high))
             .collect(),
     };
     let divided = gaps.into_iter().filter_map(|(from, to)| {
-        let attribution =
-            attribute(results, &from.selector, &to.selector, metric, statistic).ok()?;
+        let attribution = attribute(accuracy, &from.selector, &to.selector).ok()?;
         Some(Division { from, to, attribution })
     });
     // The waterfall shows a ladder's single changes.

@@ -1,34 +1,37 @@
 //! The lines a sweep ends with.
 
-use thaw_analysis::{MeasuredRung, ProcedureRuns, Results};
-use thaw_report::{percent, points};
-use thaw_spec::{Metric, Statistic};
+use thaw_analysis::{MeasuredRung, Measurements, ProcedureRuns};
+use thaw_report::{percent, points, statistic_in_words};
 
 /// What a step changes, in points.
 fn change(step: &MeasuredRung) -> String {
     if step.equal {
         "equal".to_owned()
     } else {
-        step.change().as_ref().map_or_else(String::new, points)
+        step.change.as_ref().map_or_else(String::new, |change| points(change, step.p_value))
     }
 }
 
 /// The lines that a sweep leaves on the screen, at most ten: the ladder where there is one, else
 /// the procedures with the lowest and the highest accuracy; what thawed; and how many cells have
 /// run.
-pub(crate) fn last_screen(title: &str, steps: &[MeasuredRung], results: &Results) -> Vec<String> {
+pub(crate) fn last_screen(
+    title: &str,
+    steps: &[MeasuredRung],
+    accuracy: &Measurements<'_>,
+) -> Vec<String> {
     const LADDER: usize = 7;
-    let mut lines = vec![title.to_owned()];
+    let results = accuracy.results();
+    let mut lines = vec![format!(
+        "{title}\n{}, {}, with 95 % confidence intervals over seeds",
+        accuracy.metric(),
+        statistic_in_words(accuracy.statistic())
+    )];
     if steps.is_empty() {
         let mut ranked: Vec<_> = results
             .procedures
             .iter()
-            .filter_map(|procedure| {
-                Some((
-                    procedure.sample(Metric::ValidationAccuracy, Statistic::Final)?.estimate(),
-                    procedure,
-                ))
-            })
+            .filter_map(|procedure| Some((accuracy.level(procedure)?, procedure)))
             .collect();
         ranked.sort_by(|a, b| b.0.mean.total_cmp(&a.0.mean));
         let shown = ranked.len().min(3);
@@ -50,10 +53,7 @@ pub(crate) fn last_screen(title: &str, steps: &[MeasuredRung], results: &Results
     let count = |wanted: &dyn Fn(&ProcedureRuns) -> bool| {
         results.procedures.iter().filter(|procedure| wanted(procedure)).count()
     };
-    let (all, complete) = (
-        results.procedures.len(),
-        count(&|procedure| procedure.runs.len() == procedure.planned_seeds),
-    );
+    let (all, complete) = (results.procedures.len(), count(&ProcedureRuns::is_complete));
     let audit = match count(&ProcedureRuns::thawed) {
         0 => "what was declared frozen stayed frozen".to_owned(),
         thawed => format!("THAWED: in {thawed} of them a base that was declared frozen moved"),

@@ -12,31 +12,25 @@
 //! Accuracies come in as fractions of 1 and are shown in percent.
 //!
 //! ```
-//! use thaw_analysis::{MeasuredRung, Sample};
+//! use thaw_analysis::{Measurements, Results, ResultsFolder, evaluate_ladder};
+//! use thaw_spec::{Experiment, Metric, Statistic};
 //!
-//! let sample = |accuracies: [f64; 3]| Sample::new(accuracies.to_vec()).expect("numbers");
-//! let steps = [
-//!     MeasuredRung {
-//!         label: "cached features".to_owned(),
-//!         estimate: Some(sample([0.90, 0.91, 0.90]).estimate()),
-//!         differences: None,
-//!         equal: false,
-//!     },
-//!     MeasuredRung {
-//!         label: "matching pixels".to_owned(),
-//!         estimate: Some(sample([0.96, 0.97, 0.97]).estimate()),
-//!         differences: Some(sample([0.06, 0.06, 0.07])),
-//!         equal: false,
-//!     },
-//! ];
-//! let chart = thaw_report::waterfall(&steps).expect("two rungs were measured");
+//! // The committed results of the miniature.
+//! let text = std::fs::read_to_string("../../experiments/miniature.toml")?;
+//! let experiment = Experiment::parse("miniature.toml", &text)?;
+//! let folder = ResultsFolder::new("../../results/miniature".into());
+//! let results = Results::read(&folder, &experiment)?;
+//! let accuracy = Measurements::new(&results, Metric::ValidationAccuracy, Statistic::Final);
+//! let steps = evaluate_ladder(&experiment.ladder, &accuracy);
+//! let chart = thaw_report::waterfall(&steps, Statistic::Final).expect("it has run");
 //! let svg = chart.svg()?;
 //! assert!(svg.starts_with("<svg"));
-//! assert!(svg.contains("matching pixels") && svg.contains("+6.33"));
-//! # Ok::<(), thaw_report::ReportError>(())
+//! assert!(svg.contains("the base accidentally unfrozen"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod curves;
+mod drift;
 mod error;
 mod figure;
 mod font;
@@ -56,15 +50,15 @@ pub use curves::{Overlay, curves};
 pub use error::ReportError;
 pub use figure::{Figure, LegendEntry, Line, Panel, ShadedArea, Stroke};
 pub use heat::{DriftMap, decades};
-pub use number::{changed, magnitude, measured, percent, points, resampled_change};
+pub use number::{changed, magnitude, measured, percent, points, statistic_in_words, with_images};
 pub use overview::overview;
 pub use page::{ContactSheet, Division, Page};
 pub use rows::{ChartRow, Mark, RowChart};
 pub use sheet::{Sheet, SheetRow};
 pub use table::{Entry, Table};
 pub use tables::{
-    interactions_table, ladder_table, orders, procedures_table, shares_table, single_changes_table,
-    unit,
+    equal_levels_in_words, interactions_table, ladder_table, orders, procedures_table,
+    shares_table, single_changes_table, unit,
 };
 pub use variants::variants;
 pub use waterfall::{forest, shares, waterfall};

@@ -1,7 +1,10 @@
 //! Numbers as people read them.
 
-use thaw_analysis::{Estimate, Sample};
-use thaw_spec::Metric;
+use thaw_analysis::{Estimate, Uncertainty};
+use thaw_spec::{Metric, Statistic};
+
+/// The largest p-value that is not called chance.
+const LEVEL: f64 = 0.05;
 
 /// Factor and number of digits behind the point by which a metric is shown: accuracies in per cent,
 /// losses in nats.
@@ -9,53 +12,55 @@ fn scale(metric: Metric) -> (f64, usize) {
     if metric.is_accuracy() { (100.0, 2) } else { (1.0, 4) }
 }
 
-/// Formats a metric with the half-width of its interval.
+/// A statistic in words, for headings: `final`, `best`, `last 10 epochs`.
+pub fn statistic_in_words(statistic: Statistic) -> String {
+    match statistic {
+        Statistic::Final => "final".to_owned(),
+        Statistic::Best => "best".to_owned(),
+        Statistic::Last(1) => "last epoch".to_owned(),
+        Statistic::Last(epochs) => format!("last {epochs} epochs"),
+    }
+}
+
+/// Formats a metric with its 95 % confidence interval over seeds: by half of its width, or by its
+/// ends where it is cut off at 0 or 100 %.
 pub fn measured(estimate: &Estimate, metric: Metric) -> String {
     let (scale, digits) = scale(metric);
     let unit = if metric.is_accuracy() { " %" } else { "" };
     let mean = estimate.mean * scale;
-    match estimate.interval {
+    match estimate.interval() {
+        Some((low, high)) if estimate.bounds.0 == low || estimate.bounds.1 == high => {
+            let (low, high) = (low * scale, high * scale);
+            format!("{mean:.digits$}{unit} ({low:.digits$} to {high:.digits$})")
+        }
         Some((low, high)) => {
             format!("{mean:.digits$} ± {:.digits$}{unit}", (high - low) / 2.0 * scale)
         }
-        None => format!("{mean:.digits$}{unit}"),
+        None => format!("{mean:.digits$}{unit} (one seed)"),
     }
 }
 
-/// Formats a difference of a metric, in points or nats, with the half-width of its interval, and
-/// says when the interval includes zero.
-pub fn changed(change: &Estimate, metric: Metric) -> String {
+/// Formats half of the width of the 95 % confidence interval over seeds and images, as `± 1.50`;
+/// empty where predictions were not recorded, or with one seed.
+pub fn with_images(estimate: &Estimate, metric: Metric) -> String {
     let (scale, digits) = scale(metric);
-    let mean = change.mean * scale;
-    match change.interval {
-        Some((low, high)) => {
-            // Seeds that all agree leave nothing to chance.
-            let verdict =
-                if low > 0.0 || high < 0.0 || low == high { "" } else { " (may be chance)" };
-            format!("{} ± {:.digits$}{verdict}", signed(mean, digits), (high - low) / 2.0 * scale)
-        }
-        None => signed(mean, digits),
-    }
+    let half = estimate.over_seeds_and_images.as_ref().map(Uncertainty::half_width);
+    half.map_or_else(String::new, |half| format!("± {:.digits$}", half * scale))
 }
 
-/// Formats the bootstrap's 95 % percentile interval of a mean difference, in points or nats, as
-/// `[+0.42, +1.20]`; empty for a single value.
-pub fn resampled_change(differences: &Sample, metric: Metric) -> String {
+/// Formats a difference of a metric, in points or nats, with half of the width of its 95 %
+/// confidence interval over seeds. `p_value` is that of the difference, adjusted for all comparisons
+/// that are made with it; where it is 5 % or more, the words `(may be chance)` follow.
+pub fn changed(change: &Estimate, p_value: Option<f64>, metric: Metric) -> String {
     let (scale, digits) = scale(metric);
-    bracketed(differences, |end| signed(end * scale, digits))
-}
-
-/// The bootstrap's 95 % percentile interval of a mean metric, as `[76.10, 77.30]`; empty for a
-/// single value.
-pub(crate) fn resampled_mean(values: &Sample, metric: Metric) -> String {
-    let (scale, digits) = scale(metric);
-    bracketed(values, |end| format!("{:.digits$}", end * scale))
-}
-
-fn bracketed(sample: &Sample, show: impl Fn(f64) -> String) -> String {
-    sample
-        .bootstrap()
-        .map_or_else(String::new, |(low, high)| format!("[{}, {}]", show(low), show(high)))
+    let mean = signed(change.mean * scale, digits);
+    let Some(uncertainty) = &change.over_seeds else { return format!("{mean} (one seed)") };
+    let half = uncertainty.half_width() * scale;
+    let verdict = match p_value {
+        Some(p_value) if p_value < LEVEL => "",
+        _ => " (may be chance)",
+    };
+    format!("{mean} ± {half:.digits$}{verdict}")
 }
 
 /// Formats a number with its sign, the minus as print has it. What rounds to zero has no minus.
@@ -65,14 +70,20 @@ pub(crate) fn signed(value: f64, digits: usize) -> String {
     text.replace('-', if is_nothing { "+" } else { "−" })
 }
 
-/// Formats an accuracy in per cent with the half-width of its interval.
+/// Formats a difference without an interval, in points or nats.
+pub(crate) fn difference(value: f64, metric: Metric) -> String {
+    let (scale, digits) = scale(metric);
+    signed(value * scale, digits)
+}
+
+/// Formats an accuracy in per cent, as [`measured`] does.
 pub fn percent(estimate: &Estimate) -> String {
     measured(estimate, Metric::ValidationAccuracy)
 }
 
 /// Formats a difference of accuracies in points, as [`changed`] does.
-pub fn points(change: &Estimate) -> String {
-    changed(change, Metric::ValidationAccuracy)
+pub fn points(change: &Estimate, p_value: Option<f64>) -> String {
+    changed(change, p_value, Metric::ValidationAccuracy)
 }
 
 /// Formats a size of any order, not negative, with three significant digits: `2.74`, `0.0318`,
@@ -90,35 +101,52 @@ pub fn magnitude(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use thaw_analysis::Sample;
+
     use super::*;
+
+    fn estimate(mean: f64, standard_error: f64) -> Estimate {
+        // Student's t with so many degrees of freedom is all but normal.
+        let uncertainty = Uncertainty { standard_error, freedom: 1e9 };
+        Estimate {
+            mean,
+            count: 3,
+            over_seeds: Some(uncertainty),
+            over_seeds_and_images: Some(Uncertainty {
+                standard_error: 2.0 * standard_error,
+                ..uncertainty
+            }),
+            bounds: (0.0, 1.0),
+            sample: Sample::new(vec![mean; 3]).expect("three values"),
+        }
+    }
 
     #[test]
     fn accuracies_are_per_cent_and_losses_nats() {
-        let estimate = |mean: f64, half: f64| Estimate {
-            mean,
-            standard_deviation: None,
-            interval: Some((mean - half, mean + half)),
-            count: 3,
-        };
-        assert_eq!(percent(&estimate(0.7653, 0.018)), "76.53 ± 1.80 %");
-        assert_eq!(points(&estimate(-0.002, 0.0149)), "−0.20 ± 1.49 (may be chance)");
-        assert_eq!(measured(&estimate(0.5, 0.25), Metric::TrainLoss), "0.5000 ± 0.2500");
-        assert_eq!(changed(&estimate(0.5, 0.25), Metric::TrainLoss), "+0.5000 ± 0.2500");
-        let differences = Sample::new(vec![-0.012, 0.004]).expect("two values");
-        assert_eq!(resampled_change(&differences, Metric::TestAccuracy), "[−1.20, +0.40]");
+        let accuracy = estimate(0.7653, 0.01);
+        assert_eq!(percent(&accuracy), "76.53 ± 1.96 %");
+        assert_eq!(with_images(&accuracy, Metric::TestAccuracy), "± 3.92");
+        assert_eq!(measured(&estimate(0.5, 0.1), Metric::TrainLoss), "0.5000 ± 0.1960");
+        assert_eq!(points(&estimate(0.002, 0.01), Some(0.8)), "+0.20 ± 1.96 (may be chance)");
+        assert_eq!(points(&estimate(-0.1, 0.01), Some(1e-9)), "−10.00 ± 1.96");
+        assert_eq!(changed(&estimate(0.5, 0.1), Some(0.04), Metric::TrainLoss), "+0.5000 ± 0.1960");
         assert_eq!(
             [-0.004, -0.006, 10.0].map(|value| signed(value, 2)),
             ["+0.00", "−0.01", "+10.00"]
         );
-        assert_eq!(
-            resampled_mean(&Sample::new(vec![0.5, 0.75]).expect("two values"), Metric::TestLoss),
-            "[0.5000, 0.7500]"
-        );
-        assert_eq!(
-            resampled_mean(&Sample::new(vec![0.5]).expect("one value"), Metric::TestLoss),
-            ""
-        );
-        assert_eq!(changed(&estimate(0.0, 0.0), Metric::TrainLoss), "+0.0000 ± 0.0000");
+    }
+
+    #[test]
+    fn an_interval_that_is_cut_off_shows_its_ends() {
+        assert_eq!(percent(&estimate(0.99, 0.01)), "99.00 % (97.04 to 100.00)");
+    }
+
+    #[test]
+    fn one_seed_says_so_and_has_no_verdict() {
+        let one = Estimate { over_seeds: None, over_seeds_and_images: None, ..estimate(0.5, 0.1) };
+        assert_eq!(percent(&one), "50.00 % (one seed)");
+        assert_eq!(points(&one, None), "+50.00 (one seed)");
+        assert_eq!(with_images(&one, Metric::TestAccuracy), "");
     }
 
     #[test]

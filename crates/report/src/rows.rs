@@ -27,8 +27,10 @@ pub struct ChartRow {
     pub label: String,
     /// Mark in the chart.
     pub mark: Mark,
-    /// Lower and upper end of the confidence interval, on the axis.
+    /// Lower and upper end of the confidence interval over seeds, on the axis.
     pub interval: Option<(f64, f64)>,
+    /// The same over seeds and images.
+    pub wide: Option<(f64, f64)>,
     /// Colour of the mark.
     pub color: RGBColor,
     /// Text right of the row.
@@ -121,14 +123,15 @@ impl RowChart {
                 }
                 Mark::Nothing => {}
             }
-            if let Some((from, to)) = row.interval {
+            for (interval, width, cap) in [(row.wide, 1, 3), (row.interval, 3, 5)] {
+                let Some((from, to)) = interval else { continue };
                 let (from, to) = (x(from.max(low)), x(to.min(high)));
-                for line in [
-                    vec![(from, middle), (to, middle)],
-                    vec![(from, middle - 5), (from, middle + 5)],
-                    vec![(to, middle - 5), (to, middle + 5)],
+                for (line, width) in [
+                    (vec![(from, middle), (to, middle)], width),
+                    (vec![(from, middle - cap), (from, middle + cap)], 1),
+                    (vec![(to, middle - cap), (to, middle + cap)], 1),
                 ] {
-                    root.draw(&PathElement::new(line, BLACK.stroke_width(2)))?;
+                    root.draw(&PathElement::new(line, BLACK.stroke_width(width)))?;
                 }
             }
             root.draw(&Text::new(

@@ -1,55 +1,70 @@
 //! The tables that both the terminal and the page show.
 
-use thaw_analysis::{Attribution, Estimate, MeasuredRung, ProcedureRuns, Results, Sample};
-use thaw_spec::{Metric, Statistic};
+use thaw_analysis::{
+    Attribution, EqualLevels, Estimate, MeasuredRung, Measurements, ProcedureRuns,
+};
+use thaw_spec::Metric;
 
-use crate::number::{changed, magnitude, measured, percent, resampled_change};
+use crate::drift::drift_in_words;
+use crate::number::{changed, difference, magnitude, measured, statistic_in_words, with_images};
 use crate::table::{Entry, Table};
 
-/// Every procedure: final and best validation accuracy, final test accuracy, drift, audit, time.
-pub fn procedures_table(results: &Results) -> Table {
-    let rows = results.procedures.iter().map(|procedure| {
+/// Heading of a column with the half-widths of intervals over seeds and images.
+const WITH_IMAGES: &str = "with images";
+
+/// Every procedure: validation and test accuracy, drift, audit, time. The numbers of validation and
+/// of test are given.
+pub fn procedures_table(validation: &Measurements<'_>, test: &Measurements<'_>) -> Table {
+    let rows = validation.results().procedures.iter().map(|procedure| {
+        let [accuracy, with_images] = level(validation, procedure);
         vec![
             Entry::text(procedure.label()),
             seeds(procedure),
-            accuracy(procedure, Metric::ValidationAccuracy, Statistic::Final),
-            accuracy(procedure, Metric::ValidationAccuracy, Statistic::Best),
-            accuracy(procedure, Metric::TestAccuracy, Statistic::Final),
-            Entry::maybe(largest_drift(procedure), magnitude),
+            accuracy,
+            with_images,
+            level(test, procedure)[0].clone(),
+            Entry::text(drift_in_words(procedure)),
             Entry::text(audit_in_words(procedure)),
-            Entry::maybe(mean_seconds(procedure), magnitude),
+            Entry::maybe(procedure.mean_seconds(), magnitude),
         ]
     });
+    let words = statistic_in_words(validation.statistic());
     let headings = [
         "cell",
         "seeds",
-        "final validation",
-        "best validation",
-        "final test",
-        "base drift",
+        &format!("validation, {words}"),
+        WITH_IMAGES,
+        &format!("test, {words}"),
+        "largest drift of kernels, biases",
         "audit",
         "seconds per run",
     ];
     Table::new("Means over seeds with 95 % confidence intervals", &headings, rows)
 }
 
-/// What each change of a ladder does to the final validation accuracy.
-pub fn ladder_table(rungs: &[MeasuredRung]) -> Table {
+/// What each change of a ladder does to the validation accuracy.
+pub fn ladder_table(rungs: &[MeasuredRung], measurements: &Measurements<'_>) -> Table {
+    let metric = measurements.metric();
     let rows = rungs.iter().map(|rung| {
-        let change = match (rung.change(), rung.equal) {
-            (_, true) => Entry::Number("0, equal to the last bit".to_owned(), 0.0),
-            (Some(change), false) => change_of(&change, Metric::ValidationAccuracy),
-            (None, false) => Entry::missing("–"),
+        let [change, change_with_images] = match (&rung.change, rung.equal) {
+            (_, true) => [
+                Entry::Number("0, equal to the last bit".to_owned(), 0.0),
+                Entry::Number(String::new(), 0.0),
+            ],
+            (Some(change), false) => change_of(change, rung.p_value, metric),
+            (None, false) => [Entry::missing("–"), Entry::missing("")],
         };
-        let value = rung.estimate.as_ref().map_or_else(
-            || Entry::missing("not run"),
-            |estimate| Entry::Number(percent(estimate), estimate.mean),
+        let [value, value_with_images] = rung.estimate.as_ref().map_or_else(
+            || [Entry::missing("not run"), Entry::missing("")],
+            |estimate| level_of(estimate, metric),
         );
-        vec![Entry::text(rung.label.clone()), value, change]
+        let label = Entry::text(rung.label.clone());
+        vec![label, value, value_with_images, change, change_with_images]
     });
+    let number = format!("{metric}, {}", statistic_in_words(measurements.statistic()));
     Table::new(
         "Each line changes one thing in the line above",
-        &["step", "final validation accuracy", "change in points"],
+        &["step", &number, WITH_IMAGES, &format!("change in {}", unit(metric)), WITH_IMAGES],
         rows,
     )
 }
@@ -57,43 +72,43 @@ pub fn ladder_table(rungs: &[MeasuredRung]) -> Table {
 /// The share of each factor in a gap, with their sum.
 pub fn shares_table(attribution: &Attribution, metric: Metric) -> Table {
     let rows = attribution.shares.iter().map(|share| {
+        let [value, with_images] = change_of(&share.share, share.p_value, metric);
         vec![
             Entry::text(share.factor.clone()),
             Entry::text(format!("{} → {}", share.from, share.to)),
-            change(&share.share, metric),
-            bootstrap(&share.share, metric),
+            value,
+            with_images,
         ]
     });
-    let mean = attribution.estimates().iter().map(|estimate| estimate.mean).sum();
-    let sum = Estimate { mean, standard_deviation: None, interval: None, count: 1 };
     let sum = vec![
         Entry::text("sum"),
         Entry::text(""),
-        change_of(&sum, metric),
-        Entry::Number(String::new(), mean),
+        Entry::Number(difference(attribution.gap.mean, metric), attribution.gap.mean),
+        Entry::Number(String::new(), attribution.gap.mean),
     ];
     let share = format!("share in {}", unit(metric));
-    let headings = ["factor", "from → to", share.as_str(), "its bootstrap"];
+    let headings = ["factor", "from → to", share.as_str(), WITH_IMAGES];
     Table::new(orders(attribution), &headings, rows.chain([sum]))
 }
 
 /// Each factor's main effect, and what changing it does first and last.
 pub fn single_changes_table(attribution: &Attribution, metric: Metric) -> Table {
     let rows = attribution.shares.iter().map(|share| {
-        let possible = |sample: &Option<Sample>| {
-            sample
+        let possible = |estimate: &Option<Estimate>| {
+            estimate
                 .as_ref()
-                .map_or_else(|| Entry::missing("cannot exist"), |sample| change(sample, metric))
+                .map_or_else(|| Entry::missing("cannot exist"), |estimate| alone(estimate, metric))
         };
         vec![
             Entry::text(share.factor.clone()),
-            change(&share.main_effect, metric),
-            bootstrap(&share.main_effect, metric),
+            alone(&share.main_effect, metric),
+            Entry::whole(share.combinations),
             possible(&share.first),
             possible(&share.last),
         ]
     });
-    let headings = ["factor", "main effect", "its bootstrap", "changed first", "changed last"];
+    let headings =
+        ["factor", "main effect", "mean over combinations", "changed first", "changed last"];
     Table::new(format!("One change at a time, in {}", unit(metric)), &headings, rows)
 }
 
@@ -102,12 +117,23 @@ pub fn interactions_table(attribution: &Attribution, metric: Metric) -> Table {
     let rows = attribution.interactions.iter().map(|interaction| {
         vec![
             Entry::text(interaction.factors.join(" and ")),
-            change(&interaction.effect, metric),
-            bootstrap(&interaction.effect, metric),
+            alone(&interaction.effect, metric),
+            Entry::whole(interaction.combinations),
         ]
     });
-    let headings = ["factors", "together more than each alone", "its bootstrap"];
+    let headings = ["factors", "together more than each alone", "mean over combinations"];
     Table::new(format!("Interactions, in {}", unit(metric)), &headings, rows)
+}
+
+/// Levels that were taken for one, in words; nothing when there are none.
+pub fn equal_levels_in_words(attribution: &Attribution) -> Option<String> {
+    let words = |equal: &EqualLevels| {
+        let EqualLevels { factor, levels: [one, other], pairs } = equal;
+        format!("{factor} `{one}` and `{other}` (in {pairs} of {pairs} pairs of cells)")
+    };
+    let all: Vec<String> = attribution.equal_levels.iter().map(words).collect();
+    (!all.is_empty())
+        .then(|| format!("equal to the last bit, and so one level here: {}", all.join(", ")))
 }
 
 /// Names the orders of change that shares are means over.
@@ -127,18 +153,50 @@ pub fn unit(metric: Metric) -> &'static str {
     if metric.is_accuracy() { "points" } else { "nats" }
 }
 
-/// Seeds that have run, of those planned.
+/// Seeds that have run; of those planned, where some have not.
 pub(crate) fn seeds(procedure: &ProcedureRuns) -> Entry {
-    let (run, planned) = (procedure.runs.len(), procedure.planned_seeds);
-    Entry::Number(format!("{run}/{planned}"), run as f64)
+    let (run, planned) = (procedure.runs.len(), procedure.planned_seeds.len());
+    let words = if procedure.is_complete() {
+        run.to_string()
+    } else {
+        format!("{}/{planned}", planned - procedure.missing_seeds().len())
+    };
+    Entry::Number(words, run as f64)
 }
 
-/// The mean of a metric over seeds with its interval.
-pub(crate) fn accuracy(procedure: &ProcedureRuns, metric: Metric, statistic: Statistic) -> Entry {
-    match procedure.sample(metric, statistic).map(|sample| sample.estimate()) {
-        Some(estimate) => Entry::Number(measured(&estimate, metric), estimate.mean),
-        None => Entry::missing("–"),
+/// A procedure's number, and half of the width of its interval over seeds and images.
+pub(crate) fn level(measurements: &Measurements<'_>, procedure: &ProcedureRuns) -> [Entry; 2] {
+    if let Some((seed, _)) = procedure.diverged(measurements.metric()) {
+        return [Entry::missing(&format!("diverged (seed {seed})")), Entry::missing("")];
     }
+    measurements.level(procedure).map_or_else(
+        || [Entry::missing("–"), Entry::missing("")],
+        |estimate| level_of(&estimate, measurements.metric()),
+    )
+}
+
+fn level_of(estimate: &Estimate, metric: Metric) -> [Entry; 2] {
+    [
+        Entry::Number(measured(estimate, metric), estimate.mean),
+        Entry::Number(with_images(estimate, metric), half_with_images(estimate)),
+    ]
+}
+
+/// A difference with a verdict, and half of the width of its interval over seeds and images.
+pub(crate) fn change_of(change: &Estimate, p_value: Option<f64>, metric: Metric) -> [Entry; 2] {
+    [
+        Entry::Number(changed(change, p_value, metric), change.mean),
+        Entry::Number(with_images(change, metric), half_with_images(change)),
+    ]
+}
+
+/// A difference whose verdict is its own.
+fn alone(change: &Estimate, metric: Metric) -> Entry {
+    Entry::Number(changed(change, change.p_value(), metric), change.mean)
+}
+
+fn half_with_images(estimate: &Estimate) -> f64 {
+    estimate.over_seeds_and_images.map_or(0.0, |uncertainty| uncertainty.half_width())
 }
 
 /// The verdict of the audit over all seeds.
@@ -148,27 +206,4 @@ pub(crate) fn audit_in_words(procedure: &ProcedureRuns) -> &'static str {
         (false, true) => "THAWED",
         (false, false) => "completed",
     }
-}
-
-/// The largest relative drift of the base over seeds.
-pub(crate) fn largest_drift(procedure: &ProcedureRuns) -> Option<f64> {
-    procedure.runs.iter().map(|run| run.final_drift()).reduce(f64::max)
-}
-
-/// The mean duration of a run.
-pub(crate) fn mean_seconds(procedure: &ProcedureRuns) -> Option<f64> {
-    let total: f64 = procedure.runs.iter().map(|run| run.seconds()).sum();
-    (!procedure.runs.is_empty()).then(|| total / procedure.runs.len() as f64)
-}
-
-fn change(sample: &Sample, metric: Metric) -> Entry {
-    change_of(&sample.estimate(), metric)
-}
-
-fn change_of(estimate: &Estimate, metric: Metric) -> Entry {
-    Entry::Number(changed(estimate, metric), estimate.mean)
-}
-
-fn bootstrap(sample: &Sample, metric: Metric) -> Entry {
-    Entry::Number(resampled_change(sample, metric), sample.estimate().mean)
 }

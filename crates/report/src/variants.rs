@@ -1,36 +1,23 @@
 //! Accuracy against the number of cached variants.
 
-use thaw_analysis::VariantSeries;
-use thaw_spec::{Metric, Statistic};
+use thaw_analysis::{Measurements, VariantSeries};
 
-use crate::number::percent;
 use crate::palette::LEVELS;
-use crate::rows::{ChartRow, Mark, RowChart};
-use crate::waterfall::accuracy_chart;
+use crate::rows::{ChartRow, RowChart};
+use crate::waterfall::{accuracy_chart, total};
 
 /// Draws a point with its interval for each number of variants, series after series; nothing
 /// without a series.
-pub fn variants(series: &[VariantSeries<'_>]) -> Option<RowChart> {
+pub fn variants(series: &[VariantSeries<'_>], measurements: &Measurements<'_>) -> Option<RowChart> {
     let rows = series.iter().zip(LEVELS.into_iter().cycle()).flat_map(|(series, color)| {
         series.points.iter().filter_map(move |(count, procedure)| {
-            let estimate =
-                procedure.sample(Metric::ValidationAccuracy, Statistic::Final)?.estimate();
-            Some(ChartRow {
-                label: named(series, *count),
-                mark: Mark::Point(estimate.mean),
-                interval: estimate.interval,
-                color,
-                text: percent(&estimate),
-            })
+            let estimate = measurements.level(procedure)?;
+            Some(ChartRow { color, ..total(&named(series, *count), &estimate) })
         })
     });
     let rows: Vec<ChartRow> = rows.collect();
-    (!rows.is_empty()).then(|| {
-        accuracy_chart(
-            "Final validation accuracy by the number of cached variants".to_owned(),
-            rows,
-        )
-    })
+    let title = "Validation accuracy by the number of cached variants".to_owned();
+    (!rows.is_empty()).then(|| accuracy_chart(title, measurements.statistic(), rows))
 }
 
 /// Label of a point of a series.

@@ -9,7 +9,7 @@ use crate::phase::PhaseSettings;
 use crate::settings::{DEFAULTS, Settings};
 use crate::{
     Architecture, Cell, DatasetSource, Inputs, Location, PreprocessingName, Procedure, Selector,
-    SpecError,
+    SpecError, Statistic,
 };
 
 /// The `[base]` table.
@@ -67,6 +67,7 @@ struct ExperimentTable {
     seeds: Spanned<Vec<u64>>,
     #[serde(default)]
     seeds_for: Vec<Spanned<SeedsFor>>,
+    statistic: Option<Statistic>,
     dataset: Spanned<DatasetSource>,
     base: BaseSpec,
     #[serde(default)]
@@ -208,6 +209,9 @@ pub struct Experiment {
     pub title: String,
     /// Seeds that procedures run with, unless a `[[seeds_for]]` gives them others.
     pub seeds: Vec<u64>,
+    /// What makes a number of a curve, in every table, picture and sentence. Unless it is chosen,
+    /// the mean over the last third of the epochs, at most ten.
+    pub statistic: Statistic,
     /// Source of the images.
     pub dataset: DatasetSource,
     /// The convolutional base.
@@ -220,6 +224,8 @@ pub struct Experiment {
     pub published: Vec<PublishedCurve>,
     /// The ladder from one procedure to another, one change at a time.
     pub ladder: Vec<Rung>,
+    /// Whether runs with other seeds than those planned count for nothing.
+    planned_seeds_only: bool,
     procedures: Vec<NamedProcedure>,
     /// The last entry that chooses a procedure gives its seeds.
     seeds_for: Vec<SeedsFor>,
@@ -326,7 +332,16 @@ impl Experiment {
                 return Err(source.selector_error(offset, "ladder", message));
             }
         }
+        let statistic = table.statistic.unwrap_or_else(|| {
+            let epochs = procedures.iter().map(|(_, procedure)| procedure.total_epochs()).min();
+            match epochs.unwrap_or(1) / 3 {
+                0 | 1 => Statistic::Final,
+                third => Statistic::Last(third.min(10)),
+            }
+        });
         Ok(Self {
+            statistic,
+            planned_seeds_only: false,
             title: if table.title.is_empty() { table.name.clone() } else { table.title },
             name: table.name,
             seeds,
@@ -407,15 +422,32 @@ impl Experiment {
                 procedure.shorten(epochs);
                 procedure.later_phases.iter_mut().for_each(|later| later.procedure.shorten(epochs));
             }
+            self.statistic = match self.statistic {
+                Statistic::Last(last) if last > epochs => Statistic::Last(epochs),
+                other => other,
+            };
         }
         if let Some(seeds) = seeds {
             self.seeds = seeds.to_vec();
             self.seeds.sort_unstable();
             self.seeds.dedup();
             self.seeds_for.clear();
+            self.planned_seeds_only = true;
         }
         self.procedures.retain(|(levels, _)| only.matches(levels));
         self
+    }
+
+    /// The same experiment, for which runs with other seeds than those planned count for nothing.
+    #[must_use]
+    pub fn with_planned_seeds_only(mut self) -> Self {
+        self.planned_seeds_only = true;
+        self
+    }
+
+    /// Whether a run of a procedure counts: with any seed, unless the seeds were narrowed.
+    pub fn counts_seed(&self, levels: &[(String, String)], seed: u64) -> bool {
+        !self.planned_seeds_only || self.seeds_of(levels).contains(&seed)
     }
 
     /// Whether every run of a narrowed form of this experiment is also one of this.

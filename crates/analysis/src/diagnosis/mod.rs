@@ -5,6 +5,8 @@ mod features;
 mod pace;
 mod population;
 
+use std::collections::BTreeSet;
+
 use thaw_spec::{Metric, Split, TrainingLog};
 
 pub use self::pace::{Pace, Work, pace, typical_seconds};
@@ -203,9 +205,11 @@ impl Classifier {
     }
 
     /// Classifies runs of the same experiment that the classifier has not learnt from, such as
-    /// those of other seeds.
+    /// those of other seeds. Of procedures that one candidate stands for, since their curves are
+    /// equal, each seed counts once.
     pub fn classify_runs(&self, unseen: &Results) -> Vec<HeldOutResult> {
         let mut results = Vec::new();
+        let mut seen = BTreeSet::new();
         for procedure in &unseen.procedures {
             let Some(truth) = self
                 .candidates
@@ -217,6 +221,7 @@ impl Classifier {
             let logs = procedure
                 .runs
                 .iter()
+                .filter(|run| seen.insert((truth, run.cell().seed)))
                 .filter_map(CellRun::log)
                 .filter(|log| log.epochs() >= self.epochs);
             results.extend(

@@ -1,5 +1,7 @@
 //! What the duration of an epoch says about the work that was done in it.
 
+use crate::estimate::Sample;
+
 /// Use of the base in an epoch, as the epoch's duration tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -46,9 +48,9 @@ pub fn pace(epoch_seconds: f64, forward_seconds: f64, validation_share: f64) -> 
 /// Median duration of the epochs after the first, which includes the start, in seconds; nothing
 /// when the log has no durations, or only such as are rounded to zero.
 pub fn typical_seconds(seconds: &[f64]) -> Option<f64> {
-    let mut later = seconds.get(1..).filter(|later| !later.is_empty()).unwrap_or(seconds).to_vec();
-    later.sort_by(f64::total_cmp);
-    later.get(later.len() / 2).copied().filter(|seconds| *seconds > 0.0)
+    let later = seconds.get(1..).filter(|later| !later.is_empty()).unwrap_or(seconds);
+    let median = Sample::new(later.to_vec())?.median();
+    (median > 0.0).then_some(median)
 }
 
 #[cfg(test)]
@@ -70,6 +72,7 @@ mod tests {
             ]
         );
         assert_eq!(typical_seconds(&[90.0, 71.0, 72.0, 73.0]), Some(72.0));
+        assert_eq!(typical_seconds(&[90.0, 71.0, 74.0]), Some(72.5));
         assert_eq!(typical_seconds(&[90.0]), Some(90.0));
         assert_eq!(typical_seconds(&[]), None);
         assert_eq!(typical_seconds(&[1.0, 0.0, 0.0]), None);

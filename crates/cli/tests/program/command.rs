@@ -617,6 +617,12 @@ fn a_narrowed_report_never_replaces_a_fuller_one() {
             .map(|file| fs::read(desk.path("runs/tiny").join(file)).expect("it was drawn"))
     };
     let whole = drawn();
+    // Cells of the whole are shown in the report of the whole.
+    assert_code(&desk.sweep(&["-q", "--only", "regime=cached", "--seeds", "0"]), 0);
+    assert!(drawn() == whole, "a part of the whole draws the whole");
+    assert_code(&desk.thaw(&["report", "tiny.toml", "--only", "regime=cached"]), 0);
+    assert!(desk.path("runs/tiny/regime-cached/report.html").is_file());
+    assert!(drawn() == whole, "a narrowed report has a folder of its own");
     for (more, folder) in [
         (&["--epochs", "1", "--seeds", "0"][..], "epochs-1_seeds-0"),
         (&["--seeds", "7"], "seeds-7"),
@@ -627,12 +633,10 @@ fn a_narrowed_report_never_replaces_a_fuller_one() {
         assert!(text(&swept.stdout).contains(folder), "{}", text(&swept.stdout));
         assert!(drawn() == whole, "{more:?} changes the report of the whole");
     }
-    // Cells of the whole are shown in the report of the whole.
-    assert_code(&desk.sweep(&["-q", "--only", "regime=cached", "--seeds", "0"]), 0);
-    assert!(drawn() == whole, "a part of the whole draws the whole");
-    assert_code(&desk.thaw(&["report", "tiny.toml", "--only", "regime=cached"]), 0);
-    assert!(desk.path("runs/tiny/regime-cached/report.html").is_file());
-    assert!(drawn() == whole, "a narrowed report has a folder of its own");
+    // Another seed of the same procedures counts when the whole is drawn the next time.
+    let report = desk.thaw(&["report", "tiny.toml"]);
+    let rows = text(&report.stdout);
+    assert_eq!(rows.lines().filter(|line| line.contains("|     3 |")).count(), 3, "{rows}");
 }
 
 #[test]

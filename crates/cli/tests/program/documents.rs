@@ -5,6 +5,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use thaw_analysis::{Measurements, Results, ResultsFolder, evaluate_ladder};
+use thaw_report::{percent, points};
+use thaw_spec::{Experiment, Metric};
+
 use crate::markdown::repository;
 use crate::thaw::thaw_in;
 
@@ -24,15 +28,15 @@ fn the_attribution_in_the_documents_is_the_programs() {
         .expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
-    assert_eq!(lines.len(), 7 + 6 + 5, "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(lines.len(), 7 + 6 + 7, "{text}{}", String::from_utf8_lossy(&output.stderr));
     for line in lines {
         assert!(document.contains(&format!("\n{line}\n")), "docs/attribution.md lacks: {line}");
     }
     let gap = text
         .lines()
-        .find_map(|line| line.strip_prefix("gap   ")?.split(" [").next())
+        .find_map(|line| line.strip_prefix("gap   ")?.split(" points").next())
         .expect("the gap");
-    assert!(document.contains(&format!("The gap is {gap} ")), "{gap}");
+    assert!(document.contains(&format!("The gap is {gap} points ")), "{gap}");
 }
 
 /// The anchors that GitHub gives to the headings of a text.
@@ -74,4 +78,64 @@ fn every_link_between_the_documents_leads_somewhere() {
         }
     }
     assert!(links > 50, "only {links} links were found");
+}
+
+/// The rows of the table below a heading row, without the rule, as trimmed columns.
+fn table_rows(document: &str, heading: &str) -> Vec<Vec<String>> {
+    let (_, rest) = document.split_once(heading).expect("the table");
+    rest.lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect())
+        .collect()
+}
+
+#[test]
+fn the_readmes_table_is_what_the_demonstration_ends_with() {
+    let repository = repository();
+    let text = fs::read_to_string(repository.join("experiments/miniature.toml"));
+    let experiment = Experiment::parse("miniature.toml", &text.expect("the miniature"))
+        .expect("an experiment")
+        .with_planned_seeds_only();
+    let folder = ResultsFolder::new(repository.join("results/miniature"));
+    let results = Results::read(&folder, &experiment).expect("results");
+    let accuracy = Measurements::new(&results, Metric::ValidationAccuracy, experiment.statistic)
+        .with_images(&folder)
+        .expect("predictions");
+    let expected: Vec<[String; 2]> = evaluate_ladder(&experiment.ladder, &accuracy)
+        .iter()
+        .map(|rung| {
+            let change = match (&rung.change, rung.equal) {
+                (_, true) => "0, equal to the last bit".to_owned(),
+                (Some(change), false) => points(change, rung.p_value),
+                (None, false) => String::new(),
+            };
+            [percent(rung.estimate.as_ref().expect("it has run")), change]
+        })
+        .collect();
+    let readme = fs::read_to_string(repository.join("README.md")).expect("the README");
+    let shown: Vec<[String; 2]> = table_rows(&readme, "| change, one at a time |")
+        .iter()
+        .map(|row| [row[1].clone(), row[2].clone()])
+        .collect();
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn the_accuracies_with_intervals_in_the_books_page_are_those_of_its_records() {
+    let repository = repository();
+    let read = |path: &str| fs::read_to_string(repository.join(path)).expect("readable");
+    let (page, summary) = (read("docs/book.md"), read("results/book/summary.md"));
+    // Such as `90.27 ± 0.17 %`: two words before the per cent sign and one between.
+    let words: Vec<&str> = page.split_whitespace().collect();
+    let quoted: Vec<String> = words
+        .windows(3)
+        .filter(|window| window[1] == "±" && window[2].contains('.'))
+        .filter(|window| window[0].trim_matches(['(', '*']).starts_with(['8', '9']))
+        .map(|window| format!("{} ± {} %", window[0].trim_matches(['(', '*']), window[2]))
+        .collect();
+    assert!(quoted.len() >= 10, "{quoted:?}");
+    for accuracy in quoted {
+        assert!(summary.contains(&accuracy), "docs/book.md quotes {accuracy}");
+    }
 }

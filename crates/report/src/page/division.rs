@@ -5,7 +5,9 @@ use thaw_spec::Metric;
 
 use super::{Division, Page, figure};
 use crate::number::points;
-use crate::tables::{interactions_table, shares_table, single_changes_table};
+use crate::tables::{
+    equal_levels_in_words, interactions_table, shares_table, single_changes_table,
+};
 use crate::{ReportError, shares};
 
 const VALIDATION: Metric = Metric::ValidationAccuracy;
@@ -37,12 +39,13 @@ impl Page<'_> {
                 share.factor,
                 share.from,
                 share.to,
-                points(&share.share.estimate())
+                points(&share.share, share.p_value)
             )
         });
         let words = words.collect::<Vec<_>>().join(" ");
-        let caption = "Bars are the factors' shares, whiskers their 95 % confidence intervals over seeds (Student's t).";
-        Ok(figure(&shares(attribution, &from.label, &to.label).svg()?, &words, caption))
+        let caption = "Bars are the factors' shares. Thick whiskers are 95 % confidence intervals over seeds, thin ones over seeds and images.";
+        let chart = shares(attribution, &from.label, &to.label, self.accuracy.statistic());
+        Ok(figure(&chart.svg()?, &words, caption))
     }
 
     fn division(&self, division: &Division) -> Result<Markup, ReportError> {
@@ -51,7 +54,14 @@ impl Page<'_> {
         Ok(html! {
             h3 { "From “" (from.label) "” to “" (to.label) "”" }
             (self.divided_figure(division)?)
-            p { "The gap: " (points(&attribution.gap.estimate())) " points." }
+            p {
+                "The gap: " (points(&attribution.gap, attribution.gap.p_value())) " points"
+                @if self.ladder.is_empty() {
+                    ". The two were chosen after looking: of " (self.compared()) " procedures they are the lowest and the highest, so chance alone makes a gap between them; do not read the p-value of this one as if it had been asked for before"
+                }
+                "."
+            }
+            @if let Some(equal) = equal_levels_in_words(attribution) { p { (equal) "." } }
             (shares_table(attribution, VALIDATION).html())
             (single_changes_table(attribution, VALIDATION).html())
             @if !interactions.rows.is_empty() { (interactions.html()) }

@@ -7,7 +7,7 @@ mod sections;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use thaw_analysis::{Attribution, McNemar, MeasuredRung, Results, VariantSeries};
+use thaw_analysis::{Attribution, MeasuredRung, Measurements, Results, VariantSeries};
 use thaw_spec::{Experiment, Rung};
 
 use crate::table::{Entry, Table};
@@ -43,11 +43,12 @@ pub struct Page<'a> {
     pub file: Option<String>,
     /// Results of the experiment so far.
     pub results: &'a Results,
+    /// The validation accuracy by the experiment's statistic.
+    pub accuracy: &'a Measurements<'a>,
+    /// The test accuracy by the experiment's statistic.
+    pub test_accuracy: &'a Measurements<'a>,
     /// Measured rungs of the ladder; empty where the experiment has none.
     pub ladder: &'a [MeasuredRung],
-    /// For each rung, McNemar's tests over the validation images of each seed that it shares with
-    /// the rung before; empty where there are no predictions.
-    pub tests: Vec<Vec<McNemar>>,
     /// Gaps that can be divided: along the ladder, or where there is none, from the lowest to the
     /// highest accuracy.
     pub divisions: Vec<Division>,

@@ -3,20 +3,18 @@
 use std::collections::BTreeSet;
 
 use maud::{Markup, html};
-use thaw_analysis::{CellRun, MeasuredRung, ProcedureRuns, Sample, smallest_shift};
-use thaw_spec::{DatasetSource, Metric, Split, Statistic, TensorAudit};
+use thaw_analysis::{CellRun, MeasuredRung, ProcedureRuns, Sample, smallest_difference};
+use thaw_spec::{DatasetSource, Metric, Split, TensorAudit};
 
 use super::{ContactSheet, Page, figure, picture, table};
-use crate::number::{magnitude, percent, points, resampled_mean, signed};
+use crate::drift::{DriftRange, drift_ranges};
+use crate::number::{magnitude, percent, points, signed, statistic_in_words};
 use crate::table::Entry;
-use crate::tables::{accuracy, audit_in_words, ladder_table, largest_drift, mean_seconds, seeds};
+use crate::tables::{audit_in_words, change_of, ladder_table, level, seeds};
 use crate::variants::variant_count_in_words;
 use crate::{ReportError, curves, decades, forest, overview, variants, waterfall};
 
 const VALIDATION: Metric = Metric::ValidationAccuracy;
-
-/// Epochs at the end whose mean is shown, where there are so many.
-const LAST: usize = 10;
 
 /// Suffix of the name of weights that come with the program.
 const SHIPPED: &str = "(shipped)";
@@ -24,12 +22,13 @@ const SHIPPED: &str = "(shipped)";
 impl Page<'_> {
     /// The first screen: one sentence, the waterfall, and its numbers.
     pub(super) fn answer(&self) -> Result<Markup, ReportError> {
-        if let Some(chart) = waterfall(self.ladder) {
-            let caption = "Bars are changes against the line above, whiskers their 95 % confidence intervals over seeds (Student's t).";
+        if let Some(chart) = waterfall(self.ladder, self.accuracy.statistic()) {
+            let caption = "Bars are changes against the line above. Thick whiskers are 95 % confidence intervals over seeds, thin ones over seeds and images.";
             return Ok(html! {
-                p class="answer" { (headline(self.ladder)) }
+                p class="answer" { (self.headline()) }
+                @if let Some(rising) = self.rising() { p { (rising) } }
                 (figure(&chart.svg()?, &in_words(self.ladder), caption))
-                details { summary { "The same as a table" } (ladder_table(self.ladder).html()) }
+                details { summary { "The same as a table" } (ladder_table(self.ladder, self.accuracy).html()) }
             });
         }
         Ok(html! {
@@ -43,16 +42,73 @@ impl Page<'_> {
 
     /// The lowest and the highest cell, where there is no ladder.
     fn range(&self) -> String {
-        let Some(ends) = self.results.extremes(VALIDATION, Statistic::Final) else {
+        let Some(ends) = self.results.extremes(VALIDATION, self.accuracy.statistic()) else {
             return "No two cells with different accuracies have run.".to_owned();
         };
         let [low, high] = ends.map(|procedure| {
-            let accuracy = procedure
-                .sample(VALIDATION, Statistic::Final)
-                .map_or_else(String::new, |sample| percent(&sample.estimate()));
+            let accuracy =
+                self.accuracy.level(procedure).as_ref().map_or_else(String::new, percent);
             format!("{accuracy} ({})", procedure.label())
         });
-        format!("Final validation accuracy lies between {low} and {high}.")
+        format!(
+            "Validation accuracy ({}) lies between {low} and {high}.",
+            statistic_in_words(self.accuracy.statistic())
+        )
+    }
+
+    /// Number of procedures that have run, of which the lowest and the highest are chosen.
+    pub(super) fn compared(&self) -> usize {
+        self.ran().count()
+    }
+
+    /// Which procedures' curves still rise at the end, where a number that is a mean over epochs, or
+    /// the last of them, lags behind; nothing where none does.
+    fn rising(&self) -> Option<String> {
+        let rising: Vec<String> = self
+            .ran()
+            .filter(|procedure| still_rises(procedure))
+            .map(ProcedureRuns::label)
+            .collect();
+        let (first, others) = rising.split_first()?;
+        let others = match others.len() {
+            0 => String::new(),
+            1 => " and of one more procedure".to_owned(),
+            count => format!(" and of {count} more procedures"),
+        };
+        Some(format!(
+            "The validation accuracy of `{first}`{others} still rises at the end: with more epochs the numbers would be others."
+        ))
+    }
+
+    /// The largest certain change, in a sentence.
+    fn headline(&self) -> String {
+        let steps = self.ladder;
+        let ends = steps.iter().filter_map(|step| step.estimate.as_ref()).collect::<Vec<_>>();
+        let (Some(first), Some(last)) = (ends.first(), ends.last()) else {
+            return "Nothing on the ladder has run.".to_owned();
+        };
+        let way = format!("From {} to {}: ", percent(first), percent(last));
+        let missing = steps.iter().filter(|step| step.estimate.is_none()).count();
+        let missing = if missing == 0 {
+            String::new()
+        } else {
+            format!(" {missing} of {} steps have not run.", steps.len())
+        };
+        let certain = steps.iter().filter(|step| is_certain(step));
+        match certain.max_by(|a, b| size(a).total_cmp(&size(b))) {
+            Some(step) => {
+                let change = step.change.as_ref();
+                let change = change.map_or_else(String::new, |change| points(change, step.p_value));
+                let words = statistic_in_words(self.accuracy.statistic());
+                format!(
+                    "{way}the largest single change is “{}”, {change} points of validation accuracy ({words}).{missing}",
+                    step.label
+                )
+            }
+            None => format!(
+                "{way}no single change is larger than chance could make it with these seeds and images.{missing}"
+            ),
+        }
     }
 
     /// The procedures that have run.
@@ -141,45 +197,37 @@ impl Page<'_> {
     }
 
     pub(super) fn cells(&self) -> Result<Markup, ReportError> {
-        let last = self.runs().map(|run| run.outcome.epochs).max().unwrap_or(0).clamp(1, LAST);
         let rows = self.results.procedures.iter().map(|procedure| {
-            let sample = procedure.sample(VALIDATION, Statistic::Final);
+            let sample = procedure.sample(VALIDATION, self.accuracy.statistic());
+            let [accuracy, with_images] = level(self.accuracy, procedure);
             vec![
                 Entry::text(procedure.label()),
                 seeds(procedure),
-                accuracy(procedure, VALIDATION, Statistic::Final),
-                sample.as_ref().map_or_else(
-                    || Entry::missing("–"),
-                    |sample| {
-                        Entry::Number(resampled_mean(sample, VALIDATION), sample.estimate().mean)
-                    },
-                ),
+                accuracy,
+                with_images,
                 Entry::maybe(sample.as_ref().map(Sample::median), plain_percent),
                 Entry::maybe(sample.as_ref().map(Sample::interquartile_mean), plain_percent),
-                accuracy(procedure, VALIDATION, Statistic::Last(last)),
-                accuracy(procedure, VALIDATION, Statistic::Best),
                 Entry::maybe(optimism(procedure), |value| signed(value * 100.0, 2)),
-                accuracy(procedure, Metric::TestAccuracy, Statistic::Final),
+                level(self.test_accuracy, procedure)[0].clone(),
             ]
         });
+        let words = statistic_in_words(self.accuracy.statistic());
         let headings = [
             "cell",
             "seeds",
-            "final validation",
-            "its bootstrap",
+            &format!("validation, {words}"),
+            "with images",
             "median",
             "interquartile mean",
-            &format!("last {last} epochs"),
-            "best epoch",
-            "optimism of best",
-            "final test",
+            "optimism of the best epoch",
+            &format!("test, {words}"),
         ];
-        let chart = forest(self.results).map(|chart| chart.svg()).transpose()?;
-        let words = "The final validation accuracy of each cell with its 95 % confidence interval; the numbers are in the table below.";
+        let chart = forest(self.accuracy).map(|chart| chart.svg()).transpose()?;
+        let words = "The validation accuracy of each cell with its 95 % confidence intervals; the numbers are in the table below.";
         Ok(html! {
-            @if let Some(svg) = chart { (figure(&svg, words, "Points are means over seeds, whiskers 95 % confidence intervals (Student's t).")) }
+            @if let Some(svg) = chart { (figure(&svg, words, "Points are means over seeds. Thick whiskers are 95 % confidence intervals over seeds, thin ones over seeds and images.")) }
             (table("Accuracies; means over seeds with 95 % confidence intervals", &headings, rows.collect()))
-            p class="faint" { "Optimism of best: the best epoch's validation accuracy less the test accuracy of the same epoch, in points, mean over seeds. Who picks the epoch by the validation images overstates by about that much." }
+            p class="faint" { "Median and interquartile mean are over seeds. Optimism: the best epoch's validation accuracy less the test accuracy of the same epoch, in points, mean over seeds. Who picks the epoch by the validation images overstates by about that much." }
         })
     }
 
@@ -190,51 +238,42 @@ impl Page<'_> {
             (counts.first().copied().unwrap_or(0), counts.last().copied().unwrap_or(0));
         let seeds = if fewest == most { most.to_string() } else { format!("{fewest} to {most}") };
         let images = self.runs().next().map_or(0, |run| run.manifest.images_of(Split::Validation));
-        let rows = self.ladder.iter().zip(&self.tests).skip(1).map(|(step, tests)| {
-            let sample = step.differences.as_ref();
-            let deviation = sample
-                .and_then(|sample| sample.estimate().standard_deviation)
-                .filter(|deviation| *deviation > 0.0);
-            let smallest = deviation
-                .zip(sample.and_then(|sample| smallest_shift(sample.values().len())))
-                .map(|(deviation, shift)| deviation * shift);
-            let change = step.change();
-            // A line may end after a hyphen, but not after a minus.
-            let p_values = tests
-                .iter()
-                .map(|test| magnitude(test.p_value).replace('-', "−"))
-                .collect::<Vec<_>>()
-                .join(", ");
+        let rows = self.ladder.iter().skip(1).map(|step| {
+            let change = step.change.as_ref();
+            let [difference, with_images] = match (change, step.equal) {
+                (_, true) => [Entry::missing("equal to the last bit"), Entry::missing("")],
+                (None, _) => [Entry::missing("–"), Entry::missing("")],
+                (Some(change), _) => change_of(change, step.p_value, VALIDATION),
+            };
+            let seen = change.filter(|_| !step.equal);
             vec![
                 Entry::text(step.label.clone()),
-                change.map_or_else(
-                    || Entry::missing("–"),
-                    |change| Entry::Number(points(&change), change.mean),
-                ),
-                Entry::maybe(sample.and_then(Sample::effect_size), |value| signed(value, 2)),
-                Entry::maybe(smallest, |value| format!("{:.2}", value * 100.0)),
-                Entry::text(if p_values.is_empty() { "–".to_owned() } else { p_values }),
+                Entry::maybe(seen.map(|change| change.count as f64), |count| format!("{count}")),
+                difference,
+                with_images,
+                Entry::maybe(step.p_value, |p_value| magnitude(p_value).replace('-', "−")),
+                Entry::maybe(seen.and_then(smallest_difference), |value| {
+                    format!("{:.2}", value * 100.0)
+                }),
             ]
         });
         let headings = [
             "step",
+            "seeds of both",
             "change in points",
-            "effect size",
+            "with images",
+            "p-value (Holm)",
             "smallest change that could be seen",
-            "McNemar's p by seed",
         ];
-        let half = 1.96 * (0.09 / images.max(1) as f64).sqrt() * 100.0;
         html! {
             p {
-                "Each procedure ran with " (seeds) " seed(s); an accuracy of 90\u{a0}% on " (images) " validation images is uncertain by ±" (format!("{half:.1}"))
-                " points from the choice of images alone. Differences are taken between runs of equal seeds on the same images."
-                @if let Some(shift) = smallest_shift(most).filter(|_| fewest == most) {
-                    " With so many pairs, a true difference must be " (format!("{shift:.1}")) " times as large as its spread between seeds for four experiments of five to notice it."
-                }
+                "Each procedure ran with " (seeds) " seed(s) and was measured on " (images) " validation images. "
+                "The first ± of a number is over seeds: what other seeds would give on the same images. The second, with images, is over seeds and images: what other seeds and other images of the same kind would give. "
+                "Spreads between seeds are moderated by those of all procedures (Smyth 2004). Differences are taken between runs of equal seeds on the same images."
             }
             @if !self.ladder.is_empty() {
                 (table("Each step of the ladder", &headings, rows.collect()))
-                p class="faint" { "Effect size: Hedges' g of the paired differences. Smallest change: at 5\u{a0}%, with a power of 80\u{a0}%, from the spread measured here, in points. McNemar's test is exact and compares the two models of each seed image by image after the last epoch." }
+                p class="faint" { "P-values are of the difference over seeds and images, adjusted for the number of steps (Holm 1979); from 0.05 on a change may be chance. Smallest change: what four experiments of five of this size would notice at 5\u{a0}%, in points." }
             }
         }
     }
@@ -292,24 +331,21 @@ impl Page<'_> {
     /// Empty where no two procedures differ in how many variants they cache.
     pub(super) fn variants(&self) -> Result<Markup, ReportError> {
         let series: Vec<_> = self.variants.iter().map(|(series, _)| series.clone()).collect();
-        let Some(chart) = variants(&series) else { return Ok(Markup::default()) };
+        let Some(chart) = variants(&series, self.accuracy) else { return Ok(Markup::default()) };
         let rows = self.variants.iter().flat_map(|(series, bytes)| {
             series.points.iter().map(move |(count, procedure)| {
-                let estimate =
-                    procedure.sample(VALIDATION, Statistic::Final).map(|sample| sample.estimate());
+                let [accuracy, with_images] = level(self.accuracy, procedure);
                 let passes = (*count).max(1);
                 let bytes = passes as u64 * bytes;
                 vec![
                     Entry::text(series.label()),
                     Entry::Number(variant_count_in_words(*count), *count as f64),
                     Entry::whole(procedure.runs.len()),
-                    estimate.map_or_else(
-                        || Entry::missing("–"),
-                        |estimate| Entry::Number(percent(&estimate), estimate.mean),
-                    ),
+                    accuracy,
+                    with_images,
                     Entry::whole(passes),
                     Entry::Number(format!("{:.0} MB", bytes as f64 / 1e6), bytes as f64),
-                    Entry::maybe(mean_seconds(procedure), magnitude),
+                    Entry::maybe(procedure.mean_seconds(), magnitude),
                 ]
             })
         });
@@ -317,13 +353,14 @@ impl Page<'_> {
             "procedure",
             "cached variants of each image",
             "seeds",
-            "final validation",
+            &format!("validation, {}", statistic_in_words(self.accuracy.statistic())),
+            "with images",
             "passes of the training images through the base",
             "disk",
             "seconds to train the head",
         ];
-        let words = "Final validation accuracy for each number of cached variants, with its 95 % confidence interval; the numbers are in the table below.";
-        let caption = "Epoch e trains on variant e mod K of each image, so that K = epochs is augmentation end to end. Whiskers are 95 % confidence intervals over seeds (Student's t).";
+        let words = "Validation accuracy for each number of cached variants, with its 95 % confidence intervals; the numbers are in the table below.";
+        let caption = "Epoch e trains on variant e mod K of each image, so that K = epochs is augmentation end to end. Thick whiskers are 95 % confidence intervals over seeds, thin ones over seeds and images.";
         Ok(html! {
             (figure(&chart.svg()?, words, caption))
             (table("What each number of variants costs", &headings, rows.collect()))
@@ -353,13 +390,20 @@ impl Page<'_> {
         let rows = self.ran().filter_map(|procedure| {
             let tensors = &procedure.runs.first()?.outcome.audit;
             let [declared, collected, moved] = audit_counts(tensors);
+            let [kernels, others] = drift_ranges(procedure);
+            let drift = |range: Option<DriftRange>| match range {
+                None => Entry::missing("–"),
+                Some(range) if range.largest == 0.0 => Entry::Number("0".to_owned(), 0.0),
+                Some(range) => Entry::Number(range.in_words(), range.largest),
+            };
             Some(vec![
                 Entry::text(procedure.label()),
                 Entry::whole(tensors.len()),
                 Entry::whole(declared),
                 Entry::whole(collected),
                 Entry::whole(moved),
-                Entry::maybe(largest_drift(procedure), magnitude),
+                drift(kernels),
+                drift(others),
                 Entry::text(audit_in_words(procedure)),
             ])
         });
@@ -369,7 +413,8 @@ impl Page<'_> {
             "declared frozen",
             "collected by the optimizer",
             "moved",
-            "largest relative drift",
+            "relative drift of kernels",
+            "of biases",
             "verdict",
         ];
         let phases = self.ran().flat_map(|procedure| {
@@ -399,7 +444,7 @@ impl Page<'_> {
             "verdict",
         ];
         html! {
-            (table("Freezing, seen from three sides (first seed; drift: largest of all seeds)", &headings, rows.collect()))
+            (table("Freezing, seen from three sides (first seed; drift: all seeds)", &headings, rows.collect()))
             @if !phases.is_empty() {
                 (table("The same for each phase by itself, from its start to its end (first seed)", &of_phase, phases))
             }
@@ -496,10 +541,7 @@ impl Page<'_> {
                 "a gap divided",
                 format!("{} --from 'LEVELS' --to 'LEVELS'", self.command("attribute")),
             ),
-            (
-                "McNemar's test of two runs, and what differs between them",
-                "thaw diff RUN RUN".to_owned(),
-            ),
+            ("what differs between two runs, and on which images", "thaw diff RUN RUN".to_owned()),
             (
                 "more of the contact sheet",
                 format!("{} --augmentation book{photographs}", self.command("preview")),
@@ -524,7 +566,7 @@ impl Page<'_> {
 /// The best epoch's validation accuracy less the same epoch's test accuracy, mean over seeds.
 fn optimism(procedure: &ProcedureRuns) -> Option<f64> {
     let values: Option<Vec<f64>> = procedure.runs.iter().map(optimism_of_run).collect();
-    Some(Sample::new(values?)?.estimate().mean)
+    Some(Sample::new(values?)?.mean())
 }
 
 fn optimism_of_run(run: &CellRun) -> Option<f64> {
@@ -552,42 +594,33 @@ fn audit_counts(tensors: &[TensorAudit]) -> [usize; 3] {
     ]
 }
 
-/// The largest certain change, in a sentence.
-fn headline(steps: &[MeasuredRung]) -> String {
-    let ends = steps.iter().filter_map(|step| step.estimate.as_ref()).collect::<Vec<_>>();
-    let (Some(first), Some(last)) = (ends.first(), ends.last()) else {
-        return "Nothing on the ladder has run.".to_owned();
-    };
-    let way = format!("From {} to {}: ", percent(first), percent(last));
-    let missing = steps.iter().filter(|step| step.estimate.is_none()).count();
-    let missing = if missing == 0 {
-        String::new()
-    } else {
-        format!(" {missing} of {} steps have not run.", steps.len())
-    };
-    match steps.iter().filter(|step| is_certain(step)).max_by(|a, b| size(a).total_cmp(&size(b))) {
-        Some(step) => {
-            let change = step.change().as_ref().map(points).unwrap_or_default();
-            format!(
-                "{way}the largest single change is “{}”, {change} points of final validation accuracy.{missing}",
-                step.label
-            )
-        }
-        None => format!(
-            "{way}no single change is larger than chance could make it with these seeds.{missing}"
-        ),
-    }
-}
-
-/// Whether the interval of a rung's change leaves out zero.
+/// Whether the change of a rung is more than chance would make.
 fn is_certain(step: &MeasuredRung) -> bool {
-    let interval = step.change().and_then(|change| change.interval);
-    !step.equal && interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0)
+    !step.equal && step.p_value.is_some_and(|p_value| p_value < 0.05)
 }
 
 /// The absolute change of a rung.
 fn size(step: &MeasuredRung) -> f64 {
-    step.change().map_or(0.0, |change| change.mean.abs())
+    step.change.as_ref().map_or(0.0, |change| change.mean.abs())
+}
+
+/// Whether the mean over the last fifth of the epochs lies above that over the fifth before it, by
+/// more than seeds differ: in all seeds, and by half a point on average. Fewer than ten epochs do
+/// not tell.
+fn still_rises(procedure: &ProcedureRuns) -> bool {
+    const RISE: f64 = 0.005;
+    let rise = |run: &CellRun| {
+        let curve = run.curve(VALIDATION);
+        let fifth = curve.len() / 5;
+        let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+        (fifth >= 2).then(|| {
+            let (before, last) = curve[curve.len() - 2 * fifth..].split_at(fifth);
+            mean(last) - mean(before)
+        })
+    };
+    let rises: Option<Vec<f64>> = procedure.runs.iter().map(rise).collect();
+    let Some(rises) = rises.and_then(Sample::new) else { return false };
+    rises.values().iter().all(|rise| *rise > 0.0) && rises.mean() > RISE
 }
 
 fn in_words(steps: &[MeasuredRung]) -> String {
@@ -599,9 +632,8 @@ fn in_words(steps: &[MeasuredRung]) -> String {
 
 fn rung_in_words(step: &MeasuredRung) -> String {
     let value = step.estimate.as_ref().map_or_else(|| "not run".to_owned(), percent);
-    let change = step
-        .change()
-        .as_ref()
-        .map_or_else(String::new, |change| format!(", change {} points", points(change)));
+    let change = step.change.as_ref().map_or_else(String::new, |change| {
+        format!(", change {} points", points(change, step.p_value))
+    });
     format!("{}: {value}{change}.", step.label)
 }

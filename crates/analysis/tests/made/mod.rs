@@ -1,0 +1,164 @@
+//! Records of runs that never ran, written as thaw writes them.
+
+use std::fmt::Write as _;
+
+use tempfile::TempDir;
+use thaw_analysis::{Results, ResultsFolder};
+use thaw_spec::{
+    CellManifest, ContentHash, DriftSummary, Environment, EpochRecord, Experiment, Inputs, Outcome,
+    RecordSink as _, Selector, Split, SplitRecord, TrainingActivations,
+};
+
+/// Validation images of a made run.
+pub(crate) const IMAGES: u64 = 1000;
+
+/// Curves of a run: mean losses in nats, and images that are classified correctly.
+#[derive(Clone, Debug)]
+pub(crate) struct Curve {
+    pub(crate) losses: Vec<f64>,
+    pub(crate) correct: Vec<u64>,
+}
+
+impl Curve {
+    /// A loss that falls, and the same accuracy in every epoch.
+    pub(crate) fn steady(epochs: usize, correct: u64) -> Self {
+        let losses = (0..epochs).map(|epoch| 0.5 / (1.0 + epoch as f64)).collect();
+        Self { losses, correct: vec![correct; epochs] }
+    }
+}
+
+/// A folder of results.
+pub(crate) struct Made {
+    root: TempDir,
+    experiment: Experiment,
+    text: String,
+    has_validation: bool,
+}
+
+impl Made {
+    /// An experiment with a factor `regime` of these levels.
+    pub(crate) fn new(levels: &[&str], seeds: usize, epochs: usize) -> Self {
+        let mut text = format!(
+            "name = 'made'\nseeds = {:?}\n[dataset]\nsource = 'folder'\n[base]\narchitecture = 'squeezenet1_0'\n[procedure]\nepochs = {epochs}\n",
+            (0..seeds).collect::<Vec<_>>()
+        );
+        for (place, level) in levels.iter().enumerate() {
+            // Procedures that differ, so that their cells do.
+            writeln!(text, "[matrix.regime.{level}]\nhidden_units = {}", place + 1).expect("text");
+        }
+        Self {
+            root: TempDir::new().expect("a folder"),
+            experiment: parse(&text),
+            text,
+            has_validation: true,
+        }
+    }
+
+    /// The same, but the procedures of one level have other epochs.
+    pub(crate) fn with_epochs(mut self, level: &str, epochs: usize) -> Self {
+        let head = format!("[matrix.regime.{level}]\n");
+        self.text = self.text.replace(&head, &format!("{head}epochs = {epochs}\n"));
+        self.experiment = parse(&self.text);
+        self
+    }
+
+    /// The same, but nothing is validated.
+    pub(crate) fn without_validation(mut self) -> Self {
+        self.has_validation = false;
+        self
+    }
+
+    /// The same records, but the experiment plans these seeds.
+    pub(crate) fn with_seeds(mut self, seeds: usize) -> Self {
+        let line = |seeds: usize| format!("seeds = {:?}\n", (0..seeds).collect::<Vec<_>>());
+        self.text = self.text.replace(&line(self.experiment.seeds.len()), &line(seeds));
+        self.experiment = parse(&self.text);
+        self
+    }
+
+    /// What was written with some seeds.
+    pub(crate) fn narrowed_results(&self, seeds: &[u64]) -> Results {
+        let narrowed = self.experiment.clone().shortened(None, Some(seeds), &Selector::default());
+        Results::read(&self.folder(), &narrowed).expect("results")
+    }
+
+    /// Writes a run.
+    pub(crate) fn run(&mut self, level: &str, seed: u64, curve: &Curve) {
+        let inputs = Inputs {
+            dataset: ContentHash::of_bytes(b"images"),
+            weights: ContentHash::of_bytes(b"weights"),
+            classes: vec!["cats".to_owned(), "dogs".to_owned()],
+        };
+        let cell = self
+            .experiment
+            .cells(&inputs)
+            .into_iter()
+            .find(|cell| {
+                cell.seed == seed && cell.levels == [("regime".to_owned(), level.to_owned())]
+            })
+            .expect("a cell of the experiment");
+        let manifest = CellManifest {
+            experiment: "made".to_owned(),
+            id: cell.id(),
+            procedure_id: cell.procedure_id(),
+            cell,
+            images: [IMAGES, IMAGES, 0],
+            skipped_images: Vec::new(),
+            training_activations: TrainingActivations::Computed,
+            weights_file: "weights.safetensors".to_owned(),
+            weights_origin: None,
+            weights_preprocessing: None,
+            environment: Environment {
+                thaw: "0".to_owned(),
+                commit: "0".to_owned(),
+                candle: "0".to_owned(),
+                platform: "none".to_owned(),
+                instruction_sets: String::new(),
+                device: "cpu".to_owned(),
+                convolution: "direct".to_owned(),
+                threads: 1,
+                started_unix_seconds: 0,
+            },
+        };
+        let folder = self.folder();
+        let mut sink = folder.begin(&manifest).expect("a cell");
+        sink.begin(&[]).expect("a sink");
+        let splits: &[Split] =
+            if self.has_validation { &[Split::Train, Split::Validation] } else { &[Split::Train] };
+        for (epoch, (loss, correct)) in (1..).zip(curve.losses.iter().zip(&curve.correct)) {
+            let record = |split| SplitRecord {
+                split,
+                loss_sum: loss * IMAGES as f64,
+                correct: *correct,
+                count: IMAGES,
+                distinct_images: IMAGES,
+            };
+            sink.epoch(&EpochRecord {
+                epoch,
+                splits: splits.iter().copied().map(record).collect(),
+                drift: DriftSummary { tensors: 0, moved: 0, maximum: 0.0, mean: 0.0 },
+                tensor_drifts: Vec::new(),
+                seconds: 1.0,
+                images_per_second: 1.0,
+                peak_memory_bytes: None,
+            })
+            .expect("written");
+        }
+        folder
+            .finish(&manifest.id, &Outcome::new(curve.losses.len(), Vec::new(), Vec::new()))
+            .expect("written");
+    }
+
+    fn folder(&self) -> ResultsFolder {
+        ResultsFolder::new(self.root.path().to_owned())
+    }
+
+    /// What was written, read back.
+    pub(crate) fn results(&self) -> Results {
+        Results::read(&self.folder(), &self.experiment).expect("results")
+    }
+}
+
+fn parse(text: &str) -> Experiment {
+    Experiment::parse("made.toml", text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}

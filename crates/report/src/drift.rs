@@ -1,0 +1,52 @@
+//! How far the base drifted, kernels and biases apart: a bias starts near 0, so it can move by many
+//! times its own length while the kernels hardly move.
+
+use thaw_analysis::{ProcedureRuns, Sample};
+
+use crate::number::magnitude;
+
+/// Relative drifts of one kind of tensors at the end of training: the median and the largest of all
+/// tensors and seeds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct DriftRange {
+    pub(crate) median: f64,
+    pub(crate) largest: f64,
+}
+
+impl DriftRange {
+    fn of(drifts: Vec<f64>) -> Option<Self> {
+        let largest = drifts.iter().copied().reduce(f64::max)?;
+        Sample::new(drifts).map(|sample| Self { median: sample.median(), largest })
+    }
+
+    /// As `median 0.018, largest 0.036`.
+    pub(crate) fn in_words(self) -> String {
+        format!("median {}, largest {}", magnitude(self.median), magnitude(self.largest))
+    }
+}
+
+/// Drifts of the base's kernels and of its biases and other vectors, over all seeds; nothing before
+/// the first run, or where there are no such tensors.
+pub(crate) fn drift_ranges(procedure: &ProcedureRuns) -> [Option<DriftRange>; 2] {
+    let (mut kernels, mut others) = (Vec::new(), Vec::new());
+    for tensor in procedure.runs.iter().flat_map(|run| &run.outcome.audit) {
+        let kind = if tensor.name.ends_with(".weight") { &mut kernels } else { &mut others };
+        kind.push(tensor.relative_drift);
+    }
+    [DriftRange::of(kernels), DriftRange::of(others)]
+}
+
+/// The largest drift of a kernel and of a bias, as `0.036, 7.04`; `0` where nothing moved.
+pub(crate) fn drift_in_words(procedure: &ProcedureRuns) -> String {
+    let largest = drift_ranges(procedure).map(|range| range.map(|range| range.largest));
+    match largest {
+        [None, None] => "–".to_owned(),
+        [kernels, others] if kernels.unwrap_or(0.0) == 0.0 && others.unwrap_or(0.0) == 0.0 => {
+            "0".to_owned()
+        }
+        [kernels, others] => {
+            let words = |drift: Option<f64>| drift.map_or_else(|| "–".to_owned(), magnitude);
+            format!("{}, {}", words(kernels), words(others))
+        }
+    }
+}
