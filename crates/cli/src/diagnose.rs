@@ -183,8 +183,20 @@ fn answer(classifier: &Classifier, diagnosis: &Diagnosis) -> String {
             } else {
                 misfits.join(", ")
             };
+            let typical: Vec<String> = diagnosis
+                .typical_all_the_same()
+                .map(|score| format!("{} ({})", label(score), p_value_in_words(score.p_value)))
+                .collect();
+            let typical = if typical.is_empty() {
+                String::new()
+            } else {
+                format!(
+                    "\nLess likely, but not unusual for such a run (p-value): {}.",
+                    typical.join("; ")
+                )
+            };
             format!(
-                "answer: none of these. Even the likeliest, {}, has a p-value of {}.\nWhat does not fit it (p-value): {what}.\nAnother base, other images, \
+                "answer: none of these. Even the likeliest, {}, has a p-value of {}.{typical}\nWhat does not fit it (p-value): {what}.\nAnother base, other images, \
                  or a procedure that is no cell of this experiment: add it to the matrix, and run it.",
                 label(first),
                 p_value_in_words(first.p_value)

@@ -103,6 +103,15 @@ pub struct Diagnosis {
     pub answer: Answer,
 }
 
+impl Diagnosis {
+    /// Where even the likeliest candidate is not typical enough, the others that are: a candidate may
+    /// fit badly by its mean and still spread so much that such a run is nothing unusual for it.
+    pub fn typical_all_the_same(&self) -> impl Iterator<Item = &Score> {
+        let none = self.answer == Answer::NoneOfThese;
+        self.scores.iter().skip(1).filter(move |score| none && score.p_value >= SMALLEST_P_VALUE)
+    }
+}
+
 /// Classification of a run whose procedure is known and which the classifier has not learnt from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeldOutResult {
@@ -378,4 +387,30 @@ fn most_runs<'a>(group: &[&'a ProcedureRuns]) -> &'a [CellRun] {
         .map(|procedure| procedure.runs.as_slice())
         .max_by_key(|runs| runs.len())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_likeliest_does_not_fit_others_that_do_are_named() {
+        let score = |candidate, probability, p_value| Score {
+            candidate,
+            log_likelihood: 0.0,
+            probability,
+            p_value,
+            by_curve: Vec::new(),
+        };
+        let scores = vec![score(0, 0.9, 0.005), score(1, 0.08, 0.2), score(2, 0.02, 0.001)];
+        let diagnosis = Diagnosis { answer: answer(&scores), scores };
+        assert_eq!(diagnosis.answer, Answer::NoneOfThese);
+        let others: Vec<usize> =
+            diagnosis.typical_all_the_same().map(|score| score.candidate).collect();
+        assert_eq!(others, [1]);
+        // Where there is an answer, the probabilities say the rest.
+        let scores = vec![score(0, 0.9, 0.5), score(1, 0.1, 0.2)];
+        let diagnosis = Diagnosis { answer: answer(&scores), scores };
+        assert_eq!(diagnosis.typical_all_the_same().count(), 0);
+    }
 }
