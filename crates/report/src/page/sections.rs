@@ -76,7 +76,7 @@ impl Page<'_> {
             count => format!(" and of {count} more procedures"),
         };
         Some(format!(
-            "The validation accuracy of `{first}`{others} still rises at the end: with more epochs the numbers would be others."
+            "The validation accuracy of “{first}”{others} still rises at the end: with more epochs the numbers would be others."
         ))
     }
 
