@@ -20,7 +20,8 @@ const SEED_LOSS: f64 = 0.005;
 
 /// A band for each procedure that has all its runs, and each of the given numbers.
 ///
-/// Two means of `n` seeds each, drawn from the same procedure, differ by less than `t · s · √(2/n)`
+/// A mean of the `n` seeds that were recorded and one of the `m` that the experiment plans, drawn from
+/// the same procedure, differ by less than `t · s · √(1/n + 1/m)`
 /// in 95 % of cases, with `s` the standard deviation between seeds, moderated by those of all
 /// procedures as [`Measurements`] does, and `t` the 97.5 % quantile of Student's t with its degrees
 /// of freedom. The band is the recorded mean plus or minus that, but at least three images for an
@@ -48,8 +49,10 @@ fn band(procedure: &ProcedureRuns, measurements: &Measurements<'_>) -> Option<Ba
     } else {
         TOLERATED_LOSS * estimate.mean
     };
-    let between_means =
-        estimate.over_seeds.map_or(0.0, |uncertainty| uncertainty.half_width() * 2f64.sqrt());
+    let ratio = estimate.count as f64 / procedure.planned_seeds.len().max(1) as f64;
+    let between_means = estimate
+        .over_seeds
+        .map_or(0.0, |uncertainty| uncertainty.half_width() * (1.0 + ratio).sqrt());
     let half = between_means.max(floor);
     let (mut lower, mut upper) = (rounded(estimate.mean - half), rounded(estimate.mean + half));
     if metric.is_accuracy() {

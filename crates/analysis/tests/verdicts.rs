@@ -3,7 +3,7 @@
 mod made;
 
 use made::{Curve, Made};
-use thaw_analysis::{Measurements, check, evaluate_ladder};
+use thaw_analysis::{Measurements, check, derive_bands, evaluate_ladder};
 use thaw_spec::{Expectations, Metric, Rung, Selector, Statistic, VerdictKind};
 
 const EQUAL: &str = r#"
@@ -181,4 +181,21 @@ fn runs_with_more_seeds_than_planned_count_unless_the_seeds_are_named() {
         number.level(&results.procedures[0]).expect("it ran").count
     };
     assert_eq!((accuracy(false), accuracy(true)), (5, 3));
+}
+
+#[test]
+fn a_band_from_many_seeds_is_wide_enough_for_the_few_that_are_planned() {
+    let half_width = |planned: usize| {
+        let mut made = Made::new(&["a"], 5, 4);
+        for (seed, correct) in [900, 920, 890, 905, 931].into_iter().enumerate() {
+            made.run("a", seed as u64, &Curve::steady(4, correct));
+        }
+        let made = made.with_seeds(planned);
+        let numbers = [(Metric::ValidationAccuracy, Statistic::Final)];
+        let band = derive_bands(&made.results(), &numbers).remove(0);
+        (band.upper - band.lower) / 2.0
+    };
+    // √(1/5 + 1/2) against √(1/5 + 1/5).
+    let ratio = half_width(2) / half_width(5);
+    assert!((ratio - (0.7f64 / 0.4).sqrt()).abs() < 1e-3, "{ratio}");
 }
