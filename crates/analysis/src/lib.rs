@@ -67,7 +67,7 @@ pub use estimate::{Estimate, Sample, Uncertainty, holm};
 pub use ladder::{MeasuredRung, evaluate_ladder};
 pub use mcnemar::{McNemar, mcnemar};
 pub use measurements::Measurements;
-pub use power::{power, smallest_difference};
+pub use power::smallest_difference;
 pub use results::{CellRun, ProcedureRuns, Results};
 pub use schema::SCHEMA_VERSION;
 pub use sink::ParquetSink;

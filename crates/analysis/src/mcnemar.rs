@@ -49,7 +49,7 @@ pub fn mcnemar(first: &[Prediction], second: &[Prediction], split: Split) -> Opt
 }
 
 /// The predictions for the images of a split, in the order of the images.
-fn of_split(predictions: &[Prediction], split: Split) -> Vec<Prediction> {
+pub(crate) fn of_split(predictions: &[Prediction], split: Split) -> Vec<Prediction> {
     let mut chosen: Vec<Prediction> =
         predictions.iter().copied().filter(|prediction| prediction.split == split).collect();
     chosen.sort_by_key(|prediction| prediction.image);

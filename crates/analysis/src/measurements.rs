@@ -15,11 +15,12 @@
 
 use std::collections::BTreeMap;
 
-use thaw_spec::{Metric, Statistic};
+use thaw_spec::{Metric, Prediction, Statistic};
 
 use crate::estimate::{Estimate, Sample, Uncertainty};
+use crate::mcnemar::of_split;
 use crate::prior::VariancePrior;
-use crate::results::{CellRun, ProcedureRuns, Results};
+use crate::results::{ProcedureRuns, Results};
 use crate::{AnalysisError, ResultsFolder};
 
 /// The standard deviation of rounding to whole steps, in steps.
@@ -36,8 +37,8 @@ pub struct Measurements<'a> {
     statistic: Statistic,
     levels: Spread,
     differences: Spread,
-    /// What each run says of each image after its last epoch, by the id of the cell.
-    outcomes: BTreeMap<String, Vec<f32>>,
+    /// Number of each image and what a run says of it after its last epoch, by the id of the cell.
+    outcomes: BTreeMap<String, Vec<(u32, f32)>>,
 }
 
 /// What the variances of all procedures between seeds say of each one's.
@@ -116,19 +117,16 @@ impl<'a> Measurements<'a> {
     pub fn with_images(mut self, folder: &ResultsFolder) -> Result<Self, AnalysisError> {
         for run in self.results.procedures.iter().flat_map(|procedure| &procedure.runs) {
             let Some(predictions) = folder.read_predictions(&run.manifest.id)? else { continue };
-            let mut of_split: Vec<_> = predictions
-                .into_iter()
-                .filter(|prediction| prediction.split == self.metric.split())
-                .collect();
-            of_split.sort_by_key(|prediction| prediction.image);
-            let outcome = |prediction: &thaw_spec::Prediction| {
-                if self.metric.is_accuracy() {
+            let outcome = |prediction: &Prediction| {
+                let value = if self.metric.is_accuracy() {
                     f32::from(u8::from(prediction.is_correct()))
                 } else {
                     prediction.loss
-                }
+                };
+                (prediction.image, value)
             };
-            let outcomes: Vec<f32> = of_split.iter().map(outcome).collect();
+            let of_split = of_split(&predictions, self.metric.split());
+            let outcomes: Vec<(u32, f32)> = of_split.iter().map(outcome).collect();
             if !outcomes.is_empty() {
                 self.outcomes.insert(run.manifest.id.to_string(), outcomes);
             }
@@ -264,28 +262,28 @@ impl<'a> Measurements<'a> {
     }
 
     /// What the choice of images adds to the variance of a mean; nothing where predictions are
-    /// missing.
+    /// missing, or not of the same images.
     fn image_component(
         &self,
         terms: &[(&ProcedureRuns, f64)],
         seeds: &[u64],
     ) -> Option<ImageComponent> {
-        let run = |procedure: &ProcedureRuns, seed| -> Option<&[f32]> {
-            let run: &CellRun = procedure.run_with_seed(seed)?;
-            self.outcomes.get(run.manifest.id.as_str()).map(Vec::as_slice)
+        let of_run = |procedure: &ProcedureRuns, seed| {
+            self.outcomes.get(procedure.run_with_seed(seed)?.manifest.id.as_str())
         };
+        let images = of_run(terms.first()?.0, *seeds.first()?)?;
         let mut table = Vec::new();
         for seed in seeds {
-            let mut row: Vec<f64> = Vec::new();
+            let mut row = vec![0.0; images.len()];
             for (procedure, weight) in terms {
-                let outcomes = run(procedure, *seed)?;
-                row.resize(outcomes.len().max(row.len()), 0.0);
-                if row.len() != outcomes.len() {
+                let outcomes = of_run(procedure, *seed)?;
+                let same = outcomes.iter().map(|(image, _)| image);
+                if !same.eq(images.iter().map(|(image, _)| image)) {
                     return None;
                 }
-                row.iter_mut().zip(outcomes).for_each(|(sum, outcome)| {
+                for (sum, (_, outcome)) in row.iter_mut().zip(outcomes) {
                     *sum += weight * f64::from(*outcome);
-                });
+                }
             }
             table.push(row);
         }

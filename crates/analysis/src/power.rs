@@ -9,7 +9,7 @@ use crate::estimate::{Estimate, Uncertainty};
 ///
 /// The statistic is noncentral t: (Z + shift) / √(V/ν) with Z normal and V chi-squared; the integral
 /// over V is taken by Simpson's rule.
-pub fn power(shift: f64, freedom: f64) -> Option<f64> {
+fn power(shift: f64, freedom: f64) -> Option<f64> {
     let critical = StudentsT::new(0.0, 1.0, freedom).ok()?.inverse_cdf(0.975);
     let (normal, chi_squared) = (Normal::new(0.0, 1.0).ok()?, ChiSquared::new(freedom).ok()?);
     // Over u = √V, where the integrand is smooth from 0 on for one degree of freedom and more.

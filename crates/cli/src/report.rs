@@ -27,9 +27,10 @@ pub(crate) fn run(options: &Report) -> Result<ExitCode, CliError> {
     let experiment = selection.load()?;
     let folder = selection.read_folder(&experiment)?;
     let results = read(selection, &experiment, &folder)?;
-    let [accuracy, test_accuracy] = accuracies(&experiment, &results, &folder)?;
-    say(&procedures_table(&accuracy, &test_accuracy).markdown().join("\n"));
-    report(selection, &experiment, &folder, &results, options.shown.data.as_deref())?;
+    let accuracies = accuracies(&experiment, &results, &folder)?;
+    let [accuracy, test_accuracy] = &accuracies;
+    say(&procedures_table(accuracy, test_accuracy).markdown().join("\n"));
+    report(selection, &experiment, &folder, &accuracies, options.shown.data.as_deref())?;
     Ok(ExitCode::from(SUCCESS))
 }
 
@@ -52,15 +53,16 @@ pub(crate) fn read(
     Ok(results)
 }
 
-/// The validation accuracy and the test accuracy of every run, by the experiment's statistic.
+/// The validation accuracy and the test accuracy of every run, by the experiment's statistic. The
+/// report shows intervals over images of the one alone, so only its predictions are read.
 pub(crate) fn accuracies<'a>(
     experiment: &Experiment,
     results: &'a Results,
     folder: &ResultsFolder,
 ) -> Result<[Measurements<'a>; 2], CliError> {
-    let measure =
-        |metric| Measurements::new(results, metric, experiment.statistic).with_images(folder);
-    Ok([measure(Metric::ValidationAccuracy)?, measure(Metric::TestAccuracy)?])
+    let measure = |metric| Measurements::new(results, metric, experiment.statistic);
+    let validation = measure(Metric::ValidationAccuracy).with_images(folder)?;
+    Ok([validation, measure(Metric::TestAccuracy)])
 }
 
 /// Writes `plots/`, `summary.md` and `report.html` beside the cells, and says the answer.
@@ -70,9 +72,10 @@ pub(crate) fn report(
     selection: &CellSelection,
     experiment: &Experiment,
     folder: &ResultsFolder,
-    results: &Results,
+    [accuracy, test_accuracy]: &[Measurements<'_>; 2],
     data: Option<&Path>,
 ) -> Result<(), CliError> {
+    let results = accuracy.results();
     let root = selection.report_folder(experiment);
     let plots = root.join("plots");
     let mut all_overlays = Vec::new();
@@ -97,11 +100,10 @@ pub(crate) fn report(
     if let Some(figure) = overview(&experiment.title, results) {
         figure.write(&plots.join("overview"))?;
     }
-    let [accuracy, test_accuracy] = accuracies(experiment, results, folder)?;
-    let steps = evaluate_ladder(&experiment.ladder, &accuracy);
+    let steps = evaluate_ladder(&experiment.ladder, accuracy);
     let charts = [
         ("waterfall.svg", thaw_report::waterfall(&steps, experiment.statistic)),
-        ("variants.svg", thaw_report::variants(&variant_series(results), &accuracy)),
+        ("variants.svg", thaw_report::variants(&variant_series(results), accuracy)),
     ];
     for (name, chart) in charts {
         if let Some(chart) = chart {
@@ -115,7 +117,7 @@ pub(crate) fn report(
         format!(
             "## {heading}\n\nEach line changes one thing in the line above; changes are means of the differences between runs of equal seeds. Whether one may be chance is judged over seeds and images, and for all {} changes together (Holm).\n\n{}\n\n## Every cell\n\n",
             steps.len().saturating_sub(1),
-            ladder_table(&steps, &accuracy).markdown().join("\n")
+            ladder_table(&steps, accuracy).markdown().join("\n")
         )
     };
     let text = format!(
@@ -127,7 +129,7 @@ pub(crate) fn report(
             Statistic::Last(epochs) => format!("last {epochs} epochs"),
         },
         experiment.statistic,
-        procedures_table(&accuracy, &test_accuracy).markdown().join("\n")
+        procedures_table(accuracy, test_accuracy).markdown().join("\n")
     );
     write_whole(&root.join("summary.md"), text.as_bytes())?;
     let sheet = plots.join("augmentation.png");
@@ -135,9 +137,9 @@ pub(crate) fn report(
         experiment,
         file: selection.experiment.as_ref().map(|path| path.display().to_string()),
         results,
-        accuracy: &accuracy,
-        test_accuracy: &test_accuracy,
-        divisions: divisions(experiment, &accuracy),
+        accuracy,
+        test_accuracy,
+        divisions: divisions(experiment, accuracy),
         ladder: &steps,
         overlays: all_overlays,
         drifts: drifts(results, folder)?,
@@ -157,7 +159,7 @@ pub(crate) fn report(
     };
     let path = root.join("report.html");
     write_whole(&path, page.html()?.as_bytes())?;
-    last_screen(&experiment.title, &steps, &accuracy).iter().for_each(|line| say(line));
+    last_screen(&experiment.title, &steps, accuracy).iter().for_each(|line| say(line));
     say(&format!("the report: {}", path.display()));
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::error::{CliError, SUCCESS};
 use crate::executor::{Artifact, Executor, RealExecutor, run_cell};
 use crate::plan::{describe, finished};
 use crate::progress::{Progress, Task, verdict};
-use crate::report::{read, report};
+use crate::report::{accuracies, read, report};
 use crate::selection::CellSelection;
 use crate::sweep_inputs::{SweepInputs, start_threads};
 use crate::terminal::say_on_stderr;
@@ -61,7 +61,8 @@ fn draw(selection: &CellSelection) -> Result<(), CliError> {
     let drawn = if whole.load()?.contains(&selection.load()?) { whole } else { every_level };
     let experiment = drawn.load()?;
     let folder = drawn.written_folder(&experiment);
-    report(&drawn, &experiment, &folder, &read(&drawn, &experiment, &folder)?, None)
+    let results = read(&drawn, &experiment, &folder)?;
+    report(&drawn, &experiment, &folder, &accuracies(&experiment, &results, &folder)?, None)
 }
 
 /// What cells that train side by side have to share.
