@@ -4,7 +4,7 @@ import numpy
 import scipy
 from scipy.optimize import brentq
 from scipy.special import digamma, polygamma
-from scipy.stats import binomtest, f, multivariate_t, nct, t, trim_mean
+from scipy.stats import binomtest, f, multivariate_t, nct, studentized_range, t, trim_mean
 from statsmodels.stats.multitest import multipletests
 
 print("SciPy", scipy.__version__)
@@ -19,6 +19,10 @@ print(f"median: {numpy.median(values)!r}, trim_mean(0.25): {trim_mean(values, 0.
 # Holm's adjustment of four p-values.
 print(f"Holm: {multipletests([0.01, 0.04, 0.03, 0.005], method='holm')[1].tolist()!r}")
 
+# The range of means that are all equal, in standard errors of one mean.
+for range_, count, freedom in [(3.0, 2, 2.0), (3.5, 4, 6.5), (5.0, 12, 24.0), (4.0, 20, 3.2), (6.0, 20, 60.0), (4.5, 30, 1.0), (4.0, 12, 301.0)]:
+    print(f"studentized_range.sf({range_}, {count}, {freedom}): {studentized_range.sf(range_, count, freedom)!r}")
+
 
 def power(shift, pairs):
     """Of the two-sided paired t-test at 5 % for a true mean of `shift` standard deviations."""
@@ -26,7 +30,7 @@ def power(shift, pairs):
     return nct.sf(critical, pairs - 1, center) + nct.cdf(-critical, pairs - 1, center)
 
 
-for pairs in [3, 5, 10, 30]:
+for pairs in [3, 5, 10, 30, 301]:
     print(f"smallest shift seen with a power of 0.8 by {pairs} pairs: {brentq(lambda shift: power(shift, pairs) - 0.8, 1e-3, 6.5 / pairs**0.5)!r}")
 
 # The distribution of a curve's features under a cell: multivariate t, and how untypical a point is of it.

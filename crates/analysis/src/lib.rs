@@ -46,6 +46,7 @@ mod mcnemar;
 mod measurements;
 mod power;
 mod prior;
+mod range;
 mod results;
 mod runs;
 mod schema;

@@ -12,6 +12,14 @@ use crate::{ReportError, shares};
 
 const VALIDATION: Metric = Metric::ValidationAccuracy;
 
+/// A chance in per cent, which is never nothing.
+fn rarely(chance: f64) -> String {
+    match 100.0 * chance {
+        percent if percent < 0.1 => "less than 0.1 %".to_owned(),
+        percent => format!("{percent:.1} %"),
+    }
+}
+
 impl Page<'_> {
     pub(super) fn divided(&self) -> Result<Markup, ReportError> {
         let parts: Vec<Markup> = self
@@ -51,15 +59,18 @@ impl Page<'_> {
     fn division(&self, division: &Division) -> Result<Markup, ReportError> {
         let Division { from, to, attribution } = division;
         let interactions = interactions_table(attribution, VALIDATION);
+        let chosen = self.ladder.is_empty();
+        let by_chance = attribution.gap.p_value_of_extremes(self.compared());
         Ok(html! {
             h3 { "From “" (from.label) "” to “" (to.label) "”" }
             (self.divided_figure(division)?)
             p {
-                "The gap: " (points(&attribution.gap, attribution.gap.p_value())) " points"
-                @if self.ladder.is_empty() {
-                    ". The two were chosen after looking: of " (self.compared()) " procedures they are the lowest and the highest, so chance alone makes a gap between them; do not read the p-value of this one as if it had been asked for before"
+                "The gap: " (points(&attribution.gap, if chosen { by_chance } else { attribution.gap.p_value() })) " points."
+                @if chosen {
+                    " The two were chosen after looking: of " (self.compared()) " procedures that differ they are the lowest and the highest, and chance alone makes a gap between such two. Whether this one may be chance is therefore judged by the range of that many procedures (Tukey 1949)"
+                    @if let Some(by_chance) = by_chance { ": if all were alike, a gap this large would come up in " (rarely(by_chance)) " of such experiments" }
+                    "."
                 }
-                "."
             }
             @if let Some(equal) = equal_levels_in_words(attribution) { p { (equal) "." } }
             (shares_table(attribution, VALIDATION).html())

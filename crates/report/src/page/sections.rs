@@ -56,9 +56,12 @@ impl Page<'_> {
         )
     }
 
-    /// Number of procedures that have run, of which the lowest and the highest are chosen.
+    /// Number of procedures that have run, of which the lowest and the highest are chosen; those that
+    /// are equal to the last bit count once.
     pub(super) fn compared(&self) -> usize {
-        self.ran().count()
+        let ran: Vec<&ProcedureRuns> = self.ran().collect();
+        let is_new = |place: &usize| !ran[..*place].iter().any(|known| known.equals(ran[*place]));
+        (0..ran.len()).filter(is_new).count()
     }
 
     /// Which procedures' curves still rise at the end, where a number that is a mean over epochs, or
