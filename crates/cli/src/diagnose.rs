@@ -26,12 +26,14 @@ pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
         results: options.results.clone(),
         ..CellSelection::plain(options.experiment.clone())
     };
-    let mut experiment = selection.load()?;
-    if options.held_out.is_some() {
-        experiment = experiment.with_planned_seeds_only();
-    }
+    let experiment = selection.load()?;
     let folder = selection.read_folder(&experiment)?;
-    let results = read(&selection, &experiment, &folder)?;
+    let mut results = read(&selection, &experiment, &folder)?;
+    // What is examined is not learnt from.
+    let held_out = options.held_out.as_deref().unwrap_or_default();
+    for procedure in &mut results.procedures {
+        procedure.runs.retain(|run| !held_out.contains(&run.cell().seed));
+    }
     let most_epochs = options.epochs.map_or(usize::MAX, |epochs| epochs as usize);
     let learn = |subject: PathBuf, metrics: &[Metric], epochs: usize| {
         Classifier::learn(&results, metrics, epochs.min(most_epochs))

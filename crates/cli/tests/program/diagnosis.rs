@@ -67,6 +67,10 @@ fn held_out_curves_are_diagnosed_as_by_a_second_program_and_never_wrongly_with_c
         12,
         "a row of the confusion matrix for each"
     );
+    // Whichever seeds are held out, nothing is learnt from them.
+    let (code, text) = thaw(&["diagnose", "--held-out", "0,1,3,4,5,7,8,9,10"]);
+    assert_eq!(code, 0);
+    assert_eq!(counts(&text), ([105, 99, 0, 9, 0, 0], [53, 8, 47]), "{text}");
     // Each run is examined by what is known of the others.
     let (code, text) =
         thaw(&["diagnose", "--experiment", "experiments/squeezenet.toml", "--held-out"]);
