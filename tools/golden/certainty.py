@@ -3,21 +3,28 @@
     pip install numpy==2.4.6 scipy==1.17.1 polars==2.1.0
     python tools/golden/certainty.py values   > crates/analysis/tests/golden/certainty.json
     python tools/golden/certainty.py coverage
+    python tools/golden/certainty.py stopping
+    python tools/golden/certainty.py extremes
+    python tools/golden/certainty.py alarms
+    python tools/golden/certainty.py headlines
 
-`values` writes what the tests of thaw-analysis compare with. `coverage` prints the tables of docs/certainty.md: how often
-the 95 % intervals contain the truth, for simulated spreads and for the twelve seeds of the miniature.
+`values` writes what the tests of thaw-analysis compare with. The others print the tables of docs/certainty.md: how often
+the 95 % intervals contain the truth, for simulated spreads and for the twelve seeds of the miniature, and for sweeps that
+add seeds until the intervals are narrow; how often the lowest and the highest of equal procedures, and runs of one
+procedure, seem to differ; and the steps of the ladders by the last epoch of three seeds and by all that there is.
 """
 
 import itertools
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import polars
 from scipy.optimize import brentq
 from scipy.special import digamma, polygamma
-from scipy.stats import t
+from scipy.stats import binomtest, studentized_range, t, ttest_1samp
 
 ROOT = Path(__file__).resolve().parents[2]
 LEAST = 0.01
@@ -211,4 +218,197 @@ def coverage():
             print(f"| {statistic} | {count} | {100 * hits[0] / len(subsets):.1f} % | {100 * hits[1] / len(subsets):.1f} % | {100 * np.median(half[0]):.2f} | {100 * np.median(half[1]):.2f} |")
 
 
-{"values": values, "coverage": coverage}[sys.argv[1]]()
+class Sweep:
+    """A simulated sweep of twelve procedures, of whose ladder of seven rungs all differences are nothing."""
+
+    MOST, FIRST = 100, 3
+
+    def __init__(self, noise, deviations, costs):
+        self.samples = np.round(noise((CELLS, self.MOST)) * deviations[:, None], 3)
+        self.costs = costs
+        self.seeds = np.full(CELLS, self.FIRST)
+
+    def estimates(self, pairs):
+        """Of some pairs, from the seeds that both have: mean, variance of one difference, lent degrees of freedom, and the half-width
+        with the last seed left out."""
+        own, degrees = [], []
+        for one, other in PAIRS:
+            count = min(self.seeds[one], self.seeds[other])
+            own.append((self.samples[other, :count] - self.samples[one, :count]).var(ddof=1) / 2 + 1e-6 / 12)
+            degrees.append(count - 1)
+        freedom, variance = prior(own, degrees, (self.seeds - 1).sum())
+        found = []
+        for one, other in pairs:
+            count = min(self.seeds[one], self.seeds[other])
+            differences = self.samples[other, :count] - self.samples[one, :count]
+            before = differences[:-1].var(ddof=1) / 2 + 1e-6 / 12
+            moderate = lambda own, degrees: 2 * max(own, (freedom * variance + degrees * own) / (freedom + degrees))
+            moderated = moderate(own[PAIRS.index((min(one, other), max(one, other)))], count - 1)
+            found.append((float(differences.mean()), moderated, freedom, self.half(moderate(before, count - 2), freedom, count - 1)))
+        return found
+
+    @staticmethod
+    def half(variance, lent, count):
+        return t.ppf(0.975, lent + count - 1) * np.sqrt(variance / count)
+
+    def cost(self):
+        return float((self.seeds * self.costs).sum())
+
+    def add_until(self, wanted):
+        """One seed after the other to the step of which most uncertainty is expected to go per second, until each step is as precise as
+        wanted, and was so with one seed fewer."""
+        while True:
+            found = self.estimates(LADDER)
+            gains = []
+            for (one, other), (_, variance, lent, before) in zip(LADDER, found):
+                count = min(self.seeds[one], self.seeds[other])
+                now = self.half(variance, lent, count)
+                if max(now, before) <= wanted or count >= self.MOST:
+                    gains.append(0.0)
+                    continue
+                # With so many seeds more, the first at which one seed fewer is expected to do.
+                widths = self.half(variance, lent, np.arange(count, self.MOST))
+                enough = np.argmax(widths <= wanted) if (widths <= wanted).any() else len(widths) - 1
+                then = self.half(variance, lent, count + enough + 1)
+                gains.append((now - then) / (enough + 1))
+            if not any(gains):
+                return [(mean, self.half(variance, lent, min(self.seeds[list(step)]))) for step, (mean, variance, lent, _) in zip(LADDER, found)]
+            best = None
+            for (one, other), gain in zip(LADDER, gains):
+                if gain == 0.0:
+                    continue
+                then = self.seeds.copy()
+                count = min(self.seeds[one], self.seeds[other])
+                then[[one, other]] = np.maximum(then[[one, other]], count + 1)
+                completed = [gain for step, gain in zip(LADDER, gains) if min(then[list(step)]) > min(self.seeds[list(step)])]
+                rate = sum(completed) / ((then - self.seeds) * self.costs).sum()
+                if best is None or rate > best[0]:
+                    best = rate, then
+            self.seeds = best[1]
+
+    def fixed(self, wanted):
+        """The cost of equally many seeds for every rung, with which every step is as precise."""
+        for count in range(self.FIRST, self.MOST + 1):
+            self.seeds[:] = count
+            if all(self.half(variance, lent, count) <= wanted for _, variance, lent, _ in self.estimates(LADDER)):
+                break
+        return self.cost()
+
+
+CELLS = 12
+NAMES = list(itertools.product(range(3), range(2), range(2)))
+PAIRS = [(one, other) for other in range(CELLS) for one in range(other) if sum(a != b for a, b in zip(NAMES[one], NAMES[other])) == 1]
+LADDER = list(itertools.pairwise([0, 1, 3, 7, 5, 9, 11]))
+
+
+def stopping():
+    random = np.random.default_rng(1)
+    dear = np.where(np.arange(CELLS) % 4 == 1, 10.0, 1.0)
+    spreads = {
+        "equal spreads": lambda: np.full(CELLS, 0.01),
+        "spreads that differ (log-normal, ±65 %)": lambda: 0.01 * np.exp(0.5 * random.standard_normal(CELLS)),
+        "the dear procedures with three times the spread": lambda: np.where(dear > 1, 0.03, 0.01),
+    }
+    draws = {"normal": lambda size: random.standard_normal(size), "Student's t with 4 degrees of freedom": lambda size: random.standard_t(4, size) / np.sqrt(2)}
+    print("| spreads | noise | wanted, points | covers | most seeds of a step, median | cost ÷ that of equal seeds |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    for (spread_name, spread), (noise_name, noise), wanted in itertools.product(spreads.items(), draws.items(), [0.02, 0.01]):
+        hits, most, ratios = [], [], []
+        for _ in range(300):
+            sweep = Sweep(noise, spread(), dear)
+            hits += [abs(mean) <= half for mean, half in sweep.add_until(wanted)]
+            most.append(max(min(sweep.seeds[list(step)]) for step in LADDER))
+            cost = sweep.cost()
+            ratios.append(cost / sweep.fixed(wanted))
+        print(f"| {spread_name} | {noise_name} | {100 * wanted:.0f} | {100 * np.mean(hits):.1f} % | {np.median(most):.0f} | {np.median(ratios):.2f} |", flush=True)
+    # What stopping by significance would do: seeds are added until a difference that is nothing seems to be something.
+    alarms = []
+    for _ in range(1000):
+        sample = random.standard_normal(30)
+        alarms.append(any(abs(sample[:n].mean()) > t.ppf(0.975, n - 1) * sample[:n].std(ddof=1) / np.sqrt(n) for n in range(3, 31)))
+    print(f"\nstopping when a difference that is nothing becomes significant, with 3 to 30 seeds: {100 * np.mean(alarms):.0f} % false alarms")
+
+
+def extremes():
+    """False alarms about the gap between the lowest and the highest of procedures that are all alike, with three seeds."""
+    random = np.random.default_rng(2)
+    print("| procedures | gap judged as if asked for | judged by the range |")
+    print("| ---: | ---: | ---: |")
+    for count in [4, 12, 20]:
+        alarms = np.zeros(2)
+        for _ in range(4000):
+            samples = 0.01 * random.standard_normal((count, 3))
+            own = samples.var(1, ddof=1)
+            freedom, variance = prior(own, [2] * count, 2 * count)
+            means = samples.mean(1)
+            low, high = means.argmin(), means.argmax()
+            # Their difference has the mean of the two variances, twice.
+            both = (own[low] + own[high]) / 2
+            error = np.sqrt(2 * max(both, (freedom * variance + 2 * both) / (freedom + 2)) / 3)
+            gap = means[high] - means[low]
+            alarms += [2 * t.sf(gap / error, freedom + 2) < 0.05, studentized_range.sf(gap / error * np.sqrt(2), count, freedom + 2) < 0.05]
+        print(f"| {count} | {alarms[0] / 40:.0f} % | {alarms[1] / 40:.1f} % |", flush=True)
+
+
+def alarms():
+    """False alarms between runs of one and the same procedure: twice three of the miniature's twelve seeds."""
+    random = np.random.default_rng(3)
+    runs = {name: seeds for name, seeds in read("miniature", "last_4").items() if len(seeds) == 12}
+    distinct = {}
+    for name, seeds in runs.items():
+        if not any(same(seeds, known) for known in distinct.values()):
+            distinct[name] = seeds
+    alarms, tests = {}, {}
+
+    def judge(what, p_value):
+        alarms[what], tests[what] = alarms.get(what, 0) + (p_value < 0.05), tests.get(what, 0) + 1
+
+    for _ in range(100):
+        drawn = random.permutation(12)[:6]
+        first = {name: {place: seeds[seed] for place, seed in enumerate(drawn[:3])} for name, seeds in distinct.items()}
+        second = {name: {place: seeds[seed] for place, seed in enumerate(drawn[3:])} for name, seeds in distinct.items()}
+        spread = Spread(first, 1000)
+        for name in distinct:
+            for place in range(3):
+                one, other = first[name][place][1], second[name][place][1]
+                better, worse = int(((one == 0) & (other == 1)).sum()), int(((one == 1) & (other == 0)).sum())
+                judge("two models, McNemar's test", binomtest(better, better + worse, 0.5).pvalue if better + worse else 1.0)
+            differences = [second[name][place][0] - first[name][place][0] for place in range(3)]
+            judge("three seeds, Student's test", ttest_1samp(differences, 0).pvalue)
+            estimate = spread.estimate([(-1.0, first[name]), (1.0, second[name])])
+            for key, what in [("seeds", "three seeds, moderated, over seeds"), ("seeds_and_images", "three seeds, moderated, over seeds and images")]:
+                error, freedom = estimate[key]
+                judge(what, 2 * t.sf(abs(estimate["mean"]) / error, freedom))
+    print("| test | false alarms at 5 % | of |")
+    print("| --- | ---: | ---: |")
+    for what in alarms:
+        print(f"| {what} | {100 * alarms[what] / tests[what]:.1f} % | {tests[what]:,} |")
+
+
+def headlines():
+    """The steps of the ladders: by the last epoch of three seeds and Student's t, and as thaw says them."""
+    print("| experiment | step | three seeds, last epoch, Student | all seeds, the experiment's number, moderated | with images |")
+    print("| --- | --- | ---: | ---: | ---: |")
+    for experiment in ["miniature", "squeezenet", "book"]:
+        table = tomllib.loads((ROOT / "experiments" / f"{experiment}.toml").read_text())
+        final, number = read(experiment, "final"), read(experiment, table["statistic"])
+        spread = Spread(number, 1000)
+        before = None
+        for rung in table["ladder"]:
+            names = [name for name in number if all(dict(name).get(factor) == str(level) for factor, level in rung["where"].items())]
+            name = names[0] if len(names) == 1 else None
+            if name and before and not same(number[before], number[name]):
+                seeds = [seed for seed in shared([(1, final[before]), (1, final[name])]) if seed < 3]
+                old = [final[name][seed][0] - final[before][seed][0] for seed in seeds]
+                student = f"{100 * np.mean(old):+.2f} ± {100 * t.ppf(0.975, len(old) - 1) * np.std(old, ddof=1) / np.sqrt(len(old)):.2f}" if len(old) > 1 else f"{100 * np.mean(old):+.2f}, one seed"
+                terms = [(-1.0, number[before]), (1.0, number[name])]
+                if len(shared(terms)) > 1:
+                    now = spread.estimate(terms)
+                    half = {key: 100 * t.ppf(0.975, now[key][1]) * now[key][0] for key in ("seeds", "seeds_and_images")}
+                    print(f"| {experiment} | {rung['label']} | {student} | {100 * now['mean']:+.2f} ± {half['seeds']:.2f} | ± {half['seeds_and_images']:.2f} |")
+                else:
+                    print(f"| {experiment} | {rung['label']} | {student} | one seed | |")
+            before = name
+
+
+{"alarms": alarms, "headlines": headlines, "values": values, "coverage": coverage, "stopping": stopping, "extremes": extremes}[sys.argv[1]]()

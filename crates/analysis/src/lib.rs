@@ -9,6 +9,7 @@
 //! - [`Measurements`]: one number of every run. [`Estimate`]: a mean over seeds, or a difference of
 //!   such means, with 95 % intervals over seeds, and over seeds and images.
 //! - [`check()`]: verdicts on bands, relations and audits.
+//! - [`wanted_differences`], [`PrecisionTarget`]: which seeds to run next, to make differences precise.
 //! - [`evaluate_ladder`]: what each change of a ladder does. [`attribute`]: a gap, divided over factors.
 //! - [`Classifier`]: which procedure a training log is of.
 //!
@@ -45,6 +46,7 @@ mod ladder;
 mod mcnemar;
 mod measurements;
 mod power;
+mod precision;
 mod prior;
 mod range;
 mod results;
@@ -69,6 +71,7 @@ pub use ladder::{MeasuredRung, evaluate_ladder};
 pub use mcnemar::{McNemar, mcnemar};
 pub use measurements::Measurements;
 pub use power::smallest_difference;
+pub use precision::{Addition, PrecisionTarget, WantedDifference, wanted_differences};
 pub use results::{CellRun, ProcedureRuns, Results};
 pub use schema::SCHEMA_VERSION;
 pub use sink::ParquetSink;

@@ -19,6 +19,7 @@ use thaw_spec::{Metric, Prediction, Statistic};
 
 use crate::estimate::{Estimate, Sample, Uncertainty};
 use crate::mcnemar::of_split;
+use crate::precision::SeedForecast;
 use crate::prior::VariancePrior;
 use crate::results::{ProcedureRuns, Results};
 use crate::{AnalysisError, ResultsFolder};
@@ -215,20 +216,43 @@ impl<'a> Measurements<'a> {
     ) -> Option<usize> {
         const MOST: usize = 10_000;
         let estimate = self.difference(from, to)?;
-        let now = estimate.over_seeds?;
-        let (variance, lent) = (
-            now.standard_error.powi(2) * estimate.count as f64,
-            now.freedom - (estimate.count as f64 - 1.0),
-        );
+        estimate.over_seeds?;
+        let forecast = self.forecast(from, to)?;
         let distance = (estimate.mean - margin).abs();
-        (1..MOST).find(|more| {
-            let count = (estimate.count + more) as f64;
-            let then = Uncertainty {
-                standard_error: (variance / count).sqrt(),
-                freedom: lent + count - 1.0,
-            };
-            then.half_width() < distance
-        })
+        (1..MOST).find(|more| forecast.half_width(estimate.count + more) < distance)
+    }
+
+    /// How the interval of the difference `to − from` narrows with seeds: by the spread of the
+    /// difference, or where the two share fewer than two seeds by that of the other differences.
+    pub(crate) fn forecast(
+        &self,
+        from: &ProcedureRuns,
+        to: &ProcedureRuns,
+    ) -> Option<SeedForecast> {
+        let measured = self.difference(from, to);
+        if let Some((estimate, now)) =
+            measured.as_ref().and_then(|known| Some((known, known.over_seeds?)))
+        {
+            let count = estimate.count as f64;
+            let variance = now.standard_error.powi(2) * count;
+            return Some(SeedForecast { variance, lent: now.freedom - (count - 1.0) });
+        }
+        let prior = self.differences.0.as_ref()?;
+        let variance = prior.variances[0] * squared_norm(&[(from, -1.0), (to, 1.0)]);
+        Some(SeedForecast { variance, lent: prior.freedom })
+    }
+
+    /// Half of the width of the 95 % interval over seeds of the difference `to − from`, if the last
+    /// seed that they share had not run.
+    pub(crate) fn half_width_before(
+        &self,
+        from: &ProcedureRuns,
+        to: &ProcedureRuns,
+    ) -> Option<f64> {
+        let terms = [(from, -1.0), (to, 1.0)];
+        let seeds = shared_seeds(&terms);
+        let before = self.contrast_over(&terms, seeds.split_last()?.1)?;
+        before.over_seeds.map(|uncertainty| uncertainty.half_width())
     }
 
     /// A weighted sum of procedures by seed.

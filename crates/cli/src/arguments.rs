@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use thaw_exchange::Format;
@@ -38,12 +39,12 @@ pub(crate) enum Command {
     #[command(
         after_help = "Examples: thaw plan\n          thaw plan experiments/squeezenet.toml --data images --weights squeezenet.safetensors"
     )]
-    Plan(Sweep),
+    Plan(SweepToPrecision),
     /// Run the cells that have not run yet, then draw and summarise
     #[command(
-        after_help = "Examples: thaw sweep\n          thaw sweep experiments/squeezenet.toml --data images --weights squeezenet.safetensors --only regime=cached"
+        after_help = "Examples: thaw sweep\n          thaw sweep experiments/squeezenet.toml --data images --weights squeezenet.safetensors --only regime=cached\n          thaw sweep --precision 1.0 --budget 30min"
     )]
-    Sweep(Sweep),
+    Sweep(SweepToPrecision),
     /// Draw and summarise what has run
     #[command(after_help = "Example: thaw report experiments/squeezenet.toml")]
     Report(Report),
@@ -185,6 +186,39 @@ pub(crate) struct Sweep {
     /// notices
     #[arg(long, value_enum, hide = true, value_name = "FAULT")]
     pub(crate) inject_fault: Option<Fault>,
+}
+
+/// A sweep that may go on with more seeds than are planned.
+#[derive(Debug, Args)]
+pub(crate) struct SweepToPrecision {
+    #[command(flatten)]
+    pub(crate) sweep: Sweep,
+    #[command(flatten)]
+    pub(crate) precision: Precision,
+}
+
+/// How far a sweep goes on with more seeds.
+#[derive(Debug, Args)]
+pub(crate) struct Precision {
+    /// Then add seeds until each step of the ladder and each expected relation is known to ± so many
+    /// points (its 95 % interval over seeds), those first that promise most per second
+    #[arg(long = "precision", value_name = "POINTS", value_parser = positive, conflicts_with = "seeds")]
+    pub(crate) points: Option<f64>,
+    /// With --precision: add no seed that would end later than this after the start, such as 90min
+    /// or 2h
+    #[arg(long, value_name = "TIME", requires = "points", value_parser = humantime::parse_duration)]
+    pub(crate) budget: Option<Duration>,
+    /// With --precision: the most seeds that a difference gets [default: 100]
+    #[arg(long, value_name = "N", requires = "points", value_parser = clap::value_parser!(u32).range(2..))]
+    max_seeds: Option<u32>,
+}
+
+impl Precision {
+    /// The most seeds that a difference gets.
+    pub(crate) fn most_seeds(&self) -> usize {
+        const MOST: usize = 100;
+        self.max_seeds.map_or(MOST, |seeds| seeds as usize)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -363,8 +397,8 @@ pub(crate) struct Diagnose {
     /// conv_base.predict)
     #[arg(long, value_name = "SECONDS", value_parser = positive)]
     pub(crate) forward_seconds: Option<f64>,
-    /// Examine runs whose procedure is known: those of these seeds, or else each run by what is
-    /// known of the others
+    /// Examine runs whose procedure is known: those of these seeds by what the other seeds say, or
+    /// else each run by what all others say
     #[arg(long, value_name = "SEEDS", value_delimiter = ',', num_args = 0.., conflicts_with = "logs")]
     pub(crate) held_out: Option<Vec<u64>>,
     /// Compare only so many epochs

@@ -42,7 +42,7 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
             one.selection
                 .only
                 .extend(levels.iter().map(|(factor, level)| format!("{factor}={level}")));
-            sweep::run(&one)?;
+            sweep::run(&one, None)?;
         }
         outcome = divide()?;
     }

@@ -13,7 +13,7 @@ use crate::arguments::Check;
 use crate::error::{CANNOT_TELL, CliError, FAILED, SUCCESS};
 use crate::files::write_whole;
 use crate::provenance;
-use crate::selection::MINIATURE_EXPECTED;
+use crate::selection::{CellSelection, MINIATURE_EXPECTED};
 use crate::terminal::say;
 
 pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
@@ -75,6 +75,23 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
         (0, 1..) => CANNOT_TELL,
         (0, 0) => SUCCESS,
     }))
+}
+
+/// What is expected of an experiment: by the file beside its own, if there is one.
+pub(crate) fn expectations_beside(selection: &CellSelection) -> Result<Expectations, CliError> {
+    let Some(experiment) = &selection.experiment else {
+        return Ok(Expectations::parse(
+            "the embedded miniature.expected.toml",
+            MINIATURE_EXPECTED,
+        )?);
+    };
+    let path = expected_path(experiment);
+    if !path.exists() {
+        return Ok(Expectations::default());
+    }
+    let text = std::fs::read_to_string(&path)
+        .map_err(|source| CliError::Unreadable { path: path.clone(), source })?;
+    Ok(Expectations::parse(&path.display().to_string(), &text)?)
 }
 
 /// Writes new bands into an expectation file, for the numbers of its old ones or else for the

@@ -18,6 +18,7 @@ mod files;
 mod init;
 mod manual;
 mod plan;
+mod precision;
 mod pretrain;
 mod preview;
 mod progress;
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Init(options) => init::run(&options),
         Command::Plan(options) => plan::run(&options),
-        Command::Sweep(options) => sweep::run(&options),
+        Command::Sweep(options) => sweep::run(&options.sweep, Some(&options.precision)),
         Command::Report(options) => report::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Preview(options) => preview::run(&options),

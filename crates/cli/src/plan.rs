@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use thaw_analysis::{CellState, ResultsFolder};
-use thaw_spec::{Cell, CellId, Experiment, Plan, Step};
+use thaw_spec::{Cell, CellId, CostFacts, Experiment, Plan, Step};
 
-use crate::arguments::Sweep;
+use crate::arguments::SweepToPrecision;
 use crate::artifacts::is_kept;
 use crate::error::{CliError, SUCCESS};
+use crate::precision::{expected_seeds, what_could_be_shown};
 use crate::rates::Rates;
 use crate::sweep_inputs::SweepInputs;
 use crate::terminal::{say, say_on_stderr};
@@ -27,7 +28,9 @@ pub(crate) fn finished(
     Ok(finished)
 }
 
-pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
+pub(crate) fn run(
+    SweepToPrecision { sweep: options, precision }: &SweepToPrecision,
+) -> Result<ExitCode, CliError> {
     let inputs = SweepInputs::open(options)?;
     let folder = options.selection.written_folder(&inputs.experiment);
     let finished = if options.force { BTreeSet::new() } else { finished(&inputs, &folder)? };
@@ -57,14 +60,42 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
         inputs.weights.hash.short()
     ));
     say("");
-    if plan.steps.is_empty() {
+    let rates = if plan.steps.is_empty() {
         say("nothing is left to do");
-        return Ok(ExitCode::from(SUCCESS));
+        None
+    } else {
+        let rates = Rates::measure(&inputs)?;
+        say_steps(&plan, &inputs, &finished, &facts, &rates);
+        Some(rates)
+    };
+    let selection = &options.selection;
+    let shown = what_could_be_shown(selection, &inputs.experiment, &folder)?;
+    if !shown.is_empty() {
+        say("");
+        shown.iter().for_each(|line| say(line));
     }
-    let rates = Rates::measure(&inputs)?;
+    if let Some(points) = precision.points {
+        let rates = rates.map_or_else(|| Rates::measure(&inputs), Ok)?;
+        say("");
+        expected_seeds(selection, precision, points, &inputs, &folder, &rates)?
+            .iter()
+            .for_each(|line| say(line));
+    }
+    Ok(ExitCode::from(SUCCESS))
+}
+
+/// Says every step with its duration, then what is shared and what all of it takes.
+fn say_steps(
+    plan: &Plan,
+    inputs: &SweepInputs,
+    finished: &BTreeSet<CellId>,
+    facts: &CostFacts,
+    rates: &Rates,
+) {
+    let exists = |step: &Step| is_kept(&inputs.cache, step);
     let (mut total, mut bytes) = (0.0, 0);
     for step in &plan.steps {
-        let cost = plan.cost(step, &facts);
+        let cost = plan.cost(step, facts);
         let seconds = rates.seconds(&cost);
         if exists(step) {
             say(&format!("   cached  {}", describe(step)));
@@ -90,8 +121,8 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
     let none = BTreeSet::new();
     let todo = inputs.cells.iter().filter(|cell| !finished.contains(&cell.id()));
     let alone = |cell: &Cell| -> f64 {
-        let plan = Plan::new(std::slice::from_ref(cell), &none, &facts, exists);
-        plan.steps.iter().map(|step| rates.seconds(&plan.cost(step, &facts))).sum()
+        let plan = Plan::new(std::slice::from_ref(cell), &none, facts, exists);
+        plan.steps.iter().map(|step| rates.seconds(&plan.cost(step, facts))).sum()
     };
     say(&format!(
         "about {} if each cell were run alone, from pixels on",
@@ -103,7 +134,6 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
         mebibytes(bytes),
         inputs.cache.display()
     ));
-    Ok(ExitCode::from(SUCCESS))
 }
 
 /// How many seeds the procedures have.

@@ -212,10 +212,28 @@ impl Task<'_> {
         }
     }
 
+    /// Ends a task that was done before. People are not told; machines are.
+    pub(crate) fn kept(self) {
+        match &self.progress.shown {
+            Shown::Json => self.finish("kept from before"),
+            Shown::Nothing | Shown::Lines => self.complete(),
+            Shown::Bars { whole, .. } => {
+                self.complete();
+                self.bar.iter().for_each(ProgressBar::finish_and_clear);
+                whole.set_position((self.progress.left().0 * WHOLE as f64) as u64);
+            }
+        }
+    }
+
+    /// Counts all images that are not counted yet.
+    fn complete(&self) {
+        let rest = self.images.saturating_sub(self.seen.swap(self.images, Ordering::Relaxed));
+        self.progress.add(self.share * rest as f64 / self.images as f64);
+    }
+
     /// Ends the task; `result` is a word on how it ended.
     pub(crate) fn finish(self, result: &str) {
-        let rest = self.images.saturating_sub(self.seen.load(Ordering::Relaxed));
-        self.progress.add(self.share * rest as f64 / self.images as f64);
+        self.complete();
         match &self.progress.shown {
             Shown::Nothing => {}
             Shown::Bars { bars, whole } => {

@@ -4,23 +4,26 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use thaw_analysis::ResultsFolder;
 use thaw_spec::{Cell, Cost, CostFacts, Plan, Step};
 
-use crate::arguments::Sweep;
+use crate::arguments::{Precision, Sweep};
 use crate::artifacts::is_kept;
 use crate::error::{CliError, SUCCESS};
 use crate::executor::{Artifact, Executor, RealExecutor, run_cell};
 use crate::plan::{describe, finished};
+use crate::precision::Seeding;
 use crate::progress::{Progress, Task, verdict};
 use crate::report::{accuracies, read, report};
 use crate::selection::CellSelection;
 use crate::sweep_inputs::{SweepInputs, start_threads};
-use crate::terminal::say_on_stderr;
+use crate::terminal::{say, say_on_stderr};
 
-pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
+pub(crate) fn run(options: &Sweep, precision: Option<&Precision>) -> Result<ExitCode, CliError> {
+    let started = Instant::now();
     let threads = start_threads(options.threads)?;
     let inputs = SweepInputs::open(options)?;
     let folder = options.selection.written_folder(&inputs.experiment);
@@ -49,7 +52,25 @@ pub(crate) fn run(options: &Sweep) -> Result<ExitCode, CliError> {
         inputs.warnings().iter().for_each(|warning| say_on_stderr(warning));
     }
     execute(&plan, &facts, &executor, &folder, &limits, options.quiet)?;
+    let wanted = precision.and_then(|precision| Some((precision, precision.points?)));
+    let reached = wanted.map(|(precision, points)| {
+        let seeding = Seeding {
+            selection: &options.selection,
+            precision,
+            points,
+            started,
+            inputs: &inputs,
+            folder: &folder,
+            facts: &facts,
+            executor: &executor,
+            limits: &limits,
+            quiet: options.quiet,
+        };
+        seeding.run()
+    });
+    let reached = reached.transpose()?;
     draw(&options.selection)?;
+    reached.iter().flatten().for_each(|line| say(line));
     Ok(ExitCode::from(SUCCESS))
 }
 
@@ -98,7 +119,10 @@ pub(crate) fn execute(
         let Step::Fit(first) = step else {
             let task = progress.task(&describe(step), None, images(step, facts), share(step));
             let artifact = executor.make(step, &|count| task.advance(count))?;
-            task.finish(if artifact == Artifact::Made { "done" } else { "kept from before" });
+            match artifact {
+                Artifact::Made => task.finish("done"),
+                Artifact::Kept => task.kept(),
+            }
             continue;
         };
         let mut batch = vec![first];

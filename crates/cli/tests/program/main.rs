@@ -10,6 +10,7 @@ mod documents;
 mod markdown;
 mod miniature;
 mod package;
+mod precision;
 mod references;
 mod standalone;
 mod thaw;

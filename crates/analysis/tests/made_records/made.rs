@@ -149,6 +149,11 @@ impl Made {
             .expect("written");
     }
 
+    /// The experiment.
+    pub(crate) fn experiment(&self) -> &Experiment {
+        &self.experiment
+    }
+
     fn folder(&self) -> ResultsFolder {
         ResultsFolder::new(self.root.path().to_owned())
     }

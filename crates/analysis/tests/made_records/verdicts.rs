@@ -1,8 +1,6 @@
 //! Verdicts on made-up records of runs that went wrong, are short, or differ by little.
 
-mod made;
-
-use made::{Curve, Made};
+use crate::made::{Curve, Made};
 use thaw_analysis::{Measurements, check, derive_bands, evaluate_ladder};
 use thaw_spec::{Expectations, Metric, Rung, Selector, Statistic, VerdictKind};
 

@@ -1,0 +1,279 @@
+//! Which seeds to run next, so that the differences that an experiment speaks of become as precise
+//! as is wanted, at little cost.
+//!
+//! Widths alone decide, never what lies between the ends: whoever stops because a difference has
+//! become significant finds one that is not there. And a difference counts as precise only when it
+//! is so with one seed fewer as well: a spread that looks small by luck seldom does so twice. How
+//! often the intervals hold the truth when a sweep stops by their width is in `docs/certainty.md`.
+
+use std::collections::BTreeSet;
+
+use thaw_spec::{Expectations, Experiment, Metric, Relation, RelationKind, Selector, Statistic};
+
+use crate::estimate::{Estimate, Uncertainty};
+use crate::measurements::Measurements;
+use crate::results::Results;
+use crate::{AnalysisError, ResultsFolder};
+
+/// The half-width of an accuracy of which nothing is known.
+const WHOLE: f64 = 1.0;
+
+/// How the 95 % interval over seeds of a difference narrows with the number of seeds, if the spread
+/// between seeds stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct SeedForecast {
+    /// Variance of one difference between runs of equal seeds.
+    pub(crate) variance: f64,
+    /// Degrees of freedom that the spread of all procedures lends.
+    pub(crate) lent: f64,
+}
+
+impl SeedForecast {
+    /// Half of the interval's width with so many seeds, at least two.
+    pub(crate) fn half_width(self, seeds: usize) -> f64 {
+        let standard_error = (self.variance / seeds as f64).sqrt();
+        Uncertainty { standard_error, freedom: self.lent + (seeds as f64 - 1.0) }.half_width()
+    }
+}
+
+/// A difference of accuracies that an experiment speaks of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WantedDifference {
+    /// What is compared, in words.
+    pub label: String,
+    /// The metric that is compared.
+    pub metric: Metric,
+    /// The statistic that makes a number of its curve.
+    pub statistic: Statistic,
+    /// Places of the two procedures in [`Results::procedures`]: the difference is second − first.
+    pub procedures: [usize; 2],
+    /// The difference as far as the runs tell; nothing when the two share no seed, or a run
+    /// diverged.
+    pub estimate: Option<Estimate>,
+    /// Whether a run of either diverged, so that more seeds tell nothing.
+    pub diverged: bool,
+    /// The half-width with the last seed left out, from three seeds on.
+    half_width_before: Option<f64>,
+    forecast: Option<SeedForecast>,
+}
+
+impl WantedDifference {
+    /// Half of the 95 % interval's width over seeds, from two seeds on.
+    pub fn half_width(&self) -> Option<f64> {
+        self.estimate.as_ref()?.over_seeds.map(|uncertainty| uncertainty.half_width())
+    }
+
+    /// The half-width to expect with so many seeds, if the spread between seeds stays as it is;
+    /// nothing where no run tells that spread.
+    pub fn expected_half_width(&self, seeds: usize) -> Option<f64> {
+        let forecast = self.forecast.filter(|_| seeds >= 2)?;
+        Some(forecast.half_width(seeds).min(WHOLE))
+    }
+
+    /// The half-width to expect with so many seeds: all there can be where that is unknown.
+    fn expected(&self, seeds: usize) -> f64 {
+        self.expected_half_width(seeds).unwrap_or(WHOLE)
+    }
+}
+
+/// The differences that an experiment speaks of: the steps of its ladder, and the relations of
+/// accuracies that are expected, each once. Procedures that are equal to the last bit have none. The
+/// predictions for each image are taken into account where the folder is given.
+///
+/// # Errors
+/// When predictions cannot be read.
+pub fn wanted_differences(
+    experiment: &Experiment,
+    expectations: &Expectations,
+    results: &Results,
+    folder: Option<&ResultsFolder>,
+) -> Result<Vec<WantedDifference>, AnalysisError> {
+    let place = |selector: &Selector| {
+        results.procedures.iter().position(|known| selector.matches(&known.levels))
+    };
+    let mut asked: Vec<(String, Metric, Statistic, [usize; 2])> = Vec::new();
+    let rungs: Vec<_> = experiment
+        .ladder
+        .iter()
+        .filter_map(|rung| Some((&rung.label, place(&rung.selector)?)))
+        .collect();
+    for step in rungs.windows(2) {
+        let [(_, from), (label, to)] = step else { continue };
+        let metric = Metric::ValidationAccuracy;
+        asked.push(((*label).clone(), metric, experiment.statistic, [*from, *to]));
+    }
+    for Relation { left, right, metric, kind } in &expectations.relations {
+        let statistic = match kind {
+            RelationKind::IntervalAbove { statistic }
+            | RelationKind::GreaterByAtLeast { statistic, .. } => *statistic,
+            RelationKind::EqualCurve { .. } => continue,
+        };
+        if let (true, Some(from), Some(to)) = (metric.is_accuracy(), place(right), place(left)) {
+            asked.push((format!("{left} against {right}"), *metric, statistic, [from, to]));
+        }
+    }
+    let mut numbers: Vec<Measurements<'_>> = Vec::new();
+    let mut wanted: Vec<WantedDifference> = Vec::new();
+    for (label, metric, statistic, procedures) in asked {
+        let [from, to] = procedures.map(|place| &results.procedures[place]);
+        let known = wanted.iter().any(|other| {
+            (other.metric, other.statistic) == (metric, statistic)
+                && procedures.iter().all(|place| other.procedures.contains(place))
+        });
+        if known || procedures[0] == procedures[1] || from.equals(to) {
+            continue;
+        }
+        if !numbers.iter().any(|number| number.is_of(metric, statistic)) {
+            let number = Measurements::new(results, metric, statistic);
+            numbers.push(match folder {
+                Some(folder) => number.with_images(folder)?,
+                None => number,
+            });
+        }
+        let number = numbers.iter().find(|number| number.is_of(metric, statistic));
+        let diverged = [from, to].iter().any(|procedure| procedure.diverged(metric).is_some());
+        wanted.push(WantedDifference {
+            label,
+            metric,
+            statistic,
+            procedures,
+            estimate: number.and_then(|number| number.difference(from, to)),
+            diverged,
+            half_width_before: number.and_then(|number| number.half_width_before(from, to)),
+            forecast: number.and_then(|number| number.forecast(from, to)),
+        });
+    }
+    Ok(wanted)
+}
+
+/// Runs that bring one more seed to a difference.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Addition {
+    /// The cells: places of procedures in [`Results::procedures`], and the seed.
+    pub cells: Vec<(usize, u64)>,
+    /// The place of the difference that they are run for, although others may gain as well.
+    pub wanted: usize,
+    /// What they are expected to take, in seconds.
+    pub seconds: f64,
+}
+
+/// How precise differences are to be, and what that may cost.
+pub struct PrecisionTarget<'a> {
+    /// Half of the 95 % interval's width over seeds, as a fraction of 1.
+    pub half_width: f64,
+    /// The most seeds that a difference gets.
+    pub most_seeds: usize,
+    /// The most seconds that additions may take; nothing for as long as it takes.
+    pub budget_seconds: Option<f64>,
+    /// What a procedure's run with a seed is expected to take, in seconds.
+    pub seconds: &'a dyn Fn(usize, u64) -> f64,
+}
+
+impl PrecisionTarget<'_> {
+    /// Whether a difference is as precise as is wanted, and was so with one seed fewer.
+    pub fn is_reached(&self, wanted: &WantedDifference) -> bool {
+        let is_narrow = |half: Option<f64>| half.is_some_and(|half| half <= self.half_width);
+        is_narrow(wanted.half_width()) && is_narrow(wanted.half_width_before)
+    }
+
+    /// The same for so many seeds, as far as it can be expected.
+    fn is_expected(&self, wanted: &WantedDifference, seeds: usize) -> bool {
+        wanted.expected(seeds - 1) <= self.half_width
+    }
+
+    /// The runs to do next, given the seeds that each procedure has: those after which most
+    /// uncertainty is expected to be gone per second. Nothing when every difference is precise, or
+    /// has all the seeds that it may get, or the budget is spent.
+    pub fn next(&self, wanted: &[WantedDifference], seeds: &[BTreeSet<u64>]) -> Option<Addition> {
+        self.best(wanted, seeds, &|wanted, _| !self.is_reached(wanted))
+    }
+
+    /// All the runs to expect, if the spreads stay as they are. A difference whose spread is unknown
+    /// gets the two seeds that tell it.
+    pub fn forecast(&self, wanted: &[WantedDifference], seeds: &[BTreeSet<u64>]) -> Vec<Addition> {
+        let (mut seeds, mut additions, mut spent) = (seeds.to_vec(), Vec::new(), 0.0);
+        let is_open = |wanted: &WantedDifference, shared: usize| match wanted.forecast {
+            _ if self.is_reached(wanted) => false,
+            Some(_) => shared < 2 || !self.is_expected(wanted, shared),
+            None => shared < 2,
+        };
+        loop {
+            let left = self.budget_seconds.map(|budget| budget - spent);
+            let target = PrecisionTarget { budget_seconds: left, ..*self };
+            let Some(addition) = target.best(wanted, &seeds, &is_open) else { return additions };
+            spent += addition.seconds;
+            for (procedure, seed) in &addition.cells {
+                seeds[*procedure].insert(*seed);
+            }
+            additions.push(addition);
+        }
+    }
+
+    /// The best next runs for the differences that are open, given how many seeds they have.
+    fn best(
+        &self,
+        wanted: &[WantedDifference],
+        seeds: &[BTreeSet<u64>],
+        is_open: &dyn Fn(&WantedDifference, usize) -> bool,
+    ) -> Option<Addition> {
+        // What one more seed is expected to take from the half-width of each open difference, on the
+        // way to its target.
+        let gains: Vec<Option<f64>> = wanted
+            .iter()
+            .map(|wanted| {
+                let now = wanted.procedures.map(|place| &seeds[place]);
+                let now = now[0].intersection(now[1]).count();
+                if wanted.diverged || now >= self.most_seeds || !is_open(wanted, now) {
+                    return None;
+                }
+                let enough = (now + 1..self.most_seeds)
+                    .find(|seeds| self.is_expected(wanted, *seeds))
+                    .unwrap_or(self.most_seeds);
+                let gain = wanted.expected(now) - wanted.expected(enough);
+                Some(gain.max(f64::MIN_POSITIVE) / (enough - now) as f64)
+            })
+            .collect();
+        let addition = |(place, gain): (usize, &Option<f64>)| {
+            (*gain)?;
+            let [from, to] = wanted[place].procedures;
+            let seed = next_seed(&seeds[from], &seeds[to]);
+            let cells: Vec<(usize, u64)> = [from, to]
+                .into_iter()
+                .filter(|procedure| !seeds[*procedure].contains(&seed))
+                .map(|procedure| (procedure, seed))
+                .collect();
+            let has = |procedure: usize| {
+                seeds[procedure].contains(&seed) || cells.contains(&(procedure, seed))
+            };
+            // What these cells complete for other differences counts as well.
+            let gain: f64 = wanted
+                .iter()
+                .zip(&gains)
+                .filter(|(other, _)| {
+                    let [from, to] = other.procedures;
+                    let is_new = !seeds[from].contains(&seed) || !seeds[to].contains(&seed);
+                    is_new && has(from) && has(to)
+                })
+                .filter_map(|(_, gain)| *gain)
+                .sum();
+            let seconds = cells.iter().map(|(procedure, seed)| (self.seconds)(*procedure, *seed));
+            let addition = Addition { seconds: seconds.sum(), wanted: place, cells };
+            Some((gain / addition.seconds.max(1e-3), addition))
+        };
+        gains
+            .iter()
+            .enumerate()
+            .filter_map(addition)
+            .filter(|(_, addition)| self.budget_seconds.is_none_or(|left| addition.seconds <= left))
+            .reduce(|best, other| if other.0 > best.0 { other } else { best })
+            .map(|(_, addition)| addition)
+    }
+}
+
+/// The seed that two procedures share next: the smallest that one of them has, or else the smallest
+/// that neither has.
+fn next_seed(one: &BTreeSet<u64>, other: &BTreeSet<u64>) -> u64 {
+    one.symmetric_difference(other).min().copied().unwrap_or_else(|| {
+        (0..).find(|seed| !one.contains(seed)).expect("there are more seeds than runs")
+    })
+}

@@ -1,0 +1,5 @@
+//! What is said of made-up records.
+
+mod made;
+mod precision;
+mod verdicts;

@@ -1,0 +1,299 @@
+//! Seeds beyond those that an experiment plans, until its differences are known precisely.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use thaw_analysis::{
+    Addition, CellState, PrecisionTarget, Results, ResultsFolder, WantedDifference,
+    smallest_difference, wanted_differences,
+};
+use thaw_spec::{Cell, CostFacts, Expectations, Experiment, Plan, Step, Variants};
+
+use crate::arguments::Precision;
+use crate::artifacts::is_kept;
+use crate::check::expectations_beside;
+use crate::error::CliError;
+use crate::executor::Executor;
+use crate::plan::duration;
+use crate::rates::Rates;
+use crate::selection::CellSelection;
+use crate::sweep::{Limits, execute};
+use crate::sweep_inputs::SweepInputs;
+use crate::terminal::say_on_stderr;
+
+/// Half-widths are fractions where they are computed and points where a person reads them.
+const POINTS: f64 = 100.0;
+
+/// What runs with one more seed cost on this machine: what the seed alone needs, for what all seeds
+/// share has been made for those before. A run that was begun costs nothing, so that it is finished
+/// first.
+struct Costs<'a> {
+    inputs: &'a SweepInputs,
+    folder: &'a ResultsFolder,
+    facts: &'a CostFacts,
+    rates: &'a Rates,
+    known: RefCell<BTreeMap<usize, f64>>,
+}
+
+impl<'a> Costs<'a> {
+    fn new(
+        inputs: &'a SweepInputs,
+        folder: &'a ResultsFolder,
+        facts: &'a CostFacts,
+        rates: &'a Rates,
+    ) -> Self {
+        Self { inputs, folder, facts, rates, known: RefCell::default() }
+    }
+
+    fn seconds(&self, procedure: usize, seed: u64) -> f64 {
+        let cell = cell(self.inputs, procedure, seed);
+        if matches!(self.folder.state(&cell), Ok(CellState::Partial)) {
+            return 0.0;
+        }
+        *self.known.borrow_mut().entry(procedure).or_insert_with(|| {
+            let plan = Plan::new(&[cell], &BTreeSet::new(), self.facts, |_| false);
+            plan.steps
+                .iter()
+                .filter(|step| is_of_one_seed(step))
+                .map(|step| self.rates.seconds(&plan.cost(step, self.facts)))
+                .sum()
+        })
+    }
+}
+
+/// Whether a step has to be done for each seed again.
+fn is_of_one_seed(step: &Step) -> bool {
+    match step {
+        Step::Decode { .. } => false,
+        Step::Extract(extraction) => matches!(extraction.variants, Variants::Augmented { .. }),
+        Step::Fit(_) => true,
+    }
+}
+
+/// A procedure's run with any seed.
+fn cell(inputs: &SweepInputs, procedure: usize, seed: u64) -> Cell {
+    let (levels, settings) =
+        inputs.experiment.procedures().nth(procedure).expect("a procedure of the experiment");
+    Cell {
+        levels: levels.to_vec(),
+        procedure: settings.clone(),
+        inputs: inputs.cells[0].inputs.clone(),
+        seed,
+    }
+}
+
+/// The differences that an experiment speaks of, at least one, and the seeds of each procedure.
+struct State {
+    wanted: Vec<WantedDifference>,
+    seeds: Vec<BTreeSet<u64>>,
+}
+
+impl State {
+    fn read(
+        experiment: &Experiment,
+        expectations: &Expectations,
+        folder: &ResultsFolder,
+        with_images: bool,
+    ) -> Result<Self, CliError> {
+        let results = Results::read(folder, experiment)?;
+        let images = with_images.then_some(folder);
+        let wanted = wanted_differences(experiment, expectations, &results, images)?;
+        let seeds = results
+            .procedures
+            .iter()
+            .map(|procedure| procedure.runs.iter().map(|run| run.cell().seed).collect())
+            .collect();
+        Ok(Self { wanted, seeds })
+    }
+
+    fn shared(&self, wanted: &WantedDifference) -> usize {
+        let [from, to] = wanted.procedures.map(|place| &self.seeds[place]);
+        from.intersection(to).count()
+    }
+}
+
+fn nothing_to_know(selection: &CellSelection) -> CliError {
+    CliError::Usage {
+        message: format!(
+            "--precision: {} speaks of no difference between two accuracies; give it a [[ladder]], or its expectations an interval_above or greater_by_at_least",
+            selection.name()
+        ),
+    }
+}
+
+fn target<'a>(
+    precision: &Precision,
+    points: f64,
+    started: Instant,
+    seconds: &'a dyn Fn(usize, u64) -> f64,
+) -> PrecisionTarget<'a> {
+    PrecisionTarget {
+        half_width: points / POINTS,
+        most_seeds: precision.most_seeds(),
+        budget_seconds: precision
+            .budget
+            .map(|budget| budget.as_secs_f64() - started.elapsed().as_secs_f64()),
+        seconds,
+    }
+}
+
+/// What a sweep that adds seeds works with.
+pub(crate) struct Seeding<'a> {
+    pub(crate) selection: &'a CellSelection,
+    pub(crate) precision: &'a Precision,
+    /// The half-width that is wanted, in points.
+    pub(crate) points: f64,
+    pub(crate) started: Instant,
+    pub(crate) inputs: &'a SweepInputs,
+    pub(crate) folder: &'a ResultsFolder,
+    pub(crate) facts: &'a CostFacts,
+    pub(crate) executor: &'a dyn Executor,
+    pub(crate) limits: &'a Limits,
+    pub(crate) quiet: bool,
+}
+
+impl Seeding<'_> {
+    /// Runs one more seed after the other until the differences are as precise as is wanted, or the
+    /// seeds or the time are spent; says in lines how precise they have become.
+    pub(crate) fn run(&self) -> Result<Vec<String>, CliError> {
+        let expectations = expectations_beside(self.selection)?;
+        let rates = Rates::measure(self.inputs)?;
+        let costs = Costs::new(self.inputs, self.folder, self.facts, &rates);
+        let seconds = |procedure, seed| costs.seconds(procedure, seed);
+        loop {
+            let state = State::read(&self.inputs.experiment, &expectations, self.folder, false)?;
+            if state.wanted.is_empty() {
+                return Err(nothing_to_know(self.selection));
+            }
+            let target = target(self.precision, self.points, self.started, &seconds);
+            let Some(addition) = target.next(&state.wanted, &state.seeds) else {
+                return Ok(self.reached(&target, &state));
+            };
+            if !self.quiet {
+                say_on_stderr(&describe(&addition, &state));
+            }
+            let cells: Vec<Cell> = addition
+                .cells
+                .iter()
+                .map(|(procedure, seed)| cell(self.inputs, *procedure, *seed))
+                .collect();
+            let plan = Plan::new(&cells, &BTreeSet::new(), self.facts, |step| {
+                is_kept(&self.inputs.cache, step)
+            });
+            execute(&plan, self.facts, self.executor, self.folder, self.limits, self.quiet)?;
+        }
+    }
+
+    fn reached(&self, target: &PrecisionTarget<'_>, state: &State) -> Vec<String> {
+        let heading = format!(
+            "precision of the differences over seeds, of which ± {} points were wanted:",
+            self.points
+        );
+        let line = |wanted: &WantedDifference| {
+            let (shared, half) = (state.shared(wanted), half_width(wanted));
+            let stopped = if shared >= target.most_seeds {
+                "--max-seeds allows no more seeds"
+            } else {
+                "the next seed would not end within --budget"
+            };
+            let is_narrow = wanted.half_width().is_some_and(|half| half <= target.half_width);
+            let why = match (target.is_reached(wanted), wanted.diverged, is_narrow) {
+                (true, ..) => String::new(),
+                (_, true, _) => " (a run diverged, so it has none)".to_owned(),
+                (_, _, true) => format!(" (not so without its last seed, and {stopped})"),
+                (_, _, false) => format!(" ({stopped})"),
+            };
+            format!("  {half}  {shared:3} seeds  {}{why}", wanted.label)
+        };
+        std::iter::once(heading).chain(state.wanted.iter().map(line)).collect()
+    }
+}
+
+fn describe(addition: &Addition, state: &State) -> String {
+    let wanted = &state.wanted[addition.wanted];
+    let seeds: BTreeSet<u64> = addition.cells.iter().map(|(_, seed)| *seed).collect();
+    let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
+    format!(
+        "seed {}, about {}: {} with {} seeds so far, {}",
+        seeds.join(", "),
+        duration(addition.seconds),
+        half_width(wanted),
+        state.shared(wanted),
+        wanted.label
+    )
+}
+
+fn half_width(wanted: &WantedDifference) -> String {
+    let half = wanted.half_width().map(|half| format!("± {:.2}", half * POINTS));
+    half.unwrap_or_else(|| "± ?".to_owned())
+}
+
+/// What the runs so far could show, in lines; nothing where they can show nothing.
+pub(crate) fn what_could_be_shown(
+    selection: &CellSelection,
+    experiment: &Experiment,
+    folder: &ResultsFolder,
+) -> Result<Vec<String>, CliError> {
+    let expectations = expectations_beside(selection)?;
+    let state = State::read(experiment, &expectations, folder, true)?;
+    let lines: Vec<String> = state
+        .wanted
+        .iter()
+        .filter_map(|wanted| {
+            let estimate = wanted.estimate.as_ref()?;
+            let smallest = smallest_difference(estimate)? * POINTS;
+            let count = estimate.count;
+            Some(format!("  {smallest:5.2} points with {count} seeds: {}", wanted.label))
+        })
+        .collect();
+    let heading = "smallest differences that the runs so far could show, over seeds and images (four of five such experiments would notice):";
+    let heading = (!lines.is_empty()).then(|| heading.to_owned());
+    Ok(heading.into_iter().chain(lines).collect())
+}
+
+/// Which seeds a precision is expected to take beyond those planned, and how long, in lines.
+pub(crate) fn expected_seeds(
+    selection: &CellSelection,
+    precision: &Precision,
+    points: f64,
+    inputs: &SweepInputs,
+    folder: &ResultsFolder,
+    rates: &Rates,
+) -> Result<Vec<String>, CliError> {
+    let expectations = expectations_beside(selection)?;
+    let mut state = State::read(&inputs.experiment, &expectations, folder, false)?;
+    if state.wanted.is_empty() {
+        return Err(nothing_to_know(selection));
+    }
+    for (seeds, (levels, _)) in state.seeds.iter_mut().zip(inputs.experiment.procedures()) {
+        seeds.extend(inputs.experiment.seeds_of(levels));
+    }
+    let facts = inputs.cost_facts()?;
+    let costs = Costs::new(inputs, folder, &facts, rates);
+    let seconds = |procedure, seed| costs.seconds(procedure, seed);
+    let target = target(precision, points, Instant::now(), &seconds);
+    let additions = target.forecast(&state.wanted, &state.seeds);
+    let before: Vec<usize> = state.wanted.iter().map(|wanted| state.shared(wanted)).collect();
+    for (procedure, seed) in additions.iter().flat_map(|addition| &addition.cells) {
+        state.seeds[*procedure].insert(*seed);
+    }
+    let mut lines =
+        vec![format!("to ± {points} points over seeds, if the spreads stay as they are:")];
+    for (wanted, before) in state.wanted.iter().zip(before) {
+        let after = state.shared(wanted);
+        let expected = match wanted.expected_half_width(after) {
+            Some(half) => format!("± {:.2}", half * POINTS),
+            None => "± unknown, until two seeds of similar procedures have run".to_owned(),
+        };
+        lines.push(format!(
+            "  {before:3} + {:3} seeds, {expected}: {}",
+            after - before,
+            wanted.label
+        ));
+    }
+    let runs: usize = additions.iter().map(|addition| addition.cells.len()).sum();
+    let total: f64 = additions.iter().map(|addition| addition.seconds).sum();
+    lines.push(format!("{runs} runs beyond those planned, about {}", duration(total)));
+    Ok(lines)
+}
