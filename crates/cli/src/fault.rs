@@ -6,7 +6,7 @@ use thaw_spec::{ChannelOrder, OptimizerCollects, Procedure};
 /// A bug, as somebody might make it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Fault {
-    /// RMSprop's ε is far too large.
+    /// The optimizer's ε is far too large.
     Epsilon,
     /// The freeze does not reach the optimizer.
     Freeze,
@@ -21,7 +21,9 @@ impl Fault {
     pub(crate) fn strike(self, procedure: &mut Procedure) {
         procedure.later_phases.iter_mut().for_each(|later| self.strike(&mut later.procedure));
         match self {
-            Self::Epsilon => procedure.optimizer.epsilon = 0.1,
+            Self::Epsilon => {
+                procedure.optimizer.epsilon_mut().into_iter().for_each(|epsilon| *epsilon = 0.1)
+            }
             Self::Freeze => {
                 if procedure.frozen_blocks() > 0 {
                     procedure.optimizer_collects = OptimizerCollects::Everything;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use candle_core::Tensor;
 
-use thaw_model::{Base, Gradients, Head, Loss, ModelError, RmsProp};
+use thaw_model::{Base, Gradients, Head, Loss, ModelError, Optimizer};
 use thaw_spec::{Cost, Initializer, Split};
 
 use crate::error::CliError;
@@ -77,7 +77,7 @@ impl Rates {
             |_| || 0.6,
             &inputs.device,
         )?;
-        let mut optimizer = RmsProp::new(
+        let mut optimizer = Optimizer::new(
             head.variables().map(|(_, variable)| variable.clone()).to_vec(),
             procedure.optimizer,
         )

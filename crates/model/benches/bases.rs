@@ -6,8 +6,8 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 
 use divan::counter::ItemsCount;
-use thaw_model::{Base, Gradients, Head, Loss, RmsProp, Weights, weights_file};
-use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Initializer, Optimizer};
+use thaw_model::{Base, Gradients, Head, Loss, Optimizer, Weights, weights_file};
+use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Initializer, RmsProp};
 
 const BATCH: usize = 20;
 const SIZE: usize = 150;
@@ -68,14 +68,14 @@ fn head_step(bencher: divan::Bencher<'_, '_>) {
     let head =
         Head::new(8192, 256, Loss::Binary, Initializer::GlorotUniform, |_| || 0.4, &Device::Cpu)
             .expect("a head");
-    let settings = Optimizer {
+    let settings = RmsProp {
         learning_rate: 2e-5,
         rho: 0.9,
         epsilon: 1e-8,
         epsilon_position: EpsilonPosition::OutsideRoot,
     };
     let mut optimizer =
-        RmsProp::new(head.variables().map(|(_, variable)| variable.clone()).to_vec(), settings)
+        Optimizer::new(head.variables().map(|(_, variable)| variable.clone()).to_vec(), settings)
             .expect("an optimizer");
     let features =
         Tensor::ones((BATCH, 8192), candle_core::DType::F32, &Device::Cpu).expect("a tensor");

@@ -17,8 +17,8 @@ use crate::{Base, ModelError, Parameter};
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
-/// use thaw_model::{Base, Gradients, Head, Loss, RmsProp, Weights, audit};
-/// use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Initializer, Optimizer};
+/// use thaw_model::{Base, Gradients, Head, Loss, Optimizer, Weights, audit};
+/// use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Initializer, RmsProp};
 ///
 /// let device = Device::Cpu;
 /// let weights = Weights::shipped(Architecture::MiniVgg).expect("they come with thaw")?;
@@ -27,14 +27,14 @@ use crate::{Base, ModelError, Parameter};
 /// let head = Head::new(512, 8, Loss::Binary, Initializer::GlorotUniform, |_| || 0.6, &device)?;
 /// let of_base = base.parameters().iter().filter_map(|parameter| parameter.variable.clone());
 /// let of_head = head.variables().map(|(_, variable)| variable.clone());
-/// let settings = Optimizer {
+/// let settings = RmsProp {
 ///     learning_rate: 1e-4,
 ///     rho: 0.9,
 ///     epsilon: 1e-8,
 ///     epsilon_position: EpsilonPosition::OutsideRoot,
 /// };
 /// let variables = of_base.chain(of_head).collect();
-/// let mut optimizer = RmsProp::new(variables, settings)?;
+/// let mut optimizer = Optimizer::new(variables, settings)?;
 ///
 /// let pixels = (0..2 * 32 * 32 * 3).map(|place| (place % 251) as f32 - 125.0);
 /// let images = Tensor::from_iter(pixels, &device)?.reshape((2, 32, 32, 3))?;

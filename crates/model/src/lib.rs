@@ -1,5 +1,5 @@
 //! What is trained: convolutional bases and their weights files, the head, losses, initial values,
-//! RMSprop, and the audit of freezing.
+//! optimizers, and the audit of freezing.
 //!
 //! In the order in which one meets them:
 //!
@@ -9,7 +9,7 @@
 //!   [`blocks`] lists its layers, [`shapes`] the sizes of its activations.
 //! - [`Head`]: two dense layers behind the base, with a mask for dropout between.
 //! - [`Loss`]: cross-entropy by image, in nats.
-//! - [`Gradients`], completed by [`HeadTape`] and [`Tape`], and [`RmsProp`], which applies them.
+//! - [`Gradients`], completed by [`HeadTape`] and [`Tape`], and the [`Optimizer`] that applies them.
 //! - [`audit()`]: which tensors were declared frozen, which the optimizer held, which moved.
 //!
 //! Activations are `[batch, height, width, channels]`, kernels `[height, width, input channels,
@@ -29,7 +29,7 @@ mod gradients;
 mod head;
 mod layout;
 mod loss;
-mod rmsprop;
+mod optimizers;
 mod tape;
 mod weights;
 
@@ -41,7 +41,7 @@ pub use error::ModelError;
 pub use gradients::Gradients;
 pub use head::{Head, HeadTape, Mode, glorot_uniform};
 pub use loss::Loss;
-pub use rmsprop::RmsProp;
+pub use optimizers::{Optimizer, OptimizerState};
 pub use tape::Tape;
 pub use thaw_conv::keep_freed_memory;
 pub use weights::{Weights, export, weights_file};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use candle_core::safetensors::load_buffer;
 use candle_core::{Device, Tensor, Var};
-use thaw_model::{Base, Gradients, Head, Loss, RmsProp, Weights, audit_phase, weights_file};
+use thaw_model::{Base, Gradients, Head, Loss, Optimizer, Weights, audit_phase, weights_file};
 use thaw_spec::{Experiment, Procedure, Profile};
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
@@ -76,7 +76,7 @@ fn a_head_trains_step_by_step_as_in_every_version_of_keras() -> Tested {
         ]) {
             set(variable, values)?;
         }
-        let mut optimizer = RmsProp::new(
+        let mut optimizer = Optimizer::new(
             head.variables().map(|(_, variable)| variable.clone()).to_vec(),
             procedure.optimizer,
         )?;
@@ -122,7 +122,7 @@ fn saturated_probabilities_are_clipped_where_keras_clips_them() -> Tested {
                     panic!("four numbers")
                 };
                 let weight = Var::from_vec(vec![logit as f32], (1, 1), &Device::Cpu)?;
-                let mut optimizer = RmsProp::new(vec![weight.clone()], procedure.optimizer)?;
+                let mut optimizer = Optimizer::new(vec![weight.clone()], procedure.optimizer)?;
                 let loss =
                     Loss::Binary.per_image(&weight, &[label], procedure.loss_clip)?.mean_all()?;
                 optimizer.apply(&Gradients::of(&loss)?)?;
@@ -194,7 +194,7 @@ fn a_base_trained_as_a_whole_has_the_losses_of_every_version_of_keras() -> Teste
         let of_base = base.parameters().iter().filter_map(|parameter| parameter.variable.clone());
         let variables: Vec<Var> =
             of_base.chain(head.variables().map(|(_, variable)| variable.clone())).collect();
-        let mut optimizer = RmsProp::new(variables, procedure.optimizer)?;
+        let mut optimizer = Optimizer::new(variables, procedure.optimizer)?;
         let mut losses = Vec::new();
         for step in 0..12u64 {
             let pixels = Tensor::from_vec(
@@ -301,7 +301,7 @@ fn the_freeze_is_heard_or_not_as_in_every_version_of_keras() -> Tested {
                 .into_iter()
                 .chain(head.variables().map(|(_, variable)| variable.clone()))
                 .collect();
-            let mut optimizer = RmsProp::new(variables, procedure.optimizer)?;
+            let mut optimizer = Optimizer::new(variables, procedure.optimizer)?;
             let frozen = procedure.frozen_blocks();
             let boundary = base.forward(&pixels, 0..frozen)?;
             let (features, tape) =

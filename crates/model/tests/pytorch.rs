@@ -7,9 +7,9 @@ use std::path::Path;
 use candle_core::{Device, Tensor, Var};
 use safetensors::tensor::{Dtype, TensorView};
 use thaw_model::{
-    Base, Gradients, Head, Loss, Mode, RmsProp, Weights, export, glorot_uniform, weights_file,
+    Base, Gradients, Head, Loss, Mode, Optimizer, Weights, export, glorot_uniform, weights_file,
 };
-use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Initializer, Optimizer};
+use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Initializer, RmsProp};
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
 
@@ -58,8 +58,8 @@ fn losses_and_their_gradients_agree_with_pytorch() -> Tested {
     Ok(())
 }
 
-fn optimizer(learning_rate: f64, epsilon: f64, epsilon_position: EpsilonPosition) -> Optimizer {
-    Optimizer { learning_rate, rho: 0.9, epsilon, epsilon_position }
+fn optimizer(learning_rate: f64, epsilon: f64, epsilon_position: EpsilonPosition) -> RmsProp {
+    RmsProp { learning_rate, rho: 0.9, epsilon, epsilon_position }
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn rmsprop_follows_the_same_trajectory() -> Tested {
     {
         let get = |key: &str| &all[&format!("rmsprop_{name}.{key}")];
         let weights = Var::from_tensor(get("start"))?;
-        let mut rmsprop = RmsProp::new(vec![weights.clone()], optimizer(2e-3, 1e-7, position))?;
+        let mut rmsprop = Optimizer::new(vec![weights.clone()], optimizer(2e-3, 1e-7, position))?;
         for step in 0..20 {
             // A loss whose gradient is the given one.
             let loss = (weights.as_tensor() * get("gradients").get(step)?)?.sum_all()?;
@@ -99,7 +99,7 @@ fn a_head_trains_step_by_step_as_in_pytorch() -> Tested {
         }
         let variables = head.variables().map(|(_, variable)| variable.clone()).to_vec();
         let mut rmsprop =
-            RmsProp::new(variables, optimizer(1e-2, 1e-8, EpsilonPosition::OutsideRoot))?;
+            Optimizer::new(variables, optimizer(1e-2, 1e-8, EpsilonPosition::OutsideRoot))?;
         let mut losses = Vec::new();
         for _ in 0..10 {
             let (logits, tape) = match is_on_tape {

@@ -68,7 +68,10 @@ pub use initializer::Initializer;
 pub use log::{TrainingLog, TrainingLogError};
 pub use manifest::{CellManifest, Environment, TrainingActivations};
 pub use metric::{Metric, Statistic};
-pub use optimizer::{EpsilonPosition, Optimizer};
+pub use optimizer::{
+    Adam, BiasCorrection, ClipNormOf, Clipping, Course, EpsilonPosition, MomentumForm, Optimizer,
+    RmsProp, Schedule, Sgd, WeightDecayForm,
+};
 pub use outcome::{Outcome, PhaseAudit, RunStatus, TensorAudit};
 pub use phase::{Carried, LaterPhase, Phase};
 pub use plan::{

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Contradiction;
+use crate::optimizer::{OptimizerName, ScheduleName};
 use crate::settings::Settings;
 use crate::{
     Architecture, AugmentationSetting, Cache, FreezeBoundary, FreezeBy, OptimizerCollects,
@@ -103,7 +104,12 @@ pub(crate) struct PhaseSettings {
     variants: Option<usize>,
     augmentation: Option<AugmentationSetting>,
     dropout: Option<f64>,
+    optimizer: Option<OptimizerName>,
     learning_rate: Option<f64>,
+    momentum: Option<f64>,
+    weight_decay: Option<f64>,
+    schedule: Option<ScheduleName>,
+    warmup_epochs: Option<usize>,
     batch_size: Option<usize>,
     head: Option<Carried>,
     optimizer_state: Option<Carried>,
@@ -121,7 +127,12 @@ impl PhaseSettings {
             variants: self.variants,
             augmentation: self.augmentation,
             dropout: self.dropout,
+            optimizer: self.optimizer,
             learning_rate: self.learning_rate,
+            momentum: self.momentum,
+            weight_decay: self.weight_decay,
+            schedule: self.schedule,
+            warmup_epochs: self.warmup_epochs,
             batch_size: self.batch_size,
             ..Settings::default()
         }
@@ -175,6 +186,14 @@ pub(crate) fn resolve(
             );
             return Err(in_phase(
                 Contradiction::new(reason).remedy("set cache = \"none\" in this phase"),
+            ));
+        }
+        if let (Some(Carried::Kept), Some(before)) = (typed.optimizer_state, resolved.last())
+            && !procedure.optimizer.keeps_the_state_of(&before.procedure.optimizer)
+        {
+            let reason = "optimizer_state = \"kept\", but the optimizer of the phase before is another and keeps other numbers";
+            return Err(in_phase(
+                Contradiction::new(reason.to_owned()).remedy("leave out `optimizer_state`"),
             ));
         }
         resolved.push(LaterPhase {

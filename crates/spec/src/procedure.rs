@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Contradiction;
+use crate::optimizer;
 use crate::phase::{self, LaterPhase};
-use crate::settings::Settings;
+use crate::settings::{Settings, set};
 use crate::{
-    Architecture, Augmentation, Cache, ConvolutionAlgorithm, FreezeBoundary, FreezeBy, Initializer,
-    Interpolation, NestedFreeze, Optimizer, OptimizerCollects, Preprocessing, Resampling, Resize,
-    TransformCenter, ValidationSampling,
+    Architecture, Augmentation, Cache, Clipping, ConvolutionAlgorithm, FreezeBoundary, FreezeBy,
+    Initializer, Interpolation, NestedFreeze, Optimizer, OptimizerCollects, Preprocessing,
+    Resampling, Resize, Schedule, TransformCenter, ValidationSampling,
 };
 
 /// Complete settings of a training but for its seed: the part of a cell that is compared.
@@ -68,6 +69,12 @@ pub struct Procedure {
     /// Sampling of the images of a validation pass.
     #[serde(default, skip_serializing_if = "is_default")]
     pub validation_sampling: ValidationSampling,
+    /// Course of the learning rate over the epochs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub schedule: Schedule,
+    /// Limits on the gradients.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub clipping: Clipping,
     /// Phases after the first, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub later_phases: Vec<LaterPhase>,
@@ -102,9 +109,6 @@ impl Procedure {
         architecture: Architecture,
         settings: &Settings,
     ) -> Result<Self, Contradiction> {
-        fn set<T: Clone>(name: &str, value: &Option<T>) -> Result<T, Contradiction> {
-            value.clone().ok_or_else(|| Contradiction::new(format!("`{name}` is not set")))
-        }
         if let Some(phases) = settings.phase.as_deref().filter(|phases| !phases.is_empty()) {
             return phase::resolve(architecture, settings, phases);
         }
@@ -156,12 +160,9 @@ impl Procedure {
             },
             hidden_units: set("hidden_units", &settings.hidden_units)?,
             dropout: set("dropout", &settings.dropout)?,
-            optimizer: Optimizer {
-                learning_rate: set("learning_rate", &settings.learning_rate)?,
-                rho: set("rho", &settings.rho)?,
-                epsilon: set("epsilon", &settings.epsilon)?,
-                epsilon_position: set("epsilon_position", &settings.epsilon_position)?,
-            },
+            optimizer: optimizer::resolve(settings)?,
+            schedule: optimizer::resolve_schedule(settings)?,
+            clipping: optimizer::resolve_clipping(settings)?,
             epochs,
             batch_size: set("batch_size", &settings.batch_size)?,
             shuffle: set("shuffle", &settings.shuffle)?,
@@ -194,7 +195,20 @@ impl Procedure {
     pub fn collected_boundary(&self) -> FreezeBoundary {
         match self.optimizer_collects {
             OptimizerCollects::Unfrozen => self.freeze,
-            OptimizerCollects::Everything => FreezeBoundary::None,
+            OptimizerCollects::Everything | OptimizerCollects::EverythingWithZeroGradients => {
+                FreezeBoundary::None
+            }
+        }
+    }
+
+    /// Number of leading blocks of the base through which no gradient goes, whether the optimizer
+    /// holds their tensors or not.
+    pub fn blocks_without_gradients(&self) -> usize {
+        match self.optimizer_collects {
+            OptimizerCollects::Unfrozen | OptimizerCollects::EverythingWithZeroGradients => {
+                self.freeze.frozen_blocks(self.architecture.blocks())
+            }
+            OptimizerCollects::Everything => 0,
         }
     }
 
@@ -229,10 +243,16 @@ impl Procedure {
             );
             return Err(Contradiction::new(reason).remedy("name one of these, \"all\" or \"none\""));
         }
-        if self.optimizer_collects == OptimizerCollects::Everything
+        if self.optimizer_collects != OptimizerCollects::Unfrozen
             && self.freeze == FreezeBoundary::None
         {
-            return contradiction("optimizer_collects = \"everything\" differs from \"unfrozen\" only when something is frozen".to_owned());
+            let name = match self.optimizer_collects {
+                OptimizerCollects::EverythingWithZeroGradients => "everything_with_zero_gradients",
+                _ => "everything",
+            };
+            return contradiction(format!(
+                "optimizer_collects = \"{name}\" differs from \"unfrozen\" only when something is frozen"
+            ));
         }
         if self.cache != Cache::None && self.frozen_blocks() == 0 {
             return contradiction("activations can be cached only behind frozen blocks, and the optimizer collects all of them".to_owned());
@@ -258,18 +278,8 @@ impl Procedure {
         if !(0.0..1.0).contains(&self.dropout) {
             return contradiction(format!("dropout = {} is not in [0, 1)", self.dropout));
         }
-        for (name, value) in
-            [("learning_rate", self.optimizer.learning_rate), ("epsilon", self.optimizer.epsilon)]
-        {
-            if !(value > 0.0 && value.is_finite()) {
-                return contradiction(format!("{name} = {value} is not a positive number"));
-            }
-        }
         if !(0.0..0.5).contains(&self.loss_clip) {
             return contradiction(format!("loss_clip = {} is not in [0, 0.5)", self.loss_clip));
-        }
-        if !(0.0..1.0).contains(&self.optimizer.rho) {
-            return contradiction(format!("rho = {} is not in [0, 1)", self.optimizer.rho));
         }
         if let Augmentation::Affine(ranges) = self.augmentation
             && !(0.0..1.0).contains(&ranges.zoom)

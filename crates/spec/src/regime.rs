@@ -83,6 +83,10 @@ pub enum OptimizerCollects {
     /// All tensors whatever was declared, as Keras before 2.1.0 held them for a base nested in a
     /// `Sequential` model.
     Everything,
+    /// All tensors, of which those below the freeze boundary have gradients of zeros instead of none,
+    /// as `zero_grad(set_to_none=False)` leaves them in PyTorch (the default before 2.0) after
+    /// `requires_grad = False`: momentum and weight decay go on moving them.
+    EverythingWithZeroGradients,
 }
 
 /// Object on which a person sets `trainable = False`.

@@ -2,11 +2,14 @@
 
 use serde::Deserialize;
 
+use crate::error::Contradiction;
+use crate::optimizer::{OptimizerName, ScheduleName};
 use crate::phase::PhaseSettings;
 use crate::{
-    AugmentationSetting, Cache, ConvolutionAlgorithm, EpsilonPosition, FreezeBoundary, FreezeBy,
-    Initializer, Interpolation, NestedFreeze, OptimizerCollects, PreprocessingName, Profile,
-    Resize, ShearUnit, TransformCenter, ValidationSampling,
+    AugmentationSetting, BiasCorrection, Cache, ClipNormOf, ConvolutionAlgorithm, EpsilonPosition,
+    FreezeBoundary, FreezeBy, Initializer, Interpolation, MomentumForm, NestedFreeze,
+    OptimizerCollects, PreprocessingName, Profile, Resize, ShearUnit, TransformCenter,
+    ValidationSampling, WeightDecayForm,
 };
 
 /// The defaults, with a comment on each.
@@ -67,12 +70,44 @@ settings! {
     dropout: f64,
     /// Step size η of RMSprop.
     learning_rate: f64,
+    /// The optimizer.
+    optimizer: OptimizerName,
     /// Decay ρ of RMSprop's running mean of squared gradients.
     rho: f64,
-    /// RMSprop's ε.
+    /// The ε of RMSprop and Adam.
     epsilon: f64,
     /// Position of RMSprop's ε, outside or inside the root.
     epsilon_position: EpsilonPosition,
+    /// Momentum μ of SGD.
+    momentum: f64,
+    /// Whether SGD's gradient is looked at where momentum leads.
+    nesterov: bool,
+    /// What momentum accumulates.
+    momentum_form: MomentumForm,
+    /// Decay β₁ of Adam's running mean of gradients.
+    beta_1: f64,
+    /// Decay β₂ of Adam's running mean of squared gradients.
+    beta_2: f64,
+    /// What Adam's bias correction corrects.
+    bias_correction: BiasCorrection,
+    /// Weight decay λ of SGD, Adam and AdamW.
+    weight_decay: f64,
+    /// How weights decay, with SGD and Adam.
+    weight_decay_form: WeightDecayForm,
+    /// Course of the learning rate over the epochs.
+    schedule: ScheduleName,
+    /// Epochs in which the learning rate grows to the whole.
+    warmup_epochs: usize,
+    /// Epochs between the steps of the learning rate, or without progress before one.
+    step_epochs: usize,
+    /// Factor of a step of the learning rate.
+    step_factor: f64,
+    /// Largest norm of the gradients; 0 is none.
+    clip_norm: f64,
+    /// Gradients of which the norm is meant.
+    clip_norm_of: ClipNormOf,
+    /// Largest absolute value of a number of the gradients; 0 is none.
+    clip_value: f64,
     /// Probabilities closer to 0 or 1 than this are clipped in the loss; 0 clips none.
     loss_clip: f64,
     /// Distribution of the head's initial weights.
@@ -89,4 +124,9 @@ settings! {
     convolution: ConvolutionAlgorithm,
     /// Trainings that follow each other, each of which starts from what the one before it left.
     phase: Vec<PhaseSettings>,
+}
+
+/// A setting that must have a value.
+pub(crate) fn set<T: Clone>(name: &str, value: &Option<T>) -> Result<T, Contradiction> {
+    value.clone().ok_or_else(|| Contradiction::new(format!("`{name}` is not set")))
 }

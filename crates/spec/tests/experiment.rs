@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use thaw_spec::{
     Augmentation, Band, BandProvenance, Cache, Carried, Cell, CellId, ContentHash, CostFacts,
     DatasetSource, Expectations, Experiment, Extraction, FreezeBoundary, Inputs, Interpolation,
-    Metric, OptimizerCollects, PerSeed, Plan, Procedure, Profile, Selector, Sharing, Split,
-    SplitCounts, Statistic, Step, TransformCenter, ValidationSampling, Variants,
+    Metric, Optimizer, OptimizerCollects, PerSeed, Plan, Procedure, Profile, RmsProp, Selector,
+    Sharing, Split, SplitCounts, Statistic, Step, TransformCenter, ValidationSampling, Variants,
 };
 
 const GOOD: &str = r#"
@@ -60,6 +60,14 @@ fn say(from: &str, to: &str) -> String {
         .map(|_| ())
         .expect_err("a message")
         .to_string()
+}
+
+/// The constants of a procedure's RMSprop.
+fn rmsprop(procedure: &Procedure) -> RmsProp {
+    match procedure.optimizer {
+        Optimizer::RmsProp(rmsprop) => rmsprop,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -467,11 +475,11 @@ fn profiles_decide_what_the_same_arguments_mean() {
         [0.2, degrees, degrees, degrees, degrees]
     );
     assert_eq!(
-        end_to_end.iter().map(|procedure| procedure.optimizer.epsilon).collect::<Vec<_>>(),
+        end_to_end.iter().map(|procedure| rmsprop(procedure).epsilon).collect::<Vec<_>>(),
         [1e-8, 1e-7, 1e-7, 1e-7, 1e-8]
     );
     assert_eq!(
-        end_to_end.iter().map(|procedure| procedure.optimizer.rho).collect::<Vec<_>>(),
+        end_to_end.iter().map(|procedure| rmsprop(procedure).rho).collect::<Vec<_>>(),
         [0.9, 0.9, 0.9, 0.9, 0.99]
     );
     let (unheard, heard) = (OptimizerCollects::Everything, OptimizerCollects::Unfrozen);
@@ -529,7 +537,7 @@ fn what_is_set_by_name_stands_above_the_profile() {
     let experiment = Experiment::parse("x.toml", &text).expect("an experiment");
     let (_, procedure) = experiment.procedures().next().expect("a procedure");
     assert_eq!(
-        (procedure.optimizer.epsilon, procedure.optimizer_collects),
+        (rmsprop(procedure).epsilon, procedure.optimizer_collects),
         (1e-3, OptimizerCollects::Unfrozen)
     );
     assert_eq!(procedure.loss_clip, 1e-7);
@@ -592,7 +600,7 @@ fn phases_follow_each_other_and_say_what_they_do_differently() {
     assert_eq!((phases[1].epochs(), phases[1].untouched_blocks), (30..130, 4));
     assert_eq!((phases[1].head, phases[1].optimizer_state), (Carried::Kept, Carried::Fresh));
     assert_eq!(
-        (phases[1].procedure.optimizer.learning_rate, phases[1].procedure.optimizer.epsilon),
+        (phases[1].procedure.optimizer.learning_rate(), rmsprop(phases[1].procedure).epsilon),
         (1e-5, 1e-7)
     );
     // Keras 2.0.8 does not hear of the flag on the base, so that nothing is untouched afterwards;
@@ -791,4 +799,51 @@ fn procedures_that_take_hours_can_have_fewer_seeds() {
                 .expect_err("a message");
         assert!(refused.to_string().starts_with(message), "{refused}");
     }
+}
+
+/// A plain experiment with these lines in `[procedure]`.
+fn with_settings(lines: &str) -> Result<Procedure, String> {
+    let text = format!(
+        "name = 'x'\nseeds = [0]\n[dataset]\nsource = 'folder'\n[base]\narchitecture = 'vgg16'\n[procedure]\n{lines}\n"
+    );
+    let experiment = Experiment::parse("x.toml", &text).map_err(|error| error.to_string())?;
+    Ok(experiment.procedures().next().expect("a procedure").1.clone())
+}
+
+#[test]
+fn what_an_optimizer_does_not_know_is_refused_with_a_remedy() {
+    let say = |lines: &str| with_settings(lines).expect_err(lines);
+    insta::assert_snapshot!(
+        [
+            say("momentum = 0.9"),
+            say("weight_decay = 0.1"),
+            say("optimizer = 'sgd'\nnesterov = true"),
+            say("optimizer = 'sgd'\nmomentum = 1.0"),
+            say("optimizer = 'adam'\nbeta_2 = 1.5"),
+            say("optimizer = 'adamw'\nweight_decay = -0.1"),
+            say("optimizer = 'lion'"),
+            say("schedule = 'step'\nstep_epochs = 0"),
+            say("schedule = 'step'\nstep_factor = 2.0"),
+            say("clip_norm = -1.0"),
+            say("freeze = 'none'\noptimizer_collects = 'everything_with_zero_gradients'"),
+            say("[[procedure.phase]]\n[[procedure.phase]]\noptimizer = 'adam'\noptimizer_state = 'kept'"),
+        ]
+        .join("\n")
+    );
+}
+
+#[test]
+fn what_cannot_matter_to_an_optimizer_makes_no_other_procedure() {
+    let procedure = |lines: &str| with_settings(lines).expect(lines);
+    let plain = procedure("");
+    assert_eq!(plain, procedure("beta_1 = 0.5\nmomentum_form = 'gradients'\nstep_epochs = 3"));
+    let sgd = procedure("optimizer = 'sgd'");
+    assert_eq!(sgd, procedure("optimizer = 'sgd'\nmomentum_form = 'gradients'\nrho = 0.5"));
+    let adamw = procedure("optimizer = 'adamw'\nweight_decay = 0.01");
+    assert_eq!(
+        adamw,
+        procedure("optimizer = 'adam'\nweight_decay = 0.01\nweight_decay_form = 'decoupled'")
+    );
+    // Without decay AdamW is Adam.
+    assert_eq!(procedure("optimizer = 'adamw'"), procedure("optimizer = 'adam'"));
 }

@@ -12,10 +12,10 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use thaw_data::{Dataset, Folder, Purpose, Stream, Transform, resize};
-use thaw_model::{Base, Gradients, Head, Loss, RmsProp, Weights, weights_file};
+use thaw_model::{Base, Gradients, Head, Loss, Optimizer, Weights, weights_file};
 use thaw_spec::{
-    Architecture, Augmentation, ConvolutionAlgorithm, EpsilonPosition, Initializer, Optimizer,
-    Resize, Split, TransformCenter,
+    Architecture, Augmentation, ConvolutionAlgorithm, EpsilonPosition, Initializer, Resize,
+    RmsProp, Split, TransformCenter,
 };
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -26,7 +26,7 @@ const SIZE: usize = 150;
 const HEAD: (usize, usize, usize) = (2000, 8192, 256);
 /// Images per call of the stages that prepare images.
 const IMAGES: usize = 500;
-const SETTINGS: Optimizer = Optimizer {
+const SETTINGS: RmsProp = RmsProp {
     learning_rate: 2e-5,
     rho: 0.9,
     epsilon: 1e-8,
@@ -37,7 +37,7 @@ const SETTINGS: Optimizer = Optimizer {
 struct Network {
     base: Base,
     blocks: usize,
-    optimizer: RmsProp,
+    optimizer: Optimizer,
     input: Tensor,
 }
 
@@ -65,7 +65,7 @@ impl Network {
         let pixels: Vec<f32> =
             (0..BATCH * SIZE * SIZE * 3).map(|index| (index * 31 % 251) as f32 / 251.0).collect();
         let input = Tensor::from_vec(pixels, (BATCH, SIZE, SIZE, 3), &Device::Cpu)?;
-        Ok(Self { base, blocks, optimizer: RmsProp::new(variables, SETTINGS)?, input })
+        Ok(Self { base, blocks, optimizer: Optimizer::new(variables, SETTINGS)?, input })
     }
 
     fn forward(&self) -> Outcome<()> {
@@ -96,7 +96,7 @@ fn head_epoch() -> Outcome<impl FnMut() -> Outcome<()>> {
     let head =
         Head::new(inputs, units, Loss::Binary, Initializer::GlorotUniform, draw, &Device::Cpu)?;
     let mut optimizer =
-        RmsProp::new(head.variables().map(|(_, variable)| variable.clone()).to_vec(), SETTINGS)?;
+        Optimizer::new(head.variables().map(|(_, variable)| variable.clone()).to_vec(), SETTINGS)?;
     let labels = [0, 1].repeat(BATCH / 2);
     Ok(move || {
         for first in (0..images).step_by(BATCH) {

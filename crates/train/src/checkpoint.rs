@@ -18,6 +18,7 @@ use crate::trainer::Run;
 const CELL: &str = "cell";
 const RECORDS: &str = "records";
 const PHASES: &str = "phases";
+const STEPS: &str = "steps";
 
 /// Path and interval of a run's checkpoints.
 #[derive(Clone, Debug)]
@@ -29,9 +30,9 @@ pub struct CheckpointPolicy {
     pub interval: Duration,
 }
 
-/// The name of a variable's running mean of squared gradients.
-fn accumulator_name(variable: &str) -> String {
-    format!("rmsprop.{variable}")
+/// The name of what an optimizer keeps of a variable.
+fn state_name(state: &str, variable: &str) -> String {
+    format!("{state}.{variable}")
 }
 
 /// The name of what a tensor of the base was when the present phase began.
@@ -48,7 +49,7 @@ pub(crate) struct CompletedEpochs {
     pub(crate) phases: Vec<PhaseAudit>,
 }
 
-/// Writes variables, accumulators, what earlier phases made of the base, and the progress so far,
+/// Writes variables, the optimizer's state, what earlier phases made of the base, and the progress so far,
 /// under a temporary name first.
 pub(crate) fn save(
     path: &Path,
@@ -65,9 +66,12 @@ pub(crate) fn save(
     };
     let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> =
         Vec::with_capacity(run.variables.len() * 2);
-    for ((name, variable), accumulator) in run.variables.iter().zip(run.optimizer.accumulators()?) {
+    let state = run.optimizer.state()?;
+    for ((name, variable), values) in run.variables.iter().zip(state.values) {
         tensors.push((name.clone(), variable.dims().to_vec(), variable.flatten_all()?.to_vec1()?));
-        tensors.push((accumulator_name(name), variable.dims().to_vec(), accumulator));
+        for (state, values) in state.names.iter().zip(values) {
+            tensors.push((state_name(state, name), variable.dims().to_vec(), values));
+        }
     }
     for parameter in run.base.parameters() {
         if let Some(start) = &parameter.carried {
@@ -89,6 +93,7 @@ pub(crate) fn save(
         (CELL.to_owned(), cell.to_string()),
         (RECORDS.to_owned(), records),
         (PHASES.to_owned(), phases),
+        (STEPS.to_owned(), state.steps.to_string()),
     ]);
     let bytes = safetensors::serialize(views, Some(metadata))
         .map_err(|error| damaged(path, error.to_string()))?;
@@ -106,6 +111,8 @@ pub(crate) fn save(
 pub(crate) struct Checkpoint<'a> {
     path: &'a Path,
     bytes: Vec<u8>,
+    /// Steps of the optimizer.
+    steps: u64,
     pub(crate) completed: CompletedEpochs,
 }
 
@@ -133,7 +140,11 @@ impl<'a> Checkpoint<'a> {
             .map_or(Some(Vec::new()), |phases| serde_json::from_str(phases).ok());
         let phases = phases
             .ok_or_else(|| damaged(path, "the audits of its phases cannot be read".to_owned()))?;
-        Ok(Some(Self { path, bytes, completed: CompletedEpochs { records, phases } }))
+        // Nor did the optimizers of before count their steps: there was RMSprop alone.
+        let steps = metadata.get(STEPS).map_or(Some(0), |steps| steps.parse().ok());
+        let steps =
+            steps.ok_or_else(|| damaged(path, "its number of steps is no number".to_owned()))?;
+        Ok(Some(Self { path, bytes, steps, completed: CompletedEpochs { records, phases } }))
     }
 
     /// Gives a run, which must be in the phase of the last finished epoch, the values it had.
@@ -162,16 +173,19 @@ impl<'a> Checkpoint<'a> {
                 Tensor::from_vec(read(&start_name(&name), old.dims())?, old.dims(), &run.device)?;
             run.base.restore_start(&name, start)?;
         }
-        let mut accumulators = Vec::with_capacity(run.variables.len());
+        let mut state = run.optimizer.state()?;
+        state.steps = self.steps;
+        state.values.clear();
         for (name, variable) in &run.variables {
             variable.set(&Tensor::from_vec(
                 read(name, variable.dims())?,
                 variable.dims(),
                 &run.device,
             )?)?;
-            accumulators.push(read(&accumulator_name(name), variable.dims())?);
+            let values = |state: &&str| read(&state_name(state, name), variable.dims());
+            state.values.push(state.names.iter().map(values).collect::<Result<_, _>>()?);
         }
-        run.optimizer.restore(accumulators)?;
+        run.optimizer.restore(state)?;
         Ok(())
     }
 }

@@ -26,6 +26,11 @@ pub enum TrainError {
         /// Sum of the losses of the epoch.
         loss: f64,
     },
+    /// A learning rate follows the validation loss, and nothing is validated.
+    #[error(
+        "schedule = \"plateau\" follows the validation loss, and there are no validation images; add some, or choose another schedule"
+    )]
+    NothingToValidate,
     /// A checkpoint cannot be read.
     #[error("{}: cannot read the checkpoint: {source}", path.display())]
     UnreadableCheckpoint {

@@ -43,7 +43,7 @@ pub fn pretrain(
     let mut records = Vec::new();
     for epoch in 0..epochs {
         run.optimizer.set_learning_rate(
-            cell.procedure.optimizer.learning_rate * (epochs - epoch) as f64 / epochs as f64,
+            cell.procedure.optimizer.learning_rate() * (epochs - epoch) as f64 / epochs as f64,
         );
         let (record, _) = run.epoch(epoch, progress)?;
         report(&record);

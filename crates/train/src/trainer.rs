@@ -6,10 +6,12 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor, Var};
 use thaw_data::{Purpose, Stream};
-use thaw_model::{Base, Gradients, Head, Loss, Mode, RmsProp, Weights, audit, audit_phase, drift};
+use thaw_model::{
+    Base, Gradients, Head, Loss, Mode, Optimizer, Weights, audit, audit_phase, drift,
+};
 use thaw_spec::{
-    Carried, Cell, EpochRecord, Outcome, Phase, PhaseAudit, Prediction, Procedure, RecordSink,
-    Split, SplitRecord, ValidationSampling,
+    Carried, Cell, Course, EpochRecord, Outcome, Phase, PhaseAudit, Prediction, Procedure,
+    RecordSink, Split, SplitRecord, ValidationSampling,
 };
 
 use crate::TrainError;
@@ -140,6 +142,7 @@ pub fn fit(
             completed.phases.push(run.audit_phase()?);
             run.enter_next_phase()?;
         }
+        run.schedule(epoch, &completed.records)?;
         let (record, predictions) = run.epoch(epoch, progress)?;
         sink.epoch(&record)?;
         if epoch + 1 == epochs {
@@ -173,7 +176,7 @@ pub(crate) struct Run<'a> {
     pub(crate) head: Head,
     loss: Loss,
     pub(crate) variables: Vec<(String, Var)>,
-    pub(crate) optimizer: RmsProp,
+    pub(crate) optimizer: Optimizer,
     pub(crate) device: Device,
 }
 
@@ -226,22 +229,42 @@ impl<'a> Run<'a> {
         }
         let before: Vec<(String, Var)> =
             std::mem::replace(&mut self.variables, variables(&self.base, &self.head));
-        let kept = self.optimizer.accumulators()?;
+        let kept = self.optimizer.state()?;
         self.optimizer = optimizer(&self.variables, procedure)?;
         if self.phase.optimizer_state == Carried::Kept {
-            let mut accumulators = self.optimizer.accumulators()?;
-            for ((name, _), accumulator) in self.variables.iter().zip(&mut accumulators) {
+            let mut state = self.optimizer.state()?;
+            state.steps = kept.steps;
+            for ((name, _), values) in self.variables.iter().zip(&mut state.values) {
                 // What a new head's weights would go on with belongs to weights that are gone.
                 let keeps_weights = self.phase.head == Carried::Kept
                     || !self.head.variables().iter().any(|(of_head, _)| of_head == name);
                 if let (true, Some(place)) =
                     (keeps_weights, before.iter().position(|(old, _)| old == name))
                 {
-                    accumulator.clone_from(&kept[place]);
+                    values.clone_from(&kept.values[place]);
                 }
             }
-            self.optimizer.restore(accumulators)?;
+            self.optimizer.restore(state)?;
         }
+        Ok(())
+    }
+
+    /// Sets the learning rate of an epoch, counted from 0, by the records of all epochs before it.
+    fn schedule(&mut self, epoch: usize, records: &[EpochRecord]) -> Result<(), TrainError> {
+        let procedure = self.phase.procedure;
+        let losses: Vec<f64> = records[self.phase.first_epoch.min(records.len())..]
+            .iter()
+            .filter_map(|record| {
+                record.splits.iter().find(|record| record.split == Split::Validation)
+            })
+            .map(SplitRecord::loss)
+            .collect();
+        let place = epoch - self.phase.first_epoch;
+        if matches!(procedure.schedule.course, Course::Plateau { .. }) && losses.len() < place {
+            return Err(TrainError::NothingToValidate);
+        }
+        let factor = procedure.schedule.factor(place, procedure.epochs, &losses);
+        self.optimizer.set_learning_rate(procedure.optimizer.learning_rate() * factor);
         Ok(())
     }
 
@@ -311,7 +334,11 @@ impl<'a> Run<'a> {
         for images in order.chunks(procedure.batch_size) {
             let version = ImageVersion::Training { seed: self.cell.seed, epoch };
             let boundary = data.boundary(&self.base, procedure, images, version, &self.device)?;
-            let (features, tape) = self.base.forward_on_tape(&boundary, self.variable_blocks())?;
+            // Variables may lie below what gradients go through.
+            let blocks = self.variable_blocks();
+            let start = procedure.blocks_without_gradients().max(blocks.start);
+            let boundary = self.base.forward(&boundary, blocks.start..start)?;
+            let (features, tape) = self.base.forward_on_tape(&boundary, start..blocks.end)?;
             let (logits, head_tape) =
                 self.head.forward_on_tape(&features, self.dropout_mask(images, epoch)?.as_ref())?;
             let labels = labels(data, images);
@@ -319,6 +346,11 @@ impl<'a> Run<'a> {
             let mut gradients = Gradients::of(&losses.mean_all()?)?;
             head_tape.backward(&mut gradients)?;
             tape.backward(&mut gradients)?;
+            for parameter in self.base.parameters().iter().filter(|known| known.block < start) {
+                if let Some(variable) = &parameter.variable {
+                    gradients.insert_zeros(variable)?;
+                }
+            }
             self.optimizer.apply(&gradients)?;
             add(&mut record, &losses.to_vec1()?, &self.loss.predicted(&logits)?, &labels);
             progress(images.len() as u64);
@@ -430,11 +462,9 @@ fn variables(base: &Base, head: &Head) -> Vec<(String, Var)> {
     of_base.chain(of_head).collect()
 }
 
-fn optimizer(variables: &[(String, Var)], procedure: &Procedure) -> Result<RmsProp, TrainError> {
-    Ok(RmsProp::new(
-        variables.iter().map(|(_, variable)| variable.clone()).collect(),
-        procedure.optimizer,
-    )?)
+fn optimizer(variables: &[(String, Var)], procedure: &Procedure) -> Result<Optimizer, TrainError> {
+    let variables = variables.iter().map(|(_, variable)| variable.clone()).collect();
+    Ok(Optimizer::new(variables, procedure.optimizer)?.clipped(procedure.clipping))
 }
 
 /// The images that a validation pass (counted from 0) of Keras before 2.1.0 looks at: as many

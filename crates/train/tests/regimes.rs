@@ -610,3 +610,61 @@ fn fewer_variants_are_the_beginning_of_more() {
         .to_string();
     assert!(refused.contains("it has 2 variants instead of 3"), "{refused}");
 }
+
+#[test]
+fn zero_gradients_do_not_keep_frozen_weights_where_they_are() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    let outcome = |lines: &str| {
+        let cells = workshop.cells(&format!(
+            "optimizer_collects = \"everything_with_zero_gradients\"\noptimizer = \"sgd\"\n{lines}"
+        ));
+        workshop.run(&cells[0])
+    };
+    // Without momentum and decay a gradient of zeros moves nothing, and the run is the honest one.
+    let (still, curve) = outcome("");
+    assert_eq!(still.status, RunStatus::Completed);
+    assert!(still.audit.iter().all(|tensor| tensor.collected && !tensor.moved));
+    let honest = workshop.cells("optimizer = \"sgd\"");
+    assert_eq!(workshop.run(&honest[0]).1, curve);
+    // Decay shrinks what was declared frozen.
+    let (decayed, _) = outcome("weight_decay = 0.1\n");
+    assert_eq!(decayed.status, RunStatus::Thawed);
+    // And momentum of a phase in which it was trained carries it on.
+    let phases = "momentum = 0.9\n[[procedure.phase]]\nfreeze = \"none\"\noptimizer_collects = \"unfrozen\"\n[[procedure.phase]]\nepochs = 1\n";
+    for (state, moves) in [("kept", true), ("fresh", false)] {
+        let (outcome, _) = outcome(&format!("{phases}optimizer_state = \"{state}\"\n"));
+        let last = outcome.phases.last().expect("two phases");
+        let moved = last.audit.iter().any(|tensor| tensor.moved);
+        assert_eq!(moved, moves, "{state}");
+    }
+}
+
+#[test]
+fn every_optimizer_goes_on_from_a_checkpoint_as_if_nothing_had_happened() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    let cells = workshop.cells(
+        "clip_norm = 0.5\nschedule = \"cosine\"\nfreeze = \"block_4\"\nmomentum = 0.0\n[matrix.optimizer]\n\
+         rmsprop = {}\nsgd = { optimizer = \"sgd\", momentum = 0.9, nesterov = true }\nadam = { optimizer = \"adam\" }\n\
+         adamw = { optimizer = \"adamw\", weight_decay = 0.01 }\n",
+    );
+    let mut curves = Vec::new();
+    for cell in &cells {
+        let (_, whole) = workshop.run(cell);
+        let policy = CheckpointPolicy {
+            path: workshop.artifact(&format!("checkpoint-{}", cell.id())),
+            interval: Duration::ZERO,
+        };
+        let mut interrupted = Memory { stop_after: Some(1), ..Memory::default() };
+        let data = workshop.data(cell);
+        fit(cell, &workshop.weights, &data, Some(&policy), &mut interrupted, &|_| {})
+            .expect_err("interrupted");
+        let mut resumed = Memory::default();
+        fit(cell, &workshop.weights, &data, Some(&policy), &mut resumed, &|_| {})
+            .expect("a finished run");
+        assert_eq!(resumed.curve(), whole, "{}", cell.label());
+        curves.push(whole);
+    }
+    for (place, curve) in curves.iter().enumerate() {
+        assert!(!curves[..place].contains(curve), "each optimizer is one of its own");
+    }
+}

@@ -109,9 +109,11 @@ impl Described {
 
     /// The message for a value of a key.
     fn say_of(&self, key: &str, value: &str) -> Option<String> {
-        // Variants are counted only where there are some.
+        // Variants are counted only where there are some, and constants are those of an optimizer.
         let needed = match key {
             "variants" => "cache = \"variants\"\naugmentation = \"book\"\n",
+            "momentum" => "optimizer = \"sgd\"\n",
+            "beta_1" | "beta_2" | "weight_decay" => "optimizer = \"adam\"\n",
             _ => "",
         };
         self.say(key, &format!("{needed}{key} = {value}"))
@@ -298,6 +300,10 @@ fn ends(range: &str, epochs: i64) -> (Vec<String>, Vec<String>) {
         let (low, high) = inner.split_once(',').expect("two ends");
         let (low, high) = (number(low), number(high));
         (texts(&[low, high - 1e-12]), texts(&[low - 1e-12, high]))
+    } else if let Some(inner) = range.strip_prefix('(').and_then(|range| range.strip_suffix(']')) {
+        let (low, high) = inner.split_once(',').expect("two ends");
+        let (low, high) = (number(low), number(high));
+        (texts(&[low + 1e-12, high]), texts(&[low, high + 1e-12]))
     } else {
         let (low, high) = range.split_once(" to ").unwrap_or_else(|| panic!("{range}"));
         let (low, high) = (number(low), number(high));
