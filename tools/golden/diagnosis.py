@@ -129,5 +129,5 @@ miniature, squeezenet = map(read, sys.argv[1:])
 for learnt in [(0, 1, 2), (2, 6, 11)]:
     known = [np.array([runs[seed] for seed in learnt]) for runs in miniature]
     count(f"miniature by seeds {learnt}", known, [(place, runs[seed], known) for place, runs in enumerate(miniature) for seed in range(12) if seed not in learnt])
-known = [np.array([runs[seed] for seed in range(3)]) for runs in squeezenet]
-count("squeezenet", known, [(place, runs[run], without(known, place, run)) for place, runs in enumerate(known) for run in range(3)])
+known = [np.array([runs[seed] for seed in sorted(runs)]) for runs in squeezenet]
+count("squeezenet", known, [(place, runs[run], without(known, place, run)) for place, runs in enumerate(known) for run in range(len(runs))])
