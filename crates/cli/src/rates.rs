@@ -68,17 +68,19 @@ impl Rates {
             trained = start.elapsed().as_secs_f64();
         }
 
-        let width = facts.boundary_floats[procedure.architecture.blocks()] as usize;
-        let head = Head::new(
-            width,
+        let (floats, channels) =
+            (facts.boundary_floats[procedure.architecture.blocks()], facts.feature_channels);
+        let mut head = Head::new(
+            procedure.head_inputs(floats, channels) as usize,
             procedure.hidden_units,
             Loss::Binary,
             Initializer::GlorotUniform,
             |_| || 0.6,
             &inputs.device,
         )?;
+        head.pooling = procedure.pooling;
         let mut optimizer = Optimizer::new(
-            head.variables().map(|(_, variable)| variable.clone()).to_vec(),
+            head.variables().into_iter().map(|(_, variable)| variable.clone()).collect(),
             procedure.optimizer,
         )
         .map_err(ModelError::from)?;
@@ -101,7 +103,9 @@ impl Rates {
             decoded_images,
             forward_multiply_adds: work / forward,
             trained_multiply_adds: work / trained,
-            head_multiply_adds: (batch * width * procedure.hidden_units) as f64 / head_step,
+            head_multiply_adds: batch as f64
+                * procedure.head_multiply_adds(floats, channels) as f64
+                / head_step,
         })
     }
 

@@ -229,6 +229,7 @@ impl Stage {
             room_bytes: None,
             block_multiply_adds: vec![1_000_000; 5],
             boundary_floats: vec![8192; 6],
+            feature_channels: 512,
         };
         let limits = Limits { threads: 2, jobs: None, memory_bytes: Some(16 << 30) };
         execute(

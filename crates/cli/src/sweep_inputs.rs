@@ -153,6 +153,7 @@ impl SweepInputs {
             room_bytes: room_bytes(&self.cache),
             block_multiply_adds: shapes.iter().map(|block| block.multiply_adds).collect(),
             boundary_floats: std::iter::once((size * size * 3) as u64).chain(floats).collect(),
+            feature_channels: shapes.last().map_or(3, |block| block.channels as u64),
         })
     }
 }

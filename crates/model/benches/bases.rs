@@ -74,9 +74,11 @@ fn head_step(bencher: divan::Bencher<'_, '_>) {
         epsilon: 1e-8,
         epsilon_position: EpsilonPosition::OutsideRoot,
     };
-    let mut optimizer =
-        Optimizer::new(head.variables().map(|(_, variable)| variable.clone()).to_vec(), settings)
-            .expect("an optimizer");
+    let mut optimizer = Optimizer::new(
+        head.variables().into_iter().map(|(_, variable)| variable.clone()).collect(),
+        settings,
+    )
+    .expect("an optimizer");
     let features =
         Tensor::ones((BATCH, 8192), candle_core::DType::F32, &Device::Cpu).expect("a tensor");
     let labels = [0, 1].repeat(BATCH / 2);

@@ -26,7 +26,7 @@ use crate::{Base, ModelError, Parameter};
 /// let base = Base::new(architecture, algorithm, &weights, 3, &device)?;
 /// let head = Head::new(512, 8, Loss::Binary, Initializer::GlorotUniform, |_| || 0.6, &device)?;
 /// let of_base = base.parameters().iter().filter_map(|parameter| parameter.variable.clone());
-/// let of_head = head.variables().map(|(_, variable)| variable.clone());
+/// let of_head = head.variables().into_iter().map(|(_, variable)| variable.clone());
 /// let settings = RmsProp {
 ///     learning_rate: 1e-4,
 ///     rho: 0.9,

@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor, Var};
 use thaw_conv::{
     Activation, dense, dense_forward, dense_input_gradient, with_all_values, with_values,
 };
-use thaw_spec::Initializer;
+use thaw_spec::{Initializer, Pooling};
 
 use crate::gradients::OuterProduct;
 use crate::{Gradients, Loss, ModelError, composed};
@@ -29,19 +29,28 @@ impl Mode {
 }
 
 /// The classifier: Dense(hidden, ReLU) → dropout → Dense(1) for two classes, Dense(classes) for
-/// more. Inputs are flattened in `[height, width, channels]` order, as Keras flattens.
+/// more; without a hidden layer, dropout → Dense. Inputs are flattened in `[height, width,
+/// channels]` order, as Keras flattens, or averaged over height and width.
 #[derive(Debug)]
 pub struct Head {
-    hidden_weights: Var,
-    hidden_bias: Var,
-    output_weights: Var,
-    output_bias: Var,
+    hidden: Option<Dense>,
+    output: Dense,
+    /// What becomes of the base's activations first.
+    pub pooling: Pooling,
     /// Factor that activations are multiplied by first; 1 but for pretraining.
     pub input_factor: f64,
 }
 
+/// The variables of a dense layer: weights `[inputs, outputs]` and bias `[outputs]`.
+#[derive(Debug)]
+struct Dense {
+    weights: Var,
+    bias: Var,
+}
+
 impl Head {
-    /// A head drawn as its initializer says. `draw(tensor)` yields the source of uniform numbers in
+    /// A head that flattens, without a hidden layer if that has no units, drawn as its initializer
+    /// says. `draw(tensor)` yields the source of uniform numbers in
     /// [0, 1) for the first and the second layer's weights (tensors 0 and 1) and biases (2 and 3).
     ///
     /// # Errors
@@ -56,7 +65,7 @@ impl Head {
     ) -> Result<Self, ModelError> {
         let outputs = loss.outputs();
         let mut layer =
-            |number: usize, inputs: usize, outputs: usize| -> Result<(Var, Var), ModelError> {
+            |number: usize, inputs: usize, outputs: usize| -> Result<Dense, ModelError> {
                 let (weights, bias) = match initializer {
                     Initializer::GlorotUniform => {
                         (glorot_uniform(inputs, outputs, draw(number)), vec![0f32; outputs])
@@ -69,14 +78,19 @@ impl Head {
                         )
                     }
                 };
-                Ok((
-                    Var::from_vec(weights, (inputs, outputs), device)?,
-                    Var::from_vec(bias, outputs, device)?,
-                ))
+                Ok(Dense {
+                    weights: Var::from_vec(weights, (inputs, outputs), device)?,
+                    bias: Var::from_vec(bias, outputs, device)?,
+                })
             };
-        let (hidden_weights, hidden_bias) = layer(0, inputs, hidden_units)?;
-        let (output_weights, output_bias) = layer(1, hidden_units, outputs)?;
-        Ok(Self { hidden_weights, hidden_bias, output_weights, output_bias, input_factor: 1.0 })
+        let hidden = (hidden_units > 0).then(|| layer(0, inputs, hidden_units)).transpose()?;
+        let output = layer(1, if hidden_units > 0 { hidden_units } else { inputs }, outputs)?;
+        Ok(Self { hidden, output, pooling: Pooling::Flatten, input_factor: 1.0 })
+    }
+
+    /// Number of units that dropout may drop: those of the hidden layer, or without one the inputs.
+    pub fn units(&self) -> usize {
+        self.output.weights.dims()[0]
     }
 
     /// Logits `[batch, outputs]` of `[batch, …]` activations. `mask` `[batch, hidden units]`
@@ -92,19 +106,28 @@ impl Head {
         mode: Mode,
     ) -> Result<Tensor, ModelError> {
         let input = self.input(activations)?;
-        let (weights, bias) = (mode.tracked(&self.hidden_weights), mode.tracked(&self.hidden_bias));
-        let hidden = dense_layer(&input, &weights, &bias, Activation::Relu)?;
-        let hidden = match mask {
-            Some(mask) => (hidden * mask)?,
-            None => hidden,
+        let layer = |input: &Tensor, layer: &Dense, activation| {
+            let (weights, bias) = (mode.tracked(&layer.weights), mode.tracked(&layer.bias));
+            dense_layer(input, &weights, &bias, activation)
         };
-        let (weights, bias) = (mode.tracked(&self.output_weights), mode.tracked(&self.output_bias));
-        Ok(dense_layer(&hidden, &weights, &bias, Activation::Linear)?)
+        let features = match &self.hidden {
+            Some(hidden) => layer(&input, hidden, Activation::Relu)?,
+            None => input,
+        };
+        let features = match mask {
+            Some(mask) => (features * mask)?,
+            None => features,
+        };
+        Ok(layer(&features, &self.output, Activation::Linear)?)
     }
 
-    /// Flattens activations to `[batch, inputs]` and multiplies them by the input factor.
+    /// Makes `[batch, inputs]` of activations and multiplies them by the input factor.
     fn input(&self, activations: &Tensor) -> Result<Tensor, ModelError> {
-        let input = activations.flatten_from(1)?.contiguous()?;
+        let input = match self.pooling {
+            Pooling::Flatten => activations.flatten_from(1)?,
+            Pooling::Average => activations.mean((1, 2))?,
+        };
+        let input = input.contiguous()?;
         Ok(if self.input_factor == 1.0 { input } else { (input * self.input_factor)? })
     }
 
@@ -118,17 +141,17 @@ impl Head {
         activations: &Tensor,
         mask: Option<&Tensor>,
     ) -> Result<(Tensor, HeadTape<'_>), ModelError> {
-        if !activations.device().is_cpu() {
+        let Some(layer) = self.hidden.as_ref().filter(|_| activations.device().is_cpu()) else {
             // The graph is the tape.
             return Ok((
                 self.forward(activations, mask, Mode::Training)?,
-                HeadTape { head: self, saved: None },
+                HeadTape { saved: None },
             ));
-        }
+        };
         let input = self.input(activations)?;
-        let units = self.hidden_bias.elem_count();
+        let units = layer.bias.elem_count();
         let hidden = with_all_values(
-            [&input, self.hidden_weights.as_tensor(), self.hidden_bias.as_tensor()],
+            [&input, layer.weights.as_tensor(), layer.bias.as_tensor()],
             |[input, weights, bias]| dense_forward(input, weights, bias, Activation::Relu),
         )?;
         let leaf = Var::from_vec(hidden, (input.dim(0)?, units), input.device())?.into_inner();
@@ -136,19 +159,26 @@ impl Head {
             Some(mask) => (&leaf * mask)?,
             None => leaf.clone(),
         };
-        let logits = dense(&masked, &self.output_weights, &self.output_bias, Activation::Linear)?;
-        let saved = SavedTensors { activations: activations.clone(), input, hidden: leaf };
-        Ok((logits, HeadTape { head: self, saved: Some(saved) }))
+        let Dense { weights, bias } = &self.output;
+        let logits = dense(&masked, weights, bias, Activation::Linear)?;
+        let saved = SavedTensors {
+            layer,
+            pooling: self.pooling,
+            input_factor: self.input_factor as f32,
+            activations: activations.clone(),
+            input,
+            hidden: leaf,
+        };
+        Ok((logits, HeadTape { saved: Some(saved) }))
     }
 
     /// The variables with their names, in a fixed order.
-    pub fn variables(&self) -> [(&'static str, &Var); 4] {
-        [
-            ("head.hidden.weight", &self.hidden_weights),
-            ("head.hidden.bias", &self.hidden_bias),
-            ("head.output.weight", &self.output_weights),
-            ("head.output.bias", &self.output_bias),
-        ]
+    pub fn variables(&self) -> Vec<(&'static str, &Var)> {
+        let hidden = self.hidden.iter().flat_map(|Dense { weights, bias }| {
+            [("head.hidden.weight", weights), ("head.hidden.bias", bias)]
+        });
+        let Dense { weights, bias } = &self.output;
+        hidden.chain([("head.output.weight", weights), ("head.output.bias", bias)]).collect()
     }
 }
 
@@ -172,14 +202,17 @@ fn dense_layer(
 /// Tensors that a forward pass of the head kept for its backward pass.
 #[derive(Debug)]
 pub struct HeadTape<'a> {
-    head: &'a Head,
     /// Nothing where Candle's graph computes all gradients.
-    saved: Option<SavedTensors>,
+    saved: Option<SavedTensors<'a>>,
 }
 
-/// Tensors of one forward pass.
+/// Tensors of one forward pass through a head with a hidden layer.
 #[derive(Debug)]
-struct SavedTensors {
+struct SavedTensors<'a> {
+    /// The hidden layer.
+    layer: &'a Dense,
+    pooling: Pooling,
+    input_factor: f32,
     activations: Tensor,
     /// The activations as `[batch, inputs]`.
     input: Tensor,
@@ -194,14 +227,17 @@ impl HeadTape<'_> {
     /// # Errors
     /// When the hidden units have no gradient.
     pub fn backward(self, gradients: &mut Gradients) -> Result<(), ModelError> {
-        let Some(SavedTensors { activations, input, hidden }) = self.saved else { return Ok(()) };
+        let Some(SavedTensors { layer, pooling, input_factor, activations, input, hidden }) =
+            self.saved
+        else {
+            return Ok(());
+        };
         let Some(gradient) = gradients.store.remove(&hidden) else {
             return Err(
                 candle_core::Error::Msg("the loss does not depend on the head".to_owned()).into()
             );
         };
-        let (weights, bias) =
-            (self.head.hidden_weights.as_tensor(), self.head.hidden_bias.as_tensor());
+        let (weights, bias) = (layer.weights.as_tensor(), layer.bias.as_tensor());
         let outputs = bias.elem_count();
         let mut gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
         let sums = with_values(&hidden, |hidden| {
@@ -211,11 +247,21 @@ impl HeadTape<'_> {
         if activations.is_variable() {
             let mut of_input =
                 with_values(weights, |weights| dense_input_gradient(&gradient, weights, outputs))?;
-            of_input.iter_mut().for_each(|value| *value *= self.head.input_factor as f32);
-            gradients.store.insert(
-                &activations,
-                Tensor::from_vec(of_input, activations.shape(), weights.device())?,
-            );
+            of_input.iter_mut().for_each(|value| *value *= input_factor);
+            let of_activations = match pooling {
+                Pooling::Flatten => {
+                    Tensor::from_vec(of_input, activations.shape(), weights.device())?
+                }
+                Pooling::Average => {
+                    let (batch, height, width, channels) = activations.dims4()?;
+                    let share = 1.0 / (height * width) as f64;
+                    (Tensor::from_vec(of_input, (batch, 1, 1, channels), weights.device())?
+                        * share)?
+                        .broadcast_as(activations.shape())?
+                        .contiguous()?
+                }
+            };
+            gradients.store.insert(&activations, of_activations);
         }
         gradients.insert_product(weights, OuterProduct { input, gradient, outputs });
         Ok(())

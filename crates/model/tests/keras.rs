@@ -77,7 +77,7 @@ fn a_head_trains_step_by_step_as_in_every_version_of_keras() -> Tested {
             set(variable, values)?;
         }
         let mut optimizer = Optimizer::new(
-            head.variables().map(|(_, variable)| variable.clone()).to_vec(),
+            head.variables().into_iter().map(|(_, variable)| variable.clone()).collect(),
             procedure.optimizer,
         )?;
         let inputs = Tensor::from_vec(formula(3, 30, 1.0), (6, 5), &Device::Cpu)?;
@@ -192,8 +192,9 @@ fn a_base_trained_as_a_whole_has_the_losses_of_every_version_of_keras() -> Teste
             set(variable, values)?;
         }
         let of_base = base.parameters().iter().filter_map(|parameter| parameter.variable.clone());
-        let variables: Vec<Var> =
-            of_base.chain(head.variables().map(|(_, variable)| variable.clone())).collect();
+        let variables: Vec<Var> = of_base
+            .chain(head.variables().into_iter().map(|(_, variable)| variable.clone()))
+            .collect();
         let mut optimizer = Optimizer::new(variables, procedure.optimizer)?;
         let mut losses = Vec::new();
         for step in 0..12u64 {
@@ -299,7 +300,7 @@ fn the_freeze_is_heard_or_not_as_in_every_version_of_keras() -> Tested {
             let collected = of_base.len() + head.variables().len();
             let variables = of_base
                 .into_iter()
-                .chain(head.variables().map(|(_, variable)| variable.clone()))
+                .chain(head.variables().into_iter().map(|(_, variable)| variable.clone()))
                 .collect();
             let mut optimizer = Optimizer::new(variables, procedure.optimizer)?;
             let frozen = procedure.frozen_blocks();

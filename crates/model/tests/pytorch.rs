@@ -97,7 +97,8 @@ fn a_head_trains_step_by_step_as_in_pytorch() -> Tested {
         for ((_, variable), key) in head.variables().into_iter().zip(["w1", "b1", "w2", "b2"]) {
             variable.set(get(key))?;
         }
-        let variables = head.variables().map(|(_, variable)| variable.clone()).to_vec();
+        let variables: Vec<Var> =
+            head.variables().into_iter().map(|(_, variable)| variable.clone()).collect();
         let mut rmsprop =
             Optimizer::new(variables, optimizer(1e-2, 1e-8, EpsilonPosition::OutsideRoot))?;
         let mut losses = Vec::new();

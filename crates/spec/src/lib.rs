@@ -83,6 +83,6 @@ pub use profile::Profile;
 pub use record::{
     DriftSummary, EpochRecord, Prediction, RecordSink, SinkError, Split, SplitRecord, TensorDrift,
 };
-pub use regime::{Cache, FreezeBoundary, FreezeBy, NestedFreeze, OptimizerCollects};
+pub use regime::{Cache, FreezeBoundary, FreezeBy, NestedFreeze, OptimizerCollects, Pooling};
 pub use sampling::ValidationSampling;
 pub use selector::{Selector, SelectorError};

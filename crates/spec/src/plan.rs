@@ -228,6 +228,8 @@ pub struct CostFacts {
     pub block_multiply_adds: Vec<u64>,
     /// Floats of one image's activations behind each block; the first entry is the input.
     pub boundary_floats: Vec<u64>,
+    /// Channels of the activations behind the last block.
+    pub feature_channels: u64,
 }
 
 /// Work of a step, in units that a machine's rates turn into seconds.
@@ -365,7 +367,8 @@ impl Plan {
         Cost {
             forward_multiply_adds: shown * on_the_fly + evaluated * work(untouched..all),
             trained_multiply_adds: shown * work(frozen..all),
-            head_multiply_adds: shown * facts.boundary_floats[all] * procedure.hidden_units as u64,
+            head_multiply_adds: shown
+                * procedure.head_multiply_adds(facts.boundary_floats[all], facts.feature_channels),
             ..Cost::default()
         }
     }

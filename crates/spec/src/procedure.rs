@@ -8,7 +8,7 @@ use crate::phase::{self, LaterPhase};
 use crate::settings::{Settings, set};
 use crate::{
     Architecture, Augmentation, Cache, Clipping, ConvolutionAlgorithm, FreezeBoundary, FreezeBy,
-    Initializer, Interpolation, NestedFreeze, Optimizer, OptimizerCollects, Preprocessing,
+    Initializer, Interpolation, NestedFreeze, Optimizer, OptimizerCollects, Pooling, Preprocessing,
     Resampling, Resize, Schedule, TransformCenter, ValidationSampling,
 };
 
@@ -37,7 +37,7 @@ pub struct Procedure {
     /// Number of augmented variants of each training image that are kept; 1 unless `cache` is
     /// [`Cache::Variants`].
     pub variants: usize,
-    /// Width of the head's hidden layer, at least 1.
+    /// Width of the head's hidden layer; 0 for a head without one.
     pub hidden_units: usize,
     /// Probability with which a hidden unit is dropped, in [0, 1).
     pub dropout: f64,
@@ -75,6 +75,9 @@ pub struct Procedure {
     /// Limits on the gradients.
     #[serde(default, skip_serializing_if = "is_default")]
     pub clipping: Clipping,
+    /// What becomes of the base's activations before the head's layers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pooling: Pooling,
     /// Phases after the first, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub later_phases: Vec<LaterPhase>,
@@ -162,6 +165,7 @@ impl Procedure {
             dropout: set("dropout", &settings.dropout)?,
             optimizer: optimizer::resolve(settings)?,
             schedule: optimizer::resolve_schedule(settings)?,
+            pooling: set("pooling", &settings.pooling)?,
             clipping: optimizer::resolve_clipping(settings)?,
             epochs,
             batch_size: set("batch_size", &settings.batch_size)?,
@@ -210,6 +214,21 @@ impl Procedure {
             }
             OptimizerCollects::Everything => 0,
         }
+    }
+
+    /// Numbers that the head is given for an image, of which the base puts out `floats` in
+    /// `channels`.
+    pub fn head_inputs<N>(&self, floats: N, channels: N) -> N {
+        match self.pooling {
+            Pooling::Flatten => floats,
+            Pooling::Average => channels,
+        }
+    }
+
+    /// Multiply-adds of the head's largest layer for an image, forward; `floats` and `channels` as
+    /// in [`Procedure::head_inputs`].
+    pub fn head_multiply_adds(&self, floats: u64, channels: u64) -> u64 {
+        self.head_inputs(floats, channels) * self.hidden_units.max(1) as u64
     }
 
     /// Application of affine maps to images.
@@ -286,11 +305,7 @@ impl Procedure {
         {
             return contradiction(format!("zoom = {} is not in [0, 1)", ranges.zoom));
         }
-        for (name, value) in [
-            ("epochs", self.epochs),
-            ("batch_size", self.batch_size),
-            ("hidden_units", self.hidden_units),
-        ] {
+        for (name, value) in [("epochs", self.epochs), ("batch_size", self.batch_size)] {
             if value == 0 {
                 return Err(Contradiction::new(format!("{name} = 0"))
                     .remedy(&format!("set `{name}` to 1 or more")));

@@ -89,6 +89,18 @@ pub enum OptimizerCollects {
     EverythingWithZeroGradients,
 }
 
+/// What becomes of the base's activations before the head's layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pooling {
+    /// They are put in a row: `Flatten`, as in the book.
+    #[default]
+    Flatten,
+    /// They are averaged over height and width: `GlobalAveragePooling2D`, and torchvision's
+    /// classifiers.
+    Average,
+}
+
 /// Object on which a person sets `trainable = False`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

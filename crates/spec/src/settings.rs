@@ -8,7 +8,7 @@ use crate::phase::PhaseSettings;
 use crate::{
     AugmentationSetting, BiasCorrection, Cache, ClipNormOf, ConvolutionAlgorithm, EpsilonPosition,
     FreezeBoundary, FreezeBy, Initializer, Interpolation, MomentumForm, NestedFreeze,
-    OptimizerCollects, PreprocessingName, Profile, Resize, ShearUnit, TransformCenter,
+    OptimizerCollects, Pooling, PreprocessingName, Profile, Resize, ShearUnit, TransformCenter,
     ValidationSampling, WeightDecayForm,
 };
 
@@ -66,6 +66,8 @@ settings! {
     variants: usize,
     /// Width of the head's hidden layer.
     hidden_units: usize,
+    /// What becomes of the base's activations before the head's layers.
+    pooling: Pooling,
     /// Probability with which a hidden unit is dropped.
     dropout: f64,
     /// Step size η of RMSprop.

@@ -213,6 +213,7 @@ fn facts(sharing: Sharing) -> CostFacts {
         room_bytes: None,
         block_multiply_adds: vec![1; 5],
         boundary_floats: vec![100; 6],
+        feature_channels: 10,
     }
 }
 

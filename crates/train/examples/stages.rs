@@ -95,8 +95,10 @@ fn head_epoch() -> Outcome<impl FnMut() -> Outcome<()>> {
     };
     let head =
         Head::new(inputs, units, Loss::Binary, Initializer::GlorotUniform, draw, &Device::Cpu)?;
-    let mut optimizer =
-        Optimizer::new(head.variables().map(|(_, variable)| variable.clone()).to_vec(), SETTINGS)?;
+    let mut optimizer = Optimizer::new(
+        head.variables().into_iter().map(|(_, variable)| variable.clone()).collect(),
+        SETTINGS,
+    )?;
     let labels = [0, 1].repeat(BATCH / 2);
     Ok(move || {
         for first in (0..images).step_by(BATCH) {

@@ -12,8 +12,9 @@ use thaw_spec::{Cell, Extraction, Phase, Sharing};
 pub fn fit_memory_bytes(cell: &Cell) -> Result<u64, ModelError> {
     let procedure = &cell.procedure;
     let shapes = thaw_model::shapes(procedure.architecture, procedure.image_size)?;
-    let features = shapes.last().map_or(0, |block| block.floats());
-    let head = 6 * features * procedure.hidden_units;
+    let head = shapes.last().map_or(0, |block| {
+        procedure.head_multiply_adds(block.floats() as u64, block.channels as u64)
+    });
     let floats_of = |phase: &Phase<'_>| {
         let computed_from = match Extraction::for_training(cell, phase, Sharing::Literal) {
             Some(stored) => stored.blocks,
@@ -24,6 +25,6 @@ pub fn fit_memory_bytes(cell: &Cell) -> Result<u64, ModelError> {
         let above: usize = above.iter().map(|block| 3 * block.activations).sum();
         phase.procedure.batch_size * (below + above)
     };
-    let floats = procedure.phases().iter().map(floats_of).max().unwrap_or(0) + head;
-    Ok(4 * floats as u64 + (64 << 20))
+    let floats = procedure.phases().iter().map(floats_of).max().unwrap_or(0);
+    Ok(4 * (floats as u64 + 6 * head) + (64 << 20))
 }

@@ -419,10 +419,10 @@ impl<'a> Run<'a> {
         procedure.frozen_blocks()..procedure.architecture.blocks()
     }
 
-    /// `[images, hidden units]` of 0 for dropped units and 1 / (1 − rate) for the others. Each
+    /// `[images, units]` of 0 for dropped units and 1 / (1 − rate) for the others. Each
     /// image has a stream of its own, so its mask does not depend on the batch it is in.
     fn dropout_mask(&self, images: &[usize], epoch: usize) -> Result<Option<Tensor>, TrainError> {
-        let (rate, units) = (self.phase.procedure.dropout, self.phase.procedure.hidden_units);
+        let (rate, units) = (self.phase.procedure.dropout, self.head.units());
         if rate == 0.0 {
             return Ok(None);
         }
@@ -442,13 +442,17 @@ impl<'a> Run<'a> {
 fn new_head(cell: &Cell, phase: usize, device: &Device) -> Result<Head, TrainError> {
     let procedure = &cell.procedure;
     let shapes = thaw_model::shapes(procedure.architecture, procedure.image_size)?;
-    let features = shapes.last().map_or(0, |block| block.floats());
+    let inputs =
+        shapes.last().map_or(0, |block| procedure.head_inputs(block.floats(), block.channels));
     let draw = |tensor: usize| {
         let mut stream = Stream::new(cell.seed, Purpose::Initialize, phase, tensor);
         move || stream.unit()
     };
     let loss = Loss::for_classes(cell.inputs.classes.len());
-    Ok(Head::new(features, procedure.hidden_units, loss, procedure.initializer, draw, device)?)
+    let (units, initializer) = (procedure.hidden_units, procedure.initializer);
+    let mut head = Head::new(inputs, units, loss, initializer, draw, device)?;
+    head.pooling = procedure.pooling;
+    Ok(head)
 }
 
 /// Variables that the optimizer holds, with names, in a fixed order.

@@ -668,3 +668,17 @@ fn every_optimizer_goes_on_from_a_checkpoint_as_if_nothing_had_happened() {
         assert!(!curves[..place].contains(curve), "each optimizer is one of its own");
     }
 }
+
+#[test]
+fn cached_features_are_end_to_end_training_under_every_head() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    let cells = workshop.cells(
+        "dropout = 0.5\n[matrix.regime]\ncached = { cache = \"features\" }\nend_to_end = {}\n[matrix.head]\n\
+         linear = { hidden_units = 0 }\npooled = { pooling = \"average\" }\n\
+         tutorial = { pooling = \"average\", hidden_units = 0 }\n",
+    );
+    let curves: Vec<Curve> = cells.iter().map(|cell| workshop.run(cell).1).collect();
+    let (cached, end_to_end) = curves.split_at(3);
+    assert_eq!(cached, end_to_end);
+    assert!(cached[0] != cached[1] && cached[1] != cached[2], "each head is one of its own");
+}
