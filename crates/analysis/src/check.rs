@@ -188,7 +188,17 @@ fn judge_band(
     let recorded = band.per_seed.as_ref();
     match recorded.and_then(|recorded| changed_seed(procedure, band, recorded)) {
         Some(changed) => verdict(VerdictKind::Fail, subject, format!("{mean}; {changed}")),
-        None => verdict(place_in_band(band, &estimate), subject, mean),
+        None => {
+            let kind = place_in_band(band, &estimate);
+            let settled = match kind {
+                VerdictKind::Inconclusive => {
+                    let edge = estimate.mean.clamp(band.lower, band.upper);
+                    what_would_settle(&estimate, edge, "seeds", [procedure])
+                }
+                _ => String::new(),
+            };
+            verdict(kind, subject, mean + &settled)
+        }
     }
 }
 
@@ -321,6 +331,23 @@ fn equal_curves(
     )
 }
 
+/// How many more seeds would tell an estimate from a number, and how long they take.
+fn what_would_settle<'a>(
+    estimate: &Estimate,
+    number: f64,
+    seeds: &str,
+    procedures: impl IntoIterator<Item = &'a ProcedureRuns>,
+) -> String {
+    let seconds: f64 = procedures.into_iter().filter_map(ProcedureRuns::mean_seconds).sum();
+    match estimate.seeds_to_settle(number) {
+        Some(more) => format!(
+            "; {more} more {seeds} would tell, if it stays so: {:.0} s",
+            more as f64 * seconds
+        ),
+        None => "; no number of seeds would tell, if it stays so".to_owned(),
+    }
+}
+
 /// Whether the left procedure's number is greater by at least a margin.
 fn exceeds(
     subject: &str,
@@ -333,8 +360,7 @@ fn exceeds(
         let kind = if margin < 0.0 { VerdictKind::Pass } else { VerdictKind::Fail };
         return verdict(kind, subject, "they are equal to the last bit".to_owned());
     }
-    let measured = number.and_then(|number| Some((number, number.difference(right, left)?)));
-    let Some((number, estimate)) = measured else {
+    let Some(estimate) = number.and_then(|number| number.difference(right, left)) else {
         return no_common_seed(subject, metric);
     };
     let kind = match estimate.interval() {
@@ -344,14 +370,7 @@ fn exceeds(
     };
     let mut reason = format!("the mean difference is {}", describe(&estimate));
     if kind == VerdictKind::Inconclusive {
-        let seconds = left.mean_seconds().unwrap_or(0.0) + right.mean_seconds().unwrap_or(0.0);
-        match number.seeds_to_settle(right, left, margin) {
-            Some(more) => reason.push_str(&format!(
-                "; {more} more seeds of both would tell, if it stays so: {:.0} s",
-                more as f64 * seconds
-            )),
-            None => reason.push_str("; no number of seeds would tell, if it stays so"),
-        }
+        reason.push_str(&what_would_settle(&estimate, margin, "seeds of both", [left, right]));
     }
     verdict(kind, subject, reason)
 }

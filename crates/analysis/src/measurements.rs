@@ -206,22 +206,6 @@ impl<'a> Measurements<'a> {
         })
     }
 
-    /// How many more seeds of both procedures would tell the mean difference `to − from` from a
-    /// margin, if it and its spread stay as they are; nothing when more than 10,000 would not.
-    pub fn seeds_to_settle(
-        &self,
-        from: &ProcedureRuns,
-        to: &ProcedureRuns,
-        margin: f64,
-    ) -> Option<usize> {
-        const MOST: usize = 10_000;
-        let estimate = self.difference(from, to)?;
-        estimate.over_seeds?;
-        let forecast = self.forecast(from, to)?;
-        let distance = (estimate.mean - margin).abs();
-        (1..MOST).find(|more| forecast.half_width(estimate.count + more) < distance)
-    }
-
     /// How the interval of the difference `to − from` narrows with seeds: by the spread of the
     /// difference, or where the two share fewer than two seeds by that of the other differences.
     pub(crate) fn forecast(
@@ -230,12 +214,8 @@ impl<'a> Measurements<'a> {
         to: &ProcedureRuns,
     ) -> Option<SeedForecast> {
         let measured = self.difference(from, to);
-        if let Some((estimate, now)) =
-            measured.as_ref().and_then(|known| Some((known, known.over_seeds?)))
-        {
-            let count = estimate.count as f64;
-            let variance = now.standard_error.powi(2) * count;
-            return Some(SeedForecast { variance, lent: now.freedom - (count - 1.0) });
+        if let Some(forecast) = measured.as_ref().and_then(SeedForecast::of) {
+            return Some(forecast);
         }
         let prior = self.differences.0.as_ref()?;
         let variance = prior.variances[0] * squared_norm(&[(from, -1.0), (to, 1.0)]);

@@ -29,10 +29,27 @@ pub(crate) struct SeedForecast {
 }
 
 impl SeedForecast {
+    /// By the spread of an estimate, from two seeds on.
+    pub(crate) fn of(estimate: &Estimate) -> Option<Self> {
+        let (now, count) = (estimate.over_seeds?, estimate.count as f64);
+        let variance = now.standard_error.powi(2) * count;
+        Some(Self { variance, lent: now.freedom - (count - 1.0) })
+    }
+
     /// Half of the interval's width with so many seeds, at least two.
     pub(crate) fn half_width(self, seeds: usize) -> f64 {
         let standard_error = (self.variance / seeds as f64).sqrt();
         Uncertainty { standard_error, freedom: self.lent + (seeds as f64 - 1.0) }.half_width()
+    }
+}
+
+impl Estimate {
+    /// How many more seeds would tell the mean from a number, over seeds, if it and its spread stay
+    /// as they are; nothing when more than 10,000 would not, or with one seed.
+    pub fn seeds_to_settle(&self, number: f64) -> Option<usize> {
+        const MOST: usize = 10_000;
+        let (forecast, distance) = (SeedForecast::of(self)?, (self.mean - number).abs());
+        (1..MOST).find(|more| forecast.half_width(self.count + more) < distance)
     }
 }
 

@@ -164,6 +164,20 @@ fn what_overlaps_cannot_be_told_and_says_how_many_seeds_would() {
     let (kind, reason) = verdict(&made, above);
     assert_eq!(kind, VerdictKind::Inconclusive, "{reason}");
     assert!(reason.contains("more seeds of both would tell"), "{reason}");
+    let band = "[[band]]\nwhere = { regime = 'a' }\nmetric = 'validation_accuracy'\nstatistic = 'final'\nlower = 0.903\nupper = 0.95\n";
+    let (kind, reason) = verdict(&made, band);
+    assert_eq!(kind, VerdictKind::Inconclusive, "{reason}");
+    let more: usize = reason
+        .split_once("; ")
+        .and_then(|(_, settles)| settles.split_once(" more seeds would tell, if it stays so: "))
+        .and_then(|(more, _)| more.parse().ok())
+        .unwrap_or_else(|| panic!("{reason}"));
+    // As many: with one fewer the interval would still reach to the band's edge.
+    let results = made.results();
+    let number = Measurements::new(&results, Metric::ValidationAccuracy, Statistic::Final);
+    let level = number.level(&results.procedures[0]).expect("it ran");
+    assert_eq!(level.seeds_to_settle(0.903), Some(more), "{reason}");
+    assert!(more > 1, "{reason}");
 }
 
 #[test]
