@@ -74,6 +74,7 @@ fn manifest_of(cell: Cell) -> CellManifest {
         cell,
         images: [2, 1, 1],
         skipped_images: vec!["train/cats/broken.jpg".to_owned()],
+        passed_over_files: vec!["train/cats/notes.txt".to_owned()],
         training_activations: TrainingActivations::Computed,
         weights_file: "weights.h5".to_owned(),
         weights_origin: Some("somewhere".to_owned()),

@@ -174,6 +174,7 @@ impl Executor for RealExecutor<'_> {
             cell: cell.clone(),
             images: Split::ALL.map(|split| counts.of(split) - left_out(split)),
             skipped_images,
+            passed_over_files: self.inputs.dataset.passed_over().to_vec(),
             training_activations: match self.trains_on_kept_activations(cell) {
                 true => TrainingActivations::Stored,
                 false => TrainingActivations::Computed,

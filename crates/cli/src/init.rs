@@ -83,6 +83,7 @@ pub(crate) fn run(options: &Init) -> Result<ExitCode, CliError> {
             ", the shorter side {median} pixels in the median"
         ))
     ));
+    folder.remarks().iter().for_each(|remark| say(&format!("warning: {remark}")));
     say(&format!(
         "{}: {} procedures on {} at {side}×{side} pixels, 3 seeds each",
         output.display(),

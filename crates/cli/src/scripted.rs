@@ -109,6 +109,7 @@ impl Executor for Scripted {
             cell: cell.clone(),
             images: [20, 1000, 0],
             skipped_images: Vec::new(),
+            passed_over_files: Vec::new(),
             training_activations: TrainingActivations::Stored,
             weights_file: "scripted.safetensors".to_owned(),
             weights_origin: None,

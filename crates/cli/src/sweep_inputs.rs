@@ -122,8 +122,15 @@ impl SweepInputs {
         self.experiment.trained_with.or(self.weights.preprocessing)
     }
 
-    /// A sentence for each preprocessing in the matrix that the weights were not trained on.
+    /// What a person should know of the images, and a sentence for each preprocessing in the matrix
+    /// that the weights were not trained on.
     pub(crate) fn warnings(&self) -> Vec<String> {
+        let of_images =
+            self.dataset.remarks().into_iter().map(|remark| format!("warning: {remark}"));
+        of_images.chain(self.preprocessing_warnings()).collect()
+    }
+
+    fn preprocessing_warnings(&self) -> Vec<String> {
         let Some(expected) = self.trained_with() else { return Vec::new() };
         let used: BTreeSet<&str> = self
             .experiment

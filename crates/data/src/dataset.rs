@@ -20,6 +20,16 @@ pub trait Dataset: Sync {
     /// Name of an image for people: its path relative to the dataset.
     fn name(&self, split: Split, index: usize) -> String;
 
+    /// Files of the dataset that are no images, as paths relative to it.
+    fn passed_over(&self) -> &[String] {
+        &[]
+    }
+
+    /// What a person should know of how the dataset was understood, in sentences.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Decodes or draws an image.
     ///
     /// # Errors

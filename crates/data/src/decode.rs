@@ -8,8 +8,8 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
 use crate::DataError;
 
-/// Decodes an image by its content, whatever its name says: JPEG, PNG, WebP, BMP, or a GIF's first
-/// frame. Grey values are repeated and transparency is dropped, as Pillow's `convert("RGB")` does;
+/// Decodes an image by its content, whatever its name says: JPEG, PNG, WebP, BMP, TIFF, PNM, or a
+/// GIF's first frame. Grey values are repeated and transparency is dropped, as Pillow's `convert("RGB")` does;
 /// EXIF orientation is ignored, as Keras does.
 ///
 /// # Errors
@@ -25,7 +25,7 @@ pub fn decode(path: &Path) -> Result<RgbImage, DataError> {
         .with_guessed_format()
         .map_err(DataError::unreadable(path, "cannot read"))?;
     let format = reader.format().ok_or_else(|| {
-        unreadable("the content is no JPEG, PNG, WebP, BMP or GIF image".to_owned())
+        unreadable("the content is no JPEG, PNG, WebP, BMP, GIF, TIFF or PNM image".to_owned())
     })?;
     if format == ImageFormat::Jpeg {
         inspect_jpeg(&bytes).map_err(|reason| unreadable(reason.to_owned()))?;

@@ -13,6 +13,18 @@ pub enum DataError {
         /// The folder.
         path: PathBuf,
     },
+    /// Two folders could hold the images of a split.
+    #[error("{}: both {first}/ and {second}/ could hold the {split} images; remove one of them", path.display())]
+    TwoFolders {
+        /// The dataset's folder.
+        path: PathBuf,
+        /// The split.
+        split: Split,
+        /// The one folder's name.
+        first: String,
+        /// The other's.
+        second: String,
+    },
     /// A split has fewer than two classes.
     #[error("{}: found {found} class folder(s), but a classifier needs at least two; put the images of each class into a folder of its own", path.display())]
     TooFewClasses {
@@ -22,7 +34,7 @@ pub enum DataError {
         found: usize,
     },
     /// A class folder has no image.
-    #[error("{}: the class has no image (.jpg, .jpeg, .png, .webp, .bmp, .gif); add some or remove the folder", path.display())]
+    #[error("{}: the class has no image (JPEG, PNG, WebP, BMP, GIF, TIFF, PNM); add some or remove the folder", path.display())]
     EmptyClass {
         /// The class's folder.
         path: PathBuf,

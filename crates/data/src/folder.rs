@@ -1,20 +1,25 @@
-//! A dataset as a folder: `train|validation|test / class / image`.
+//! A dataset as a folder: `train|validation|test / class / image`. Folders within a class are
+//! walked, as Keras and torchvision walk them.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use thaw_spec::{ContentHash, Split, SplitCounts};
+use walkdir::WalkDir;
 
 use crate::{DataError, Dataset, decode};
 
 /// An image file of a dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageFile {
-    /// Path relative to the dataset's folder, with `/` between the parts.
+    /// Split, class and the path within its folder, with `/` between the parts.
     pub path: String,
+    /// The file, relative to the dataset's folder.
+    pub file: PathBuf,
     /// The position of its class among the sorted class names.
     pub label: u32,
 }
@@ -27,9 +32,19 @@ pub struct Folder {
     /// Class names, sorted; the position is the label.
     pub classes: Vec<String>,
     splits: [Vec<ImageFile>; 3],
+    passed_over: Vec<String>,
+    renamed: Vec<String>,
 }
 
+/// What a file of these names is meant to be, whatever it holds. Others are images if their first
+/// bytes say so.
 const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "png", "webp", "bmp", "gif"];
+
+/// Files that systems leave in folders of photographs.
+const NOT_OURS: [&str; 2] = ["thumbs.db", "desktop.ini"];
+
+/// Other names of the folder of validation images.
+const VALIDATION: [&str; 3] = ["val", "valid", "dev"];
 
 impl Folder {
     /// Lists the images of a dataset, classes and files in sorted order. The test split may be
@@ -44,15 +59,22 @@ impl Folder {
         }
         let mut classes = Vec::new();
         let mut splits: [Vec<ImageFile>; 3] = Default::default();
+        let (mut passed_over, mut renamed) = (Vec::new(), Vec::new());
         for (split, images) in Split::ALL.into_iter().zip(&mut splits) {
-            let folder = root.join(split.name());
+            let name = folder_name(root, split)?;
+            if name != split.name() {
+                renamed.push(format!("{name}/ holds the {split} images"));
+            }
+            let folder = root.join(&name);
             if split == Split::Test && !folder.exists() {
                 continue;
             }
             if !folder.is_dir() {
                 return Err(DataError::MissingFolder { path: folder });
             }
-            let found = entries(&folder, |entry| entry.path().is_dir())?;
+            let found = entries(&folder, |path| path.is_dir())?;
+            let beside = entries(&folder, |path| !path.is_dir())?;
+            passed_over.extend(beside.into_iter().map(|file| format!("{name}/{file}")));
             if found.len() < 2 {
                 return Err(DataError::TooFewClasses { path: folder, found: found.len() });
             }
@@ -68,18 +90,26 @@ impl Folder {
             }
             for (label, class) in (0u32..).zip(&classes) {
                 let class_folder = folder.join(class);
-                let files = entries(&class_folder, |entry| is_image(&entry.path()))?;
-                if files.is_empty() {
+                let before = images.len();
+                for file in files(&class_folder)? {
+                    let within = file.iter().map(|part| part.to_string_lossy());
+                    let within = within.collect::<Vec<_>>().join("/");
+                    if is_image(&class_folder.join(&file))? {
+                        let path = format!("{split}/{class}/{within}");
+                        let file = Path::new(&name).join(class).join(file);
+                        images.push(ImageFile { path, file, label });
+                    } else {
+                        passed_over.push(format!("{name}/{class}/{within}"));
+                    }
+                }
+                if images.len() == before {
                     return Err(DataError::EmptyClass { path: class_folder });
                 }
-                images.extend(
-                    files
-                        .into_iter()
-                        .map(|file| ImageFile { path: format!("{split}/{class}/{file}"), label }),
-                );
+                images[before..].sort_unstable_by(|one, other| one.path.cmp(&other.path));
             }
         }
-        Ok(Self { root: root.to_owned(), classes, splits })
+        passed_over.sort_unstable();
+        Ok(Self { root: root.to_owned(), classes, splits, passed_over, renamed })
     }
 
     /// The shorter sides of up to `most` training images, evenly chosen, in pixels. Images whose
@@ -88,7 +118,7 @@ impl Folder {
         let images = self.images(Split::Train);
         let stride = images.len().div_ceil(most.max(1)).max(1);
         let shorter_side = |image: &ImageFile| {
-            let reader = image::ImageReader::open(self.root.join(&image.path)).ok()?;
+            let reader = image::ImageReader::open(self.root.join(&image.file)).ok()?;
             let (width, height) = reader.with_guessed_format().ok()?.into_dimensions().ok()?;
             Some(width.min(height))
         };
@@ -123,15 +153,27 @@ impl Dataset for Folder {
         self.images(split)[index].path.clone()
     }
 
+    fn passed_over(&self) -> &[String] {
+        &self.passed_over
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let passed_over = self.passed_over.first().map(|first| match self.passed_over.len() {
+            1 => format!("{first} is no image and is passed over"),
+            count => format!("{count} files are no images and are passed over, the first {first}"),
+        });
+        self.renamed.iter().cloned().chain(passed_over).collect()
+    }
+
     fn image(&self, split: Split, index: usize) -> Result<RgbImage, DataError> {
-        decode(&self.root.join(&self.images(split)[index].path))
+        decode(&self.root.join(&self.images(split)[index].file))
     }
 
     /// SHA-256 over every image's relative path, label and content.
     fn content_hash(&self) -> Result<ContentHash, DataError> {
         let images: Vec<&ImageFile> = self.splits.iter().flatten().collect();
         let digest = |image: &&ImageFile| {
-            let path = self.root.join(&image.path);
+            let path = self.root.join(&image.file);
             fs::read(&path)
                 .map(|bytes| Sha256::digest(&bytes))
                 .map_err(DataError::unreadable(&path, "cannot read"))
@@ -148,13 +190,39 @@ impl Dataset for Folder {
     }
 }
 
-/// The sorted names of a folder's entries, hidden ones left out.
-fn entries(folder: &Path, keep: impl Fn(&fs::DirEntry) -> bool) -> Result<Vec<String>, DataError> {
+/// The name of a split's folder: its own, or for validation another that people use.
+fn folder_name(root: &Path, split: Split) -> Result<String, DataError> {
+    let own = split.name();
+    let others: Vec<&str> = match split {
+        Split::Validation => {
+            VALIDATION.into_iter().filter(|name| root.join(name).is_dir()).collect()
+        }
+        Split::Train | Split::Test => Vec::new(),
+    };
+    match (root.join(own).is_dir(), &others[..]) {
+        (true, []) | (false, []) => Ok(own.to_owned()),
+        (false, [other]) => Ok((*other).to_owned()),
+        (true, [other, ..]) | (false, [_, other, ..]) => Err(DataError::TwoFolders {
+            path: root.to_owned(),
+            split,
+            first: if root.join(own).is_dir() { own } else { others[0] }.to_owned(),
+            second: (*other).to_owned(),
+        }),
+    }
+}
+
+/// Whether an entry is hidden, or left behind by a system.
+fn is_not_ours(name: &str) -> bool {
+    name.starts_with('.') || NOT_OURS.contains(&name.to_ascii_lowercase().as_str())
+}
+
+/// The sorted names of a folder's entries, those that are not ours left out.
+fn entries(folder: &Path, keep: impl Fn(&Path) -> bool) -> Result<Vec<String>, DataError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(DataError::unreadable(folder, "cannot list"))? {
         let entry = entry.map_err(DataError::unreadable(folder, "cannot list"))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') && keep(&entry) {
+        if !is_not_ours(&name) && keep(&entry.path()) {
             names.push(name);
         }
     }
@@ -162,8 +230,33 @@ fn entries(folder: &Path, keep: impl Fn(&fs::DirEntry) -> bool) -> Result<Vec<St
     Ok(names)
 }
 
-fn is_image(path: &Path) -> bool {
+/// The files of a class, in its folder and in the folders within, relative to it.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let walk = WalkDir::new(folder).min_depth(1).follow_links(true).into_iter();
+    let mut files = Vec::new();
+    for entry in walk.filter_entry(|entry| !is_not_ours(&entry.file_name().to_string_lossy())) {
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(folder).to_owned();
+            DataError::unreadable(&path, "cannot list")(error.into())
+        })?;
+        if entry.file_type().is_file() {
+            let within = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+            files.push(within.to_owned());
+        }
+    }
+    Ok(files)
+}
+
+/// Whether a file is an image, by its name or else by its first bytes.
+fn is_image(path: &Path) -> Result<bool, DataError> {
     let extension =
         path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
-    path.is_file() && extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
+    if extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str())) {
+        return Ok(true);
+    }
+    let unreadable = |error| DataError::unreadable(path, "cannot read")(error);
+    let mut start = [0; 32];
+    let mut file = fs::File::open(path).map_err(unreadable)?;
+    let length = file.read(&mut start).map_err(unreadable)?;
+    Ok(image::guess_format(&start[..length]).is_ok())
 }

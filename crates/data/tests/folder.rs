@@ -78,6 +78,71 @@ fn a_mislabelled_extension_is_read_by_content() {
 }
 
 #[test]
+fn images_are_known_by_their_first_bytes_and_found_in_folders_within_a_class() {
+    let root = dataset();
+    let cats = root.path().join("train/cats");
+    fs::create_dir_all(cats.join("batch 2/more")).expect("a folder");
+    fs::create_dir_all(cats.join(".ipynb_checkpoints")).expect("a folder");
+    picture(&cats.join("batch 2/more/c.png"), 1);
+    for (name, format) in [
+        ("d.jfif", ImageFormat::Jpeg),
+        ("e", ImageFormat::Png),
+        ("f.tif", ImageFormat::Tiff),
+        ("g.ppm", ImageFormat::Pnm),
+    ] {
+        RgbImage::from_pixel(9, 9, image::Rgb([7, 8, 9]))
+            .save_with_format(cats.join(name), format)
+            .expect("an image");
+    }
+    picture(&cats.join(".ipynb_checkpoints/hidden.png"), 1);
+    for (path, content) in [
+        ("train/cats/batch 2/notes.txt", "notes"),
+        ("train/labels.csv", "a,b"),
+        ("train/cats/Thumbs.db", "left by a system"),
+        ("train/cats/.DS_Store", "left by a system"),
+    ] {
+        fs::write(root.path().join(path), content).expect("written");
+    }
+    let folder = Folder::scan(root.path()).expect("a dataset");
+    let paths: Vec<&str> = folder
+        .images(Split::Train)
+        .iter()
+        .filter(|image| image.label == 0)
+        .map(|image| image.path.trim_start_matches("train/cats/"))
+        .collect();
+    assert_eq!(paths, ["a.jpg", "b.png", "batch 2/more/c.png", "d.jfif", "e", "f.tif", "g.ppm"]);
+    assert_eq!(folder.passed_over(), ["train/cats/batch 2/notes.txt", "train/labels.csv"]);
+    assert_eq!(
+        folder.remarks(),
+        ["2 files are no images and are passed over, the first train/cats/batch 2/notes.txt"]
+    );
+    let pixels = prepare(root.path(), OnUnreadable::Refuse).expect("all of them can be decoded");
+    assert_eq!(pixels.len(), 7 + 2);
+}
+
+#[test]
+fn validation_images_go_by_several_names_and_are_the_same_dataset() {
+    let root = dataset();
+    let hash =
+        || Folder::scan(root.path()).and_then(|folder| folder.content_hash()).expect("a hash");
+    let before = hash();
+    for name in ["val", "valid", "dev"] {
+        fs::rename(root.path().join("validation"), root.path().join(name)).expect("renamed");
+        let folder = Folder::scan(root.path()).expect("a dataset");
+        assert_eq!(folder.remarks(), [format!("{name}/ holds the validation images")]);
+        assert_eq!(folder.name(Split::Validation, 0), "validation/cats/a.jpg");
+        folder.image(Split::Validation, 3).expect("it is found");
+        assert_eq!(hash(), before, "{name}");
+        // Two folders could be meant.
+        fs::create_dir(root.path().join("validation")).expect("a folder");
+        let refused = Folder::scan(root.path()).expect_err("two folders").to_string();
+        assert!(refused.contains(&format!("both validation/ and {name}/")), "{refused}");
+        fs::remove_dir(root.path().join("validation")).expect("removed");
+        fs::rename(root.path().join(name), root.path().join("validation")).expect("renamed");
+    }
+}
+
+#[test]
 fn unusable_folders_are_named_with_a_remedy() {
     let say = |break_it: &dyn Fn(&Path)| {
         let root = dataset();

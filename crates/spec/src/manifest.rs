@@ -52,6 +52,9 @@ pub struct CellManifest {
     pub images: [u64; 3],
     /// Images that could not be read and were left out, as paths relative to the dataset's folder.
     pub skipped_images: Vec<String>,
+    /// Files of the dataset that are no images, as paths relative to its folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_over_files: Vec<String>,
     /// Origin of the activations: the numbers are the same for both, the times are not.
     pub training_activations: TrainingActivations,
     /// File name of the weights, for people; the hash in the cell decides.

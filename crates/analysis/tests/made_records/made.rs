@@ -104,6 +104,7 @@ impl Made {
             cell,
             images: [IMAGES, IMAGES, 0],
             skipped_images: Vec::new(),
+            passed_over_files: Vec::new(),
             training_activations: TrainingActivations::Computed,
             weights_file: "weights.safetensors".to_owned(),
             weights_origin: None,
