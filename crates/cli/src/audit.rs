@@ -41,7 +41,7 @@ fn table(tensors: &[TensorComparison], declared: &dyn Fn(&str) -> bool) -> Table
             Entry::text(if declared(&tensor.name) { "frozen" } else { "–" }),
             Entry::text(if tensor.moved { "yes" } else { "no" }),
             tensor.relative_drift.map_or_else(
-                || Entry::missing("another shape"),
+                || Entry::missing(if tensor.reshaped { "another shape" } else { "unknown" }),
                 |drift| Entry::Number(magnitude(drift), drift),
             ),
         ]

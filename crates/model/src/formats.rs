@@ -11,6 +11,7 @@ use hdf5_reader::error::Error as Hdf5Error;
 use hdf5_reader::group::Group;
 use hdf5_reader::{Dataset, Datatype, Hdf5File};
 use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
 use thaw_spec::Architecture;
 
 use crate::architecture::{blocks, final_filters};
@@ -74,6 +75,14 @@ impl<'a> TensorFile<'a> {
         };
         names.sort();
         names
+    }
+
+    /// A tensor's bits, where the file holds them as they are.
+    pub(crate) fn bits(&self, name: &str) -> Option<TensorView<'_>> {
+        match self {
+            Self::Safetensors { file, .. } => file.tensor(name).ok(),
+            Self::PyTorch(_) | Self::Hdf5(_) => None,
+        }
     }
 
     /// A tensor that is there, as the file holds it.
@@ -168,25 +177,52 @@ pub(crate) fn read(
             is_keras: true,
         });
     }
+    let names = file.names();
+    let wrapper = wrapper(&names);
     let mut tensors = BTreeMap::new();
-    for name in file.names() {
-        if !passed_over.iter().any(|prefix| name.starts_with(prefix)) {
-            let tensor = single(&name, file.get(&name)?)?;
-            tensors.insert(name, tensor);
+    for name in names {
+        let own = &name[wrapper.len()..];
+        let is_counter = own.ends_with(BATCH_COUNTER);
+        if !is_counter && !passed_over.iter().any(|prefix| own.starts_with(prefix)) {
+            tensors.insert(own.to_owned(), single(&name, file.get(&name)?)?);
         }
     }
     let source = if let TensorFile::Safetensors { source, .. } = file { source } else { None };
     Ok(RawFile { tensors, source, is_keras: false })
 }
 
-/// Shape and values of a tensor of 32-bit floats.
+/// PyTorch counts the batches that a BatchNorm has seen, in integers; nothing is computed with them.
+const BATCH_COUNTER: &str = ".num_batches_tracked";
+
+/// What PyTorch puts before all names of a model that is part of something: of a data-parallel or a
+/// compiled one, of a trainer's, of a checkpoint with other things in it.
+const WRAPPERS: [&str; 4] = ["module.", "_orig_mod.", "model.", "state_dict."];
+
+/// What stands before all names, wrapper in wrapper.
+fn wrapper(names: &[String]) -> String {
+    let mut found = String::new();
+    loop {
+        let is_before_all = |wrapper: &&&str| {
+            let prefix = format!("{found}{wrapper}");
+            !names.is_empty() && names.iter().all(|name| name.starts_with(&prefix))
+        };
+        match WRAPPERS.iter().find(is_before_all) {
+            Some(wrapper) => found.push_str(wrapper),
+            None => return found,
+        }
+    }
+}
+
+/// Shape and values of a tensor as 32-bit floats. Those of 16 bits are exactly what they were; those
+/// of 64 bits are rounded.
 fn single(name: &str, tensor: Tensor) -> Result<RawTensor, String> {
-    if tensor.dtype() != DType::F32 {
+    if !matches!(tensor.dtype(), DType::F16 | DType::BF16 | DType::F32 | DType::F64) {
         let dtype = tensor.dtype().as_str().to_uppercase();
         return Err(format!(
-            "the tensor `{name}` is of type {dtype}, but 32-bit floats (F32) are needed; convert the file"
+            "the tensor `{name}` is of type {dtype}, but weights are floats of 16, 32 or 64 bits; is it the file of another model?"
         ));
     }
+    let tensor = tensor.to_dtype(DType::F32).map_err(|error| error.to_string())?;
     let values = tensor.flatten_all().and_then(|tensor| tensor.to_vec1());
     Ok((tensor.dims().to_vec(), values.map_err(|error| error.to_string())?))
 }

@@ -3,8 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use candle_core::safetensors::load;
-use candle_core::{Device, Tensor};
+use candle_core::safetensors::{Load as _, load};
+use candle_core::{DType, Device, Tensor};
+use safetensors::SafeTensors;
 use thaw_model::{Base, Weights, weights_file};
 use thaw_spec::{Architecture, ConvolutionAlgorithm, PreprocessingName};
 
@@ -58,6 +59,49 @@ fn kerass_hdf5_is_read_in_both_layouts() -> Tested {
         .expect_err("no base of Keras")
         .to_string();
     assert!(refused.contains("Keras has no squeezenet1_0"), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn files_of_other_widths_and_with_other_prefixes_are_the_same_weights() -> Tested {
+    let architecture = Architecture::MiniVgg;
+    // Numbers that 16 bits hold.
+    let values = |number: usize, shape: &[usize]| -> Vec<f32> {
+        let place = |place: usize| ((place * 37 + number * 11) % 101) as f32 / 64.0 - 0.75;
+        (0..shape.iter().product()).map(place).collect()
+    };
+    let plain = weights_file(architecture, values)?;
+    let file = SafeTensors::deserialize(&plain)?;
+    let image = Tensor::from_vec(
+        (0..32 * 32 * 3).map(|value| (value % 17) as f32 / 17.0).collect(),
+        (1, 32, 32, 3),
+        &Device::Cpu,
+    )?;
+    let of = |bytes: &[u8]| -> Result<Vec<f32>, Box<dyn std::error::Error>> {
+        features(
+            &Weights::from_bytes(Path::new("weights"), bytes, architecture)?,
+            architecture,
+            &image,
+        )
+    };
+    let expected = of(&plain)?;
+    for prefix in ["", "module.", "model.", "_orig_mod.module.", "state_dict.model."] {
+        for dtype in [DType::F16, DType::BF16, DType::F32, DType::F64] {
+            let mut tensors = std::collections::HashMap::new();
+            for name in file.names() {
+                let tensor = file.tensor(name)?.load(&Device::Cpu)?.to_dtype(dtype)?;
+                tensors.insert(format!("{prefix}{name}"), tensor);
+            }
+            // Integers that count the batches of a BatchNorm; and a classifier, which is left out.
+            let counter = Tensor::from_vec(vec![7i64], 1, &Device::Cpu)?;
+            tensors.insert(format!("{prefix}features.1.num_batches_tracked"), counter.clone());
+            tensors.insert(format!("{prefix}classifier.6.bias"), counter);
+            let folder = tempfile::tempdir()?;
+            let path = folder.path().join("weights.safetensors");
+            candle_core::safetensors::save(&tensors, &path)?;
+            assert_eq!(of(&std::fs::read(&path)?)?, expected, "{prefix}, {dtype:?}");
+        }
+    }
     Ok(())
 }
 

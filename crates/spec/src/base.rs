@@ -59,6 +59,8 @@ impl Architecture {
             PreprocessingName::Torch => {
                 rgb(1.0 / 255.0, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
             }
+            // keras.applications.imagenet_utils.preprocess_input(mode="tf"): x / 127.5 − 1.
+            PreprocessingName::Tf => rgb(1.0 / 127.5, [1.0; 3], [1.0; 3]),
             PreprocessingName::Caffe => Preprocessing {
                 name,
                 channels: ChannelOrder::Bgr,

@@ -22,6 +22,8 @@ pub enum PreprocessingName {
     Caffe,
     /// Red, green, blue, divided by 255, minus mean, divided by standard deviation: torchvision's.
     Torch,
+    /// Red, green, blue, from −1 to 1: what TensorFlow's MobileNets and Inceptions were trained on.
+    Tf,
 }
 
 impl PreprocessingName {
@@ -31,6 +33,7 @@ impl PreprocessingName {
             Self::Rescale => "rescale",
             Self::Caffe => "caffe",
             Self::Torch => "torch",
+            Self::Tf => "tf",
         }
     }
 }

@@ -167,6 +167,21 @@ fn an_audit_of_two_checkpoints_finds_what_moved_in_every_format() {
     assert!(code == 66 && text.contains("absent"), "{text}");
     let (code, text) = audit(&["a.safetensors", "b.safetensors", "--frozen", "[a"]);
     assert_eq!(code, 64, "{text}");
+    // Numbers of 8 bits, whose conversion by the library underneath does not end.
+    let small = |name: &str, byte: u8| {
+        let bytes = [0x38, byte];
+        let dtype = safetensors::Dtype::F8_E4M3;
+        let view = safetensors::tensor::TensorView::new(dtype, vec![2], &bytes).expect("a view");
+        let file = safetensors::serialize([("base.kernel", view)], None).expect("a file");
+        fs::write(folder.path().join(name), file).expect("written");
+    };
+    small("c.safetensors", 0x40);
+    small("d.safetensors", 0x41);
+    let (code, text) = audit(&["c.safetensors", "c.safetensors", "--frozen", "base.*"]);
+    assert!(code == 0 && text.contains("0 of 1 tensors moved"), "{text}");
+    let (code, text) = audit(&["c.safetensors", "d.safetensors", "--frozen", "base.*"]);
+    // (1, 2) became (1, 2.25).
+    assert!(code == 1 && text.contains("0.112"), "{text}");
     // Keras' HDF5 beside itself, and beside something else.
     let keras = concat!(env!("CARGO_MANIFEST_DIR"), "/../model/tests/fixtures/mini_vgg-notop.h5");
     let (code, text) = audit(&[keras, keras, "--frozen", "block1*"]);
