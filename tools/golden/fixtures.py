@@ -1,4 +1,4 @@
-"""Writes NumPy arrays as safetensors without further packages, so that it also works beside Keras 2.0.8."""
+"""What the scripts share: NumPy arrays written as safetensors without further packages, so that it also works beside Keras 2.0.8; and numbers by a formula."""
 
 import json
 import struct
@@ -19,3 +19,11 @@ def write(path, arrays):
     text += b" " * (-len(text) % 8)
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text + body)
+
+
+def formula(salt, shape, bound):
+    """Numbers in ±bound that look random: the high bits of Knuth's multiplicative hash."""
+    index = np.arange(np.prod(shape), dtype=np.uint64) + np.uint64(salt * 1000003)
+    hashed = (index * np.uint64(2654435761)) % np.uint64(2**32)
+    hashed = ((hashed ^ (hashed >> np.uint64(15))) * np.uint64(2246822519)) % np.uint64(2**32)
+    return ((hashed.astype(np.float64) / 2**32 * 2 - 1) * bound).astype(np.float32).reshape(shape)

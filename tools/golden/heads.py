@@ -9,18 +9,15 @@ from pathlib import Path
 
 import torch
 
+import fixtures
+
 BATCH, HEIGHT, WIDTH, CHANNELS = 4, 2, 3, 5
 LABELS = [0.0, 1.0, 1.0, 0.0]
 
 
 def formula(salt, shape, bound):
-    """Numbers in ±bound that look random: the high bits of Knuth's multiplicative hash."""
-    numbers = []
-    for index in range(torch.Size(shape).numel()):
-        hashed = ((index + salt * 1000003) * 2654435761) % 2**32
-        hashed = ((hashed ^ (hashed >> 15)) * 2246822519) % 2**32
-        numbers.append((hashed / 2**32 * 2 - 1) * bound)
-    return torch.tensor(numbers, dtype=torch.float32).reshape(shape)
+    return torch.from_numpy(fixtures.formula(salt, shape, bound))
+
 
 
 written = {}

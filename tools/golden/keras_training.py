@@ -15,14 +15,6 @@ PROFILE = {"2.0.8": "keras-2.0.8", "2.1.3": "keras-2.1.3", "2.2.4": "keras-2.2"}
 assert PROFILE, VERSION
 
 
-def formula(salt, shape, bound):
-    """Numbers in ±bound that look random: the high bits of Knuth's multiplicative hash."""
-    index = np.arange(np.prod(shape), dtype=np.uint64) + np.uint64(salt * 1000003)
-    hashed = (index * np.uint64(2654435761)) % np.uint64(2**32)
-    hashed = ((hashed ^ (hashed >> np.uint64(15))) * np.uint64(2246822519)) % np.uint64(2**32)
-    return ((hashed.astype(np.float64) / 2**32 * 2 - 1) * bound).astype(np.float32).reshape(shape)
-
-
 def precision(name):
     keras.backend.set_floatx(name)
     if hasattr(keras, "config"):
@@ -54,8 +46,8 @@ fixture = {}
 
 # A head: 20 steps of RMSprop on 6 examples.
 head = models.Sequential([layers.Dense(4, activation="relu", input_shape=(5,), dtype="float64"), layers.Dense(1, activation="sigmoid")])
-head.set_weights([formula(1, (5, 4), 0.8), np.zeros(4, np.float32), formula(2, (4, 1), 0.8), np.zeros(1, np.float32)])
-inputs, labels = formula(3, (6, 5), 1.0), np.array([0, 1, 0, 1, 1, 0], np.float32).reshape(6, 1)
+head.set_weights([fixtures.formula(1, (5, 4), 0.8), np.zeros(4, np.float32), fixtures.formula(2, (4, 1), 0.8), np.zeros(1, np.float32)])
+inputs, labels = fixtures.formula(3, (6, 5), 1.0), np.array([0, 1, 0, 1, 1, 0], np.float32).reshape(6, 1)
 compiled(head, 1e-2)
 losses = []
 for number in range(20):
@@ -93,10 +85,10 @@ base.add(layers.Dense(1, activation="sigmoid"))
 weights = []
 for number, tensor in enumerate(base.get_weights()):
     fan_in = np.prod(tensor.shape[:-1])
-    weights.append(np.zeros(tensor.shape, np.float32) if tensor.ndim == 1 else formula(10 + number, tensor.shape, np.sqrt(6.0 / fan_in)))
+    weights.append(np.zeros(tensor.shape, np.float32) if tensor.ndim == 1 else fixtures.formula(10 + number, tensor.shape, np.sqrt(6.0 / fan_in)))
 base.set_weights(weights)
 compiled(base, 1e-4)
-batches = [(formula(500 + batch, (4, 32, 32, 3), 1.0), np.array([0, 1, 1, 0], np.float32).reshape(4, 1)) for batch in range(2)]
+batches = [(fixtures.formula(500 + batch, (4, 32, 32, 3), 1.0), np.array([0, 1, 1, 0], np.float32).reshape(4, 1)) for batch in range(2)]
 fixture["base.losses"] = np.array([step(base, *batch) for batch in batches * 6], np.float64)
 fixture["base.first_kernel"] = base.get_weights()[0]
 

@@ -17,17 +17,9 @@ SHAPES = [(3, 4), (5,)]
 STEPS, CHANGE = 20, 10
 
 
-def formula(salt, shape, bound):
-    """Numbers in ±bound that look random: the high bits of Knuth's multiplicative hash."""
-    index = np.arange(np.prod(shape), dtype=np.uint64) + np.uint64(salt * 1000003)
-    hashed = (index * np.uint64(2654435761)) % np.uint64(2**32)
-    hashed = ((hashed ^ (hashed >> np.uint64(15))) * np.uint64(2246822519)) % np.uint64(2**32)
-    return ((hashed.astype(np.float64) / 2**32 * 2 - 1) * bound).astype(np.float32).reshape(shape)
-
-
-START = [formula(1 + place, shape, 0.8) for place, shape in enumerate(SHAPES)]
+START = [fixtures.formula(1 + place, shape, 0.8) for place, shape in enumerate(SHAPES)]
 # One tensor has small gradients, the other large ones.
-GRADIENTS = [[formula(100 + 2 * step + place, shape, [0.03, 2.0][place]) for place, shape in enumerate(SHAPES)] for step in range(STEPS)]
+GRADIENTS = [[fixtures.formula(100 + 2 * step + place, shape, [0.03, 2.0][place]) for place, shape in enumerate(SHAPES)] for step in range(STEPS)]
 
 try:
     import keras

@@ -1,6 +1,8 @@
 //! The forms of the head and their gradients against PyTorch, whose numbers `tools/golden/heads.py`
 //! wrote. Activations, weights and masks come from a formula that both sides compute.
 
+mod formula;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -8,6 +10,8 @@ use candle_core::{Device, Tensor, Var};
 use serde::Deserialize;
 use thaw_model::{Gradients, Head, Loss, Mode};
 use thaw_spec::{Initializer, Pooling};
+
+use formula::formula;
 
 const SHAPE: [usize; 4] = [4, 2, 3, 5];
 const LABELS: [u32; 4] = [0, 1, 1, 0];
@@ -19,15 +23,9 @@ struct Expected {
     gradients: Vec<Vec<f64>>,
 }
 
-/// Numbers in ±bound that look random: the high bits of Knuth's multiplicative hash.
-fn formula(salt: u64, shape: &[usize], bound: f64) -> Result<Tensor, candle_core::Error> {
-    let hashed = |index: u64| {
-        let hashed = ((index + salt * 1_000_003) * 2_654_435_761) % (1 << 32);
-        ((hashed ^ (hashed >> 15)) * 2_246_822_519) % (1 << 32)
-    };
-    let numbers = (0..shape.iter().product::<usize>() as u64)
-        .map(|index| ((hashed(index) as f64 / 4_294_967_296.0 * 2.0 - 1.0) * bound) as f32);
-    Tensor::from_vec(numbers.collect(), shape, &Device::Cpu)
+/// The formula's numbers as a tensor.
+fn numbers(salt: u64, shape: &[usize], bound: f64) -> Result<Tensor, candle_core::Error> {
+    Tensor::from_vec(formula(salt, shape.iter().product(), bound), shape, &Device::Cpu)
 }
 
 fn assert_close(what: &str, found: &Tensor, expected: &[f64]) -> Result<(), candle_core::Error> {
@@ -56,9 +54,9 @@ fn every_form_of_the_head_has_the_gradients_of_pytorch() -> Result<(), Box<dyn s
         assert_eq!(head.units(), if units == 0 { inputs } else { units });
         let salts = if units == 0 { vec![4, 5] } else { vec![2, 3, 4, 5] };
         for ((_, variable), salt) in head.variables().into_iter().zip(salts) {
-            variable.set(&formula(salt, variable.dims(), 0.5)?)?;
+            variable.set(&numbers(salt, variable.dims(), 0.5)?)?;
         }
-        let activations = Var::from_tensor(&formula(1, &SHAPE, 1.0)?)?;
+        let activations = Var::from_tensor(&numbers(1, &SHAPE, 1.0)?)?;
         let mask = (0..4 * head.units()).map(|place| if place % 3 == 0 { 0.0 } else { 1.5f32 });
         let mask = Tensor::from_iter(mask, &Device::Cpu)?.reshape((4, head.units()))?;
 

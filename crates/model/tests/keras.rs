@@ -2,12 +2,16 @@
 //! whole, with the values that `tools/golden/keras_training.py` wrote. Weights and inputs come from
 //! a formula that both sides compute.
 
+mod formula;
+
 use std::path::Path;
 
 use candle_core::safetensors::load_buffer;
 use candle_core::{Device, Tensor, Var};
 use thaw_model::{Base, Gradients, Head, Loss, Optimizer, Weights, audit_phase, weights_file};
 use thaw_spec::{Experiment, Procedure, Profile};
+
+use formula::formula;
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
 
@@ -30,17 +34,6 @@ fn procedure(profile: Profile, learning_rate: f64) -> Procedure {
     );
     let experiment = Experiment::parse("keras.toml", &text).expect("an experiment");
     experiment.procedures().next().expect("a procedure").1.clone()
-}
-
-/// Numbers in ±bound that look random: the high bits of Knuth's multiplicative hash.
-fn formula(salt: u64, length: usize, bound: f64) -> Vec<f32> {
-    let hashed = |index: u64| {
-        let hashed = ((index + salt * 1_000_003) * 2_654_435_761) % (1 << 32);
-        ((hashed ^ (hashed >> 15)) * 2_246_822_519) % (1 << 32)
-    };
-    (0..length as u64)
-        .map(|index| ((hashed(index) as f64 / 4_294_967_296.0 * 2.0 - 1.0) * bound) as f32)
-        .collect()
 }
 
 fn flat(tensor: &Tensor) -> Vec<f64> {

@@ -2,6 +2,8 @@
 //! `tools/golden/optimizers.py` wrote after each. Starts and gradients come from a formula that both
 //! sides compute.
 
+mod formula;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -9,6 +11,8 @@ use candle_core::{Device, Tensor, Var};
 use serde::Deserialize;
 use thaw_model::{Gradients, Optimizer};
 use thaw_spec::{Experiment, Procedure, Profile};
+
+use formula::formula;
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
 
@@ -46,15 +50,9 @@ fn procedure(profile: Profile, settings: &BTreeMap<String, serde_json::Value>) -
     experiment.procedures().next().expect("a procedure").1.clone()
 }
 
-/// Numbers in ±bound that look random: the high bits of Knuth's multiplicative hash.
-fn formula(salt: u64, shape: &[usize], bound: f64) -> Result<Tensor, candle_core::Error> {
-    let hashed = |index: u64| {
-        let hashed = ((index + salt * 1_000_003) * 2_654_435_761) % (1 << 32);
-        ((hashed ^ (hashed >> 15)) * 2_246_822_519) % (1 << 32)
-    };
-    let numbers = (0..shape.iter().product::<usize>() as u64)
-        .map(|index| ((hashed(index) as f64 / 4_294_967_296.0 * 2.0 - 1.0) * bound) as f32);
-    Tensor::from_vec(numbers.collect(), shape, &Device::Cpu)
+/// The formula's numbers as a tensor.
+fn numbers(salt: u64, shape: &[usize], bound: f64) -> Result<Tensor, candle_core::Error> {
+    Tensor::from_vec(formula(salt, shape.iter().product(), bound), shape, &Device::Cpu)
 }
 
 #[test]
@@ -66,7 +64,7 @@ fn every_optimizer_goes_step_by_step_the_way_of_each_library() -> Tested {
             let variables = SHAPES
                 .iter()
                 .zip(1..)
-                .map(|(shape, salt)| Var::from_tensor(&formula(salt, shape, 0.8)?))
+                .map(|(shape, salt)| Var::from_tensor(&numbers(salt, shape, 0.8)?))
                 .collect::<Result<Vec<_>, _>>()?;
             let mut optimizer =
                 Optimizer::new(variables.clone(), procedure.optimizer)?.clipped(procedure.clipping);
@@ -79,7 +77,7 @@ fn every_optimizer_goes_step_by_step_the_way_of_each_library() -> Tested {
                 for (place, variable) in variables.iter().enumerate().take(2 - usize::from(freezes))
                 {
                     let salt = 100 + 2 * step as u64 + place as u64;
-                    let gradient = formula(salt, SHAPES[place], [0.03, 2.0][place])?;
+                    let gradient = numbers(salt, SHAPES[place], [0.03, 2.0][place])?;
                     loss = (loss + (variable.as_tensor() * gradient)?.sum_all()?)?;
                 }
                 let mut gradients = Gradients::of(&loss)?;
