@@ -278,22 +278,34 @@ pub(crate) fn expected_seeds(
     for (procedure, seed) in additions.iter().flat_map(|addition| &addition.cells) {
         state.seeds[*procedure].insert(*seed);
     }
+    let after: Vec<usize> = state.wanted.iter().map(|wanted| state.shared(wanted)).collect();
+    let expected = |(wanted, after): (&WantedDifference, &usize)| {
+        wanted.expected_half_width(*after).map(|half| half * POINTS)
+    };
+    let expected: Vec<Option<f64>> = state.wanted.iter().zip(&after).map(expected).collect();
+    if expected.iter().all(Option::is_none) {
+        return Ok(vec![format!(
+            "how many seeds ± {points} points take can be foretold once two seeds of two procedures have run"
+        )]);
+    }
     let mut lines =
         vec![format!("to ± {points} points over seeds, if the spreads stay as they are:")];
-    for (wanted, before) in state.wanted.iter().zip(before) {
-        let after = state.shared(wanted);
-        let expected = match wanted.expected_half_width(after) {
-            Some(half) => format!("± {:.2}", half * POINTS),
-            None => "± unknown, until two seeds of similar procedures have run".to_owned(),
-        };
-        lines.push(format!(
-            "  {before:3} + {:3} seeds, {expected}: {}",
-            after - before,
-            wanted.label
-        ));
+    for (((wanted, before), after), expected) in
+        state.wanted.iter().zip(before).zip(after).zip(expected)
+    {
+        let expected = expected.map_or_else(
+            || "± unknown, until two of them have run".to_owned(),
+            |half| format!("± {half:.2}"),
+        );
+        let more = after - before;
+        lines.push(format!("  {before:3} + {more:3} seeds, {expected}: {}", wanted.label));
     }
     let runs: usize = additions.iter().map(|addition| addition.cells.len()).sum();
-    let total: f64 = additions.iter().map(|addition| addition.seconds).sum();
-    lines.push(format!("{runs} runs beyond those planned, about {}", duration(total)));
+    lines.push(if runs == 0 {
+        "no runs beyond those planned".to_owned()
+    } else {
+        let total: f64 = additions.iter().map(|addition| addition.seconds).sum();
+        format!("{runs} runs beyond those planned, about {}", duration(total))
+    });
     Ok(lines)
 }

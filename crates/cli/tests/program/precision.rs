@@ -63,6 +63,10 @@ impl Desk {
 #[test]
 fn seeds_are_added_until_the_expected_difference_is_precise() {
     let desk = Desk::new();
+    desk.write("precise.expected.toml", EXPECTED);
+    let plan = succeeds(&desk.thaw(&["plan", "precise.toml", "--precision", "4"]));
+    assert!(plan.contains("can be foretold once two seeds"), "nothing has run: {plan}");
+    fs::remove_file(desk.0.path().join("precise.expected.toml")).expect("removed");
     let sweep = ["sweep", "precise.toml", "--precision", "4", "--max-seeds", "12"];
     refuses(&desk.thaw(&[&sweep[..], &["-q"]].concat()), 64, &["--precision", "[[ladder]]"]);
     assert_eq!(desk.cells(), 8, "the planned cells have run before");
