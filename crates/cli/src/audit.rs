@@ -27,6 +27,14 @@ pub(crate) fn run(options: &Audit) -> Result<ExitCode, CliError> {
             say(&format!("only {side}: {}", names.join(", ")));
         }
     }
+    let rounded: Vec<&TensorComparison> =
+        comparison.tensors.iter().filter(|tensor| tensor.rounded_to.is_some()).collect();
+    if let Some(TensorComparison { name, rounded_to: Some(narrower), .. }) = rounded.first() {
+        say(&format!(
+            "{} tensor(s) are stored in a narrower type in one file, the first of them `{name}`: rounded to {narrower}, they are the same",
+            rounded.len()
+        ));
+    }
     let (verdict, code) = judge(&comparison, &patterns);
     say(&verdict);
     Ok(ExitCode::from(code))

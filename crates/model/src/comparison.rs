@@ -19,6 +19,9 @@ pub struct TensorComparison {
     pub moved: bool,
     /// Whether the shape changed.
     pub reshaped: bool,
+    /// The narrower type, where the two files hold floats of different width that are the same when
+    /// rounded to it: stored otherwise, not moved.
+    pub rounded_to: Option<&'static str>,
     /// Relative drift ‖w − w₀‖₂ / ‖w₀‖₂ (the numerator alone where w₀ is zero); nothing when the
     /// shape changed, or for numbers of a type whose bits alone are compared.
     pub relative_drift: Option<f64>,
@@ -63,8 +66,14 @@ pub fn compare(before: &Path, after: &Path) -> Result<Comparison, ModelError> {
         {
             let (moved, relative_drift) = compare_bits(was.dtype(), was.data(), is.data());
             let (name, shape) = (name.clone(), was.shape().to_vec());
-            let comparison_of =
-                TensorComparison { name, shape, moved, reshaped: false, relative_drift };
+            let comparison_of = TensorComparison {
+                name,
+                shape,
+                moved,
+                reshaped: false,
+                rounded_to: None,
+                relative_drift,
+            };
             comparison.tensors.push(comparison_of);
             continue;
         }
@@ -85,17 +94,64 @@ fn compare_tensors(name: &str, was: &Tensor, is: &Tensor) -> Result<TensorCompar
             shape,
             moved: true,
             reshaped: true,
+            rounded_to: None,
             relative_drift: None,
         });
     }
-    let (moved, drift) = movement(was, is)?;
+    for tensor in [was, is] {
+        if !COMPARED.contains(&tensor.dtype()) {
+            let dtype = tensor.dtype().as_str().to_uppercase();
+            let reason = format!(
+                "`{name}` is of type {dtype} in one file and of another in the other, or in a format of which thaw reads no such numbers; save both as safetensors of one type"
+            );
+            return Err(candle_core::Error::Msg(reason).into());
+        }
+    }
+    let (mut moved, drift) = movement(was, is)?;
+    let mut rounded_to = None;
+    if let (true, Some(narrower)) = (moved, narrower(was.dtype(), is.dtype())) {
+        let rounded = |tensor: &Tensor| tensor.to_dtype(narrower);
+        moved = movement(&rounded(was)?, &rounded(is)?)?.0;
+        rounded_to = (!moved).then_some(narrower.as_str());
+    }
     Ok(TensorComparison {
         name: name.to_owned(),
         shape,
         moved,
         reshaped: false,
+        rounded_to,
         relative_drift: Some(drift),
     })
+}
+
+/// Types whose conversion by candle is tested.
+const COMPARED: [DType; 9] = [
+    DType::U8,
+    DType::U32,
+    DType::I16,
+    DType::I32,
+    DType::I64,
+    DType::BF16,
+    DType::F16,
+    DType::F32,
+    DType::F64,
+];
+
+/// The type of two floats that holds fewer numbers; nothing for one type, or two of which neither
+/// holds all of the other's.
+fn narrower(one: DType, other: DType) -> Option<DType> {
+    let width = |dtype| match dtype {
+        DType::F16 | DType::BF16 => Some(16),
+        DType::F32 => Some(32),
+        DType::F64 => Some(64),
+        _ => None,
+    };
+    let (one_width, other_width) = (width(one)?, width(other)?);
+    match one_width.cmp(&other_width) {
+        std::cmp::Ordering::Less => Some(one),
+        std::cmp::Ordering::Greater => Some(other),
+        std::cmp::Ordering::Equal => None,
+    }
 }
 
 /// Whether a bit changed between two tensors of one type and shape, and how far they are apart where

@@ -182,6 +182,31 @@ fn an_audit_of_two_checkpoints_finds_what_moved_in_every_format() {
     let (code, text) = audit(&["c.safetensors", "d.safetensors", "--frozen", "base.*"]);
     // (1, 2) became (1, 2.25).
     assert!(code == 1 && text.contains("0.112"), "{text}");
+    let (code, text) = audit(&["c.safetensors", "a.safetensors", "--frozen", "base.*"]);
+    assert!(code == 1 && text.contains("another shape"), "{text}");
+    // Stored in 16 bits, the same numbers have not moved; others have.
+    let stored = |name: &str, numbers: [f32; 4]| {
+        let bytes = numbers.map(|number| (number.to_bits() >> 16) as u16).map(u16::to_le_bytes);
+        let bytes = bytes.concat();
+        let dtype = safetensors::Dtype::BF16;
+        let view = safetensors::tensor::TensorView::new(dtype, vec![2, 2], &bytes).expect("a view");
+        let file = safetensors::serialize([("base.kernel", view)], None).expect("a file");
+        fs::write(folder.path().join(name), file).expect("written");
+    };
+    let wide = |name: &str, numbers: [f32; 4]| {
+        let bytes = numbers.map(f32::to_le_bytes).concat();
+        let dtype = safetensors::Dtype::F32;
+        let view = safetensors::tensor::TensorView::new(dtype, vec![2, 2], &bytes).expect("a view");
+        let file = safetensors::serialize([("base.kernel", view)], None).expect("a file");
+        fs::write(folder.path().join(name), file).expect("written");
+    };
+    wide("e.safetensors", [1.0, 2.0, 3.0, 4.001]);
+    stored("f.safetensors", [1.0, 2.0, 3.0, 4.0]);
+    stored("g.safetensors", [1.0, 2.0, 3.0, 4.25]);
+    let (code, text) = audit(&["e.safetensors", "f.safetensors", "--frozen", "base.*"]);
+    assert!(code == 0 && text.contains("rounded to bf16, they are the same"), "{text}");
+    let (code, text) = audit(&["e.safetensors", "g.safetensors", "--frozen", "base.*"]);
+    assert!(code == 1 && text.contains("THAWED: 1 of 1"), "{text}");
     // Keras' HDF5 beside itself, and beside something else.
     let keras = concat!(env!("CARGO_MANIFEST_DIR"), "/../model/tests/fixtures/mini_vgg-notop.h5");
     let (code, text) = audit(&[keras, keras, "--frozen", "block1*"]);
