@@ -139,3 +139,23 @@ fn the_accuracies_with_intervals_in_the_books_page_are_those_of_its_records() {
         assert!(summary.contains(&accuracy), "docs/book.md quotes {accuracy}");
     }
 }
+
+/// A second program wrote the table; thaw's own summaries say the same.
+#[test]
+fn the_steps_in_the_page_on_certainty_are_those_of_the_summaries() {
+    let repository = repository();
+    let read = |path: String| fs::read_to_string(repository.join(path)).expect("readable");
+    let rows = table_rows(&read("docs/certainty.md".to_owned()), "| experiment | step |");
+    assert!(rows.len() >= 12, "{rows:?}");
+    for row in rows {
+        let [experiment, step, _, change, with_images] = &row[..] else { panic!("{row:?}") };
+        let summary = read(format!("results/{experiment}/summary.md"));
+        let line = summary
+            .lines()
+            .find(|line| {
+                line.trim_matches('|').split('|').next().is_some_and(|said| said.trim() == step)
+            })
+            .unwrap_or_else(|| panic!("results/{experiment}/summary.md has no step `{step}`"));
+        assert!(line.contains(change) && line.contains(with_images), "{row:?} against {line}");
+    }
+}
