@@ -64,11 +64,8 @@ pub struct WantedDifference {
     pub statistic: Statistic,
     /// Places of the two procedures in [`Results::procedures`]: the difference is second − first.
     pub procedures: [usize; 2],
-    /// The difference as far as the runs tell; nothing when the two share no seed, or a run
-    /// diverged.
+    /// The difference as far as the runs tell; nothing when the two share no seed.
     pub estimate: Option<Estimate>,
-    /// Whether a run of either diverged, so that more seeds tell nothing.
-    pub diverged: bool,
     /// The half-width with the last seed left out, from three seeds on.
     half_width_before: Option<f64>,
     forecast: Option<SeedForecast>,
@@ -148,14 +145,12 @@ pub fn wanted_differences(
             });
         }
         let number = numbers.iter().find(|number| number.is_of(metric, statistic));
-        let diverged = [from, to].iter().any(|procedure| procedure.diverged(metric).is_some());
         wanted.push(WantedDifference {
             label,
             metric,
             statistic,
             procedures,
             estimate: number.and_then(|number| number.difference(from, to)),
-            diverged,
             half_width_before: number.and_then(|number| number.half_width_before(from, to)),
             forecast: number.and_then(|number| number.forecast(from, to)),
         });
@@ -240,7 +235,7 @@ impl PrecisionTarget<'_> {
             .map(|wanted| {
                 let now = wanted.procedures.map(|place| &seeds[place]);
                 let now = now[0].intersection(now[1]).count();
-                if wanted.diverged || now >= self.most_seeds || !is_open(wanted, now) {
+                if now >= self.most_seeds || !is_open(wanted, now) {
                     return None;
                 }
                 let enough = (now + 1..self.most_seeds)

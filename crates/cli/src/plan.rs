@@ -9,7 +9,7 @@ use thaw_spec::{Cell, CellId, CostFacts, Experiment, Plan, Step};
 use crate::arguments::SweepToPrecision;
 use crate::artifacts::is_kept;
 use crate::error::{CliError, SUCCESS};
-use crate::precision::{expected_seeds, what_could_be_shown};
+use crate::precision::{State, expected_seeds, what_could_be_shown};
 use crate::rates::Rates;
 use crate::sweep_inputs::SweepInputs;
 use crate::terminal::{say, say_on_stderr};
@@ -69,7 +69,8 @@ pub(crate) fn run(
         Some(rates)
     };
     let selection = &options.selection;
-    let shown = what_could_be_shown(selection, &inputs.experiment, &folder)?;
+    let state = State::of_all_runs(selection, &inputs.experiment, &folder)?;
+    let shown = what_could_be_shown(&state);
     if !shown.is_empty() {
         say("");
         shown.iter().for_each(|line| say(line));
@@ -77,7 +78,7 @@ pub(crate) fn run(
     if let Some(points) = precision.points {
         let rates = rates.map_or_else(|| Rates::measure(&inputs), Ok)?;
         say("");
-        expected_seeds(selection, precision, points, &inputs, &folder, &rates)?
+        expected_seeds(state, selection, precision, points, &inputs, &folder, &rates)?
             .iter()
             .for_each(|line| say(line));
     }

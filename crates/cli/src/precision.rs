@@ -83,13 +83,22 @@ fn cell(inputs: &SweepInputs, procedure: usize, seed: u64) -> Cell {
     }
 }
 
-/// The differences that an experiment speaks of, at least one, and the seeds of each procedure.
-struct State {
+/// The differences that an experiment speaks of, and the seeds of each procedure.
+pub(crate) struct State {
     wanted: Vec<WantedDifference>,
     seeds: Vec<BTreeSet<u64>>,
 }
 
 impl State {
+    /// What the runs so far tell, over seeds and images.
+    pub(crate) fn of_all_runs(
+        selection: &CellSelection,
+        experiment: &Experiment,
+        folder: &ResultsFolder,
+    ) -> Result<Self, CliError> {
+        Self::read(experiment, &expectations_beside(selection)?, folder, true)
+    }
+
     fn read(
         experiment: &Experiment,
         expectations: &Expectations,
@@ -158,14 +167,20 @@ impl Seeding<'_> {
     /// seeds or the time are spent; says in lines how precise they have become.
     pub(crate) fn run(&self) -> Result<Vec<String>, CliError> {
         let expectations = expectations_beside(self.selection)?;
+        let read = || State::read(&self.inputs.experiment, &expectations, self.folder, false);
+        let mut state = read()?;
+        if state.wanted.is_empty() {
+            return Err(nothing_to_know(self.selection));
+        }
+        // Where nothing would be run even for nothing, the machine need not be measured.
+        let free = target(self.precision, self.points, self.started, &|_, _| 0.0);
+        if free.next(&state.wanted, &state.seeds).is_none() {
+            return Ok(self.reached(&free, &state));
+        }
         let rates = Rates::measure(self.inputs)?;
         let costs = Costs::new(self.inputs, self.folder, self.facts, &rates);
         let seconds = |procedure, seed| costs.seconds(procedure, seed);
         loop {
-            let state = State::read(&self.inputs.experiment, &expectations, self.folder, false)?;
-            if state.wanted.is_empty() {
-                return Err(nothing_to_know(self.selection));
-            }
             let target = target(self.precision, self.points, self.started, &seconds);
             let Some(addition) = target.next(&state.wanted, &state.seeds) else {
                 return Ok(self.reached(&target, &state));
@@ -182,6 +197,7 @@ impl Seeding<'_> {
                 is_kept(&self.inputs.cache, step)
             });
             execute(&plan, self.facts, self.executor, self.folder, self.limits, self.quiet)?;
+            state = read()?;
         }
     }
 
@@ -198,11 +214,10 @@ impl Seeding<'_> {
                 "the next seed would not end within --budget"
             };
             let is_narrow = wanted.half_width().is_some_and(|half| half <= target.half_width);
-            let why = match (target.is_reached(wanted), wanted.diverged, is_narrow) {
-                (true, ..) => String::new(),
-                (_, true, _) => " (a run diverged, so it has none)".to_owned(),
-                (_, _, true) => format!(" (not so without its last seed, and {stopped})"),
-                (_, _, false) => format!(" ({stopped})"),
+            let why = match (target.is_reached(wanted), is_narrow) {
+                (true, _) => String::new(),
+                (false, true) => format!(" (not so without its last seed, and {stopped})"),
+                (false, false) => format!(" ({stopped})"),
             };
             format!("  {half}  {shared:3} seeds  {}{why}", wanted.label)
         };
@@ -230,13 +245,7 @@ fn half_width(wanted: &WantedDifference) -> String {
 }
 
 /// What the runs so far could show, in lines; nothing where they can show nothing.
-pub(crate) fn what_could_be_shown(
-    selection: &CellSelection,
-    experiment: &Experiment,
-    folder: &ResultsFolder,
-) -> Result<Vec<String>, CliError> {
-    let expectations = expectations_beside(selection)?;
-    let state = State::read(experiment, &expectations, folder, true)?;
+pub(crate) fn what_could_be_shown(state: &State) -> Vec<String> {
     let lines: Vec<String> = state
         .wanted
         .iter()
@@ -249,11 +258,12 @@ pub(crate) fn what_could_be_shown(
         .collect();
     let heading = "smallest differences that the runs so far could show, over seeds and images (four of five such experiments would notice):";
     let heading = (!lines.is_empty()).then(|| heading.to_owned());
-    Ok(heading.into_iter().chain(lines).collect())
+    heading.into_iter().chain(lines).collect()
 }
 
 /// Which seeds a precision is expected to take beyond those planned, and how long, in lines.
 pub(crate) fn expected_seeds(
+    mut state: State,
     selection: &CellSelection,
     precision: &Precision,
     points: f64,
@@ -261,8 +271,6 @@ pub(crate) fn expected_seeds(
     folder: &ResultsFolder,
     rates: &Rates,
 ) -> Result<Vec<String>, CliError> {
-    let expectations = expectations_beside(selection)?;
-    let mut state = State::read(&inputs.experiment, &expectations, folder, false)?;
     if state.wanted.is_empty() {
         return Err(nothing_to_know(selection));
     }

@@ -43,6 +43,11 @@ pub(crate) fn run(options: &Pretrain) -> Result<ExitCode, CliError> {
     let (Some((_, procedure)), None) = (only, procedures.next()) else {
         return Err(wrong("pretraining needs exactly one procedure and one seed"));
     };
+    if procedure.schedule != thaw_spec::Schedule::default() {
+        return Err(wrong(
+            "pretraining lowers the learning rate by itself; leave out `schedule` and `warmup_epochs`",
+        ));
+    }
     if procedure.freeze != FreezeBoundary::None {
         return Err(wrong(
             "random weights are of no use frozen; set freeze = \"none\" in [procedure]",

@@ -107,11 +107,13 @@ fn compare_tensors(name: &str, was: &Tensor, is: &Tensor) -> Result<TensorCompar
             return Err(candle_core::Error::Msg(reason).into());
         }
     }
-    let (mut moved, drift) = movement(was, is)?;
+    let (was_wide, is_wide) = (wide(was)?, wide(is)?);
+    let (mut moved, drift) =
+        (moved_beyond_the_sign_of_zero(&was_wide, &is_wide), relative_drift(&was_wide, &is_wide));
     let mut rounded_to = None;
     if let (true, Some(narrower)) = (moved, narrower(was.dtype(), is.dtype())) {
-        let rounded = |tensor: &Tensor| tensor.to_dtype(narrower);
-        moved = movement(&rounded(was)?, &rounded(is)?)?.0;
+        let rounded = |tensor: &Tensor| wide(&tensor.to_dtype(narrower)?);
+        moved = moved_beyond_the_sign_of_zero(&rounded(was)?, &rounded(is)?);
         rounded_to = (!moved).then_some(narrower.as_str());
     }
     Ok(TensorComparison {
@@ -122,6 +124,13 @@ fn compare_tensors(name: &str, was: &Tensor, is: &Tensor) -> Result<TensorCompar
         rounded_to,
         relative_drift: Some(drift),
     })
+}
+
+/// Whether a number changed by more than the sign of a zero.
+fn moved_beyond_the_sign_of_zero(was: &[f64], is: &[f64]) -> bool {
+    let moved =
+        |(was, is): (&f64, &f64)| was.to_bits() != is.to_bits() && (*was != 0.0 || *is != 0.0);
+    was.iter().zip(is).any(moved)
 }
 
 /// Types whose conversion by candle is tested.
@@ -232,14 +241,15 @@ fn relative_drift(was: &[f64], is: &[f64]) -> f64 {
     if length > 0.0 { distance / length } else { distance }
 }
 
+/// A tensor's numbers in 64 bits. Every narrower number is a 64-bit one as well, so that no difference
+/// is lost. (Integers beyond 2⁵³ do not occur in weights.)
+fn wide(tensor: &Tensor) -> candle_core::Result<Vec<f64>> {
+    tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()
+}
+
 /// Whether a bit changed between two tensors of one shape, and ‖w − w₀‖₂ / ‖w₀‖₂ (the numerator
 /// alone where w₀ is zero).
 pub(crate) fn movement(was: &Tensor, is: &Tensor) -> Result<(bool, f64), ModelError> {
-    // Every narrower number is a 64-bit one as well, so that no difference is lost. (Integers
-    // beyond 2⁵³ do not occur in weights.)
-    let wide = |tensor: &Tensor| {
-        tensor.to_dtype(DType::F64).and_then(|tensor| tensor.flatten_all()?.to_vec1::<f64>())
-    };
     let (was, is) = (wide(was)?, wide(is)?);
     let moved = was.iter().zip(&is).any(|(was, is)| was.to_bits() != is.to_bits());
     Ok((moved, relative_drift(&was, &is)))
@@ -283,6 +293,9 @@ mod tests {
 
     #[test]
     fn a_zero_whose_sign_changed_did_not_move() {
+        let tensor = |numbers: [f32; 2]| Tensor::new(&numbers, &Device::Cpu).expect("a tensor");
+        let moved = |is| compare_tensors("w", &tensor([0.0, 1.0]), &is).expect("floats").moved;
+        assert!(!moved(tensor([-0.0, 1.0])) && moved(tensor([0.0, 1.5])));
         let bytes = |numbers: [f32; 2]| numbers.map(f32::to_le_bytes).concat();
         let was = bytes([0.0, 1.0]);
         assert_eq!(compare_bits(Dtype::F32, &was, &bytes([-0.0, 1.0])), (false, Some(0.0)));

@@ -241,5 +241,13 @@ fn a_short_pretraining_yields_the_same_weights_on_every_number_of_threads() {
         64,
         &["exactly one procedure and one seed"],
     );
+    let text = fs::read_to_string(experiment).expect("an experiment");
+    let text = text.replacen("[procedure]\n", "[procedure]\nschedule = \"cosine\"\n", 1);
+    fs::write(desk.path("scheduled.toml"), text).expect("written");
+    refuses(
+        &desk.thaw(&["pretrain", "scheduled.toml", "--output", "x"]),
+        64,
+        &["lowers the learning rate by itself", "`schedule`"],
+    );
     assert!(!desk.path("x").exists());
 }
