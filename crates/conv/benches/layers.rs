@@ -5,7 +5,7 @@ use std::sync::Arc;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use thaw_conv::{
-    Accumulate, Activation, Algorithm, BufferPool, Convolution, ConvolutionGeometry, Maps,
+    Accumulate, Activation, Algorithm, BufferPool, Convolution, ConvolutionGeometry, Maps, Padding,
     PoolGeometry, max_pool, max_pool_gradient,
 };
 
@@ -75,7 +75,8 @@ fn layer(
         output_channels,
         kernel,
         stride,
-        padding,
+        padding: Padding::symmetric(padding),
+        groups: 1,
     };
     Layer {
         convolution: Convolution { geometry, algorithm },
@@ -169,7 +170,7 @@ fn max_pool_backward(bencher: Bencher<'_, '_>, (size, channels, window): (usize,
 }
 
 fn pool(size: usize, channels: usize, window: usize) -> (PoolGeometry, Maps, Maps) {
-    let geometry = PoolGeometry { window, stride: 2, ceil: window == 3 };
+    let geometry = PoolGeometry { window, stride: 2, padding: 0, ceil: window == 3 };
     let input = maps(&Arc::default(), [BATCH, size, size, channels]);
     let output = Maps::new(&Arc::default(), geometry.output_shape(input.shape()));
     (geometry, input, output)

@@ -12,14 +12,96 @@ pub enum Activation {
     Linear,
     /// `max(0, x)`.
     Relu,
+    /// `min(max(0, x), 6)` (Krizhevsky 2010, *Convolutional Deep Belief Networks on CIFAR-10*).
+    Relu6,
+    /// `x / (1 + e⁻ˣ)` (Elfwing, Uchibe & Doya 2018, *Sigmoid-Weighted Linear Units*).
+    Silu,
 }
 
 const ELEMENTS_PER_TASK: usize = 1 << 14;
 
 impl Activation {
+    /// Its value.
+    #[inline(always)]
+    pub(crate) fn apply(self, value: f32) -> f32 {
+        match self {
+            Self::Linear => value,
+            // What is no number stays none.
+            Self::Relu => {
+                if value < 0.0 {
+                    0.0
+                } else {
+                    value
+                }
+            }
+            Self::Relu6 => value.clamp(0.0, 6.0),
+            Self::Silu => value / (1.0 + (-value).exp()),
+        }
+    }
+
+    /// Its derivative where its argument is `value`. Where there is a kink it is 0, as in PyTorch and
+    /// TensorFlow.
+    #[inline(always)]
+    pub(crate) fn derivative(self, value: f32) -> f32 {
+        let is_between = |is_between: bool| if is_between { 1.0 } else { 0.0 };
+        match self {
+            Self::Linear => 1.0,
+            Self::Relu => is_between(value > 0.0),
+            Self::Relu6 => is_between(value > 0.0 && value < 6.0),
+            Self::Silu => {
+                let sigmoid = 1.0 / (1.0 + (-value).exp());
+                sigmoid * (1.0 + value * (1.0 - sigmoid))
+            }
+        }
+    }
+
+    /// Its value on a vector. Of SiLU nothing is done: it follows as a pass of its own.
+    #[inline(always)]
+    pub(crate) fn vector<S: Simd>(self, simd: S, values: S::f32s) -> S::f32s {
+        // NaN second, so that it is kept: the instruction returns its second operand when one of
+        // them is no number.
+        let positive = |values| simd.max_f32s(simd.splat_f32s(0.0), values);
+        match self {
+            Self::Linear | Self::Silu => values,
+            Self::Relu => positive(values),
+            Self::Relu6 => simd.min_f32s(simd.splat_f32s(6.0), positive(values)),
+        }
+    }
+
+    /// Whether what follows from a multiplied argument is the multiplied value, for positive
+    /// factors.
+    pub fn commutes_with_positive_factors(self) -> bool {
+        matches!(self, Self::Linear | Self::Relu)
+    }
+
+    /// Replaces values by their activations.
+    pub fn apply_to(self, values: &mut [f32]) {
+        if self == Self::Linear {
+            return;
+        }
+        values.par_chunks_mut(ELEMENTS_PER_TASK).for_each(|values| {
+            values.iter_mut().for_each(|value| *value = self.apply(*value));
+        });
+    }
+
+    /// Turns the gradient behind the activation into the one before it, told by the output as in
+    /// [`Activation::gradient`].
+    pub fn mask(self, output: &[f32], gradient: &mut [f32]) {
+        if self == Self::Linear {
+            return;
+        }
+        let parts = gradient.par_chunks_mut(ELEMENTS_PER_TASK);
+        parts.zip(output.par_chunks(ELEMENTS_PER_TASK)).for_each(|(gradient, output)| {
+            // As one row of many columns, whose sums nobody needs.
+            let mut sums = vec![0f32; gradient.len()];
+            vectorized(Mask { gradient, output, activation: self, sums: &mut sums });
+        });
+    }
+
     /// Turns the gradient behind the activation, `[rows, columns]`, into the one before it, and
     /// returns its column sums, which are the bias's gradient. ReLU's gradient at exactly 0 is 0,
-    /// as in PyTorch and TensorFlow.
+    /// as in PyTorch and TensorFlow. It is told by the output, from which that of SiLU cannot be
+    /// told.
     pub fn gradient(self, output: &[f32], gradient: &mut [f32], columns: usize) -> Vec<f32> {
         // Sums are taken in groups whose size does not depend on the number of threads.
         let group = (ELEMENTS_PER_TASK / columns).max(1) * columns;
@@ -39,7 +121,7 @@ impl Activation {
     }
 }
 
-/// Lets the gradient through where the activation did, and adds up columns.
+/// Lets the gradient through where the activation changes with its argument, and adds up columns.
 struct Mask<'a> {
     gradient: &'a mut [f32],
     output: &'a [f32],
@@ -58,8 +140,12 @@ impl WithSimd for Mask<'_> {
             gradient.chunks_exact_mut(columns).zip(output.chunks_exact(columns))
         {
             for ((gradient, output), sum) in gradient.iter_mut().zip(output).zip(sums.iter_mut()) {
-                *gradient =
-                    if activation == Activation::Linear || *output > 0.0 { *gradient } else { 0.0 };
+                let passes = match activation {
+                    Activation::Linear | Activation::Silu => true,
+                    Activation::Relu => *output > 0.0,
+                    Activation::Relu6 => *output > 0.0 && *output < 6.0,
+                };
+                *gradient = if passes { *gradient } else { 0.0 };
                 *sum += *gradient;
             }
         }

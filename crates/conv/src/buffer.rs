@@ -43,6 +43,13 @@ pub(crate) struct Buffer {
     pool: Arc<BufferPool>,
 }
 
+impl Buffer {
+    /// A buffer of the same length from the same pool, with numbers of any value.
+    pub(crate) fn of_same_pool(&self) -> Self {
+        self.pool.take(self.length)
+    }
+}
+
 impl Deref for Buffer {
     type Target = [f32];
 

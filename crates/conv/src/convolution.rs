@@ -11,7 +11,7 @@ use crate::activation::Activation;
 use crate::maps::{Maps, MapsView};
 use crate::product::{InitialSum, Panels};
 use crate::winograd::{self, CHANNEL_STEP, TransformedKernel};
-use crate::{ConvolutionGeometry, direct};
+use crate::{ConvolutionGeometry, depthwise, direct};
 
 /// Algorithm of a convolution. A layer to which the named algorithm does not apply is computed
 /// directly.
@@ -33,6 +33,7 @@ impl Algorithm {
         let channels = [geometry.input_channels, geometry.output_channels];
         let applies = geometry.kernel == 3
             && geometry.stride == 1
+            && geometry.groups == 1
             && channels.iter().all(|count| count.is_multiple_of(CHANNEL_STEP));
         match self {
             Self::WinogradTwo if applies => Some(winograd::TileSize::Two),
@@ -42,7 +43,7 @@ impl Algorithm {
     }
 }
 
-/// A convolution of maps of one size with kernels `[k, k, input channels, output channels]`.
+/// A convolution of maps of one size with kernels `[k, k, input channels / groups, output channels]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Convolution {
     /// Shape of the convolution on one image.
@@ -59,6 +60,10 @@ pub struct PreparedKernel(KernelLayout);
 enum KernelLayout {
     Panels(Panels),
     Winograd(TransformedKernel),
+    /// Each channel's own kernel, `[k, k, channels]`.
+    Depthwise(Vec<f32>),
+    /// One for each group.
+    Groups(Vec<PreparedKernel>),
 }
 
 /// Treatment of the values over which a gradient is written.
@@ -71,8 +76,35 @@ pub enum Accumulate {
 }
 
 impl Convolution {
+    /// The convolution of one group.
+    fn of_group(&self) -> Self {
+        Self { geometry: self.geometry.of_group(), ..*self }
+    }
+
+    /// What `prepare` makes of each group's part of a kernel.
+    fn by_group(
+        &self,
+        kernel: &[f32],
+        prepare: impl Fn(&[f32]) -> PreparedKernel,
+    ) -> PreparedKernel {
+        let ConvolutionGeometry { groups, output_channels: outputs, .. } = self.geometry;
+        let width = outputs / groups;
+        let part = |group: usize| -> Vec<f32> {
+            let rows = kernel.chunks_exact(outputs);
+            rows.flat_map(|row| &row[group * width..][..width]).copied().collect()
+        };
+        let parts = (0..groups).map(|group| prepare(&part(group))).collect();
+        PreparedKernel(KernelLayout::Groups(parts))
+    }
+
     /// Prepares a kernel for [`Convolution::forward`].
     pub fn prepare(&self, kernel: &[f32]) -> PreparedKernel {
+        if self.geometry.is_depthwise() {
+            return PreparedKernel(KernelLayout::Depthwise(kernel.to_vec()));
+        }
+        if self.geometry.groups > 1 {
+            return self.by_group(kernel, |part| self.of_group().prepare(part));
+        }
         let ConvolutionGeometry { input_channels: inputs, output_channels: outputs, .. } =
             self.geometry;
         PreparedKernel(match self.algorithm.minimal(&self.geometry) {
@@ -91,6 +123,13 @@ impl Convolution {
 
     /// Prepares a kernel for [`Convolution::input_gradient`].
     pub fn prepare_for_input_gradient(&self, kernel: &[f32]) -> PreparedKernel {
+        if self.geometry.is_depthwise() {
+            let rotated = depthwise::rotated(kernel, self.geometry.output_channels);
+            return PreparedKernel(KernelLayout::Depthwise(rotated));
+        }
+        if self.geometry.groups > 1 {
+            return self.by_group(kernel, |part| self.of_group().prepare_for_input_gradient(part));
+        }
         let ConvolutionGeometry { input_channels: inputs, output_channels: outputs, .. } =
             self.geometry;
         let rotated = rotated(kernel, inputs, outputs);
@@ -120,7 +159,30 @@ impl Convolution {
         first_channel: usize,
     ) {
         let initial = InitialSum::Columns(bias);
+        if activation == Activation::Silu {
+            self.forward(input, kernel, bias, Activation::Linear, output, first_channel);
+            output.apply(activation, first_channel..first_channel + bias.len());
+            return;
+        }
         match &kernel.0 {
+            KernelLayout::Depthwise(kernel) => depthwise::forward(
+                &self.geometry,
+                input,
+                kernel,
+                bias,
+                activation,
+                output,
+                first_channel,
+            ),
+            KernelLayout::Groups(kernels) => {
+                let (part, own) = (self.of_group(), self.geometry.of_group());
+                let (inputs, outputs) = (own.input_channels, own.output_channels);
+                for (group, kernel) in kernels.iter().enumerate() {
+                    let input = input.channels(group * inputs..(group + 1) * inputs);
+                    let (first, bias) = (group * outputs, &bias[group * outputs..][..outputs]);
+                    part.forward(input, kernel, bias, activation, output, first_channel + first);
+                }
+            }
             KernelLayout::Panels(panels) => direct::forward(
                 &self.geometry,
                 input,
@@ -150,14 +212,42 @@ impl Convolution {
         accumulate: Accumulate,
         result: &mut Maps,
     ) {
+        self.input_gradient_into(gradient, kernel, accumulate, result, 0);
+    }
+
+    /// Writes it to the channels from `first_channel` on.
+    fn input_gradient_into(
+        &self,
+        gradient: MapsView<'_>,
+        kernel: &PreparedKernel,
+        accumulate: Accumulate,
+        result: &mut Maps,
+        first_channel: usize,
+    ) {
         let initial = match accumulate {
             Accumulate::Overwrite => InitialSum::Zero,
             Accumulate::Add => InitialSum::Output,
         };
         match &kernel.0 {
-            KernelLayout::Panels(panels) => {
-                direct::input_gradient(&self.geometry, gradient, panels, initial, result)
+            KernelLayout::Depthwise(rotated) => {
+                depthwise::input_gradient(&self.geometry, gradient, rotated, accumulate, result);
             }
+            KernelLayout::Groups(kernels) => {
+                let (part, own) = (self.of_group(), self.geometry.of_group());
+                let (inputs, outputs) = (own.input_channels, own.output_channels);
+                for (group, kernel) in kernels.iter().enumerate() {
+                    let gradient = gradient.channels(group * outputs..(group + 1) * outputs);
+                    part.input_gradient_into(gradient, kernel, accumulate, result, group * inputs);
+                }
+            }
+            KernelLayout::Panels(panels) => direct::input_gradient(
+                &self.geometry,
+                gradient,
+                panels,
+                initial,
+                result,
+                first_channel,
+            ),
             KernelLayout::Winograd(kernel) => {
                 winograd::convolve(
                     &self.geometry.of_input_gradient(),
@@ -166,15 +256,35 @@ impl Convolution {
                     initial,
                     Activation::Linear,
                     result,
-                    0,
+                    first_channel,
                 );
             }
         }
     }
 
-    /// Gradient of the kernel, `[k, k, input channels, output channels]`, given the gradient before
-    /// the activation.
+    /// Gradient of the kernel, `[k, k, input channels / groups, output channels]`, given the gradient
+    /// before the activation.
     pub fn kernel_gradient(&self, input: MapsView<'_>, gradient: MapsView<'_>) -> Vec<f32> {
+        if self.geometry.is_depthwise() {
+            return depthwise::kernel_gradient(&self.geometry, input, gradient);
+        }
+        if self.geometry.groups > 1 {
+            let (part, own) = (self.of_group(), self.geometry.of_group());
+            let (inputs, width) = (own.input_channels, own.output_channels);
+            let outputs = self.geometry.output_channels;
+            let mut result = vec![0f32; self.geometry.patch() * outputs];
+            for group in 0..self.geometry.groups {
+                let input = input.channels(group * inputs..(group + 1) * inputs);
+                let gradient = gradient.channels(group * width..(group + 1) * width);
+                let of_group = part.kernel_gradient(input, gradient);
+                for (row, values) in
+                    result.chunks_exact_mut(outputs).zip(of_group.chunks_exact(width))
+                {
+                    row[group * width..][..width].copy_from_slice(values);
+                }
+            }
+            return result;
+        }
         match self.algorithm.minimal(&self.geometry) {
             Some(size) => winograd::kernel_gradient(size, &self.geometry, input, gradient),
             None => direct::kernel_gradient(&self.geometry, input, gradient),

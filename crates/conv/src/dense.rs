@@ -68,6 +68,8 @@ pub fn dense_forward(
     }
     if activation == Activation::Relu {
         output.iter_mut().for_each(|value| *value = value.max(0.0));
+    } else {
+        activation.apply_to(&mut output);
     }
     output
 }

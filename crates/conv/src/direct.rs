@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::maps::{Maps, MapsView};
 use crate::product::{InitialSum, Panels, StridedRows, add_transposed_product, multiply};
 use crate::scratch::with_scratch;
-use crate::{Activation, ConvolutionGeometry};
+use crate::{Activation, ConvolutionGeometry, Padding};
 
 /// Output pixels of one task: enough to be worth it, few enough that their windows stay in the
 /// second-level cache.
@@ -29,24 +29,25 @@ const ROWS_PER_TASK: usize = 48;
 const LARGE_KERNEL: usize = 1 << 16;
 
 /// Some rows of an image with zeros around, `step − 1` zeros between neighbouring pixels.
-struct Padding<'a> {
+struct Padded<'a> {
     image: &'a [f32],
     height: usize,
     width: usize,
     channels: usize,
     /// Numbers from one pixel of the image to the next.
     pixel_step: usize,
+    above: usize,
     before: usize,
     step: usize,
     padded_width: usize,
 }
 
-impl Padding<'_> {
+impl Padded<'_> {
     /// Writes the given rows of the padded image.
     fn fill(&self, rows: Range<usize>, padded: &mut [f32]) {
         for (row, padded) in rows.zip(padded.chunks_exact_mut(self.padded_width * self.channels)) {
             let source = row
-                .checked_sub(self.before)
+                .checked_sub(self.above)
                 .filter(|row| row.is_multiple_of(self.step))
                 .map(|row| row / self.step);
             let Some(source) = source.filter(|&row| row < self.height) else {
@@ -102,7 +103,7 @@ impl Correlation<'_> {
     /// Computes the channels of `output` from `first_channel` on, many rows per task.
     fn run<'i>(
         &self,
-        padding: impl Fn(usize) -> Padding<'i> + Sync,
+        padded: impl Fn(usize) -> Padded<'i> + Sync,
         output: &mut Maps,
         first_channel: usize,
     ) {
@@ -111,7 +112,7 @@ impl Correlation<'_> {
         let rows_per_task = PIXELS_PER_TASK.div_ceil(self.output_width).min(self.output_height);
         output.values_mut().par_chunks_mut(self.output_height * line).enumerate().for_each(
             |(image, output)| {
-                let padding = padding(image);
+                let source = padded(image);
                 output.par_chunks_mut(rows_per_task * line).enumerate().for_each(
                     |(task, output)| {
                         let (first, rows) = (task * rows_per_task, output.len() / line);
@@ -129,21 +130,22 @@ impl Correlation<'_> {
                         let needed =
                             first * self.stride..(first + rows - 1) * self.stride + self.kernel;
                         // Segments of more than one pixel must not have gaps.
-                        let is_dense = self.kernel == 1 || padding.pixel_step == self.channels;
+                        let is_dense = self.kernel == 1 || source.pixel_step == self.channels;
                         if is_dense
-                            && padding.before == 0
-                            && padding.step == 1
-                            && padding.padded_width == padding.width
+                            && [source.above, source.before] == [0; 2]
+                            && source.step == 1
+                            && source.padded_width == source.width
+                            && needed.end <= source.height
                         {
                             product(
-                                &padding.image[needed.start * padding.width * padding.pixel_step..],
-                                padding.pixel_step,
+                                &source.image[needed.start * source.width * source.pixel_step..],
+                                source.pixel_step,
                             );
                         } else {
                             with_scratch(
                                 needed.len() * self.padded_width * self.channels,
                                 |padded| {
-                                    padding.fill(needed, padded);
+                                    source.fill(needed, padded);
                                     product(padded, self.channels);
                                 },
                             );
@@ -171,24 +173,25 @@ pub(crate) fn forward(
         channels: geometry.input_channels,
         output_height: geometry.output_height(),
         output_width: geometry.output_width(),
-        padded_width: geometry.width + 2 * geometry.padding,
+        padded_width: geometry.padded_width(),
         panels,
         initial,
         activation,
     };
-    correlation.run(|image| padding(geometry, input, image), output, first_channel);
+    correlation.run(|image| padded(geometry, input, image), output, first_channel);
 }
 
-fn padding<'a>(geometry: &ConvolutionGeometry, input: MapsView<'a>, image: usize) -> Padding<'a> {
-    Padding {
+fn padded<'a>(geometry: &ConvolutionGeometry, input: MapsView<'a>, image: usize) -> Padded<'a> {
+    Padded {
         image: input.image(image),
         height: geometry.height,
         width: geometry.width,
         channels: geometry.input_channels,
         pixel_step: input.pixel_step,
-        before: geometry.padding,
+        above: geometry.padding.top,
+        before: geometry.padding.left,
         step: 1,
-        padded_width: geometry.width + 2 * geometry.padding,
+        padded_width: geometry.padded_width(),
     }
 }
 
@@ -200,6 +203,7 @@ pub(crate) fn input_gradient(
     rotated: &Panels,
     initial: InitialSum<'_>,
     result: &mut Maps,
+    first_channel: usize,
 ) {
     let (side, outputs) = (geometry.kernel, geometry.output_channels);
     let correlation = Correlation {
@@ -213,17 +217,18 @@ pub(crate) fn input_gradient(
         initial,
         activation: Activation::Linear,
     };
-    let padding = |image: usize| Padding {
+    let padded = |image: usize| Padded {
         image: gradient.image(image),
         height: geometry.output_height(),
         width: geometry.output_width(),
         channels: outputs,
         pixel_step: gradient.pixel_step,
-        before: side - 1 - geometry.padding,
+        above: side - 1 - geometry.padding.top,
+        before: side - 1 - geometry.padding.left,
         step: geometry.stride,
         padded_width: geometry.width + side - 1,
     };
-    correlation.run(padding, result, 0);
+    correlation.run(padded, result, first_channel);
 }
 
 /// The gradient of the kernel: at each output pixel, its window times the gradient there, summed
@@ -233,16 +238,15 @@ pub(crate) fn kernel_gradient(
     input: MapsView<'_>,
     gradient: MapsView<'_>,
 ) -> Vec<f32> {
-    let padded_width = geometry.width + 2 * geometry.padding;
-    let line = padded_width * geometry.input_channels;
-    let padded_length = (geometry.height + 2 * geometry.padding) * line;
+    let line = geometry.padded_width() * geometry.input_channels;
+    let padded_length = geometry.padded_height() * line;
     let storage: Vec<f32>;
-    let padded: &[f32] = if geometry.padding == 0 && input.is_dense() {
+    let padded: &[f32] = if geometry.padding == Padding::default() && input.is_dense() {
         input.data
     } else {
         let mut filled = vec![0f32; input.batch() * padded_length];
-        filled.par_chunks_mut(padded_length).enumerate().for_each(|(image, padded)| {
-            padding(geometry, input, image).fill(0..geometry.height + 2 * geometry.padding, padded);
+        filled.par_chunks_mut(padded_length).enumerate().for_each(|(image, values)| {
+            padded(geometry, input, image).fill(0..geometry.padded_height(), values);
         });
         storage = filled;
         &storage

@@ -18,13 +18,16 @@
 //! - [`ConvolutionGeometry`]: the shape of a convolution on one image.
 //! - [`Convolution`]: such a shape with an [`Algorithm`]; forward, and the gradients of input and
 //!   kernel. It reads a [`PreparedKernel`].
-//! - [`Activation`]: nothing or ReLU, and its gradient.
-//! - [`max_pool()`], [`dense()`] and their gradients.
+//! - [`Activation`]: nothing, ReLU, ReLU6 or SiLU, and their gradients.
+//! - [`Normalized`]: batch normalisation, from [`channel_statistics`], and its gradient.
+//! - [`max_pool()`], [`average_pool()`], [`dense()`], [`add()`] and their gradients.
 //!
 //! ```
 //! use std::sync::Arc;
 //!
-//! use thaw_conv::{Activation, Algorithm, BufferPool, Convolution, ConvolutionGeometry, Maps};
+//! use thaw_conv::{
+//!     Activation, Algorithm, BufferPool, Convolution, ConvolutionGeometry, Maps, Padding,
+//! };
 //!
 //! let convolution = Convolution {
 //!     geometry: ConvolutionGeometry {
@@ -34,7 +37,8 @@
 //!         output_channels: 1,
 //!         kernel: 3,
 //!         stride: 1,
-//!         padding: 1,
+//!         padding: Padding::symmetric(1),
+//!         groups: 1,
 //!     },
 //!     algorithm: Algorithm::Direct,
 //! };
@@ -56,13 +60,16 @@
 
 mod activation;
 mod allocation;
+mod batch_norm;
 mod buffer;
 mod convolution;
 mod dense;
+mod depthwise;
 mod direct;
+mod elementwise;
 mod geometry;
 mod maps;
-mod max_pool;
+mod pool;
 mod product;
 mod scratch;
 mod simd;
@@ -71,10 +78,14 @@ mod winograd;
 
 pub use activation::Activation;
 pub use allocation::keep_freed_memory;
+pub use batch_norm::{
+    ChannelStatistics, NormalizationGradient, Normalized, channel_statistics, scale_and_shift,
+};
 pub use buffer::BufferPool;
 pub use convolution::{Accumulate, Algorithm, Convolution, PreparedKernel};
 pub use dense::{add_dense_weights_gradient, dense, dense_forward, dense_input_gradient};
-pub use geometry::ConvolutionGeometry;
+pub use elementwise::add;
+pub use geometry::{ConvolutionGeometry, Padding};
 pub use maps::{Maps, MapsView};
-pub use max_pool::{PoolGeometry, max_pool, max_pool_gradient};
+pub use pool::{PoolGeometry, average_pool, average_pool_gradient, max_pool, max_pool_gradient};
 pub use storage::{with_all_values, with_values};

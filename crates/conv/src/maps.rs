@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::Activation;
 use crate::buffer::{Buffer, BufferPool};
 
 /// Feature maps of a batch, `[batch, height, width, channels]`: one pixel's channels are neighbours
@@ -20,6 +21,13 @@ impl Maps {
         Self { buffer: buffers.take(shape.iter().product()), shape }
     }
 
+    /// The same values in memory of their own.
+    pub fn copy(&self) -> Self {
+        let mut copy = Self { buffer: self.buffer.of_same_pool(), shape: self.shape };
+        copy.buffer.copy_from_slice(&self.buffer);
+        copy
+    }
+
     /// Shape: batch, height, width, channels.
     pub fn shape(&self) -> [usize; 4] {
         self.shape
@@ -33,6 +41,18 @@ impl Maps {
     /// All values in row-major order, to be changed.
     pub fn values_mut(&mut self) -> &mut [f32] {
         &mut self.buffer
+    }
+
+    /// Replaces the values of some channels by their activations.
+    pub(crate) fn apply(&mut self, activation: Activation, channels: Range<usize>) {
+        let pixel_step = self.shape[3];
+        if channels.len() == pixel_step {
+            activation.apply_to(self.values_mut());
+            return;
+        }
+        self.values_mut()
+            .chunks_exact_mut(pixel_step)
+            .for_each(|pixel| activation.apply_to(&mut pixel[channels.clone()]));
     }
 
     /// A view of all channels.
@@ -68,6 +88,11 @@ impl<'a> MapsView<'a> {
     /// Numbers from one image to the next.
     pub(crate) fn image_step(&self) -> usize {
         self.height * self.width * self.pixel_step
+    }
+
+    /// A view of some of its channels.
+    pub(crate) fn channels(&self, channels: Range<usize>) -> Self {
+        Self { data: &self.data[channels.start..], channels: channels.len(), ..*self }
     }
 
     /// Shape of one image: height, width, channels.

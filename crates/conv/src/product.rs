@@ -311,12 +311,7 @@ impl Product<'_> {
             }
         }
         for (index, sums) in sums.into_iter().enumerate() {
-            let sums = match self.activation {
-                Activation::Linear => sums,
-                // NaN first, so that it is kept: the instruction returns its second operand when
-                // one of them is no number.
-                Activation::Relu => sums.map(|sum| simd.max_f32s(simd.splat_f32s(0.0), sum)),
-            };
+            let sums = sums.map(|sum| self.activation.vector(simd, sum));
             store(
                 simd,
                 sums,

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use thaw_conv::{Accumulate, Activation, Algorithm, Convolution, ConvolutionGeometry, Maps};
+use thaw_conv::{
+    Accumulate, Activation, Algorithm, Convolution, ConvolutionGeometry, Maps, Padding,
+};
 
 /// Numbers between −1 and 1 from a linear congruential generator (Knuth's MMIX constants).
 fn noise(length: usize, seed: u64) -> Vec<f32> {
@@ -38,7 +40,8 @@ impl Shape {
             output_channels,
             kernel: 3,
             stride: 1,
-            padding,
+            padding: Padding::symmetric(padding),
+            groups: 1,
         };
         Convolution { geometry, algorithm }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor, Var, safetensors};
 use thaw_conv::{
-    Accumulate, Activation, Algorithm, Convolution, ConvolutionGeometry, Maps, PoolGeometry, dense,
-    max_pool, max_pool_gradient,
+    Accumulate, Activation, Algorithm, Convolution, ConvolutionGeometry, Maps, Padding,
+    PoolGeometry, dense, max_pool, max_pool_gradient,
 };
 
 fn fixtures() -> HashMap<String, Tensor> {
@@ -63,7 +63,8 @@ fn convolution_of(
         output_channels,
         kernel,
         stride,
-        padding,
+        padding: Padding::symmetric(padding),
+        groups: 1,
     };
     Ok(Convolution { geometry, algorithm })
 }
@@ -159,7 +160,7 @@ fn max_pools_and_their_gradients_are_exactly_pytorchs() -> Result<()> {
         ("pool_ties", 3, true),
     ] {
         let get = |key: &str| &all[&format!("{name}.{key}")];
-        let geometry = PoolGeometry { window, stride: 2, ceil };
+        let geometry = PoolGeometry { window, stride: 2, padding: 0, ceil };
         let input = maps(get("x"))?;
         let mut output = Maps::new(&Arc::default(), geometry.output_shape(input.shape()));
         max_pool(geometry, &input, &mut output);

@@ -6,7 +6,7 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 
 use divan::counter::ItemsCount;
-use thaw_model::{Base, Gradients, Head, Loss, Optimizer, Weights, weights_file};
+use thaw_model::{Base, Gradients, Head, Loss, Optimizer, TensorSpec, Weights, weights_file};
 use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Initializer, RmsProp};
 
 const BATCH: usize = 20;
@@ -19,7 +19,7 @@ fn main() {
 }
 
 fn base(architecture: Architecture, frozen_blocks: usize) -> (Base, Tensor) {
-    let values = |_, shape: &[usize]| {
+    let values = |_, TensorSpec { shape, .. }: &TensorSpec| {
         (0..shape.iter().product())
             .map(|index: usize| ((index * 37 % 101) as f32 - 50.0) * 1e-3)
             .collect()

@@ -6,7 +6,7 @@ use candle_core::{DType, Tensor};
 use safetensors::Dtype;
 
 use crate::ModelError;
-use crate::formats::TensorFile;
+use crate::weights::TensorFile;
 
 /// Comparison of a tensor that both checkpoints have.
 #[derive(Clone, Debug, PartialEq)]

@@ -43,6 +43,12 @@ pub enum ModelError {
         /// The layer.
         layer: String,
     },
+    /// A base whose output cannot be multiplied by changing its weights.
+    #[error("the features of {base} cannot be multiplied by a factor within its weights")]
+    Unscalable {
+        /// The base.
+        base: String,
+    },
     /// An operation of Candle failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

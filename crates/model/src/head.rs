@@ -7,7 +7,7 @@ use thaw_conv::{
 use thaw_spec::{Initializer, Pooling};
 
 use crate::gradients::OuterProduct;
-use crate::{Gradients, Loss, ModelError, composed};
+use crate::{Gradients, Loss, ModelError, layers};
 
 /// Use of a forward pass of the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,11 +192,7 @@ fn dense_layer(
     if input.device().is_cpu() {
         return dense(input, weights, bias, activation);
     }
-    let output = composed::dense(input, weights, bias)?;
-    match activation {
-        Activation::Linear => Ok(output),
-        Activation::Relu => composed::relu(&output),
-    }
+    layers::composed_activation(activation, &layers::composed_dense(input, weights, bias)?)
 }
 
 /// Tensors that a forward pass of the head kept for its backward pass.

@@ -6,7 +6,7 @@
 //! - [`Weights`]: the tensors of a base, from safetensors, PyTorch's state dict or Keras' HDF5, or
 //!   those that come with thaw.
 //! - [`Base`]: constant below its freeze boundary, variable above it; a list of [`Parameter`]s.
-//!   [`blocks`] lists its layers, [`shapes`] the sizes of its activations.
+//!   [`tensors`] lists what it needs, [`shapes`] the sizes of its activations.
 //! - [`Head`]: two dense layers behind the base, with a mask for dropout between.
 //! - [`Loss`]: cross-entropy by image, in nats.
 //! - [`Gradients`], completed by [`HeadTape`] and [`Tape`], and the [`Optimizer`] that applies them.
@@ -18,28 +18,27 @@
 //!
 //! See [`Base::forward`] and [`audit()`] for examples.
 
-mod architecture;
 mod audit;
 mod base;
+mod bases;
 mod comparison;
-mod composed;
 mod error;
-mod formats;
 mod gradients;
 mod head;
-mod layout;
+pub mod layers;
 mod loss;
 mod optimizers;
 mod tape;
 mod weights;
 
-pub use architecture::{Block, BlockShape, Filter, Layer, blocks, shapes, tensor_shapes};
 pub use audit::{audit, audit_phase, drift};
-pub use base::{Base, Parameter};
+pub use base::Base;
+pub use bases::{BlockShape, shapes, tensors};
 pub use comparison::{Comparison, TensorComparison, compare};
 pub use error::ModelError;
 pub use gradients::Gradients;
 pub use head::{Head, HeadTape, Mode, glorot_uniform};
+pub use layers::{Initial, Parameter, Role, TensorSpec};
 pub use loss::Loss;
 pub use optimizers::{Optimizer, OptimizerState};
 pub use tape::Tape;

@@ -8,7 +8,9 @@ use std::path::Path;
 
 use candle_core::safetensors::load_buffer;
 use candle_core::{Device, Tensor, Var};
-use thaw_model::{Base, Gradients, Head, Loss, Optimizer, Weights, audit_phase, weights_file};
+use thaw_model::{
+    Base, Gradients, Head, Loss, Optimizer, TensorSpec, Weights, audit_phase, weights_file,
+};
 use thaw_spec::{Experiment, Procedure, Profile};
 
 use formula::formula;
@@ -149,7 +151,7 @@ fn a_base_trained_as_a_whole_has_the_losses_of_every_version_of_keras() -> Teste
         let (fixture, procedure) = (fixture(profile), procedure(profile, 1e-4));
         let architecture = procedure.architecture;
         // Keras counts kernels and biases in turn, and so do weights files.
-        let values = |number: usize, shape: &[usize]| match *shape {
+        let values = |number: usize, TensorSpec { shape, .. }: &TensorSpec| match shape[..] {
             [outputs, inputs, height, width] => {
                 let hwio = formula(
                     10 + number as u64,
@@ -247,7 +249,7 @@ fn the_freeze_is_heard_or_not_as_in_every_version_of_keras() -> Tested {
         let experiment = Experiment::parse("bug.toml", &text)?;
         let (_, procedure) = experiment.procedures().next().expect("a procedure");
         let architecture = procedure.architecture;
-        let values = |number: usize, shape: &[usize]| match shape.len() {
+        let values = |number: usize, TensorSpec { shape, .. }: &TensorSpec| match shape.len() {
             4 => formula(
                 number as u64,
                 shape.iter().product(),

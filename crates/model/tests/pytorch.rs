@@ -7,7 +7,8 @@ use std::path::Path;
 use candle_core::{Device, Tensor, Var};
 use safetensors::tensor::{Dtype, TensorView};
 use thaw_model::{
-    Base, Gradients, Head, Loss, Mode, Optimizer, Weights, export, glorot_uniform, weights_file,
+    Base, Gradients, Head, Loss, Mode, Optimizer, TensorSpec, Weights, export, glorot_uniform,
+    weights_file,
 };
 use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Initializer, RmsProp};
 
@@ -167,7 +168,7 @@ fn hashed(count: usize, number: u64) -> impl Iterator<Item = f64> {
 
 /// A weights file with hashed values.
 fn hashed_weights(architecture: Architecture) -> Vec<u8> {
-    let values = |number: usize, shape: &[usize]| {
+    let values = |number: usize, TensorSpec { shape, .. }: &TensorSpec| {
         let scale = if shape.len() == 4 {
             (24.0 / (shape[1] * shape[2] * shape[3]) as f64).sqrt()
         } else {

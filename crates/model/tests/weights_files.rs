@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use candle_core::safetensors::{Load as _, load};
 use candle_core::{DType, Device, Tensor};
 use safetensors::SafeTensors;
-use thaw_model::{Base, Weights, weights_file};
+use thaw_model::{Base, TensorSpec, Weights, weights_file};
 use thaw_spec::{Architecture, ConvolutionAlgorithm, PreprocessingName};
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
@@ -31,7 +31,7 @@ fn kerass_hdf5_is_read_in_both_layouts() -> Tested {
         (Some("keras.applications"), Some(PreprocessingName::Caffe))
     );
     // The same numbers in torchvision's layout.
-    let values = |_: usize, shape: &[usize]| match *shape {
+    let values = |_: usize, TensorSpec { shape, .. }: &TensorSpec| match shape[..] {
         [outputs, inputs, height, width] => {
             let places = (0..outputs).flat_map(|output| {
                 (0..inputs).flat_map(move |input| {
@@ -66,7 +66,7 @@ fn kerass_hdf5_is_read_in_both_layouts() -> Tested {
 fn files_of_other_widths_and_with_other_prefixes_are_the_same_weights() -> Tested {
     let architecture = Architecture::MiniVgg;
     // Numbers that 16 bits hold.
-    let values = |number: usize, shape: &[usize]| -> Vec<f32> {
+    let values = |number: usize, TensorSpec { shape, .. }: &TensorSpec| -> Vec<f32> {
         let place = |place: usize| ((place * 37 + number * 11) % 101) as f32 / 64.0 - 0.75;
         (0..shape.iter().product()).map(place).collect()
     };

@@ -12,7 +12,7 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use thaw_data::{Dataset, Folder, Purpose, Stream, Transform, resize};
-use thaw_model::{Base, Gradients, Head, Loss, Optimizer, Weights, weights_file};
+use thaw_model::{Base, Gradients, Head, Loss, Optimizer, TensorSpec, Weights, weights_file};
 use thaw_spec::{
     Architecture, Augmentation, ConvolutionAlgorithm, EpsilonPosition, Initializer, Resize,
     RmsProp, Split, TransformCenter,
@@ -43,7 +43,7 @@ struct Network {
 
 impl Network {
     fn new(architecture: Architecture, is_trained: bool) -> Outcome<Self> {
-        let values = |_, shape: &[usize]| {
+        let values = |_, TensorSpec { shape, .. }: &TensorSpec| {
             let scale = (6.0 / shape[1..].iter().product::<usize>().max(1) as f64).sqrt();
             (0..shape.iter().product())
                 .map(|index: usize| (((index * 7919 % 1009) as f64 / 504.5 - 1.0) * scale) as f32)

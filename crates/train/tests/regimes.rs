@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use thaw_data::{Dataset, Folder, OnUnreadable, Pixels, Purpose, Stream};
-use thaw_model::{Base, Weights, weights_file};
+use thaw_model::{Base, TensorSpec, Weights, weights_file};
 use thaw_spec::{
     Architecture, Cell, EpochRecord, Experiment, Extraction, Inputs, Outcome, Phase, Prediction,
     RecordSink, RunStatus, Sharing, SinkError, Split,
@@ -134,7 +134,7 @@ impl Workshop {
 }
 
 fn random_weights() -> Weights {
-    let values = |number: usize, shape: &[usize]| {
+    let values = |number: usize, TensorSpec { shape, .. }: &TensorSpec| {
         let fan_in: usize = if shape.len() == 4 { shape[1..].iter().product() } else { 100 };
         let bound = (6.0 / fan_in as f64).sqrt();
         let mut stream = Stream::new(0, Purpose::Initialize, 1, number);

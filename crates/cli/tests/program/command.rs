@@ -143,7 +143,7 @@ type BitCurve = (String, Metric, Vec<u64>);
 
 /// Weights for SqueezeNet, made from an integer hash.
 fn weights() -> Vec<u8> {
-    let values = |number: usize, shape: &[usize]| {
+    let values = |number: usize, thaw_model::TensorSpec { shape, .. }: &thaw_model::TensorSpec| {
         let bound = (24.0 / shape[1..].iter().product::<usize>() as f64).sqrt();
         let hash = |index: u64| {
             ((index * 2_654_435_761 + number as u64 * 40_503) % (1 << 32)) as f64

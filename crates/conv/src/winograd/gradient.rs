@@ -7,10 +7,10 @@ use super::kernel::from_points;
 use super::patches::Patches;
 use super::transform::{F2, F3, Minimal};
 use super::{Points, TILES_PER_TASK, TileSize, Tiling, with_algorithm};
-use crate::ConvolutionGeometry;
 use crate::maps::MapsView;
 use crate::product::{StridedRows, add_transposed_product};
 use crate::scratch::with_scratch;
+use crate::{ConvolutionGeometry, Padding};
 
 /// Numbers at points that are made before they are summed: few enough to be found in the cache.
 const NUMBERS_PER_ROUND: usize = 1 << 21;
@@ -64,7 +64,7 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
             Patches { maps: input, tiling, padding, first_band, points }
                 .gather::<A::Pixels, P, P>(pixels);
             let points = Points { tiles: tiles_of(group), ..output_points };
-            Patches { maps: gradient, tiling, padding: 0, first_band, points }
+            Patches { maps: gradient, tiling, padding: Padding::default(), first_band, points }
                 .gather::<A::OutputGradient, P, M>(gradients);
         });
         let add = |point: usize, first_channel: usize, sums: &mut [f32]| {

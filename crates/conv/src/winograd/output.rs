@@ -97,11 +97,7 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
                                 bias[vector]
                             };
                             let sum = simd.add_f32s(pixels[row][column].values, before);
-                            *pixel = match activation {
-                                Activation::Linear => sum,
-                                // NaN is kept, as in the products.
-                                Activation::Relu => simd.max_f32s(simd.splat_f32s(0.0), sum),
-                            };
+                            *pixel = activation.vector(simd, sum);
                         }
                     }
                 }

@@ -6,6 +6,7 @@ use pulp::{Simd, WithSimd};
 
 use super::transform::{Channels, Linear, on_both_sides};
 use super::{Points, Tiling};
+use crate::Padding;
 use crate::maps::MapsView;
 use crate::simd::vectorized;
 
@@ -15,7 +16,7 @@ pub(super) struct Patches<'a> {
     pub(super) maps: MapsView<'a>,
     pub(super) tiling: Tiling,
     /// How far a patch begins above and to the left of its tile.
-    pub(super) padding: usize,
+    pub(super) padding: Padding,
     pub(super) first_band: usize,
     pub(super) points: Points,
 }
@@ -60,7 +61,8 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
             for (row, patch) in (first_row..).zip(&mut patch) {
                 for (column, pixel) in (first_column..).zip(patch) {
                     // Above and to the left of the image these wrap, and are outside as well.
-                    let (row, column) = (row.wrapping_sub(padding), column.wrapping_sub(padding));
+                    let (row, column) =
+                        (row.wrapping_sub(padding.top), column.wrapping_sub(padding.left));
                     if row < maps.height && column < maps.width {
                         *pixel = &data
                             [image * image_step + (row * maps.width + column) * pixel_step..]

@@ -1,5 +1,8 @@
 //! Weights files, checked tensor by tensor against the base they are for.
 
+mod formats;
+mod layout;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -7,9 +10,12 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError};
 use thaw_spec::{Architecture, ContentHash, PreprocessingName};
 
-use crate::architecture::{Layer, blocks, final_filters, tensor_shapes};
-use crate::layout::{to_hwio, to_oihw};
-use crate::{Base, ModelError, formats};
+use crate::bases::{blocks, tensors};
+use crate::layers::{self, Initial, Scaling, TensorSpec};
+use crate::{Base, ModelError};
+
+pub(crate) use formats::TensorFile;
+use layout::{to_hwio, to_oihw};
 
 /// Tensors of a convolutional base, kernels as `[height, width, input channels, output channels]`.
 #[derive(Clone, Debug)]
@@ -26,7 +32,7 @@ pub struct Weights {
 }
 
 /// Weights of [`Architecture::MiniVgg`]; `mini_vgg.json` beside the file tells how they were made.
-const MINI_VGG: &[u8] = include_bytes!("../weights/mini_vgg.safetensors");
+const MINI_VGG: &[u8] = include_bytes!("../../weights/mini_vgg.safetensors");
 
 /// Tensors that belong to the classifier which the base is cut from: torchvision's, and timm's two
 /// parts of it.
@@ -62,8 +68,8 @@ impl Weights {
     ) -> Result<Self, ModelError> {
         let wrong = |reason: String| ModelError::Weights { path: path.to_owned(), reason };
         let mut file = formats::read(path, bytes, architecture, &CLASSIFIERS).map_err(wrong)?;
-        let mut tensors = BTreeMap::new();
-        for (name, shape) in tensor_shapes(architecture) {
+        let mut found_tensors = BTreeMap::new();
+        for TensorSpec { name, shape, .. } in tensors(architecture) {
             let bare = name.trim_start_matches(FEATURES);
             let found = file.tensors.remove(&name).or_else(|| file.tensors.remove(bare));
             let (found_shape, values) =
@@ -84,7 +90,7 @@ impl Weights {
                 }
                 _ => (shape, values),
             };
-            tensors.insert(name, tensor);
+            found_tensors.insert(name, tensor);
         }
         if let Some(extra) = file.tensors.keys().next() {
             return Err(wrong(format!(
@@ -98,7 +104,7 @@ impl Weights {
             hash: ContentHash::of_bytes(bytes),
             origin,
             preprocessing,
-            tensors,
+            tensors: found_tensors,
         })
     }
 
@@ -125,10 +131,10 @@ impl Weights {
         mut draw: impl FnMut(usize) -> D,
     ) -> Result<Self, ModelError> {
         let path = Path::new("initial weights");
-        let values = |number: usize, shape: &[usize]| {
+        let values = |number: usize, TensorSpec { shape, initial, .. }: &TensorSpec| {
             let length = shape.iter().product();
-            if shape.len() == 1 {
-                return vec![0.0; length];
+            if let Initial::Constant(value) = *initial {
+                return vec![value; length];
             }
             let bound = (6.0 / shape[1..].iter().product::<usize>() as f64).sqrt();
             let mut unit = draw(number);
@@ -152,19 +158,19 @@ impl Weights {
 }
 
 /// A safetensors file for a base, in torchvision's layout, with the values that `values(number,
-/// shape)` gives each tensor.
+/// tensor)` gives each tensor.
 ///
 /// # Errors
 /// When a tensor is given another number of values than its shape has.
 pub fn weights_file(
     architecture: Architecture,
-    mut values: impl FnMut(usize, &[usize]) -> Vec<f32>,
+    mut values: impl FnMut(usize, &TensorSpec) -> Vec<f32>,
 ) -> Result<Vec<u8>, SafeTensorError> {
-    let shapes = tensor_shapes(architecture).into_iter().enumerate();
-    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = shapes
-        .map(|(number, (name, shape))| {
-            let bytes = values(number, &shape).into_iter().flat_map(f32::to_le_bytes).collect();
-            (name, shape, bytes)
+    let specs = tensors(architecture).into_iter().enumerate();
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = specs
+        .map(|(number, tensor)| {
+            let bytes = values(number, &tensor).into_iter().flat_map(f32::to_le_bytes).collect();
+            (tensor.name, tensor.shape, bytes)
         })
         .collect();
     let mut views = Vec::with_capacity(tensors.len());
@@ -177,30 +183,27 @@ pub fn weights_file(
 /// Serialises a base so that its features come multiplied by a positive `factor`, as a safetensors
 /// file in torchvision's layout.
 ///
-/// ReLU and max-pool commute with a positive factor, so it can be carried into the last
-/// convolutions. With a power of two nothing is rounded.
+/// ReLU and pools commute with a positive factor, so it can be carried into the last convolutions.
+/// With a power of two nothing is rounded.
 ///
 /// # Errors
-/// When the tensors cannot be written down.
+/// When the base has an activation that does not, or the tensors cannot be written down.
 pub fn export(base: &Base, architecture: Architecture, factor: f32) -> Result<Vec<u8>, ModelError> {
     let blocks = blocks(architecture);
-    let last = blocks
-        .iter()
-        .flatten()
-        .rfind(|layer| !matches!(layer, Layer::MaxPool(_)))
-        .map(final_filters)
-        .unwrap_or_default();
+    let multiplied = match layers::scaling(blocks.iter().flatten()) {
+        Scaling::OfTensors(names) => names,
+        Scaling::OfInput | Scaling::None if factor == 1.0 => Vec::new(),
+        Scaling::OfInput | Scaling::None => {
+            return Err(ModelError::Unscalable { base: architecture.to_string() });
+        }
+    };
     let mut tensors = Vec::new();
     for parameter in base.parameters() {
-        let (convolution, is_kernel) = match parameter.name.strip_suffix(".weight") {
-            Some(convolution) => (convolution, true),
-            None => (parameter.name.trim_end_matches(".bias"), false),
-        };
-        let factor = if last.iter().any(|last| last.name == convolution) { factor } else { 1.0 };
+        let factor = if multiplied.contains(&parameter.name) { factor } else { 1.0 };
         let (shape, values) =
             (parameter.value().dims().to_vec(), parameter.value().flatten_all()?.to_vec1::<f32>()?);
         let values: Vec<f32> = values.into_iter().map(|value| value * factor).collect();
-        tensors.push(if is_kernel { to_oihw(&values, &shape) } else { values });
+        tensors.push(if shape.len() == 4 { to_oihw(&values, &shape) } else { values });
     }
     let wrong = |error: SafeTensorError| ModelError::Weights {
         path: "the trained base".into(),

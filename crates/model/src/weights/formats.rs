@@ -14,8 +14,8 @@ use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use thaw_spec::Architecture;
 
-use crate::architecture::{blocks, final_filters};
-use crate::layout::{RawTensor, to_oihw};
+use super::layout::{RawTensor, to_oihw};
+use crate::bases::keras_names;
 
 /// A file of tensors, read one at a time.
 pub(crate) enum TensorFile<'a> {
@@ -263,19 +263,4 @@ fn of_keras(
         }
     }
     Ok(tensors)
-}
-
-/// Keras' names of the convolutions of a base, with torchvision's; none where Keras lacks the base.
-fn keras_names(architecture: Architecture) -> Vec<(String, String)> {
-    match architecture {
-        Architecture::Vgg16 | Architecture::MiniVgg => {}
-        Architecture::Squeezenet1_0 => return Vec::new(),
-    }
-    let mut names = Vec::new();
-    for (block, layers) in (1..).zip(blocks(architecture)) {
-        for (place, filter) in (1..).zip(layers.iter().flat_map(final_filters)) {
-            names.push((format!("block{block}_conv{place}"), filter.name.clone()));
-        }
-    }
-    names
 }

@@ -1,4 +1,4 @@
-//! Max-pool with any window, stride and rounding, and the true gradient.
+//! Max-pool and average pool with any window, stride, padding and rounding, and their true gradients.
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -6,13 +6,15 @@ use rayon::prelude::*;
 use crate::maps::Maps;
 use crate::simd::vectorized;
 
-/// Window and stride of a max-pool without padding.
+/// Windows of a pool. What lies outside the input is neither largest nor counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolGeometry {
     /// Side of the window, in pixels.
     pub window: usize,
     /// Distance between two windows, in pixels.
     pub stride: usize,
+    /// Rows and columns by which the first window begins before the input; less than the window.
+    pub padding: usize,
     /// Whether a window that reaches beyond the edge counts (Caffe's and PyTorch's `ceil_mode`); it
     /// must start inside.
     pub ceil: bool,
@@ -21,10 +23,10 @@ pub struct PoolGeometry {
 impl PoolGeometry {
     /// Length of the output along an axis of the given length.
     pub fn output_length(&self, length: usize) -> usize {
-        let span = length.saturating_sub(self.window);
+        let span = (length + 2 * self.padding).saturating_sub(self.window);
         let steps = if self.ceil { span.div_ceil(self.stride) } else { span / self.stride };
-        // As PyTorch: the last window may not start outside the input.
-        if self.ceil && steps * self.stride >= length { steps } else { steps + 1 }
+        // As PyTorch: the last window may not start behind the input.
+        if self.ceil && steps * self.stride >= length + self.padding { steps } else { steps + 1 }
     }
 
     /// The shape of the output, given that of the input: batch, height, width, channels.
@@ -35,7 +37,7 @@ impl PoolGeometry {
 
 /// Writes the largest value under each window, per channel.
 pub fn max_pool(geometry: PoolGeometry, input: &Maps, output: &mut Maps) {
-    let ([_, height, width, channels], pool) = (input.shape(), &MaxPool { geometry });
+    let ([_, height, width, channels], pool) = (input.shape(), &Windows { geometry });
     let [_, output_height, output_width, _] = output.shape();
     let images = input.values().par_chunks(height * width * channels);
     output
@@ -56,7 +58,7 @@ pub fn max_pool_gradient(
     output_gradient: &Maps,
     gradient: &mut Maps,
 ) {
-    let ([_, height, width, channels], pool) = (input.shape(), &MaxPool { geometry });
+    let ([_, height, width, channels], pool) = (input.shape(), &Windows { geometry });
     let [_, output_height, output_width, _] = output.shape();
     let (length, output_length) =
         (height * width * channels, output_height * output_width * channels);
@@ -81,11 +83,52 @@ pub fn max_pool_gradient(
     });
 }
 
-struct MaxPool {
+/// Writes the mean of the values under each window, per channel.
+pub fn average_pool(geometry: PoolGeometry, input: &Maps, output: &mut Maps) {
+    let ([_, height, width, channels], pool) = (input.shape(), &Windows { geometry });
+    let [_, output_height, output_width, _] = output.shape();
+    let shares = pool.shares(height, width);
+    let images = input.values().par_chunks(height * width * channels);
+    output
+        .values_mut()
+        .par_chunks_mut(output_height * output_width * channels)
+        .zip(images)
+        .for_each(|(output, image)| {
+            output.fill(0.0);
+            pool.for_each_window(height, width, |pixel, source, _| {
+                let sums = output[pixel * channels..][..channels].iter_mut();
+                for (sum, value) in sums.zip(&image[source * channels..][..channels]) {
+                    *sum += value * shares[pixel];
+                }
+            });
+        });
+}
+
+/// Writes the gradient of the input: every value under a window has an equal share of the gradient
+/// there.
+pub fn average_pool_gradient(geometry: PoolGeometry, output_gradient: &Maps, gradient: &mut Maps) {
+    let ([_, height, width, channels], pool) = (gradient.shape(), &Windows { geometry });
+    let [_, output_height, output_width, _] = output_gradient.shape();
+    let shares = pool.shares(height, width);
+    let of_output = output_gradient.values().par_chunks(output_height * output_width * channels);
+    gradient.values_mut().par_chunks_mut(height * width * channels).zip(of_output).for_each(
+        |(gradient, of_output)| {
+            gradient.fill(0.0);
+            pool.for_each_window(height, width, |pixel, source, _| {
+                let sums = gradient[source * channels..][..channels].iter_mut();
+                for (sum, value) in sums.zip(&of_output[pixel * channels..][..channels]) {
+                    *sum += value * shares[pixel];
+                }
+            });
+        },
+    );
+}
+
+struct Windows {
     geometry: PoolGeometry,
 }
 
-impl MaxPool {
+impl Windows {
     /// Calls `visit(output pixel, input pixel, whether it is the window's first)` for every output
     /// pixel of an image and every input pixel under its window, in row-major order.
     #[inline(always)]
@@ -95,14 +138,18 @@ impl MaxPool {
         width: usize,
         mut visit: impl FnMut(usize, usize, bool),
     ) {
-        let PoolGeometry { window, stride, .. } = self.geometry;
+        let PoolGeometry { window, stride, padding, .. } = self.geometry;
+        let inside = |position: usize, length: usize| {
+            let first = position * stride;
+            first.saturating_sub(padding)..(first + window).saturating_sub(padding).min(length)
+        };
         let output_width = self.geometry.output_length(width);
         for output_row in 0..self.geometry.output_length(height) {
             for output_column in 0..output_width {
-                let (first_row, first_column) = (output_row * stride, output_column * stride);
-                for row in first_row..(first_row + window).min(height) {
-                    for column in first_column..(first_column + window).min(width) {
-                        let is_first = row == first_row && column == first_column;
+                let (rows, columns) = (inside(output_row, height), inside(output_column, width));
+                for row in rows.clone() {
+                    for column in columns.clone() {
+                        let is_first = row == rows.start && column == columns.start;
                         visit(
                             output_row * output_width + output_column,
                             row * width + column,
@@ -115,9 +162,19 @@ impl MaxPool {
     }
 }
 
+impl Windows {
+    /// One over the number of pixels under each window.
+    fn shares(&self, height: usize, width: usize) -> Vec<f32> {
+        let outputs = [height, width].map(|length| self.geometry.output_length(length));
+        let mut counts = vec![0f32; outputs[0] * outputs[1]];
+        self.for_each_window(height, width, |pixel, _, _| counts[pixel] += 1.0);
+        counts.into_iter().map(|count| 1.0 / count).collect()
+    }
+}
+
 /// The forward pass of one image.
 struct Forward<'a> {
-    pool: &'a MaxPool,
+    pool: &'a Windows,
     height: usize,
     width: usize,
     channels: usize,
@@ -147,7 +204,7 @@ impl WithSimd for Forward<'_> {
 
 /// The backward pass of one image.
 struct Backward<'a> {
-    pool: &'a MaxPool,
+    pool: &'a Windows,
     height: usize,
     width: usize,
     channels: usize,

@@ -1,0 +1,116 @@
+//! The bases, as data: blocks of layers under the names that their tensors have in files. A base of
+//! known layers is one file here, and its name in [`Architecture`].
+
+mod squeezenet;
+mod vgg;
+
+use thaw_conv::PoolGeometry;
+use thaw_spec::Architecture;
+
+use crate::ModelError;
+use crate::layers::{Cost, Layer, Layers, MapShape, MaxPool, TensorSpec};
+
+/// The layers between two possible freeze boundaries.
+pub(crate) type Block = Layers;
+
+/// Output shape and cost of a block for one image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockShape {
+    /// Rows of the output.
+    pub height: usize,
+    /// Columns of the output.
+    pub width: usize,
+    /// Channels of the output.
+    pub channels: usize,
+    /// Multiply-adds of the forward pass.
+    pub multiply_adds: u64,
+    /// Floats in the outputs of all its layers, as a measure of memory.
+    pub activations: usize,
+}
+
+impl BlockShape {
+    /// Floats in the output.
+    pub fn floats(&self) -> usize {
+        self.height * self.width * self.channels
+    }
+}
+
+/// The blocks of a base, from the input on.
+pub(crate) fn blocks(architecture: Architecture) -> Vec<Block> {
+    match architecture {
+        Architecture::Vgg16 => vgg::vgg16(),
+        Architecture::Squeezenet1_0 => squeezenet::squeezenet1_0(),
+        Architecture::MiniVgg => vgg::mini_vgg(),
+    }
+}
+
+/// Keras' names of the layers of a base, each with the name here; none where Keras lacks the base.
+pub(crate) fn keras_names(architecture: Architecture) -> Vec<(String, String)> {
+    match architecture {
+        Architecture::Vgg16 | Architecture::MiniVgg => vgg::keras_names(&blocks(architecture)),
+        Architecture::Squeezenet1_0 => Vec::new(),
+    }
+}
+
+/// A 2×2 max-pool at stride 2.
+fn halve() -> Box<dyn Layer> {
+    Box::new(MaxPool(PoolGeometry { window: 2, stride: 2, padding: 0, ceil: false }))
+}
+
+/// The tensors of a base in the order of its layers, as PyTorch's files name and shape them.
+pub fn tensors(architecture: Architecture) -> Vec<TensorSpec> {
+    blocks(architecture).iter().flatten().flat_map(|layer| layer.tensors()).collect()
+}
+
+/// The shape behind each block for images of `size` × `size` pixels.
+///
+/// # Errors
+/// When the images are too small.
+pub fn shapes(architecture: Architecture, size: usize) -> Result<Vec<BlockShape>, ModelError> {
+    let mut shape = MapShape { height: size, width: size, channels: 3 };
+    let mut result = Vec::new();
+    for (number, block) in (1..).zip(blocks(architecture)) {
+        let mut cost = Cost::default();
+        for layer in &block {
+            shape = layer.shape(shape, &mut cost).ok_or_else(|| ModelError::TooSmall {
+                size,
+                base: architecture.to_string(),
+                reason: format!("block {number} is given {}×{}", shape.height, shape.width),
+            })?;
+        }
+        let MapShape { height, width, channels } = shape;
+        let Cost { multiply_adds, activations } = cost;
+        result.push(BlockShape { height, width, channels, multiply_adds, activations });
+    }
+    Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_base_has_the_blocks_that_its_name_promises() {
+        for architecture in Architecture::ALL {
+            assert_eq!(blocks(architecture).len(), architecture.blocks(), "{architecture}");
+        }
+    }
+
+    #[test]
+    fn both_bases_end_in_four_by_four_maps_of_512_channels_at_150_pixels() {
+        for architecture in [Architecture::Vgg16, Architecture::Squeezenet1_0] {
+            let shapes = shapes(architecture, 150).expect("large enough");
+            let last = shapes[shapes.len() - 1];
+            assert_eq!((last.height, last.width, last.channels), (4, 4, 512), "{architecture}");
+        }
+    }
+
+    #[test]
+    fn images_that_vanish_are_refused() {
+        let error = shapes(Architecture::Squeezenet1_0, 32).expect_err("too small").to_string();
+        assert_eq!(
+            error,
+            "images of 32×32 pixels vanish in squeezenet1_0: block 4 is given 1×1; set a larger image_size"
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! What layers compute with: the tensors of their base, by name, and what is kept of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use candle_core::{Device, Tensor, Var};
+use thaw_conv::{Algorithm, BufferPool, Maps, with_values};
+
+use super::convolution::PreparedConvolution;
+use super::{Role, TensorSpec};
+use crate::{ModelError, Weights};
+
+/// A tensor of a base.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Name in the weights file.
+    pub name: String,
+    /// Block that the tensor belongs to, counted from 0.
+    pub block: usize,
+    /// What the tensor is for.
+    pub role: Role,
+    /// Value when it was loaded.
+    pub original: Tensor,
+    /// Value when the present phase began, where an earlier phase could change it.
+    pub carried: Option<Tensor>,
+    /// Present value, when training may change it: an optimizer a weight, a forward pass a statistic.
+    pub variable: Option<Var>,
+}
+
+impl Parameter {
+    /// Value at the start of the present phase.
+    pub fn start(&self) -> &Tensor {
+        self.carried.as_ref().unwrap_or(&self.original)
+    }
+
+    /// Present value.
+    pub fn value(&self) -> &Tensor {
+        self.variable.as_ref().map_or(self.start(), Var::as_tensor)
+    }
+
+    /// Whether training may change it, or might in an earlier phase.
+    pub fn was_variable(&self) -> bool {
+        self.variable.is_some() || self.carried.is_some()
+    }
+
+    /// The variable that an optimizer holds.
+    pub fn trained(&self) -> Option<&Var> {
+        self.variable.as_ref().filter(|_| self.role == Role::Weight)
+    }
+
+    /// Begins a phase in which it is variable or not, from a value that an earlier phase may have
+    /// given it.
+    pub(crate) fn begin(
+        &mut self,
+        carried: Option<Tensor>,
+        is_variable: bool,
+    ) -> candle_core::Result<()> {
+        self.carried = carried;
+        // A variable gets storage of its own: it is changed in place, and what it was must stay.
+        self.variable = is_variable.then(|| Var::from_tensor(&self.start().copy()?)).transpose()?;
+        Ok(())
+    }
+}
+
+/// The tensors of a base and the memory that its layers share.
+#[derive(Debug)]
+pub struct Context {
+    parameters: Vec<Parameter>,
+    /// Places of the parameters by name.
+    places: HashMap<String, usize>,
+    /// Constant convolutions in the layout of their products, by the name of the kernel.
+    prepared: HashMap<String, OnceLock<Arc<PreparedConvolution>>>,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) buffers: Arc<BufferPool>,
+}
+
+impl Context {
+    /// The tensors that each block's layers ask for; those of the first `frozen_blocks` blocks are
+    /// constants.
+    pub(crate) fn new(
+        blocks: impl IntoIterator<Item = Vec<TensorSpec>>,
+        weights: &Weights,
+        frozen_blocks: usize,
+        algorithm: Algorithm,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let mut parameters = Vec::new();
+        for (block, tensors) in blocks.into_iter().enumerate() {
+            for TensorSpec { name, role, .. } in tensors {
+                let (shape, values) = weights.get(&name)?;
+                let original = Tensor::from_vec(values.clone(), shape.as_slice(), device)?;
+                let mut parameter =
+                    Parameter { name, block, role, original, carried: None, variable: None };
+                parameter.begin(None, block >= frozen_blocks)?;
+                parameters.push(parameter);
+            }
+        }
+        let names = || parameters.iter().map(|parameter| parameter.name.clone());
+        let places = names().zip(0..).collect();
+        let prepared = names().map(|name| (name, OnceLock::new())).collect();
+        Ok(Self { places, prepared, parameters, algorithm, buffers: Arc::default() })
+    }
+
+    /// The tensors in the order of their layers.
+    pub(crate) fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// The tensors, to be changed: what was made of them is forgotten.
+    pub(crate) fn parameters_mut(&mut self) -> &mut [Parameter] {
+        self.prepared.values_mut().for_each(|prepared| *prepared = OnceLock::new());
+        &mut self.parameters
+    }
+
+    /// A tensor that a layer asked for.
+    pub(crate) fn parameter(&self, name: &str) -> &Parameter {
+        &self.parameters[self.places[name]]
+    }
+
+    /// The present value of a tensor.
+    pub(crate) fn value(&self, name: &str) -> &Tensor {
+        self.parameter(name).value()
+    }
+
+    /// The numbers of a tensor.
+    pub(crate) fn numbers(&self, name: &str) -> Result<Vec<f32>, ModelError> {
+        Ok(with_values(self.value(name), <[f32]>::to_vec)?)
+    }
+
+    /// What is made of a kernel and of tensors that are constant when it is. It is made once for a
+    /// constant kernel.
+    pub(crate) fn prepared(
+        &self,
+        kernel: &str,
+        make: impl FnOnce() -> Result<PreparedConvolution, ModelError>,
+    ) -> Result<Arc<PreparedConvolution>, ModelError> {
+        let (kept, is_constant) =
+            (&self.prepared[kernel], self.parameter(kernel).variable.is_none());
+        if let Some(prepared) = kept.get().filter(|_| is_constant) {
+            return Ok(prepared.clone());
+        }
+        let prepared = Arc::new(make()?);
+        if is_constant {
+            // Another thread may have been first.
+            return Ok(kept.get_or_init(|| prepared).clone());
+        }
+        Ok(prepared)
+    }
+
+    /// Copies a tensor into feature maps.
+    pub(crate) fn maps(&self, tensor: &Tensor) -> Result<Maps, ModelError> {
+        let (batch, height, width, channels) = tensor.dims4()?;
+        let mut maps = Maps::new(&self.buffers, [batch, height, width, channels]);
+        with_values(&tensor.contiguous()?, |values| maps.values_mut().copy_from_slice(values))?;
+        Ok(maps)
+    }
+}

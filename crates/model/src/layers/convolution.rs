@@ -1,0 +1,343 @@
+//! Convolution, with or without a bias, normalised or not, followed by an activation.
+//!
+//! A normalisation by moving statistics is affine, so it is folded into the kernel: with `s = γ /
+//! √(σ² + ε)`, `s·(x ∗ w + b − μ) + β = x ∗ (s·w) + (s·(b − μ) + β)`. A normalisation by the batch
+//! follows the convolution as a step of its own.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+use thaw_conv::{
+    Accumulate, Activation, ConvolutionGeometry, Maps, MapsView, PreparedKernel, with_values,
+};
+
+use super::batch_norm::BatchNorm;
+use super::{
+    Context, Cost, Initial, InputGradient, Layer, MapShape, Recorded, Role, Scaling, TensorSpec,
+    composed,
+};
+use crate::head::Mode;
+use crate::{Gradients, ModelError};
+
+/// A convolution and what follows it.
+#[derive(Clone, Debug)]
+pub struct Convolution {
+    /// Name of the layer; its tensors are `<name>.weight` and `<name>.bias`.
+    pub name: String,
+    /// Channels of the input.
+    pub inputs: usize,
+    /// Channels of the output.
+    pub outputs: usize,
+    /// Side of the kernel, in pixels.
+    pub kernel: usize,
+    /// Distance between two positions of the kernel, in pixels.
+    pub stride: usize,
+    /// Zeros around the input.
+    pub padding: Padding,
+    /// Parts into which the channels are divided, each convolved by itself: 1, or as many as there
+    /// are channels (depthwise), or between.
+    pub groups: usize,
+    /// Whether there is a bias.
+    pub has_bias: bool,
+    /// What normalises the sums.
+    pub normalization: Option<BatchNorm>,
+    /// What follows.
+    pub activation: Activation,
+}
+
+/// Zeros around the input of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Padding {
+    /// So many rows and columns on each side.
+    Zeros(usize),
+    /// As TensorFlow's `SAME`: as many as make the output's length ⌈length / stride⌉; the odd one
+    /// comes last.
+    Same,
+}
+
+impl Padding {
+    fn on(self, height: usize, width: usize, kernel: usize, stride: usize) -> thaw_conv::Padding {
+        match self {
+            Self::Zeros(count) => thaw_conv::Padding::symmetric(count),
+            Self::Same => thaw_conv::Padding::same(height, width, kernel, stride),
+        }
+    }
+}
+
+/// A kernel in the layout of its products, and the bias that belongs to it.
+#[derive(Debug)]
+pub(crate) struct PreparedConvolution {
+    kernel: PreparedKernel,
+    bias: Vec<f32>,
+}
+
+impl Convolution {
+    /// A convolution with a bias, followed by ReLU; at stride 1, and padded so that a map keeps its
+    /// size.
+    pub fn with_relu(name: String, inputs: usize, outputs: usize, kernel: usize) -> Self {
+        Self {
+            name,
+            inputs,
+            outputs,
+            kernel,
+            stride: 1,
+            padding: Padding::Zeros(kernel / 2),
+            groups: 1,
+            has_bias: true,
+            normalization: None,
+            activation: Activation::Relu,
+        }
+    }
+
+    fn weight(&self) -> String {
+        format!("{}.weight", self.name)
+    }
+
+    fn bias(&self) -> String {
+        format!("{}.bias", self.name)
+    }
+
+    fn geometry(&self, height: usize, width: usize) -> Option<ConvolutionGeometry> {
+        ConvolutionGeometry {
+            height,
+            width,
+            input_channels: self.inputs,
+            output_channels: self.outputs,
+            kernel: self.kernel,
+            stride: self.stride,
+            padding: self.padding.on(height, width, self.kernel, self.stride),
+            groups: self.groups,
+        }
+        .checked()
+    }
+
+    /// The convolution on maps of some size.
+    pub(crate) fn on(
+        &self,
+        context: &Context,
+        input: MapsView<'_>,
+    ) -> Result<thaw_conv::Convolution, ModelError> {
+        let [height, width, channels] = input.image_shape();
+        let geometry = self.geometry(height, width).filter(|_| channels == self.inputs);
+        let geometry = geometry.ok_or_else(|| ModelError::Shape {
+            height,
+            width,
+            channels,
+            layer: self.name.clone(),
+        })?;
+        Ok(thaw_conv::Convolution { geometry, algorithm: context.algorithm })
+    }
+
+    /// Room for the output.
+    pub(crate) fn room(
+        &self,
+        context: &Context,
+        batch: usize,
+        convolution: &thaw_conv::Convolution,
+    ) -> Maps {
+        let geometry = &convolution.geometry;
+        let shape = [batch, geometry.output_height(), geometry.output_width(), self.outputs];
+        Maps::new(&context.buffers, shape)
+    }
+
+    /// Writes the output, normalised by moving statistics, to the channels of `output` from
+    /// `first_channel` on.
+    pub(crate) fn write(
+        &self,
+        context: &Context,
+        input: MapsView<'_>,
+        output: &mut Maps,
+        first_channel: usize,
+    ) -> Result<(), ModelError> {
+        let convolution = self.on(context, input)?;
+        let prepared = context.prepared(&self.weight(), || self.folded(context, &convolution))?;
+        let PreparedConvolution { kernel, bias } = &*prepared;
+        convolution.forward(input, kernel, bias, self.activation, output, first_channel);
+        Ok(())
+    }
+
+    /// Kernel and bias with the normalisation by moving statistics in them.
+    fn folded(
+        &self,
+        context: &Context,
+        convolution: &thaw_conv::Convolution,
+    ) -> Result<PreparedConvolution, ModelError> {
+        let bias = self.bias_numbers(context)?;
+        let Some(normalization) = &self.normalization else {
+            let kernel =
+                with_values(context.value(&self.weight()), |kernel| convolution.prepare(kernel))?;
+            return Ok(PreparedConvolution { kernel, bias });
+        };
+        let affine = normalization.by_moving_statistics(context)?;
+        let mut kernel = context.numbers(&self.weight())?;
+        for tap in kernel.chunks_exact_mut(self.outputs) {
+            tap.iter_mut().zip(&affine.scale).for_each(|(weight, scale)| *weight *= scale);
+        }
+        let of_channel = bias.iter().zip(&affine.scale).zip(&affine.shift);
+        let bias = of_channel.map(|((bias, scale), shift)| bias * scale + shift).collect();
+        Ok(PreparedConvolution { kernel: convolution.prepare(&kernel), bias })
+    }
+
+    fn bias_numbers(&self, context: &Context) -> Result<Vec<f32>, ModelError> {
+        if self.has_bias { context.numbers(&self.bias()) } else { Ok(vec![0.0; self.outputs]) }
+    }
+
+    /// Adds the gradients of kernel and bias to the others, given that of the sums and its own sum
+    /// by channel.
+    pub(crate) fn add_gradients(
+        &self,
+        context: &Context,
+        gradients: &mut Gradients,
+        input: MapsView<'_>,
+        gradient: MapsView<'_>,
+        sums: &[f32],
+    ) -> Result<(), ModelError> {
+        let kernel = context.value(&self.weight());
+        let of_kernel = self.on(context, input)?.kernel_gradient(input, gradient);
+        let of_kernel = Tensor::from_vec(of_kernel, kernel.shape(), &Device::Cpu)?;
+        gradients.store.insert(kernel, of_kernel);
+        if self.has_bias {
+            let bias = context.value(&self.bias());
+            let of_bias = Tensor::from_slice(sums, bias.shape(), &Device::Cpu)?;
+            gradients.store.insert(bias, of_bias);
+        }
+        Ok(())
+    }
+
+    /// Writes the gradient of the input, given that of the sums.
+    pub(crate) fn input_gradient(
+        &self,
+        context: &Context,
+        input: MapsView<'_>,
+        gradient: MapsView<'_>,
+        accumulate: Accumulate,
+        result: &mut Maps,
+    ) -> Result<(), ModelError> {
+        let convolution = self.on(context, input)?;
+        let prepared = with_values(context.value(&self.weight()), |kernel| {
+            convolution.prepare_for_input_gradient(kernel)
+        })?;
+        convolution.input_gradient(gradient, &prepared, accumulate, result);
+        Ok(())
+    }
+
+    /// Both, for an input that no other layer of a parallel one reads.
+    fn backward(
+        &self,
+        context: &Context,
+        gradients: &mut Gradients,
+        input: &Maps,
+        (gradient, sums): (&Maps, &[f32]),
+        wanted: InputGradient,
+    ) -> Result<Option<Maps>, ModelError> {
+        self.add_gradients(context, gradients, input.view(), gradient.view(), sums)?;
+        if wanted == InputGradient::Unneeded {
+            return Ok(None);
+        }
+        let mut result = Maps::new(&context.buffers, input.shape());
+        let (input, gradient) = (input.view(), gradient.view());
+        self.input_gradient(context, input, gradient, Accumulate::Overwrite, &mut result)?;
+        Ok(Some(result))
+    }
+
+    /// The sums without what follows them.
+    fn sums(&self, context: &Context, input: &Maps) -> Result<Maps, ModelError> {
+        let convolution = self.on(context, input.view())?;
+        let mut output = self.room(context, input.shape()[0], &convolution);
+        let kernel =
+            with_values(context.value(&self.weight()), |kernel| convolution.prepare(kernel))?;
+        let bias = self.bias_numbers(context)?;
+        convolution.forward(input.view(), &kernel, &bias, Activation::Linear, &mut output, 0);
+        Ok(output)
+    }
+}
+
+impl Layer for Convolution {
+    fn tensors(&self) -> Vec<TensorSpec> {
+        let kernel = [self.outputs, self.inputs / self.groups, self.kernel, self.kernel];
+        let weight = |name, shape: &[usize], initial| TensorSpec {
+            name,
+            shape: shape.to_vec(),
+            role: Role::Weight,
+            initial,
+        };
+        let mut tensors = vec![weight(self.weight(), &kernel, Initial::Drawn)];
+        if self.has_bias {
+            tensors.push(weight(self.bias(), &[self.outputs], Initial::Constant(0.0)));
+        }
+        tensors.extend(self.normalization.iter().flat_map(BatchNorm::tensors));
+        tensors
+    }
+
+    fn shape(&self, input: MapShape, cost: &mut Cost) -> Option<MapShape> {
+        let geometry = self.geometry(input.height, input.width)?;
+        let output = MapShape {
+            height: geometry.output_height(),
+            width: geometry.output_width(),
+            channels: self.outputs,
+        };
+        cost.multiply_adds += geometry.multiply_adds();
+        // Training keeps the sums as well as what is made of them.
+        let kept = if self.normalization.is_some() { 2 } else { 1 };
+        cost.activations += kept * output.floats();
+        Some(output)
+    }
+
+    fn forward(&self, context: &Context, input: &Maps) -> Result<Maps, ModelError> {
+        let convolution = self.on(context, input.view())?;
+        let mut output = self.room(context, input.shape()[0], &convolution);
+        self.write(context, input.view(), &mut output, 0)?;
+        Ok(output)
+    }
+
+    fn forward_on_tape<'a>(
+        &'a self,
+        context: &'a Context,
+        input: Arc<Maps>,
+    ) -> Result<Recorded<'a>, ModelError> {
+        if let Some(normalization) = &self.normalization {
+            let sums = self.sums(context, &input)?;
+            let (output, kept) = normalization.forward(context, sums, self.activation)?;
+            return Ok(Recorded {
+                output: Arc::new(output),
+                backward: Box::new(move |gradients, gradient, wanted| {
+                    let (gradient, sums) = kept.backward(context, gradients, gradient)?;
+                    self.backward(context, gradients, &input, (&gradient, &sums), wanted)
+                }),
+            });
+        }
+        let output = Arc::new(self.forward(context, &input)?);
+        let kept = output.clone();
+        let backward = move |gradients: &mut Gradients, mut gradient: Maps, wanted| {
+            let sums = self.activation.gradient(kept.values(), gradient.values_mut(), self.outputs);
+            self.backward(context, gradients, &input, (&gradient, &sums), wanted)
+        };
+        Ok(Recorded { output, backward: Box::new(backward) })
+    }
+
+    fn compose(&self, context: &Context, mode: Mode, input: &Tensor) -> Result<Tensor, ModelError> {
+        let tensor = |name: String| mode.tracked(context.value(&name));
+        let (_, height, width, _) = input.dims4()?;
+        let padding = self.padding.on(height, width, self.kernel, self.stride);
+        let (weight, stride) = (tensor(self.weight()), self.stride);
+        let mut output = composed::convolution(input, &weight, padding, stride, self.groups)?;
+        if self.has_bias {
+            output = output.broadcast_add(&tensor(self.bias()))?;
+        }
+        if let Some(normalization) = &self.normalization {
+            output = normalization.compose(context, mode, &output)?;
+        }
+        Ok(composed::activation(self.activation, &output)?)
+    }
+
+    fn scaling(&self) -> Scaling {
+        if !self.activation.commutes_with_positive_factors() {
+            return Scaling::None;
+        }
+        Scaling::OfTensors(match &self.normalization {
+            Some(normalization) => normalization.affine_tensors().to_vec(),
+            None if self.has_bias => vec![self.weight(), self.bias()],
+            None => vec![self.weight()],
+        })
+    }
+}

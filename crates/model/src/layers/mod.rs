@@ -1,0 +1,208 @@
+//! Layers. Each kind is a file that owns everything about itself: its tensors, the shape and cost of
+//! its output, the forward and the backward pass by the hand-written operations of `thaw_conv`, and
+//! the same layer composed of Candle's operations for devices that those do not run on.
+//!
+//! A new kind of layer is one new file here; a base of known layers needs none.
+
+mod batch_norm;
+mod composed;
+mod context;
+mod convolution;
+mod parallel;
+mod pool;
+mod residual;
+
+use std::fmt;
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use thaw_conv::Maps;
+
+pub use batch_norm::{BatchNorm, MovingVariance};
+pub(crate) use composed::{activation as composed_activation, dense as composed_dense};
+pub use context::{Context, Parameter};
+pub use convolution::{Convolution, Padding};
+pub use parallel::Parallel;
+pub use pool::{AveragePool, MaxPool};
+pub use residual::Residual;
+
+use crate::head::Mode;
+use crate::{Gradients, ModelError};
+
+/// A layer of a base.
+pub trait Layer: fmt::Debug + Send + Sync {
+    /// Its tensors, in the order in which a base lists them.
+    fn tensors(&self) -> Vec<TensorSpec> {
+        Vec::new()
+    }
+
+    /// The shape of its output; nothing where the input is too small. What it costs is added.
+    fn shape(&self, input: MapShape, cost: &mut Cost) -> Option<MapShape>;
+
+    /// Its output as in evaluation: nothing is kept, and an image's values depend on no other.
+    fn forward(&self, context: &Context, input: &Maps) -> Result<Maps, ModelError>;
+
+    /// Its output as in training, and the way back.
+    fn forward_on_tape<'a>(
+        &'a self,
+        context: &'a Context,
+        input: Arc<Maps>,
+    ) -> Result<Recorded<'a>, ModelError>;
+
+    /// Its output by Candle's operations, `[batch, height, width, channels]` like its input; in
+    /// training their graph is the tape.
+    fn compose(&self, context: &Context, mode: Mode, input: &Tensor) -> Result<Tensor, ModelError>;
+
+    /// How its output can be multiplied by a positive factor.
+    fn scaling(&self) -> Scaling;
+}
+
+/// The layers of a sequence, in order.
+pub type Layers = Vec<Box<dyn Layer>>;
+
+/// A tensor that a layer needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorSpec {
+    /// Name, that of the layer and the tensor's own.
+    pub name: String,
+    /// Shape as in PyTorch's files; kernels are `[output, input, height, width]`.
+    pub shape: Vec<usize>,
+    /// What it is for.
+    pub role: Role,
+    /// What it holds before any training.
+    pub initial: Initial,
+}
+
+/// What a tensor holds before any training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Initial {
+    /// Random numbers.
+    Drawn,
+    /// One number everywhere.
+    Constant(f32),
+}
+
+/// What a tensor of a base is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It has a gradient, and an optimizer may hold it.
+    Weight,
+    /// It sums up the batches that were seen in training; no optimizer holds it.
+    Statistic,
+}
+
+/// Height, width and channels of one image's activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapShape {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// Channels.
+    pub channels: usize,
+}
+
+impl MapShape {
+    /// Number of its floats.
+    pub fn floats(self) -> usize {
+        self.height * self.width * self.channels
+    }
+}
+
+/// What layers cost for one image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Multiply-adds of the forward pass.
+    pub multiply_adds: u64,
+    /// Floats in the outputs, as a measure of memory.
+    pub activations: usize,
+}
+
+/// How the output of a layer can be multiplied by a positive factor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scaling {
+    /// By multiplying its input: it passes the factor on.
+    OfInput,
+    /// By multiplying these tensors.
+    OfTensors(Vec<String>),
+    /// Not at all.
+    None,
+}
+
+/// The output of a layer and its way back.
+pub struct Recorded<'a> {
+    /// The output.
+    pub output: Arc<Maps>,
+    /// The way back.
+    pub backward: Backward<'a>,
+}
+
+/// Takes the gradient of a layer's output, adds those of its tensors to the others, and returns that
+/// of its input where it is wanted. It owns what the forward pass kept.
+pub type Backward<'a> =
+    Box<dyn FnOnce(&mut Gradients, Maps, InputGradient) -> Result<Option<Maps>, ModelError> + 'a>;
+
+/// Whether the gradient of a layer's input is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputGradient {
+    /// Something before the layer can be trained.
+    Needed,
+    /// Nothing before it can.
+    Unneeded,
+}
+
+/// The output of some layers, one after the other.
+pub(crate) fn forward<'a>(
+    layers: impl IntoIterator<Item = &'a Box<dyn Layer>>,
+    context: &Context,
+    input: &Maps,
+) -> Result<Option<Maps>, ModelError> {
+    let mut maps = None;
+    for layer in layers {
+        maps = Some(layer.forward(context, maps.as_ref().unwrap_or(input))?);
+    }
+    Ok(maps)
+}
+
+/// The output of some layers, one after the other, and the way back through them.
+pub(crate) fn forward_on_tape<'a>(
+    layers: impl IntoIterator<Item = &'a Box<dyn Layer>>,
+    context: &'a Context,
+    input: Arc<Maps>,
+) -> Result<Recorded<'a>, ModelError> {
+    let mut steps = Vec::new();
+    let mut output = input;
+    for layer in layers {
+        let recorded = layer.forward_on_tape(context, output)?;
+        output = recorded.output;
+        steps.push(recorded.backward);
+    }
+    let backward: Backward<'a> = Box::new(move |gradients, gradient, input_gradient| {
+        let mut gradient = Some(gradient);
+        for (number, step) in steps.into_iter().enumerate().rev() {
+            let wanted = if number > 0 { InputGradient::Needed } else { input_gradient };
+            let Some(of_output) = gradient else { break };
+            gradient = step(gradients, of_output, wanted)?;
+        }
+        Ok(gradient)
+    });
+    Ok(Recorded { output, backward })
+}
+
+/// The output of some layers by Candle's operations.
+pub(crate) fn compose<'a>(
+    layers: impl IntoIterator<Item = &'a Box<dyn Layer>>,
+    context: &Context,
+    mode: Mode,
+    input: &Tensor,
+) -> Result<Tensor, ModelError> {
+    layers.into_iter().try_fold(input.clone(), |input, layer| layer.compose(context, mode, &input))
+}
+
+/// The tensors that multiply the output of some layers, last layer first.
+pub(crate) fn scaling<'a>(
+    layers: impl IntoIterator<Item = &'a Box<dyn Layer>, IntoIter: DoubleEndedIterator>,
+) -> Scaling {
+    let mut from_the_end = layers.into_iter().rev().map(|layer| layer.scaling());
+    from_the_end.find(|scaling| *scaling != Scaling::OfInput).unwrap_or(Scaling::OfInput)
+}

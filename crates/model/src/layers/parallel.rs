@@ -1,0 +1,102 @@
+//! Convolutions of one input side by side, their channels one after the other.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use thaw_conv::{Accumulate, Maps};
+
+use super::{
+    Context, Convolution, Cost, InputGradient, Layer, MapShape, Recorded, Scaling, TensorSpec,
+};
+use crate::head::Mode;
+use crate::{Gradients, ModelError};
+
+/// Convolutions of one input, none of them normalised, whose outputs have one size and one
+/// activation; each writes to its own channels of the output.
+#[derive(Clone, Debug)]
+pub struct Parallel(pub Vec<Convolution>);
+
+impl Parallel {
+    fn outputs(&self) -> usize {
+        self.0.iter().map(|part| part.outputs).sum()
+    }
+}
+
+impl Layer for Parallel {
+    fn tensors(&self) -> Vec<TensorSpec> {
+        self.0.iter().flat_map(Layer::tensors).collect()
+    }
+
+    fn shape(&self, input: MapShape, cost: &mut Cost) -> Option<MapShape> {
+        let mut output = None;
+        for part in &self.0 {
+            output = Some(part.shape(input, cost)?);
+        }
+        output.map(|output| MapShape { channels: self.outputs(), ..output })
+    }
+
+    fn forward(&self, context: &Context, input: &Maps) -> Result<Maps, ModelError> {
+        let [batch, height, width, _] = input.shape();
+        let shape = match self.0.first() {
+            Some(part) => {
+                let geometry = part.on(context, input.view())?.geometry;
+                [geometry.output_height(), geometry.output_width()]
+            }
+            None => [height, width],
+        };
+        let mut output = Maps::new(&context.buffers, [batch, shape[0], shape[1], self.outputs()]);
+        let mut first_channel = 0;
+        for part in &self.0 {
+            part.write(context, input.view(), &mut output, first_channel)?;
+            first_channel += part.outputs;
+        }
+        Ok(output)
+    }
+
+    fn forward_on_tape<'a>(
+        &'a self,
+        context: &'a Context,
+        input: Arc<Maps>,
+    ) -> Result<Recorded<'a>, ModelError> {
+        let output = Arc::new(self.forward(context, &input)?);
+        let kept = output.clone();
+        let backward = move |gradients: &mut Gradients, mut gradient: Maps, wanted| {
+            let activation = self.0[0].activation;
+            let sums = activation.gradient(kept.values(), gradient.values_mut(), self.outputs());
+            let mut result = (wanted == InputGradient::Needed)
+                .then(|| Maps::new(&context.buffers, input.shape()));
+            let mut end = self.outputs();
+            let mut accumulate = Accumulate::Overwrite;
+            for part in self.0.iter().rev() {
+                let channels = end - part.outputs..end;
+                end = channels.start;
+                let of_part = gradient.channels(channels.clone());
+                part.add_gradients(context, gradients, input.view(), of_part, &sums[channels])?;
+                if let Some(result) = &mut result {
+                    part.input_gradient(context, input.view(), of_part, accumulate, result)?;
+                }
+                accumulate = Accumulate::Add;
+            }
+            Ok(result)
+        };
+        Ok(Recorded { output, backward: Box::new(backward) })
+    }
+
+    fn compose(&self, context: &Context, mode: Mode, input: &Tensor) -> Result<Tensor, ModelError> {
+        let parts: Vec<Tensor> = self
+            .0
+            .iter()
+            .map(|part| part.compose(context, mode, input))
+            .collect::<Result<_, _>>()?;
+        Ok(Tensor::cat(&parts, 3)?)
+    }
+
+    fn scaling(&self) -> Scaling {
+        let mut tensors = Vec::new();
+        for part in &self.0 {
+            let Scaling::OfTensors(of_part) = part.scaling() else { return Scaling::None };
+            tensors.extend(of_part);
+        }
+        Scaling::OfTensors(tensors)
+    }
+}
