@@ -31,29 +31,76 @@ struct BaseChoice {
 
 /// The base of this name, and the weights that thaw can fetch for it.
 fn base_choice(architecture: Architecture) -> BaseChoice {
-    match architecture {
-        Architecture::Vgg16 => BaseChoice {
-            architecture,
-            trained_with: PreprocessingName::Torch,
-            fetched: Some("vgg16-torchvision"),
-            weights: Some("weights/vgg16.tv_in1k.safetensors"),
-            comment: "five blocks, 14.7 million weights; `thaw fetch vgg16-torchvision` downloads them",
-        },
-        Architecture::Squeezenet1_0 => BaseChoice {
-            architecture,
-            trained_with: PreprocessingName::Torch,
-            fetched: None,
-            weights: Some("squeezenet1_0.safetensors"),
-            comment: "four blocks, 0.7 million weights; torchvision has them",
-        },
-        Architecture::MiniVgg => BaseChoice {
-            architecture,
-            trained_with: PreprocessingName::Caffe,
-            fetched: None,
-            weights: None,
-            comment: "four blocks, for images of 32 to 64 pixels; its weights come with thaw",
-        },
-    }
+    use PreprocessingName::{Caffe, Tf, Torch};
+    let (trained_with, fetched, weights, comment) = match architecture {
+        Architecture::Vgg16 => (
+            Torch,
+            Some("vgg16-torchvision"),
+            Some("weights/vgg16.tv_in1k.safetensors"),
+            "five blocks, 14.7 million weights; `thaw fetch vgg16-torchvision` downloads them",
+        ),
+        Architecture::Vgg19 => (
+            Caffe,
+            Some("vgg19-keras"),
+            Some("weights/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+            "five blocks, 20.0 million weights; `thaw fetch vgg19-keras` downloads them",
+        ),
+        Architecture::Squeezenet1_0 => (
+            Torch,
+            Some("squeezenet1_0-torchvision"),
+            Some("weights/squeezenet1_0-b66bff10.pth"),
+            "four blocks, 0.7 million weights; `thaw fetch squeezenet1_0-torchvision` downloads them",
+        ),
+        Architecture::Resnet18 => (
+            Torch,
+            Some("resnet18-torchvision"),
+            Some("weights/resnet18-f37072fd.pth"),
+            "five blocks, 11.2 million weights; `thaw fetch resnet18-torchvision` downloads them",
+        ),
+        Architecture::Resnet50 => (
+            Torch,
+            Some("resnet50-torchvision"),
+            Some("weights/resnet50-0676ba61.pth"),
+            "five blocks, 23.5 million weights; `thaw fetch resnet50-torchvision` downloads them",
+        ),
+        Architecture::Resnet50Keras => (
+            Caffe,
+            Some("resnet50-keras"),
+            Some("weights/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+            "five blocks, 23.6 million weights; `thaw fetch resnet50-keras` downloads them",
+        ),
+        Architecture::MobilenetV2 => (
+            Torch,
+            Some("mobilenet_v2-torchvision"),
+            Some("weights/mobilenet_v2-b0353104.pth"),
+            "five blocks, 2.2 million weights; `thaw fetch mobilenet_v2-torchvision` downloads them",
+        ),
+        Architecture::MobilenetV2Keras => (
+            Tf,
+            None,
+            Some("mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"),
+            "five blocks, 2.3 million weights; Keras downloads them",
+        ),
+        Architecture::EfficientnetLite0 => (
+            Tf,
+            None,
+            Some("efficientnet_lite0.safetensors"),
+            "five blocks, 3.4 million weights; timm has them as tf_efficientnet_lite0",
+        ),
+        Architecture::EfficientnetLite0Timm => (
+            Torch,
+            None,
+            Some("efficientnet_lite0.safetensors"),
+            "five blocks, 3.4 million weights; timm has them as efficientnet_lite0",
+        ),
+        Architecture::MiniVgg => (
+            Caffe,
+            None,
+            None,
+            "four blocks, for images of 32 to 64 pixels; its weights come with thaw",
+        ),
+    };
+    BaseChoice { architecture, trained_with, fetched, weights, comment }
 }
 
 pub(crate) fn run(options: &Init) -> Result<ExitCode, CliError> {

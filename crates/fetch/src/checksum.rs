@@ -7,13 +7,16 @@ use md5::Md5;
 use serde::{Deserialize, Deserializer, de};
 use sha2::{Digest, Sha256};
 
-/// Checksum of a file's content. Written `md5:…`, `sha256:…`, or `hub`.
+/// Checksum of a file's content. Written `md5:…`, `sha256:…`, `sha256-start:…`, or `hub`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Checksum {
     /// MD5, in hexadecimal digits; where nothing better was published.
     Md5(String),
     /// SHA-256, in hexadecimal digits.
     Sha256(String),
+    /// The first digits of the SHA-256, in hexadecimal; where no more was published. It tells a damaged
+    /// file, not a forged one.
+    Sha256Start(String),
     /// The SHA-256 that the Hugging Face hub names in the header `X-Linked-ETag` when it is asked
     /// for the file.
     Hub,
@@ -29,9 +32,14 @@ impl Checksum {
         let (expected, actual) = match self {
             Self::Md5(expected) => (expected, digest::<Md5>(file)?),
             Self::Sha256(expected) => (expected, digest::<Sha256>(file)?),
+            Self::Sha256Start(expected) => (expected, digest::<Sha256>(file)?),
             Self::Hub => return Ok(Err("unknown: the server named none".to_owned())),
         };
-        Ok(if actual == *expected { Ok(()) } else { Err(actual) })
+        let is_right = match self {
+            Self::Sha256Start(_) => actual.starts_with(expected),
+            Self::Md5(_) | Self::Sha256(_) | Self::Hub => actual == *expected,
+        };
+        Ok(if is_right { Ok(()) } else { Err(actual) })
     }
 }
 
@@ -52,6 +60,7 @@ impl fmt::Display for Checksum {
         match self {
             Self::Md5(digits) => write!(formatter, "MD5 {digits}"),
             Self::Sha256(digits) => write!(formatter, "SHA-256 {digits}"),
+            Self::Sha256Start(digits) => write!(formatter, "a SHA-256 that begins with {digits}"),
             Self::Hub => formatter.write_str("the SHA-256 that the hub names"),
         }
     }
@@ -66,9 +75,12 @@ impl<'de> Deserialize<'de> for Checksum {
         match text.split_once(':') {
             Some(("md5", digits)) if is_hex(digits, 32) => Ok(Self::Md5(digits.to_owned())),
             Some(("sha256", digits)) if is_hex(digits, 64) => Ok(Self::Sha256(digits.to_owned())),
+            Some(("sha256-start", digits)) if digits.len() >= 8 && is_hex(digits, digits.len()) => {
+                Ok(Self::Sha256Start(digits.to_owned()))
+            }
             None if text == "hub" => Ok(Self::Hub),
             _ => Err(de::Error::custom(format!(
-                "`{text}` is no checksum; write md5:…, sha256:… or hub"
+                "`{text}` is no checksum; write md5:…, sha256:…, sha256-start:… or hub"
             ))),
         }
     }

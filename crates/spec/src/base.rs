@@ -7,16 +7,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ChannelOrder, Preprocessing, PreprocessingName, UnknownName};
 
-/// A convolutional base that thaw can build.
+/// A convolutional base that thaw can build, without its classifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Architecture {
-    /// VGG16 without its classifier (Simonyan & Zisserman 2014), five blocks.
+    /// VGG16 (Simonyan & Zisserman 2014), five blocks.
     Vgg16,
-    /// SqueezeNet 1.0 without its classifier (Iandola et al. 2016) followed by a 2×2 max-pool, four
-    /// blocks.
+    /// VGG19 (Simonyan & Zisserman 2014), five blocks.
+    Vgg19,
+    /// SqueezeNet 1.0 (Iandola et al. 2016) followed by a 2×2 max-pool, four blocks.
     #[serde(rename = "squeezenet1_0")]
     Squeezenet1_0,
+    /// ResNet-18 (He et al. 2016) as torchvision builds it: the stem and four stages.
+    Resnet18,
+    /// ResNet-50 (He et al. 2016) as torchvision builds it: the stem and four stages.
+    Resnet50,
+    /// ResNet-50 as Keras builds it: with biases, and the stride in other convolutions.
+    Resnet50Keras,
+    /// MobileNetV2 (Sandler et al. 2018) as torchvision builds it, five blocks.
+    MobilenetV2,
+    /// MobileNetV2 as Keras builds it: padded as TensorFlow pads.
+    MobilenetV2Keras,
+    /// EfficientNet-Lite0 (Tan & Le 2019; Liu 2020) as published for TensorFlow, five blocks.
+    EfficientnetLite0,
+    /// EfficientNet-Lite0 as timm builds its own, which it calls `efficientnet_lite0`: padded alike
+    /// on all sides.
+    EfficientnetLite0Timm,
     /// thaw's own small base, built as VGG16 is, for images of 32 to 64 pixels: four blocks,
     /// weights included.
     MiniVgg,
@@ -24,23 +40,45 @@ pub enum Architecture {
 
 impl Architecture {
     /// All bases.
-    pub const ALL: [Self; 3] = [Self::Vgg16, Self::Squeezenet1_0, Self::MiniVgg];
+    pub const ALL: [Self; 11] = [
+        Self::Vgg16,
+        Self::Vgg19,
+        Self::Squeezenet1_0,
+        Self::Resnet18,
+        Self::Resnet50,
+        Self::Resnet50Keras,
+        Self::MobilenetV2,
+        Self::MobilenetV2Keras,
+        Self::EfficientnetLite0,
+        Self::EfficientnetLite0Timm,
+        Self::MiniVgg,
+    ];
+
+    /// Name in an experiment, and number of blocks between which the freeze boundary may lie.
+    const fn name_and_blocks(self) -> (&'static str, usize) {
+        match self {
+            Self::Vgg16 => ("vgg16", 5),
+            Self::Vgg19 => ("vgg19", 5),
+            Self::Squeezenet1_0 => ("squeezenet1_0", 4),
+            Self::Resnet18 => ("resnet18", 5),
+            Self::Resnet50 => ("resnet50", 5),
+            Self::Resnet50Keras => ("resnet50_keras", 5),
+            Self::MobilenetV2 => ("mobilenet_v2", 5),
+            Self::MobilenetV2Keras => ("mobilenet_v2_keras", 5),
+            Self::EfficientnetLite0 => ("efficientnet_lite0", 5),
+            Self::EfficientnetLite0Timm => ("efficientnet_lite0_timm", 5),
+            Self::MiniVgg => ("mini_vgg", 4),
+        }
+    }
 
     /// Name in an experiment.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Vgg16 => "vgg16",
-            Self::Squeezenet1_0 => "squeezenet1_0",
-            Self::MiniVgg => "mini_vgg",
-        }
+        self.name_and_blocks().0
     }
 
     /// Number of blocks between which the freeze boundary may lie.
     pub fn blocks(self) -> usize {
-        match self {
-            Self::Vgg16 => 5,
-            Self::Squeezenet1_0 | Self::MiniVgg => 4,
-        }
+        self.name_and_blocks().1
     }
 
     /// The preprocessing of a convention, with the numbers that this base's usual weights were
@@ -59,17 +97,21 @@ impl Architecture {
             PreprocessingName::Torch => {
                 rgb(1.0 / 255.0, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
             }
-            // keras.applications.imagenet_utils.preprocess_input(mode="tf"): x / 127.5 − 1.
-            PreprocessingName::Tf => rgb(1.0 / 127.5, [1.0; 3], [1.0; 3]),
+            PreprocessingName::Tf => match self {
+                // MEAN_RGB and STDDEV_RGB of efficientnet_lite_builder.py, tensorflow/tpu.
+                Self::EfficientnetLite0 => rgb(1.0, [127.0; 3], [128.0; 3]),
+                // keras.applications.imagenet_utils.preprocess_input(mode="tf"): x / 127.5 − 1.
+                _ => rgb(1.0 / 127.5, [1.0; 3], [1.0; 3]),
+            },
             PreprocessingName::Caffe => Preprocessing {
                 name,
                 channels: ChannelOrder::Bgr,
                 scale: 1.0,
                 mean: match self {
-                    // keras.applications.vgg16.preprocess_input
-                    Self::Vgg16 | Self::MiniVgg => [103.939, 116.779, 123.68],
                     // The SqueezeNet authors' train_val.prototxt.
                     Self::Squeezenet1_0 => [104.0, 117.0, 123.0],
+                    // keras.applications.imagenet_utils.preprocess_input(mode="caffe")
+                    _ => [103.939, 116.779, 123.68],
                 },
                 standard_deviation: [1.0; 3],
             },

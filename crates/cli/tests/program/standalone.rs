@@ -23,9 +23,19 @@ fn fetch_lists_the_catalogue_and_keeps_nothing_that_it_cannot_trust() {
     let (code, list, _) = fetch(&[]);
     assert_eq!(code, Some(0));
     assert!(
-        ["vgg16-keras", "vgg16-torchvision", "cats-and-dogs"]
-            .iter()
-            .all(|name| list.contains(name)),
+        [
+            "vgg16-keras",
+            "vgg16-torchvision",
+            "vgg19-keras",
+            "resnet50-keras",
+            "squeezenet1_0-torchvision",
+            "resnet18-torchvision",
+            "resnet50-torchvision",
+            "mobilenet_v2-torchvision",
+            "cats-and-dogs"
+        ]
+        .iter()
+        .all(|name| list.contains(name)),
         "{list}"
     );
     let (code, _, message) = fetch(&["vgg19"]);

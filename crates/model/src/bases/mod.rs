@@ -1,11 +1,15 @@
 //! The bases, as data: blocks of layers under the names that their tensors have in files. A base of
 //! known layers is one file here, and its name in [`Architecture`].
 
+mod efficientnet;
+mod inverted_residual;
+mod mobilenet;
+mod resnet;
 mod squeezenet;
 mod vgg;
 
 use thaw_conv::PoolGeometry;
-use thaw_spec::Architecture;
+use thaw_spec::{Architecture, PreprocessingName};
 
 use crate::ModelError;
 use crate::layers::{Cost, Layer, Layers, MapShape, MaxPool, TensorSpec};
@@ -39,17 +43,69 @@ impl BlockShape {
 pub(crate) fn blocks(architecture: Architecture) -> Vec<Block> {
     match architecture {
         Architecture::Vgg16 => vgg::vgg16(),
+        Architecture::Vgg19 => vgg::vgg19(),
         Architecture::Squeezenet1_0 => squeezenet::squeezenet1_0(),
+        Architecture::Resnet18 => resnet::resnet18(),
+        Architecture::Resnet50 => resnet::resnet50(),
+        Architecture::Resnet50Keras => resnet::resnet50_keras(),
+        Architecture::MobilenetV2 => mobilenet::mobilenet_v2(),
+        Architecture::MobilenetV2Keras => mobilenet::mobilenet_v2_keras(),
+        Architecture::EfficientnetLite0 => efficientnet::efficientnet_lite0(),
+        Architecture::EfficientnetLite0Timm => efficientnet::efficientnet_lite0_timm(),
         Architecture::MiniVgg => vgg::mini_vgg(),
     }
 }
 
-/// Keras' names of the layers of a base, each with the name here; none where Keras lacks the base.
-pub(crate) fn keras_names(architecture: Architecture) -> Vec<(String, String)> {
+/// Names of layers in a file, each with the name here.
+pub(crate) type Names = Vec<(String, String)>;
+
+/// The base of an architecture in the files of Keras.
+pub(crate) struct KerasBase {
+    /// Its layers.
+    pub(crate) names: Names,
+    /// What Keras' own weights were trained on.
+    pub(crate) preprocessing: PreprocessingName,
+}
+
+/// The base as Keras has it, where it does.
+pub(crate) fn keras(architecture: Architecture) -> Option<KerasBase> {
+    let (names, preprocessing) = match architecture {
+        Architecture::Vgg16 | Architecture::Vgg19 | Architecture::MiniVgg => {
+            (vgg::keras_names(&blocks(architecture)), PreprocessingName::Caffe)
+        }
+        Architecture::Resnet50Keras => (own_names(architecture), PreprocessingName::Caffe),
+        Architecture::MobilenetV2Keras => (own_names(architecture), PreprocessingName::Tf),
+        Architecture::Squeezenet1_0
+        | Architecture::Resnet18
+        | Architecture::Resnet50
+        | Architecture::MobilenetV2
+        | Architecture::EfficientnetLite0
+        | Architecture::EfficientnetLite0Timm => return None,
+    };
+    Some(KerasBase { names, preprocessing })
+}
+
+/// Names that layers have in files of PyTorch beside those here.
+pub(crate) fn other_names(architecture: Architecture) -> Names {
     match architecture {
-        Architecture::Vgg16 | Architecture::MiniVgg => vgg::keras_names(&blocks(architecture)),
-        Architecture::Squeezenet1_0 => Vec::new(),
+        Architecture::MobilenetV2 => mobilenet::timm_names(),
+        Architecture::EfficientnetLite0 | Architecture::EfficientnetLite0Timm => {
+            efficientnet::efficientnet_pytorch_names()
+        }
+        _ => Names::new(),
     }
+}
+
+/// The names of the layers, each with itself.
+fn own_names(architecture: Architecture) -> Names {
+    let mut names = Names::new();
+    for TensorSpec { name, .. } in tensors(architecture) {
+        let layer = name.rsplit_once('.').map_or(name.as_str(), |(layer, _)| layer).to_owned();
+        if names.last().is_none_or(|(last, _)| *last != layer) {
+            names.push((layer.clone(), layer));
+        }
+    }
+    names
 }
 
 /// A 2×2 max-pool at stride 2.

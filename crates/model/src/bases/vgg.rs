@@ -4,12 +4,17 @@
 //! Tensors are named as in `torchvision.models.vgg16`: `features.` and the place among
 //! convolutions, activations and pools.
 
-use super::{Block, halve};
+use super::{Block, Names, halve};
 use crate::layers::Convolution;
 
 /// Configuration D.
 pub(super) fn vgg16() -> Vec<Block> {
     vgg(&[(2, 64), (2, 128), (3, 256), (3, 512), (3, 512)])
+}
+
+/// Configuration E.
+pub(super) fn vgg19() -> Vec<Block> {
+    vgg(&[(2, 64), (2, 128), (4, 256), (4, 512), (4, 512)])
 }
 
 /// thaw's own: the same plan with fewer and narrower layers.
@@ -37,8 +42,8 @@ fn vgg(plan: &[(usize, usize)]) -> Vec<Block> {
 }
 
 /// Keras' names of the convolutions (`block1_conv1`), each with the name here.
-pub(super) fn keras_names(blocks: &[Block]) -> Vec<(String, String)> {
-    let mut names = Vec::new();
+pub(super) fn keras_names(blocks: &[Block]) -> Names {
+    let mut names = Names::new();
     for (block, layers) in (1..).zip(blocks) {
         for (place, tensors) in (1..).zip(layers.iter().map(|layer| layer.tensors())) {
             if let Some(name) =

@@ -11,6 +11,7 @@ mod convolution;
 mod parallel;
 mod pool;
 mod residual;
+mod sequence;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use convolution::{Convolution, Padding};
 pub use parallel::Parallel;
 pub use pool::{AveragePool, MaxPool};
 pub use residual::Residual;
+pub use sequence::Sequence;
 
 use crate::head::Mode;
 use crate::{Gradients, ModelError};

@@ -1,7 +1,7 @@
 //! The formats that weights come in, told apart by their first bytes: safetensors, PyTorch's zip
 //! archive, Keras' HDF5.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use candle_core::pickle::PthTensors;
@@ -12,10 +12,10 @@ use hdf5_reader::group::Group;
 use hdf5_reader::{Dataset, Datatype, Hdf5File};
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
-use thaw_spec::Architecture;
+use thaw_spec::{Architecture, PreprocessingName};
 
 use super::layout::{RawTensor, to_oihw};
-use crate::bases::keras_names;
+use crate::bases::{KerasBase, keras, other_names, tensors};
 
 /// A file of tensors, read one at a time.
 pub(crate) enum TensorFile<'a> {
@@ -156,9 +156,8 @@ pub(crate) struct RawFile {
     pub(crate) tensors: BTreeMap<String, RawTensor>,
     /// Origin of the weights, where the file's metadata names it.
     pub(crate) source: Option<String>,
-    /// Whether the file has the layout of `keras.applications`, whose VGG16 is trained on Caffe's
-    /// preprocessing.
-    pub(crate) is_keras: bool,
+    /// What the weights were trained on, where the file has the layout of `keras.applications`.
+    pub(crate) keras_preprocessing: Option<PreprocessingName>,
 }
 
 /// Reads the tensors of a base from a file of any format; those whose names begin with one of
@@ -171,12 +170,18 @@ pub(crate) fn read(
 ) -> Result<RawFile, String> {
     let file = TensorFile::open(path, bytes)?;
     if let TensorFile::Hdf5(datasets) = &file {
+        let Some(base) = keras(architecture) else {
+            return Err(format!(
+                "Keras has no {architecture}; give its weights as safetensors or PyTorch's state dict"
+            ));
+        };
         return Ok(RawFile {
-            tensors: of_keras(&file, datasets, architecture)?,
+            tensors: of_keras(&file, datasets, architecture, &base)?,
             source: None,
-            is_keras: true,
+            keras_preprocessing: Some(base.preprocessing),
         });
     }
+    let other_names: HashMap<String, String> = other_names(architecture).into_iter().collect();
     let names = file.names();
     let wrapper = wrapper(&names);
     let mut tensors = BTreeMap::new();
@@ -184,11 +189,15 @@ pub(crate) fn read(
         let own = &name[wrapper.len()..];
         let is_counter = own.ends_with(BATCH_COUNTER);
         if !is_counter && !passed_over.iter().any(|prefix| own.starts_with(prefix)) {
-            tensors.insert(own.to_owned(), single(&name, file.get(&name)?)?);
+            let renamed = own.rsplit_once('.').and_then(|(layer, suffix)| {
+                other_names.get(layer).map(|layer| format!("{layer}.{suffix}"))
+            });
+            let own = renamed.unwrap_or_else(|| own.to_owned());
+            tensors.insert(own, single(&name, file.get(&name)?)?);
         }
     }
     let source = if let TensorFile::Safetensors { source, .. } = file { source } else { None };
-    Ok(RawFile { tensors, source, is_keras: false })
+    Ok(RawFile { tensors, source, keras_preprocessing: None })
 }
 
 /// PyTorch counts the batches that a BatchNorm has seen, in integers; nothing is computed with them.
@@ -227,22 +236,21 @@ fn single(name: &str, tensor: Tensor) -> Result<RawTensor, String> {
     Ok((tensor.dims().to_vec(), values.map_err(|error| error.to_string())?))
 }
 
-/// Weights of `keras.applications`: a group for each layer, `block1_conv1` and so on, holding a
-/// kernel `[height, width, input, output]` and a bias, at whatever depth (Keras 1 puts them into
-/// the group, later versions one deeper).
+/// Weights of `keras.applications`: a group for each layer, `block1_conv1` and so on, holding its
+/// tensors at whatever depth (Keras 1 puts them into the group, later versions one deeper).
 fn of_keras(
     file: &TensorFile<'_>,
     datasets: &BTreeMap<String, Dataset>,
     architecture: Architecture,
+    KerasBase { names, .. }: &KerasBase,
 ) -> Result<BTreeMap<String, RawTensor>, String> {
-    let names = keras_names(architecture);
-    if names.is_empty() {
-        return Err(format!(
-            "Keras has no {architecture}; give its weights as safetensors or PyTorch's state dict"
-        ));
-    }
-    let mut tensors = BTreeMap::new();
-    for (layer, name) in &names {
+    let specs = tensors(architecture);
+    let kernels =
+        specs.iter().filter(|tensor| matches!(tensor.shape[..], [outputs, 1, _, _] if outputs > 1));
+    let depthwise: HashSet<&str> =
+        kernels.filter_map(|tensor| tensor.name.strip_suffix(".weight")).collect();
+    let mut found = BTreeMap::new();
+    for (layer, name) in names {
         let group = format!("{layer}/");
         let of_layer: Vec<&String> =
             datasets.keys().filter(|path| path.starts_with(&group)).collect();
@@ -252,15 +260,52 @@ fn of_keras(
             ));
         }
         for path in of_layer {
+            let own = path.rsplit('/').next().unwrap_or(path);
+            let Some(suffix) = keras_suffix(layer, own) else {
+                return Err(format!(
+                    "the dataset `{path}` is nothing that {architecture} has; is it the file of another base?"
+                ));
+            };
             let (shape, values) = single(path, file.get(path)?)?;
-            if let [height, width, inputs, outputs] = shape[..] {
-                let oihw = to_oihw(&values, &shape);
-                tensors
-                    .insert(format!("{name}.weight"), (vec![outputs, inputs, height, width], oihw));
-            } else {
-                tensors.insert(format!("{name}.bias"), (shape, values));
-            }
+            let tensor = match shape[..] {
+                // A depthwise kernel is `[height, width, channels, 1]`; Keras 3 calls it `kernel`.
+                [height, width, channels, 1] if depthwise.contains(name.as_str()) => {
+                    let oihw = to_oihw(&values, &[height, width, 1, channels]);
+                    (vec![channels, 1, height, width], oihw)
+                }
+                [height, width, inputs, outputs] => {
+                    (vec![outputs, inputs, height, width], to_oihw(&values, &shape))
+                }
+                _ => (shape, values),
+            };
+            found.insert(format!("{name}.{suffix}"), tensor);
         }
     }
-    Ok(tensors)
+    // A deeper base of the same family has all these layers, and more.
+    let is_known =
+        |path: &str| names.iter().any(|(layer, _)| path.starts_with(&format!("{layer}/")));
+    for path in datasets.keys().filter(|path| !is_known(path)) {
+        let layer = path.split('/').next().unwrap_or(path);
+        if datasets[path].shape().len() == 4 {
+            return Err(format!(
+                "the HDF5 file has a layer `{layer}`, which {architecture} lacks; is it the file of another base?"
+            ));
+        }
+    }
+    Ok(found)
+}
+
+/// What a dataset of a layer is called in PyTorch. Keras 1 put the layer's name before the tensor's
+/// and a number behind it: `block1_conv1_W_1:0`.
+fn keras_suffix(layer: &str, dataset: &str) -> Option<&'static str> {
+    let own = dataset.strip_suffix(":0").unwrap_or(dataset);
+    let of_keras_1 =
+        own.strip_prefix(layer).map(|own| own.trim_end_matches(|end: char| end.is_ascii_digit()));
+    match of_keras_1.map(|own| own.trim_matches('_')).unwrap_or(own) {
+        "kernel" | "depthwise_kernel" | "gamma" | "W" => Some("weight"),
+        "bias" | "beta" | "b" => Some("bias"),
+        "moving_mean" | "running_mean" => Some("running_mean"),
+        "moving_variance" | "running_std" => Some("running_var"),
+        _ => None,
+    }
 }

@@ -11,7 +11,7 @@ use safetensors::{Dtype, SafeTensorError};
 use thaw_spec::{Architecture, ContentHash, PreprocessingName};
 
 use crate::bases::{blocks, tensors};
-use crate::layers::{self, Initial, Scaling, TensorSpec};
+use crate::layers::{self, Initial, Role, Scaling, TensorSpec};
 use crate::{Base, ModelError};
 
 pub(crate) use formats::TensorFile;
@@ -34,13 +34,16 @@ pub struct Weights {
 /// Weights of [`Architecture::MiniVgg`]; `mini_vgg.json` beside the file tells how they were made.
 const MINI_VGG: &[u8] = include_bytes!("../../weights/mini_vgg.safetensors");
 
-/// Tensors that belong to the classifier which the base is cut from: torchvision's, and timm's two
-/// parts of it.
-const CLASSIFIERS: [&str; 3] = ["classifier.", "pre_logits.", "head."];
+/// Tensors that belong to the classifier which the base is cut from: those of torchvision, timm and
+/// `efficientnet-pytorch`.
+const CLASSIFIERS: [&str; 5] = ["classifier.", "pre_logits.", "head.", "fc.", "_fc."];
 
 /// Prefix of the names of a base's tensors in torchvision's files; files of `model.features` alone
 /// lack it.
 const FEATURES: &str = "features.";
+
+/// End of the names of moving variances.
+const VARIANCE: &str = ".running_var";
 
 impl Weights {
     /// Reads a file with torchvision's names and layout (`[output, input, height, width]`), as
@@ -69,11 +72,15 @@ impl Weights {
         let wrong = |reason: String| ModelError::Weights { path: path.to_owned(), reason };
         let mut file = formats::read(path, bytes, architecture, &CLASSIFIERS).map_err(wrong)?;
         let mut found_tensors = BTreeMap::new();
-        for TensorSpec { name, shape, .. } in tensors(architecture) {
+        for TensorSpec { name, shape, role, .. } in tensors(architecture) {
             let bare = name.trim_start_matches(FEATURES);
             let found = file.tensors.remove(&name).or_else(|| file.tensors.remove(bare));
+            let remedy = match role {
+                Role::Weight => "",
+                Role::Statistic => "; save the state dict with its buffers",
+            };
             let (found_shape, values) =
-                found.ok_or_else(|| wrong(format!("the tensor `{name}` is missing; {architecture} needs it with the shape {shape:?}")))?;
+                found.ok_or_else(|| wrong(format!("the tensor `{name}` is missing; {architecture} needs it with the shape {shape:?}{remedy}")))?;
             if found_shape != shape {
                 return Err(wrong(format!(
                     "the tensor `{name}` has the shape {found_shape:?}, but {architecture} needs {shape:?}"
@@ -82,6 +89,13 @@ impl Weights {
             if let Some(value) = values.iter().find(|value| !value.is_finite()) {
                 return Err(wrong(format!(
                     "the tensor `{name}` holds {value}; the file is damaged"
+                )));
+            }
+            if let Some(value) =
+                values.iter().find(|value| **value < 0.0).filter(|_| name.ends_with(VARIANCE))
+            {
+                return Err(wrong(format!(
+                    "the tensor `{name}` holds {value}, but it is a variance; the file is damaged"
                 )));
             }
             let tensor = match shape[..] {
@@ -97,8 +111,8 @@ impl Weights {
                 "the tensor `{extra}` is unknown to {architecture}; is this the file of another base?"
             )));
         }
-        let origin = file.source.or_else(|| file.is_keras.then(|| "keras.applications".to_owned()));
-        let preprocessing = file.is_keras.then_some(PreprocessingName::Caffe);
+        let preprocessing = file.keras_preprocessing;
+        let origin = file.source.or_else(|| preprocessing.map(|_| "keras.applications".to_owned()));
         Ok(Self {
             path: path.to_owned(),
             hash: ContentHash::of_bytes(bytes),
@@ -116,7 +130,7 @@ impl Weights {
                 MINI_VGG,
                 architecture,
             )),
-            Architecture::Vgg16 | Architecture::Squeezenet1_0 => None,
+            _ => None,
         }
     }
 

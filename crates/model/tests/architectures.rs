@@ -1,0 +1,277 @@
+//! Bases with BatchNorm against torchvision, timm and Keras 3, written by
+//! `tools/golden/architectures.py`: features by the moving statistics; features, gradients and moved
+//! statistics by those of the batch; and the libraries' own files.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor};
+use thaw_model::{Base, Gradients, Initial, Role, TensorSpec, Weights, tensors, weights_file};
+use thaw_spec::{Architecture, ConvolutionAlgorithm};
+
+type Tested = Result<(), Box<dyn std::error::Error>>;
+
+fn load(path: PathBuf) -> HashMap<String, Tensor> {
+    candle_core::safetensors::load(path, &Device::Cpu).expect("fixtures are readable")
+}
+
+fn fixtures(name: &str) -> HashMap<String, Tensor> {
+    load(format!("{}/tests/fixtures/{name}.safetensors", env!("CARGO_MANIFEST_DIR")).into())
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().and_then(|tensor| tensor.to_vec1()).expect("floats")
+}
+
+/// ‖a − b‖ / ‖b‖.
+#[track_caller]
+fn assert_close(name: &str, actual: &[f32], expected: &[f32], tolerance: f64) {
+    assert_eq!(actual.len(), expected.len(), "{name}");
+    let square = |value: f32| f64::from(value) * f64::from(value);
+    let difference: f64 = actual.iter().zip(expected).map(|(a, b)| square(a - b)).sum();
+    let error = (difference / expected.iter().map(|b| square(*b)).sum::<f64>()).sqrt();
+    assert!(error <= tolerance, "{name}: relative error {error:.2e} exceeds {tolerance:.0e}");
+}
+
+/// The integer hash that `tools/golden/bases.py` documents.
+fn hashed(count: usize, number: u64) -> impl Iterator<Item = f64> {
+    (1..=count as u64).map(move |index| {
+        ((index * 2_654_435_761 + number * 40_503) % (1 << 32)) as f64 / (1u64 << 32) as f64 - 0.5
+    })
+}
+
+fn images(count: usize, size: usize) -> candle_core::Result<Tensor> {
+    let pixels = hashed(count * size * size * 3, 1000).map(|value| (value * 2.0) as f32);
+    Tensor::from_iter(pixels, &Device::Cpu)?.reshape((count, size, size, 3))
+}
+
+/// A weights file with hashed values.
+fn hashed_weights(architecture: Architecture) -> Result<Weights, Box<dyn std::error::Error>> {
+    let names: std::collections::BTreeSet<String> =
+        tensors(architecture).into_iter().map(|tensor| tensor.name).collect();
+    let numbers: BTreeMap<&str, u64> = names.iter().map(String::as_str).zip(0..).collect();
+    let values = |_: usize, TensorSpec { name, shape, role, initial }: &TensorSpec| {
+        let fan_in = shape[1..].iter().product::<usize>() as f64;
+        let value = |hash: f64| match (role, initial) {
+            (_, Initial::Drawn) => hash * (24.0 / fan_in).sqrt(),
+            (Role::Weight, Initial::Constant(_)) => 0.5 + hash / 5.0,
+            (Role::Statistic, Initial::Constant(1.0)) => 1.0 + hash,
+            (_, Initial::Constant(_)) => hash / 5.0,
+        };
+        let length = shape.iter().product();
+        hashed(length, numbers[name.as_str()]).map(|hash| value(hash) as f32).collect()
+    };
+    let bytes = weights_file(architecture, values)?;
+    Ok(Weights::from_bytes(Path::new("hashed.safetensors"), &bytes, architecture)?)
+}
+
+const WAYS: [(ConvolutionAlgorithm, bool); 3] = [
+    (ConvolutionAlgorithm::Direct, false),
+    (ConvolutionAlgorithm::WinogradF2, false),
+    // On a GPU the layers are composed of Candle's operations; here those run on the CPU.
+    (ConvolutionAlgorithm::Direct, true),
+];
+
+fn base(
+    architecture: Architecture,
+    (convolution, is_composed): (ConvolutionAlgorithm, bool),
+    frozen_blocks: usize,
+) -> Result<Base, Box<dyn std::error::Error>> {
+    let weights = hashed_weights(architecture)?;
+    let base = Base::new(architecture, convolution, &weights, frozen_blocks, &Device::Cpu)?;
+    Ok(if is_composed { base.on_candle_engine() } else { base })
+}
+
+/// In PyTorch's order.
+fn in_pytorchs_order(gradient: &Tensor) -> candle_core::Result<Tensor> {
+    if gradient.rank() == 4 {
+        gradient.permute((3, 2, 0, 1))?.contiguous()
+    } else {
+        Ok(gradient.clone())
+    }
+}
+
+#[test]
+fn features_gradients_and_moving_statistics_agree_with_torchvision_and_timm() -> Tested {
+    let all = fixtures("architectures-torch");
+    let architectures = [
+        Architecture::Vgg19,
+        Architecture::Resnet18,
+        Architecture::Resnet50,
+        Architecture::MobilenetV2,
+        Architecture::EfficientnetLite0,
+        Architecture::EfficientnetLite0Timm,
+    ];
+    for (architecture, way) in
+        architectures.into_iter().flat_map(|architecture| WAYS.map(|way| (architecture, way)))
+    {
+        let name = |what: &str| format!("{architecture} {way:?}: {what}");
+        let expected = |what: &str| values(&all[&format!("{architecture}.{what}")]);
+        let blocks = 0..architecture.blocks();
+        let base = base(architecture, way, 0)?;
+        let input = images(4, 64)?;
+        let evaluated = base.forward(&input.narrow(0, 0, 1)?, blocks.clone())?;
+        // What 32 bits cost PyTorch itself, in the worst tensor; ours add in another order.
+        let tolerance = |kind: &str| {
+            let error = all.get(&format!("{architecture}.error.{kind}")).map(values);
+            3.0 * error.map_or(0.0, |error| f64::from(error[0])) + 1e-5
+        };
+        let close = |what: &str, actual: &[f32]| {
+            let kind = what.split('.').next().expect("a kind");
+            assert_close(&name(what), actual, &expected(what), tolerance(kind));
+        };
+        close("evaluated", &values(&evaluated));
+        let (output, tape) = base.forward_on_tape(&input, blocks)?;
+        close("trained", &values(&output.narrow(0, 0, 1)?));
+        if architecture == Architecture::Vgg19 {
+            // The gradients of its layers are those of VGG16, in `tests/pytorch.rs`.
+            continue;
+        }
+        let factors = hashed(output.elem_count(), 2000).map(|value| value as f32);
+        let factors = Tensor::from_iter(factors, &Device::Cpu)?.reshape(output.shape())?;
+        let mut gradients = Gradients::of(&(&output * factors)?.sum_all()?)?;
+        tape.backward(&mut gradients)?;
+        let norms = base.parameters().iter().filter(|parameter| parameter.role == Role::Weight);
+        let norms = norms.map(|weight| expected(&format!("gradient_norm.{}", weight.name))[0]);
+        let largest = norms.fold(0f32, f32::max);
+        for parameter in base.parameters() {
+            if parameter.role == Role::Statistic {
+                let moved = values(parameter.value());
+                close(&format!("moved.{}", parameter.name), &moved[..8]);
+                continue;
+            }
+            let gradient =
+                gradients.store.get(parameter.value()).expect("every weight has a gradient");
+            let norm = gradient.sqr()?.sum_all()?.sqrt()?.to_scalar::<f32>()?;
+            let of_norm = format!("gradient_norm.{}", parameter.name);
+            if expected(&of_norm)[0] <= 1e-9 * largest {
+                // What is added before a normalisation has none but for rounding.
+                assert!(norm <= 1e-4 * largest, "{}: {norm}", name(&of_norm));
+                continue;
+            }
+            close(&of_norm, &[norm]);
+            let head = &values(&in_pytorchs_order(gradient)?)[..8];
+            let of_head = expected(&format!("gradient_head.{}", parameter.name));
+            // As far as the norm of the whole gradient lets eight numbers be known.
+            let scale = f64::from(norm) * (8.0 / gradient.elem_count() as f64).sqrt();
+            let distance: f64 =
+                head.iter().zip(&of_head).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+            assert!(
+                distance.sqrt() <= 10.0 * tolerance("gradient_norm") * scale,
+                "{}: {head:?} against {of_head:?}",
+                name(&parameter.name)
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn features_and_moving_statistics_agree_with_keras() -> Tested {
+    let (all, of_torch) = (fixtures("architectures-keras"), fixtures("architectures-torch"));
+    for ((architecture, twin), way) in [
+        (Architecture::Resnet50Keras, Architecture::Resnet50),
+        (Architecture::MobilenetV2Keras, Architecture::MobilenetV2),
+    ]
+    .into_iter()
+    .flat_map(|architectures| WAYS.map(|way| (architectures, way)))
+    {
+        // Keras computes in 32 bits as well, so both sides have the error of PyTorch's twin.
+        let tolerance = |kind: &str| {
+            6.0 * f64::from(values(&of_torch[&format!("{twin}.error.{kind}")])[0]) + 1e-5
+        };
+        let name = |what: &str| format!("{architecture} {way:?}: {what}");
+        let expected = |what: &str| values(&all[&format!("{architecture}.{what}")]);
+        let blocks = 0..architecture.blocks();
+        let base = base(architecture, way, 0)?;
+        let input = images(4, 64)?;
+        let evaluated = base.forward(&input.narrow(0, 0, 1)?, blocks.clone())?;
+        assert_close(
+            &name("evaluated"),
+            &values(&evaluated),
+            &expected("evaluated"),
+            tolerance("evaluated"),
+        );
+        let (output, _) = base.forward_on_tape(&input, blocks)?;
+        let first = output.narrow(0, 0, 1)?;
+        assert_close(&name("trained"), &values(&first), &expected("trained"), tolerance("trained"));
+        for parameter in base.parameters() {
+            if parameter.role == Role::Statistic {
+                let moved = values(parameter.value());
+                let expected = expected(&format!("moved.{}", parameter.name));
+                assert_close(&name(&parameter.name), &moved[..8], &expected, tolerance("moved"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A frozen base, and blocks of it one after the other, yield the same bits whatever the batch.
+#[test]
+fn cached_features_are_those_of_the_frozen_base_to_the_last_bit() -> Tested {
+    for architecture in [Architecture::Resnet18, Architecture::MobilenetV2Keras] {
+        let blocks = architecture.blocks();
+        let base = base(architecture, (ConvolutionAlgorithm::WinogradF3, false), blocks)?;
+        let input = images(5, 75)?;
+        let together = values(&base.forward(&input, 0..blocks)?);
+        let mut alone = Vec::new();
+        for image in 0..5 {
+            let boundary = base.forward(&input.narrow(0, image, 1)?, 0..3)?;
+            alone.extend(values(&base.forward(&boundary, 3..blocks)?));
+        }
+        assert_eq!(together, alone, "{architecture}");
+        let moved = |parameter: &thaw_model::Parameter| {
+            values(parameter.value()) != values(&parameter.original)
+        };
+        assert!(!base.parameters().iter().any(moved), "{architecture}");
+    }
+    Ok(())
+}
+
+/// The files of real torchvision, timm and Keras (up to 570 MB, so they are not part of the project).
+#[test]
+fn files_of_torchvision_timm_and_keras_yield_their_features() -> Tested {
+    let Some(folder) = std::env::var_os("THAW_GOLDEN_WEIGHTS").map(PathBuf::from) else {
+        use std::io::Write as _;
+        writeln!(
+            std::io::stderr(),
+            "skipped: THAW_GOLDEN_WEIGHTS names no folder written by tools/golden/architectures.py"
+        )?;
+        return Ok(());
+    };
+    for (architecture, stem, extensions) in [
+        (Architecture::Vgg19, "vgg19", &["pth", "safetensors"][..]),
+        (Architecture::Resnet18, "resnet18", &["pth", "safetensors"]),
+        (Architecture::Resnet50, "resnet50", &["pth", "safetensors"]),
+        (Architecture::MobilenetV2, "mobilenet_v2", &["pth", "safetensors"]),
+        (Architecture::MobilenetV2, "mobilenet_v2-timm", &["pth", "safetensors"]),
+        (Architecture::EfficientnetLite0, "efficientnet_lite0", &["pth", "safetensors"]),
+        (Architecture::EfficientnetLite0Timm, "efficientnet_lite0_timm", &["pth", "safetensors"]),
+        (Architecture::Vgg19, "vgg19-keras", &["h5"]),
+        (Architecture::Resnet50Keras, "resnet50_keras-keras", &["h5"]),
+        (Architecture::MobilenetV2Keras, "mobilenet_v2_keras-keras", &["h5"]),
+    ] {
+        let golden = load(folder.join(format!("{stem}.features.safetensors")));
+        for extension in extensions {
+            let path = folder.join(format!("{stem}.{extension}"));
+            let weights = Weights::read(&path, architecture)?;
+            let algorithm = ConvolutionAlgorithm::WinogradF3;
+            let blocks = architecture.blocks();
+            let base = Base::new(architecture, algorithm, &weights, blocks, &Device::Cpu)?;
+            for size in [150, 224] {
+                let features = values(&base.forward(&images(1, size)?, 0..blocks)?);
+                let expected = values(&golden[&format!("features_{size}")]);
+                let name = format!("{} at {size}", path.display());
+                assert_close(&name, &features, &expected, 1e-4);
+                let scale = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+                let errors = features.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+                let largest = errors.fold(0f32, f32::max) / scale;
+                assert!(
+                    largest <= 1e-4,
+                    "{name}: largest error {largest:e} of the largest feature"
+                );
+            }
+        }
+    }
+    Ok(())
+}
