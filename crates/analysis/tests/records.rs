@@ -15,7 +15,7 @@ use thaw_analysis::{ResultsFolder, SCHEMA_VERSION};
 use thaw_spec::{
     Cell, CellManifest, ContentHash, DriftSummary, Environment, EpochRecord, Experiment, Inputs,
     Outcome, PhaseAudit, Prediction, PreprocessingName, RecordSink as _, Split, SplitRecord,
-    TensorAudit, TensorDrift, TrainingActivations,
+    TensorAudit, TensorDrift, TensorRole, TrainingActivations,
 };
 
 /// One cell, all of whose settings are written into its manifest.
@@ -95,7 +95,8 @@ fn manifest_of(cell: Cell) -> CellManifest {
 
 fn outcome() -> Outcome {
     let audit = vec![TensorAudit {
-        name: "features.0.weight".to_owned(),
+        name: "bn1.running_mean".to_owned(),
+        role: TensorRole::Statistic,
         elements: 4,
         declared_frozen: false,
         collected: true,

@@ -13,7 +13,7 @@ use thaw_spec::{
     Cell, CellManifest, ContentHash, CostFacts, DriftSummary, EpochRecord, Expectations,
     Experiment, Inputs, Metric, Outcome, PerSeed, Plan, Prediction, RecordSink, RunStatus,
     Selector, Sharing, Split, SplitCounts, SplitRecord, Statistic, Step, TensorAudit, TensorDrift,
-    TrainingActivations, VerdictKind,
+    TensorRole, TrainingActivations, VerdictKind,
 };
 
 use crate::error::CliError;
@@ -165,6 +165,7 @@ impl Executor for Scripted {
         sink.predictions(&said()).map_err(thaw_train::TrainError::from)?;
         let tensor = TensorAudit {
             name: "features.0.weight".to_owned(),
+            role: TensorRole::Weight,
             elements: 1728,
             declared_frozen: true,
             collected: unfrozen,

@@ -55,7 +55,7 @@ use crate::{Base, ModelError, Parameter};
 /// ```
 pub fn audit(base: &Base, declared_frozen_blocks: usize) -> Result<Vec<TensorAudit>, ModelError> {
     audit_since(base, declared_frozen_blocks, |parameter| {
-        (&parameter.original, parameter.was_variable())
+        (&parameter.original, parameter.was_trained())
     })
 }
 
@@ -69,7 +69,7 @@ pub fn audit_phase(
     declared_frozen_blocks: usize,
 ) -> Result<Vec<TensorAudit>, ModelError> {
     audit_since(base, declared_frozen_blocks, |parameter| {
-        (parameter.start(), parameter.variable.is_some())
+        (parameter.start(), parameter.trained().is_some())
     })
 }
 
@@ -87,6 +87,7 @@ fn audit_since(
             let (moved, relative_drift) = movement(start, parameter.value())?;
             Ok(TensorAudit {
                 name: parameter.name.clone(),
+                role: parameter.role,
                 elements: parameter.original.elem_count() as u64,
                 declared_frozen: parameter.block < declared_frozen_blocks,
                 collected,
@@ -97,8 +98,8 @@ fn audit_since(
         .collect()
 }
 
-/// Relative drift of a base since its weights were loaded, summarised and for each tensor that an
-/// optimizer holds or held, for an epoch's record.
+/// Relative drift of a base since its weights were loaded, summarised and for each tensor that
+/// training may change or might in an earlier phase, for an epoch's record.
 ///
 /// # Errors
 /// When a tensor cannot be read.

@@ -38,7 +38,7 @@ pub use comparison::{Comparison, TensorComparison, compare};
 pub use error::ModelError;
 pub use gradients::Gradients;
 pub use head::{Head, HeadTape, Mode, glorot_uniform};
-pub use layers::{Initial, Parameter, Role, TensorSpec};
+pub use layers::{Initial, Parameter, TensorSpec};
 pub use loss::Loss;
 pub use optimizers::{Optimizer, OptimizerState};
 pub use tape::Tape;

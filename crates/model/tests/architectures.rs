@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
-use thaw_model::{Base, Gradients, Initial, Role, TensorSpec, Weights, tensors, weights_file};
-use thaw_spec::{Architecture, ConvolutionAlgorithm};
+use thaw_model::{Base, Gradients, Initial, TensorSpec, Weights, tensors, weights_file};
+use thaw_spec::{Architecture, ConvolutionAlgorithm, TensorRole};
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
 
@@ -54,8 +54,8 @@ fn hashed_weights(architecture: Architecture) -> Result<Weights, Box<dyn std::er
         let fan_in = shape[1..].iter().product::<usize>() as f64;
         let value = |hash: f64| match (role, initial) {
             (_, Initial::Drawn) => hash * (24.0 / fan_in).sqrt(),
-            (Role::Weight, Initial::Constant(_)) => 0.5 + hash / 5.0,
-            (Role::Statistic, Initial::Constant(1.0)) => 1.0 + hash,
+            (TensorRole::Weight, Initial::Constant(_)) => 0.5 + hash / 5.0,
+            (TensorRole::Statistic, Initial::Constant(1.0)) => 1.0 + hash,
             (_, Initial::Constant(_)) => hash / 5.0,
         };
         let length = shape.iter().product();
@@ -131,11 +131,12 @@ fn features_gradients_and_moving_statistics_agree_with_torchvision_and_timm() ->
         let factors = Tensor::from_iter(factors, &Device::Cpu)?.reshape(output.shape())?;
         let mut gradients = Gradients::of(&(&output * factors)?.sum_all()?)?;
         tape.backward(&mut gradients)?;
-        let norms = base.parameters().iter().filter(|parameter| parameter.role == Role::Weight);
+        let norms =
+            base.parameters().iter().filter(|parameter| parameter.role == TensorRole::Weight);
         let norms = norms.map(|weight| expected(&format!("gradient_norm.{}", weight.name))[0]);
         let largest = norms.fold(0f32, f32::max);
         for parameter in base.parameters() {
-            if parameter.role == Role::Statistic {
+            if parameter.role == TensorRole::Statistic {
                 let moved = values(parameter.value());
                 close(&format!("moved.{}", parameter.name), &moved[..8]);
                 continue;
@@ -196,7 +197,7 @@ fn features_and_moving_statistics_agree_with_keras() -> Tested {
         let first = output.narrow(0, 0, 1)?;
         assert_close(&name("trained"), &values(&first), &expected("trained"), tolerance("trained"));
         for parameter in base.parameters() {
-            if parameter.role == Role::Statistic {
+            if parameter.role == TensorRole::Statistic {
                 let moved = values(parameter.value());
                 let expected = expected(&format!("moved.{}", parameter.name));
                 assert_close(&name(&parameter.name), &moved[..8], &expected, tolerance("moved"));

@@ -72,7 +72,7 @@ pub use optimizer::{
     Adam, BiasCorrection, ClipNormOf, Clipping, Course, EpsilonPosition, MomentumForm, Optimizer,
     RmsProp, Schedule, Sgd, WeightDecayForm,
 };
-pub use outcome::{Outcome, PhaseAudit, RunStatus, TensorAudit};
+pub use outcome::{Outcome, PhaseAudit, RunStatus, TensorAudit, TensorRole};
 pub use phase::{Carried, LaterPhase, Phase};
 pub use plan::{
     Cost, CostFacts, Extraction, Plan, Sharing, SplitCounts, Step, Variants, decoded_key,

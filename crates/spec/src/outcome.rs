@@ -5,11 +5,32 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// What a tensor of a base is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TensorRole {
+    /// It has a gradient, and an optimizer may hold it.
+    #[default]
+    Weight,
+    /// It sums up the batches that were seen in training, as a moving mean does; no optimizer holds
+    /// it.
+    Statistic,
+}
+
+impl TensorRole {
+    fn is_weight(&self) -> bool {
+        *self == Self::Weight
+    }
+}
+
 /// Freezing of one tensor, seen from three sides.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TensorAudit {
     /// Name in the weights file.
     pub name: String,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "TensorRole::is_weight")]
+    pub role: TensorRole,
     /// Number of elements.
     pub elements: u64,
     /// Whether it lies below the declared freeze boundary; over several phases, below that of all

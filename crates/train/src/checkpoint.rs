@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use candle_core::Tensor;
+use candle_core::{Tensor, Var};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use tempfile::NamedTempFile;
+use thaw_model::Parameter;
 use thaw_spec::{CellId, EpochRecord, PhaseAudit};
 
 use crate::TrainError;
@@ -40,6 +41,11 @@ fn start_name(tensor: &str) -> String {
     format!("start.{tensor}")
 }
 
+/// A statistic that training moves.
+fn moving(parameter: &Parameter) -> Option<&Var> {
+    parameter.variable.as_ref().filter(|_| parameter.trained().is_none())
+}
+
 /// Records and audits of the completed epochs, which stand in a checkpoint beside the tensors.
 #[derive(Default)]
 pub(crate) struct CompletedEpochs {
@@ -49,8 +55,8 @@ pub(crate) struct CompletedEpochs {
     pub(crate) phases: Vec<PhaseAudit>,
 }
 
-/// Writes variables, the optimizer's state, what earlier phases made of the base, and the progress so far,
-/// under a temporary name first.
+/// Writes variables, moving statistics, the optimizer's state, what earlier phases made of the base,
+/// and the progress so far, under a temporary name first.
 pub(crate) fn save(
     path: &Path,
     cell: &CellId,
@@ -74,6 +80,10 @@ pub(crate) fn save(
         }
     }
     for parameter in run.base.parameters() {
+        if let Some(statistic) = moving(parameter) {
+            let values = statistic.flatten_all()?.to_vec1()?;
+            tensors.push((parameter.name.clone(), statistic.dims().to_vec(), values));
+        }
         if let Some(start) = &parameter.carried {
             tensors.push((
                 start_name(&parameter.name),
@@ -172,6 +182,12 @@ impl<'a> Checkpoint<'a> {
             let start =
                 Tensor::from_vec(read(&start_name(&name), old.dims())?, old.dims(), &run.device)?;
             run.base.restore_start(&name, start)?;
+        }
+        for parameter in run.base.parameters() {
+            if let Some(statistic) = moving(parameter) {
+                let values = read(&parameter.name, statistic.dims())?;
+                statistic.set(&Tensor::from_vec(values, statistic.dims(), &run.device)?)?;
+            }
         }
         let mut state = run.optimizer.state()?;
         state.steps = self.steps;

@@ -347,7 +347,7 @@ impl<'a> Run<'a> {
             head_tape.backward(&mut gradients)?;
             tape.backward(&mut gradients)?;
             for parameter in self.base.parameters().iter().filter(|known| known.block < start) {
-                if let Some(variable) = &parameter.variable {
+                if let Some(variable) = parameter.trained() {
                     gradients.insert_zeros(variable)?;
                 }
             }
@@ -460,7 +460,7 @@ fn variables(base: &Base, head: &Head) -> Vec<(String, Var)> {
     let of_base = base
         .parameters()
         .iter()
-        .filter_map(|parameter| Some((parameter.name.clone(), parameter.variable.clone()?)));
+        .filter_map(|parameter| Some((parameter.name.clone(), parameter.trained()?.clone())));
     let of_head =
         head.variables().into_iter().map(|(name, variable)| (name.to_owned(), variable.clone()));
     of_base.chain(of_head).collect()

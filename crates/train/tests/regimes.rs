@@ -7,20 +7,19 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use thaw_data::{Dataset, Folder, OnUnreadable, Pixels, Purpose, Stream};
-use thaw_model::{Base, TensorSpec, Weights, weights_file};
+use thaw_model::{Base, Initial, TensorSpec, Weights, weights_file};
 use thaw_spec::{
     Architecture, Cell, EpochRecord, Experiment, Extraction, Inputs, Outcome, Phase, Prediction,
-    RecordSink, RunStatus, Sharing, SinkError, Split,
+    RecordSink, RunStatus, Sharing, SinkError, Split, TensorRole,
 };
 use thaw_train::{
     CheckpointPolicy, FitData, PhaseData, SplitData, StoredActivations, TrainError, extract, fit,
 };
 
-const ARCHITECTURE: Architecture = Architecture::Squeezenet1_0;
-
-/// A folder of random images in which each class has a colour of its own, weights for SqueezeNet,
-/// and a place for artifacts.
+/// A folder of random images in which each class has a colour of its own, weights for a base, and a
+/// place for artifacts.
 struct Workshop {
+    architecture: Architecture,
     root: TempDir,
     folder: Folder,
     weights: Weights,
@@ -28,6 +27,10 @@ struct Workshop {
 
 impl Workshop {
     fn new(classes: &[&str]) -> Self {
+        Self::of(Architecture::Squeezenet1_0, classes)
+    }
+
+    fn of(architecture: Architecture, classes: &[&str]) -> Self {
         let root = TempDir::new().expect("a folder");
         for (split, count) in [("train", 9), ("validation", 5), ("test", 3)] {
             for (label, class) in classes.iter().enumerate() {
@@ -47,14 +50,15 @@ impl Workshop {
             }
         }
         let folder = Folder::scan(&root.path().join("images")).expect("a dataset");
-        Self { root, folder, weights: random_weights() }
+        Self { architecture, root, folder, weights: random_weights(architecture) }
     }
 
     /// The cells of an experiment whose `[procedure]` and `[matrix]` are given.
     fn cells(&self, text: &str) -> Vec<Cell> {
         let text = format!(
-            "name = \"test\"\nseeds = [5]\n[dataset]\nsource = \"folder\"\n[base]\narchitecture = \"squeezenet1_0\"\n\
-             [procedure]\nimage_size = 64\nepochs = 3\nbatch_size = 4\nhidden_units = 16\nlearning_rate = 1e-3\n{text}"
+            "name = \"test\"\nseeds = [5]\n[dataset]\nsource = \"folder\"\n[base]\narchitecture = \"{}\"\n\
+             [procedure]\nimage_size = 64\nepochs = 3\nbatch_size = 4\nhidden_units = 16\nlearning_rate = 1e-3\n{text}",
+            self.architecture
         );
         let inputs = Inputs {
             dataset: self.folder.content_hash().expect("readable"),
@@ -92,7 +96,7 @@ impl Workshop {
                 let frozen = extraction.blocks;
                 let convolution = extraction.cell.procedure.convolution;
                 let base = Base::new(
-                    ARCHITECTURE,
+                    self.architecture,
                     convolution,
                     &self.weights,
                     frozen,
@@ -133,16 +137,20 @@ impl Workshop {
     }
 }
 
-fn random_weights() -> Weights {
-    let values = |number: usize, TensorSpec { shape, .. }: &TensorSpec| {
+fn random_weights(architecture: Architecture) -> Weights {
+    let values = |number: usize, TensorSpec { shape, initial, .. }: &TensorSpec| {
+        let length: usize = shape.iter().product();
+        if let Initial::Constant(1.0) = initial {
+            return vec![1.0; length];
+        }
         let fan_in: usize = if shape.len() == 4 { shape[1..].iter().product() } else { 100 };
         let bound = (6.0 / fan_in as f64).sqrt();
         let mut stream = Stream::new(0, Purpose::Initialize, 1, number);
-        (0..shape.iter().product()).map(|_| stream.uniform(-bound, bound) as f32).collect()
+        (0..length).map(|_| stream.uniform(-bound, bound) as f32).collect()
     };
-    let bytes = weights_file(ARCHITECTURE, values).expect("values fill their shapes");
-    Weights::from_bytes(Path::new("random.safetensors"), &bytes, ARCHITECTURE)
-        .expect("weights for SqueezeNet")
+    let bytes = weights_file(architecture, values).expect("values fill their shapes");
+    Weights::from_bytes(Path::new("random.safetensors"), &bytes, architecture)
+        .expect("weights for the base")
 }
 
 /// Everything an epoch measures, times aside, to the last bit.
@@ -681,4 +689,59 @@ fn cached_features_are_end_to_end_training_under_every_head() {
     let (cached, end_to_end) = curves.split_at(3);
     assert_eq!(cached, end_to_end);
     assert!(cached[0] != cached[1] && cached[1] != cached[2], "each head is one of its own");
+}
+
+#[test]
+fn a_frozen_base_with_batch_norm_is_its_cached_features_to_the_last_bit() {
+    for architecture in [Architecture::Resnet18, Architecture::MobilenetV2] {
+        let workshop = Workshop::of(architecture, &["cats", "dogs"]);
+        let cells = workshop.cells("dropout = 0.5\n[matrix]\ncache = [\"features\", \"none\"]");
+        let [(cached, cached_curve), (end_to_end, end_to_end_curve)] =
+            [workshop.run(&cells[0]), workshop.run(&cells[1])];
+        assert_eq!(cached_curve, end_to_end_curve);
+        assert_ne!(cached_curve[0], cached_curve[2], "something is learned");
+        for outcome in [cached, end_to_end] {
+            assert_eq!(outcome.status, RunStatus::Completed);
+            assert!(outcome.audit.iter().all(|tensor| !tensor.moved && !tensor.collected));
+        }
+    }
+}
+
+#[test]
+fn moving_statistics_are_audited_and_go_on_from_a_checkpoint() {
+    let workshop = Workshop::of(Architecture::Resnet18, &["cats", "dogs"]);
+    let cell = &workshop.cells("freeze = \"block_5\"")[0];
+    let (whole, expected) = workshop.run(cell);
+    for tensor in &whole.audit {
+        let is_weight = tensor.role == TensorRole::Weight;
+        let is_trained = tensor.name.starts_with("layer4.");
+        assert_eq!(tensor.declared_frozen, !is_trained, "{}", tensor.name);
+        assert_eq!(tensor.collected, is_trained && is_weight, "{}", tensor.name);
+        assert_eq!(tensor.moved, is_trained, "{}", tensor.name);
+    }
+    let statistics = whole.audit.iter().filter(|tensor| tensor.role == TensorRole::Statistic);
+    assert_eq!(statistics.count(), 2 * 20, "a mean and a variance of twenty normalisations");
+
+    let policy =
+        CheckpointPolicy { path: workshop.artifact("checkpoint"), interval: Duration::ZERO };
+    let data = workshop.data(cell);
+    let mut interrupted = Memory { stop_after: Some(2), ..Memory::default() };
+    fit(cell, &workshop.weights, &data, Some(&policy), &mut interrupted, &|_| {})
+        .expect_err("interrupted");
+    let mut resumed = Memory::default();
+    let outcome = fit(cell, &workshop.weights, &data, Some(&policy), &mut resumed, &|_| {})
+        .expect("a finished run");
+    assert_eq!(resumed.curve(), expected);
+    assert_eq!(outcome, whole);
+}
+
+#[test]
+fn an_accident_moves_statistics_that_were_declared_frozen() {
+    let workshop = Workshop::of(Architecture::MobilenetV2, &["cats", "dogs"]);
+    let cell = &workshop.cells("optimizer_collects = \"everything\"")[0];
+    let (outcome, _) = workshop.run(cell);
+    assert_eq!(outcome.status, RunStatus::Thawed);
+    let of_role = |role| outcome.audit.iter().filter(move |tensor| tensor.role == role);
+    assert!(of_role(TensorRole::Statistic).all(|tensor| tensor.moved && !tensor.collected));
+    assert!(of_role(TensorRole::Weight).all(|tensor| tensor.collected));
 }

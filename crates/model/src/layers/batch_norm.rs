@@ -7,8 +7,9 @@ use thaw_conv::{
     Activation, ChannelStatistics, Maps, NormalizationGradient, Normalized, channel_statistics,
     scale_and_shift,
 };
+use thaw_spec::TensorRole;
 
-use super::{Context, Initial, Role, TensorSpec};
+use super::{Context, Initial, TensorSpec};
 use crate::head::Mode;
 use crate::{Gradients, ModelError};
 
@@ -72,10 +73,10 @@ impl BatchNorm {
         let [weight, bias] = self.affine_tensors();
         let [mean, variance] = self.statistics();
         let tensors = [
-            (weight, Role::Weight, 1.0),
-            (bias, Role::Weight, 0.0),
-            (mean, Role::Statistic, 0.0),
-            (variance, Role::Statistic, 1.0),
+            (weight, TensorRole::Weight, 1.0),
+            (bias, TensorRole::Weight, 0.0),
+            (mean, TensorRole::Statistic, 0.0),
+            (variance, TensorRole::Statistic, 1.0),
         ];
         let spec = |(name, role, initial)| TensorSpec {
             name,

@@ -5,9 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use candle_core::{Device, Tensor, Var};
 use thaw_conv::{Algorithm, BufferPool, Maps, with_values};
+use thaw_spec::TensorRole;
 
+use super::TensorSpec;
 use super::convolution::PreparedConvolution;
-use super::{Role, TensorSpec};
 use crate::{ModelError, Weights};
 
 /// A tensor of a base.
@@ -18,7 +19,7 @@ pub struct Parameter {
     /// Block that the tensor belongs to, counted from 0.
     pub block: usize,
     /// What the tensor is for.
-    pub role: Role,
+    pub role: TensorRole,
     /// Value when it was loaded.
     pub original: Tensor,
     /// Value when the present phase began, where an earlier phase could change it.
@@ -43,9 +44,14 @@ impl Parameter {
         self.variable.is_some() || self.carried.is_some()
     }
 
+    /// Whether an optimizer holds it, or did in an earlier phase.
+    pub fn was_trained(&self) -> bool {
+        self.was_variable() && self.role == TensorRole::Weight
+    }
+
     /// The variable that an optimizer holds.
     pub fn trained(&self) -> Option<&Var> {
-        self.variable.as_ref().filter(|_| self.role == Role::Weight)
+        self.variable.as_ref().filter(|_| self.role == TensorRole::Weight)
     }
 
     /// Begins a phase in which it is variable or not, from a value that an earlier phase may have

@@ -10,11 +10,11 @@ use candle_core::{Device, Tensor};
 use thaw_conv::{
     Accumulate, Activation, ConvolutionGeometry, Maps, MapsView, PreparedKernel, with_values,
 };
+use thaw_spec::TensorRole;
 
 use super::batch_norm::BatchNorm;
 use super::{
-    Context, Cost, Initial, InputGradient, Layer, MapShape, Recorded, Role, Scaling, TensorSpec,
-    composed,
+    Context, Cost, Initial, InputGradient, Layer, MapShape, Recorded, Scaling, TensorSpec, composed,
 };
 use crate::head::Mode;
 use crate::{Gradients, ModelError};
@@ -258,7 +258,7 @@ impl Layer for Convolution {
         let weight = |name, shape: &[usize], initial| TensorSpec {
             name,
             shape: shape.to_vec(),
-            role: Role::Weight,
+            role: TensorRole::Weight,
             initial,
         };
         let mut tensors = vec![weight(self.weight(), &kernel, Initial::Drawn)];

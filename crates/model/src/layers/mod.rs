@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use thaw_conv::Maps;
+use thaw_spec::TensorRole;
 
 pub use batch_norm::{BatchNorm, MovingVariance};
 pub(crate) use composed::{activation as composed_activation, dense as composed_dense};
@@ -70,7 +71,7 @@ pub struct TensorSpec {
     /// Shape as in PyTorch's files; kernels are `[output, input, height, width]`.
     pub shape: Vec<usize>,
     /// What it is for.
-    pub role: Role,
+    pub role: TensorRole,
     /// What it holds before any training.
     pub initial: Initial,
 }
@@ -82,15 +83,6 @@ pub enum Initial {
     Drawn,
     /// One number everywhere.
     Constant(f32),
-}
-
-/// What a tensor of a base is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// It has a gradient, and an optimizer may hold it.
-    Weight,
-    /// It sums up the batches that were seen in training; no optimizer holds it.
-    Statistic,
 }
 
 /// Height, width and channels of one image's activations.

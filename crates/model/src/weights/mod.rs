@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError};
-use thaw_spec::{Architecture, ContentHash, PreprocessingName};
+use thaw_spec::{Architecture, ContentHash, PreprocessingName, TensorRole};
 
 use crate::bases::{blocks, tensors};
-use crate::layers::{self, Initial, Role, Scaling, TensorSpec};
+use crate::layers::{self, Initial, Scaling, TensorSpec};
 use crate::{Base, ModelError};
 
 pub(crate) use formats::TensorFile;
@@ -76,8 +76,8 @@ impl Weights {
             let bare = name.trim_start_matches(FEATURES);
             let found = file.tensors.remove(&name).or_else(|| file.tensors.remove(bare));
             let remedy = match role {
-                Role::Weight => "",
-                Role::Statistic => "; save the state dict with its buffers",
+                TensorRole::Weight => "",
+                TensorRole::Statistic => "; save the state dict with its buffers",
             };
             let (found_shape, values) =
                 found.ok_or_else(|| wrong(format!("the tensor `{name}` is missing; {architecture} needs it with the shape {shape:?}{remedy}")))?;
