@@ -1,10 +1,13 @@
-"""PyTorch's and Pillow's side of versus_pytorch.py: runs the stage named on each line and prints the seconds."""
+"""PyTorch's, ONNX Runtime's and Pillow's side of versus_pytorch.py: runs the stage named on each line and prints the seconds."""
 
 import resource
 import sys
+import tempfile
 import time
 from pathlib import Path
 
+import onnxruntime
+import timm
 import torch
 import torchvision
 from PIL import Image
@@ -12,14 +15,35 @@ from PIL import Image
 BATCH, SIZE = 20, 150
 
 
-def network(base, what, layout):
+def features(base):
+    """A network without its pooling and classifier, untrained."""
     torch.manual_seed(0)
-    build = {"vgg16": torchvision.models.vgg16, "squeezenet1_0": torchvision.models.squeezenet1_0}[base]
+    if base == "efficientnet_lite0":
+        model = timm.create_model("tf_efficientnet_lite0")
+        return torch.nn.Sequential(model.conv_stem, model.bn1, model.blocks, model.conv_head, model.bn2)
+    model = getattr(torchvision.models, base)(weights=None)
+    return model.features if hasattr(model, "features") else torch.nn.Sequential(*list(model.children())[:-2])
+
+
+def onnx_runtime(base):
+    """ONNX Runtime on all cores; it normalises within the convolutions, as every runtime for frozen networks does."""
+    model, pixels = features(base).eval(), torch.rand(BATCH, 3, SIZE, SIZE)
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder) / "network.onnx")
+        torch.onnx.export(model, (pixels,), file, input_names=["pixels"], dynamo=False)
+        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    values = pixels.numpy()
+    return lambda: session.run(None, {"pixels": values})
+
+
+def network(base, what, layout):
+    if layout == "onnxruntime":
+        return onnx_runtime(base)
     form = torch.channels_last if layout == "channels_last" else torch.contiguous_format
-    model = build(weights=None).features.to(memory_format=form)
+    model = features(base).to(memory_format=form)
     pixels = torch.rand(BATCH, 3, SIZE, SIZE).contiguous(memory_format=form)
     if what == "forward":
-        model.requires_grad_(False)
+        model.requires_grad_(False).eval()
 
         def run():
             with torch.inference_mode():

@@ -1,6 +1,6 @@
-"""Times thaw's stages against PyTorch, Pillow and Keras on the same machine, in turn, and writes the table in docs/performance.md.
+"""Times thaw's stages against PyTorch, ONNX Runtime, Pillow and Keras on the same machine, in turn, and writes the table in docs/performance.md.
 
-    python3 tools/bench/versus_pytorch.py [--rounds 7] [--images FOLDER] [--keras PYTHON] [--dry-run]
+    python3 tools/bench/versus_pytorch.py [--rounds 7] [--images FOLDER] [--keras PYTHON] [--only BASE …] [--dry-run]
 
 The packages go into a virtual environment outside the repository ($THAW_BENCH_ENVIRONMENT, else ~/.cache/thaw/bench). In every round each side
 runs each stage once, one after the other; a ratio is the median over rounds of the other side's seconds divided by thaw's. PyTorch runs with both
@@ -16,12 +16,20 @@ import re
 import statistics
 import subprocess
 import sys
+import time
 import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = Path(os.environ.get("THAW_BENCH_ENVIRONMENT", Path.home() / ".cache/thaw/bench"))
-REQUIREMENTS = ["torch==2.15.0", "torchvision", "numpy==2.4.6", "pillow", "safetensors"]
+REQUIREMENTS = ["torch==2.15.0", "torchvision", "timm==1.0.31", "onnx", "onnxruntime", "numpy==2.4.6", "pillow", "safetensors"]
+BASES = {
+    "vgg16": "VGG16",
+    "squeezenet1_0": "SqueezeNet 1.0",
+    "resnet18": "ResNet-18",
+    "mobilenet_v2": "MobileNetV2",
+    "efficientnet_lite0": "EfficientNet-Lite0",
+}
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
@@ -32,6 +40,8 @@ class Worker:
         self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def run(self, stage):
+        # The threads of ONNX Runtime go on for a moment after their work, on the cores of whoever is next.
+        time.sleep(0.1)
         print(stage, file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
         if not answer:
@@ -96,6 +106,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--images", type=Path, help="a dataset folder with train/<class>/<image>")
     parser.add_argument("--keras", type=Path, help="a Python with keras 2.0.8")
+    parser.add_argument("--only", nargs="+", choices=BASES, help="print the rows of some bases and do nothing else")
     parser.add_argument("--dry-run", action="store_true", help="print the table instead of writing it")
     options = parser.parse_args()
 
@@ -111,10 +122,17 @@ def main():
                      f"{work / other:,.0f} {unit}" if work / other >= 100 else f"{work / other:.1f} {unit}", best, f"{ratio:.2f}"))
         return own
 
-    for base, name in [("vgg16", "VGG16"), ("squeezenet1_0", "SqueezeNet 1.0")]:
+    for base, name in BASES.items():
+        if options.only and base not in options.only:
+            continue
         for what, title in [("forward", "forward"), ("train", "forward, backward, RMSprop")]:
             layouts = {layout: f"{base} {what} {layout}" for layout in ["channels_last", "contiguous"]}
             compare(f"{base} {what}", f"{name}, {title}", 20, "images/s", layouts)
+            if what == "forward":
+                runtime = {"ONNX Runtime": f"{base} forward onnxruntime"}
+                compare(f"{base} forward", f"{name}, forward", 20, "images/s", runtime)
+    if options.only:
+        return print("\n".join(f"| {' | '.join(row)} |" for row in rows))
     kinds = {"RMSprop(foreach=True)": "head epoch foreach", "RMSprop(foreach=False)": "head epoch loop"}
     head = compare("head epoch", "head, an epoch of 2,000 × 8,192 features", 2000, "images/s", kinds)
     if options.images:

@@ -11,10 +11,14 @@ use thaw_conv::{
 
 const BATCH: usize = 20;
 
-/// Side of the image, input channels, output channels, side of the kernel, stride, padding.
+/// Side of the image, input channels, output channels, side of the kernel, stride, padding. As many
+/// output channels as input channels with a kernel of 3 or 5 and `DEPTHWISE` added to the padding are
+/// a depthwise convolution.
 type Shape = (usize, usize, usize, usize, usize, usize);
 
-const SHAPES: [Shape; 20] = [
+const DEPTHWISE: usize = 100;
+
+const SHAPES: [Shape; 38] = [
     // The mini VGG at 48×48.
     (48, 3, 16, 3, 1, 1),
     (48, 16, 16, 3, 1, 1),
@@ -38,6 +42,26 @@ const SHAPES: [Shape; 20] = [
     (18, 48, 192, 1, 1, 0),
     (18, 48, 192, 3, 1, 1),
     (9, 64, 256, 3, 1, 1),
+    // ResNet-18 at 150×150.
+    (150, 3, 64, 7, 2, 3),
+    (38, 64, 128, 3, 2, 1),
+    (38, 64, 128, 1, 2, 0),
+    (5, 512, 512, 3, 1, 1),
+    // MobileNetV2 and EfficientNet-Lite0 at 150×150.
+    (150, 3, 32, 3, 2, 1),
+    (75, 32, 16, 1, 1, 0),
+    (75, 16, 96, 1, 1, 0),
+    (38, 24, 144, 1, 1, 0),
+    (38, 144, 24, 1, 1, 0),
+    (10, 384, 64, 1, 1, 0),
+    (10, 96, 576, 1, 1, 0),
+    (5, 960, 160, 1, 1, 0),
+    (5, 320, 1280, 1, 1, 0),
+    (75, 32, 32, 3, 1, DEPTHWISE + 1),
+    (75, 96, 96, 3, 2, DEPTHWISE + 1),
+    (38, 144, 144, 5, 2, DEPTHWISE + 2),
+    (10, 480, 480, 5, 1, DEPTHWISE + 2),
+    (10, 576, 576, 3, 1, DEPTHWISE + 1),
 ];
 
 fn main() {
@@ -68,6 +92,7 @@ fn layer(
 ) -> Layer {
     thaw_conv::keep_freed_memory();
     let pool = &Arc::default();
+    let groups = if padding >= DEPTHWISE { input_channels } else { 1 };
     let geometry = ConvolutionGeometry {
         height: size,
         width: size,
@@ -75,13 +100,15 @@ fn layer(
         output_channels,
         kernel,
         stride,
-        padding: Padding::symmetric(padding),
-        groups: 1,
+        padding: Padding::symmetric(padding % DEPTHWISE),
+        groups,
     };
     Layer {
         convolution: Convolution { geometry, algorithm },
         input: maps(pool, [BATCH, size, size, input_channels]),
-        kernel: maps(pool, [kernel, kernel, input_channels, output_channels]).values().to_vec(),
+        kernel: maps(pool, [kernel, kernel, input_channels / groups, output_channels])
+            .values()
+            .to_vec(),
         bias: vec![0.5; output_channels],
         output: maps(
             pool,
@@ -93,8 +120,9 @@ fn layer(
 /// The shapes with each algorithm that applies to them.
 fn cases() -> impl Iterator<Item = (Algorithm, Shape)> {
     let algorithms = [Algorithm::Direct, Algorithm::WinogradTwo, Algorithm::WinogradThree];
-    let applies = |algorithm: Algorithm, (_, inputs, _, kernel, stride, _): Shape| {
-        algorithm == Algorithm::Direct || (kernel, stride) == (3, 1) && inputs.is_multiple_of(16)
+    let applies = |algorithm: Algorithm, (_, inputs, _, kernel, stride, padding): Shape| {
+        algorithm == Algorithm::Direct
+            || (kernel, stride) == (3, 1) && inputs.is_multiple_of(16) && padding < DEPTHWISE
     };
     SHAPES
         .into_iter()

@@ -55,16 +55,26 @@ impl Activation {
         }
     }
 
-    /// Its value on a vector. Of SiLU nothing is done: it follows as a pass of its own.
+    /// Its values on vectors. Of SiLU nothing is done: it follows as a pass of its own.
     #[inline(always)]
-    pub(crate) fn vector<S: Simd>(self, simd: S, values: S::f32s) -> S::f32s {
-        // NaN second, so that it is kept: the instruction returns its second operand when one of
-        // them is no number.
-        let positive = |values| simd.max_f32s(simd.splat_f32s(0.0), values);
+    pub(crate) fn vectors<S: Simd>(self, simd: S, vectors: &mut [S::f32s]) {
+        // Loops, for the closure of a `map` may be compiled without the processor's vectors. NaN
+        // second, so that it is kept: the instruction returns its second operand when one of them is
+        // no number.
+        let zero = simd.splat_f32s(0.0);
         match self {
-            Self::Linear | Self::Silu => values,
-            Self::Relu => positive(values),
-            Self::Relu6 => simd.min_f32s(simd.splat_f32s(6.0), positive(values)),
+            Self::Linear | Self::Silu => {}
+            Self::Relu => {
+                for values in vectors {
+                    *values = simd.max_f32s(zero, *values);
+                }
+            }
+            Self::Relu6 => {
+                let six = simd.splat_f32s(6.0);
+                for values in vectors {
+                    *values = simd.min_f32s(six, simd.max_f32s(zero, *values));
+                }
+            }
         }
     }
 

@@ -44,9 +44,9 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// A buffer of the same length from the same pool, with numbers of any value.
-    pub(crate) fn of_same_pool(&self) -> Self {
-        self.pool.take(self.length)
+    /// A buffer from the same pool, with numbers of any value.
+    pub(crate) fn of_same_pool(&self, length: usize) -> Self {
+        self.pool.take(length)
     }
 }
 

@@ -169,7 +169,7 @@ impl Convolution {
                 &self.geometry,
                 input,
                 kernel,
-                bias,
+                initial,
                 activation,
                 output,
                 first_channel,
@@ -230,7 +230,7 @@ impl Convolution {
         };
         match &kernel.0 {
             KernelLayout::Depthwise(rotated) => {
-                depthwise::input_gradient(&self.geometry, gradient, rotated, accumulate, result);
+                depthwise::input_gradient(&self.geometry, gradient, rotated, initial, result);
             }
             KernelLayout::Groups(kernels) => {
                 let (part, own) = (self.of_group(), self.geometry.of_group());

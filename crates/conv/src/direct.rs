@@ -9,6 +9,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::maps::{Maps, MapsView};
+use crate::padded::Padded;
 use crate::product::{InitialSum, Panels, StridedRows, add_transposed_product, multiply};
 use crate::scratch::with_scratch;
 use crate::{Activation, ConvolutionGeometry, Padding};
@@ -16,6 +17,9 @@ use crate::{Activation, ConvolutionGeometry, Padding};
 /// Output pixels of one task: enough to be worth it, few enough that their windows stay in the
 /// second-level cache.
 const PIXELS_PER_TASK: usize = 1024;
+
+/// Pixels from which on a product of its own is worth it.
+const LEAST_PIXELS_PER_TASK: usize = 96;
 
 /// Images whose kernel gradients are summed by one task. Fixed, so that sums do not depend on the
 /// number of threads.
@@ -27,49 +31,6 @@ const ROWS_PER_TASK: usize = 48;
 /// Kernels of more numbers than this have their gradient divided among tasks by rows instead of by
 /// images.
 const LARGE_KERNEL: usize = 1 << 16;
-
-/// Some rows of an image with zeros around, `step − 1` zeros between neighbouring pixels.
-struct Padded<'a> {
-    image: &'a [f32],
-    height: usize,
-    width: usize,
-    channels: usize,
-    /// Numbers from one pixel of the image to the next.
-    pixel_step: usize,
-    above: usize,
-    before: usize,
-    step: usize,
-    padded_width: usize,
-}
-
-impl Padded<'_> {
-    /// Writes the given rows of the padded image.
-    fn fill(&self, rows: Range<usize>, padded: &mut [f32]) {
-        for (row, padded) in rows.zip(padded.chunks_exact_mut(self.padded_width * self.channels)) {
-            let source = row
-                .checked_sub(self.above)
-                .filter(|row| row.is_multiple_of(self.step))
-                .map(|row| row / self.step);
-            let Some(source) = source.filter(|&row| row < self.height) else {
-                padded.fill(0.0);
-                continue;
-            };
-            let source = &self.image[source * self.width * self.pixel_step..];
-            let (before, line) = (self.before * self.channels, self.width * self.channels);
-            padded[..before].fill(0.0);
-            if self.step == 1 && self.pixel_step == self.channels {
-                padded[before..][..line].copy_from_slice(&source[..line]);
-                padded[before + line..].fill(0.0);
-            } else {
-                padded[before..].fill(0.0);
-                for (pixel, values) in source.chunks(self.pixel_step).take(self.width).enumerate() {
-                    padded[before + pixel * self.step * self.channels..][..self.channels]
-                        .copy_from_slice(&values[..self.channels]);
-                }
-            }
-        }
-    }
-}
 
 /// `activation(initial + window · kernel)` at every output pixel of a batch of images.
 struct Correlation<'a> {
@@ -157,6 +118,30 @@ impl Correlation<'_> {
     }
 }
 
+/// `activation(initial + pixel · kernel)` at every pixel of every image: a 1×1 convolution at stride 1
+/// is a single product, however small the images are.
+fn pointwise(
+    input: MapsView<'_>,
+    panels: &Panels,
+    initial: InitialSum<'_>,
+    activation: Activation,
+    output: &mut Maps,
+    first_channel: usize,
+) {
+    let [batch, height, width, output_step] = output.shape();
+    let per_thread = (batch * height * width).div_ceil(2 * rayon::current_num_threads());
+    let pixels = per_thread.clamp(LEAST_PIXELS_PER_TASK, PIXELS_PER_TASK);
+    output.values_mut().par_chunks_mut(pixels * output_step).enumerate().for_each(
+        |(task, output)| {
+            let data = &input.data[task * pixels * input.pixel_step..];
+            let rows = output.len() / output_step;
+            let rows = StridedRows::matrix(data, rows, input.channels, input.pixel_step);
+            let output = &mut output[first_channel..];
+            multiply(rows, panels.matrix(0), initial, activation, output, output_step);
+        },
+    );
+}
+
 /// Writes the convolution of a batch to the channels of `output` from `first_channel` on.
 pub(crate) fn forward(
     geometry: &ConvolutionGeometry,
@@ -167,6 +152,9 @@ pub(crate) fn forward(
     output: &mut Maps,
     first_channel: usize,
 ) {
+    if geometry.is_pointwise() {
+        return pointwise(input, panels, initial, activation, output, first_channel);
+    }
     let correlation = Correlation {
         kernel: geometry.kernel,
         stride: geometry.stride,
@@ -178,21 +166,7 @@ pub(crate) fn forward(
         initial,
         activation,
     };
-    correlation.run(|image| padded(geometry, input, image), output, first_channel);
-}
-
-fn padded<'a>(geometry: &ConvolutionGeometry, input: MapsView<'a>, image: usize) -> Padded<'a> {
-    Padded {
-        image: input.image(image),
-        height: geometry.height,
-        width: geometry.width,
-        channels: geometry.input_channels,
-        pixel_step: input.pixel_step,
-        above: geometry.padding.top,
-        before: geometry.padding.left,
-        step: 1,
-        padded_width: geometry.padded_width(),
-    }
+    correlation.run(|image| Padded::of_input(geometry, input, image), output, first_channel);
 }
 
 /// The gradient of the input: the output's gradient, its pixels `stride` apart, correlated with the
@@ -205,6 +179,9 @@ pub(crate) fn input_gradient(
     result: &mut Maps,
     first_channel: usize,
 ) {
+    if geometry.is_pointwise() {
+        return pointwise(gradient, rotated, initial, Activation::Linear, result, first_channel);
+    }
     let (side, outputs) = (geometry.kernel, geometry.output_channels);
     let correlation = Correlation {
         kernel: side,
@@ -217,17 +194,7 @@ pub(crate) fn input_gradient(
         initial,
         activation: Activation::Linear,
     };
-    let padded = |image: usize| Padded {
-        image: gradient.image(image),
-        height: geometry.output_height(),
-        width: geometry.output_width(),
-        channels: outputs,
-        pixel_step: gradient.pixel_step,
-        above: side - 1 - geometry.padding.top,
-        before: side - 1 - geometry.padding.left,
-        step: geometry.stride,
-        padded_width: geometry.width + side - 1,
-    };
+    let padded = |image: usize| Padded::of_gradient(geometry, gradient, image);
     correlation.run(padded, result, first_channel);
 }
 
@@ -246,7 +213,7 @@ pub(crate) fn kernel_gradient(
     } else {
         let mut filled = vec![0f32; input.batch() * padded_length];
         filled.par_chunks_mut(padded_length).enumerate().for_each(|(image, values)| {
-            padded(geometry, input, image).fill(0..geometry.padded_height(), values);
+            Padded::of_input(geometry, input, image).fill(0..geometry.padded_height(), values);
         });
         storage = filled;
         &storage

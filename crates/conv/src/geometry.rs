@@ -98,6 +98,11 @@ impl ConvolutionGeometry {
         self.groups > 1 && [self.input_channels, self.output_channels] == [self.groups; 2]
     }
 
+    /// Whether each output pixel is made of the input pixel in its place.
+    pub(crate) fn is_pointwise(&self) -> bool {
+        self.kernel == 1 && self.stride == 1 && self.padding == Padding::default()
+    }
+
     /// The convolution of one of the groups.
     pub(crate) fn of_group(&self) -> Self {
         Self {

@@ -69,6 +69,7 @@ mod direct;
 mod elementwise;
 mod geometry;
 mod maps;
+mod padded;
 mod pool;
 mod product;
 mod scratch;

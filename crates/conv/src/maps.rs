@@ -23,9 +23,33 @@ impl Maps {
 
     /// The same values in memory of their own.
     pub fn copy(&self) -> Self {
-        let mut copy = Self { buffer: self.buffer.of_same_pool(), shape: self.shape };
-        copy.buffer.copy_from_slice(&self.buffer);
+        self.images(0..self.shape[0])
+    }
+
+    /// A copy of some of the images.
+    pub fn images(&self, images: Range<usize>) -> Self {
+        let [_, height, width, channels] = self.shape;
+        let length = height * width * channels;
+        let mut copy = Self {
+            buffer: self.buffer.of_same_pool(images.len() * length),
+            shape: [images.len(), height, width, channels],
+        };
+        copy.buffer.copy_from_slice(&self.buffer[images.start * length..images.end * length]);
         copy
+    }
+
+    /// The images of several maps, whose images have one shape, one after the other.
+    pub fn of_images(buffers: &Arc<BufferPool>, parts: &[Self]) -> Self {
+        let [_, height, width, channels] = parts.first().map_or([0; 4], |part| part.shape);
+        let batch = parts.iter().map(|part| part.shape[0]).sum();
+        let mut all = Self::new(buffers, [batch, height, width, channels]);
+        let mut rest = all.values_mut();
+        for part in parts {
+            let (own, behind) = rest.split_at_mut(part.values().len());
+            own.copy_from_slice(part.values());
+            rest = behind;
+        }
+        all
     }
 
     /// Shape: batch, height, width, channels.

@@ -310,8 +310,8 @@ impl Product<'_> {
                 }
             }
         }
+        self.activation.vectors(simd, sums.as_flattened_mut());
         for (index, sums) in sums.into_iter().enumerate() {
-            let sums = sums.map(|sum| self.activation.vector(simd, sum));
             store(
                 simd,
                 sums,

@@ -4,14 +4,18 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor, Var};
-use thaw_conv::Algorithm;
+use rayon::prelude::*;
+use thaw_conv::{Algorithm, Maps};
 use thaw_spec::{Architecture, ConvolutionAlgorithm};
 
 use crate::bases::{Block, blocks};
 use crate::head::Mode;
-use crate::layers::{self, Context, Layer, Parameter, Recorded};
+use crate::layers::{self, Context, Cost, Layer, MapShape, Parameter, Recorded};
 use crate::tape::Tape;
 use crate::{ModelError, Weights};
+
+/// Floats of a layer's output that stay in the cache until the next layer reads them.
+const CACHED_FLOATS: usize = 1 << 17;
 
 /// Whose operations the layers are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,13 +152,40 @@ impl Base {
         if range.is_empty() {
             return Ok(activations.clone());
         }
-        let layers = self.layers(range);
         if self.engine == Engine::Candle {
-            return layers::compose(layers, &self.context, Mode::Evaluation, &activations.detach());
+            let (layers, activations) = (self.layers(range), activations.detach());
+            return layers::compose(layers, &self.context, Mode::Evaluation, &activations);
         }
-        let input = self.context.maps(activations)?;
-        let output = layers::forward(layers, &self.context, &input)?.unwrap_or(input);
-        Ok(Tensor::from_slice(output.values(), &output.shape(), activations.device())?)
+        let mut maps = self.context.maps(activations)?;
+        for block in &self.blocks[range] {
+            maps = self.block(block, maps)?;
+        }
+        Ok(Tensor::from_slice(maps.values(), &maps.shape(), activations.device())?)
+    }
+
+    /// Runs a batch through a block, some images at a time: what a layer puts out for them is then
+    /// still in the cache when the next one reads it.
+    fn block(&self, block: &Block, input: Maps) -> Result<Maps, ModelError> {
+        let [batch, height, width, channels] = input.shape();
+        let (mut shape, mut cost) = (MapShape { height, width, channels }, Cost::default());
+        for layer in block {
+            // What does not fit is named by the layer itself.
+            shape = layer.shape(shape, &mut cost).unwrap_or(shape);
+        }
+        let images = (CACHED_FLOATS / cost.largest.max(1)).max(1);
+        if images >= batch {
+            return Ok(layers::forward(block, &self.context, &input)?.unwrap_or(input));
+        }
+        let groups: Vec<Range<usize>> =
+            (0..batch).step_by(images).map(|first| first..batch.min(first + images)).collect();
+        let outputs: Vec<Maps> = groups
+            .into_par_iter()
+            .map(|group| {
+                let input = input.images(group);
+                Ok(layers::forward(block, &self.context, &input)?.unwrap_or(input))
+            })
+            .collect::<Result<_, ModelError>>()?;
+        Ok(Maps::of_images(&self.context.buffers, &outputs))
     }
 
     /// Runs activations through variable blocks as in training, and keeps on the tape what their

@@ -1,9 +1,8 @@
 //! Runs one stage of the work per line of standard input and prints the seconds it took, so that
 //! another program can time its own stages in turn. `tools/bench/versus_pytorch.py` does.
 //!
-//! Stages: `vgg16 forward`, `vgg16 train`, `squeezenet1_0 forward`, `squeezenet1_0 train` (a batch
-//! of 20 at 150×150, by a frozen base and by one that is trained as a whole), `head epoch`,
-//! `augment`, `decode FOLDER`, `copy`; and `peak`, which prints the process's peak memory in MiB.
+//! Stages: `BASE forward`, `BASE train` (a batch of 20 at 150×150, by a frozen base of any name and
+//! by one that is trained as a whole), `head epoch`, `augment`, `decode FOLDER`, `copy`; and `peak`, which prints the process's peak memory in MiB.
 
 use std::io::{BufRead, Write};
 use std::path::Path;
@@ -12,7 +11,9 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use thaw_data::{Dataset, Folder, Purpose, Stream, Transform, resize};
-use thaw_model::{Base, Gradients, Head, Loss, Optimizer, TensorSpec, Weights, weights_file};
+use thaw_model::{
+    Base, Gradients, Head, Initial, Loss, Optimizer, TensorSpec, Weights, weights_file,
+};
 use thaw_spec::{
     Architecture, Augmentation, ConvolutionAlgorithm, EpsilonPosition, Initializer, Resize,
     RmsProp, Split, TransformCenter,
@@ -43,7 +44,10 @@ struct Network {
 
 impl Network {
     fn new(architecture: Architecture, is_trained: bool) -> Outcome<Self> {
-        let values = |_, TensorSpec { shape, .. }: &TensorSpec| {
+        let values = |_, TensorSpec { shape, initial, .. }: &TensorSpec| {
+            if let Initial::Constant(value) = *initial {
+                return vec![value; shape.iter().product()];
+            }
             let scale = (6.0 / shape[1..].iter().product::<usize>().max(1) as f64).sqrt();
             (0..shape.iter().product())
                 .map(|index: usize| (((index * 7919 % 1009) as f64 / 504.5 - 1.0) * scale) as f32)
@@ -61,7 +65,7 @@ impl Network {
             &Device::Cpu,
         )?;
         let variables =
-            base.parameters().iter().filter_map(|parameter| parameter.variable.clone()).collect();
+            base.parameters().iter().filter_map(|parameter| parameter.trained().cloned()).collect();
         let pixels: Vec<f32> =
             (0..BATCH * SIZE * SIZE * 3).map(|index| (index * 31 % 251) as f32 / 251.0).collect();
         let input = Tensor::from_vec(pixels, (BATCH, SIZE, SIZE, 3), &Device::Cpu)?;
@@ -173,14 +177,10 @@ fn main() -> Outcome<()> {
             Ok(())
         };
         match words.as_slice() {
-            [base @ ("vgg16" | "squeezenet1_0"), what @ ("forward" | "train")] => {
+            [base, what @ ("forward" | "train")] => {
                 if !networks.iter().any(|(name, _)| *name == line) {
-                    let architecture = if *base == "vgg16" {
-                        Architecture::Vgg16
-                    } else {
-                        Architecture::Squeezenet1_0
-                    };
-                    networks.push((line.clone(), Network::new(architecture, *what == "train")?));
+                    let network = Network::new(base.parse()?, *what == "train")?;
+                    networks.push((line.clone(), network));
                 }
                 let Some((_, network)) = networks.iter_mut().find(|(name, _)| *name == line) else {
                     continue;

@@ -97,7 +97,8 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
                                 bias[vector]
                             };
                             let sum = simd.add_f32s(pixels[row][column].values, before);
-                            *pixel = activation.vector(simd, sum);
+                            *pixel = sum;
+                            activation.vectors(simd, std::slice::from_mut(pixel));
                         }
                     }
                 }

@@ -135,7 +135,7 @@ pub fn shapes(architecture: Architecture, size: usize) -> Result<Vec<BlockShape>
             })?;
         }
         let MapShape { height, width, channels } = shape;
-        let Cost { multiply_adds, activations } = cost;
+        let Cost { multiply_adds, activations, .. } = cost;
         result.push(BlockShape { height, width, channels, multiply_adds, activations });
     }
     Ok(result)

@@ -279,7 +279,7 @@ impl Layer for Convolution {
         cost.multiply_adds += geometry.multiply_adds();
         // Training keeps the sums as well as what is made of them.
         let kept = if self.normalization.is_some() { 2 } else { 1 };
-        cost.activations += kept * output.floats();
+        cost.output(output, kept);
         Some(output)
     }
 

@@ -110,6 +110,16 @@ pub struct Cost {
     pub multiply_adds: u64,
     /// Floats in the outputs, as a measure of memory.
     pub activations: usize,
+    /// Floats in the largest output.
+    pub largest: usize,
+}
+
+impl Cost {
+    /// Counts an output, kept so many times in training.
+    pub fn output(&mut self, shape: MapShape, times: usize) {
+        self.activations += times * shape.floats();
+        self.largest = self.largest.max(shape.floats());
+    }
 }
 
 /// How the output of a layer can be multiplied by a positive factor.

@@ -30,7 +30,7 @@ fn pooled(geometry: PoolGeometry, input: MapShape, cost: &mut Cost) -> Option<Ma
         width: geometry.output_length(input.width),
         ..input
     };
-    cost.activations += output.floats();
+    cost.output(output, 1);
     Some(output)
 }
 

@@ -32,7 +32,7 @@ impl Layer for Residual {
             layers.iter().try_fold(input, |shape, layer| layer.shape(shape, cost))
         };
         let (branch, shortcut) = (through(&self.branch)?, through(&self.shortcut)?);
-        cost.activations += branch.floats();
+        cost.output(branch, 1);
         (branch == shortcut).then_some(branch)
     }
 
