@@ -10,8 +10,9 @@ use rayon::prelude::*;
 use crate::activation::Activation;
 use crate::maps::{Maps, MapsView};
 use crate::product::{InitialSum, Panels};
+use crate::strided::PhaseKernel;
 use crate::winograd::{self, CHANNEL_STEP, TransformedKernel};
-use crate::{ConvolutionGeometry, depthwise, direct};
+use crate::{ConvolutionGeometry, depthwise, direct, strided};
 
 /// Algorithm of a convolution. A layer to which the named algorithm does not apply is computed
 /// directly.
@@ -66,6 +67,22 @@ enum KernelLayout {
     Groups(Vec<PreparedKernel>),
 }
 
+/// A kernel in the layout in which the products of the input's gradient read it, rotated by 180°.
+#[derive(Debug)]
+pub struct PreparedGradientKernel(GradientLayout);
+
+#[derive(Debug)]
+enum GradientLayout {
+    Panels(Panels),
+    Winograd(TransformedKernel),
+    /// Each channel's own kernel, `[k, k, channels]`.
+    Depthwise(Vec<f32>),
+    /// One for each group.
+    Groups(Vec<PreparedGradientKernel>),
+    /// One for each phase of a stride.
+    Phases(Vec<PhaseKernel>),
+}
+
 /// Treatment of the values over which a gradient is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accumulate {
@@ -82,19 +99,14 @@ impl Convolution {
     }
 
     /// What `prepare` makes of each group's part of a kernel.
-    fn by_group(
-        &self,
-        kernel: &[f32],
-        prepare: impl Fn(&[f32]) -> PreparedKernel,
-    ) -> PreparedKernel {
+    fn by_group<K>(&self, kernel: &[f32], prepare: impl Fn(&[f32]) -> K) -> Vec<K> {
         let ConvolutionGeometry { groups, output_channels: outputs, .. } = self.geometry;
         let width = outputs / groups;
         let part = |group: usize| -> Vec<f32> {
             let rows = kernel.chunks_exact(outputs);
             rows.flat_map(|row| &row[group * width..][..width]).copied().collect()
         };
-        let parts = (0..groups).map(|group| prepare(&part(group))).collect();
-        PreparedKernel(KernelLayout::Groups(parts))
+        (0..groups).map(|group| prepare(&part(group))).collect()
     }
 
     /// Prepares a kernel for [`Convolution::forward`].
@@ -103,7 +115,8 @@ impl Convolution {
             return PreparedKernel(KernelLayout::Depthwise(kernel.to_vec()));
         }
         if self.geometry.groups > 1 {
-            return self.by_group(kernel, |part| self.of_group().prepare(part));
+            let parts = self.by_group(kernel, |part| self.of_group().prepare(part));
+            return PreparedKernel(KernelLayout::Groups(parts));
         }
         let ConvolutionGeometry { input_channels: inputs, output_channels: outputs, .. } =
             self.geometry;
@@ -122,22 +135,27 @@ impl Convolution {
     }
 
     /// Prepares a kernel for [`Convolution::input_gradient`].
-    pub fn prepare_for_input_gradient(&self, kernel: &[f32]) -> PreparedKernel {
+    pub fn prepare_for_input_gradient(&self, kernel: &[f32]) -> PreparedGradientKernel {
         if self.geometry.is_depthwise() {
             let rotated = depthwise::rotated(kernel, self.geometry.output_channels);
-            return PreparedKernel(KernelLayout::Depthwise(rotated));
+            return PreparedGradientKernel(GradientLayout::Depthwise(rotated));
         }
         if self.geometry.groups > 1 {
-            return self.by_group(kernel, |part| self.of_group().prepare_for_input_gradient(part));
+            let prepare = |part: &[f32]| self.of_group().prepare_for_input_gradient(part);
+            return PreparedGradientKernel(GradientLayout::Groups(self.by_group(kernel, prepare)));
+        }
+        if self.geometry.stride > 1 {
+            let phases = strided::prepare(&self.geometry, kernel);
+            return PreparedGradientKernel(GradientLayout::Phases(phases));
         }
         let ConvolutionGeometry { input_channels: inputs, output_channels: outputs, .. } =
             self.geometry;
         let rotated = rotated(kernel, inputs, outputs);
-        PreparedKernel(match self.algorithm.minimal(&self.geometry) {
+        PreparedGradientKernel(match self.algorithm.minimal(&self.geometry) {
             Some(size) => {
-                KernelLayout::Winograd(TransformedKernel::new(size, &rotated, outputs, inputs))
+                GradientLayout::Winograd(TransformedKernel::new(size, &rotated, outputs, inputs))
             }
-            None => KernelLayout::Panels(Panels::pack(
+            None => GradientLayout::Panels(Panels::pack(
                 &rotated,
                 rotated.len() / inputs,
                 inputs,
@@ -208,7 +226,7 @@ impl Convolution {
     pub fn input_gradient(
         &self,
         gradient: MapsView<'_>,
-        kernel: &PreparedKernel,
+        kernel: &PreparedGradientKernel,
         accumulate: Accumulate,
         result: &mut Maps,
     ) {
@@ -219,7 +237,7 @@ impl Convolution {
     fn input_gradient_into(
         &self,
         gradient: MapsView<'_>,
-        kernel: &PreparedKernel,
+        kernel: &PreparedGradientKernel,
         accumulate: Accumulate,
         result: &mut Maps,
         first_channel: usize,
@@ -229,10 +247,10 @@ impl Convolution {
             Accumulate::Add => InitialSum::Output,
         };
         match &kernel.0 {
-            KernelLayout::Depthwise(rotated) => {
+            GradientLayout::Depthwise(rotated) => {
                 depthwise::input_gradient(&self.geometry, gradient, rotated, initial, result);
             }
-            KernelLayout::Groups(kernels) => {
+            GradientLayout::Groups(kernels) => {
                 let (part, own) = (self.of_group(), self.geometry.of_group());
                 let (inputs, outputs) = (own.input_channels, own.output_channels);
                 for (group, kernel) in kernels.iter().enumerate() {
@@ -240,7 +258,15 @@ impl Convolution {
                     part.input_gradient_into(gradient, kernel, accumulate, result, group * inputs);
                 }
             }
-            KernelLayout::Panels(panels) => direct::input_gradient(
+            GradientLayout::Phases(kernels) => strided::input_gradient(
+                &self.geometry,
+                gradient,
+                kernels,
+                accumulate,
+                result,
+                first_channel,
+            ),
+            GradientLayout::Panels(panels) => direct::input_gradient(
                 &self.geometry,
                 gradient,
                 panels,
@@ -248,7 +274,7 @@ impl Convolution {
                 result,
                 first_channel,
             ),
-            KernelLayout::Winograd(kernel) => {
+            GradientLayout::Winograd(kernel) => {
                 winograd::convolve(
                     &self.geometry.of_input_gradient(),
                     gradient,

@@ -17,7 +17,7 @@
 //!   shows some of their channels.
 //! - [`ConvolutionGeometry`]: the shape of a convolution on one image.
 //! - [`Convolution`]: such a shape with an [`Algorithm`]; forward, and the gradients of input and
-//!   kernel. It reads a [`PreparedKernel`].
+//!   kernel. They read a [`PreparedKernel`] and a [`PreparedGradientKernel`].
 //! - [`Activation`]: nothing, ReLU, ReLU6 or SiLU, and their gradients.
 //! - [`Normalized`]: batch normalisation, from [`channel_statistics`], and its gradient.
 //! - [`max_pool()`], [`average_pool()`], [`dense()`], [`add()`] and their gradients.
@@ -75,6 +75,7 @@ mod product;
 mod scratch;
 mod simd;
 mod storage;
+mod strided;
 mod winograd;
 
 pub use activation::Activation;
@@ -83,7 +84,7 @@ pub use batch_norm::{
     ChannelStatistics, NormalizationGradient, Normalized, channel_statistics, scale_and_shift,
 };
 pub use buffer::BufferPool;
-pub use convolution::{Accumulate, Algorithm, Convolution, PreparedKernel};
+pub use convolution::{Accumulate, Algorithm, Convolution, PreparedGradientKernel, PreparedKernel};
 pub use dense::{add_dense_weights_gradient, dense, dense_forward, dense_input_gradient};
 pub use elementwise::add;
 pub use geometry::{ConvolutionGeometry, Padding};
