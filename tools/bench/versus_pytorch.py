@@ -41,7 +41,7 @@ class Worker:
 
     def run(self, stage):
         # The threads of ONNX Runtime go on for a moment after their work, on the cores of whoever is next.
-        time.sleep(0.1)
+        time.sleep(0.3)
         print(stage, file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
         if not answer:

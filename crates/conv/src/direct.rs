@@ -18,8 +18,10 @@ use crate::{Activation, ConvolutionGeometry, Padding};
 /// second-level cache.
 const PIXELS_PER_TASK: usize = 1024;
 
-/// Pixels from which on a product of its own is worth it.
+/// Pixels from which on a product of its own is worth it, and beyond which they leave the first-level
+/// cache, in a 1×1 convolution.
 const LEAST_PIXELS_PER_TASK: usize = 96;
+const MOST_PIXELS_PER_TASK: usize = 384;
 
 /// Images whose kernel gradients are summed by one task. Fixed, so that sums do not depend on the
 /// number of threads.
@@ -130,7 +132,7 @@ fn pointwise(
 ) {
     let [batch, height, width, output_step] = output.shape();
     let per_thread = (batch * height * width).div_ceil(2 * rayon::current_num_threads());
-    let pixels = per_thread.clamp(LEAST_PIXELS_PER_TASK, PIXELS_PER_TASK);
+    let pixels = per_thread.clamp(LEAST_PIXELS_PER_TASK, MOST_PIXELS_PER_TASK);
     output.values_mut().par_chunks_mut(pixels * output_step).enumerate().for_each(
         |(task, output)| {
             let data = &input.data[task * pixels * input.pixel_step..];
