@@ -3,7 +3,7 @@
     python3 tools/bench/versus_pytorch.py [--rounds 7] [--images FOLDER] [--keras PYTHON] [--only BASE …] [--dry-run]
 
 The packages go into a virtual environment outside the repository ($THAW_BENCH_ENVIRONMENT, else ~/.cache/thaw/bench). In every round each side
-runs each stage once, one after the other; a ratio is the median over rounds of the other side's seconds divided by thaw's. PyTorch runs with both
+runs each stage twice, one side after the other, and the second time counts; a ratio is the median over rounds of the other side's seconds divided by thaw's. PyTorch runs with both
 memory layouts and with both of its RMSprops, and the faster one counts. `--images` is a dataset folder for the decoding stage; `--keras` is a
 Python 3.6 with keras 2.0.8 (see tools/golden/README.md) for the augmentation stage. Without them those rows are left out.
 """
@@ -40,13 +40,18 @@ class Worker:
         self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def run(self, stage):
-        # The threads of ONNX Runtime go on for a moment after their work, on the cores of whoever is next.
-        time.sleep(0.3)
         print(stage, file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
         if not answer:
             sys.exit(f"{self.process.args} ended at the stage `{stage}`")
         return float(answer)
+
+    def warm(self, stage):
+        """The seconds of a second run, right after one that finds its memory and its threads asleep."""
+        # The threads of the other side go on for a moment after their work, on the cores of whoever is next.
+        time.sleep(0.3)
+        self.run(stage)
+        return self.run(stage)
 
     def close(self):
         self.process.stdin.close()
@@ -116,8 +121,8 @@ def main():
     rows = []
 
     def compare(stage, title, work, unit, variants, worker=torch):
-        theirs = {name: lambda argument=argument: worker.run(argument) for name, argument in variants.items()}
-        own, best, other, ratio = medians(options.rounds, stage, lambda: ours.run(stage), theirs)
+        theirs = {name: lambda argument=argument: worker.warm(argument) for name, argument in variants.items()}
+        own, best, other, ratio = medians(options.rounds, stage, lambda: ours.warm(stage), theirs)
         rows.append((title, f"{work / own:,.0f} {unit}" if work / own >= 100 else f"{work / own:.1f} {unit}",
                      f"{work / other:,.0f} {unit}" if work / other >= 100 else f"{work / other:.1f} {unit}", best, f"{ratio:.2f}"))
         return own
