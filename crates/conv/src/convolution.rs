@@ -41,8 +41,8 @@ impl Algorithm {
             && channels.iter().all(|count| count.is_multiple_of(CHANNEL_STEP));
         // On maps of up to 5×5 pixels few tiles use a transformed kernel, and reading it takes longer
         // than multiplying with it, if it is large: F(2×2) has 16 points where F(3×3) has 25.
-        let is_kernel_read_once = geometry.height.max(geometry.width) <= 5
-            && channels[0] * channels[1] >= LARGE_KERNEL;
+        let is_kernel_read_once =
+            geometry.height.max(geometry.width) <= 5 && channels[0] * channels[1] >= LARGE_KERNEL;
         match self {
             Self::WinogradTwo if applies => Some(winograd::TileSize::Two),
             Self::WinogradThree if applies && is_kernel_read_once => Some(winograd::TileSize::Two),

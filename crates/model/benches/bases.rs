@@ -6,11 +6,20 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 
 use divan::counter::ItemsCount;
-use thaw_model::{Base, Gradients, Head, Loss, Optimizer, TensorSpec, Weights, weights_file};
+use thaw_model::{
+    Base, Gradients, Head, Initial, Loss, Optimizer, TensorSpec, Weights, weights_file,
+};
 use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Initializer, RmsProp};
 
 const BATCH: usize = 20;
 const SIZE: usize = 150;
+const BASES: [Architecture; 5] = [
+    Architecture::Squeezenet1_0,
+    Architecture::Vgg16,
+    Architecture::Resnet18,
+    Architecture::MobilenetV2,
+    Architecture::EfficientnetLite0,
+];
 
 fn main() {
     // As the program does.
@@ -19,7 +28,10 @@ fn main() {
 }
 
 fn base(architecture: Architecture, frozen_blocks: usize) -> (Base, Tensor) {
-    let values = |_, TensorSpec { shape, .. }: &TensorSpec| {
+    let values = |_, TensorSpec { shape, initial, .. }: &TensorSpec| {
+        if let Initial::Constant(value) = *initial {
+            return vec![value; shape.iter().product()];
+        }
         (0..shape.iter().product())
             .map(|index: usize| ((index * 37 % 101) as f32 - 50.0) * 1e-3)
             .collect()
@@ -42,7 +54,7 @@ fn base(architecture: Architecture, frozen_blocks: usize) -> (Base, Tensor) {
     )
 }
 
-#[divan::bench(args = [Architecture::Squeezenet1_0, Architecture::Vgg16], sample_count = 5, sample_size = 1)]
+#[divan::bench(args = BASES, sample_count = 5, sample_size = 1)]
 fn forward(bencher: divan::Bencher<'_, '_>, architecture: Architecture) {
     let (base, input) = base(architecture, architecture.blocks());
     bencher
@@ -50,7 +62,7 @@ fn forward(bencher: divan::Bencher<'_, '_>, architecture: Architecture) {
         .bench_local(|| base.forward(&input, 0..architecture.blocks()).expect("activations"));
 }
 
-#[divan::bench(args = [Architecture::Squeezenet1_0, Architecture::Vgg16], sample_count = 5, sample_size = 1)]
+#[divan::bench(args = BASES, sample_count = 5, sample_size = 1)]
 fn forward_and_backward(bencher: divan::Bencher<'_, '_>, architecture: Architecture) {
     let (base, input) = base(architecture, 0);
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor, Var};
 use rayon::prelude::*;
 use thaw_conv::{Algorithm, Maps};
-use thaw_spec::{Architecture, ConvolutionAlgorithm};
+use thaw_spec::{Architecture, ConvolutionAlgorithm, FrozenStatistics, TensorRole};
 
 use crate::bases::{Block, blocks};
 use crate::head::Mode;
@@ -33,6 +33,7 @@ pub struct Base {
     context: Context,
     engine: Engine,
     device: Device,
+    frozen_statistics: FrozenStatistics,
 }
 
 impl Base {
@@ -58,7 +59,28 @@ impl Base {
             blocks.iter().map(|block| block.iter().flat_map(|layer| layer.tensors()).collect());
         let context = Context::new(tensors, weights, frozen_blocks, algorithm, device)?;
         let engine = if device.is_cpu() { Engine::Native } else { Engine::Candle };
-        Ok(Self { blocks, context, engine, device: device.clone() })
+        let (device, frozen_statistics) = (device.clone(), FrozenStatistics::default());
+        Ok(Self { blocks, context, engine, device, frozen_statistics })
+    }
+
+    /// The same base, whose frozen blocks treat their statistics so when they are run in training
+    /// ([`Base::forward_in_training`]).
+    ///
+    /// # Errors
+    /// When the device refuses.
+    pub fn with_frozen_statistics(
+        mut self,
+        frozen_statistics: FrozenStatistics,
+    ) -> Result<Self, ModelError> {
+        self.frozen_statistics = frozen_statistics;
+        if frozen_statistics == FrozenStatistics::Moving {
+            for parameter in self.context.parameters_mut() {
+                if parameter.role == TensorRole::Statistic && parameter.variable.is_none() {
+                    parameter.begin(None, true)?;
+                }
+            }
+        }
+        Ok(self)
     }
 
     /// Begins a phase in which the first `frozen_blocks` blocks are constants, with the values that
@@ -67,10 +89,12 @@ impl Base {
     /// # Errors
     /// When the device refuses.
     pub fn refreeze(&mut self, frozen_blocks: usize) -> Result<(), ModelError> {
+        let all_statistics_move = self.frozen_statistics == FrozenStatistics::Moving;
         for parameter in self.context.parameters_mut() {
             let carried =
                 parameter.was_variable().then(|| parameter.value().detach().copy()).transpose()?;
-            parameter.begin(carried, parameter.block >= frozen_blocks)?;
+            let is_moving = all_statistics_move && parameter.role == TensorRole::Statistic;
+            parameter.begin(carried, is_moving || parameter.block >= frozen_blocks)?;
         }
         Ok(())
     }
@@ -186,6 +210,23 @@ impl Base {
             })
             .collect::<Result<_, ModelError>>()?;
         Ok(Maps::of_images(&self.context.buffers, &outputs))
+    }
+
+    /// Runs activations through frozen blocks as in training: as [`Base::forward`] does where their
+    /// statistics are kept, and otherwise normalised by the batch, whose statistics the moving ones
+    /// may follow. Nothing is kept for gradients.
+    ///
+    /// # Errors
+    /// When the activations do not fit the first of them, or a batch cannot be normalised.
+    pub fn forward_in_training(
+        &self,
+        activations: &Tensor,
+        range: Range<usize>,
+    ) -> Result<Tensor, ModelError> {
+        if self.frozen_statistics == FrozenStatistics::Kept {
+            return self.forward(activations, range);
+        }
+        Ok(self.forward_on_tape(&activations.detach(), range)?.0.detach())
     }
 
     /// Runs activations through variable blocks as in training, and keeps on the tape what their

@@ -43,6 +43,14 @@ pub enum ModelError {
         /// The layer.
         layer: String,
     },
+    /// A batch that cannot be normalised by its own statistics.
+    #[error(
+        "`{layer}` cannot normalise a batch of one image of 1×1 by its own mean and variance; set a batch_size that leaves no image over, or a larger image_size"
+    )]
+    SingleValue {
+        /// The layer.
+        layer: String,
+    },
     /// A base whose output cannot be multiplied by changing its weights.
     #[error("the features of {base} cannot be multiplied by a factor within its weights")]
     Unscalable {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use thaw_model::{Base, Gradients, Initial, TensorSpec, Weights, tensors, weights_file};
-use thaw_spec::{Architecture, ConvolutionAlgorithm, TensorRole};
+use thaw_spec::{Architecture, ConvolutionAlgorithm, FrozenStatistics, TensorRole};
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
 
@@ -226,6 +226,57 @@ fn cached_features_are_those_of_the_frozen_base_to_the_last_bit() -> Tested {
         };
         assert!(!base.parameters().iter().any(moved), "{architecture}");
     }
+    Ok(())
+}
+
+/// `requires_grad = False` and `train()` in PyTorch: the features are those of an unfrozen base in
+/// training, which the tests above hold to PyTorch, and the statistics follow, or not.
+#[test]
+fn a_frozen_base_is_normalised_by_the_batch_as_an_open_one_is() -> Tested {
+    for architecture in [Architecture::Resnet18, Architecture::EfficientnetLite0] {
+        for way in WAYS {
+            let blocks = architecture.blocks();
+            let input = images(4, 64)?;
+            let open = base(architecture, way, 0)?;
+            let (expected, _) = open.forward_on_tape(&input, 0..blocks)?;
+            for frozen_statistics in
+                [FrozenStatistics::Kept, FrozenStatistics::Batch, FrozenStatistics::Moving]
+            {
+                let base =
+                    base(architecture, way, blocks)?.with_frozen_statistics(frozen_statistics)?;
+                let evaluated = values(&base.forward(&input, 0..blocks)?);
+                let trained = base.forward_in_training(&input, 0..blocks)?;
+                assert!(!trained.track_op(), "no graph is built");
+                let after = values(&base.forward(&input, 0..blocks)?);
+                if frozen_statistics == FrozenStatistics::Kept {
+                    assert_eq!(values(&trained), evaluated, "{architecture}");
+                } else {
+                    assert_eq!(values(&trained), values(&expected), "{architecture}");
+                }
+                assert_eq!(after == evaluated, frozen_statistics != FrozenStatistics::Moving);
+                for (own, open) in base.parameters().iter().zip(open.parameters()) {
+                    let is_moving = frozen_statistics == FrozenStatistics::Moving
+                        && own.role == TensorRole::Statistic;
+                    let expected = if is_moving { open.value() } else { &own.original };
+                    assert_eq!(values(own.value()), values(expected), "{}", own.name);
+                    assert!(own.trained().is_none());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_batch_of_one_image_of_one_pixel_cannot_be_normalised_by_itself() -> Tested {
+    let way = (ConvolutionAlgorithm::Direct, false);
+    let base = base(Architecture::Resnet18, way, 5)?;
+    let base = base.with_frozen_statistics(FrozenStatistics::Batch)?;
+    let error = base.forward_in_training(&images(1, 32)?, 0..5).expect_err("one value");
+    assert_eq!(
+        error.to_string(),
+        "`layer4.0.downsample.1` cannot normalise a batch of one image of 1×1 by its own mean and variance; set a batch_size that leaves no image over, or a larger image_size"
+    );
     Ok(())
 }
 

@@ -105,6 +105,67 @@ fn files_of_other_widths_and_with_other_prefixes_are_the_same_weights() -> Teste
     Ok(())
 }
 
+/// A file of a base with batch normalisation, changed before it is read.
+fn refused(
+    architecture: Architecture,
+    of: Architecture,
+    change: &dyn Fn(&mut std::collections::HashMap<String, Tensor>),
+) -> Result<String, Box<dyn std::error::Error>> {
+    let values = |number: usize, TensorSpec { shape, .. }: &TensorSpec| -> Vec<f32> {
+        let place = |place: usize| ((place * 37 + number * 11) % 101) as f32 / 64.0 + 0.25;
+        (0..shape.iter().product()).map(place).collect()
+    };
+    let bytes = weights_file(of, values)?;
+    let file = SafeTensors::deserialize(&bytes)?;
+    let mut tensors = std::collections::HashMap::new();
+    for name in file.names() {
+        tensors.insert(name.to_owned(), file.tensor(name)?.load(&Device::Cpu)?);
+    }
+    change(&mut tensors);
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("weights.safetensors");
+    candle_core::safetensors::save(&tensors, &path)?;
+    let bytes = std::fs::read(&path)?;
+    Ok(match Weights::from_bytes(Path::new("weights.safetensors"), &bytes, architecture) {
+        Ok(_) => "read".to_owned(),
+        Err(error) => error.to_string(),
+    })
+}
+
+#[test]
+fn files_with_batch_normalisation_are_read_or_refused_by_name() -> Tested {
+    let resnet18 = Architecture::Resnet18;
+    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).expect("zeros");
+    let read = refused(resnet18, resnet18, &|tensors| {
+        let counter = Tensor::from_vec(vec![7i64], (), &Device::Cpu).expect("a number");
+        tensors.insert("bn1.num_batches_tracked".to_owned(), counter);
+        tensors.insert("fc.weight".to_owned(), zeros(&[10, 512]));
+        *tensors =
+            tensors.drain().map(|(name, tensor)| (format!("module.{name}"), tensor)).collect();
+    })?;
+    assert_eq!(read, "read");
+    let refusals = [
+        // Another base, deeper and shallower.
+        refused(resnet18, Architecture::Resnet50, &|_| {})?,
+        refused(Architecture::Resnet50, resnet18, &|_| {})?,
+        // Another width.
+        refused(Architecture::MobilenetV2, Architecture::MobilenetV2, &|tensors| {
+            tensors.insert("features.0.0.weight".to_owned(), zeros(&[16, 3, 3, 3]));
+        })?,
+        // Parameters without buffers.
+        refused(resnet18, resnet18, &|tensors| {
+            tensors.retain(|name, _| !name.contains("running"))
+        })?,
+        // A variance below zero.
+        refused(resnet18, resnet18, &|tensors| {
+            let negative = (zeros(&[64]) - 1.0).expect("numbers");
+            tensors.insert("bn1.running_var".to_owned(), negative);
+        })?,
+    ];
+    insta::assert_snapshot!(refusals.join("\n"));
+    Ok(())
+}
+
 #[test]
 fn damaged_files_are_refused_in_one_sentence() -> Tested {
     let whole = std::fs::read(

@@ -81,6 +81,20 @@ impl Architecture {
         self.name_and_blocks().1
     }
 
+    /// Whether it has layers of batch normalisation.
+    pub fn has_batch_norm(self) -> bool {
+        match self {
+            Self::Vgg16 | Self::Vgg19 | Self::Squeezenet1_0 | Self::MiniVgg => false,
+            Self::Resnet18
+            | Self::Resnet50
+            | Self::Resnet50Keras
+            | Self::MobilenetV2
+            | Self::MobilenetV2Keras
+            | Self::EfficientnetLite0
+            | Self::EfficientnetLite0Timm => true,
+        }
+    }
+
     /// The preprocessing of a convention, with the numbers that this base's usual weights were
     /// trained on.
     pub fn preprocessing(self, name: PreprocessingName) -> Preprocessing {

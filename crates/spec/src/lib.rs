@@ -83,6 +83,8 @@ pub use profile::Profile;
 pub use record::{
     DriftSummary, EpochRecord, Prediction, RecordSink, SinkError, Split, SplitRecord, TensorDrift,
 };
-pub use regime::{Cache, FreezeBoundary, FreezeBy, NestedFreeze, OptimizerCollects, Pooling};
+pub use regime::{
+    Cache, FreezeBoundary, FreezeBy, FrozenStatistics, NestedFreeze, OptimizerCollects, Pooling,
+};
 pub use sampling::ValidationSampling;
 pub use selector::{Selector, SelectorError};

@@ -7,8 +7,8 @@ use crate::error::Contradiction;
 use crate::optimizer::{OptimizerName, ScheduleName};
 use crate::settings::Settings;
 use crate::{
-    Architecture, AugmentationSetting, Cache, FreezeBoundary, FreezeBy, OptimizerCollects,
-    Procedure,
+    Architecture, AugmentationSetting, Cache, FreezeBoundary, FreezeBy, FrozenStatistics,
+    OptimizerCollects, Procedure,
 };
 
 /// Treatment, at the start of a phase, of what the phase before it left.
@@ -43,8 +43,8 @@ pub struct Phase<'a> {
     pub first_epoch: usize,
     /// Procedure of the phase; for the first phase this is the whole procedure.
     pub procedure: &'a Procedure,
-    /// Number of leading blocks of the base that neither this phase nor one before it trains: their
-    /// activations are those of the weights file.
+    /// Number of leading blocks of the base of which neither this phase nor one before it moves a
+    /// tensor: in evaluation their activations are those of the weights file.
     pub untouched_blocks: usize,
     /// Whether the phase trains the head of the phase before, or a new one.
     pub head: Carried,
@@ -70,7 +70,11 @@ impl Procedure {
         let (mut first_epoch, mut untouched_blocks) = (0, usize::MAX);
         let placed = std::iter::once(first).chain(later).enumerate().map(
             |(number, (procedure, head, optimizer_state))| {
-                untouched_blocks = untouched_blocks.min(procedure.frozen_blocks());
+                let untouched = match procedure.frozen_statistics {
+                    FrozenStatistics::Kept | FrozenStatistics::Batch => procedure.frozen_blocks(),
+                    FrozenStatistics::Moving => 0,
+                };
+                untouched_blocks = untouched_blocks.min(untouched);
                 let phase = Phase {
                     number,
                     first_epoch,

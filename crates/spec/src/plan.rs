@@ -6,7 +6,9 @@ use std::ops::{Add, Range};
 
 use serde::Serialize;
 
-use crate::{Augmentation, Cache, Cell, CellId, ContentHash, Phase, Resampling, Split};
+use crate::{
+    Augmentation, Cache, Cell, CellId, ContentHash, FrozenStatistics, Phase, Resampling, Split,
+};
 
 /// Versions of each image that an extraction holds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -123,6 +125,10 @@ impl Extraction {
     /// The activations that a cell trains on in a phase; nothing when it trains on pixels.
     pub fn for_training(cell: &Cell, phase: &Phase<'_>, sharing: Sharing) -> Option<Self> {
         let procedure = phase.procedure;
+        if procedure.frozen_statistics != FrozenStatistics::Kept {
+            // An image's activations depend on its batch.
+            return None;
+        }
         let count = match procedure.cache {
             Cache::None if sharing == Sharing::Literal || phase.untouched_blocks == 0 => {
                 return None;

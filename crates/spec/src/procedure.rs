@@ -8,8 +8,8 @@ use crate::phase::{self, LaterPhase};
 use crate::settings::{Settings, set};
 use crate::{
     Architecture, Augmentation, Cache, Clipping, ConvolutionAlgorithm, FreezeBoundary, FreezeBy,
-    Initializer, Interpolation, NestedFreeze, Optimizer, OptimizerCollects, Pooling, Preprocessing,
-    Resampling, Resize, Schedule, TransformCenter, ValidationSampling,
+    FrozenStatistics, Initializer, Interpolation, NestedFreeze, Optimizer, OptimizerCollects,
+    Pooling, Preprocessing, Resampling, Resize, Schedule, TransformCenter, ValidationSampling,
 };
 
 /// Complete settings of a training but for its seed: the part of a cell that is compared.
@@ -78,6 +78,9 @@ pub struct Procedure {
     /// What becomes of the base's activations before the head's layers.
     #[serde(default, skip_serializing_if = "is_default")]
     pub pooling: Pooling,
+    /// What training does with the moving statistics of a frozen batch normalisation.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub frozen_statistics: FrozenStatistics,
     /// Phases after the first, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub later_phases: Vec<LaterPhase>,
@@ -142,7 +145,7 @@ impl Procedure {
             .resolve(set("shear_unit", &settings.shear_unit)?);
         let augmented = augmentation != Augmentation::None;
         let validation_sampling = set("validation_sampling", &settings.validation_sampling)?;
-        let procedure = Self {
+        let mut procedure = Self {
             architecture,
             image_size: set("image_size", &settings.image_size)?,
             resize: set("resize", &settings.resize)?,
@@ -189,8 +192,12 @@ impl Procedure {
             } else {
                 ValidationSampling::EachOnce
             },
+            frozen_statistics: set("frozen_statistics", &settings.frozen_statistics)?,
             later_phases: Vec::new(),
         };
+        if !architecture.has_batch_norm() || procedure.blocks_without_gradients() == 0 {
+            procedure.frozen_statistics = FrozenStatistics::default();
+        }
         procedure.check()?;
         Ok(procedure)
     }
@@ -275,6 +282,11 @@ impl Procedure {
         }
         if self.cache != Cache::None && self.frozen_blocks() == 0 {
             return contradiction("activations can be cached only behind frozen blocks, and the optimizer collects all of them".to_owned());
+        }
+        if self.cache != Cache::None && self.frozen_statistics != FrozenStatistics::Kept {
+            let reason = "cached activations are those of an evaluated base, but with frozen_statistics other than \"kept\" an image's activations depend on its batch";
+            let remedy = "set cache = \"none\", or frozen_statistics = \"kept\"";
+            return Err(Contradiction::new(reason.to_owned()).remedy(remedy));
         }
         match (self.cache, self.augmentation) {
             (Cache::Features, Augmentation::Affine(_)) => {

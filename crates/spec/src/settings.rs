@@ -7,9 +7,9 @@ use crate::optimizer::{OptimizerName, ScheduleName};
 use crate::phase::PhaseSettings;
 use crate::{
     AugmentationSetting, BiasCorrection, Cache, ClipNormOf, ConvolutionAlgorithm, EpsilonPosition,
-    FreezeBoundary, FreezeBy, Initializer, Interpolation, MomentumForm, NestedFreeze,
-    OptimizerCollects, Pooling, PreprocessingName, Profile, Resize, ShearUnit, TransformCenter,
-    ValidationSampling, WeightDecayForm,
+    FreezeBoundary, FreezeBy, FrozenStatistics, Initializer, Interpolation, MomentumForm,
+    NestedFreeze, OptimizerCollects, Pooling, PreprocessingName, Profile, Resize, ShearUnit,
+    TransformCenter, ValidationSampling, WeightDecayForm,
 };
 
 /// The defaults, with a comment on each.
@@ -59,6 +59,8 @@ settings! {
     nested_freeze: NestedFreeze,
     /// Tensors of the base that the optimizer holds.
     optimizer_collects: OptimizerCollects,
+    /// What training does with the moving statistics of a frozen batch normalisation.
+    frozen_statistics: FrozenStatistics,
     /// Caching of the frozen part's activations.
     cache: Cache,
     /// Number of augmented variants of each image that are kept when `cache = "variants"`; 0 stands

@@ -115,7 +115,11 @@ impl SplitData {
             &procedure.preprocessing,
             device,
         )?;
-        Ok(base.forward(&input, 0..procedure.frozen_blocks())?)
+        let blocks = 0..procedure.frozen_blocks();
+        Ok(match version {
+            ImageVersion::Plain => base.forward(&input, blocks)?,
+            ImageVersion::Training { .. } => base.forward_in_training(&input, blocks)?,
+        })
     }
 }
 

@@ -198,7 +198,8 @@ impl<'a> Run<'a> {
             weights,
             procedure.frozen_blocks(),
             &device,
-        )?;
+        )?
+        .with_frozen_statistics(procedure.frozen_statistics)?;
         let phases = procedure.phases();
         let head = new_head(cell, 0, &device)?;
         let variables = variables(&base, &head);
@@ -337,7 +338,7 @@ impl<'a> Run<'a> {
             // Variables may lie below what gradients go through.
             let blocks = self.variable_blocks();
             let start = procedure.blocks_without_gradients().max(blocks.start);
-            let boundary = self.base.forward(&boundary, blocks.start..start)?;
+            let boundary = self.base.forward_in_training(&boundary, blocks.start..start)?;
             let (features, tape) = self.base.forward_on_tape(&boundary, start..blocks.end)?;
             let (logits, head_tape) =
                 self.head.forward_on_tape(&features, self.dropout_mask(images, epoch)?.as_ref())?;

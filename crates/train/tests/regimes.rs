@@ -745,3 +745,39 @@ fn an_accident_moves_statistics_that_were_declared_frozen() {
     assert!(of_role(TensorRole::Statistic).all(|tensor| tensor.moved && !tensor.collected));
     assert!(of_role(TensorRole::Weight).all(|tensor| tensor.collected));
 }
+
+#[test]
+fn statistics_of_a_frozen_base_move_only_where_a_cell_says_so() {
+    let workshop = Workshop::of(Architecture::Resnet18, &["cats", "dogs"]);
+    let cells = workshop.cells("[matrix]\nfrozen_statistics = [\"kept\", \"batch\", \"moving\"]");
+    let mut curves = Vec::new();
+    for (cell, moves) in cells.iter().zip([false, false, true]) {
+        let (outcome, curve) = workshop.run(cell);
+        let status = if moves { RunStatus::Thawed } else { RunStatus::Completed };
+        assert_eq!(outcome.status, status, "{}", cell.label());
+        for tensor in &outcome.audit {
+            assert!(tensor.declared_frozen && !tensor.collected);
+            assert_eq!(tensor.moved, moves && tensor.role == TensorRole::Statistic);
+        }
+        // What is shared changes nothing, and what depends on a batch is not shared.
+        let mut sink = Memory::default();
+        let data = workshop.shared_data(cell, Sharing::ByContent);
+        let is_stored = data.phases[0].train.stored.is_some();
+        assert_eq!(is_stored, curves.is_empty(), "{}", cell.label());
+        fit(cell, &workshop.weights, &data, None, &mut sink, &|_| {}).expect("a finished run");
+        assert_eq!(sink.curve(), curve, "{}", cell.label());
+
+        let path = workshop.artifact(&format!("checkpoint-{}", cell.id()));
+        let policy = CheckpointPolicy { path, interval: Duration::ZERO };
+        let data = workshop.data(cell);
+        let mut interrupted = Memory { stop_after: Some(2), ..Memory::default() };
+        fit(cell, &workshop.weights, &data, Some(&policy), &mut interrupted, &|_| {})
+            .expect_err("interrupted");
+        let mut resumed = Memory::default();
+        fit(cell, &workshop.weights, &data, Some(&policy), &mut resumed, &|_| {})
+            .expect("a finished run");
+        assert_eq!(resumed.curve(), curve, "{}", cell.label());
+        curves.push(curve);
+    }
+    assert!(curves[0] != curves[1] && curves[1] != curves[2], "each is a procedure of its own");
+}

@@ -113,6 +113,9 @@ impl BatchNorm {
         activation: Activation,
     ) -> Result<(Maps, Kept<'a>), ModelError> {
         let ChannelStatistics { mean, variance, count } = channel_statistics(&input);
+        if count < 2 {
+            return Err(ModelError::SingleValue { layer: self.name.clone() });
+        }
         let normalized = self.by_statistics(context, &mean, &variance)?;
         let tensor = |values| Tensor::from_vec(values, self.channels, &Device::Cpu);
         self.follow(context, &tensor(mean)?, &tensor(variance)?, count)?;

@@ -133,15 +133,17 @@ impl Context {
         Ok(with_values(self.value(name), <[f32]>::to_vec)?)
     }
 
-    /// What is made of a kernel and of tensors that are constant when it is. It is made once for a
-    /// constant kernel.
+    /// What is made of a kernel and of other tensors of its layer. It is made once where all of them
+    /// are constant.
     pub(crate) fn prepared(
         &self,
         kernel: &str,
+        tensors: &[TensorSpec],
         make: impl FnOnce() -> Result<PreparedConvolution, ModelError>,
     ) -> Result<Arc<PreparedConvolution>, ModelError> {
-        let (kept, is_constant) =
-            (&self.prepared[kernel], self.parameter(kernel).variable.is_none());
+        let kept = &self.prepared[kernel];
+        let is_constant =
+            tensors.iter().all(|tensor| self.parameter(&tensor.name).variable.is_none());
         if let Some(prepared) = kept.get().filter(|_| is_constant) {
             return Ok(prepared.clone());
         }

@@ -150,7 +150,8 @@ impl Convolution {
         first_channel: usize,
     ) -> Result<(), ModelError> {
         let convolution = self.on(context, input)?;
-        let prepared = context.prepared(&self.weight(), || self.folded(context, &convolution))?;
+        let prepared = context
+            .prepared(&self.weight(), &self.tensors(), || self.folded(context, &convolution))?;
         let PreparedConvolution { kernel, bias } = &*prepared;
         convolution.forward(input, kernel, bias, self.activation, output, first_channel);
         Ok(())
