@@ -7,7 +7,6 @@ Writes `crates/train/tests/fixtures/efficientnet_photographs.safetensors`: every
 """
 
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -19,24 +18,11 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import fixtures
+from efficientnet_names import rename
 
 SHARED, THAW = sys.argv[1:]
 model = timm.create_model("tf_efficientnet_lite0").eval()
-# From the names of `efficientnet-pytorch` to timm's.
-units = [(stage, unit) for stage, blocks in enumerate(model.blocks) for unit in range(len(blocks))]
-
-
-def name(theirs):
-    if not theirs.startswith("_blocks."):
-        return {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}[theirs.split(".")[0]] + "." + theirs.split(".")[1]
-    number, layer, tensor = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", theirs).groups()
-    stage, unit = units[int(number)]
-    expanded = {"_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2", "_project_conv": "conv_pwl", "_bn2": "bn3"}
-    plain = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
-    return f"blocks.{stage}.{unit}.{(plain if stage == 0 else expanded)[layer]}.{tensor}"
-
-
-state = {name(theirs): tensor for theirs, tensor in load_file(os.path.join(SHARED, "weights/efficientnet_lite0.safetensors")).items()}
+state = rename(model, load_file(os.path.join(SHARED, "weights/efficientnet_lite0.safetensors")))
 print(model.load_state_dict(state, strict=True))
 photographs = [os.path.join(kind, file) for kind in ("cats", "dogs") for file in sorted(os.listdir(os.path.join(SHARED, "data/cats_and_dogs_small/test", kind)))[:2]]
 written = {}

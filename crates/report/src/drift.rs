@@ -2,6 +2,7 @@
 //! times its own length while the kernels hardly move.
 
 use thaw_analysis::{ProcedureRuns, Sample};
+use thaw_spec::TensorRole;
 
 use crate::number::magnitude;
 
@@ -25,28 +26,33 @@ impl DriftRange {
     }
 }
 
-/// Drifts of the base's kernels and of its biases and other vectors, over all seeds; nothing before
-/// the first run, or where there are no such tensors.
-pub(crate) fn drift_ranges(procedure: &ProcedureRuns) -> [Option<DriftRange>; 2] {
-    let (mut kernels, mut others) = (Vec::new(), Vec::new());
+/// Drifts of the base's kernels and factors, of its biases, and of its moving statistics, over all
+/// seeds; nothing before the first run, or where there are no such tensors.
+pub(crate) fn drift_ranges(procedure: &ProcedureRuns) -> [Option<DriftRange>; 3] {
+    let mut drifts = [Vec::new(), Vec::new(), Vec::new()];
     for tensor in procedure.runs.iter().flat_map(|run| &run.outcome.audit) {
-        let kind = if tensor.name.ends_with(".weight") { &mut kernels } else { &mut others };
-        kind.push(tensor.relative_drift);
+        let kind = match tensor.role {
+            TensorRole::Weight if tensor.name.ends_with(".weight") => 0,
+            TensorRole::Weight => 1,
+            TensorRole::Statistic => 2,
+        };
+        drifts[kind].push(tensor.relative_drift);
     }
-    [DriftRange::of(kernels), DriftRange::of(others)]
+    drifts.map(DriftRange::of)
 }
 
-/// The largest drift of a kernel and of a bias, as `0.036, 7.04`; `0` where nothing moved.
+/// The largest drift of a kernel and of a bias, as `0.036, 7.04`, and of a moving statistic where there
+/// are some; `0` where nothing moved.
 pub(crate) fn drift_in_words(procedure: &ProcedureRuns) -> String {
     let largest = drift_ranges(procedure).map(|range| range.map(|range| range.largest));
     match largest {
-        [None, None] => "–".to_owned(),
-        [kernels, others] if kernels.unwrap_or(0.0) == 0.0 && others.unwrap_or(0.0) == 0.0 => {
-            "0".to_owned()
-        }
-        [kernels, others] => {
+        [None, None, None] => "–".to_owned(),
+        all if all.iter().all(|drift| drift.unwrap_or(0.0) == 0.0) => "0".to_owned(),
+        [kernels, others, statistics] => {
             let words = |drift: Option<f64>| drift.map_or_else(|| "–".to_owned(), magnitude);
-            format!("{}, {}", words(kernels), words(others))
+            let of_statistics =
+                statistics.map_or_else(String::new, |drift| format!(", {}", magnitude(drift)));
+            format!("{}, {}{of_statistics}", words(kernels), words(others))
         }
     }
 }

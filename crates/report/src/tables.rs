@@ -3,7 +3,7 @@
 use thaw_analysis::{
     Attribution, EqualLevels, Estimate, MeasuredRung, Measurements, ProcedureRuns,
 };
-use thaw_spec::Metric;
+use thaw_spec::{Metric, RunStatus};
 
 use crate::drift::drift_in_words;
 use crate::number::{changed, difference, magnitude, measured, statistic_in_words, with_images};
@@ -203,6 +203,15 @@ fn half_with_images(estimate: &Estimate) -> f64 {
 pub(crate) fn audit_in_words(procedure: &ProcedureRuns) -> &'static str {
     match (procedure.runs.is_empty(), procedure.thawed()) {
         (true, _) => "not run",
+        (false, true)
+            if procedure
+                .runs
+                .iter()
+                .filter(|run| run.outcome.status == RunStatus::Thawed)
+                .all(|run| run.outcome.thawed_without_optimizer()) =>
+        {
+            "THAWED, by statistics alone"
+        }
         (false, true) => "THAWED",
         (false, false) => "completed",
     }

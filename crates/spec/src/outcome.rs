@@ -49,6 +49,11 @@ impl TensorAudit {
     pub fn thawed(&self) -> bool {
         self.declared_frozen && self.moved
     }
+
+    /// Whether it moved and no optimizer held it, as a moving statistic does.
+    pub fn moved_without_optimizer(&self) -> bool {
+        self.moved && !self.collected
+    }
 }
 
 /// Verdict of the audit on a complete run.
@@ -111,6 +116,13 @@ impl Outcome {
             .map(|tensor| tensor.name.as_str())
             .collect::<BTreeSet<_>>()
             .len()
+    }
+
+    /// Whether tensors moved while they were declared frozen, and the optimizer held none of them.
+    pub fn thawed_without_optimizer(&self) -> bool {
+        let all = self.phases.iter().flat_map(|phase| &phase.audit).chain(&self.audit);
+        let mut thawed = all.filter(|tensor| tensor.thawed()).peekable();
+        thawed.peek().is_some() && thawed.all(TensorAudit::moved_without_optimizer)
     }
 
     /// Whether the optimizer held a tensor of the base within the first `epochs` epochs.

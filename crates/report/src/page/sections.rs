@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 use thaw_analysis::{CellRun, MeasuredRung, ProcedureRuns, Sample, smallest_difference};
-use thaw_spec::{DatasetSource, Metric, Split, TensorAudit};
+use thaw_spec::{DatasetSource, Metric, Split, TensorAudit, TensorRole};
 
 use super::{ContactSheet, Page, figure, picture, table};
 use crate::drift::{DriftRange, drift_ranges};
@@ -390,40 +390,55 @@ impl Page<'_> {
     }
 
     pub(super) fn audit(&self) -> Markup {
+        let has_statistics = self
+            .ran()
+            .flat_map(|procedure| &procedure.runs)
+            .any(|run| run.outcome.audit.iter().any(|tensor| tensor.role == TensorRole::Statistic));
         let rows = self.ran().filter_map(|procedure| {
             let tensors = &procedure.runs.first()?.outcome.audit;
-            let [declared, collected, moved] = audit_counts(tensors);
-            let [kernels, others] = drift_ranges(procedure);
+            let [declared, collected, moved, alone] = audit_counts(tensors);
+            let [kernels, others, statistics] = drift_ranges(procedure);
             let drift = |range: Option<DriftRange>| match range {
                 None => Entry::missing("–"),
                 Some(range) if range.largest == 0.0 => Entry::Number("0".to_owned(), 0.0),
                 Some(range) => Entry::Number(range.in_words(), range.largest),
             };
-            Some(vec![
+            let mut row = vec![
                 Entry::text(procedure.label()),
                 Entry::whole(tensors.len()),
                 Entry::whole(declared),
                 Entry::whole(collected),
                 Entry::whole(moved),
-                drift(kernels),
-                drift(others),
-                Entry::text(audit_in_words(procedure)),
-            ])
+            ];
+            if has_statistics {
+                row.push(Entry::whole(alone));
+            }
+            row.extend([drift(kernels), drift(others)]);
+            if has_statistics {
+                row.push(drift(statistics));
+            }
+            row.push(Entry::text(audit_in_words(procedure)));
+            Some(row)
         });
-        let headings = [
+        let mut headings = vec![
             "cell",
             "tensors of the base",
             "declared frozen",
             "collected by the optimizer",
             "moved",
-            "relative drift of kernels",
-            "of biases",
-            "verdict",
         ];
+        if has_statistics {
+            headings.push("moved without the optimizer");
+        }
+        headings.extend(["relative drift of kernels", "of biases"]);
+        if has_statistics {
+            headings.push("of moving statistics");
+        }
+        headings.push("verdict");
         let phases = self.ran().flat_map(|procedure| {
             let phases = procedure.runs.first().map_or(&[][..], |run| &run.outcome.phases);
             phases.iter().enumerate().map(|(number, phase)| {
-                let [declared, collected, moved] = audit_counts(&phase.audit);
+                let [declared, collected, moved, _] = audit_counts(&phase.audit);
                 let thawed = phase.audit.iter().any(TensorAudit::thawed);
                 vec![
                     Entry::text(procedure.label()),
@@ -588,12 +603,14 @@ fn plain_percent(accuracy: f64) -> String {
     format!("{:.2} %", accuracy * 100.0)
 }
 
-/// Number of tensors that were declared frozen, that the optimizer collected, and that moved.
-fn audit_counts(tensors: &[TensorAudit]) -> [usize; 3] {
+/// Number of tensors that were declared frozen, that the optimizer collected, that moved, and that
+/// moved without the optimizer.
+fn audit_counts(tensors: &[TensorAudit]) -> [usize; 4] {
     [
         tensors.iter().filter(|tensor| tensor.declared_frozen).count(),
         tensors.iter().filter(|tensor| tensor.collected).count(),
         tensors.iter().filter(|tensor| tensor.moved).count(),
+        tensors.iter().filter(|tensor| tensor.moved_without_optimizer()).count(),
     ]
 }
 
