@@ -3,7 +3,7 @@
 use thaw_analysis::{
     Attribution, EqualLevels, Estimate, MeasuredRung, Measurements, ProcedureRuns,
 };
-use thaw_spec::{Metric, RunStatus};
+use thaw_spec::{Metric, RunStatus, TensorRole};
 
 use crate::drift::drift_in_words;
 use crate::number::{changed, difference, magnitude, measured, statistic_in_words, with_images};
@@ -29,13 +29,20 @@ pub fn procedures_table(validation: &Measurements<'_>, test: &Measurements<'_>) 
         ]
     });
     let words = statistic_in_words(validation.statistic());
+    let runs = validation.results().procedures.iter().flat_map(|procedure| &procedure.runs);
+    let has_statistics =
+        runs.flat_map(|run| &run.outcome.audit).any(|tensor| tensor.role == TensorRole::Statistic);
     let headings = [
         "cell",
         "seeds",
         &format!("validation, {words}"),
         WITH_IMAGES,
         &format!("test, {words}"),
-        "largest drift of kernels, biases",
+        if has_statistics {
+            "largest drift of kernels, biases, moving statistics"
+        } else {
+            "largest drift of kernels, biases"
+        },
         "audit",
         "seconds per run",
     ];
