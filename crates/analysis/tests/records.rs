@@ -25,12 +25,13 @@ seeds = [3]
 [dataset]
 source = "folder"
 [base]
-architecture = "vgg16"
+architecture = "resnet18"
 [procedure]
 profile = "keras-3"
 loss_clip = 1e-7
 initializer = "torch_linear"
 pooling = "average"
+frozen_statistics = "batch"
 clip_norm = 1.0
 validation_sampling = "prefetched_away"
 shuffle = false

@@ -14,9 +14,6 @@ use crate::strided::PhaseKernel;
 use crate::winograd::{self, CHANNEL_STEP, TransformedKernel};
 use crate::{ConvolutionGeometry, depthwise, direct, strided};
 
-/// Product of channels from which on a transformed kernel does not stay in the cache.
-const LARGE_KERNEL: usize = 1 << 16;
-
 /// Algorithm of a convolution. A layer to which the named algorithm does not apply is computed
 /// directly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +36,8 @@ impl Algorithm {
             && geometry.stride == 1
             && geometry.groups == 1
             && channels.iter().all(|count| count.is_multiple_of(CHANNEL_STEP));
-        // On maps of up to 5×5 pixels few tiles use a transformed kernel, and reading it takes longer
-        // than multiplying with it, if it is large: F(2×2) has 16 points where F(3×3) has 25.
-        let is_kernel_read_once =
-            geometry.height.max(geometry.width) <= 5 && channels[0] * channels[1] >= LARGE_KERNEL;
         match self {
             Self::WinogradTwo if applies => Some(winograd::TileSize::Two),
-            Self::WinogradThree if applies && is_kernel_read_once => Some(winograd::TileSize::Two),
             Self::WinogradThree if applies => Some(winograd::TileSize::Three),
             Self::Direct | Self::WinogradTwo | Self::WinogradThree => None,
         }

@@ -83,7 +83,7 @@ impl Extraction {
             "activations",
             // Raised when the arithmetic of the base changes, so that kept activations are not
             // mixed with new ones.
-            4,
+            3,
             &self.cell.inputs,
             (
                 procedure.architecture,

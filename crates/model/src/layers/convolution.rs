@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use thaw_conv::{
-    Accumulate, Activation, ConvolutionGeometry, Maps, MapsView, PreparedKernel, with_values,
+    Accumulate, Activation, Algorithm, ConvolutionGeometry, Maps, MapsView, PreparedKernel,
+    with_values,
 };
 use thaw_spec::TensorRole;
 
@@ -18,6 +19,12 @@ use super::{
 };
 use crate::head::Mode;
 use crate::{Gradients, ModelError};
+
+/// Side of a map on which few tiles use a kernel.
+const SMALL_MAP: usize = 5;
+
+/// Product of channels from which on a transformed kernel does not stay in the cache.
+const LARGE_KERNEL: usize = 1 << 16;
 
 /// A convolution and what follows it.
 #[derive(Clone, Debug)]
@@ -125,7 +132,22 @@ impl Convolution {
             channels,
             layer: self.name.clone(),
         })?;
-        Ok(thaw_conv::Convolution { geometry, algorithm: context.algorithm })
+        let algorithm = match context.algorithm {
+            Algorithm::WinogradThree if self.reads_its_kernel_once(&geometry) => {
+                Algorithm::WinogradTwo
+            }
+            algorithm => algorithm,
+        };
+        Ok(thaw_conv::Convolution { geometry, algorithm })
+    }
+
+    /// Whether few tiles use a kernel that is large once it is transformed: reading it then takes
+    /// longer than multiplying with it, and F(2×2) has 16 points where F(3×3) has 25. Bases without
+    /// normalisation were computed by F(3×3) before, and keep their bits.
+    fn reads_its_kernel_once(&self, geometry: &ConvolutionGeometry) -> bool {
+        self.normalization.is_some()
+            && geometry.height.max(geometry.width) <= SMALL_MAP
+            && self.inputs * self.outputs >= LARGE_KERNEL
     }
 
     /// Room for the output.
