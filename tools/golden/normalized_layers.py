@@ -63,9 +63,8 @@ for name, height, width, inputs, outputs, kernel, stride, padding, groups, activ
 ]:
     convolution(name, height, width, inputs, outputs, kernel, stride, padding, groups, activation)
 
-# A forward pass alone: its gradient cannot be told from its output.
-x, w, b = random(2, 6, 5, 5), random(8, 6, 3, 3, scale=0.5), random(8)
-keep("silu", x=nhwc(x), w=w.permute(2, 3, 1, 0), b=b, y=nhwc(F.silu(F.conv2d(x, w, b, padding=1))))
+# Its gradient cannot be told from its output.
+convolution("silu", 5, 5, 6, 8, 3, 1, 1, 1, "silu")
 
 for activation, function in ACTIVATIONS.items():
     x = (random(3, 10, 7, 5, scale=2.0) + 40 * torch.arange(10).reshape(1, 10, 1, 1)).detach().float().double().requires_grad_()

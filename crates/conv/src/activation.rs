@@ -18,7 +18,14 @@ pub enum Activation {
     Silu,
 }
 
-const ELEMENTS_PER_TASK: usize = 1 << 14;
+/// Numbers of one task.
+pub(crate) const ELEMENTS_PER_TASK: usize = 1 << 14;
+
+/// Numbers of a group of whole rows. Its size does not depend on the number of threads, so that sums
+/// do not either.
+pub(crate) fn group_of_rows(columns: usize) -> usize {
+    (ELEMENTS_PER_TASK / columns).max(1) * columns
+}
 
 impl Activation {
     /// Its value.
@@ -84,6 +91,11 @@ impl Activation {
         matches!(self, Self::Linear | Self::Relu)
     }
 
+    /// Whether its derivative follows from its value.
+    pub fn is_told_by_output(self) -> bool {
+        self != Self::Silu
+    }
+
     /// Replaces values by their activations.
     pub fn apply_to(self, values: &mut [f32]) {
         if self == Self::Linear {
@@ -94,31 +106,30 @@ impl Activation {
         });
     }
 
-    /// Turns the gradient behind the activation into the one before it, told by the output as in
+    /// Turns the gradient behind the activation into the one before it, told as in
     /// [`Activation::gradient`].
-    pub fn mask(self, output: &[f32], gradient: &mut [f32]) {
+    pub fn mask(self, told_by: &[f32], gradient: &mut [f32]) {
         if self == Self::Linear {
             return;
         }
         let parts = gradient.par_chunks_mut(ELEMENTS_PER_TASK);
-        parts.zip(output.par_chunks(ELEMENTS_PER_TASK)).for_each(|(gradient, output)| {
+        parts.zip(told_by.par_chunks(ELEMENTS_PER_TASK)).for_each(|(gradient, told_by)| {
             // As one row of many columns, whose sums nobody needs.
             let mut sums = vec![0f32; gradient.len()];
-            vectorized(Mask { gradient, output, activation: self, sums: &mut sums });
+            vectorized(Mask { gradient, told_by, activation: self, sums: &mut sums });
         });
     }
 
     /// Turns the gradient behind the activation, `[rows, columns]`, into the one before it, and
     /// returns its column sums, which are the bias's gradient. ReLU's gradient at exactly 0 is 0,
-    /// as in PyTorch and TensorFlow. It is told by the output, from which that of SiLU cannot be
-    /// told.
-    pub fn gradient(self, output: &[f32], gradient: &mut [f32], columns: usize) -> Vec<f32> {
-        // Sums are taken in groups whose size does not depend on the number of threads.
-        let group = (ELEMENTS_PER_TASK / columns).max(1) * columns;
-        let partial = gradient.par_chunks_mut(group).zip(output.par_chunks(group)).map(
-            |(gradient, output)| {
+    /// as in PyTorch and TensorFlow. It is told by the output, or where that does not tell it
+    /// ([`Activation::is_told_by_output`]) by the argument.
+    pub fn gradient(self, told_by: &[f32], gradient: &mut [f32], columns: usize) -> Vec<f32> {
+        let group = group_of_rows(columns);
+        let partial = gradient.par_chunks_mut(group).zip(told_by.par_chunks(group)).map(
+            |(gradient, told_by)| {
                 let mut sums = vec![0f32; columns];
-                vectorized(Mask { gradient, output, activation: self, sums: &mut sums });
+                vectorized(Mask { gradient, told_by, activation: self, sums: &mut sums });
                 sums
             },
         );
@@ -134,7 +145,8 @@ impl Activation {
 /// Lets the gradient through where the activation changes with its argument, and adds up columns.
 struct Mask<'a> {
     gradient: &'a mut [f32],
-    output: &'a [f32],
+    /// The output, or the argument.
+    told_by: &'a [f32],
     activation: Activation,
     sums: &'a mut [f32],
 }
@@ -144,18 +156,19 @@ impl WithSimd for Mask<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { gradient, output, activation, sums } = self;
+        let Self { gradient, told_by, activation, sums } = self;
         let columns = sums.len();
-        for (gradient, output) in
-            gradient.chunks_exact_mut(columns).zip(output.chunks_exact(columns))
+        for (gradient, told_by) in
+            gradient.chunks_exact_mut(columns).zip(told_by.chunks_exact(columns))
         {
-            for ((gradient, output), sum) in gradient.iter_mut().zip(output).zip(sums.iter_mut()) {
-                let passes = match activation {
-                    Activation::Linear | Activation::Silu => true,
-                    Activation::Relu => *output > 0.0,
-                    Activation::Relu6 => *output > 0.0 && *output < 6.0,
+            for ((gradient, value), sum) in gradient.iter_mut().zip(told_by).zip(sums.iter_mut()) {
+                let before = |passes: bool| if passes { *gradient } else { 0.0 };
+                *gradient = match activation {
+                    Activation::Linear => *gradient,
+                    Activation::Relu => before(*value > 0.0),
+                    Activation::Relu6 => before(*value > 0.0 && *value < 6.0),
+                    Activation::Silu => *gradient * activation.derivative(*value),
                 };
-                *gradient = if passes { *gradient } else { 0.0 };
                 *sum += *gradient;
             }
         }

@@ -8,6 +8,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::Activation;
+use crate::activation::group_of_rows;
 use crate::maps::Maps;
 use crate::simd::vectorized;
 
@@ -22,22 +23,13 @@ pub struct ChannelStatistics {
     pub count: usize,
 }
 
-/// Numbers of one task; a group of rows has a size of its own, so that sums do not depend on the
-/// number of threads.
-const ELEMENTS_PER_TASK: usize = 1 << 14;
-
-/// Numbers of a group of whole rows.
-fn group(channels: usize) -> usize {
-    (ELEMENTS_PER_TASK / channels).max(1) * channels
-}
-
 /// Mean and variance of each channel. Each group of rows is read twice while it is in the cache; the
 /// groups' moments are put together in order (Chan, Golub & LeVeque 1979, equation 2.1).
 pub fn channel_statistics(maps: &Maps) -> ChannelStatistics {
     let channels = maps.shape()[3];
     let groups: Vec<[Vec<f32>; 2]> = maps
         .values()
-        .par_chunks(group(channels))
+        .par_chunks(group_of_rows(channels))
         .map(|rows| {
             let (mut sums, mut squares) = (vec![0f32; channels], vec![0f32; channels]);
             vectorized(Moments { rows, sums: &mut sums, squares: &mut squares });
@@ -45,7 +37,9 @@ pub fn channel_statistics(maps: &Maps) -> ChannelStatistics {
         })
         .collect();
     let (mut count, mut mean, mut squares) = (0.0, vec![0f64; channels], vec![0f64; channels]);
-    for (rows, [group_mean, group_squares]) in maps.values().chunks(group(channels)).zip(&groups) {
+    for (rows, [group_mean, group_squares]) in
+        maps.values().chunks(group_of_rows(channels)).zip(&groups)
+    {
         let added = (rows.len() / channels) as f64;
         let total = count + added;
         for (channel, (mean, squares)) in mean.iter_mut().zip(&mut squares).enumerate() {
@@ -101,7 +95,7 @@ pub fn scale_and_shift(
     activation: Activation,
     output: &mut Maps,
 ) {
-    let length = group(scale.len());
+    let length = group_of_rows(scale.len());
     output.values_mut().par_chunks_mut(length).zip(input.values().par_chunks(length)).for_each(
         |(output, input)| {
             vectorized(ScaleAndShift { input, scale, shift, activation, output });
@@ -174,8 +168,6 @@ pub struct NormalizationGradient {
     pub of_gamma: Vec<f32>,
     /// Gradient of β.
     pub of_beta: Vec<f32>,
-    /// Sums of the gradient of the input.
-    pub sums: Vec<f32>,
 }
 
 impl Normalized {
@@ -200,7 +192,7 @@ impl Normalized {
     ) -> NormalizationGradient {
         let channels = self.scale.len();
         let count = (input.values().len() / channels) as f64;
-        let length = group(channels);
+        let length = group_of_rows(channels);
         let partial: Vec<[Vec<f32>; 2]> = gradient
             .values_mut()
             .par_chunks_mut(length)
@@ -250,10 +242,8 @@ impl Normalized {
             .for_each(|(gradient, input)| {
                 vectorized(OfInput { scale: &self.scale, slope, constant, input, gradient });
             });
-        // Whatever is added to all values of a channel changes nothing of what is normalised.
-        let sums = vec![0.0; channels];
         let single = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
-        NormalizationGradient { of_gamma: single(of_gamma), of_beta: single(of_beta), sums }
+        NormalizationGradient { of_gamma: single(of_gamma), of_beta: single(of_beta) }
     }
 }
 

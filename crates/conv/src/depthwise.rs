@@ -8,6 +8,7 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::direct::sum_in_order;
 use crate::maps::{Maps, MapsView};
 use crate::padded::Padded;
 use crate::product::InitialSum;
@@ -290,12 +291,7 @@ pub(crate) fn kernel_gradient(
             sums
         })
         .collect();
-    let mut partial = partial.into_iter();
-    let first = partial.next().unwrap_or_default();
-    partial.fold(first, |mut sum, partial| {
-        sum.iter_mut().zip(partial).for_each(|(sum, value)| *sum += value);
-        sum
-    })
+    sum_in_order(partial)
 }
 
 /// Adds what one image contributes to the gradient of the kernel.

@@ -274,6 +274,11 @@ pub(crate) fn kernel_gradient(
         result
     });
     let partial: Vec<Vec<f32>> = partial.collect();
+    sum_in_order(partial)
+}
+
+/// The sum of what groups of images contribute, from the first to the last.
+pub(crate) fn sum_in_order(partial: Vec<Vec<f32>>) -> Vec<f32> {
     let mut sums = partial.into_iter();
     let first = sums.next().unwrap_or_default();
     sums.fold(first, |mut sum, partial| {

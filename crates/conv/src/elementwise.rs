@@ -4,10 +4,9 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::Activation;
+use crate::activation::ELEMENTS_PER_TASK;
 use crate::maps::Maps;
 use crate::simd::vectorized;
-
-const ELEMENTS_PER_TASK: usize = 1 << 14;
 
 /// Replaces `sum` by `activation(sum + other)`; both have one shape.
 pub fn add(sum: &mut Maps, other: &Maps, activation: Activation) {

@@ -136,10 +136,19 @@ fn convolutions_of_every_shape_and_their_gradients_agree_with_pytorch() -> Resul
 }
 
 #[test]
-fn silu_agrees_with_pytorch() -> Result<()> {
+fn silu_and_its_gradient_agree_with_pytorch() -> Result<()> {
     let layer = Layer::new("silu")?;
-    let output = layer.forward(&layer.convolution(1, Some(1), 1)?, Activation::Silu)?;
-    layer.assert_close("y", output.values(), 1e-6)
+    let convolution = layer.convolution(1, Some(1), 1)?;
+    let output = layer.forward(&convolution, Activation::Silu)?;
+    layer.assert_close("y", output.values(), 1e-6)?;
+    // Its gradient is told by its argument.
+    let sums = layer.forward(&convolution, Activation::Linear)?;
+    let mut gradient = layer.maps("dy")?;
+    let channels = sums.shape()[3];
+    let of_bias = Activation::Silu.gradient(sums.values(), gradient.values_mut(), channels);
+    layer.assert_close("db", &of_bias, 2e-6)?;
+    let of_kernel = convolution.kernel_gradient(layer.maps("x")?.view(), gradient.view());
+    layer.assert_close("dw", &of_kernel, 2e-6)
 }
 
 #[test]

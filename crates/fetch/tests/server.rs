@@ -169,7 +169,8 @@ fn files(folder: &Path) -> Vec<String> {
 
 #[test]
 fn whole_files_come_through_and_are_checked() {
-    for checksum in [sha256(), Checksum::Md5(MD5.to_owned())] {
+    let start = Checksum::Sha256Start(SHA256[..8].to_owned());
+    for checksum in [sha256(), start, Checksum::Md5(MD5.to_owned())] {
         let folder = TempDir::new().expect("a folder");
         let (result, _) = fetch(vec![Act::Serve], folder.path(), &checksum);
         result.expect("a download");

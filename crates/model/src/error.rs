@@ -52,7 +52,9 @@ pub enum ModelError {
         layer: String,
     },
     /// A base whose output cannot be multiplied by changing its weights.
-    #[error("the features of {base} cannot be multiplied by a factor within its weights")]
+    #[error(
+        "the features of {base} cannot be multiplied by a factor within its weights, as pretraining does in the end; pretrain a base that ends in a convolution with ReLU"
+    )]
     Unscalable {
         /// The base.
         base: String,

@@ -43,7 +43,7 @@ pub use loss::Loss;
 pub use optimizers::{Optimizer, OptimizerState};
 pub use tape::Tape;
 pub use thaw_conv::keep_freed_memory;
-pub use weights::{Weights, export, weights_file};
+pub use weights::{Weights, export, multiplied_tensors, weights_file};
 
 /// The version of Candle that computes: the manifest demands exactly this one.
 pub const CANDLE_VERSION: &str = "0.11.1";

@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor, Var};
 use safetensors::tensor::{Dtype, TensorView};
 use thaw_model::{
     Base, Gradients, Head, Loss, Mode, Optimizer, TensorSpec, Weights, export, glorot_uniform,
-    weights_file,
+    multiplied_tensors, weights_file,
 };
 use thaw_spec::{Architecture, ConvolutionAlgorithm, EpsilonPosition, Initializer, RmsProp};
 
@@ -342,6 +342,19 @@ fn an_exported_base_yields_its_features_multiplied_to_the_last_bit() -> Tested {
             plain.iter().zip(&scaled).all(|(plain, scaled)| plain * 0.25 == *scaled),
             "{architecture}"
         );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_base_whose_features_cannot_be_multiplied_is_named() -> Tested {
+    for architecture in [Architecture::Vgg19, Architecture::Squeezenet1_0] {
+        assert!(!multiplied_tensors(architecture, 0.25)?.is_empty(), "{architecture}");
+    }
+    // A residual connection, and an activation with a bound.
+    for architecture in [Architecture::Resnet18, Architecture::MobilenetV2] {
+        let error = multiplied_tensors(architecture, 0.25).expect_err("no such tensors");
+        assert!(error.to_string().contains(architecture.name()), "{error}");
     }
     Ok(())
 }

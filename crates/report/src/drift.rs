@@ -26,6 +26,13 @@ impl DriftRange {
     }
 }
 
+/// Whether a base of some procedures has moving statistics.
+pub(crate) fn has_statistics<'a>(procedures: impl IntoIterator<Item = &'a ProcedureRuns>) -> bool {
+    let runs = procedures.into_iter().flat_map(|procedure| &procedure.runs);
+    let mut tensors = runs.flat_map(|run| &run.outcome.audit);
+    tensors.any(|tensor| tensor.role == TensorRole::Statistic)
+}
+
 /// Drifts of the base's kernels and factors, of its biases, and of its moving statistics, over all
 /// seeds; nothing before the first run, or where there are no such tensors.
 pub(crate) fn drift_ranges(procedure: &ProcedureRuns) -> [Option<DriftRange>; 3] {

@@ -3,9 +3,9 @@
 use thaw_analysis::{
     Attribution, EqualLevels, Estimate, MeasuredRung, Measurements, ProcedureRuns,
 };
-use thaw_spec::{Metric, RunStatus, TensorRole};
+use thaw_spec::{Metric, RunStatus};
 
-use crate::drift::drift_in_words;
+use crate::drift::{drift_in_words, has_statistics};
 use crate::number::{changed, difference, magnitude, measured, statistic_in_words, with_images};
 use crate::table::{Entry, Table};
 
@@ -29,16 +29,13 @@ pub fn procedures_table(validation: &Measurements<'_>, test: &Measurements<'_>) 
         ]
     });
     let words = statistic_in_words(validation.statistic());
-    let runs = validation.results().procedures.iter().flat_map(|procedure| &procedure.runs);
-    let has_statistics =
-        runs.flat_map(|run| &run.outcome.audit).any(|tensor| tensor.role == TensorRole::Statistic);
     let headings = [
         "cell",
         "seeds",
         &format!("validation, {words}"),
         WITH_IMAGES,
         &format!("test, {words}"),
-        if has_statistics {
+        if has_statistics(&validation.results().procedures) {
             "largest drift of kernels, biases, moving statistics"
         } else {
             "largest drift of kernels, biases"

@@ -8,7 +8,7 @@
 //! activations, as VGG16's are.
 
 use thaw_data::{Purpose, Stream};
-use thaw_model::{Weights, export};
+use thaw_model::{Weights, export, multiplied_tensors};
 use thaw_spec::{Cell, EpochRecord};
 
 use crate::trainer::Run;
@@ -30,6 +30,9 @@ pub fn pretrain(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(Vec<u8>, Vec<EpochRecord>), TrainError> {
     let architecture = cell.procedure.architecture;
+    let factor = (1.0 / FEATURE_SCALE) as f32;
+    // What the last step would refuse is refused before hours of training.
+    multiplied_tensors(architecture, factor)?;
     let draw = |tensor: usize| {
         // The head's tensors have the same purpose; the base's are told from them by the epoch's
         // place in the address.
@@ -49,5 +52,5 @@ pub fn pretrain(
         report(&record);
         records.push(record);
     }
-    Ok((export(&run.base, architecture, (1.0 / FEATURE_SCALE) as f32)?, records))
+    Ok((export(&run.base, architecture, factor)?, records))
 }

@@ -12,7 +12,7 @@ use thaw_conv::PoolGeometry;
 use thaw_spec::{Architecture, PreprocessingName};
 
 use crate::ModelError;
-use crate::layers::{Cost, Layer, Layers, MapShape, MaxPool, TensorSpec};
+use crate::layers::{Cost, Layer, Layers, MapShape, Pool, PoolKind, TensorSpec};
 
 /// The layers between two possible freeze boundaries.
 pub(crate) type Block = Layers;
@@ -108,9 +108,15 @@ fn own_names(architecture: Architecture) -> Names {
     names
 }
 
+/// A max-pool at stride 2.
+fn max_pool(window: usize, padding: usize, ceil: bool) -> Box<dyn Layer> {
+    let geometry = PoolGeometry { window, stride: 2, padding, ceil };
+    Box::new(Pool { kind: PoolKind::Max, geometry })
+}
+
 /// A 2×2 max-pool at stride 2.
 fn halve() -> Box<dyn Layer> {
-    Box::new(MaxPool(PoolGeometry { window: 2, stride: 2, padding: 0, ceil: false }))
+    max_pool(2, 0, false)
 }
 
 /// The tensors of a base in the order of its layers, as PyTorch's files name and shape them.
@@ -143,12 +149,17 @@ pub fn shapes(architecture: Architecture, size: usize) -> Result<Vec<BlockShape>
 
 #[cfg(test)]
 mod tests {
+    use thaw_spec::TensorRole;
+
     use super::*;
 
     #[test]
     fn every_base_has_the_blocks_that_its_name_promises() {
         for architecture in Architecture::ALL {
             assert_eq!(blocks(architecture).len(), architecture.blocks(), "{architecture}");
+            let is_statistic = |tensor: &TensorSpec| tensor.role == TensorRole::Statistic;
+            let has_statistics = tensors(architecture).iter().any(is_statistic);
+            assert_eq!(has_statistics, architecture.has_batch_norm(), "{architecture}");
         }
     }
 

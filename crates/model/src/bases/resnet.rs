@@ -5,12 +5,10 @@
 //! convolutions have biases, its ε is 1.001e-5, and a stage's stride stands in its first 1×1
 //! convolution, as in the paper, where torchvision has it in the 3×3 one.
 
-use thaw_conv::{Activation, PoolGeometry};
+use thaw_conv::Activation;
 
-use super::Block;
-use crate::layers::{
-    BatchNorm, Convolution, Layer, Layers, MaxPool, MovingVariance, Padding, Residual,
-};
+use super::{Block, max_pool};
+use crate::layers::{BatchNorm, Convolution, Layer, Layers, MovingVariance, Padding, Residual};
 
 /// Number of residual units of each stage of ResNet-18.
 const UNITS_18: [usize; 4] = [2, 2, 2, 2];
@@ -104,8 +102,7 @@ impl Library {
 /// with, and otherwise `expansion` times as many, by 1×1 convolutions around a 3×3 one.
 fn network(library: Library, units: [usize; 4], expansion: usize) -> Vec<Block> {
     let stem = library.convolution(library.stem(), [3, 64], [7, 2], Activation::Relu);
-    let pool = MaxPool(PoolGeometry { window: 3, stride: 2, padding: 1, ceil: false });
-    let mut blocks = vec![vec![Box::new(stem) as Box<dyn Layer>, Box::new(pool)]];
+    let mut blocks = vec![vec![Box::new(stem) as Box<dyn Layer>, max_pool(3, 1, false)]];
     let mut inputs = 64;
     for (number, units) in units.into_iter().enumerate() {
         let width = 64 << number;

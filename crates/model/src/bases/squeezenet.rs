@@ -3,15 +3,11 @@
 //!
 //! Tensors are named as in `torchvision.models.squeezenet1_0`.
 
-use thaw_conv::PoolGeometry;
-
-use super::{Block, halve};
-use crate::layers::{Convolution, Layer, MaxPool, Padding, Parallel};
+use super::{Block, halve, max_pool};
+use crate::layers::{Convolution, Layer, Padding, Parallel};
 
 pub(super) fn squeezenet1_0() -> Vec<Block> {
-    let pool = || -> Box<dyn Layer> {
-        Box::new(MaxPool(PoolGeometry { window: 3, stride: 2, padding: 0, ceil: true }))
-    };
+    let pool = || max_pool(3, 0, true);
     let first = Convolution {
         stride: 2,
         padding: Padding::Zeros(0),

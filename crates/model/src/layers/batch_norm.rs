@@ -2,7 +2,7 @@
 //! two modes: with the moving statistics, as in evaluation, or with those of the batch, as in
 //! training, where they also move the moving ones.
 
-use candle_core::{D, Device, Tensor};
+use candle_core::{Device, Tensor};
 use thaw_conv::{
     Activation, ChannelStatistics, Maps, NormalizationGradient, Normalized, channel_statistics,
     scale_and_shift,
@@ -37,13 +37,6 @@ pub enum MovingVariance {
     Sample,
     /// Divided by the number of values, as in Keras 3.
     Population,
-}
-
-/// `scale·x + shift` by channel.
-#[derive(Clone, Debug)]
-pub(crate) struct Affine {
-    pub(crate) scale: Vec<f32>,
-    pub(crate) shift: Vec<f32>,
 }
 
 /// What a forward pass by a batch's statistics kept.
@@ -88,10 +81,9 @@ impl BatchNorm {
     }
 
     /// The normalisation by the moving statistics.
-    pub(crate) fn by_moving_statistics(&self, context: &Context) -> Result<Affine, ModelError> {
+    pub(crate) fn by_moving_statistics(&self, context: &Context) -> Result<Normalized, ModelError> {
         let [mean, variance] = self.statistics().map(|name| context.numbers(&name));
         self.by_statistics(context, &mean?, &variance?)
-            .map(|normalized| Affine { scale: normalized.scale, shift: normalized.shift })
     }
 
     fn by_statistics(
@@ -113,9 +105,6 @@ impl BatchNorm {
         activation: Activation,
     ) -> Result<(Maps, Kept<'a>), ModelError> {
         let ChannelStatistics { mean, variance, count } = channel_statistics(&input);
-        if count < 2 {
-            return Err(ModelError::SingleValue { layer: self.name.clone() });
-        }
         let normalized = self.by_statistics(context, &mean, &variance)?;
         let tensor = |values| Tensor::from_vec(values, self.channels, &Device::Cpu);
         self.follow(context, &tensor(mean)?, &tensor(variance)?, count)?;
@@ -133,8 +122,11 @@ impl BatchNorm {
         variance: &Tensor,
         count: usize,
     ) -> Result<(), ModelError> {
+        if count < 2 {
+            return Err(ModelError::SingleValue { layer: self.name.clone() });
+        }
         let correction = match self.variance {
-            MovingVariance::Sample => count as f64 / count.saturating_sub(1).max(1) as f64,
+            MovingVariance::Sample => count as f64 / (count - 1) as f64,
             MovingVariance::Population => 1.0,
         };
         let of_batch = [mean.clone(), (variance * correction)?];
@@ -168,28 +160,28 @@ impl BatchNorm {
             }
         };
         let scale = (gamma / (variance + self.epsilon)?.sqrt()?)?;
-        debug_assert_eq!(input.dim(D::Minus1)?, self.channels);
         Ok(input.broadcast_sub(&mean)?.broadcast_mul(&scale)?.broadcast_add(&beta)?)
     }
 }
 
 impl Kept<'_> {
-    /// Turns the gradient behind the activation into that of the input, adds those of γ and β to the
-    /// others, and returns the sums of the input's by channel as well.
+    /// Turns the gradient behind the activation into that of the input, and adds those of γ and β to
+    /// the others. What is added to all values of a channel changes nothing, so the gradient of the
+    /// input sums to zero by channel.
     pub(crate) fn backward(
         self,
         context: &Context,
         gradients: &mut Gradients,
         mut gradient: Maps,
-    ) -> Result<(Maps, Vec<f32>), ModelError> {
+    ) -> Result<Maps, ModelError> {
         let Self { layer, input, normalized, activation } = self;
-        let NormalizationGradient { of_gamma, of_beta, sums } =
+        let NormalizationGradient { of_gamma, of_beta } =
             normalized.gradient(&input, activation, &mut gradient);
         for (name, values) in layer.affine_tensors().iter().zip([of_gamma, of_beta]) {
             let weight = context.value(name);
             let values = Tensor::from_vec(values, weight.shape(), &Device::Cpu)?;
             gradients.store.insert(weight, values);
         }
-        Ok((gradient, sums))
+        Ok(gradient)
     }
 }

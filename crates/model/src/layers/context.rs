@@ -134,21 +134,19 @@ impl Context {
     }
 
     /// What is made of a kernel and of other tensors of its layer. It is made once where all of them
-    /// are constant.
+    /// are constant, and forgotten when [`Context::parameters_mut`] may make one variable.
     pub(crate) fn prepared(
         &self,
         kernel: &str,
-        tensors: &[TensorSpec],
+        tensors: impl FnOnce() -> Vec<TensorSpec>,
         make: impl FnOnce() -> Result<PreparedConvolution, ModelError>,
     ) -> Result<Arc<PreparedConvolution>, ModelError> {
         let kept = &self.prepared[kernel];
-        let is_constant =
-            tensors.iter().all(|tensor| self.parameter(&tensor.name).variable.is_none());
-        if let Some(prepared) = kept.get().filter(|_| is_constant) {
+        if let Some(prepared) = kept.get() {
             return Ok(prepared.clone());
         }
         let prepared = Arc::new(make()?);
-        if is_constant {
+        if tensors().iter().all(|tensor| self.parameter(&tensor.name).variable.is_none()) {
             // Another thread may have been first.
             return Ok(kept.get_or_init(|| prepared).clone());
         }

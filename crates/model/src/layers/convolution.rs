@@ -172,8 +172,8 @@ impl Convolution {
         first_channel: usize,
     ) -> Result<(), ModelError> {
         let convolution = self.on(context, input)?;
-        let prepared = context
-            .prepared(&self.weight(), &self.tensors(), || self.folded(context, &convolution))?;
+        let make = || self.folded(context, &convolution);
+        let prepared = context.prepared(&self.weight(), || self.tensors(), make)?;
         let PreparedConvolution { kernel, bias } = &*prepared;
         convolution.forward(input, kernel, bias, self.activation, output, first_channel);
         Ok(())
@@ -324,13 +324,21 @@ impl Layer for Convolution {
             return Ok(Recorded {
                 output: Arc::new(output),
                 backward: Box::new(move |gradients, gradient, wanted| {
-                    let (gradient, sums) = kept.backward(context, gradients, gradient)?;
+                    let gradient = kept.backward(context, gradients, gradient)?;
+                    let sums = vec![0.0; self.outputs];
                     self.backward(context, gradients, &input, (&gradient, &sums), wanted)
                 }),
             });
         }
-        let output = Arc::new(self.forward(context, &input)?);
-        let kept = output.clone();
+        let (output, kept) = if self.activation.is_told_by_output() {
+            let output = Arc::new(self.forward(context, &input)?);
+            (output.clone(), output)
+        } else {
+            let sums = Arc::new(self.sums(context, &input)?);
+            let mut output = sums.copy();
+            self.activation.apply_to(output.values_mut());
+            (Arc::new(output), sums)
+        };
         let backward = move |gradients: &mut Gradients, mut gradient: Maps, wanted| {
             let sums = self.activation.gradient(kept.values(), gradient.values_mut(), self.outputs);
             self.backward(context, gradients, &input, (&gradient, &sums), wanted)

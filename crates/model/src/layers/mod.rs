@@ -25,7 +25,7 @@ pub(crate) use composed::{activation as composed_activation, dense as composed_d
 pub use context::{Context, Parameter};
 pub use convolution::{Convolution, Padding};
 pub use parallel::Parallel;
-pub use pool::{AveragePool, MaxPool};
+pub use pool::{Pool, PoolKind};
 pub use residual::Residual;
 pub use sequence::Sequence;
 

@@ -12,7 +12,7 @@ use crate::head::Mode;
 use crate::{Gradients, ModelError};
 
 /// Convolutions of one input, none of them normalised, whose outputs have one size and one
-/// activation; each writes to its own channels of the output.
+/// activation, told by its output ([`thaw_conv::Activation::is_told_by_output`]); each writes to its own channels of the output.
 #[derive(Clone, Debug)]
 pub struct Parallel(pub Vec<Convolution>);
 

@@ -11,37 +11,46 @@ use super::{Context, Cost, InputGradient, Layer, MapShape, Recorded, Scaling, co
 use crate::ModelError;
 use crate::head::Mode;
 
-/// The largest value under each window, by channel. Nothing outside the input is ever the largest.
+/// One value for each window, by channel.
 #[derive(Clone, Copy, Debug)]
-pub struct MaxPool(pub PoolGeometry);
-
-/// The mean of the values under each window, by channel; what lies outside the input is not counted.
-#[derive(Clone, Copy, Debug)]
-pub struct AveragePool(pub PoolGeometry);
-
-/// The shape behind a pool; nothing where the window is larger than the padded input.
-fn pooled(geometry: PoolGeometry, input: MapShape, cost: &mut Cost) -> Option<MapShape> {
-    let fits = |length: usize| length + 2 * geometry.padding >= geometry.window;
-    if !(fits(input.height) && fits(input.width)) {
-        return None;
-    }
-    let output = MapShape {
-        height: geometry.output_length(input.height),
-        width: geometry.output_length(input.width),
-        ..input
-    };
-    cost.output(output, 1);
-    Some(output)
+pub struct Pool {
+    /// The value.
+    pub kind: PoolKind,
+    /// The windows.
+    pub geometry: PoolGeometry,
 }
 
-impl Layer for MaxPool {
+/// What a pool makes of a window. What lies outside the input is neither largest nor counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolKind {
+    /// The largest value.
+    Max,
+    /// The mean.
+    Average,
+}
+
+impl Layer for Pool {
+    /// The shape of its output; nothing where the window is larger than the padded input.
     fn shape(&self, input: MapShape, cost: &mut Cost) -> Option<MapShape> {
-        pooled(self.0, input, cost)
+        let PoolGeometry { window, padding, .. } = self.geometry;
+        if input.height.min(input.width) + 2 * padding < window {
+            return None;
+        }
+        let output = MapShape {
+            height: self.geometry.output_length(input.height),
+            width: self.geometry.output_length(input.width),
+            ..input
+        };
+        cost.output(output, 1);
+        Some(output)
     }
 
     fn forward(&self, context: &Context, input: &Maps) -> Result<Maps, ModelError> {
-        let mut output = Maps::new(&context.buffers, self.0.output_shape(input.shape()));
-        max_pool(self.0, input, &mut output);
+        let mut output = Maps::new(&context.buffers, self.geometry.output_shape(input.shape()));
+        match self.kind {
+            PoolKind::Max => max_pool(self.geometry, input, &mut output),
+            PoolKind::Average => average_pool(self.geometry, input, &mut output),
+        }
         Ok(output)
     }
 
@@ -57,7 +66,14 @@ impl Layer for MaxPool {
             backward: Box::new(move |_, gradient, wanted| {
                 Ok((wanted == InputGradient::Needed).then(|| {
                     let mut result = Maps::new(&context.buffers, input.shape());
-                    max_pool_gradient(self.0, &input, &kept, &gradient, &mut result);
+                    match self.kind {
+                        PoolKind::Max => {
+                            max_pool_gradient(self.geometry, &input, &kept, &gradient, &mut result);
+                        }
+                        PoolKind::Average => {
+                            average_pool_gradient(self.geometry, &gradient, &mut result);
+                        }
+                    }
                     result
                 }))
             }),
@@ -65,46 +81,10 @@ impl Layer for MaxPool {
     }
 
     fn compose(&self, _: &Context, _: Mode, input: &Tensor) -> Result<Tensor, ModelError> {
-        Ok(composed::max_pool(self.0, input)?)
-    }
-
-    fn scaling(&self) -> Scaling {
-        Scaling::OfInput
-    }
-}
-
-impl Layer for AveragePool {
-    fn shape(&self, input: MapShape, cost: &mut Cost) -> Option<MapShape> {
-        pooled(self.0, input, cost)
-    }
-
-    fn forward(&self, context: &Context, input: &Maps) -> Result<Maps, ModelError> {
-        let mut output = Maps::new(&context.buffers, self.0.output_shape(input.shape()));
-        average_pool(self.0, input, &mut output);
-        Ok(output)
-    }
-
-    fn forward_on_tape<'a>(
-        &'a self,
-        context: &'a Context,
-        input: Arc<Maps>,
-    ) -> Result<Recorded<'a>, ModelError> {
-        let output = Arc::new(self.forward(context, &input)?);
-        let shape = input.shape();
-        Ok(Recorded {
-            output,
-            backward: Box::new(move |_, gradient, wanted| {
-                Ok((wanted == InputGradient::Needed).then(|| {
-                    let mut result = Maps::new(&context.buffers, shape);
-                    average_pool_gradient(self.0, &gradient, &mut result);
-                    result
-                }))
-            }),
+        Ok(match self.kind {
+            PoolKind::Max => composed::max_pool(self.geometry, input)?,
+            PoolKind::Average => composed::average_pool(self.geometry, input)?,
         })
-    }
-
-    fn compose(&self, _: &Context, _: Mode, input: &Tensor) -> Result<Tensor, ModelError> {
-        Ok(composed::average_pool(self.0, input)?)
     }
 
     fn scaling(&self) -> Scaling {

@@ -18,7 +18,7 @@ pub struct Residual {
     pub branch: Layers,
     /// Layers of the shortcut, if it has some.
     pub shortcut: Layers,
-    /// What follows the sum.
+    /// What follows the sum, told by its output ([`Activation::is_told_by_output`]).
     pub activation: Activation,
 }
 

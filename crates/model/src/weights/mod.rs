@@ -194,6 +194,24 @@ pub fn weights_file(
     safetensors::serialize(views, None)
 }
 
+/// The tensors whose multiplication by a positive factor multiplies the features of a base.
+///
+/// # Errors
+/// When there are none: the base ends in an activation that does not commute with a factor, or in a
+/// residual connection.
+pub fn multiplied_tensors(
+    architecture: Architecture,
+    factor: f32,
+) -> Result<Vec<String>, ModelError> {
+    match layers::scaling(blocks(architecture).iter().flatten()) {
+        Scaling::OfTensors(names) => Ok(names),
+        Scaling::OfInput | Scaling::None if factor == 1.0 => Ok(Vec::new()),
+        Scaling::OfInput | Scaling::None => {
+            Err(ModelError::Unscalable { base: architecture.to_string() })
+        }
+    }
+}
+
 /// Serialises a base so that its features come multiplied by a positive `factor`, as a safetensors
 /// file in torchvision's layout.
 ///
@@ -201,16 +219,9 @@ pub fn weights_file(
 /// With a power of two nothing is rounded.
 ///
 /// # Errors
-/// When the base has an activation that does not, or the tensors cannot be written down.
+/// As [`multiplied_tensors`], or when the tensors cannot be written down.
 pub fn export(base: &Base, architecture: Architecture, factor: f32) -> Result<Vec<u8>, ModelError> {
-    let blocks = blocks(architecture);
-    let multiplied = match layers::scaling(blocks.iter().flatten()) {
-        Scaling::OfTensors(names) => names,
-        Scaling::OfInput | Scaling::None if factor == 1.0 => Vec::new(),
-        Scaling::OfInput | Scaling::None => {
-            return Err(ModelError::Unscalable { base: architecture.to_string() });
-        }
-    };
+    let multiplied = multiplied_tensors(architecture, factor)?;
     let mut tensors = Vec::new();
     for parameter in base.parameters() {
         let factor = if multiplied.contains(&parameter.name) { factor } else { 1.0 };

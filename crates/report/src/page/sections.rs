@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 use thaw_analysis::{CellRun, MeasuredRung, ProcedureRuns, Sample, smallest_difference};
-use thaw_spec::{DatasetSource, Metric, Split, TensorAudit, TensorRole};
+use thaw_spec::{DatasetSource, Metric, Split, TensorAudit};
 
 use super::{ContactSheet, Page, figure, picture, table};
-use crate::drift::{DriftRange, drift_ranges};
+use crate::drift::{DriftRange, drift_ranges, has_statistics};
 use crate::number::{magnitude, percent, points, signed, statistic_in_words};
 use crate::table::Entry;
 use crate::tables::{audit_in_words, change_of, ladder_table, level, seeds};
@@ -390,10 +390,7 @@ impl Page<'_> {
     }
 
     pub(super) fn audit(&self) -> Markup {
-        let has_statistics = self
-            .ran()
-            .flat_map(|procedure| &procedure.runs)
-            .any(|run| run.outcome.audit.iter().any(|tensor| tensor.role == TensorRole::Statistic));
+        let has_statistics = has_statistics(self.ran());
         let rows = self.ran().filter_map(|procedure| {
             let tensors = &procedure.runs.first()?.outcome.audit;
             let [declared, collected, moved, alone] = audit_counts(tensors);
