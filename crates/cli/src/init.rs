@@ -99,6 +99,12 @@ fn base_choice(architecture: Architecture) -> BaseChoice {
             None,
             "four blocks, for images of 32 to 64 pixels; its weights come with thaw",
         ),
+        Architecture::MiniResnet => (
+            Torch,
+            None,
+            None,
+            "four blocks with BatchNorm, for images of 32 to 64 pixels; its weights come with thaw",
+        ),
     };
     BaseChoice { architecture, trained_with, fetched, weights, comment }
 }
@@ -161,7 +167,8 @@ fn default_output(folder: &Path) -> PathBuf {
 /// The side of the square that images are resized to: what most images fill, no more than the base
 /// was trained with.
 fn image_side(sides: &[u32], architecture: Architecture) -> u32 {
-    let largest = if architecture == Architecture::MiniVgg { 32 } else { LARGEST_SIDE };
+    let is_miniature = matches!(architecture, Architecture::MiniVgg | Architecture::MiniResnet);
+    let largest = if is_miniature { 32 } else { LARGEST_SIDE };
     let filled = median(sides).unwrap_or(largest).min(largest);
     (filled / SIDE_STEP * SIDE_STEP).max(if largest == 32 { 32 } else { 2 * SIDE_STEP })
 }

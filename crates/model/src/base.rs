@@ -6,7 +6,10 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor, Var};
 use rayon::prelude::*;
 use thaw_conv::{Algorithm, Maps};
-use thaw_spec::{Architecture, ConvolutionAlgorithm, FrozenStatistics, TensorRole};
+use thaw_spec::{
+    Architecture, ConvolutionAlgorithm, FrozenStatistics, MovingAverage, MovingStatistics,
+    MovingVariance, Procedure, TensorRole,
+};
 
 use crate::bases::{Block, blocks};
 use crate::head::Mode;
@@ -26,6 +29,54 @@ enum Engine {
     Candle,
 }
 
+/// What training may change of a base.
+#[derive(Clone, Copy, Debug)]
+pub struct Freezing {
+    /// Leading blocks whose weights are constants.
+    pub blocks: usize,
+    /// Leading blocks through which no gradient goes: their batch normalisations are frozen, whether
+    /// an optimizer holds their weights or not.
+    pub without_gradients: usize,
+    /// What training does with the statistics of those.
+    pub statistics: FrozenStatistics,
+    /// How statistics that move follow a batch's; nothing for the base's own way.
+    pub moving_statistics: Option<MovingStatistics>,
+}
+
+/// An honest freeze of leading blocks.
+impl From<usize> for Freezing {
+    fn from(blocks: usize) -> Self {
+        let statistics = FrozenStatistics::default();
+        Self { blocks, without_gradients: blocks, statistics, moving_statistics: None }
+    }
+}
+
+impl From<&Procedure> for Freezing {
+    fn from(procedure: &Procedure) -> Self {
+        Self {
+            blocks: procedure.frozen_blocks(),
+            without_gradients: procedure.blocks_without_gradients(),
+            statistics: procedure.frozen_statistics,
+            moving_statistics: procedure.moving_statistics,
+        }
+    }
+}
+
+impl Freezing {
+    /// Whether training moves the statistics of a block.
+    pub fn moves_statistics(&self, block: usize) -> bool {
+        self.statistics == FrozenStatistics::Moving || block >= self.without_gradients
+    }
+
+    /// Whether training may change a tensor.
+    fn is_variable(&self, parameter: &Parameter) -> bool {
+        match parameter.role {
+            TensorRole::Weight => parameter.block >= self.blocks,
+            TensorRole::Statistic => self.moves_statistics(parameter.block),
+        }
+    }
+}
+
 /// A convolutional base.
 #[derive(Debug)]
 pub struct Base {
@@ -33,12 +84,14 @@ pub struct Base {
     context: Context,
     engine: Engine,
     device: Device,
+    /// How statistics that move follow a batch's in the library that the base is from.
+    own_statistics: MovingStatistics,
     frozen_statistics: FrozenStatistics,
 }
 
 impl Base {
-    /// Builds a base whose first `frozen_blocks` blocks are constants and whose other blocks are
-    /// variables.
+    /// Builds a base of which training may change what `freezing` says: blocks behind a number of
+    /// leading ones, or what a procedure says.
     ///
     /// # Errors
     /// When a tensor is missing.
@@ -46,7 +99,7 @@ impl Base {
         architecture: Architecture,
         convolution: ConvolutionAlgorithm,
         weights: &Weights,
-        frozen_blocks: usize,
+        freezing: impl Into<Freezing>,
         device: &Device,
     ) -> Result<Self, ModelError> {
         let algorithm = match convolution {
@@ -57,46 +110,41 @@ impl Base {
         let blocks = blocks(architecture);
         let tensors =
             blocks.iter().map(|block| block.iter().flat_map(|layer| layer.tensors()).collect());
-        let context = Context::new(tensors, weights, frozen_blocks, algorithm, device)?;
+        // Without batch normalisation nothing reads it.
+        let own_statistics = architecture.moving_statistics().unwrap_or(MovingStatistics {
+            share: 1.0,
+            variance: MovingVariance::Population,
+            average: MovingAverage::Plain,
+        });
+        let context = Context::new(tensors, weights, own_statistics, algorithm, device)?;
         let engine = if device.is_cpu() { Engine::Native } else { Engine::Candle };
         let (device, frozen_statistics) = (device.clone(), FrozenStatistics::default());
-        Ok(Self { blocks, context, engine, device, frozen_statistics })
+        let mut base = Self { blocks, context, engine, device, own_statistics, frozen_statistics };
+        base.refreeze(freezing)?;
+        Ok(base)
     }
 
-    /// The same base, whose frozen blocks treat their statistics so when they are run in training
-    /// ([`Base::forward_in_training`]).
+    /// Begins a phase of which training may change what `freezing` says; what it may not change has
+    /// the value that it has now.
     ///
     /// # Errors
     /// When the device refuses.
-    pub fn with_frozen_statistics(
-        mut self,
-        frozen_statistics: FrozenStatistics,
-    ) -> Result<Self, ModelError> {
-        self.frozen_statistics = frozen_statistics;
-        if frozen_statistics == FrozenStatistics::Moving {
-            for parameter in self.context.parameters_mut() {
-                if parameter.role == TensorRole::Statistic && parameter.variable.is_none() {
-                    parameter.begin(None, true)?;
-                }
-            }
-        }
-        Ok(self)
-    }
-
-    /// Begins a phase in which the first `frozen_blocks` blocks are constants, with the values that
-    /// they have now, and the others variables.
-    ///
-    /// # Errors
-    /// When the device refuses.
-    pub fn refreeze(&mut self, frozen_blocks: usize) -> Result<(), ModelError> {
-        let all_statistics_move = self.frozen_statistics == FrozenStatistics::Moving;
+    pub fn refreeze(&mut self, freezing: impl Into<Freezing>) -> Result<(), ModelError> {
+        let freezing = freezing.into();
+        self.frozen_statistics = freezing.statistics;
+        self.context.moving = freezing.moving_statistics.unwrap_or(self.own_statistics);
         for parameter in self.context.parameters_mut() {
             let carried =
                 parameter.was_variable().then(|| parameter.value().detach().copy()).transpose()?;
-            let is_moving = all_statistics_move && parameter.role == TensorRole::Statistic;
-            parameter.begin(carried, is_moving || parameter.block >= frozen_blocks)?;
+            let is_variable = freezing.is_variable(parameter);
+            parameter.begin(carried, is_variable)?;
         }
         Ok(())
+    }
+
+    /// Says how often the statistics of a block have moved before, as after a checkpoint.
+    pub fn set_updates(&self, block: usize, updates: usize) {
+        self.context.set_updates(block, updates);
     }
 
     /// Restores the value that a parameter had at the start of the present phase, from a

@@ -32,7 +32,7 @@ mod tape;
 mod weights;
 
 pub use audit::{audit, audit_phase, drift};
-pub use base::Base;
+pub use base::{Base, Freezing};
 pub use bases::{BlockShape, shapes, tensors};
 pub use comparison::{Comparison, TensorComparison, compare};
 pub use error::ModelError;

@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
-use thaw_model::{Base, Gradients, Initial, TensorSpec, Weights, tensors, weights_file};
-use thaw_spec::{Architecture, ConvolutionAlgorithm, FrozenStatistics, TensorRole};
+use thaw_model::{Base, Freezing, Gradients, Initial, TensorSpec, Weights, tensors, weights_file};
+use thaw_spec::{
+    Architecture, ConvolutionAlgorithm, Experiment, FrozenStatistics, Procedure, TensorRole,
+};
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
 
@@ -242,8 +244,8 @@ fn a_frozen_base_is_normalised_by_the_batch_as_an_open_one_is() -> Tested {
             for frozen_statistics in
                 [FrozenStatistics::Kept, FrozenStatistics::Batch, FrozenStatistics::Moving]
             {
-                let base =
-                    base(architecture, way, blocks)?.with_frozen_statistics(frozen_statistics)?;
+                let mut base = base(architecture, way, blocks)?;
+                base.refreeze(Freezing { statistics: frozen_statistics, ..blocks.into() })?;
                 let evaluated = values(&base.forward(&input, 0..blocks)?);
                 let trained = base.forward_in_training(&input, 0..blocks)?;
                 assert!(!trained.track_op(), "no graph is built");
@@ -267,11 +269,93 @@ fn a_frozen_base_is_normalised_by_the_batch_as_an_open_one_is() -> Tested {
     Ok(())
 }
 
+/// A way of `tools/golden/frozen_batch_norm.py` as an experiment says it; nothing for what thaw does
+/// not tell from another way.
+fn procedure_of(profile: &str, way: &str) -> Option<Procedure> {
+    let settings = match way {
+        "nothing" => "freeze = \"none\"",
+        "trainable = False on each layer" | "requires_grad = False" => "",
+        "trainable = False on the base, in a Sequential" => "freeze_by = \"container\"",
+        "requires_grad = False and eval()" => "frozen_statistics = \"kept\"",
+        _ => return None,
+    };
+    let text = format!(
+        "name = \"statistics\"\nseeds = [0]\n[dataset]\nsource = \"folder\"\n[base]\narchitecture = \"mini_resnet\"\n[procedure]\nprofile = \"{profile}\"\nimage_size = 32\nstatistics_share = 0.1\n{settings}\n"
+    );
+    let experiment = Experiment::parse("statistics.toml", &text).expect("an experiment");
+    experiment.procedures().next().map(|(_, procedure)| procedure.clone())
+}
+
+/// What each library does to BatchNorm in training, frozen and not: the table of
+/// `docs/batch-norm.md` and the numbers behind it, by `tools/golden/frozen_batch_norm.py`.
+#[test]
+fn batch_normalisations_are_treated_as_each_library_treats_them() -> Tested {
+    let mut rows = csv::Reader::from_path(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/frozen_batch_norm.csv"
+    ))?;
+    let mut compared = 0;
+    for row in rows.deserialize::<BTreeMap<String, String>>() {
+        let row = row?;
+        let (profile, way) = (row["profile"].as_str(), row["way"].as_str());
+        let name = format!("{profile}, {way}");
+        let Some(procedure) = procedure_of(profile, way) else { continue };
+        let (architecture, blocks) = (procedure.architecture, procedure.architecture.blocks());
+        let golden = fixtures(&format!("frozen_batch_norm-{profile}"));
+        for composed in [false, true] {
+            let weights = hashed_weights(architecture)?;
+            let algorithm = ConvolutionAlgorithm::Direct;
+            let base = Base::new(architecture, algorithm, &weights, &procedure, &Device::Cpu)?;
+            let base = if composed { base.on_candle_engine() } else { base };
+            let first = images(4, 32)?;
+            let upside_down: Vec<u32> = (0..32).rev().collect();
+            let upside_down = Tensor::new(upside_down, &Device::Cpu)?;
+            let second = (first.index_select(&upside_down, 1)? * 1.5)?;
+
+            let evaluated = values(&base.forward(&first, 0..blocks)?);
+            let start = procedure.blocks_without_gradients();
+            let step = |images: &Tensor| -> Result<Vec<f32>, Box<dyn std::error::Error>> {
+                let boundary = base.forward_in_training(images, 0..start)?;
+                Ok(values(&base.forward_on_tape(&boundary, start..blocks)?.0))
+            };
+            let in_training = step(&first)?;
+            let by = if in_training == evaluated { "moving" } else { "batch" };
+            assert_eq!(by, row["normalised_by"], "{name}");
+            step(&second)?;
+            let moved = base
+                .parameters()
+                .iter()
+                .filter(|parameter| values(parameter.value()) != values(&parameter.original));
+            assert_eq!(moved.count().to_string(), row["statistics_moved"], "{name}");
+            let trained = base.parameters().iter().filter(|known| known.trained().is_some());
+            assert_eq!((trained.count() + 1).to_string(), row["collected"], "{name}");
+
+            let stem = match way {
+                "nothing" => "open",
+                "trainable = False on each layer" | "requires_grad = False" => "frozen",
+                _ => continue,
+            };
+            let expected = |what: &str| values(&golden[&format!("{stem}.{what}")]);
+            assert_close(&name, &in_training, &expected("features"), 1e-5);
+            for parameter in base.parameters() {
+                if parameter.role == TensorRole::Statistic {
+                    let expected = expected(&format!("moved.{}", parameter.name));
+                    let name = format!("{name}: {}", parameter.name);
+                    assert_close(&name, &values(parameter.value()), &expected, 2e-6);
+                }
+            }
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 2 * 2 * 5, "two ways of five libraries, on two engines");
+    Ok(())
+}
+
 #[test]
 fn a_batch_of_one_image_of_one_pixel_cannot_be_normalised_by_itself() -> Tested {
     for way in WAYS {
-        let base = base(Architecture::Resnet18, way, 5)?;
-        let base = base.with_frozen_statistics(FrozenStatistics::Batch)?;
+        let mut base = base(Architecture::Resnet18, way, 5)?;
+        base.refreeze(Freezing { statistics: FrozenStatistics::Batch, ..5.into() })?;
         let error = base.forward_in_training(&images(1, 32)?, 0..5).expect_err("one value");
         assert_eq!(
             error.to_string(),

@@ -285,7 +285,7 @@ fn the_freeze_is_heard_or_not_as_in_every_version_of_keras() -> Tested {
         for phase in procedure.phases() {
             let procedure = phase.procedure;
             if phase.number > 0 {
-                base.refreeze(procedure.frozen_blocks())?;
+                base.refreeze(procedure)?;
             }
             let of_base: Vec<Var> = base
                 .parameters()

@@ -361,9 +361,12 @@ fn a_base_whose_features_cannot_be_multiplied_is_named() -> Tested {
 
 #[test]
 fn the_shipped_weights_are_those_of_their_record() -> Tested {
-    let shipped = Weights::shipped(Architecture::MiniVgg).ok_or("weights")??;
-    let record =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/weights/mini_vgg.json"))?;
-    assert!(record.contains(&format!("\"sha256\": \"{}\"", shipped.hash)), "{}", shipped.hash);
+    for architecture in [Architecture::MiniVgg, Architecture::MiniResnet] {
+        let shipped = Weights::shipped(architecture).ok_or("weights")??;
+        let path = format!("{}/weights/{architecture}.json", env!("CARGO_MANIFEST_DIR"));
+        let record = std::fs::read_to_string(path)?;
+        let hash = format!("\"sha256\": \"{}\"", shipped.hash);
+        assert!(record.contains(&hash), "{architecture}: {}", shipped.hash);
+    }
     Ok(())
 }

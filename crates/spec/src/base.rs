@@ -5,7 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChannelOrder, Preprocessing, PreprocessingName, UnknownName};
+use crate::{
+    ChannelOrder, MovingAverage, MovingStatistics, MovingVariance, Preprocessing,
+    PreprocessingName, UnknownName,
+};
 
 /// A convolutional base that thaw can build, without its classifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,11 +39,14 @@ pub enum Architecture {
     /// thaw's own small base, built as VGG16 is, for images of 32 to 64 pixels: four blocks,
     /// weights included.
     MiniVgg,
+    /// thaw's own small base with batch normalisation, built as torchvision's ResNet-18 is, for images
+    /// of 32 to 64 pixels: the stem and three stages, weights included.
+    MiniResnet,
 }
 
 impl Architecture {
     /// All bases.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Vgg16,
         Self::Vgg19,
         Self::Squeezenet1_0,
@@ -52,6 +58,7 @@ impl Architecture {
         Self::EfficientnetLite0,
         Self::EfficientnetLite0Timm,
         Self::MiniVgg,
+        Self::MiniResnet,
     ];
 
     /// Name in an experiment, and number of blocks between which the freeze boundary may lie.
@@ -68,6 +75,7 @@ impl Architecture {
             Self::EfficientnetLite0 => ("efficientnet_lite0", 5),
             Self::EfficientnetLite0Timm => ("efficientnet_lite0_timm", 5),
             Self::MiniVgg => ("mini_vgg", 4),
+            Self::MiniResnet => ("mini_resnet", 4),
         }
     }
 
@@ -83,16 +91,25 @@ impl Architecture {
 
     /// Whether it has layers of batch normalisation.
     pub fn has_batch_norm(self) -> bool {
-        match self {
-            Self::Vgg16 | Self::Vgg19 | Self::Squeezenet1_0 | Self::MiniVgg => false,
+        self.moving_statistics().is_some()
+    }
+
+    /// How the moving statistics of its batch normalisations follow a batch's in the library that it
+    /// is from, where it has some.
+    pub fn moving_statistics(self) -> Option<MovingStatistics> {
+        let (share, variance) = match self {
+            Self::Vgg16 | Self::Vgg19 | Self::Squeezenet1_0 | Self::MiniVgg => return None,
             Self::Resnet18
             | Self::Resnet50
-            | Self::Resnet50Keras
             | Self::MobilenetV2
-            | Self::MobilenetV2Keras
-            | Self::EfficientnetLite0
-            | Self::EfficientnetLite0Timm => true,
-        }
+            | Self::EfficientnetLite0Timm
+            | Self::MiniResnet => (0.1, MovingVariance::Sample),
+            Self::Resnet50Keras => (0.01, MovingVariance::Population),
+            Self::MobilenetV2Keras => (1e-3, MovingVariance::Population),
+            // TensorFlow's 0.99, as `efficientnet-pytorch` carries it over.
+            Self::EfficientnetLite0 => (0.01, MovingVariance::Sample),
+        };
+        Some(MovingStatistics { share, variance, average: MovingAverage::Plain })
     }
 
     /// The preprocessing of a convention, with the numbers that this base's usual weights were

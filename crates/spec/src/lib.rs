@@ -26,6 +26,7 @@
 
 mod augmentation;
 mod base;
+mod batch_norm;
 mod cell;
 mod dataset;
 mod error;
@@ -55,6 +56,7 @@ pub use augmentation::{
     TransformCenter,
 };
 pub use base::{Architecture, ConvolutionAlgorithm};
+pub use batch_norm::{FrozenStatistics, MovingAverage, MovingStatistics, MovingVariance};
 pub use cell::{Cell, CellId, Inputs, ProcedureId};
 pub use dataset::{DatasetSource, SyntheticDataset, SyntheticTask};
 pub use error::{Contradiction, Location, SpecError, UnknownName};
@@ -83,8 +85,6 @@ pub use profile::Profile;
 pub use record::{
     DriftSummary, EpochRecord, Prediction, RecordSink, SinkError, Split, SplitRecord, TensorDrift,
 };
-pub use regime::{
-    Cache, FreezeBoundary, FreezeBy, FrozenStatistics, NestedFreeze, OptimizerCollects, Pooling,
-};
+pub use regime::{Cache, FreezeBoundary, FreezeBy, NestedFreeze, OptimizerCollects, Pooling};
 pub use sampling::ValidationSampling;
 pub use selector::{Selector, SelectorError};

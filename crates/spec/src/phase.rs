@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::batch_norm::FrozenStatisticsSetting;
 use crate::error::Contradiction;
 use crate::optimizer::{OptimizerName, ScheduleName};
 use crate::settings::Settings;
@@ -104,6 +105,7 @@ pub(crate) struct PhaseSettings {
     freeze: Option<FreezeBoundary>,
     freeze_by: Option<FreezeBy>,
     optimizer_collects: Option<OptimizerCollects>,
+    frozen_statistics: Option<FrozenStatisticsSetting>,
     cache: Option<Cache>,
     variants: Option<usize>,
     augmentation: Option<AugmentationSetting>,
@@ -127,6 +129,7 @@ impl PhaseSettings {
             freeze: self.freeze,
             freeze_by: self.freeze_by,
             optimizer_collects: self.optimizer_collects,
+            frozen_statistics: self.frozen_statistics,
             cache: self.cache,
             variants: self.variants,
             augmentation: self.augmentation,

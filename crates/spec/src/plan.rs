@@ -370,8 +370,10 @@ impl Plan {
         let stored = Extraction::for_training(cell, phase, facts.sharing)
             .filter(|wanted| !self.without_room.contains(&wanted.key()));
         let on_the_fly = if stored.is_some() { work(untouched..frozen) } else { work(0..frozen) };
+        let through_the_base =
+            if procedure.keeps_features_of_batches() { shown / epochs } else { shown };
         Cost {
-            forward_multiply_adds: shown * on_the_fly + evaluated * work(untouched..all),
+            forward_multiply_adds: through_the_base * on_the_fly + evaluated * work(untouched..all),
             trained_multiply_adds: shown * work(frozen..all),
             head_multiply_adds: shown
                 * procedure.head_multiply_adds(facts.boundary_floats[all], facts.feature_channels),

@@ -8,8 +8,9 @@ use crate::phase::{self, LaterPhase};
 use crate::settings::{Settings, set};
 use crate::{
     Architecture, Augmentation, Cache, Clipping, ConvolutionAlgorithm, FreezeBoundary, FreezeBy,
-    FrozenStatistics, Initializer, Interpolation, NestedFreeze, Optimizer, OptimizerCollects,
-    Pooling, Preprocessing, Resampling, Resize, Schedule, TransformCenter, ValidationSampling,
+    FrozenStatistics, Initializer, Interpolation, MovingStatistics, NestedFreeze, Optimizer,
+    OptimizerCollects, Pooling, Preprocessing, Resampling, Resize, Schedule, TransformCenter,
+    ValidationSampling,
 };
 
 /// Complete settings of a training but for its seed: the part of a cell that is compared.
@@ -81,6 +82,10 @@ pub struct Procedure {
     /// What training does with the moving statistics of a frozen batch normalisation.
     #[serde(default, skip_serializing_if = "is_default")]
     pub frozen_statistics: FrozenStatistics,
+    /// How moving statistics follow a batch's, where that is not as in the library that the base is
+    /// from.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub moving_statistics: Option<MovingStatistics>,
     /// Phases after the first, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub later_phases: Vec<LaterPhase>,
@@ -192,11 +197,16 @@ impl Procedure {
             } else {
                 ValidationSampling::EachOnce
             },
-            frozen_statistics: set("frozen_statistics", &settings.frozen_statistics)?,
+            frozen_statistics: set("frozen_statistics", &settings.frozen_statistics)?
+                .resolve(freeze_by, !from_images),
+            moving_statistics: MovingStatistics::resolve(architecture, settings)?,
             later_phases: Vec::new(),
         };
         if !architecture.has_batch_norm() || procedure.blocks_without_gradients() == 0 {
             procedure.frozen_statistics = FrozenStatistics::default();
+        }
+        if !procedure.moves_statistics() {
+            procedure.moving_statistics = None;
         }
         procedure.check()?;
         Ok(procedure)
@@ -221,6 +231,20 @@ impl Procedure {
             }
             OptimizerCollects::Everything => 0,
         }
+    }
+
+    /// Whether training moves statistics of batch normalisation, of trained blocks or of frozen ones.
+    pub fn moves_statistics(&self) -> bool {
+        let architecture = self.architecture;
+        architecture.has_batch_norm()
+            && (self.frozen_statistics == FrozenStatistics::Moving
+                || self.blocks_without_gradients() < architecture.blocks())
+    }
+
+    /// Whether the features are kept of one training pass through a frozen base, in whose batches
+    /// they were normalised. They are this cell's alone.
+    pub fn keeps_features_of_batches(&self) -> bool {
+        self.cache == Cache::Features && self.frozen_statistics == FrozenStatistics::Batch
     }
 
     /// Numbers that the head is given for an image, of which the base puts out `floats` in
@@ -283,10 +307,18 @@ impl Procedure {
         if self.cache != Cache::None && self.frozen_blocks() == 0 {
             return contradiction("activations can be cached only behind frozen blocks, and the optimizer collects all of them".to_owned());
         }
-        if self.cache != Cache::None && self.frozen_statistics != FrozenStatistics::Kept {
-            let reason = "cached activations are those of an evaluated base, but with frozen_statistics other than \"kept\" an image's activations depend on its batch";
-            let remedy = "set cache = \"none\", or frozen_statistics = \"kept\"";
-            return Err(Contradiction::new(reason.to_owned()).remedy(remedy));
+        match (self.cache, self.frozen_statistics) {
+            (Cache::Features | Cache::Variants, FrozenStatistics::Moving) => {
+                let reason = "with frozen_statistics = \"moving\" the base changes from batch to batch, so that no cached activation would stay right";
+                let remedy = "set cache = \"none\", or frozen_statistics = \"batch\" (normalised by the batches of one pass) or \"kept\"";
+                return Err(Contradiction::new(reason.to_owned()).remedy(remedy));
+            }
+            (Cache::Variants, FrozenStatistics::Batch) => {
+                let reason = "with frozen_statistics = \"batch\" an image's activations depend on its batch, and cached variants are shown in other ones";
+                let remedy = "set cache = \"features\" (one pass, in the batches of the first epoch), cache = \"none\", or frozen_statistics = \"kept\"";
+                return Err(Contradiction::new(reason.to_owned()).remedy(remedy));
+            }
+            _ => {}
         }
         match (self.cache, self.augmentation) {
             (Cache::Features, Augmentation::Affine(_)) => {

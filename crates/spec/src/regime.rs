@@ -89,20 +89,6 @@ pub enum OptimizerCollects {
     EverythingWithZeroGradients,
 }
 
-/// What training does with the moving statistics of a frozen batch normalisation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FrozenStatistics {
-    /// It normalises by them and leaves them as they are: the frozen base is evaluated.
-    #[default]
-    Kept,
-    /// It normalises by each batch's own and leaves the moving ones as they are.
-    Batch,
-    /// It normalises by each batch's own, and the moving ones follow: they move although nothing is
-    /// trained, as `requires_grad = False` leaves them in PyTorch until `eval()` is called.
-    Moving,
-}
-
 /// What becomes of the base's activations before the head's layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

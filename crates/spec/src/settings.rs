@@ -2,12 +2,13 @@
 
 use serde::Deserialize;
 
+use crate::batch_norm::{FrozenStatisticsSetting, MovingVarianceName};
 use crate::error::Contradiction;
 use crate::optimizer::{OptimizerName, ScheduleName};
 use crate::phase::PhaseSettings;
 use crate::{
     AugmentationSetting, BiasCorrection, Cache, ClipNormOf, ConvolutionAlgorithm, EpsilonPosition,
-    FreezeBoundary, FreezeBy, FrozenStatistics, Initializer, Interpolation, MomentumForm,
+    FreezeBoundary, FreezeBy, Initializer, Interpolation, MomentumForm, MovingAverage,
     NestedFreeze, OptimizerCollects, Pooling, PreprocessingName, Profile, Resize, ShearUnit,
     TransformCenter, ValidationSampling, WeightDecayForm,
 };
@@ -60,7 +61,13 @@ settings! {
     /// Tensors of the base that the optimizer holds.
     optimizer_collects: OptimizerCollects,
     /// What training does with the moving statistics of a frozen batch normalisation.
-    frozen_statistics: FrozenStatistics,
+    frozen_statistics: FrozenStatisticsSetting,
+    /// Share of a batch's statistics in the moving ones; 0 stands for the base's own.
+    statistics_share: f64,
+    /// The variance of a batch that the moving one follows.
+    moving_variance: MovingVarianceName,
+    /// How a moving average begins.
+    moving_average: MovingAverage,
     /// Caching of the frozen part's activations.
     cache: Cache,
     /// Number of augmented variants of each image that are kept when `cache = "variants"`; 0 stands

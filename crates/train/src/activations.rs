@@ -70,6 +70,50 @@ impl StoredActivations {
     }
 }
 
+/// Features of the training images that were normalised by the batches of one training pass,
+/// `[images, height, width, channels]`.
+#[derive(Debug)]
+pub(crate) struct FeaturesOfBatches {
+    values: Vec<f32>,
+    shape: [usize; 3],
+}
+
+impl FeaturesOfBatches {
+    /// Runs the images through the frozen blocks in an order of all of them.
+    pub(crate) fn extract(
+        data: &SplitData,
+        base: &Base,
+        procedure: &Procedure,
+        order: &[usize],
+        version: ImageVersion,
+    ) -> Result<Self, TrainError> {
+        let (mut values, mut shape) = (Vec::new(), [0; 3]);
+        for images in order.chunks(procedure.batch_size) {
+            let features = data.boundary(base, procedure, images, version, base.device())?;
+            let (_, height, width, channels) = features.dims4()?;
+            shape = [height, width, channels];
+            let length = height * width * channels;
+            values.resize(order.len() * length, 0.0);
+            let features = features.flatten_all()?.to_vec1::<f32>()?;
+            for (&image, features) in images.iter().zip(features.chunks_exact(length)) {
+                values[image * length..][..length].copy_from_slice(features);
+            }
+        }
+        Ok(Self { values, shape })
+    }
+
+    /// The features of some images.
+    pub(crate) fn batch(&self, images: &[usize], device: &Device) -> Result<Tensor, TrainError> {
+        let [height, width, channels] = self.shape;
+        let length = height * width * channels;
+        let mut values = Vec::with_capacity(images.len() * length);
+        for image in images {
+            values.extend_from_slice(&self.values[image * length..][..length]);
+        }
+        Ok(Tensor::from_vec(values, (images.len(), height, width, channels), device)?)
+    }
+}
+
 /// The images of one split in whatever form a cell wants them.
 #[derive(Debug)]
 pub struct SplitData {

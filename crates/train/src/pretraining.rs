@@ -2,10 +2,10 @@
 //!
 //! A base with random weights is trained as a whole, by the same loop as every cell, on a source
 //! task. Two things differ. The step size falls linearly from epoch to epoch, so that training
-//! comes to rest. And the head is given the features divided by [`FEATURE_SCALE`], since random
-//! weights pass on the scale of the pixels, which Caffe's convention leaves at 0–255; afterwards
-//! the factor is carried into the last convolution. The biases of such a base are small beside its
-//! activations, as VGG16's are.
+//! comes to rest. And without batch normalisation the head is given the features divided by
+//! [`FEATURE_SCALE`], since random weights pass on the scale of the pixels, which Caffe's convention
+//! leaves at 0–255; afterwards the factor is carried into the last convolution. The biases of such a
+//! base are small beside its activations, as VGG16's are.
 
 use thaw_data::{Purpose, Stream};
 use thaw_model::{Weights, export, multiplied_tensors};
@@ -30,9 +30,9 @@ pub fn pretrain(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(Vec<u8>, Vec<EpochRecord>), TrainError> {
     let architecture = cell.procedure.architecture;
-    let factor = (1.0 / FEATURE_SCALE) as f32;
+    let factor = if architecture.has_batch_norm() { 1.0 } else { 1.0 / FEATURE_SCALE };
     // What the last step would refuse is refused before hours of training.
-    multiplied_tensors(architecture, factor)?;
+    multiplied_tensors(architecture, factor as f32)?;
     let draw = |tensor: usize| {
         // The head's tensors have the same purpose; the base's are told from them by the epoch's
         // place in the address.
@@ -41,7 +41,7 @@ pub fn pretrain(
     };
     let weights = Weights::initial(architecture, draw)?;
     let mut run = Run::new(cell, &weights, data)?;
-    run.head.input_factor = 1.0 / FEATURE_SCALE;
+    run.head.input_factor = factor;
     let epochs = cell.procedure.epochs;
     let mut records = Vec::new();
     for epoch in 0..epochs {
@@ -52,5 +52,5 @@ pub fn pretrain(
         report(&record);
         records.push(record);
     }
-    Ok((export(&run.base, architecture, factor)?, records))
+    Ok((export(&run.base, architecture, factor as f32)?, records))
 }

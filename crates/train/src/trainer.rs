@@ -7,7 +7,7 @@ use std::time::Instant;
 use candle_core::{Device, Tensor, Var};
 use thaw_data::{Purpose, Stream};
 use thaw_model::{
-    Base, Gradients, Head, Loss, Mode, Optimizer, Weights, audit, audit_phase, drift,
+    Base, Freezing, Gradients, Head, Loss, Mode, Optimizer, Weights, audit, audit_phase, drift,
 };
 use thaw_spec::{
     Carried, Cell, Course, EpochRecord, Outcome, Phase, PhaseAudit, Prediction, Procedure,
@@ -15,7 +15,7 @@ use thaw_spec::{
 };
 
 use crate::TrainError;
-use crate::activations::{ImageVersion, SplitData};
+use crate::activations::{FeaturesOfBatches, ImageVersion, SplitData};
 use crate::checkpoint::{self, Checkpoint, CheckpointPolicy, CompletedEpochs};
 use crate::process::peak_memory_bytes;
 
@@ -132,6 +132,7 @@ pub fn fit(
             run.enter_next_phase()?;
         }
         checkpoint.restore(&mut run)?;
+        run.count_updates(checkpoint.completed.records.len());
         completed = checkpoint.completed;
     }
     sink.begin(&completed.records)?;
@@ -173,6 +174,8 @@ pub(crate) struct Run<'a> {
     pub(crate) phase: Phase<'a>,
     all_data: &'a FitData,
     pub(crate) base: Base,
+    /// Once a training pass has made them, where the present phase keeps them.
+    features_of_batches: Option<FeaturesOfBatches>,
     pub(crate) head: Head,
     loss: Loss,
     pub(crate) variables: Vec<(String, Var)>,
@@ -192,14 +195,8 @@ impl<'a> Run<'a> {
     ) -> Result<Self, TrainError> {
         let procedure = &cell.procedure;
         let device = data.device.clone();
-        let base = Base::new(
-            procedure.architecture,
-            procedure.convolution,
-            weights,
-            procedure.frozen_blocks(),
-            &device,
-        )?
-        .with_frozen_statistics(procedure.frozen_statistics)?;
+        let base =
+            Base::new(procedure.architecture, procedure.convolution, weights, procedure, &device)?;
         let phases = procedure.phases();
         let head = new_head(cell, 0, &device)?;
         let variables = variables(&base, &head);
@@ -211,6 +208,7 @@ impl<'a> Run<'a> {
             phases,
             all_data: data,
             base,
+            features_of_batches: None,
             head,
             loss,
             variables,
@@ -224,7 +222,8 @@ impl<'a> Run<'a> {
     fn enter_next_phase(&mut self) -> Result<(), TrainError> {
         self.phase = self.phases[self.phase.number + 1];
         let procedure = self.phase.procedure;
-        self.base.refreeze(procedure.frozen_blocks())?;
+        self.base.refreeze(procedure)?;
+        self.features_of_batches = None;
         if self.phase.head == Carried::Fresh {
             self.head = new_head(self.cell, self.phase.number, &self.device)?;
         }
@@ -267,6 +266,20 @@ impl<'a> Run<'a> {
         let factor = procedure.schedule.factor(place, procedure.epochs, &losses);
         self.optimizer.set_learning_rate(procedure.optimizer.learning_rate() * factor);
         Ok(())
+    }
+
+    /// Tells the base how often the statistics of each block moved in the first epochs.
+    fn count_updates(&self, epochs: usize) {
+        for block in 0..self.cell.procedure.architecture.blocks() {
+            let in_phase = |(phase, data): (&Phase<'_>, &PhaseData)| {
+                let finished = phase.epochs().filter(|epoch| *epoch < epochs).count();
+                let batches = data.train.pixels.len().div_ceil(phase.procedure.batch_size);
+                let moves = Freezing::from(phase.procedure).moves_statistics(block);
+                if moves { finished * batches } else { 0 }
+            };
+            let updates = self.phases.iter().zip(&self.all_data.phases).map(in_phase).sum();
+            self.base.set_updates(block, updates);
+        }
     }
 
     /// Audit of the present phase so far.
@@ -326,15 +339,25 @@ impl<'a> Run<'a> {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<SplitRecord, TrainError> {
         let (procedure, data) = (self.phase.procedure, &self.data().train);
-        let order = if procedure.shuffle {
-            Stream::new(self.cell.seed, Purpose::Shuffle, epoch, 0).permutation(data.pixels.len())
-        } else {
-            (0..data.pixels.len()).collect()
-        };
-        let mut record = empty_record(Split::Train, data);
-        for images in order.chunks(procedure.batch_size) {
+        if procedure.keeps_features_of_batches() && self.features_of_batches.is_none() {
+            let epoch = self.phase.first_epoch;
             let version = ImageVersion::Training { seed: self.cell.seed, epoch };
-            let boundary = data.boundary(&self.base, procedure, images, version, &self.device)?;
+            let features = FeaturesOfBatches::extract(
+                data,
+                &self.base,
+                procedure,
+                &self.order(epoch),
+                version,
+            )?;
+            self.features_of_batches = Some(features);
+        }
+        let mut record = empty_record(Split::Train, data);
+        for images in self.order(epoch).chunks(procedure.batch_size) {
+            let version = ImageVersion::Training { seed: self.cell.seed, epoch };
+            let boundary = match &self.features_of_batches {
+                Some(features) => features.batch(images, &self.device)?,
+                None => data.boundary(&self.base, procedure, images, version, &self.device)?,
+            };
             // Variables may lie below what gradients go through.
             let blocks = self.variable_blocks();
             let start = procedure.blocks_without_gradients().max(blocks.start);
@@ -357,6 +380,16 @@ impl<'a> Run<'a> {
             progress(images.len() as u64);
         }
         Ok(record)
+    }
+
+    /// The order in which an epoch shows the training images.
+    fn order(&self, epoch: usize) -> Vec<usize> {
+        let images = self.data().train.pixels.len();
+        if self.phase.procedure.shuffle {
+            Stream::new(self.cell.seed, Purpose::Shuffle, epoch, 0).permutation(images)
+        } else {
+            (0..images).collect()
+        }
     }
 
     /// Predictions of the present model for each image of a split.

@@ -781,3 +781,94 @@ fn statistics_of_a_frozen_base_move_only_where_a_cell_says_so() {
     }
     assert!(curves[0] != curves[1] && curves[1] != curves[2], "each is a procedure of its own");
 }
+
+/// Features of one training pass are those that the end-to-end procedure shows in its first epoch,
+/// and later epochs show them again.
+#[test]
+fn features_of_batches_are_those_of_the_first_epoch_end_to_end() {
+    let workshop = Workshop::of(Architecture::MiniResnet, &["cats", "dogs"]);
+    let cells = workshop.cells(
+        "frozen_statistics = \"batch\"\n[matrix]\ncache = [\"features\", \"none\"]\nepochs = [1, 3]",
+    );
+    let [one_cached, three_cached, one_live, three_live] = &cells[..] else { panic!("four cells") };
+    assert_eq!(workshop.run(one_cached).1, workshop.run(one_live).1);
+    let (outcome, cached) = workshop.run(three_cached);
+    assert!(outcome.audit.iter().all(|tensor| !tensor.moved), "nothing moves");
+    let (_, live) = workshop.run(three_live);
+    assert_eq!(cached[0], live[0]);
+    assert_ne!(cached, live, "later batches are others");
+    // They are this cell's alone, and a resumed cell makes the same again.
+    for sharing in [Sharing::Literal, Sharing::ByContent] {
+        let data = workshop.shared_data(three_cached, sharing);
+        assert!(data.phases[0].train.stored.is_none());
+        let path = workshop.artifact(&format!("checkpoint-{sharing:?}"));
+        let policy = CheckpointPolicy { path, interval: Duration::ZERO };
+        let mut interrupted = Memory { stop_after: Some(2), ..Memory::default() };
+        fit(three_cached, &workshop.weights, &data, Some(&policy), &mut interrupted, &|_| {})
+            .expect_err("interrupted");
+        let mut resumed = Memory::default();
+        fit(three_cached, &workshop.weights, &data, Some(&policy), &mut resumed, &|_| {})
+            .expect("a finished run");
+        assert_eq!(resumed.curve(), cached);
+    }
+}
+
+/// Where gradients are zeros instead of none, a batch normalisation is as frozen as where there are
+/// none.
+#[test]
+fn statistics_below_zero_gradients_are_treated_as_frozen_ones() {
+    let workshop = Workshop::of(Architecture::MiniResnet, &["cats", "dogs"]);
+    let cells = workshop.cells(
+        "optimizer_collects = \"everything_with_zero_gradients\"\n[matrix]\nfrozen_statistics = [\"kept\", \"batch\", \"moving\"]",
+    );
+    let mut curves = Vec::new();
+    for (cell, moves) in cells.iter().zip([false, false, true]) {
+        let (outcome, curve) = workshop.run(cell);
+        for tensor in &outcome.audit {
+            let is_statistic = tensor.role == TensorRole::Statistic;
+            assert_eq!(tensor.moved, moves && is_statistic, "{}: {}", cell.label(), tensor.name);
+            assert_eq!(tensor.collected, !is_statistic);
+        }
+        curves.push(curve);
+    }
+    assert!(curves[0] != curves[1] && curves[1] != curves[2]);
+}
+
+/// A phase may treat frozen statistics as the one before it did not; a zero-debiased average goes on
+/// counting, over phases and over an interruption.
+#[test]
+fn each_phase_treats_frozen_statistics_in_its_own_way() {
+    let workshop = Workshop::of(Architecture::MiniResnet, &["cats", "dogs"]);
+    let phases = "[[procedure.phase]]\nepochs = 2\nfrozen_statistics = \"moving\"\n[[procedure.phase]]\nfrozen_statistics = \"batch\"\nepochs = 1\n[[procedure.phase]]\nfreeze = \"block_3\"\nepochs = 2";
+    let cells = workshop
+        .cells(&format!("[matrix]\nmoving_average = [\"zero_debiased\", \"plain\"]\n{phases}"));
+    let mut curves = Vec::new();
+    for cell in &cells {
+        let (outcome, curve) = workshop.run(cell);
+        let moved = |phase: usize, block: &str| {
+            let tensors = outcome.phases[phase].audit.iter();
+            tensors.filter(|tensor| tensor.moved && tensor.name.starts_with(block)).count()
+        };
+        assert_eq!((moved(0, "bn1"), moved(0, "layer3")), (2, 6));
+        assert_eq!((moved(1, "bn1"), moved(1, "layer3")), (0, 0));
+        assert_eq!(
+            (moved(2, "bn1"), moved(2, "layer3")),
+            (0, 15),
+            "three convolutions with theirs"
+        );
+        for stop_after in [1, 2, 3, 4] {
+            let path = workshop.artifact(&format!("checkpoint-{}-{stop_after}", cell.id()));
+            let policy = CheckpointPolicy { path, interval: Duration::ZERO };
+            let data = workshop.data(cell);
+            let mut interrupted = Memory { stop_after: Some(stop_after), ..Memory::default() };
+            fit(cell, &workshop.weights, &data, Some(&policy), &mut interrupted, &|_| {})
+                .expect_err("interrupted");
+            let mut resumed = Memory::default();
+            fit(cell, &workshop.weights, &data, Some(&policy), &mut resumed, &|_| {})
+                .expect("a finished run");
+            assert_eq!(resumed.curve(), curve, "{} after {stop_after}", cell.label());
+        }
+        curves.push(curve);
+    }
+    assert_ne!(curves[0], curves[1]);
+}

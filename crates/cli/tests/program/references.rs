@@ -300,6 +300,10 @@ fn ends(range: &str, epochs: i64) -> (Vec<String>, Vec<String>) {
         let (low, high) = inner.split_once(',').expect("two ends");
         let (low, high) = (number(low), number(high));
         (texts(&[low, high - 1e-12]), texts(&[low - 1e-12, high]))
+    } else if let Some(inner) = range.strip_prefix('[').and_then(|range| range.strip_suffix(']')) {
+        let (low, high) = inner.split_once(',').expect("two ends");
+        let (low, high) = (number(low), number(high));
+        (texts(&[low, high]), texts(&[low - 1e-12, high + 1e-12]))
     } else if let Some(inner) = range.strip_prefix('(').and_then(|range| range.strip_suffix(']')) {
         let (low, high) = inner.split_once(',').expect("two ends");
         let (low, high) = (number(low), number(high));
@@ -398,7 +402,19 @@ fn every_setting_of_every_profile_is_documented() {
         assert_eq!(names(&documented), settings.keys().cloned().collect(), "{profile}");
         for row in &documented {
             let what = format!("{} of {profile}", row.name());
-            assert_gives(row.cell(&format!("`{profile}`")), settings.get(row.name()), &what);
+            let (cell, value) = (row.cell(&format!("`{profile}`")), &settings[row.name()]);
+            // What depends on the object that a flag is set on.
+            match value.as_table().map(|table| (&table["layers"], &table["container"])) {
+                Some((layers, container)) if layers != container => {
+                    let (layers, container) = (layers.as_str(), container.as_str());
+                    let (layers, container) = layers.zip(container).expect("names");
+                    let both =
+                        format!("`{layers}`; `{container}` with `freeze_by = \"container\"`");
+                    assert_eq!(cell, both, "{what}");
+                }
+                Some((either, _)) => assert_gives(cell, Some(either), &what),
+                None => assert_gives(cell, Some(value), &what),
+            }
         }
     }
     for row in &documented {

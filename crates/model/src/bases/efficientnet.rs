@@ -8,7 +8,6 @@
 
 use super::inverted_residual::{self, Library, Stage, Variant};
 use super::{Block, Names};
-use crate::layers::MovingVariance;
 
 const STAGES: [Stage; 7] = [
     Stage { expansion: 1, kernel: 3, stride: 1, outputs: 16, units: 1 },
@@ -20,17 +19,11 @@ const STAGES: [Stage; 7] = [
     Stage { expansion: 6, kernel: 3, stride: 1, outputs: 320, units: 1 },
 ];
 
-const TIMM: Variant = Variant {
-    library: Library::Timm,
-    pads_same: false,
-    epsilon: 1e-5,
-    share: 0.1,
-    variance: MovingVariance::Sample,
-};
+const TIMM: Variant = Variant { library: Library::Timm, pads_same: false, epsilon: 1e-5 };
 
 /// As published for TensorFlow.
 pub(super) fn efficientnet_lite0() -> Vec<Block> {
-    let variant = Variant { pads_same: true, epsilon: 1e-3, share: 0.01, ..TIMM };
+    let variant = Variant { pads_same: true, epsilon: 1e-3, ..TIMM };
     inverted_residual::network(&STAGES, variant)
 }
 

@@ -5,7 +5,7 @@
 use thaw_conv::Activation;
 
 use super::{Block, Names};
-use crate::layers::{BatchNorm, Convolution, Layer, Layers, MovingVariance, Padding, Residual};
+use crate::layers::{BatchNorm, Convolution, Layer, Layers, Padding, Residual};
 
 /// Neighbouring units that put out the same channels.
 #[derive(Clone, Copy)]
@@ -31,10 +31,6 @@ pub(super) struct Variant {
     pub(super) pads_same: bool,
     /// ε of the normalisations.
     pub(super) epsilon: f64,
-    /// Share of a batch in the moving statistics.
-    pub(super) share: f64,
-    /// The variance that the moving one follows.
-    pub(super) variance: MovingVariance,
 }
 
 /// A way of naming the layers.
@@ -228,9 +224,8 @@ impl Variant {
         activation: Activation,
     ) -> Convolution {
         let [name, normalization] = self.library.names(part);
-        let Self { epsilon, share, variance, .. } = self;
         let normalization =
-            BatchNorm { name: normalization, channels: outputs, epsilon, share, variance };
+            BatchNorm { name: normalization, channels: outputs, epsilon: self.epsilon };
         Convolution {
             stride,
             padding: if self.pads_same { Padding::Same } else { Padding::Zeros(kernel / 2) },

@@ -3,7 +3,6 @@
 
 use super::inverted_residual::{self, Library, Stage, Variant};
 use super::{Block, Names};
-use crate::layers::MovingVariance;
 
 const STAGES: [Stage; 7] = [
     Stage { expansion: 1, kernel: 3, stride: 1, outputs: 16, units: 1 },
@@ -17,13 +16,7 @@ const STAGES: [Stage; 7] = [
 
 /// `torchvision.models.mobilenet_v2`.
 pub(super) fn mobilenet_v2() -> Vec<Block> {
-    let variant = Variant {
-        library: Library::Torchvision,
-        pads_same: false,
-        epsilon: 1e-5,
-        share: 0.1,
-        variance: MovingVariance::Sample,
-    };
+    let variant = Variant { library: Library::Torchvision, pads_same: false, epsilon: 1e-5 };
     inverted_residual::network(&STAGES, variant)
 }
 
@@ -34,12 +27,6 @@ pub(super) fn timm_names() -> Names {
 
 /// `keras.applications.MobileNetV2`.
 pub(super) fn mobilenet_v2_keras() -> Vec<Block> {
-    let variant = Variant {
-        library: Library::Keras,
-        pads_same: true,
-        epsilon: 1e-3,
-        share: 1e-3,
-        variance: MovingVariance::Population,
-    };
+    let variant = Variant { library: Library::Keras, pads_same: true, epsilon: 1e-3 };
     inverted_residual::network(&STAGES, variant)
 }

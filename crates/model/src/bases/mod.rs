@@ -53,6 +53,7 @@ pub(crate) fn blocks(architecture: Architecture) -> Vec<Block> {
         Architecture::EfficientnetLite0 => efficientnet::efficientnet_lite0(),
         Architecture::EfficientnetLite0Timm => efficientnet::efficientnet_lite0_timm(),
         Architecture::MiniVgg => vgg::mini_vgg(),
+        Architecture::MiniResnet => resnet::mini_resnet(),
     }
 }
 
@@ -80,7 +81,8 @@ pub(crate) fn keras(architecture: Architecture) -> Option<KerasBase> {
         | Architecture::Resnet50
         | Architecture::MobilenetV2
         | Architecture::EfficientnetLite0
-        | Architecture::EfficientnetLite0Timm => return None,
+        | Architecture::EfficientnetLite0Timm
+        | Architecture::MiniResnet => return None,
     };
     Some(KerasBase { names, preprocessing })
 }

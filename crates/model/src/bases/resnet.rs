@@ -8,27 +8,37 @@
 use thaw_conv::Activation;
 
 use super::{Block, max_pool};
-use crate::layers::{BatchNorm, Convolution, Layer, Layers, MovingVariance, Padding, Residual};
+use crate::layers::{BatchNorm, Convolution, Layer, Layers, Padding, Residual};
 
-/// Number of residual units of each stage of ResNet-18.
-const UNITS_18: [usize; 4] = [2, 2, 2, 2];
+/// Residual units and width of each stage of ResNet-18.
+const STAGES_18: [(usize, usize); 4] = [(2, 64), (2, 128), (2, 256), (2, 512)];
 
-/// Number of residual units of each stage of ResNet-50.
-const UNITS_50: [usize; 4] = [3, 4, 6, 3];
+/// Residual units and width of each stage of ResNet-50.
+const STAGES_50: [(usize, usize); 4] = [(3, 64), (4, 128), (6, 256), (3, 512)];
 
 /// Units of two 3×3 convolutions, as in `torchvision.models.resnet18`.
 pub(super) fn resnet18() -> Vec<Block> {
-    network(Library::Torchvision, UNITS_18, 1)
+    imagenet(Library::Torchvision, &STAGES_18, 1)
 }
 
 /// Units of a 1×1, a 3×3 and a 1×1 convolution, as in `torchvision.models.resnet50`.
 pub(super) fn resnet50() -> Vec<Block> {
-    network(Library::Torchvision, UNITS_50, 4)
+    imagenet(Library::Torchvision, &STAGES_50, 4)
 }
 
 /// The same as in `keras.applications.ResNet50`.
 pub(super) fn resnet50_keras() -> Vec<Block> {
-    network(Library::Keras, UNITS_50, 4)
+    imagenet(Library::Keras, &STAGES_50, 4)
+}
+
+/// thaw's own: a 3×3 stem and three stages of one unit each, all of which halve the map.
+pub(super) fn mini_resnet() -> Vec<Block> {
+    let library = Library::Torchvision;
+    let stem = library.convolution(library.stem(), [3, 16], [3, 1], Activation::Relu);
+    let stages = [(1, 32), (1, 48), (1, 64)];
+    let mut blocks = vec![vec![Box::new(stem) as Box<dyn Layer>]];
+    blocks.extend(network(library, 16, &stages, 1, 2));
+    blocks
 }
 
 /// Whose ResNet it is.
@@ -81,12 +91,11 @@ impl Library {
         [kernel, stride]: [usize; 2],
         activation: Activation,
     ) -> Convolution {
-        let (epsilon, share, variance) = match self {
-            Self::Torchvision => (1e-5, 0.1, MovingVariance::Sample),
-            Self::Keras => (1.001e-5, 0.01, MovingVariance::Population),
+        let epsilon = match self {
+            Self::Torchvision => 1e-5,
+            Self::Keras => 1.001e-5,
         };
-        let normalization =
-            BatchNorm { name: normalization, channels: outputs, epsilon, share, variance };
+        let normalization = BatchNorm { name: normalization, channels: outputs, epsilon };
         Convolution {
             stride,
             padding: Padding::Zeros(kernel / 2),
@@ -98,18 +107,34 @@ impl Library {
     }
 }
 
-/// A network whose units are of 3×3 convolutions if they put out as many channels as they compute
-/// with, and otherwise `expansion` times as many, by 1×1 convolutions around a 3×3 one.
-fn network(library: Library, units: [usize; 4], expansion: usize) -> Vec<Block> {
+/// A network for ImageNet: the stem divides the sides of a map by four.
+fn imagenet(library: Library, stages: &[(usize, usize)], expansion: usize) -> Vec<Block> {
     let stem = library.convolution(library.stem(), [3, 64], [7, 2], Activation::Relu);
     let mut blocks = vec![vec![Box::new(stem) as Box<dyn Layer>, max_pool(3, 1, false)]];
-    let mut inputs = 64;
-    for (number, units) in units.into_iter().enumerate() {
-        let width = 64 << number;
+    blocks.extend(network(library, 64, stages, expansion, 1));
+    blocks
+}
+
+/// Stages, given as (units, width), behind a stem that puts out `inputs` channels; the first of them
+/// has the given stride. Units are of 3×3 convolutions if they put out as many channels as they
+/// compute with, and otherwise `expansion` times as many, by 1×1 convolutions around a 3×3 one.
+fn network(
+    library: Library,
+    mut inputs: usize,
+    stages: &[(usize, usize)],
+    expansion: usize,
+    first_stride: usize,
+) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for (number, &(units, width)) in (1..).zip(stages) {
         let mut block = Block::new();
         for unit in 0..units {
-            let stride = if unit == 0 && number > 0 { 2 } else { 1 };
-            let place = (number + 1, unit);
+            let stride = match (unit, number) {
+                (0, 1) => first_stride,
+                (0, _) => 2,
+                _ => 1,
+            };
+            let place = (number, unit);
             block.push(Box::new(residual(library, place, [inputs, width], stride, expansion)));
             inputs = width * expansion;
         }

@@ -23,20 +23,6 @@ pub struct BatchNorm {
     pub channels: usize,
     /// ε.
     pub epsilon: f64,
-    /// Share of a batch's statistics in the moving ones: PyTorch's `momentum`, one minus Keras'.
-    pub share: f64,
-    /// The variance of a batch that the moving one follows.
-    pub variance: MovingVariance,
-}
-
-/// The variance of a batch that the moving one follows. What a batch itself is divided by is always
-/// the population's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MovingVariance {
-    /// Divided by the number of values less one, as in PyTorch.
-    Sample,
-    /// Divided by the number of values, as in Keras 3.
-    Population,
 }
 
 /// What a forward pass by a batch's statistics kept.
@@ -113,8 +99,8 @@ impl BatchNorm {
         Ok((output, Kept { layer: self, input, normalized, activation }))
     }
 
-    /// Moves the moving statistics towards those of a batch of `count` values by channel, of which
-    /// the variance is the population's.
+    /// Moves the moving statistics, where they may move, towards those of a batch of `count` values
+    /// by channel, of which the variance is the population's.
     fn follow(
         &self,
         context: &Context,
@@ -125,15 +111,12 @@ impl BatchNorm {
         if count < 2 {
             return Err(ModelError::SingleValue { layer: self.name.clone() });
         }
-        let correction = match self.variance {
-            MovingVariance::Sample => count as f64 / (count - 1) as f64,
-            MovingVariance::Population => 1.0,
-        };
-        let of_batch = [mean.clone(), (variance * correction)?];
+        let of_batch = [mean.clone(), (variance * context.moving.variance.correction(count))?];
         for (name, of_batch) in self.statistics().iter().zip(of_batch) {
             if let Some(moving) = &context.parameter(name).variable {
-                let kept = (moving.as_tensor() * (1.0 - self.share))?;
-                moving.set(&(kept + (of_batch * self.share)?)?)?;
+                let share = context.moving.share_of(context.next_update(name));
+                let kept = (moving.as_tensor() * (1.0 - share))?;
+                moving.set(&(kept + (of_batch * share)?)?)?;
             }
         }
         Ok(())

@@ -1,11 +1,12 @@
 //! What layers compute with: the tensors of their base, by name, and what is kept of them.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use candle_core::{Device, Tensor, Var};
 use thaw_conv::{Algorithm, BufferPool, Maps, with_values};
-use thaw_spec::TensorRole;
+use thaw_spec::{MovingStatistics, TensorRole};
 
 use super::TensorSpec;
 use super::convolution::PreparedConvolution;
@@ -76,17 +77,20 @@ pub struct Context {
     places: HashMap<String, usize>,
     /// Constant convolutions in the layout of their products, by the name of the kernel.
     prepared: HashMap<String, OnceLock<Arc<PreparedConvolution>>>,
+    /// How moving statistics follow a batch's.
+    pub(crate) moving: MovingStatistics,
+    /// How often each statistic has moved, in the order of the parameters.
+    updates: Vec<AtomicUsize>,
     pub(crate) algorithm: Algorithm,
     pub(crate) buffers: Arc<BufferPool>,
 }
 
 impl Context {
-    /// The tensors that each block's layers ask for; those of the first `frozen_blocks` blocks are
-    /// constants.
+    /// The tensors that each block's layers ask for, constants at first.
     pub(crate) fn new(
         blocks: impl IntoIterator<Item = Vec<TensorSpec>>,
         weights: &Weights,
-        frozen_blocks: usize,
+        moving: MovingStatistics,
         algorithm: Algorithm,
         device: &Device,
     ) -> Result<Self, ModelError> {
@@ -95,16 +99,16 @@ impl Context {
             for TensorSpec { name, role, .. } in tensors {
                 let (shape, values) = weights.get(&name)?;
                 let original = Tensor::from_vec(values.clone(), shape.as_slice(), device)?;
-                let mut parameter =
-                    Parameter { name, block, role, original, carried: None, variable: None };
-                parameter.begin(None, block >= frozen_blocks)?;
-                parameters.push(parameter);
+                let (carried, variable) = (None, None);
+                parameters.push(Parameter { name, block, role, original, carried, variable });
             }
         }
         let names = || parameters.iter().map(|parameter| parameter.name.clone());
         let places = names().zip(0..).collect();
         let prepared = names().map(|name| (name, OnceLock::new())).collect();
-        Ok(Self { places, prepared, parameters, algorithm, buffers: Arc::default() })
+        let updates = parameters.iter().map(|_| AtomicUsize::new(0)).collect();
+        let buffers = Arc::default();
+        Ok(Self { parameters, places, prepared, moving, updates, algorithm, buffers })
     }
 
     /// The tensors in the order of their layers.
@@ -116,6 +120,20 @@ impl Context {
     pub(crate) fn parameters_mut(&mut self) -> &mut [Parameter] {
         self.prepared.values_mut().for_each(|prepared| *prepared = OnceLock::new());
         &mut self.parameters
+    }
+
+    /// Counts that a statistic moves once more: the number of this time, from 1 on.
+    pub(crate) fn next_update(&self, name: &str) -> usize {
+        self.updates[self.places[name]].fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Says how often the statistics of a block have moved.
+    pub(crate) fn set_updates(&self, block: usize, updates: usize) {
+        for (parameter, known) in self.parameters.iter().zip(&self.updates) {
+            if parameter.block == block {
+                known.store(updates, Ordering::Relaxed);
+            }
+        }
     }
 
     /// A tensor that a layer asked for.

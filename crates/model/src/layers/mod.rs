@@ -20,7 +20,7 @@ use candle_core::Tensor;
 use thaw_conv::Maps;
 use thaw_spec::TensorRole;
 
-pub use batch_norm::{BatchNorm, MovingVariance};
+pub use batch_norm::BatchNorm;
 pub(crate) use composed::{activation as composed_activation, dense as composed_dense};
 pub use context::{Context, Parameter};
 pub use convolution::{Convolution, Padding};

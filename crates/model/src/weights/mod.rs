@@ -34,6 +34,9 @@ pub struct Weights {
 /// Weights of [`Architecture::MiniVgg`]; `mini_vgg.json` beside the file tells how they were made.
 const MINI_VGG: &[u8] = include_bytes!("../../weights/mini_vgg.safetensors");
 
+/// Weights of [`Architecture::MiniResnet`], with `mini_resnet.json`.
+const MINI_RESNET: &[u8] = include_bytes!("../../weights/mini_resnet.safetensors");
+
 /// Tensors that belong to the classifier which the base is cut from: those of torchvision, timm and
 /// `efficientnet-pytorch`.
 const CLASSIFIERS: [&str; 5] = ["classifier.", "pre_logits.", "head.", "fc.", "_fc."];
@@ -124,14 +127,12 @@ impl Weights {
 
     /// The weights that come with thaw, for bases that have some.
     pub fn shipped(architecture: Architecture) -> Option<Result<Self, ModelError>> {
-        match architecture {
-            Architecture::MiniVgg => Some(Self::from_bytes(
-                Path::new("mini_vgg.safetensors (shipped)"),
-                MINI_VGG,
-                architecture,
-            )),
-            _ => None,
-        }
+        let (name, bytes) = match architecture {
+            Architecture::MiniVgg => ("mini_vgg.safetensors (shipped)", MINI_VGG),
+            Architecture::MiniResnet => ("mini_resnet.safetensors (shipped)", MINI_RESNET),
+            _ => return None,
+        };
+        Some(Self::from_bytes(Path::new(name), bytes, architecture))
     }
 
     /// Weights to start pretraining from: kernels uniform in ±√(6 / inputs of a unit) (He et al.
