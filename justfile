@@ -101,6 +101,7 @@ preview experiment="miniature" *arguments:
 # Make the shipped weights again
 pretrain *arguments:
     cargo run --release -- pretrain experiments/pretrain.toml --output crates/model/weights/mini_vgg.safetensors "$@"
+    cargo run --release -- pretrain experiments/pretrain-resnet.toml --output crates/model/weights/mini_resnet.safetensors "$@"
 
 # Download weights or photographs: just fetch, or just fetch vgg16-keras
 fetch *arguments:

@@ -27,7 +27,7 @@ source = "folder"
 [base]
 architecture = "resnet18"
 [procedure]
-profile = "keras-3"
+profile = "keras-2.2"
 loss_clip = 1e-7
 initializer = "torch_linear"
 pooling = "average"
@@ -35,6 +35,7 @@ frozen_statistics = "batch"
 clip_norm = 1.0
 validation_sampling = "prefetched_away"
 shuffle = false
+transform_center = "minus_half_axes_swapped"
 augmentation = "book"
 [[phase]]
 [[phase]]

@@ -18,6 +18,10 @@ const LARGEST_SIDE: u32 = 224;
 /// Sides are multiples of this, the factor by which the bases shrink an image.
 const SIDE_STEP: u32 = 32;
 
+/// The regime of a base with batch normalisation that is frozen in name only, too.
+const MOVING_STATISTICS: &str = r#"moving_statistics = { frozen_statistics = "moving" }           # PyTorch's `requires_grad = False` without `eval()`
+"#;
+
 /// What an experiment file says of a base.
 struct BaseChoice {
     architecture: Architecture,
@@ -220,7 +224,7 @@ dropout = 0.5
 cached = {{ cache = "features" }}                               # the base runs once per image
 frozen_end_to_end = {{}}                                        # the base runs in every epoch
 accidentally_unfrozen = {{ optimizer_collects = "everything" }} # frozen in name only; costs most
-
+{statistics}
 [matrix]
 augmentation = ["none", "book"]
 preprocessing = ["rescale", "{trained_with}"] # division by 255, and what the weights were trained on
@@ -256,6 +260,7 @@ where = {{ regime = "accidentally_unfrozen", augmentation = "book", preprocessin
         architecture = base.architecture,
         comment = base.comment,
         trained_with = base.trained_with.name(),
+        statistics = if base.architecture.has_batch_norm() { MOVING_STATISTICS } else { "" },
     )
 }
 

@@ -139,6 +139,20 @@ mod tests {
         assert_eq!(first.len(), 5);
     }
 
+    /// The numbers are those of `tools/golden/streams.py`, by which another program trains with the
+    /// same draws.
+    #[test]
+    fn another_program_draws_the_same_numbers() {
+        let of_image = |image| {
+            let mut stream = Stream::new(0, Purpose::Dropout, 3, image);
+            [stream.unit(), stream.unit()].map(|unit| (unit * 1e8).round() / 1e8)
+        };
+        assert_eq!(of_image(17), [0.836_782_47, 0.717_848_15]);
+        assert_eq!(of_image(18), [0.766_399_64, 0.657_374_19]);
+        let order = Stream::new(0, Purpose::Shuffle, 3, 0).permutation(10);
+        assert_eq!(order, [5, 7, 2, 6, 4, 8, 1, 3, 0, 9]);
+    }
+
     #[test]
     fn uniform_numbers_have_the_mean_and_variance_of_their_range() {
         let mut stream = Stream::new(7, Purpose::Initialize, 0, 0);

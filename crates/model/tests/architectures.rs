@@ -286,6 +286,30 @@ fn procedure_of(profile: &str, way: &str) -> Option<Procedure> {
     experiment.procedures().next().map(|(_, procedure)| procedure.clone())
 }
 
+/// A row as `docs/batch-norm.md` shows it.
+fn line_of(row: &BTreeMap<String, String>) -> String {
+    let library = match row["profile"].as_str() {
+        "keras-2.2" => "Keras 2.2.4".to_owned(),
+        "keras-3" => "Keras 3.12".to_owned(),
+        "torch" => "PyTorch 2.15".to_owned(),
+        keras => keras.replace("keras-", "Keras "),
+    };
+    let (way, told, held) = (&row["way"], &row["trainable"], &row["collected"]);
+    let (statistics, weights) = (&row["statistics_moved"], &row["weights_moved"]);
+    let by = match row["normalised_by"].as_str() {
+        "batch" => "each batch",
+        "moving" => "the moving statistics",
+        _ => {
+            return format!(
+                "| {library} | {way} | refused: a model takes no `training` | | | | |\n"
+            );
+        }
+    };
+    format!(
+        "| {library} | {way} | {by} | {statistics} of 20 | {weights} of 30 | {told} | {held} |\n"
+    )
+}
+
 /// What each library does to BatchNorm in training, frozen and not: the table of
 /// `docs/batch-norm.md` and the numbers behind it, by `tools/golden/frozen_batch_norm.py`.
 #[test]
@@ -294,11 +318,14 @@ fn batch_normalisations_are_treated_as_each_library_treats_them() -> Tested {
         env!("CARGO_MANIFEST_DIR"),
         "/tests/fixtures/frozen_batch_norm.csv"
     ))?;
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/batch-norm.md"))?;
     let mut compared = 0;
     for row in rows.deserialize::<BTreeMap<String, String>>() {
         let row = row?;
         let (profile, way) = (row["profile"].as_str(), row["way"].as_str());
         let name = format!("{profile}, {way}");
+        assert!(page.contains(&line_of(&row)), "the page lacks {}", line_of(&row));
         let Some(procedure) = procedure_of(profile, way) else { continue };
         let (architecture, blocks) = (procedure.architecture, procedure.architecture.blocks());
         let golden = fixtures(&format!("frozen_batch_norm-{profile}"));

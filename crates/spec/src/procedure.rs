@@ -9,8 +9,8 @@ use crate::settings::{Settings, set};
 use crate::{
     Architecture, Augmentation, Cache, Clipping, ConvolutionAlgorithm, FreezeBoundary, FreezeBy,
     FrozenStatistics, Initializer, Interpolation, MovingStatistics, NestedFreeze, Optimizer,
-    OptimizerCollects, Pooling, Preprocessing, Resampling, Resize, Schedule, TransformCenter,
-    ValidationSampling,
+    OptimizerCollects, Pooling, Preprocessing, Profile, Resampling, Resize, Schedule,
+    TransformCenter, ValidationSampling,
 };
 
 /// Complete settings of a training but for its seed: the part of a cell that is compared.
@@ -204,6 +204,17 @@ impl Procedure {
         };
         if !architecture.has_batch_norm() || procedure.blocks_without_gradients() == 0 {
             procedure.frozen_statistics = FrozenStatistics::default();
+        }
+        if settings.profile == Some(Profile::Keras3)
+            && procedure.frozen_statistics != FrozenStatistics::Kept
+        {
+            let reason = format!(
+                "frozen_statistics = \"{}\", but Keras 3 evaluates a frozen BatchNorm whatever else is set",
+                procedure.frozen_statistics.name()
+            );
+            return Err(Contradiction::new(reason).remedy(
+                "leave it out with profile = \"keras-3\", or take profile = \"torch\" or an older Keras",
+            ));
         }
         if !procedure.moves_statistics() {
             procedure.moving_statistics = None;

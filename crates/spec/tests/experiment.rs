@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use thaw_spec::{
     Augmentation, Band, BandProvenance, Cache, Carried, Cell, CellId, ContentHash, CostFacts,
     DatasetSource, Expectations, Experiment, Extraction, FreezeBoundary, Inputs, Interpolation,
-    Metric, Optimizer, OptimizerCollects, PerSeed, Plan, Procedure, Profile, RmsProp, Selector,
-    Sharing, Split, SplitCounts, Statistic, Step, TransformCenter, ValidationSampling, Variants,
+    Metric, MovingAverage, MovingVariance, Optimizer, OptimizerCollects, PerSeed, Plan, Procedure,
+    Profile, RmsProp, Selector, Sharing, Split, SplitCounts, Statistic, Step, TransformCenter,
+    ValidationSampling, Variants,
 };
 
 const GOOD: &str = r#"
@@ -171,6 +172,63 @@ fn cells_that_contradict_themselves_are_answered_with_the_reason() {
         ]
         .join("\n")
     );
+}
+
+/// The procedure of an experiment on a base with batch normalisation.
+fn normalised(settings: &str) -> Result<Procedure, String> {
+    let text = format!(
+        "name = \"normalised\"\nseeds = [0]\n[dataset]\nsource = \"folder\"\n[base]\narchitecture = \"resnet18\"\n[procedure]\n{settings}\n"
+    );
+    let experiment = Experiment::parse("bn.toml", &text).map_err(|error| error.to_string())?;
+    Ok(experiment.procedures().next().expect("one").1.clone())
+}
+
+#[test]
+fn a_frozen_batch_norm_is_treated_as_the_library_does_unless_somebody_says_otherwise() {
+    use thaw_spec::FrozenStatistics::{Batch, Kept, Moving};
+    for (settings, expected) in [
+        ("", Kept),
+        ("profile = \"torch\"", Moving),
+        ("profile = \"torch\"\nfrozen_statistics = \"kept\"", Kept),
+        // Keras before 2.1.0 ignores a flag on the base as a whole: nothing is frozen.
+        ("profile = \"keras-2.0.8\"\nfreeze_by = \"container\"", Kept),
+        ("profile = \"keras-2.0.8\"", Moving),
+        ("profile = \"keras-2.2\"", Moving),
+        ("profile = \"keras-2.2\"\nfreeze_by = \"container\"", Batch),
+        ("profile = \"keras-3\"", Kept),
+        // A cache is filled by a base that is evaluated, unless somebody says otherwise.
+        ("profile = \"torch\"\ncache = \"features\"", Kept),
+        ("cache = \"features\"\nfrozen_statistics = \"batch\"", Batch),
+        // Nothing is frozen.
+        ("profile = \"torch\"\nfreeze = \"none\"", Kept),
+    ] {
+        let procedure = normalised(settings).expect("a procedure");
+        assert_eq!(procedure.frozen_statistics, expected, "{settings}");
+    }
+    // How statistics move is a difference only where they move, and only from the base's own way.
+    let moving = |settings: &str| normalised(settings).expect("a procedure").moving_statistics;
+    assert_eq!(moving("profile = \"torch\""), None);
+    assert_eq!(moving("moving_average = \"zero_debiased\""), None);
+    assert_eq!(moving("freeze = \"none\"\nstatistics_share = 0.1"), None);
+    let keras = moving("profile = \"keras-2.2\"\nfreeze = \"none\"").expect("another way");
+    assert_eq!(
+        (keras.share, keras.variance, keras.average),
+        (0.1, MovingVariance::SampleTwice, MovingAverage::ZeroDebiased)
+    );
+}
+
+#[test]
+fn impossible_treatments_of_batch_norm_are_answered_with_the_reason() {
+    let answers = [
+        "cache = \"features\"\nfrozen_statistics = \"moving\"",
+        "cache = \"variants\"\naugmentation = \"book\"\nfrozen_statistics = \"batch\"",
+        "profile = \"keras-3\"\nfrozen_statistics = \"moving\"",
+        "frozen_statistics = \"frozen\"",
+        "frozen_statistics = 1",
+        "statistics_share = 1.5",
+    ];
+    let answers = answers.map(|settings| normalised(settings).expect_err(settings));
+    insta::assert_snapshot!(answers.join("\n"));
 }
 
 #[test]
