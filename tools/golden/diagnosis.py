@@ -2,7 +2,8 @@
 
     thaw export --format json --output miniature.json
     thaw export experiments/squeezenet.toml --format json --output squeezenet.json
-    python tools/golden/diagnosis.py miniature.json squeezenet.json
+    thaw export experiments/statistics.toml --format json --output statistics.json
+    python tools/golden/diagnosis.py miniature.json squeezenet.json statistics.json
 
 Run with numpy 2.4.6 and scipy 1.17.1.
 """
@@ -76,13 +77,13 @@ class Population:
         self.freedom = lent + degrees
 
     def fits(self, run):
-        """Log-likelihood under each procedure's multivariate t, and the share of its runs that are farther from its mean."""
+        """Log-likelihood under each procedure's multivariate t, the squared distance from its mean and the degrees of freedom of that."""
         standardised, width, freedom = (run - self.means) / self.deviations, len(run), self.freedom
         distances = np.einsum("ij,jk,ik->i", standardised, self.inverse, standardised)
         constant = gammaln((freedom + width) / 2) - gammaln(freedom / 2) - width / 2 * np.log(freedom * np.pi)
         volume = 0.5 * self.ln_determinant + np.log(self.deviations).sum(axis=1)
         likelihoods = constant - volume - (freedom + width) / 2 * np.log1p(distances / freedom)
-        return likelihoods, f.sf(distances / width, width, freedom)
+        return likelihoods, distances, freedom
 
 
 def without(procedures, place, run):
@@ -102,32 +103,51 @@ def temperature(procedures):
     return min(20 ** (np.arange(61) / 60), key=surprise)
 
 
-def answer(population, run, at):
+def stretch(procedures):
+    """Divisor of distances by which at most a twentieth of the runs of a seed that is left out everywhere are rejected by their own procedures."""
+    fits = []
+    for seed in {seed for runs in procedures for seed in range(len(runs))}:
+        known = [np.delete(runs, seed, axis=0) if seed < len(runs) else runs for runs in procedures]
+        rich = [place for place, runs in enumerate(known) if len(runs) > 1]
+        population = Population([known[place] for place in rich])
+        for member, place in enumerate(rich):
+            if seed < len(procedures[place]):
+                _, distances, freedom = population.fits(procedures[place][seed])
+                fits.append((distances[member], freedom[member]))
+    distances, freedom = np.array(fits).T
+    width = procedures[0].shape[1]
+    rejected = lambda factor: (f.sf(distances / factor / width, width, freedom) < TYPICAL).sum()
+    return next(factor for factor in 20 ** (np.arange(61) / 60) if rejected(factor) * 20 <= len(fits))
+
+
+def answer(population, run, at, factor):
     """The likeliest procedures, as many as have 95 % of the probability; none where even the likeliest is untypical."""
-    likelihoods, typicality = population.fits(run)
+    likelihoods, distances, freedom = population.fits(run)
     order = np.argsort(-likelihoods)
-    if typicality[order[0]] < TYPICAL:
+    if f.sf(distances / factor / len(run), len(run), freedom)[order[0]] < TYPICAL:
         return []
     return list(order[: np.searchsorted(np.cumsum(probabilities(likelihoods, at)[order]), SURE) + 1])
 
 
 def count(name, procedures, trials):
-    at = temperature(procedures)
+    at, factor = temperature(procedures), stretch(procedures)
     found = {"likeliest": 0, "sure and right": 0, "sure and wrong": 0, "among": 0, "not among": 0, "none": 0}
     lost = {"none": 0, "unsure": 0, "sure": 0}
     for truth, run, known in trials:
-        named = answer(Population(known), run, at)
+        named = answer(Population(known), run, at, factor)
         found["likeliest"] += named[:1] == [truth]
         kind = {0: "none", 1: "sure and " + ("right" if named == [truth] else "wrong")}.get(len(named), "among" if truth in named else "not among")
         found[kind] += 1
-        named = answer(Population([runs for place, runs in enumerate(known) if place != truth]), run, at)
+        named = answer(Population([runs for place, runs in enumerate(known) if place != truth]), run, at, factor)
         lost[{0: "none", 1: "sure"}.get(len(named), "unsure")] += 1
-    print(f"{name}: {len(trials)} runs of {len(procedures)} procedures, temperature {at:.2f}; {found}; with their own procedure taken away {lost}")
+    print(f"{name}: {len(trials)} runs of {len(procedures)} procedures, temperature {at:.2f}, stretch {factor:.2f}; {found}; with their own procedure taken away {lost}")
 
 
-miniature, squeezenet = map(read, sys.argv[1:])
+miniature, squeezenet, statistics = map(read, sys.argv[1:])
 for learnt in [(0, 1, 2), (2, 6, 11)]:
     known = [np.array([runs[seed] for seed in learnt]) for runs in miniature]
     count(f"miniature by seeds {learnt}", known, [(place, runs[seed], known) for place, runs in enumerate(miniature) for seed in range(12) if seed not in learnt])
-known = [np.array([runs[seed] for seed in sorted(runs)]) for runs in squeezenet]
-count("squeezenet", known, [(place, runs[run], without(known, place, run)) for place, runs in enumerate(known) for run in range(len(runs))])
+for name, experiment in [("squeezenet", squeezenet), ("statistics", statistics)]:
+    # A procedure's seeds are 0, 1, 2, ...
+    known = [np.array([runs[seed] for seed in sorted(runs)]) for runs in experiment]
+    count(name, known, [(place, runs[run], without(known, place, run)) for place, runs in enumerate(known) for run in range(len(runs))])

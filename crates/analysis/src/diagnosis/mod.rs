@@ -135,8 +135,13 @@ pub struct Classifier {
     /// Divisor of log-likelihoods, at least 1, by which probabilities of held-out runs are as often
     /// right as they say.
     pub temperature: f64,
+    /// Divisor of squared distances, at least 1, by which runs of seeds that nothing was learnt from
+    /// are seldom taken for those of no procedure.
+    stretch: f64,
     /// Features of each candidate's runs.
     known: Vec<Vec<Vec<f64>>>,
+    /// Seeds of each candidate's runs.
+    seeds: Vec<Vec<u64>>,
     training_images: f64,
     validation_images: f64,
 }
@@ -177,15 +182,19 @@ impl Classifier {
             metrics,
             epochs,
             temperature: 1.0,
+            stretch: 1.0,
             known: Vec::new(),
+            seeds: Vec::new(),
             training_images: first.images(Split::Train) as f64,
             validation_images: first.images(Split::Validation) as f64,
         };
         for group in &groups {
             let runs = most_runs(group);
-            classifier.known.push(
-                runs.iter().filter_map(CellRun::log).map(|log| classifier.features(&log)).collect(),
-            );
+            let logs = runs.iter().filter_map(|run| Some((run.cell().seed, run.log()?)));
+            let (seeds, features) =
+                logs.map(|(seed, log)| (seed, classifier.features(&log))).unzip();
+            classifier.known.push(features);
+            classifier.seeds.push(seeds);
             classifier.candidates.push(Candidate {
                 procedures: group.iter().map(|procedure| procedure.levels.clone()).collect(),
                 runs: runs.len(),
@@ -193,6 +202,7 @@ impl Classifier {
             });
         }
         classifier.temperature = classifier.calibrated();
+        classifier.stretch = classifier.stretched();
         Ok(classifier)
     }
 
@@ -263,8 +273,13 @@ impl Classifier {
                 candidate: *candidate,
                 log_likelihood: fit.log_likelihood,
                 probability,
-                p_value: fit.p_value,
-                by_curve: self.metrics.iter().copied().zip(fit.by_curve).collect(),
+                p_value: fit.p_value(self.stretch),
+                by_curve: self
+                    .metrics
+                    .iter()
+                    .copied()
+                    .zip(fit.p_values_by_curve(self.stretch))
+                    .collect(),
             })
             .collect();
         scores.sort_by(|a, b| b.log_likelihood.total_cmp(&a.log_likelihood));
@@ -296,6 +311,45 @@ impl Classifier {
     fn removable_runs(&self) -> impl Iterator<Item = (usize, usize)> {
         let rich = self.known.iter().enumerate().filter(|(_, runs)| runs.len() > 2);
         rich.flat_map(|(candidate, runs)| (0..runs.len()).map(move |run| (candidate, run)))
+    }
+
+    /// The least factor from 1 to 20 under which no more than one in twenty of the runs of a seed is
+    /// said not to be of its own procedure, examined by what is known of the other seeds; one in a
+    /// hundred should be. Procedures share what a seed draws: the head's initial weights, the order of
+    /// the images. So where little else differs between runs, those of one seed lie on the same side,
+    /// and three seeds of many procedures know no more of the spread than three seeds of one.
+    fn stretched(&self) -> f64 {
+        let seeds: BTreeSet<u64> = self.seeds.iter().flatten().copied().collect();
+        let mut fits = Vec::new();
+        for left_out in seeds {
+            let others: Vec<Vec<&[f64]>> = self
+                .known
+                .iter()
+                .zip(&self.seeds)
+                .map(|(runs, seeds)| {
+                    let kept = runs.iter().zip(seeds).filter(|(_, seed)| **seed != left_out);
+                    kept.map(|(run, _)| run.as_slice()).collect()
+                })
+                .collect();
+            let rich: Vec<usize> =
+                (0..others.len()).filter(|place| others[*place].len() > 1).collect();
+            if rich.is_empty() {
+                continue;
+            }
+            let chosen: Vec<Vec<&[f64]>> =
+                rich.iter().map(|place| others[*place].clone()).collect();
+            let population = Population::learn(&chosen);
+            for (member, place) in rich.into_iter().enumerate() {
+                let runs = self.known[place].iter().zip(&self.seeds[place]);
+                let of_seed = runs.filter(|(_, seed)| **seed == left_out);
+                fits.extend(of_seed.map(|(run, _)| population.fits(run).swap_remove(member)));
+            }
+        }
+        let rejected = |stretch: f64| {
+            fits.iter().filter(|fit| fit.p_value(stretch) < SMALLEST_P_VALUE).count()
+        };
+        let mut factors = (0..=60).map(|step| 20f64.powf(f64::from(step) / 60.0));
+        factors.find(|factor| rejected(*factor) * 20 <= fits.len()).unwrap_or(20.0)
     }
 
     /// The temperature from 1 to 20 under which the runs' own procedures are likeliest, each run

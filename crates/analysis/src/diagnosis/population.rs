@@ -35,10 +35,27 @@ struct Member {
 pub(super) struct Fit {
     /// Natural logarithm of the predictive density.
     pub(super) log_likelihood: f64,
-    /// The share of the procedure's runs that would lie farther from its mean.
-    pub(super) p_value: f64,
+    /// Squared distance from the procedure's mean, in units of its spread.
+    distance: f64,
+    /// The same for each curve alone.
+    by_curve: Vec<f64>,
+    width: usize,
+    freedom: f64,
+}
+
+impl Fit {
+    /// The share of the procedure's runs that would lie farther from its mean, if squared distances
+    /// are `stretch` times what the known runs let expect.
+    pub(super) fn p_value(&self, stretch: f64) -> f64 {
+        upper_tail(self.distance / stretch, self.width, self.freedom)
+    }
+
     /// Typicality of each curve alone.
-    pub(super) by_curve: Vec<f64>,
+    pub(super) fn p_values_by_curve(&self, stretch: f64) -> impl Iterator<Item = f64> {
+        self.by_curve
+            .iter()
+            .map(move |distance| upper_tail(distance / stretch, COEFFICIENTS, self.freedom))
+    }
 }
 
 impl Population {
@@ -108,22 +125,22 @@ impl Population {
             + member.deviations.iter().map(|deviation| deviation.ln()).sum::<f64>();
         Fit {
             log_likelihood: ln_density(distance, ln_volume, run.len(), member.freedom),
-            p_value: upper_tail(distance, run.len(), member.freedom),
+            distance,
             by_curve: (0..run.len())
                 .step_by(COEFFICIENTS)
-                .map(|first| self.p_value_of_curve(member, &standardised, first))
+                .map(|first| self.distance_of_curve(&standardised, first))
                 .collect(),
+            width: run.len(),
+            freedom: member.freedom,
         }
     }
 
-    /// The share of a member's runs whose curve that begins with the feature `first` would lie
-    /// farther from the mean.
-    fn p_value_of_curve(&self, member: &Member, standardised: &[f64], first: usize) -> f64 {
+    /// The squared distance of the curve that begins with the feature `first`.
+    fn distance_of_curve(&self, standardised: &[f64], first: usize) -> f64 {
         let part = first..first + COEFFICIENTS;
         let block: Vec<Vec<f64>> =
             self.correlation[part.clone()].iter().map(|row| row[part.clone()].to_vec()).collect();
-        let distance = CholeskyFactor::new(&block).squared_distance(&standardised[part]);
-        upper_tail(distance, COEFFICIENTS, member.freedom)
+        CholeskyFactor::new(&block).squared_distance(&standardised[part])
     }
 }
 

@@ -80,6 +80,11 @@ fn held_out_curves_are_diagnosed_as_by_a_second_program_and_never_wrongly_with_c
         "{text}"
     );
     assert_eq!(counts(&text), ([64, 64, 0, 0, 0, 0], [55, 0, 9]), "{text}");
+    // Where runs of one seed lie on the same side in all procedures, distances are stretched.
+    let (code, text) =
+        thaw(&["diagnose", "--experiment", "experiments/statistics.toml", "--held-out"]);
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(counts(&text), ([39, 20, 1, 33, 0, 0], [10, 27, 17]), "{text}");
 }
 
 #[test]
