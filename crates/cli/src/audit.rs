@@ -22,6 +22,14 @@ pub(crate) fn run(options: &Audit) -> Result<ExitCode, CliError> {
     let comparison = compare(&options.before, &options.after)?;
     let declared = |name: &str| patterns.iter().any(|pattern| pattern.matches(name));
     say(&table(&comparison.tensors, &declared).markdown().join("\n"));
+    for (place, path) in comparison.places.iter().zip([&options.before, &options.after]) {
+        if let Some(place) = place {
+            say(&format!("the state dict of {}: `{place}`", path.display()));
+        }
+    }
+    for (_, reason) in &comparison.unreadable {
+        say(&format!("not compared: {reason}"));
+    }
     for (names, side) in [(&comparison.only_before, "before"), (&comparison.only_after, "after")] {
         if !names.is_empty() {
             say(&format!("only {side}: {}", names.join(", ")));
@@ -62,7 +70,7 @@ fn table(tensors: &[TensorComparison], declared: &dyn Fn(&str) -> bool) -> Table
 fn judge(comparison: &Comparison, patterns: &[Pattern]) -> (String, u8) {
     let moved = comparison.tensors.iter().filter(|tensor| tensor.moved).count();
     let of = comparison.tensors.len();
-    if comparison.tensors.is_empty() {
+    if comparison.tensors.is_empty() && comparison.unreadable.is_empty() {
         return ("inconclusive: the two files have no tensor in common".to_owned(), CANNOT_TELL);
     }
     let all = || {
@@ -70,6 +78,7 @@ fn judge(comparison: &Comparison, patterns: &[Pattern]) -> (String, u8) {
             .tensors
             .iter()
             .map(|tensor| &tensor.name)
+            .chain(comparison.unreadable.iter().map(|(name, _)| name))
             .chain(&comparison.only_before)
             .chain(&comparison.only_after)
     };
@@ -89,6 +98,10 @@ fn judge(comparison: &Comparison, patterns: &[Pattern]) -> (String, u8) {
             thawed.len()
         );
         return (message, FAILED);
+    }
+    if let Some((lost, _)) = comparison.unreadable.iter().find(|(name, _)| is_declared(name)) {
+        let message = format!("inconclusive: `{lost}` was declared frozen and cannot be compared");
+        return (message, CANNOT_TELL);
     }
     if let Some(lost) =
         comparison.only_before.iter().chain(&comparison.only_after).find(|name| is_declared(name))

@@ -32,6 +32,11 @@ pub struct TensorComparison {
 pub struct Comparison {
     /// Comparisons of the tensors in both files, by name.
     pub tensors: Vec<TensorComparison>,
+    /// Tensors in both files that cannot be compared, each with the reason.
+    pub unreadable: Vec<(String, String)>,
+    /// The keys under which the state dict of either checkpoint stands in its file, where it is not
+    /// the file itself.
+    pub places: [Option<String>; 2],
     /// Names of the tensors that only the first file has.
     pub only_before: Vec<String>,
     /// Names of the tensors that only the second file has.
@@ -41,7 +46,7 @@ pub struct Comparison {
 /// Compares two files of tensors, each safetensors, PyTorch's state dict or Keras' HDF5.
 ///
 /// # Errors
-/// When a file cannot be read, or holds numbers of a type that cannot be compared.
+/// When a file cannot be read. A tensor that cannot is listed.
 pub fn compare(before: &Path, after: &Path) -> Result<Comparison, ModelError> {
     let bytes = |path: &Path| {
         std::fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })
@@ -51,52 +56,65 @@ pub fn compare(before: &Path, after: &Path) -> Result<Comparison, ModelError> {
         let path = path.to_owned();
         move |reason: String| ModelError::Weights { path, reason }
     };
-    let old = TensorFile::open(before, &bytes_before).map_err(wrong(before))?;
-    let new = TensorFile::open(after, &bytes_after).map_err(wrong(after))?;
+    let old = TensorFile::open(&bytes_before).map_err(wrong(before))?;
+    let new = TensorFile::open(&bytes_after).map_err(wrong(after))?;
     let (names_before, names_after) = (old.names(), new.names());
-    let mut comparison = Comparison::default();
+    let places = [&old, &new].map(|file| file.place().map(str::to_owned));
+    let mut comparison = Comparison { places, ..Comparison::default() };
     for name in &names_before {
         if names_after.binary_search(name).is_err() {
             comparison.only_before.push(name.clone());
             continue;
         }
-        if let (Some(was), Some(is)) = (old.bits(name), new.bits(name))
-            && was.dtype() == is.dtype()
-            && was.shape() == is.shape()
+        if let (Some((was_type, shape, was)), Some((is_type, is_shape, is))) =
+            (old.bits(name), new.bits(name))
         {
-            let (moved, relative_drift) = compare_bits(was.dtype(), was.data(), is.data());
-            let (name, shape) = (name.clone(), was.shape().to_vec());
-            let comparison_of = TensorComparison {
-                name,
-                shape,
-                moved,
-                reshaped: false,
-                rounded_to: None,
-                relative_drift,
-            };
-            comparison.tensors.push(comparison_of);
-            continue;
+            if shape != is_shape {
+                comparison.tensors.push(reshaped(name, shape));
+                continue;
+            }
+            if was_type == is_type {
+                let (moved, relative_drift) = compare_bits(was_type, &was, &is);
+                comparison.tensors.push(TensorComparison {
+                    name: name.clone(),
+                    shape,
+                    moved,
+                    reshaped: false,
+                    rounded_to: None,
+                    relative_drift,
+                });
+                continue;
+            }
         }
-        let (was, is) =
-            (old.get(name).map_err(wrong(before))?, new.get(name).map_err(wrong(after))?);
-        comparison.tensors.push(compare_tensors(name, &was, &is)?);
+        let compared = old.get(name).and_then(|was| Ok((was, new.get(name)?)));
+        match compared.and_then(|(was, is)| {
+            compare_tensors(name, &was, &is).map_err(|error| error.to_string())
+        }) {
+            Ok(compared) => comparison.tensors.push(compared),
+            Err(reason) => comparison.unreadable.push((name.clone(), reason)),
+        }
     }
     comparison.only_after =
         names_after.into_iter().filter(|name| names_before.binary_search(name).is_err()).collect();
     Ok(comparison)
 }
 
+/// The comparison of a tensor whose shape changed.
+fn reshaped(name: &str, shape: Vec<usize>) -> TensorComparison {
+    TensorComparison {
+        name: name.to_owned(),
+        shape,
+        moved: true,
+        reshaped: true,
+        rounded_to: None,
+        relative_drift: None,
+    }
+}
+
 fn compare_tensors(name: &str, was: &Tensor, is: &Tensor) -> Result<TensorComparison, ModelError> {
     let shape = was.dims().to_vec();
     if was.dims() != is.dims() {
-        return Ok(TensorComparison {
-            name: name.to_owned(),
-            shape,
-            moved: true,
-            reshaped: true,
-            rounded_to: None,
-            relative_drift: None,
-        });
+        return Ok(reshaped(name, shape));
     }
     for tensor in [was, is] {
         if !COMPARED.contains(&tensor.dtype()) {

@@ -78,6 +78,66 @@ fn fetch_lists_the_catalogue_and_keeps_nothing_that_it_cannot_trust() {
     assert!(code == Some(65) && message.contains("is another file"), "{message}");
 }
 
+/// Checkpoints as PyTorch writes them, by `tools/cases/checkpoints.py`: every tensor moved.
+#[test]
+fn an_audit_finds_the_state_dict_and_judges_every_tensor_of_it() {
+    let checkpoints = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/checkpoints");
+    let features = "THAWED: 4 of 6 tensors were declared frozen and moved";
+    let cannot = |tensor: &str| {
+        format!("inconclusive: `{tensor}` was declared frozen and cannot be compared")
+    };
+    for (name, frozen, code, said) in [
+        (
+            "imagenet",
+            "features.*",
+            1,
+            vec![features.into(), "imagenet-after.pth: `state_dict`".into()],
+        ),
+        ("lightning", "model.features.*", 1, vec![features.into()]),
+        (
+            "deep",
+            "features.*",
+            1,
+            vec![features.into(), "deep-before.pth: `model/state_dict`".into()],
+        ),
+        ("parameters", "features.*", 1, vec![features.into()]),
+        ("views", "features.?.weight", 1, vec!["THAWED: 2 of 6".into(), "| 3×4×3×5 |".into()]),
+        ("kinds", "features.[mifu]*", 1, vec!["THAWED: 4 of 10".into()]),
+        (
+            "quantised",
+            "features.q*",
+            2,
+            vec![cannot("features.quantised"), "(it is quantised)".into()],
+        ),
+        ("sparse", "features.s*", 2, vec![cannot("features.sparse"), "(it is sparse)".into()]),
+        // What was not declared does not matter, but is named.
+        (
+            "sparse",
+            "nothing.*",
+            2,
+            vec!["no tensor is named like `nothing.*`".into(), "features.sparse".into()],
+        ),
+        (
+            "two",
+            "features.*",
+            65,
+            vec!["several state dicts of 6 tensors, `ema` and `model`".into()],
+        ),
+    ] {
+        let files = ["before", "after"].map(|side| format!("{checkpoints}/{name}-{side}.pth"));
+        let folder = TempDir::new().expect("a folder");
+        let output = thaw_in(folder.path())
+            .args(["audit", &files[0], &files[1], "--frozen", frozen])
+            .output()
+            .expect("thaw");
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{name}: {text}");
+        for said in said {
+            assert!(text.contains(&said), "{name}, {said}: {text}");
+        }
+    }
+}
+
 #[test]
 fn a_preview_applies_one_explicit_transformation() {
     let folder = TempDir::new().expect("a folder");

@@ -1,20 +1,20 @@
 //! The formats that weights come in, told apart by their first bytes: safetensors, PyTorch's zip
 //! archive, Keras' HDF5.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
 
-use candle_core::pickle::PthTensors;
 use candle_core::safetensors::Load as _;
 use candle_core::{DType, Device, Tensor};
 use hdf5_reader::error::Error as Hdf5Error;
 use hdf5_reader::group::Group;
 use hdf5_reader::{Dataset, Datatype, Hdf5File};
-use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 use thaw_spec::{Architecture, PreprocessingName};
 
 use super::layout::{RawTensor, to_oihw};
+use super::pytorch::{PyTorchFile, RawNumbers};
 use crate::bases::{KerasBase, keras, other_names, tensors};
 
 /// A file of tensors, read one at a time.
@@ -24,14 +24,14 @@ pub(crate) enum TensorFile<'a> {
         /// Origin of the weights, where the file's metadata names it.
         source: Option<String>,
     },
-    PyTorch(PthTensors),
+    PyTorch(PyTorchFile),
     /// Datasets of an HDF5 file, by path.
     Hdf5(BTreeMap<String, Dataset>),
 }
 
 impl<'a> TensorFile<'a> {
-    /// Opens a file. PyTorch's is read from `path`, the others from `bytes`, which are the file's.
-    pub(crate) fn open(path: &Path, bytes: &'a [u8]) -> Result<Self, String> {
+    /// Opens a file of these bytes.
+    pub(crate) fn open(bytes: &'a [u8]) -> Result<Self, String> {
         if bytes.starts_with(b"\x89HDF\r\n\x1a\n") {
             let malformed =
                 |error: Hdf5Error| format!("an HDF5 file that cannot be read ({error})");
@@ -44,13 +44,7 @@ impl<'a> TensorFile<'a> {
             collect(&root, "", &mut datasets).map_err(malformed)?;
             Ok(Self::Hdf5(datasets))
         } else if bytes.starts_with(b"PK\x03\x04") {
-            let file = PthTensors::new(path, None).map_err(|error| not_pytorch(&error))?;
-            if file.tensor_infos().is_empty() {
-                return Err(
-                    "it holds no state dict; save `model.state_dict()`, not the model".to_owned()
-                );
-            }
-            Ok(Self::PyTorch(file))
+            PyTorchFile::read(bytes).map(Self::PyTorch)
         } else if bytes.starts_with(b"\x80\x02") {
             let remedy =
                 "load and save it again with a newer PyTorch, or take the safetensors file";
@@ -70,18 +64,31 @@ impl<'a> TensorFile<'a> {
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = match self {
             Self::Safetensors { file, .. } => file.names().into_iter().map(str::to_owned).collect(),
-            Self::PyTorch(file) => file.tensor_infos().keys().cloned().collect(),
+            Self::PyTorch(file) => file.tensors.keys().cloned().collect(),
             Self::Hdf5(datasets) => datasets.keys().cloned().collect(),
         };
         names.sort();
         names
     }
 
-    /// A tensor's bits, where the file holds them as they are.
-    pub(crate) fn bits(&self, name: &str) -> Option<TensorView<'_>> {
+    /// A tensor's type, shape and bits, where the file holds them as they are.
+    pub(crate) fn bits(&self, name: &str) -> Option<(Dtype, Vec<usize>, Cow<'_, [u8]>)> {
         match self {
-            Self::Safetensors { file, .. } => file.tensor(name).ok(),
-            Self::PyTorch(_) | Self::Hdf5(_) => None,
+            Self::Safetensors { file, .. } => file.tensor(name).ok().map(|view| {
+                (view.dtype(), view.shape().to_vec(), Cow::Owned(view.data().to_vec()))
+            }),
+            Self::PyTorch(file) => file.tensors.get(name)?.as_ref().ok().map(|numbers| {
+                (numbers.dtype, numbers.shape.clone(), Cow::Borrowed(&numbers.bytes[..]))
+            }),
+            Self::Hdf5(_) => None,
+        }
+    }
+
+    /// The keys under which the state dict stands in the file; nothing where it is the file.
+    pub(crate) fn place(&self) -> Option<&str> {
+        match self {
+            Self::PyTorch(file) => Some(&*file.place).filter(|place| !place.is_empty()),
+            Self::Safetensors { .. } | Self::Hdf5(_) => None,
         }
     }
 
@@ -91,24 +98,30 @@ impl<'a> TensorFile<'a> {
         match self {
             Self::Safetensors { file, .. } => {
                 let view = file.tensor(name).map_err(|_| missing())?;
-                view.load(&Device::Cpu).map_err(|error| {
-                    format!(
-                        "the tensor `{name}` cannot be read ({})",
-                        first_line(&error.to_string())
-                    )
-                })
+                load(view)
+                    .map_err(|reason| format!("the tensor `{name}` cannot be read ({reason})"))
             }
-            Self::PyTorch(file) => {
-                file.get(name).map_err(|error| not_pytorch(&error))?.ok_or_else(missing)
+            Self::PyTorch(file) => match file.tensors.get(name).ok_or_else(missing)? {
+                Ok(RawNumbers { dtype, shape, bytes }) => {
+                    TensorView::new(*dtype, shape.clone(), bytes)
+                        .map_err(|error| error.to_string())
+                        .and_then(load)
+                }
+                Err(reason) => Err(reason.clone()),
             }
+            .map_err(|reason| format!("the tensor `{name}` cannot be read ({reason})")),
             Self::Hdf5(datasets) => read_dataset(datasets.get(name).ok_or_else(missing)?)
                 .map_err(|reason| format!("the dataset `{name}` cannot be read ({reason})")),
         }
     }
 }
 
-fn not_pytorch(error: &candle_core::Error) -> String {
-    format!("not a state dict of PyTorch ({})", first_line(&error.to_string()))
+/// A tensor of a type whose conversion by candle ends: that of 8-bit floats does not (0.11.1).
+fn load(view: TensorView<'_>) -> Result<Tensor, String> {
+    if matches!(view.dtype(), Dtype::F8_E4M3 | Dtype::F8_E5M2 | Dtype::F8_E8M0) {
+        return Err("its numbers are floats of 8 bits".to_owned());
+    }
+    view.load(&Device::Cpu).map_err(|error| first_line(&error.to_string()).to_owned())
 }
 
 /// Backtraces of other libraries are nobody's help.
@@ -163,12 +176,11 @@ pub(crate) struct RawFile {
 /// Reads the tensors of a base from a file of any format; those whose names begin with one of
 /// `passed_over` are left where they are.
 pub(crate) fn read(
-    path: &Path,
     bytes: &[u8],
     architecture: Architecture,
     passed_over: &[&str],
 ) -> Result<RawFile, String> {
-    let file = TensorFile::open(path, bytes)?;
+    let file = TensorFile::open(bytes)?;
     if let TensorFile::Hdf5(datasets) = &file {
         let Some(base) = keras(architecture) else {
             return Err(format!(

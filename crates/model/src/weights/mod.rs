@@ -2,6 +2,7 @@
 
 mod formats;
 mod layout;
+mod pytorch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -73,7 +74,7 @@ impl Weights {
         architecture: Architecture,
     ) -> Result<Self, ModelError> {
         let wrong = |reason: String| ModelError::Weights { path: path.to_owned(), reason };
-        let mut file = formats::read(path, bytes, architecture, &CLASSIFIERS).map_err(wrong)?;
+        let mut file = formats::read(bytes, architecture, &CLASSIFIERS).map_err(wrong)?;
         let mut found_tensors = BTreeMap::new();
         for TensorSpec { name, shape, role, .. } in tensors(architecture) {
             let bare = name.trim_start_matches(FEATURES);
