@@ -114,10 +114,12 @@ def stretch(procedures):
             if seed < len(procedures[place]):
                 _, distances, freedom = population.fits(procedures[place][seed])
                 fits.append((distances[member], freedom[member]))
+    if not fits:
+        return 1.0
     distances, freedom = np.array(fits).T
     width = procedures[0].shape[1]
     rejected = lambda factor: (f.sf(distances / factor / width, width, freedom) < TYPICAL).sum()
-    return next(factor for factor in 20 ** (np.arange(61) / 60) if rejected(factor) * 20 <= len(fits))
+    return next((factor for factor in 20 ** (np.arange(61) / 60) if rejected(factor) * 20 <= len(fits)), 20.0)
 
 
 def answer(population, run, at, factor):

@@ -109,7 +109,7 @@ pub(crate) struct Init {
     /// Folder with train/CLASS/IMAGE, validation/… and, if wanted, test/…
     #[arg(default_value = ".", value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
-    /// The base: vgg16, resnet50, mobilenet_v2, … (`mini_vgg` brings its own weights)
+    /// The base: vgg16, resnet50, mobilenet_v2, … (`mini_vgg` and `mini_resnet` bring their own weights)
     #[arg(long, default_value = "vgg16", value_name = "NAME", value_parser = architecture)]
     pub(crate) base: Architecture,
     /// The file to write [default: the folder's name with .toml]

@@ -232,7 +232,8 @@ impl Executor for RealExecutor<'_> {
     }
 
     fn memory_bytes(&self, cell: &Cell) -> Result<u64, CliError> {
-        Ok(fit_memory_bytes(cell)?)
+        let images = self.inputs.dataset.counts().of(Split::Train);
+        Ok(fit_memory_bytes(cell, images)?)
     }
 }
 

@@ -186,6 +186,7 @@ fn median(sides: &[u32]) -> Option<u32> {
 /// The text of the experiment file.
 fn experiment_text(name: &str, folder: &Folder, base: &BaseChoice, side: u32) -> String {
     let counts = folder.counts();
+    let has_batch_norm = base.architecture.has_batch_norm();
     let weights = base.weights.map_or_else(String::new, |file| format!(" --weights {file}"));
     let images: Vec<String> = Split::ALL
         .into_iter()
@@ -218,11 +219,11 @@ batch_size = 20
 learning_rate = 2e-5
 hidden_units = 256
 dropout = 0.5
-# profile = "torch" # or "keras-2.0.8", "keras-2.1.3", "keras-2.2", "keras-3": the defaults of that library
+# profile = "torch" # or {profiles}: the defaults of that library
 
 [matrix.regime]
 cached = {{ cache = "features" }}                               # the base runs once per image
-frozen_end_to_end = {{}}                                        # the base runs in every epoch
+{frozen} # the base runs in every epoch
 accidentally_unfrozen = {{ optimizer_collects = "everything" }} # frozen in name only; costs most
 {statistics}
 [matrix]
@@ -260,7 +261,18 @@ where = {{ regime = "accidentally_unfrozen", augmentation = "book", preprocessin
         architecture = base.architecture,
         comment = base.comment,
         trained_with = base.trained_with.name(),
-        statistics = if base.architecture.has_batch_norm() { MOVING_STATISTICS } else { "" },
+        profiles = if has_batch_norm {
+            // In Keras 3 no frozen statistics move.
+            "\"keras-2.0.8\", \"keras-2.1.3\", \"keras-2.2\""
+        } else {
+            "\"keras-2.0.8\", \"keras-2.1.3\", \"keras-2.2\", \"keras-3\""
+        },
+        frozen = if has_batch_norm {
+            "frozen_end_to_end = { frozen_statistics = \"kept\" }            "
+        } else {
+            "frozen_end_to_end = {}                                       "
+        },
+        statistics = if has_batch_norm { MOVING_STATISTICS } else { "" },
     )
 }
 

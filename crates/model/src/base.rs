@@ -274,7 +274,10 @@ impl Base {
         if self.frozen_statistics == FrozenStatistics::Kept {
             return self.forward(activations, range);
         }
-        Ok(self.forward_on_tape(&activations.detach(), range)?.0.detach())
+        // What a block kept for gradients is given back before the next one runs.
+        range.into_iter().try_fold(activations.detach(), |activations, block| {
+            Ok(self.forward_on_tape(&activations, block..block + 1)?.0.detach())
+        })
     }
 
     /// Runs activations through variable blocks as in training, and keeps on the tape what their

@@ -85,7 +85,7 @@ impl<'de> Deserialize<'de> for FrozenStatisticsSetting {
                 .map_err(|error| de::Error::custom(error.message())),
             toml::Value::String(name) => name.parse().map(Self::Stated).map_err(de::Error::custom),
             other => Err(de::Error::custom(format!(
-                "expected \"kept\", \"batch\" or \"moving\", found {other}"
+                "expected \"kept\", \"batch\", \"moving\" or a table of these for `layers` and `container`, found {other}"
             ))),
         }
     }

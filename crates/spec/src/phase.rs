@@ -185,7 +185,22 @@ pub(crate) fn resolve(
         let trained = resolved
             .iter()
             .position(|earlier| earlier.procedure.frozen_blocks() < procedure.frozen_blocks());
-        if let (Some(earlier), true) = (trained, procedure.cache != Cache::None) {
+        // Features of batches are of the base as it then is.
+        let caches_activations_of_the_file =
+            procedure.cache != Cache::None && !procedure.keeps_features_of_batches();
+        let moved = resolved
+            .iter()
+            .position(|earlier| earlier.procedure.frozen_statistics == FrozenStatistics::Moving);
+        if let (Some(earlier), true) = (moved, caches_activations_of_the_file) {
+            let reason = format!(
+                "a cache holds activations of the weights file, but phase {} has moved the statistics of frozen blocks",
+                earlier + 1
+            );
+            return Err(in_phase(Contradiction::new(reason).remedy(
+                "set cache = \"none\" in this phase, or frozen_statistics = \"kept\" in the one before",
+            )));
+        }
+        if let (Some(earlier), true) = (trained, caches_activations_of_the_file) {
             let first_trained = resolved[earlier].procedure.frozen_blocks() + 1;
             let reason = format!(
                 "a cache holds activations of the weights file, but phase {} has trained block {first_trained} below this phase's freeze boundary",

@@ -206,6 +206,7 @@ impl Procedure {
             procedure.frozen_statistics = FrozenStatistics::default();
         }
         if settings.profile == Some(Profile::Keras3)
+            && from_images
             && procedure.frozen_statistics != FrozenStatistics::Kept
         {
             let reason = format!(

@@ -105,7 +105,7 @@ pub enum Pooling {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FreezeBy {
-    /// Each layer of the base, which every library honours.
+    /// Each layer of the nested base, whose weights every library then leaves out of the optimizer.
     Layers,
     /// The base as a whole, nested in a `Sequential` model, as in the book: some libraries ignore
     /// it.

@@ -199,6 +199,11 @@ fn a_frozen_batch_norm_is_treated_as_the_library_does_unless_somebody_says_other
         // A cache is filled by a base that is evaluated, unless somebody says otherwise.
         ("profile = \"torch\"\ncache = \"features\"", Kept),
         ("cache = \"features\"\nfrozen_statistics = \"batch\"", Batch),
+        ("profile = \"keras-3\"\ncache = \"features\"\nfrozen_statistics = \"batch\"", Batch),
+        (
+            "profile = \"torch\"\n[[procedure.phase]]\n[[procedure.phase]]\ncache = \"features\"\nfrozen_statistics = \"batch\"",
+            Moving,
+        ),
         // Nothing is frozen.
         ("profile = \"torch\"\nfreeze = \"none\"", Kept),
     ] {
@@ -226,6 +231,8 @@ fn impossible_treatments_of_batch_norm_are_answered_with_the_reason() {
         "frozen_statistics = \"frozen\"",
         "frozen_statistics = 1",
         "statistics_share = 1.5",
+        // What the first phase moves, the second cannot take from the weights file.
+        "profile = \"torch\"\n[[procedure.phase]]\n[[procedure.phase]]\ncache = \"features\"",
     ];
     let answers = answers.map(|settings| normalised(settings).expect_err(settings));
     insta::assert_snapshot!(answers.join("\n"));

@@ -3,13 +3,13 @@
 use thaw_model::ModelError;
 use thaw_spec::{Cell, Extraction, Phase, Sharing};
 
-/// A generous estimate of the memory that training a cell needs, in bytes: activations of a batch
-/// with their gradients, and the head's weights with gradients and accumulators, in the phase that
-/// needs most.
+/// A generous estimate of the memory that training a cell on so many images needs, in bytes:
+/// activations of a batch with their gradients, features that a phase keeps of all images, and the
+/// head's weights with gradients and accumulators, in the phase that needs most.
 ///
 /// # Errors
 /// When the images are too small for the base.
-pub fn fit_memory_bytes(cell: &Cell) -> Result<u64, ModelError> {
+pub fn fit_memory_bytes(cell: &Cell, training_images: u64) -> Result<u64, ModelError> {
     let procedure = &cell.procedure;
     let shapes = thaw_model::shapes(procedure.architecture, procedure.image_size)?;
     let head = shapes.last().map_or(0, |block| {
@@ -23,8 +23,14 @@ pub fn fit_memory_bytes(cell: &Cell) -> Result<u64, ModelError> {
         let (below, above) = shapes.split_at(phase.procedure.frozen_blocks());
         let below: usize = below.iter().skip(computed_from).map(|block| block.activations).sum();
         let above: usize = above.iter().map(|block| 3 * block.activations).sum();
-        phase.procedure.batch_size * (below + above)
+        let kept = if phase.procedure.keeps_features_of_batches() {
+            let boundary = phase.procedure.frozen_blocks().checked_sub(1).map(|last| shapes[last]);
+            boundary.map_or(0, |boundary| boundary.floats()) as u64 * training_images
+        } else {
+            0
+        };
+        (phase.procedure.batch_size * (below + above)) as u64 + kept
     };
     let floats = procedure.phases().iter().map(floats_of).max().unwrap_or(0);
-    Ok(4 * (floats as u64 + 6 * head) + (64 << 20))
+    Ok(4 * (floats + 6 * head) + (64 << 20))
 }

@@ -77,7 +77,8 @@ pub struct Score {
     /// Posterior probability of the candidate, given that the log is of one of the candidates and
     /// that they are equally likely beforehand.
     pub probability: f64,
-    /// Share of the candidate's runs that would be less typical of it than the log, in [0, 1].
+    /// Share of the candidate's runs that would be less typical of it than the log, in [0, 1], by
+    /// stretched distances.
     pub p_value: f64,
     /// Typicality of each curve alone.
     pub by_curve: Vec<(Metric, f64)>,
@@ -313,9 +314,9 @@ impl Classifier {
         rich.flat_map(|(candidate, runs)| (0..runs.len()).map(move |run| (candidate, run)))
     }
 
-    /// The least factor from 1 to 20 under which no more than one in twenty of the runs of a seed is
-    /// said not to be of its own procedure, examined by what is known of the other seeds; one in a
-    /// hundred should be. Procedures share what a seed draws: the head's initial weights, the order of
+    /// The least factor from 1 to 20 under which no more than one in twenty of all runs, each examined
+    /// by what is known of the other seeds, is said not to be of its own procedure; one in a hundred
+    /// should be. Procedures share what a seed draws: the head's initial weights, the order of
     /// the images. So where little else differs between runs, those of one seed lie on the same side,
     /// and three seeds of many procedures know no more of the spread than three seeds of one.
     fn stretched(&self) -> f64 {

@@ -694,12 +694,23 @@ fn an_experiment_is_written_for_a_folder_of_images_and_runs() {
         text(&again.stderr)
     );
     assert_eq!(fs::read(desk.path("images.toml")).expect("the experiment"), before);
-    for base in ["vgg16", "squeezenet1_0"] {
+    for (base, procedures) in [("vgg16", 10), ("squeezenet1_0", 10), ("resnet18", 14)] {
         let output = format!("{base}.toml");
         assert_code(&desk.thaw(&["init", "images", "--base", base, "--output", &output]), 0);
         let text = fs::read_to_string(desk.path(&output)).expect("the experiment");
         let experiment = Experiment::parse(&output, &text).expect("an experiment");
-        assert_eq!(experiment.procedures().len(), 10);
+        assert_eq!(experiment.procedures().len(), procedures);
+        // Every profile that the file offers can be taken.
+        let (_, offered) = text.split_once("# profile = ").expect("profiles");
+        let (offered, _) = offered.split_once(':').expect("the end of their names");
+        let profiles: Vec<&str> = offered.split('"').skip(1).step_by(2).collect();
+        assert!(profiles.len() >= 4, "{offered}");
+        for profile in profiles {
+            let chosen = format!("profile = \"{profile}\" # ");
+            let text = text.replace("# profile = \"torch\" # ", &chosen);
+            let experiment = Experiment::parse(&output, &text).expect("an experiment");
+            assert_eq!(experiment.procedures().len(), procedures, "{profile}");
+        }
         assert!(text.contains("image_size = 64"), "no larger than the images, 72×60: {text}");
     }
     let nowhere = desk.thaw(&["init", "nowhere"]);
