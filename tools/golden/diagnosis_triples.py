@@ -1,10 +1,12 @@
-"""How often thaw's diagnosis is right, whichever three of the miniature's twelve seeds it learns from.
+"""How often thaw's diagnosis is right, whichever three seeds of an experiment it learns from.
 
     cargo build --release
     python3 tools/golden/diagnosis_triples.py target/release/thaw
+    thaw sweep experiments/statistics.toml --results RESULTS                   # and again with --seeds 3,4,5,6,7,8
+    python3 tools/golden/diagnosis_triples.py target/release/thaw 9 --experiment experiments/statistics.toml --results RESULTS
 
-Runs `thaw diagnose --held-out` once for each of the 220 triples, with the nine other seeds held out, and prints the table
-of docs/diagnosis.md. Needs Python alone.
+Runs `thaw diagnose --held-out` once for each triple of the first twelve seeds, or of as many as are given, with the others held out, and prints the tables
+of docs/diagnosis.md: of the miniature's 220 triples, and of 84 of `experiments/statistics.toml`. Needs Python alone.
 """
 
 import itertools
@@ -25,13 +27,15 @@ ROWS = [
 ]
 
 counts = {name: [] for name, _ in ROWS}
-for learnt in itertools.combinations(range(12), 3):
-    held_out = ",".join(str(seed) for seed in range(12) if seed not in learnt)
-    shown = subprocess.run([sys.argv[1], "diagnose", "--held-out", held_out], capture_output=True, text=True, check=True).stdout
+thaw, seeds, chosen = sys.argv[1], int((sys.argv[2:3] or ["12"])[0]), sys.argv[3:]
+for learnt in itertools.combinations(range(seeds), 3):
+    held_out = ",".join(str(seed) for seed in range(seeds) if seed not in learnt)
+    shown = subprocess.run([thaw, "diagnose", "--held-out", held_out, *chosen], capture_output=True, text=True, check=True).stdout
     for name, pattern in ROWS:
         counts[name].append(int(re.search(pattern, shown, re.MULTILINE).group(1)))
-trials = 108
-print(f"| of {trials} runs | seeds 0, 1, 2 | mean of 220 triples | range |")
+trials = re.match(r"\d+", shown).group()
+triples = len(next(iter(counts.values())))
+print(f"| of {trials} runs | seeds 0, 1, 2 | mean of {triples} triples | range |")
 print("|:---|---:|---:|---:|")
 for name, values in counts.items():
     print(f"| {name} | {values[0]} | {sum(values) / len(values):.1f} | {min(values)} to {max(values)} |")

@@ -74,7 +74,7 @@ pub fn compare(before: &Path, after: &Path) -> Result<Comparison, ModelError> {
                 continue;
             }
             if was_type == is_type {
-                let (moved, relative_drift) = compare_bits(was_type, &was, &is);
+                let (moved, relative_drift) = compare_bits(was_type, was, is);
                 comparison.tensors.push(TensorComparison {
                     name: name.clone(),
                     shape,

@@ -59,15 +59,26 @@ impl StoredActivations {
         let &[_, count, height, width, channels] = self.artifact.shape() else {
             unreachable!("checked when opened")
         };
-        let length = height * width * channels;
         // Plain images look the same in every epoch, before the first as well.
         let first = (epoch.saturating_sub(self.first_epoch) % self.variants) * count;
-        let mut values = Vec::with_capacity(images.len() * length);
-        for image in images {
-            values.extend_from_slice(&self.artifact.values()[(first + image) * length..][..length]);
-        }
-        Ok(Tensor::from_vec(values, (images.len(), height, width, channels), device)?)
+        let variant = &self.artifact.values()[first * height * width * channels..];
+        Ok(rows(variant, images, [height, width, channels], device)?)
     }
+}
+
+/// The activations of some images, from those of all.
+fn rows(
+    values: &[f32],
+    images: &[usize],
+    [height, width, channels]: [usize; 3],
+    device: &Device,
+) -> candle_core::Result<Tensor> {
+    let length = height * width * channels;
+    let mut chosen = Vec::with_capacity(images.len() * length);
+    for image in images {
+        chosen.extend_from_slice(&values[image * length..][..length]);
+    }
+    Tensor::from_vec(chosen, (images.len(), height, width, channels), device)
 }
 
 /// Features of the training images that were normalised by the batches of one training pass,
@@ -104,13 +115,7 @@ impl FeaturesOfBatches {
 
     /// The features of some images.
     pub(crate) fn batch(&self, images: &[usize], device: &Device) -> Result<Tensor, TrainError> {
-        let [height, width, channels] = self.shape;
-        let length = height * width * channels;
-        let mut values = Vec::with_capacity(images.len() * length);
-        for image in images {
-            values.extend_from_slice(&self.values[image * length..][..length]);
-        }
-        Ok(Tensor::from_vec(values, (images.len(), height, width, channels), device)?)
+        Ok(rows(&self.values, images, self.shape, device)?)
     }
 }
 

@@ -135,6 +135,20 @@ impl Workshop {
         sink.predictions_are_those_of_the_last_epoch();
         (outcome, sink.curve())
     }
+
+    /// A cell that was interrupted after so many epochs and went on from its checkpoint.
+    fn resumed(&self, cell: &Cell, data: &FitData, stop_after: usize) -> (Outcome, Curve) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("checkpoint");
+        let policy = CheckpointPolicy { path, interval: Duration::ZERO };
+        let mut interrupted = Memory { stop_after: Some(stop_after), ..Memory::default() };
+        fit(cell, &self.weights, data, Some(&policy), &mut interrupted, &|_| {})
+            .expect_err("interrupted");
+        let mut resumed = Memory::default();
+        let outcome = fit(cell, &self.weights, data, Some(&policy), &mut resumed, &|_| {})
+            .expect("a finished run");
+        (outcome, resumed.curve())
+    }
 }
 
 fn random_weights(architecture: Architecture) -> Weights {
@@ -722,6 +736,9 @@ fn moving_statistics_are_audited_and_go_on_from_a_checkpoint() {
     let statistics = whole.audit.iter().filter(|tensor| tensor.role == TensorRole::Statistic);
     assert_eq!(statistics.count(), 2 * 20, "a mean and a variance of twenty normalisations");
 
+    let (outcome, resumed) = workshop.resumed(cell, &workshop.data(cell), 2);
+    assert_eq!(resumed, expected);
+    assert_eq!(outcome, whole);
     let policy =
         CheckpointPolicy { path: workshop.artifact("checkpoint"), interval: Duration::ZERO };
     let data = workshop.data(cell);
@@ -767,16 +784,8 @@ fn statistics_of_a_frozen_base_move_only_where_a_cell_says_so() {
         fit(cell, &workshop.weights, &data, None, &mut sink, &|_| {}).expect("a finished run");
         assert_eq!(sink.curve(), curve, "{}", cell.label());
 
-        let path = workshop.artifact(&format!("checkpoint-{}", cell.id()));
-        let policy = CheckpointPolicy { path, interval: Duration::ZERO };
-        let data = workshop.data(cell);
-        let mut interrupted = Memory { stop_after: Some(2), ..Memory::default() };
-        fit(cell, &workshop.weights, &data, Some(&policy), &mut interrupted, &|_| {})
-            .expect_err("interrupted");
-        let mut resumed = Memory::default();
-        fit(cell, &workshop.weights, &data, Some(&policy), &mut resumed, &|_| {})
-            .expect("a finished run");
-        assert_eq!(resumed.curve(), curve, "{}", cell.label());
+        let resumed = workshop.resumed(cell, &workshop.data(cell), 2).1;
+        assert_eq!(resumed, curve, "{}", cell.label());
         curves.push(curve);
     }
     assert!(curves[0] != curves[1] && curves[1] != curves[2], "each is a procedure of its own");
@@ -801,15 +810,7 @@ fn features_of_batches_are_those_of_the_first_epoch_end_to_end() {
     for sharing in [Sharing::Literal, Sharing::ByContent] {
         let data = workshop.shared_data(three_cached, sharing);
         assert!(data.phases[0].train.stored.is_none());
-        let path = workshop.artifact(&format!("checkpoint-{sharing:?}"));
-        let policy = CheckpointPolicy { path, interval: Duration::ZERO };
-        let mut interrupted = Memory { stop_after: Some(2), ..Memory::default() };
-        fit(three_cached, &workshop.weights, &data, Some(&policy), &mut interrupted, &|_| {})
-            .expect_err("interrupted");
-        let mut resumed = Memory::default();
-        fit(three_cached, &workshop.weights, &data, Some(&policy), &mut resumed, &|_| {})
-            .expect("a finished run");
-        assert_eq!(resumed.curve(), cached);
+        assert_eq!(workshop.resumed(three_cached, &data, 2).1, cached);
     }
 }
 
@@ -857,16 +858,9 @@ fn each_phase_treats_frozen_statistics_in_its_own_way() {
             "three convolutions with theirs"
         );
         for stop_after in [1, 2, 3, 4] {
-            let path = workshop.artifact(&format!("checkpoint-{}-{stop_after}", cell.id()));
-            let policy = CheckpointPolicy { path, interval: Duration::ZERO };
-            let data = workshop.data(cell);
-            let mut interrupted = Memory { stop_after: Some(stop_after), ..Memory::default() };
-            fit(cell, &workshop.weights, &data, Some(&policy), &mut interrupted, &|_| {})
-                .expect_err("interrupted");
-            let mut resumed = Memory::default();
-            fit(cell, &workshop.weights, &data, Some(&policy), &mut resumed, &|_| {})
-                .expect("a finished run");
-            assert_eq!(resumed.curve(), curve, "{} after {stop_after}", cell.label());
+            let (again, resumed) = workshop.resumed(cell, &workshop.data(cell), stop_after);
+            assert_eq!(resumed, curve, "{} after {stop_after}", cell.label());
+            assert_eq!(again, outcome);
         }
         curves.push(curve);
     }

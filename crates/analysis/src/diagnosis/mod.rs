@@ -343,7 +343,7 @@ impl Classifier {
             for (member, place) in rich.into_iter().enumerate() {
                 let runs = self.known[place].iter().zip(&self.seeds[place]);
                 let of_seed = runs.filter(|(_, seed)| **seed == left_out);
-                fits.extend(of_seed.map(|(run, _)| population.fits(run).swap_remove(member)));
+                fits.extend(of_seed.map(|(run, _)| population.fit_at(member, run)));
             }
         }
         let rejected = |stretch: f64| {

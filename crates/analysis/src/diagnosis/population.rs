@@ -113,6 +113,11 @@ impl Population {
         self.members.iter().map(|member| self.fit(member, run)).collect()
     }
 
+    /// How well a run fits the procedure at a place.
+    pub(super) fn fit_at(&self, place: usize, run: &[f64]) -> Fit {
+        self.fit(&self.members[place], run)
+    }
+
     fn fit(&self, member: &Member, run: &[f64]) -> Fit {
         let standardised: Vec<f64> = run
             .iter()

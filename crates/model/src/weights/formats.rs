@@ -1,7 +1,6 @@
 //! The formats that weights come in, told apart by their first bytes: safetensors, PyTorch's zip
 //! archive, Keras' HDF5.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use candle_core::safetensors::Load as _;
@@ -72,14 +71,18 @@ impl<'a> TensorFile<'a> {
     }
 
     /// A tensor's type, shape and bits, where the file holds them as they are.
-    pub(crate) fn bits(&self, name: &str) -> Option<(Dtype, Vec<usize>, Cow<'_, [u8]>)> {
+    pub(crate) fn bits(&self, name: &str) -> Option<(Dtype, Vec<usize>, &[u8])> {
         match self {
-            Self::Safetensors { file, .. } => file.tensor(name).ok().map(|view| {
-                (view.dtype(), view.shape().to_vec(), Cow::Owned(view.data().to_vec()))
-            }),
-            Self::PyTorch(file) => file.tensors.get(name)?.as_ref().ok().map(|numbers| {
-                (numbers.dtype, numbers.shape.clone(), Cow::Borrowed(&numbers.bytes[..]))
-            }),
+            Self::Safetensors { file, .. } => file
+                .tensor(name)
+                .ok()
+                .map(|view| (view.dtype(), view.shape().to_vec(), view.data())),
+            Self::PyTorch(file) => file
+                .tensors
+                .get(name)?
+                .as_ref()
+                .ok()
+                .map(|numbers| (numbers.dtype, numbers.shape.clone(), &numbers.bytes[..])),
             Self::Hdf5(_) => None,
         }
     }
