@@ -18,15 +18,11 @@ import sys
 import numpy as np
 
 import fixtures
+from fixtures import hashed
 
 SIDE, FOLDER = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
 if FOLDER:
     os.makedirs(FOLDER, exist_ok=True)
-
-
-def hashed(count, number):
-    index = np.arange(1, count + 1, dtype=np.uint64)
-    return ((index * 2654435761 + number * 40503) % 2**32).astype(np.float64) / 2**32 - 0.5
 
 
 def value(kind, shape, number, fan_in):

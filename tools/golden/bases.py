@@ -7,15 +7,12 @@ PyTorch's order (OIHW). The input is the same hash with t = 1000 in NHWC order, 
 
 import numpy as np
 import torch
+
+from fixtures import hashed
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
 torch.set_num_threads(2)
-
-
-def hashed(count, number):
-    index = np.arange(1, count + 1, dtype=np.uint64)
-    return ((index * 2654435761 + number * 40503) % 2**32).astype(np.float64) / 2**32 - 0.5
 
 
 class Weights:

@@ -27,3 +27,9 @@ def formula(salt, shape, bound):
     hashed = (index * np.uint64(2654435761)) % np.uint64(2**32)
     hashed = ((hashed ^ (hashed >> np.uint64(15))) * np.uint64(2246822519)) % np.uint64(2**32)
     return ((hashed.astype(np.float64) / 2**32 * 2 - 1) * bound).astype(np.float32).reshape(shape)
+
+
+def hashed(count, number):
+    """Numbers from -1/2 to 1/2 by the multiplicative hash that `bases.py` documents."""
+    index = np.arange(1, count + 1, dtype=np.uint64)
+    return ((index * np.uint64(2654435761) + np.uint64(number * 40503)) % np.uint64(2**32)).astype(np.float64) / 2**32 - 0.5

@@ -19,6 +19,7 @@ import os
 import numpy as np
 
 import fixtures
+from fixtures import hashed
 
 FOLDER = "crates/model/tests/fixtures/"
 COLUMNS = ["profile", "way", "trainable", "collected", "normalised_by", "statistics_moved", "weights_moved", "momentum", "epsilon", "first_share", "variance"]
@@ -33,11 +34,6 @@ for stage, (inputs, outputs) in enumerate([(16, 32), (32, 48), (48, 64)], 1):
 def norm(convolution):
     """The name of the normalisation behind a convolution."""
     return convolution.replace("downsample.0", "downsample.1").replace("conv", "bn")
-
-
-def hashed(count, number):
-    index = np.arange(1, count + 1, dtype=np.uint64)
-    return ((index * 2654435761 + number * 40503) % 2 ** 32).astype(np.float64) / 2 ** 32 - 0.5
 
 
 def weights():
