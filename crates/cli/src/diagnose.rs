@@ -1,13 +1,13 @@
 //! `thaw diagnose`: which procedure produced a training log.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use thaw_analysis::{
     Answer, Candidate, Classifier, Diagnosis, HeldOutResult, Results, Score, Work, pace,
     typical_seconds,
 };
-use thaw_exchange::{NamedLog, read_logs};
+use thaw_exchange::{ReadLogs, number_ranges, read_logs};
 use thaw_report::{Entry, Table};
 use thaw_spec::{Metric, TrainingLog};
 
@@ -35,12 +35,15 @@ pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
         procedure.runs.retain(|run| !held_out.contains(&run.cell().seed));
     }
     let most_epochs = options.epochs.map_or(usize::MAX, |epochs| epochs as usize);
-    let learn = |subject: PathBuf, metrics: &[Metric], epochs: usize| {
-        Classifier::learn(&results, metrics, epochs.min(most_epochs))
+    let learn = |subject: PathBuf, curves: Vec<(Metric, Vec<usize>)>| {
+        Classifier::learn(&results, &curves)
             .map_err(|source| CliError::Diagnosis { subject, source })
     };
     if let Some(seeds) = &options.held_out {
-        let classifier = learn(folder.root().to_owned(), &Metric::ALL, usize::MAX)?;
+        let runs = results.procedures.iter().flat_map(|procedure| &procedure.runs);
+        let longest = runs.map(|run| run.outcome.epochs).max().unwrap_or(0).min(most_epochs);
+        let all = Metric::ALL.map(|metric| (metric, (1..=longest).collect()));
+        let classifier = learn(folder.root().to_owned(), all.into())?;
         let trials = if seeds.is_empty() {
             classifier.leave_one_out()
         } else {
@@ -68,18 +71,38 @@ pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
     let mut certain = true;
     let mut paces: Vec<(String, f64)> = Vec::new();
     for path in &options.logs {
-        for NamedLog { name, log } in chosen(options, path)? {
-            let title = if name.is_empty() {
+        let logs = chosen(options, path)?;
+        for (name, reason) in &logs.unreadable {
+            certain = false;
+            say(&format!("{}, run `{name}`: not read, since {reason}\n", path.display()));
+        }
+        let several = logs.trainings.len() > 1;
+        for training in logs.trainings {
+            let title = if training.name.is_empty() {
                 path.display().to_string()
             } else {
-                format!("{}, run `{name}`", path.display())
+                format!("{}, run `{}`", path.display(), training.name)
             };
-            let classifier = learn(path.clone(), &log.metrics().collect::<Vec<_>>(), log.epochs())?;
+            say(&format!("{title}: {}", training.summary()));
+            training.remarks.iter().for_each(|remark| say(&format!("  {remark}")));
+            let log = training.log;
+            let up_to = |epochs: &[usize]| {
+                epochs.iter().copied().filter(|epoch| *epoch <= most_epochs).collect()
+            };
+            let curves =
+                log.metrics().map(|metric| (metric, up_to(log.epochs_of(metric)))).collect();
+            let classifier = match learn(path.clone(), curves) {
+                Ok(classifier) => classifier,
+                Err(error) if several => {
+                    certain = false;
+                    say(&format!("not compared: {error}\n"));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let diagnosis = classifier.classify(&log);
             certain &= diagnosis.answer == Answer::Identified;
-            let compared =
-                classifier.metrics.iter().map(Metric::to_string).collect::<Vec<_>>().join(", ");
-            say(&format!("{title}: {compared}, {} epochs of {}", classifier.epochs, log.epochs()));
+            say(&format!("compared: {}", compared(&classifier.curves)));
             let runs: usize = classifier.candidates.iter().map(|candidate| candidate.runs).sum();
             let count = classifier.candidates.len();
             say(&format!(
@@ -122,11 +145,27 @@ fn not_compared(results: &Results) -> String {
 }
 
 /// The trainings of a log that were asked for.
-fn chosen(options: &Diagnose, path: &std::path::Path) -> Result<Vec<NamedLog>, CliError> {
+fn chosen(options: &Diagnose, path: &Path) -> Result<ReadLogs, CliError> {
+    let logs = read_logs(path)?;
     Ok(match &options.run {
-        Some(run) => vec![NamedLog { name: run.clone(), log: thaw_exchange::read_log(path, run)? }],
-        None => read_logs(path)?,
+        Some(run) => ReadLogs { trainings: vec![logs.take(path, run)?], ..ReadLogs::default() },
+        None => logs,
     })
+}
+
+/// The compared metrics, those of the same epochs together.
+fn compared(curves: &[(Metric, Vec<usize>)]) -> String {
+    let mut groups: Vec<(Vec<String>, &Vec<usize>)> = Vec::new();
+    for (metric, epochs) in curves {
+        match groups.iter_mut().find(|(_, known)| *known == epochs) {
+            Some((metrics, _)) => metrics.push(metric.to_string()),
+            None => groups.push((vec![metric.to_string()], epochs)),
+        }
+    }
+    let words = groups.iter().map(|(metrics, epochs)| {
+        format!("{} at the epochs {}", metrics.join(", "), number_ranges(epochs))
+    });
+    words.collect::<Vec<_>>().join("; ")
 }
 
 fn table(classifier: &Classifier, diagnosis: &Diagnosis) -> Vec<String> {
@@ -276,7 +315,7 @@ fn confusion(classifier: &Classifier, trials: &[HeldOutResult]) -> Vec<String> {
         format!(
             "{all} runs of {} procedures, {} epochs each (temperature {:.2})",
             classifier.candidates.len(),
-            classifier.epochs,
+            classifier.epochs(),
             classifier.temperature
         ),
         format!(

@@ -1,10 +1,10 @@
-//! Training logs of other programs in, and records out to them: Keras' history as JSON, CSV, the
-//! text Keras prints, TensorBoard's event files, and MLflow's file store.
+//! Training logs of other programs in, and records out to them: histories as JSON, tables, notebooks,
+//! what programs print, TensorBoard's event files, and MLflow's file store.
 //!
 //! In the order in which one meets them:
 //!
 //! - [`read_logs`] and [`read_log`]: the trainings in a file, told apart by its content, as
-//!   [`NamedLog`]s.
+//!   [`NamedLog`]s, which also say what was passed over.
 //! - [`export`]: [`ExportedRun`]s in a [`Format`].
 //!
 //! A log is a [`thaw_spec::TrainingLog`]: metrics by epoch, losses in nats, accuracies as fractions
@@ -42,6 +42,6 @@ mod tensorboard;
 mod write;
 
 pub use error::ExchangeError;
-pub use log::NamedLog;
-pub use read::{read_log, read_logs};
+pub use log::{NamedLog, number_ranges};
+pub use read::{ReadLogs, read_log, read_logs};
 pub use write::{ExportedRun, Format, export};

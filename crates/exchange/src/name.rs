@@ -11,17 +11,27 @@ pub(crate) enum Quantity {
     Seconds,
 }
 
+/// What a name means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Name {
+    pub(crate) quantity: Quantity,
+    /// Whether the name says which images it is about; training where it does not.
+    pub(crate) states_split: bool,
+    /// Whether it is the share of wrong answers, 1 less the accuracy.
+    pub(crate) is_error: bool,
+}
+
+const TRAIN: [&str; 2] = ["train", "training"];
 const VALIDATION: [&str; 5] = ["val", "valid", "validation", "eval", "dev"];
 const TEST: [&str; 1] = ["test"];
-const ACCURACY: [&str; 2] = ["acc", "accuracy"];
+const ACCURACY: [&str; 7] = ["acc", "accuracy", "acc1", "accuracy1", "top1", "prec1", "error"];
+const ERROR: [&str; 1] = ["error"];
 const LOSS: [&str; 1] = ["loss"];
 const SECONDS: [&str; 3] = ["seconds", "time", "duration"];
 
 /// Words that a metric's name may have besides the split's and the quantity's.
-const FILLERS: [&str; 12] = [
+const FILLERS: [&str; 16] = [
     "epoch",
-    "train",
-    "training",
     "binary",
     "categorical",
     "sparse",
@@ -31,20 +41,27 @@ const FILLERS: [&str; 12] = [
     "avg",
     "metric",
     "metrics",
+    "rate",
+    "score",
+    "set",
+    "1",
+    "top",
+    "s",
 ];
 
 /// Understands names such as `val_acc`, `epoch_loss`, `Accuracy/validation` or `binary_accuracy`;
 /// nothing for names with other words, such as `loss_clip` or `batch_loss`, which may mean
 /// anything.
-pub(crate) fn quantity(name: &str) -> Option<Quantity> {
+pub(crate) fn name(name: &str) -> Option<Name> {
     let lower = name.to_lowercase();
     let words: Vec<&str> = lower
         .split(|character: char| !character.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .collect();
     let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
-    let known = [&FILLERS[..], &VALIDATION, &TEST, &ACCURACY, &LOSS, &SECONDS].concat();
-    if words.iter().any(|word| !known.contains(word)) {
+    let known = [&FILLERS[..], &TRAIN, &VALIDATION, &TEST, &ACCURACY, &LOSS, &SECONDS].concat();
+    // `learning_rate` has an unknown word; a bare `error` may be any.
+    if words.iter().any(|word| !known.contains(word)) || (has(&ERROR) && !has(&["rate", "top1"])) {
         return None;
     }
     let split = if has(&VALIDATION) {
@@ -54,11 +71,20 @@ pub(crate) fn quantity(name: &str) -> Option<Quantity> {
     } else {
         Split::Train
     };
-    if has(&ACCURACY) != has(&LOSS) {
-        let metric = Metric::of(split, has(&ACCURACY));
-        return Some(Quantity::Metric(metric));
-    }
-    has(&SECONDS).then_some(Quantity::Seconds)
+    let quantity = if has(&ACCURACY) != has(&LOSS) {
+        Quantity::Metric(Metric::of(split, has(&ACCURACY)))
+    } else if has(&SECONDS) {
+        Quantity::Seconds
+    } else {
+        return None;
+    };
+    let states_split = has(&TRAIN) || has(&VALIDATION) || has(&TEST);
+    Some(Name { quantity, states_split, is_error: has(&ERROR) })
+}
+
+/// Whether a word alone names a split, as in `train Loss: 0.5`.
+pub(crate) fn is_split(word: &str) -> bool {
+    [&TRAIN[..], &VALIDATION, &TEST].concat().contains(&word.to_lowercase().as_str())
 }
 
 /// Name of a metric in Keras' `history`, which exports use.
@@ -79,8 +105,8 @@ mod tests {
 
     #[test]
     fn names_are_understood_as_people_write_them() {
-        let metric = |name: &str| match quantity(name) {
-            Some(Quantity::Metric(metric)) => Some(metric),
+        let metric = |text: &str| match name(text) {
+            Some(Name { quantity: Quantity::Metric(metric), .. }) => Some(metric),
             _ => None,
         };
         for name in [
@@ -107,12 +133,22 @@ mod tests {
             "evaluation_loss_vs_iterations",
             "batch_loss",
             "loss_clip",
+            "accuracy_top5",
+            "Acc@5",
+            "learning_rate",
+            "error",
             "run",
             "",
         ] {
-            assert_eq!(quantity(name), None, "{name}");
+            assert_eq!(super::name(name), None, "{name}");
         }
-        assert_eq!(quantity("seconds"), Some(Quantity::Seconds));
+        assert_eq!(name("seconds").map(|name| name.quantity), Some(Quantity::Seconds));
+        for accuracy in ["eval_top1", "metrics/accuracy_top1", "Acc@1", "valid acc1", "accuracy_1"]
+        {
+            assert!(metric(accuracy).is_some_and(Metric::is_accuracy), "{accuracy}");
+        }
+        let error = name("error_rate").expect("fastai's");
+        assert!(error.is_error && !error.states_split);
         for each in Metric::ALL {
             assert_eq!((metric(keras_name(each)), metric(each.key())), (Some(each), Some(each)));
         }

@@ -23,7 +23,7 @@ fn fixtures(folder: &str) -> PathBuf {
 
 #[track_caller]
 fn only(path: &Path) -> TrainingLog {
-    let mut logs = read_logs(path).unwrap_or_else(|error| panic!("{error}"));
+    let mut logs = read_logs(path).unwrap_or_else(|error| panic!("{error}")).trainings;
     assert_eq!(logs.len(), 1, "{}", path.display());
     logs.remove(0).log
 }
@@ -103,7 +103,7 @@ fn interrupted_percentages_and_several_trainings_are_understood() {
     let read = |name: &str, text: &str| {
         let path = desk.path().join(name);
         fs::write(&path, text).expect("written");
-        read_logs(&path).map_err(|error| error.to_string())
+        read_logs(&path).map(|logs| logs.trainings).map_err(|error| error.to_string())
     };
     let two = "Epoch 1/2\n10/10 [==] - 72s - loss: 0.5 - acc: 0.7 - val_loss: 0.6 - val_acc: 0.8\nEpoch 2/2\n10/10 [==] - 71s 7s/step - loss: 0.4 - \
                acc: 0.8 - val_loss: 0.5 - val_acc: 0.9\nEpoch 1/2\n10/10 [==] - 33s - loss: 0.3 - acc: 0.9 - val_loss: 0.2 - val_acc: 0.95\nEpoch \
@@ -127,7 +127,7 @@ fn interrupted_percentages_and_several_trainings_are_understood() {
         .expect("percentages");
     assert_eq!(percent[0].log.curve(Metric::ValidationAccuracy), [0.6, 0.8]);
     for (name, text, expected) in [
-        ("empty.txt", "", "is no training log"),
+        ("empty.txt", "", "is empty, not a training log"),
         ("prose.txt", "Dear reader,\nnothing was logged.\n", "is no training log"),
         ("list.json", "[1, 2]", "expected an object of lists"),
         ("broken.json", "{\"loss\": [1", "is no valid JSON"),
@@ -135,17 +135,13 @@ fn interrupted_percentages_and_several_trainings_are_understood() {
         ("none.json", "{\"lr\": [0.1]}", "no accuracy and no loss"),
         ("heading.csv", "epoch,loss\n", "no epochs"),
         ("word.csv", "epoch,loss\n1,0.5\n2,low\n", "line 3: `low` in the column `loss`"),
-        (
-            "again.csv",
-            "epoch,loss\n1,0.5\n1,0.4\n",
-            "line 3: epoch 1 follows epoch 1; for several trainings",
-        ),
+        ("again.csv", "epoch,loss\n1,0.5\n1,0.4\n", "`loss` has several values in an epoch"),
         (
             "twice.csv",
-            "epoch,acc,accuracy\n1,0.5,0.5\n",
+            "epoch,acc,accuracy\n1,0.5,0.6\n",
             "`acc` and `accuracy` both look like train accuracy",
         ),
-        ("nan.csv", "epoch,loss,acc\n1,NaN,0.5\n", "train loss of epoch 1 is NaN"),
+        ("nan.csv", "epoch,loss\n1,NaN\n2,NaN\n", "`loss` is no number at the epochs 1–2"),
     ] {
         let message = read(name, text).expect_err(name);
         assert!(message.contains(expected) && message.contains(name), "{message}");
@@ -200,9 +196,9 @@ fn what_is_exported_can_be_read_again() {
     ] {
         let path = desk.path().join(name);
         export("tiny", &runs, format, &path).expect("written");
-        let logs = read_logs(&path).expect("read again");
+        let logs = read_logs(&path).expect("read again").trainings;
         assert_eq!(logs.len(), 2);
-        for (NamedLog { name, log }, run) in logs.iter().zip(&runs) {
+        for (NamedLog { name, log, .. }, run) in logs.iter().zip(&runs) {
             assert_eq!(
                 name,
                 &if format == Format::Tensorboard {
@@ -232,7 +228,7 @@ fn what_is_exported_can_be_read_again() {
         .expect_err("it exists");
     assert!(refused.to_string().contains("the folder exists"), "{refused}");
     export("tiny", &runs[..1], Format::Csv, &desk.path().join("runs.csv")).expect("replaced");
-    assert_eq!(read_logs(&desk.path().join("runs.csv")).expect("read again").len(), 1);
+    assert_eq!(read_logs(&desk.path().join("runs.csv")).expect("read again").trainings.len(), 1);
     export("tiny", &runs, Format::Mlflow, &desk.path().join("mlruns")).expect("written");
     let run = desk.path().join("mlruns/1").join(&runs[1].id);
     assert_eq!(fs::read_to_string(run.join("params/learning_rate")).expect("a parameter"), "0.1");

@@ -72,10 +72,11 @@ fn panel(
         lines.push(line(&mean, *color, 1.0, 3, Stroke::Solid));
     }
     let overlays = overlays.iter().zip(STROKES.into_iter().cycle());
-    lines.extend(
-        overlays
-            .map(|(overlay, stroke)| line(overlay.run.curve(published), BLACK, 0.85, 2, stroke)),
-    );
+    lines.extend(overlays.map(|(Overlay { run, .. }, stroke)| {
+        let epochs = run.epochs_of(published).iter().map(|epoch| *epoch as f64);
+        let points = epochs.zip(run.curve(published).iter().copied()).collect();
+        Line { points, color: BLACK, opacity: 0.85, width: 2, stroke }
+    }));
     // A phase begins between two epochs.
     let phases =
         procedure.runs.first().map(|run| run.cell().procedure.phases()).unwrap_or_default();

@@ -32,6 +32,7 @@ mod dataset;
 mod error;
 mod expectation;
 mod experiment;
+mod file_kind;
 mod hash;
 mod initializer;
 mod log;
@@ -65,6 +66,7 @@ pub use expectation::{
     VerdictKind,
 };
 pub use experiment::{Experiment, PublishedCurve, Rung};
+pub use file_kind::FileKind;
 pub use hash::ContentHash;
 pub use initializer::Initializer;
 pub use log::{TrainingLog, TrainingLogError};

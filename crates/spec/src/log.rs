@@ -8,8 +8,15 @@ use crate::Metric;
 /// all values finite.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingLog {
-    curves: BTreeMap<Metric, Vec<f64>>,
+    curves: BTreeMap<Metric, Curve>,
     seconds: Vec<f64>,
+}
+
+/// A metric at the epochs that have it, in ascending order.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Curve {
+    epochs: Vec<usize>,
+    values: Vec<f64>,
 }
 
 /// Curves that cannot be a training's.
@@ -76,33 +83,54 @@ impl TrainingLog {
             let lengths = curves.iter().map(|(metric, curve)| (*metric, curve.len()));
             return Err(TrainingLogError::DifferentLengths { lengths: lengths.collect() });
         }
-        for (metric, curve) in &mut curves {
-            curve.truncate(shortest);
-            if let Some(place) = curve.iter().position(|value| !value.is_finite()) {
-                return Err(TrainingLogError::NotANumber {
-                    metric: *metric,
-                    epoch: place + 1,
-                    value: curve[place],
-                });
-            }
-            if metric.is_accuracy() && curve.iter().any(|value| *value > 1.0) {
-                curve.iter_mut().for_each(|value| *value /= 100.0);
-            }
-            let allowed = if metric.is_accuracy() { 0.0..=1.0 } else { 0.0..=f64::MAX };
-            if let Some(place) = curve.iter().position(|value| !allowed.contains(value)) {
-                return Err(TrainingLogError::OutOfRange {
-                    metric: *metric,
-                    epoch: place + 1,
-                    value: curve[place],
-                });
-            }
-        }
-        Ok(Self { curves, seconds })
+        let numbered = |curve: Vec<f64>| (1..).zip(curve).take(shortest).collect();
+        Self::by_epoch(
+            curves.into_iter().map(|(metric, curve)| (metric, numbered(curve))).collect(),
+            seconds,
+        )
     }
 
-    /// A metric by epoch; empty when the log does not have it.
+    /// A log of metrics that need not have a value at every epoch, by the epoch's number, counted
+    /// from 1; durations as in [`TrainingLog::new`].
+    ///
+    /// Accuracies above 1 are taken for percentages.
+    ///
+    /// # Errors
+    /// Says which curve cannot be used and why.
+    pub fn by_epoch(
+        curves: BTreeMap<Metric, BTreeMap<usize, f64>>,
+        seconds: Vec<f64>,
+    ) -> Result<Self, TrainingLogError> {
+        let mut checked = BTreeMap::new();
+        for (metric, curve) in curves.into_iter().filter(|(_, curve)| !curve.is_empty()) {
+            if let Some((&epoch, &value)) = curve.iter().find(|(_, value)| !value.is_finite()) {
+                return Err(TrainingLogError::NotANumber { metric, epoch, value });
+            }
+            let is_percentage = metric.is_accuracy() && curve.values().any(|value| *value > 1.0);
+            let scale = if is_percentage { 100.0 } else { 1.0 };
+            let allowed = if metric.is_accuracy() { 0.0..=1.0 } else { 0.0..=f64::MAX };
+            let (epochs, values): (Vec<usize>, Vec<f64>) =
+                curve.into_iter().map(|(epoch, value)| (epoch, value / scale)).unzip();
+            if let Some(place) = values.iter().position(|value| !allowed.contains(value)) {
+                let (epoch, value) = (epochs[place], values[place]);
+                return Err(TrainingLogError::OutOfRange { metric, epoch, value });
+            }
+            checked.insert(metric, Curve { epochs, values });
+        }
+        if checked.is_empty() {
+            return Err(TrainingLogError::Empty);
+        }
+        Ok(Self { curves: checked, seconds })
+    }
+
+    /// A metric at its [`epochs`](Self::epochs_of); empty when the log does not have it.
     pub fn curve(&self, metric: Metric) -> &[f64] {
-        self.curves.get(&metric).map_or(&[], Vec::as_slice)
+        self.curves.get(&metric).map_or(&[], |curve| &curve.values)
+    }
+
+    /// Numbers of the epochs that have a value of a metric, counted from 1, in ascending order.
+    pub fn epochs_of(&self, metric: Metric) -> &[usize] {
+        self.curves.get(&metric).map_or(&[], |curve| &curve.epochs)
     }
 
     /// Metrics that the log has.
@@ -110,9 +138,9 @@ impl TrainingLog {
         self.curves.keys().copied()
     }
 
-    /// Number of epochs.
+    /// Number of the last epoch that has a value.
     pub fn epochs(&self) -> usize {
-        self.curves.values().next().map_or(0, Vec::len)
+        self.curves.values().filter_map(|curve| curve.epochs.last()).max().copied().unwrap_or(0)
     }
 
     /// Durations of epochs in seconds, as many as are known.
@@ -155,5 +183,14 @@ mod tests {
         assert!(refused(&[0.5, 0.5], &[0.7, f64::NAN]).contains("train loss of epoch 2 is NaN"));
         assert!(refused(&[0.5, -0.5], &[0.7, 0.6]).contains("validation accuracy of epoch 2"));
         assert!(refused(&[0.5, 0.5], &[0.7, -0.6]).contains("train loss of epoch 2 is -0.6"));
+        // Validated every other epoch.
+        let curves = [
+            (Metric::TrainLoss, [(1, 0.7), (2, 0.6), (3, 0.5), (4, 0.4)].into()),
+            (Metric::ValidationAccuracy, [(2, 80.0), (4, 90.0)].into()),
+        ];
+        let sparse = TrainingLog::by_epoch(curves.into(), Vec::new()).expect("a log");
+        let validation = Metric::ValidationAccuracy;
+        assert_eq!(sparse.epochs_of(validation), [2, 4]);
+        assert_eq!((sparse.curve(validation), sparse.epochs()), (&[0.8, 0.9][..], 4));
     }
 }

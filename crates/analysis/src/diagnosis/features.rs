@@ -12,19 +12,20 @@ pub(super) const COEFFICIENTS: usize = 3;
 const LOSS_FLOOR: f64 = 1e-3;
 
 /// The first coefficients of the cosine transform (DCT-II, divided by the number of epochs) of each
-/// metric's first epochs: of the logits of accuracies, of the logarithms of losses, which spread
+/// metric at the epochs of the given numbers, as if they lay equally far apart: of the logits of accuracies, of the logarithms of losses, which spread
 /// about equally everywhere. `images` is the size of a metric's split.
 pub(super) fn features(
     log: &TrainingLog,
-    metrics: &[Metric],
-    epochs: usize,
+    curves: &[(Metric, Vec<usize>)],
     images: impl Fn(Metric) -> f64,
 ) -> Vec<f64> {
-    metrics
+    curves
         .iter()
-        .flat_map(|&metric| {
-            let curve = log.curve(metric)[..epochs].iter();
-            let transformed = curve.map(|value| transformed(*value, metric, images(metric)));
+        .flat_map(|(metric, numbers)| {
+            let values = log.epochs_of(*metric).iter().zip(log.curve(*metric));
+            let compared = values.filter(|(number, _)| numbers.binary_search(number).is_ok());
+            let transformed =
+                compared.map(|(_, value)| transformed(*value, *metric, images(*metric)));
             coefficients(&transformed.collect::<Vec<f64>>())
         })
         .collect()

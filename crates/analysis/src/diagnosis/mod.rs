@@ -129,10 +129,8 @@ pub struct HeldOutResult {
 pub struct Classifier {
     /// Candidates that curves can tell apart, in the order of the matrix.
     pub candidates: Vec<Candidate>,
-    /// Compared metrics.
-    pub metrics: Vec<Metric>,
-    /// Number of compared epochs, counted from the first.
-    pub epochs: usize,
+    /// Compared metrics, each with the numbers of the compared epochs, counted from 1.
+    pub curves: Vec<(Metric, Vec<usize>)>,
     /// Divisor of log-likelihoods, at least 1, by which probabilities of held-out runs are as often
     /// right as they say.
     pub temperature: f64,
@@ -148,22 +146,30 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Learns from all runs of the results: the given metrics of at most the first `epochs` epochs.
+    /// Learns from all runs of the results: the given metrics, each at the epochs of the given numbers
+    /// that every run has. A metric with fewer than three of them is not compared.
     ///
     /// # Errors
     /// When there is too little to compare.
     pub fn learn(
         results: &Results,
-        metrics: &[Metric],
-        epochs: usize,
+        curves: &[(Metric, Vec<usize>)],
     ) -> Result<Self, DiagnosisError> {
-        let metrics: Vec<Metric> =
-            METRICS.into_iter().filter(|metric| metrics.contains(metric)).collect();
         let repeated = results.procedures.iter().filter(|procedure| procedure.runs.len() > 1);
-        let epochs = repeated
+        let shortest = repeated
             .flat_map(|procedure| &procedure.runs)
             .map(|run| run.outcome.epochs)
-            .fold(epochs, usize::min);
+            .min()
+            .unwrap_or(0);
+        let in_common = |(metric, numbers): &(Metric, Vec<usize>)| {
+            let numbers = numbers.iter().copied().filter(|number| *number <= shortest).collect();
+            METRICS.contains(metric).then_some((*metric, numbers))
+        };
+        let mut curves: Vec<(Metric, Vec<usize>)> = curves.iter().filter_map(in_common).collect();
+        curves.sort_by_key(|(metric, _)| METRICS.iter().position(|other| other == metric));
+        let most = curves.iter().map(|(_, numbers)| numbers.len()).max();
+        curves.retain(|(_, numbers)| numbers.len() >= COEFFICIENTS);
+        let epochs = last_epoch(&curves).unwrap_or(shortest);
         let groups = groups(results, epochs);
         let Some(first) = groups
             .first()
@@ -172,16 +178,12 @@ impl Classifier {
         else {
             return Err(DiagnosisError::NoSpread);
         };
-        if metrics.is_empty() {
-            return Err(DiagnosisError::NoMetric);
-        }
-        if epochs < COEFFICIENTS {
-            return Err(DiagnosisError::TooShort(epochs));
+        if curves.is_empty() {
+            return Err(most.map_or(DiagnosisError::NoMetric, DiagnosisError::TooShort));
         }
         let mut classifier = Self {
             candidates: Vec::new(),
-            metrics,
-            epochs,
+            curves,
             temperature: 1.0,
             stretch: 1.0,
             known: Vec::new(),
@@ -207,7 +209,12 @@ impl Classifier {
         Ok(classifier)
     }
 
-    /// Classifies a log that has the classifier's metrics and epochs.
+    /// Number of the last compared epoch.
+    pub fn epochs(&self) -> usize {
+        last_epoch(&self.curves).unwrap_or(0)
+    }
+
+    /// Classifies a log that has the classifier's metrics at its epochs.
     pub fn classify(&self, log: &TrainingLog) -> Diagnosis {
         let all: Vec<usize> = (0..self.candidates.len()).collect();
         self.diagnose(&self.features(log), &self.all_runs(), &all)
@@ -243,7 +250,7 @@ impl Classifier {
                 .iter()
                 .filter(|run| seen.insert((truth, run.cell().seed)))
                 .filter_map(CellRun::log)
-                .filter(|log| log.epochs() >= self.epochs);
+                .filter(|log| log.epochs() >= self.epochs());
             results.extend(
                 logs.map(|log| self.held_out_result(truth, &self.features(&log), &self.all_runs())),
             );
@@ -276,9 +283,9 @@ impl Classifier {
                 probability,
                 p_value: fit.p_value(self.stretch),
                 by_curve: self
-                    .metrics
+                    .curves
                     .iter()
-                    .copied()
+                    .map(|(metric, _)| *metric)
                     .zip(fit.p_values_by_curve(self.stretch))
                     .collect(),
             })
@@ -289,7 +296,7 @@ impl Classifier {
     }
 
     fn features(&self, log: &TrainingLog) -> Vec<f64> {
-        features(log, &self.metrics, self.epochs, |metric| self.images(metric))
+        features(log, &self.curves, |metric| self.images(metric))
     }
 
     /// Number of images that a metric is measured on.
@@ -370,6 +377,11 @@ impl Classifier {
             .min_by(|a, b| a.1.total_cmp(&b.1))
             .map_or(1.0, |best| best.0)
     }
+}
+
+/// Number of the last epoch of several curves.
+fn last_epoch(curves: &[(Metric, Vec<usize>)]) -> Option<usize> {
+    curves.iter().filter_map(|(_, numbers)| numbers.last()).max().copied()
 }
 
 /// The conclusion from the scores of all candidates, the likeliest first.

@@ -306,7 +306,105 @@ fn what_cannot_be_diagnosed_or_exported_is_said_in_a_sentence() {
     // Validation accuracy alone is enough for a ranking.
     let (_, text) = thaw(&["diagnose", &path("one.csv", "epoch,val_acc\n1,0.6\n2,0.65\n3,0.66\n")]);
     assert!(
-        text.contains("one.csv: validation accuracy, 3 epochs of 3") && text.contains("answer: "),
+        text.contains("one.csv: 3 epochs (1–3), validation accuracy\n")
+            && text.contains("compared: validation accuracy at the epochs 1–3")
+            && text.contains("answer: "),
         "{text}"
     );
+}
+
+/// One training of the miniature, in the dresses that people keep their logs in.
+#[test]
+fn a_log_is_answered_alike_in_every_dress() {
+    let numbers = [
+        [0.573, 0.8821, 0.728, 0.5422],
+        [0.6355, 0.6487, 0.804, 0.4717],
+        [0.66, 0.6175, 0.697, 0.5637],
+        [0.689, 0.5918, 0.756, 0.5065],
+        [0.687, 0.5668, 0.802, 0.4525],
+        [0.7075, 0.5636, 0.755, 0.5069],
+        [0.7065, 0.559, 0.782, 0.457],
+        [0.718, 0.5563, 0.807, 0.4297],
+    ];
+    let lines = |line: &dyn Fn(usize, [f64; 4]) -> String| -> String {
+        numbers.iter().enumerate().map(|(epoch, row)| line(epoch, *row)).collect()
+    };
+    let bar = |[acc, loss, val_acc, val_loss]: [f64; 4]| {
+        format!(
+            "100/100 [====] - 7s - loss: {loss:.4} - acc: {acc:.4} - val_loss: {val_loss:.4} - val_acc: {val_acc:.4}"
+        )
+    };
+    let printed = lines(&|epoch, row| format!("Epoch {}/8\n{}\n", epoch + 1, bar(row)));
+    let dresses = [
+        (
+            "plain.csv",
+            "epoch,acc,loss,val_acc,val_loss\n".to_owned()
+                + &lines(&|epoch, [a, b, c, d]| format!("{epoch},{a},{b},{c},{d}\n")),
+        ),
+        // The tail of an older, longer line; and what `evaluate` printed after it.
+        (
+            "tails.txt",
+            lines(&|epoch, row| {
+                format!("Epoch {}/8\n{}: 7s - loss: 0.62 - ETA: 4s - los\n", epoch + 1, bar(row))
+            }) + "40/40 [====] - 1s - loss: 0.2103 - acc: 0.9369\ntest acc: 0.9369\n",
+        ),
+        (
+            "stamped.log",
+            printed.lines().map(|line| format!("2024-05-01 12:00:00,123 INFO {line}\n")).collect(),
+        ),
+        (
+            "tutorial.txt",
+            lines(&|epoch, [a, b, c, d]| {
+                format!(
+                    "Epoch {epoch}/7\n----------\ntrain Loss: {b:.4} Acc: {a:.4}\nval Loss: {d:.4} Acc: {c:.4}\n\n"
+                )
+            }) + "Best val Acc: 0.8070\n",
+        ),
+        ("restarted.txt", {
+            let first: String = numbers[..6]
+                .iter()
+                .enumerate()
+                .map(|(epoch, row)| {
+                    format!("Epoch {}/8\n{}\n", epoch + 1, bar(row.map(|value| value / 2.0)))
+                })
+                .collect();
+            let again: String = numbers
+                .iter()
+                .enumerate()
+                .map(|(epoch, row)| format!("Epoch {}/8\n{}\n", epoch + 1, bar(*row)))
+                .collect();
+            let from_fifth = again.find("Epoch 5/8").expect("a fifth");
+            let (of_four, rest) = (again[..from_fifth].to_owned(), again[from_fifth..].to_owned());
+            of_four
+                + &first[first.find("Epoch 5/8").expect("a fifth")..]
+                + "Traceback (most recent call last):\n"
+                + &rest
+        }),
+        (
+            "history.txt",
+            format!(
+                "{{'acc': {:?}, 'loss': {:?}, 'val_acc': {:?}, 'val_loss': {:?}, 'lr': [nan, nan]}}",
+                numbers.map(|row| row[0]),
+                numbers.map(|row| row[1]),
+                numbers.map(|row| row[2]),
+                numbers.map(|row| row[3])
+            ),
+        ),
+    ];
+    let desk = TempDir::new().expect("a folder");
+    for (name, text) in dresses {
+        let path = desk.path().join(name);
+        fs::write(&path, text).expect("written");
+        let (code, text) = thaw(&["diagnose", path.to_str().expect("a name in Unicode")]);
+        let is_right = text.lines().any(|line| {
+            line.starts_with(
+                "answer: regime=accidentally_unfrozen augmentation=keras-2.0.8 preprocessing=caffe",
+            )
+        });
+        let is_sure = text.contains("|     100.0 % |   0.8");
+        assert!(
+            code == 0 && is_right && is_sure && text.contains(": 8 epochs (1–8), "),
+            "{name}: {code} {text}"
+        );
+    }
 }

@@ -1,22 +1,37 @@
 //! Training logs, told apart by their content.
 
-mod history;
+mod notebook;
 mod printed;
+mod records;
 mod table;
 mod tensorboard;
+mod training;
 
 use std::path::Path;
 
-use thaw_spec::TrainingLog;
+use thaw_spec::{FileKind, TrainingLog};
 
+use self::table::Sheet;
+use self::training::{Training, resolve_all};
 use crate::tensorboard::is_event_file;
 use crate::{ExchangeError, NamedLog};
 
+/// What a file or folder of logs holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReadLogs {
+    /// The trainings that were understood, at least one.
+    pub trainings: Vec<NamedLog>,
+    /// The others by name, each with the reason.
+    pub unreadable: Vec<(String, String)>,
+}
+
 /// Reads every training in a file, or in a folder of TensorBoard's.
 ///
-/// A file is understood as Keras' `history` in JSON, as CSV with a heading (Keras' `CSVLogger`,
-/// `thaw export`), as TensorBoard's event file, or as text that Keras printed. Metrics may have any
-/// usual name, such as `val_acc`, `validation_accuracy` or `Accuracy/val`.
+/// A file is understood as JSON (Keras' `history`, pandas' and Hugging Face's shapes, an object for each
+/// line), as what Python prints of a dictionary, as a table with a heading (Keras' `CSVLogger`,
+/// Lightning, fastai, `thaw export`), as a notebook, as TensorBoard's event file, or as text that a
+/// program printed while it trained. Metrics may have any usual name, such as `val_acc`,
+/// `validation_accuracy` or `Accuracy/val`.
 ///
 /// # Errors
 /// When it cannot be read or holds no training.
@@ -29,32 +44,108 @@ use crate::{ExchangeError, NamedLog};
 /// let folder = tempfile::tempdir()?;
 /// let path = folder.path().join("history.json");
 /// std::fs::write(&path, r#"{"acc": [0.71, 0.78], "val_acc": [0.80, 0.83], "lr": [1e-5, 1e-5]}"#)?;
-/// let logs = read_logs(&path)?;
+/// let logs = read_logs(&path)?.trainings;
 /// assert_eq!(logs.len(), 1);
 /// assert_eq!(logs[0].log.curve(Metric::ValidationAccuracy), [0.80, 0.83]);
 /// assert!(logs[0].log.curve(Metric::ValidationLoss).is_empty());
+/// assert_eq!(logs[0].passed_over, ["lr"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn read_logs(path: &Path) -> Result<Vec<NamedLog>, ExchangeError> {
+pub fn read_logs(path: &Path) -> Result<ReadLogs, ExchangeError> {
     let malformed = |reason: String| ExchangeError::malformed(path, reason);
     let is_folder = std::fs::metadata(path).map_err(ExchangeError::unreadable(path))?.is_dir();
-    if is_folder {
-        return tensorboard::read_folder(path);
-    }
-    let bytes = std::fs::read(path).map_err(ExchangeError::unreadable(path))?;
-    if is_event_file(&bytes) {
-        return tensorboard::read_file(path, &bytes);
-    }
-    let text = String::from_utf8(bytes).map_err(|_| {
-        malformed("is neither text nor one of TensorBoard's event files".to_owned())
-    })?;
-    let text = text.trim_start_matches('\u{feff}');
-    let logs = match text.trim_start().chars().next() {
-        Some('{' | '[') => history::read(text),
-        _ if table::is_table(text) => table::read(text),
-        _ => printed::read(text),
+    let trainings = if is_folder {
+        tensorboard::read_folder(path)?
+    } else {
+        let bytes = std::fs::read(path).map_err(ExchangeError::unreadable(path))?;
+        if is_event_file(&bytes) {
+            tensorboard::read_file(path, &bytes)?
+        } else {
+            let found = text_of(&bytes).map_or_else(|| Err(String::new()), |text| of_text(&text));
+            found.map_err(|reason| {
+                malformed(FileKind::of(&bytes).map_or(reason, |kind| {
+                    format!("is {kind}, not a training log; {}", remedy(kind))
+                }))
+            })?
+        }
     };
-    logs.map_err(malformed)
+    let logs = resolve_all(trainings);
+    if !logs.trainings.is_empty() {
+        return Ok(logs);
+    }
+    let reason = match logs.unreadable.first() {
+        Some((name, reason)) if name.is_empty() => reason.clone(),
+        Some((name, reason)) => format!("run `{name}`: {reason}"),
+        None => UNKNOWN.to_owned(),
+    };
+    Err(malformed(reason))
+}
+
+const UNKNOWN: &str = "is no training log: expected Keras' history as JSON, CSV with a heading such as `epoch,loss,val_acc`, TensorBoard's events, \
+                       a notebook, or what a program prints while it trains";
+
+/// What to do about a file that is no log.
+fn remedy(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::GitLfsPointer => "fetch the file itself with `git lfs pull`",
+        FileKind::Gzip | FileKind::Zip => "unpack it first",
+        FileKind::Pickle => {
+            "it is not opened, since that would run what is in it; load it in Python and write it with `json.dump`"
+        }
+        FileKind::Numpy => "load it in Python and write it with `json.dump`",
+        FileKind::Database => "take the run out of it as CSV or JSON",
+        FileKind::Parquet => "write it as CSV",
+        FileKind::Hdf5 | FileKind::Safetensors | FileKind::Onnx | FileKind::Gguf => {
+            "`thaw audit` reads weights; a log is what was printed or recorded during the training"
+        }
+        _ => "give the log itself: history as JSON, CSV, TensorBoard's events, or what was printed",
+    }
+}
+
+/// A file's text, whichever of Unicode's encodings it has; of others, what is ASCII in it.
+fn text_of(bytes: &[u8]) -> Option<String> {
+    let wide = |unit: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> =
+            bytes[2..].chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
+        Some(String::from_utf16_lossy(&units))
+    };
+    match bytes {
+        [0xFF, 0xFE, ..] => wide(u16::from_le_bytes),
+        [0xFE, 0xFF, ..] => wide(u16::from_be_bytes),
+        _ if bytes.contains(&0) => None,
+        _ => Some(String::from_utf8_lossy(bytes).trim_start_matches('\u{feff}').to_owned()),
+    }
+}
+
+/// The trainings that a text tells, in whatever dress.
+fn of_text(text: &str) -> Result<Vec<Training>, String> {
+    let start = text.trim_start();
+    if start.starts_with(['{', '[']) || start.starts_with("defaultdict(") {
+        if let Ok(value) = serde_json::from_str(text)
+            && notebook::is_notebook(&value)
+        {
+            let trainings = notebook::trainings(&value);
+            return if trainings.is_empty() {
+                Err("is a notebook in whose outputs no training is told".to_owned())
+            } else {
+                Ok(trainings)
+            };
+        }
+        // Lines may begin with a time or a level in brackets, or be dictionaries between others.
+        return records::trainings(text).or_else(|reason| {
+            match printed::trainings(text, "", false) {
+                trainings if trainings.is_empty() => Err(reason),
+                trainings => Ok(trainings),
+            }
+        });
+    }
+    if let Some(sheet) = Sheet::of(text) {
+        return sheet.trainings("");
+    }
+    match printed::trainings(text, "", FileKind::of(text.as_bytes()).is_none()) {
+        trainings if trainings.is_empty() => Err(UNKNOWN.to_owned()),
+        trainings => Ok(trainings),
+    }
 }
 
 /// Number of runs that an error names when the file has no run of the name asked for.
@@ -75,21 +166,31 @@ const NAMED: usize = 4;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn read_log(path: &Path, run: &str) -> Result<TrainingLog, ExchangeError> {
-    let mut logs = read_logs(path)?;
-    match logs.iter().position(|log| log.name == run) {
-        Some(place) => Ok(logs.swap_remove(place).log),
-        None => {
-            let names: Vec<String> =
-                logs.iter().take(NAMED).map(|log| format!("`{}`", log.name)).collect();
-            let more = if logs.len() > NAMED {
-                format!(" and {} more", logs.len() - NAMED)
-            } else {
-                String::new()
-            };
-            Err(ExchangeError::malformed(
-                path,
-                format!("there is no run `{run}`, only {}{more}", names.join(", ")),
-            ))
+    Ok(read_logs(path)?.take(path, run)?.log)
+}
+
+impl ReadLogs {
+    /// The training of a name.
+    ///
+    /// # Errors
+    /// When there is none in the file at `path`, or it was not understood.
+    pub fn take(mut self, path: &Path, run: &str) -> Result<NamedLog, ExchangeError> {
+        if let Some(place) = self.trainings.iter().position(|log| log.name == run) {
+            return Ok(self.trainings.swap_remove(place));
         }
+        if let Some((_, reason)) = self.unreadable.iter().find(|(name, _)| name == run) {
+            return Err(ExchangeError::malformed(path, reason.clone()));
+        }
+        let names: Vec<String> =
+            self.trainings.iter().take(NAMED).map(|log| format!("`{}`", log.name)).collect();
+        let more = if self.trainings.len() > NAMED {
+            format!(" and {} more", self.trainings.len() - NAMED)
+        } else {
+            String::new()
+        };
+        Err(ExchangeError::malformed(
+            path,
+            format!("there is no run `{run}`, only {}{more}", names.join(", ")),
+        ))
     }
 }

@@ -1,103 +1,325 @@
-//! What Keras prints while it trains: `Epoch 3/30`, then a line with the metrics, redrawn by
-//! backspaces or carriage returns as batches pass.
+//! What a program prints while it trains. Keras: `Epoch 3/30`, then a line with the metrics, redrawn by
+//! backspaces or carriage returns as batches pass. Loops written by hand: a heading such as `Epoch 0/7`,
+//! `Epoch [1/8]` or `epoch 3:` and metrics such as `train Loss: 0.88 Acc: 0.57`, in whatever order.
 
-use crate::NamedLog;
-use crate::log::assemble;
-use crate::name::{Quantity, quantity};
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
-/// One epoch: its metrics by name, and its duration.
-#[derive(Default)]
-struct Epoch {
-    metrics: Vec<(String, f64)>,
-    seconds: Option<f64>,
+use regex::Regex;
+
+use super::training::{Again, Training, number};
+use crate::name::{Name, Quantity, is_split, name};
+
+/// What stands before a line in the logs of containers, of logging libraries and of terminals.
+static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
+    expression(
+        r"(?x)^(?:
+            \[?\d{4}[-/]\d\d[-/]\d\d[T\s]+\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?
+            | \[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?
+            | \[?\b(?:DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL|NOTICE|SUCCESS|TRACE)\b\]?
+            | (?:stdout|stderr)\s+[FP]\b
+            | [\w.<>\[\]/-]+\s+\|\s
+            | [\w.<>]+:[\w.<>]+:\d+\b
+            | (?:DEBUG|INFO|WARNING|ERROR):[\w.]+:
+            | \[[\w./:-]*[A-Za-z][\w./:-]*\]\s
+            | [:|\s] | -\s
+        )",
+    )
+});
+
+/// A heading with the epoch's number and perhaps how many there are.
+static HEADING: LazyLock<Regex> = LazyLock::new(|| {
+    expression(
+        r"(?xi)^[\s\[\#*=>-]*(?:(?:start(?:ing)?|begin(?:ning)?|end|running|training|train|of|the)\s+)*
+          epoch(?:\s*number|\s*no\.?)?[\s:=\#\[(]*(\d+)[\])]?(?:\s*(?:/|of)\s*(\d+))?",
+    )
+});
+
+/// How many batches or images of an epoch have passed.
+static STEPS: LazyLock<Regex> =
+    LazyLock::new(|| expression(r"(?:^|[\s\[(|])(\d+)\s*/\s*(\d+|Unknown)(?:[\s\])]|$)"));
+
+/// What stands between a line's items.
+static SEPARATOR: LazyLock<Regex> =
+    LazyLock::new(|| expression(r"\s[-–—]\s|,\s|[|;\t\[\](){}]|\s{2,}"));
+
+/// What an item is made of.
+static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
+    expression(
+        r#"(?x)
+        (?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?:/\d+)?|\b(?i:nan|inf|infinity)\b)
+        | (?P<word>[A-Za-z_][\w/@.-]*)
+        | (?P<is>[:=])
+        "#,
+    )
+});
+
+/// A duration of Keras': `20s`, not `317ms/step`.
+static SECONDS: LazyLock<Regex> = LazyLock::new(|| expression(r"(?:^|\s)(\d+(?:\.\d+)?)s(?:\s|$)"));
+
+/// An expression of this file.
+#[expect(clippy::expect_used, reason = "constants; every test of this module compiles them")]
+fn expression(text: &str) -> Regex {
+    Regex::new(text).expect("a regular expression")
 }
 
-pub(super) fn read(text: &str) -> Result<Vec<NamedLog>, String> {
+/// Metrics of a line by name, in its order.
+type Pairs = Vec<(String, f64)>;
+
+/// The trainings that a text tells.
+pub(super) fn trainings(text: &str, place: &str, may_lack_headings: bool) -> Vec<Training> {
     let plain = anstream::adapter::strip_str(text).to_string();
-    let mut trainings: Vec<Vec<Epoch>> = Vec::new();
-    let mut headed = false;
-    for piece in plain.split(['\n', '\r', '\u{8}']).map(str::trim).filter(|piece| !piece.is_empty())
-    {
-        if let Some(number) = heading(piece) {
-            headed = true;
-            if number == 1 || trainings.is_empty() {
-                trainings.push(Vec::new());
-            }
-            trainings.last_mut().into_iter().for_each(|epochs| epochs.push(Epoch::default()));
-        } else if let Some(epoch) = progress(piece) {
-            if trainings.is_empty() {
-                trainings.push(Vec::new());
-            }
-            let Some(epochs) = trainings.last_mut() else { continue };
-            match epochs.last_mut().filter(|_| headed) {
-                // The line is drawn again with every batch; the last one counts.
-                Some(last) => *last = epoch,
-                None => epochs.push(epoch),
-            }
+    let mut reader = Reader::default();
+    for line in plain.split('\n') {
+        for piece in line.split(['\r', '\u{8}']).filter(|piece| !piece.trim().is_empty()) {
+            reader.piece(piece);
         }
+        reader.flush();
     }
-    let several = trainings.len() > 1;
-    let named = |(number, epochs): (usize, Vec<Epoch>)| {
-        training(&if several { number.to_string() } else { String::new() }, &epochs)
-    };
-    let logs: Vec<NamedLog> = (1..).zip(trainings).map(named).collect::<Result<_, _>>()?;
-    if logs.is_empty() {
-        return Err("is no training log: expected Keras' history as JSON, CSV with a heading such as `epoch,loss,val_acc`, TensorBoard's events, or \
-                    what Keras prints"
-            .to_owned());
-    }
-    Ok(logs)
+    // Where a heading was not understood, lines are no epochs.
+    let names_epochs = plain.to_lowercase().contains("epoch");
+    reader.finish(place, may_lack_headings && !names_epochs)
 }
 
-/// The number in `Epoch 3/30`.
-fn heading(piece: &str) -> Option<usize> {
-    let (number, of) = piece.strip_prefix("Epoch ")?.split_once('/')?;
-    of.parse::<usize>().ok()?;
-    number.parse().ok()
+#[derive(Default)]
+struct Reader {
+    trainings: Vec<Training>,
+    /// What the pieces of the current line told: the last of each name, and whether it was redrawn.
+    line: Pairs,
+    redrawn: bool,
+    steps: Option<(u64, u64)>,
+    seconds: Option<f64>,
+    /// Steps of a whole epoch of the current training.
+    whole_epoch: Option<u64>,
+    /// Steps of the last line of the current epoch.
+    reached: Option<(u64, u64)>,
+    /// Columns of lines that tell a whole epoch.
+    of_fit: BTreeSet<String>,
+    /// Lines before any heading.
+    headless: Vec<Pairs>,
 }
 
-/// The metrics in `63/63 [====] - 20s 317ms/step - loss: 0.6 - val_acc: 0.8`, in the forms of Keras
-/// 2.0 to 3.
-fn progress(piece: &str) -> Option<Epoch> {
-    let mut epoch = Epoch::default();
-    for item in piece.split(" - ") {
-        match item.split_once(": ") {
-            Some((name, value))
-                if quantity(name).is_some_and(|quantity| quantity != Quantity::Seconds) =>
-            {
-                epoch.metrics.push((name.to_owned(), value.trim().parse().ok()?));
-            }
-            _ => {
-                epoch.seconds = epoch.seconds.or_else(|| item.split_whitespace().find_map(duration))
-            }
+impl Reader {
+    fn piece(&mut self, piece: &str) {
+        let mut rest = piece.trim();
+        while let Some(prefix) = PREFIX.find(rest) {
+            rest = &rest[prefix.end()..];
         }
-    }
-    (!epoch.metrics.is_empty()).then_some(epoch)
-}
-
-/// `20s`; not `317ms/step`.
-fn duration(word: &str) -> Option<f64> {
-    word.strip_suffix('s')?.parse().ok()
-}
-
-fn training(name: &str, epochs: &[Epoch]) -> Result<NamedLog, String> {
-    let names: Vec<&String> = epochs
-        .iter()
-        .flat_map(|epoch| epoch.metrics.iter().map(|(name, _)| name))
-        .fold(Vec::new(), |mut names, name| {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-            names
+        let mut of_tail = rest;
+        let heading = HEADING.captures(rest).and_then(|found| {
+            let number = found[1].parse().ok()?;
+            let total = found.get(2).and_then(|total| total.as_str().parse().ok());
+            of_tail = &rest[found.get(0)?.end()..];
+            Some((number, total))
         });
-    // An interrupted training has training metrics of its last epoch and none of its validation.
-    let value = |epoch: &Epoch, wanted: &str| {
-        epoch.metrics.iter().find(|(name, _)| name == wanted).map(|(_, value)| *value)
-    };
-    let mut columns: Vec<(String, Vec<f64>)> = names
-        .into_iter()
-        .map(|name| (name.clone(), epochs.iter().filter_map(|epoch| value(epoch, name)).collect()))
-        .collect();
-    columns.push(("seconds".to_owned(), epochs.iter().filter_map(|epoch| epoch.seconds).collect()));
-    assemble(name, columns)
+        if let Some((number, total)) = heading {
+            self.flush();
+            self.enter(number, total);
+        }
+        let mut pairs = pairs(of_tail);
+        if rest.starts_with("* ") {
+            // What PyTorch's example for ImageNet says of the validation images.
+            pairs.iter_mut().for_each(|(column, _)| {
+                if name(column).is_some_and(|name| !name.states_split) {
+                    *column = format!("val {column}");
+                }
+            });
+        }
+        if let Some(place) = pairs.iter().position(|(name, _)| name.eq_ignore_ascii_case("epoch")) {
+            let (_, epoch) = pairs.remove(place);
+            if pairs.iter().any(|(column, _)| is_metric(column)) {
+                if epoch.fract() != 0.0 {
+                    return;
+                }
+                self.flush();
+                self.enter(epoch as i64, None);
+            }
+        }
+        let steps = STEPS
+            .captures(of_tail)
+            .and_then(|found| Some((found[1].parse().ok()?, found[2].parse().ok()?)));
+        if !pairs.iter().any(|(column, _)| is_metric(column)) {
+            return;
+        }
+        let is_partial = steps.is_some_and(|(at, of): (u64, u64)| at < of)
+            && !pairs.iter().any(|(column, _)| is_of_validation(column));
+        self.reached = steps.or(self.reached);
+        if is_partial {
+            // Values of batches; the names alone are told.
+            if let Some(training) = self.trainings.last_mut() {
+                pairs.iter().for_each(|(column, _)| training.column(column));
+            }
+            return;
+        }
+        self.seconds =
+            SECONDS.captures(of_tail).and_then(|found| found[1].parse().ok()).or(self.seconds);
+        self.redrawn |= !self.line.is_empty();
+        self.steps = steps.or(self.steps);
+        for (column, value) in pairs {
+            match self.line.iter_mut().find(|(known, _)| *known == column) {
+                Some(known) => known.1 = value,
+                None => self.line.push((column, value)),
+            }
+        }
+    }
+
+    fn enter(&mut self, number: i64, total: Option<u64>) {
+        let begins =
+            self.trainings.last().is_none_or(|training| training.ends_before(number, total));
+        if begins {
+            self.trainings.push(Training::default());
+            self.whole_epoch = None;
+        }
+        if let Some(training) = self.trainings.last_mut() {
+            if training.current() != Some(number) {
+                self.reached = None;
+            }
+            training.enter(number, total);
+        }
+    }
+
+    /// Hands over what a whole line told.
+    fn flush(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        let steps = self.steps.take();
+        let seconds = self.seconds.take();
+        let redrawn = std::mem::take(&mut self.redrawn);
+        if line.is_empty() {
+            return;
+        }
+        let Some(training) = self.trainings.last_mut() else {
+            self.headless.push(line);
+            return;
+        };
+        let is_validated = line.iter().any(|(column, _)| is_of_validation(column));
+        let stands_again = line.iter().any(|(column, _)| training.has(column));
+        let is_of_fit = line.iter().all(|(column, _)| self.of_fit.contains(column));
+        let another_count =
+            steps.is_some_and(|(_, of)| self.whole_epoch.is_some_and(|whole| whole != of));
+        // What `evaluate` prints after `fit` looks like an epoch's line.
+        if stands_again && !is_validated && is_of_fit && (training.is_validated() || another_count)
+        {
+            let names: Vec<String> = line.iter().map(|(column, _)| format!("`{column}`")).collect();
+            let number = training.current().unwrap_or_default();
+            training.remarks.push(format!(
+                "a line with {} after that of epoch {number} is an evaluation: passed over",
+                names.join(", ")
+            ));
+            return;
+        }
+        if is_validated || steps.is_some() {
+            self.of_fit.extend(line.iter().map(|(column, _)| column.clone()));
+        }
+        self.whole_epoch = self.whole_epoch.or(steps.map(|(_, of)| of));
+        let again = if steps.is_some() || redrawn { Again::Replaces } else { Again::Adds };
+        for (column, value) in line {
+            training.put(&column, value, again);
+        }
+        if let Some(seconds) = seconds {
+            training.put_seconds(seconds);
+        }
+    }
+
+    fn finish(mut self, place: &str, may_lack_headings: bool) -> Vec<Training> {
+        if self.trainings.is_empty() && may_lack_headings && self.headless.len() > 1 {
+            let counted = self.counted();
+            self.trainings.push(counted);
+        }
+        self.trainings.retain(Training::has_epochs);
+        if let (Some(training), Some((at, of))) =
+            (self.trainings.last_mut(), self.reached.filter(|(at, of)| at < of))
+        {
+            training.remarks.push(format!("the log ends at step {at} of {of}"));
+        }
+        number(&mut self.trainings, place);
+        self.trainings
+    }
+
+    /// Lines without headings, counted.
+    fn counted(&mut self) -> Training {
+        let mut training = Training::default();
+        for (number, line) in (1..).zip(std::mem::take(&mut self.headless)) {
+            training.enter(number, None);
+            for (column, value) in line {
+                training.put(&column, value, Again::Adds);
+            }
+        }
+        training.remarks.push("no epoch has a number in it: its lines are counted".to_owned());
+        training
+    }
+}
+
+fn is_metric(column: &str) -> bool {
+    matches!(name(column), Some(Name { quantity: Quantity::Metric(_), .. }))
+}
+
+fn is_of_validation(column: &str) -> bool {
+    super::training::is_of_validation(column)
+}
+
+/// The names and numbers in a piece of a line. A number ends where it ends, whatever an older,
+/// longer line left behind it; what stands there twice is such a rest, and the first counts.
+fn pairs(piece: &str) -> Pairs {
+    let mut pairs = Pairs::new();
+    let mut split: Option<String> = None;
+    for item in SEPARATOR.split(piece) {
+        let mut words: Vec<&str> = Vec::new();
+        let mut said = false;
+        for token in TOKEN.captures_iter(item) {
+            if let Some(word) = token.name("word") {
+                if said {
+                    words.clear();
+                }
+                said = false;
+                words.push(word.as_str());
+            } else if token.name("is").is_some() {
+                if let [only] = words[..]
+                    && is_split(only)
+                {
+                    split = Some(only.to_owned());
+                    words.clear();
+                } else {
+                    said = !words.is_empty();
+                }
+            } else if let Some(number) = token.name("number") {
+                let phrase = words.join(" ");
+                words.clear();
+                let stands = said || name(&phrase).is_some();
+                said = false;
+                let Some(value) =
+                    value(number.as_str(), &phrase).filter(|_| stands && !phrase.is_empty())
+                else {
+                    continue;
+                };
+                if let Some(word) = phrase.split(' ').find(|word| is_split(word)) {
+                    split = Some(word.to_owned());
+                }
+                let column = match (&split, name(&phrase)) {
+                    (
+                        Some(split),
+                        Some(Name { states_split: false, quantity: Quantity::Metric(_), .. }),
+                    ) => format!("{split} {phrase}"),
+                    _ => phrase,
+                };
+                if !pairs.iter().any(|(known, _)| *known == column) {
+                    pairs.push((column, value));
+                }
+            }
+        }
+        // `Validation - loss: 0.5`.
+        if let [only] = words[..]
+            && is_split(only)
+        {
+            split = Some(only.to_owned());
+        }
+    }
+    pairs
+}
+
+/// A number, or right answers of so many.
+fn value(text: &str, phrase: &str) -> Option<f64> {
+    let Some((right, of)) = text.split_once('/') else { return text.parse().ok() };
+    let is_accuracy = matches!(name(phrase), Some(Name { quantity: Quantity::Metric(metric), .. }) if metric.is_accuracy());
+    let (right, of): (f64, f64) = (right.parse().ok()?, of.parse().ok()?);
+    (is_accuracy && of > 0.0).then_some(right / of)
 }

@@ -1,49 +1,55 @@
 //! The trainings in TensorBoard's event files: one file, or every one below a folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::log::assemble;
-use crate::name::{Quantity, quantity};
+use super::training::{Again, Training, number};
+use crate::ExchangeError;
+use crate::name::{Quantity, is_split, name};
 use crate::tensorboard::events;
-use crate::{ExchangeError, NamedLog};
 
-/// Scalars of a training by tag, each by step with the time when it was written. A step that stands
-/// there twice was run again: the later counts.
-type Scalars = BTreeMap<String, BTreeMap<i64, (f64, f64)>>;
-
-pub(super) fn read_file(path: &Path, bytes: &[u8]) -> Result<Vec<NamedLog>, ExchangeError> {
-    let mut scalars = Scalars::new();
-    collect(bytes, "", &mut scalars)
-        .and_then(|()| training("", &scalars))
-        .map(|log| vec![log])
-        .map_err(malformed(path))
+/// A scalar as it was written.
+struct Scalar {
+    time: f64,
+    step: i64,
+    tag: String,
+    value: f64,
 }
 
-/// Reads every training below a folder: each folder with event files is one, but `train` and
-/// `validation` are halves of their parent's, as Keras writes them.
-pub(super) fn read_folder(folder: &Path) -> Result<Vec<NamedLog>, ExchangeError> {
-    let mut trainings: BTreeMap<String, Scalars> = BTreeMap::new();
+/// Scalars of a training by tag, each by step with the time when it was written.
+type Scalars = BTreeMap<String, BTreeMap<i64, (f64, f64)>>;
+
+/// The tag under which Lightning writes the epoch of each step.
+const EPOCH: &str = "epoch";
+
+pub(super) fn read_file(path: &Path, bytes: &[u8]) -> Result<Vec<Training>, ExchangeError> {
+    let mut scalars = Vec::new();
+    collect(bytes, "", &mut scalars).map_err(malformed(path))?;
+    Ok(trainings("", scalars))
+}
+
+/// Reads every training below a folder: each folder with event files is one or several, but `train`
+/// and `validation` are halves of their parent's, as Keras writes them, and so are the folders
+/// `Loss_train` and `Loss_val` of PyTorch's `add_scalars`.
+pub(super) fn read_folder(folder: &Path) -> Result<Vec<Training>, ExchangeError> {
+    let mut runs: BTreeMap<String, Vec<Scalar>> = BTreeMap::new();
     for path in event_files(folder)? {
         let parent = path.parent().unwrap_or(folder);
         let relative = parent.strip_prefix(folder).unwrap_or(parent);
         let last = relative
             .file_name()
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let half = ["train", "validation", "val", "test"].contains(&last.as_str());
-        let run = if half { relative.parent().unwrap_or(relative) } else { relative };
+        let half = last.rsplit('_').next().filter(|word| is_split(word)).unwrap_or_default();
+        let run = if half.is_empty() { relative } else { relative.parent().unwrap_or(relative) };
         let bytes = std::fs::read(&path).map_err(ExchangeError::unreadable(&path))?;
-        let scalars = trainings.entry(run.to_string_lossy().into_owned()).or_default();
-        collect(&bytes, if half { &last } else { "" }, scalars).map_err(malformed(&path))?;
+        let scalars = runs.entry(run.to_string_lossy().into_owned()).or_default();
+        collect(&bytes, half, scalars).map_err(malformed(&path))?;
     }
-    if trainings.is_empty() {
+    if runs.is_empty() {
         let reason = "is a folder without TensorBoard's event files (`…tfevents…`); name a file";
         return Err(ExchangeError::malformed(folder, reason));
     }
-    trainings
-        .iter()
-        .map(|(run, scalars)| training(run, scalars).map_err(malformed(folder)))
-        .collect()
+    Ok(runs.into_iter().flat_map(|(run, scalars)| trainings(&run, scalars)).collect())
 }
 
 fn malformed(path: &Path) -> impl Fn(String) -> ExchangeError {
@@ -72,37 +78,118 @@ fn event_files(folder: &Path) -> Result<Vec<PathBuf>, ExchangeError> {
 }
 
 /// Adds the scalars of one file, under its half's name if it has one.
-fn collect(bytes: &[u8], half: &str, scalars: &mut Scalars) -> Result<(), String> {
+fn collect(bytes: &[u8], half: &str, scalars: &mut Vec<Scalar>) -> Result<(), String> {
     for event in events(bytes)? {
         let event = event?;
         for value in event.summary.iter().flat_map(|summary| &summary.value) {
-            let tag =
-                if half.is_empty() { value.tag.clone() } else { format!("{half}/{}", value.tag) };
-            if let (Some(Quantity::Metric(_)), Some(scalar)) = (quantity(&tag), value.scalar()) {
-                scalars.entry(tag).or_default().insert(event.step, (scalar, event.wall_time));
-            }
+            let Some(scalar) = value.scalar() else { continue };
+            let is_half = !half.is_empty() && value.tag != EPOCH;
+            let tag = if is_half { format!("{half}/{}", value.tag) } else { value.tag.clone() };
+            scalars.push(Scalar { time: event.wall_time, step: event.step, tag, value: scalar });
         }
     }
     Ok(())
 }
 
-fn training(run: &str, scalars: &Scalars) -> Result<NamedLog, String> {
-    let mut columns: Vec<(String, Vec<f64>)> = scalars
-        .iter()
-        .map(|(tag, by_step)| (tag.clone(), by_step.values().map(|(value, _)| *value).collect()))
-        .collect();
+/// The trainings of one run, which may stand after each other in the same folder: where a tag comes
+/// to its first step again, another begins. A step that comes again otherwise was run again.
+fn trainings(run: &str, mut scalars: Vec<Scalar>) -> Vec<Training> {
+    scalars.sort_by(|one, other| one.time.total_cmp(&other.time));
+    let mut told = vec![Scalars::new()];
+    let mut latest: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    for Scalar { time, step, tag, value } in scalars {
+        if latest
+            .get(&tag)
+            .is_some_and(|(first, last)| step <= *last && step == *first && last > first)
+        {
+            told.push(Scalars::new());
+            latest.clear();
+        }
+        let (first, _) = latest.get(&tag).copied().unwrap_or((step, step));
+        latest.insert(tag.clone(), (first, step));
+        if let Some(current) = told.last_mut() {
+            current.entry(tag).or_default().insert(step, (value, time));
+        }
+    }
+    let mut trainings: Vec<Training> = told.iter().map(training).collect();
+    number(&mut trainings, run);
+    trainings
+}
+
+/// The epochs of one training.
+fn training(scalars: &Scalars) -> Training {
+    let mut training = Training::default();
+    let is_metric =
+        |tag: &str| matches!(name(tag).map(|name| name.quantity), Some(Quantity::Metric(_)));
+    let metrics: Vec<_> = scalars.iter().filter(|(tag, _)| is_metric(tag)).collect();
+    for tag in scalars.keys().filter(|tag| *tag != EPOCH) {
+        training.column(tag);
+    }
+    let steps: Vec<BTreeSet<i64>> =
+        metrics.iter().map(|(_, by_step)| by_step.keys().copied().collect()).collect();
+    let epochs = match scalars.get(EPOCH) {
+        Some(by_step) => by_step.iter().map(|(step, (epoch, _))| (*step, *epoch as i64)).collect(),
+        None => epochs_of_steps(&steps),
+    };
+    let mut told: BTreeMap<i64, Vec<(&str, f64, f64)>> = BTreeMap::new();
+    for (tag, by_step) in &metrics {
+        let mut between = 0;
+        // Lightning tells a step's epoch under every tag; of several values in an epoch, each is told.
+        for (step, (value, time)) in *by_step {
+            match epochs.get(step) {
+                Some(epoch) => told.entry(*epoch).or_default().push((tag, *value, *time)),
+                None => between += 1,
+            }
+        }
+        if between > 0 {
+            training
+                .remarks
+                .push(format!("{between} values of `{tag}` lie between epochs: passed over"));
+        }
+    }
     // The last metric of an epoch is written at its end; the first epoch's beginning is not on
     // record.
-    let ends: Vec<f64> = scalars
-        .values()
-        .map(|by_step| by_step.values().map(|(_, time)| *time).collect())
-        .fold(Vec::new(), |ends, times: Vec<f64>| {
-            if ends.len() == times.len() {
-                ends.iter().zip(&times).map(|(end, time)| end.max(*time)).collect()
-            } else {
-                times
-            }
-        });
-    columns.push(("seconds".to_owned(), ends.windows(2).map(|pair| pair[1] - pair[0]).collect()));
-    assemble(run, columns)
+    let mut end: Option<f64> = None;
+    for (epoch, values) in told {
+        training.enter(epoch, None);
+        let last = values.iter().map(|(.., time)| *time).fold(f64::NEG_INFINITY, f64::max);
+        for (tag, value, _) in values {
+            training.put(tag, value, Again::Adds);
+        }
+        if let Some(before) = end {
+            training.put_seconds(last - before);
+        }
+        end = Some(last);
+    }
+    training
+}
+
+/// The epochs that steps stand for: the steps themselves where they count by one, otherwise the
+/// number of the last batch of each, which those of the metric with the fewest tell.
+fn epochs_of_steps(steps: &[BTreeSet<i64>]) -> BTreeMap<i64, i64> {
+    let all: BTreeSet<i64> = steps.iter().flatten().copied().collect();
+    let rarest = steps.iter().filter(|steps| steps.len() > 1).min_by_key(|steps| steps.len());
+    let apart = |steps: &BTreeSet<i64>| {
+        let in_order: Vec<i64> = steps.iter().copied().collect();
+        in_order.windows(2).map(|pair| pair[1] - pair[0]).fold(0, greatest_common_divisor)
+    };
+    let Some(rarest) = rarest else { return all.into_iter().map(|step| (step, step)).collect() };
+    let (batches, first) = (apart(rarest), rarest.first().copied().unwrap_or(0));
+    // Validated every other epoch, beside a metric of every epoch; or of batches.
+    let every = apart(&all);
+    if every == 1
+        && (batches == 1 || steps.iter().any(|steps| steps.len() as i64 <= 2 * batches))
+        && all.len() < 4 * rarest.len()
+    {
+        return all.into_iter().map(|step| (step, step)).collect();
+    }
+    // The last batch is counted from 0 or from 1; step 0 is before the first or the first epoch.
+    let offset = if (first + 1) % batches == 0 { 1 } else { 0 };
+    let number =
+        |step: i64| ((step + offset) % batches == 0).then(|| (step, (step + offset) / batches));
+    all.into_iter().filter_map(number).collect()
+}
+
+fn greatest_common_divisor(one: i64, other: i64) -> i64 {
+    if other == 0 { one.abs() } else { greatest_common_divisor(other, one % other) }
 }

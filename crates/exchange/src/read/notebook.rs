@@ -1,0 +1,66 @@
+//! Jupyter's notebooks: each cell whose output tells a training is one, named by its number in
+//! brackets.
+
+use serde_json::Value;
+
+use super::printed;
+use super::table::Sheet;
+use super::training::Training;
+
+/// Whether a JSON value is a notebook.
+pub(super) fn is_notebook(value: &Value) -> bool {
+    cells(value).next().is_some() && value.get("nbformat").is_some()
+}
+
+/// The cells, which stood in worksheets before version 4 of the format.
+fn cells(notebook: &Value) -> impl Iterator<Item = &Value> {
+    let worksheets = notebook["worksheets"].as_array().into_iter().flatten();
+    let sheets = [notebook].into_iter().chain(worksheets);
+    sheets.filter_map(|sheet| sheet["cells"].as_array()).flatten()
+}
+
+/// The trainings that its outputs tell.
+pub(super) fn trainings(notebook: &Value) -> Vec<Training> {
+    let mut trainings = Vec::new();
+    for (place, cell) in (1..).zip(cells(notebook)) {
+        let name = match cell["execution_count"].as_u64().or(cell["prompt_number"].as_u64()) {
+            Some(count) => format!("[{count}]"),
+            None => format!("cell {place}"),
+        };
+        let mut printed_text = String::new();
+        for output in cell["outputs"].as_array().into_iter().flatten() {
+            printed_text += &text(&output["text"]);
+            let data = &output["data"];
+            let html = text(&data["text/html"]);
+            match Sheet::of(&table_of(&html)).map(|sheet| sheet.trainings(&name)) {
+                Some(Ok(found)) => trainings.extend(found),
+                _ if html.is_empty() => printed_text += &(text(&data["text/plain"]) + "\n"),
+                _ => {}
+            }
+        }
+        trainings.extend(printed::trainings(&printed_text, &name, false));
+    }
+    trainings
+}
+
+/// A text, or its lines.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(lines) => lines.iter().filter_map(Value::as_str).collect(),
+        _ => String::new(),
+    }
+}
+
+/// The rows of the last table of a page, with bars between cells, as fastai shows its epochs.
+fn table_of(html: &str) -> String {
+    let Some((_, table)) = html.rsplit_once("<table") else { return String::new() };
+    let rows = table.split("<tr").skip(1).map(|row| {
+        let cells = row.split("<t").skip(1).filter_map(|cell| {
+            let (_, content) = cell.split_once('>')?;
+            Some(content.split('<').next().unwrap_or_default().trim())
+        });
+        cells.collect::<Vec<_>>().join("|")
+    });
+    rows.filter(|row| !row.is_empty()).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,303 @@
+//! Trainings in JSON, or as Python prints its dictionaries: metrics by name with values by epoch, as
+//! Keras' `history`; one object for each epoch; pandas' and Hugging Face's shapes of the same.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::{Map, Value};
+use thaw_spec::{Metric, Split};
+
+use super::training::{Again, Training, number};
+use crate::name::{Quantity, is_split, name};
+
+const WANTED: &str = "expected an object of lists, such as {\"loss\": [0.6, 0.4], \"val_acc\": [0.8, 0.9]}, or an object for each epoch";
+
+/// What Python prints and JSON does not know.
+static PYTHON: LazyLock<Regex> = LazyLock::new(|| {
+    #[expect(clippy::expect_used, reason = "a constant; every test of this module compiles it")]
+    Regex::new(
+        r#"(?x)
+        (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
+        | (?P<open>\b[A-Za-z_][\w.]*\()(?:<[^>]*>,\s*)?
+        | (?P<tail>,\s*(?:dtype|device|grad_fn|requires_grad)=[^,)\]}]+)
+        | (?P<close>\)) | (?P<tuple>\()
+        | (?P<word>\b(?:nan|NaN|inf|Infinity|None|True|False)\b)
+        "#,
+    )
+    .expect("a regular expression")
+});
+
+/// The trainings that a text tells.
+pub(super) fn trainings(text: &str) -> Result<Vec<Training>, String> {
+    let lines: Vec<Value> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map_while(|line| parse(line).ok())
+        .collect();
+    let is_of_lines = lines.len() > 1
+        && lines.len() == text.lines().filter(|line| !line.trim().is_empty()).count();
+    let value = if is_of_lines {
+        Value::Array(lines)
+    } else {
+        parse(text).map_err(|error| format!("is no valid JSON: {error}"))?
+    };
+    let mut trainings = several(&value)?;
+    if trainings.iter().all(|training| training.name.is_empty()) {
+        number(&mut trainings, "");
+    }
+    Ok(trainings)
+}
+
+/// JSON, or what Python prints: its words replaced, then read as JSON5, which knows its quotes.
+fn parse(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).or_else(|strict| {
+        let mut tuples: Vec<bool> = Vec::new();
+        let replaced = PYTHON.replace_all(text, |found: &regex::Captures<'_>| {
+            let whole = &found[0];
+            if found.name("string").is_some() {
+                whole.to_owned()
+            } else if found.name("open").is_some() {
+                tuples.push(false);
+                String::new()
+            } else if found.name("tuple").is_some() {
+                tuples.push(true);
+                "[".to_owned()
+            } else if found.name("close").is_some() {
+                if tuples.pop() == Some(true) { "]".to_owned() } else { String::new() }
+            } else if let Some(word) = found.name("word") {
+                match word.as_str() {
+                    "True" => "true".to_owned(),
+                    "False" => "false".to_owned(),
+                    _ => "null".to_owned(),
+                }
+            } else {
+                String::new()
+            }
+        });
+        json5::from_str(&replaced).map_err(|_| strict.to_string())
+    })
+}
+
+/// A list of trainings, a list of epochs, or one training.
+fn several(value: &Value) -> Result<Vec<Training>, String> {
+    match value {
+        Value::Array(entries) if entries.iter().all(Value::is_object) && !entries.is_empty() => {
+            if entries.iter().any(holds_columns) {
+                let named = |(number, entry): (usize, &Value)| one(entry, &number.to_string());
+                (1..).zip(entries).map(named).collect()
+            } else {
+                of_epochs(entries)
+            }
+        }
+        Value::Object(object) if !object.is_empty() && object.values().all(Value::is_object) => {
+            let mut keys: Vec<(i64, &Value)> =
+                object.iter().filter_map(|(key, entry)| Some((key.parse().ok()?, entry))).collect();
+            if keys.len() == object.len() {
+                // pandas' shape of an object for each row, by its number.
+                keys.sort_by_key(|(key, _)| *key);
+                return of_epochs(
+                    &keys.into_iter().map(|(_, entry)| entry.clone()).collect::<Vec<_>>(),
+                );
+            }
+            let are_runs = object.iter().all(|(key, entry)| {
+                holds_columns(entry) && !is_split(key) && name(key).is_none() && key != "history"
+            });
+            if !are_runs {
+                return Ok(vec![one(value, "")?]);
+            }
+            object.iter().map(|(run, entry)| one(entry, run)).collect()
+        }
+        single => Ok(vec![one(single, "")?]),
+    }
+}
+
+/// Whether an object holds its metrics as lists.
+fn holds_columns(value: &Value) -> bool {
+    let Some(object) = value.as_object() else { return false };
+    object.contains_key("history")
+        || object.values().any(|value| {
+            value.is_array()
+                || value.as_object().is_some_and(|inner| {
+                    inner.values().all(|value| value.is_array() || value.is_number())
+                })
+        })
+}
+
+/// One training: its metrics, or an object that holds them as `history` and may hold its name as
+/// `run`.
+fn one(value: &Value, otherwise: &str) -> Result<Training, String> {
+    let object = value.as_object().ok_or(WANTED)?;
+    let run = object.get("run").and_then(Value::as_str).unwrap_or(otherwise);
+    if let Some(epochs) = object.get("log_history").and_then(Value::as_array) {
+        // Hugging Face's trainer.
+        let mut trainings = of_epochs(epochs)?;
+        let training = trainings
+            .pop()
+            .filter(|_| trainings.is_empty())
+            .ok_or("its `log_history` holds several trainings; keep one of them")?;
+        return Ok(training);
+    }
+    let metrics = object.get("history").map_or(Some(object), Value::as_object).ok_or(WANTED)?;
+    let mut training = Training::named(run);
+    let mut columns = Vec::new();
+    match (
+        metrics.get("columns").and_then(Value::as_array),
+        metrics.get("data").and_then(Value::as_array),
+    ) {
+        (Some(names), Some(rows)) => split(metrics, names, rows, &mut columns)?,
+        _ => collect(metrics, "", &mut columns),
+    }
+    let lengths = |split: Option<Split>| {
+        let of_split = columns.iter().filter(move |(column, _)| {
+            metric(column).is_some_and(|metric| split.is_none_or(|split| metric.split() == split))
+        });
+        of_split.map(|(_, values)| values.len()).max().unwrap_or(0)
+    };
+    let (most, trained) = (lengths(None), lengths(Some(Split::Train)));
+    let epochs = columns.iter().find(|(column, values)| is_epoch(column) && values.len() == most);
+    let mut told = Vec::new();
+    for (column, values) in columns.iter().filter(|(column, _)| !is_epoch(column)) {
+        training.column(column);
+        if name(column).is_none() {
+            continue;
+        }
+        // A list of another length does not say which epochs its values belong to, unless a training
+        // broke off in its last one.
+        let is_keyed = values.iter().any(|(key, _)| key.is_some());
+        let before = trained > 0
+            && metric(column).is_some_and(|metric| metric.split() != Split::Train)
+            && values.len() > trained;
+        if !is_keyed && !values.is_empty() && (values.len() + 1 < most || before) {
+            training.remarks.push(format!("`{column}` has {} values beside {}, and which epochs they belong to is not said: passed over", values.len(), if before { trained } else { most }));
+            continue;
+        }
+        for (place, (key, value)) in values.iter().enumerate() {
+            let number = match epochs {
+                Some((column, numbers)) => numbers[place]
+                    .1
+                    .ok_or_else(|| format!("`{column}` is not a list of numbers"))?,
+                None => key.unwrap_or(place as i64) as f64 + 1.0,
+            };
+            if let Some(value) = value {
+                told.push((place, number, column, *value));
+            }
+        }
+    }
+    if told.is_empty()
+        && let Some((column, _)) =
+            columns.iter().find(|(column, values)| metric(column).is_some() && !values.is_empty())
+    {
+        return Err(format!("`{column}` is not a list of numbers"));
+    }
+    told.sort_by_key(|(place, ..)| *place);
+    for (_, number, column, value) in told {
+        if number.fract() == 0.0 {
+            training.enter(number as i64, None);
+            training.put(column, value, Again::Adds);
+        }
+    }
+    Ok(training)
+}
+
+fn metric(column: &str) -> Option<Metric> {
+    match name(column)?.quantity {
+        Quantity::Metric(metric) => Some(metric),
+        Quantity::Seconds => None,
+    }
+}
+
+fn is_epoch(column: &str) -> bool {
+    column.eq_ignore_ascii_case("epoch")
+}
+
+/// Values by name; each with the key that it has, if that is a number.
+type Column = (String, Vec<(Option<i64>, Option<f64>)>);
+
+/// Adds the lists of an object and of those within it, and pandas' objects of numbers.
+fn collect(object: &Map<String, Value>, path: &str, columns: &mut Vec<Column>) {
+    for (key, value) in object {
+        let column = if path.is_empty() { key.clone() } else { format!("{path}/{key}") };
+        match value {
+            Value::Array(values) => {
+                columns.push((column, values.iter().map(|value| (None, scalar(value))).collect()))
+            }
+            Value::Object(inner)
+                if !inner.is_empty() && inner.keys().all(|key| key.parse::<i64>().is_ok()) =>
+            {
+                let mut values: Vec<(Option<i64>, Option<f64>)> =
+                    inner.iter().map(|(key, value)| (key.parse().ok(), scalar(value))).collect();
+                values.sort_by_key(|(number, _)| *number);
+                columns.push((column, values));
+            }
+            Value::Object(inner) => collect(inner, &column, columns),
+            _ => {}
+        }
+    }
+}
+
+/// A number; some write them as text, or in a list of their own.
+fn scalar(value: &Value) -> Option<f64> {
+    match value {
+        Value::Array(values) if values.len() == 1 => scalar(&values[0]),
+        Value::String(text) => text.parse().ok(),
+        value => value.as_f64(),
+    }
+}
+
+/// pandas' shape with the names apart from the rows.
+fn split(
+    object: &Map<String, Value>,
+    names: &[Value],
+    rows: &[Value],
+    columns: &mut Vec<Column>,
+) -> Result<(), String> {
+    let index = object.get("index").and_then(Value::as_array);
+    for (place, name) in names.iter().enumerate() {
+        let name = name.as_str().ok_or(WANTED)?;
+        let value = |(row, cells): (usize, &Value)| {
+            let number = index.and_then(|index| index.get(row)).and_then(Value::as_i64);
+            (number, cells.get(place).and_then(scalar))
+        };
+        columns.push((name.to_owned(), rows.iter().enumerate().map(value).collect()));
+    }
+    Ok(())
+}
+
+/// An object for each epoch, or several that tell parts of it.
+fn of_epochs(entries: &[Value]) -> Result<Vec<Training>, String> {
+    let mut trainings = vec![Training::default()];
+    let mut between: Vec<&str> = Vec::new();
+    for (place, entry) in (1..).zip(entries) {
+        let object = entry.as_object().ok_or(WANTED)?;
+        let epoch = object.iter().find(|(key, _)| is_epoch(key)).map(|(_, value)| scalar(value));
+        let number = match epoch {
+            None => Some(place),
+            Some(Some(number)) if number.fract() == 0.0 => Some(number as i64),
+            Some(_) => None,
+        };
+        let Some(number) = number else {
+            between.extend(object.keys().map(String::as_str).filter(|key| name(key).is_some()));
+            continue;
+        };
+        if trainings.last().is_none_or(|training| training.ends_before(number, None)) {
+            trainings.push(Training::default());
+        }
+        let Some(training) = trainings.last_mut() else { continue };
+        training.enter(number, None);
+        for (key, value) in object.iter().filter(|(key, _)| !is_epoch(key)) {
+            match scalar(value) {
+                Some(value) => training.put(key, value, Again::Adds),
+                None => training.column(key),
+            }
+        }
+    }
+    if let (Some(training), Some(first)) = (trainings.last_mut(), between.first()) {
+        training.remarks.push(format!(
+            "{} values, the first of them of `{first}`, lie between epochs: passed over",
+            between.len()
+        ));
+    }
+    trainings.retain(Training::has_epochs);
+    number(&mut trainings, "");
+    if trainings.is_empty() { Err(WANTED.to_owned()) } else { Ok(trainings) }
+}
