@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use regex::Regex;
 use thaw_exchange::Format;
 use thaw_spec::{Architecture, AugmentationSetting, Metric, Profile, Split, Statistic};
 
@@ -431,7 +432,8 @@ pub(crate) struct Diff {
 
 #[derive(Debug, Args)]
 pub(crate) struct Audit {
-    /// The checkpoint before training: safetensors, PyTorch's state dict, or Keras' HDF5
+    /// The checkpoint before training: safetensors, a file of PyTorch or of Keras, or the folder of one
+    /// in shards
     pub(crate) before: PathBuf,
     /// The checkpoint after it
     pub(crate) after: PathBuf,
@@ -439,6 +441,16 @@ pub(crate) struct Audit {
     /// given several times
     #[arg(long, value_name = "PATTERN")]
     pub(crate) frozen: Vec<String>,
+    /// Replace what the regular expression matches in the names of both files, so that they become
+    /// equal; may be given several times
+    #[arg(long, value_name = "REGEX=>REPLACEMENT", value_parser = crate::audit::rename)]
+    pub(crate) map: Vec<(Regex, String)>,
+    /// Compare the state dict at this place in files of PyTorch, such as ema or nets/generator
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) state_dict: Option<String>,
+    /// Write the comparison as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

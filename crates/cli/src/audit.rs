@@ -3,12 +3,26 @@
 use std::process::ExitCode;
 
 use glob::Pattern;
-use thaw_model::{Comparison, TensorComparison, compare};
+use regex::Regex;
+use serde_json::json;
+use thaw_model::{Comparison, ComparisonOptions, TensorComparison, compare};
 use thaw_report::{Entry, Table, magnitude};
 
 use crate::arguments::Audit;
 use crate::error::{CANNOT_TELL, CliError, FAILED, SUCCESS};
 use crate::terminal::say;
+
+/// The argument of `--map`.
+pub(crate) fn rename(text: &str) -> Result<(Regex, String), String> {
+    let (pattern, replacement) = text
+        .split_once("=>")
+        .ok_or("expected REGEX=>REPLACEMENT, such as '^base\\.=>features.'")?;
+    let pattern = Regex::new(pattern).map_err(|error| {
+        let text = error.to_string();
+        format!("not a regular expression: {}", text.lines().last().unwrap_or_default())
+    })?;
+    Ok((pattern, replacement.to_owned()))
+}
 
 pub(crate) fn run(options: &Audit) -> Result<ExitCode, CliError> {
     let refused = |pattern: &String, error: glob::PatternError| CliError::Usage {
@@ -19,42 +33,41 @@ pub(crate) fn run(options: &Audit) -> Result<ExitCode, CliError> {
         .iter()
         .map(|pattern| Pattern::new(pattern).map_err(|error| refused(pattern, error)))
         .collect::<Result<_, _>>()?;
-    let comparison = compare(&options.before, &options.after)?;
-    let declared = |name: &str| patterns.iter().any(|pattern| pattern.matches(name));
-    say(&table(&comparison.tensors, &declared).markdown().join("\n"));
-    for (place, path) in comparison.places.iter().zip([&options.before, &options.after]) {
-        if let Some(place) = place {
-            say(&format!("the state dict of {}: `{place}`", path.display()));
-        }
-    }
-    for (_, reason) in &comparison.unreadable {
-        say(&format!("not compared: {reason}"));
-    }
-    for (names, side) in [(&comparison.only_before, "before"), (&comparison.only_after, "after")] {
-        if !names.is_empty() {
-            say(&format!("only {side}: {}", names.join(", ")));
-        }
-    }
-    let rounded: Vec<&TensorComparison> =
-        comparison.tensors.iter().filter(|tensor| tensor.rounded_to.is_some()).collect();
-    if let Some(TensorComparison { name, rounded_to: Some(narrower), .. }) = rounded.first() {
-        say(&format!(
-            "{} tensor(s) are stored in a narrower type in one file, the first of them `{name}`: rounded to {narrower}, they are the same",
-            rounded.len()
-        ));
-    }
+    let how =
+        ComparisonOptions { state_dict: options.state_dict.clone(), renames: options.map.clone() };
+    let comparison = compare(&options.before, &options.after, &how)?;
     let (verdict, code) = judge(&comparison, &patterns);
+    if options.json {
+        say(&as_json(&comparison, &patterns, &verdict, code));
+        return Ok(ExitCode::from(code));
+    }
+    if !comparison.tensors.is_empty() {
+        say(&table(&comparison.tensors, &patterns).markdown().join("\n"));
+    }
+    remarks(&comparison, options).iter().for_each(|line| say(line));
     say(&verdict);
     Ok(ExitCode::from(code))
 }
 
-fn table(tensors: &[TensorComparison], declared: &dyn Fn(&str) -> bool) -> Table {
+/// Whether a tensor was declared frozen, under its name in either file.
+fn is_declared(patterns: &[Pattern], name: &str, name_after: Option<&str>) -> bool {
+    patterns.iter().any(|pattern| {
+        pattern.matches(name) || name_after.is_some_and(|name| pattern.matches(name))
+    })
+}
+
+fn is_frozen(patterns: &[Pattern], tensor: &TensorComparison) -> bool {
+    is_declared(patterns, &tensor.name, tensor.name_after.as_deref())
+}
+
+fn table(tensors: &[TensorComparison], patterns: &[Pattern]) -> Table {
     let rows = tensors.iter().map(|tensor| {
         let shape = tensor.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
         vec![
             Entry::text(&tensor.name),
             Entry::text(shape),
-            Entry::text(if declared(&tensor.name) { "frozen" } else { "–" }),
+            Entry::text(if tensor.is_statistic { "statistic" } else { "weight" }),
+            Entry::text(if is_frozen(patterns, tensor) { "frozen" } else { "–" }),
             Entry::text(if tensor.moved { "yes" } else { "no" }),
             tensor.relative_drift.map_or_else(
                 || Entry::missing(if tensor.reshaped { "another shape" } else { "unknown" }),
@@ -62,8 +75,86 @@ fn table(tensors: &[TensorComparison], declared: &dyn Fn(&str) -> bool) -> Table
             ),
         ]
     });
-    let headings = ["tensor", "shape", "declared", "moved", "relative drift"];
+    let headings = ["tensor", "shape", "role", "declared", "moved", "relative drift"];
     Table::new("Tensors of both checkpoints", &headings, rows)
+}
+
+/// What was and was not compared, a line each.
+fn remarks(comparison: &Comparison, options: &Audit) -> Vec<String> {
+    let mut lines = Vec::new();
+    let paths = [&options.before, &options.after].map(|path| path.display());
+    for (side, path) in paths.iter().enumerate() {
+        if let Some(place) = &comparison.places[side] {
+            lines.push(format!("the state dict of {path}: `{place}`"));
+        }
+        let prefix = &comparison.prefixes[side];
+        if !prefix.is_empty() {
+            lines.push(format!(
+                "names in {path} are compared without `{prefix}`, which stands before them"
+            ));
+        }
+        for (place, count) in &comparison.left_out[side] {
+            lines.push(format!("left out of {path}: {count} tensor(s) in `{place}`"));
+        }
+    }
+    if !comparison.undecided.is_empty() {
+        lines.push(format!(
+            "names agree without `{}` alike; say which with --map '^PREFIX=>'",
+            comparison.undecided.join("`, or without `")
+        ));
+    }
+    lines.extend(comparison.unreadable.iter().map(|(_, reason)| format!("not compared: {reason}")));
+    for (names, path) in [&comparison.only_before, &comparison.only_after].iter().zip(paths) {
+        if !names.is_empty() {
+            lines.push(format!("only in {path}: {}", names.join(", ")));
+        }
+    }
+    let rounded: Vec<&TensorComparison> =
+        comparison.tensors.iter().filter(|tensor| tensor.rounded_to.is_some()).collect();
+    if let Some(TensorComparison { name, rounded_to: Some(narrower), .. }) = rounded.first() {
+        lines.push(format!(
+            "{} tensor(s) are stored in a narrower type in one file, the first of them `{name}`: rounded to {narrower}, they are the same",
+            rounded.len()
+        ));
+    }
+    lines
+}
+
+fn as_json(comparison: &Comparison, patterns: &[Pattern], verdict: &str, code: u8) -> String {
+    let tensors = comparison.tensors.iter().map(|tensor| {
+        json!({
+            "name": tensor.name,
+            "name_after": tensor.name_after,
+            "shape": tensor.shape,
+            "role": if tensor.is_statistic { "statistic" } else { "weight" },
+            "declared_frozen": is_frozen(patterns, tensor),
+            "moved": tensor.moved,
+            "reshaped": tensor.reshaped,
+            "rounded_to": tensor.rounded_to,
+            "relative_drift": tensor.relative_drift,
+        })
+    });
+    let unreadable = comparison.unreadable.iter().map(|(name, reason)| {
+        json!({ "name": name, "declared_frozen": is_declared(patterns, name, None), "reason": reason })
+    });
+    let left_out = comparison.left_out.each_ref().map(|places| {
+        let places =
+            places.iter().map(|(place, count)| json!({ "place": place, "tensors": count }));
+        places.collect::<Vec<_>>()
+    });
+    let document = json!({
+        "verdict": verdict,
+        "exit_code": code,
+        "tensors": tensors.collect::<Vec<_>>(),
+        "unreadable": unreadable.collect::<Vec<_>>(),
+        "only_before": comparison.only_before,
+        "only_after": comparison.only_after,
+        "state_dicts": comparison.places,
+        "prefixes": comparison.prefixes,
+        "undecided_prefixes": comparison.undecided,
+        "left_out": left_out,
+    });
+    format!("{document:#}")
 }
 
 /// One sentence, and the exit code that belongs to it.
@@ -71,50 +162,56 @@ fn judge(comparison: &Comparison, patterns: &[Pattern]) -> (String, u8) {
     let moved = comparison.tensors.iter().filter(|tensor| tensor.moved).count();
     let of = comparison.tensors.len();
     if comparison.tensors.is_empty() && comparison.unreadable.is_empty() {
-        return ("inconclusive: the two files have no tensor in common".to_owned(), CANNOT_TELL);
+        let message = "inconclusive: the two files have no tensor in common; --map replaces what differs in their names";
+        return (message.to_owned(), CANNOT_TELL);
     }
     let all = || {
-        comparison
-            .tensors
-            .iter()
-            .map(|tensor| &tensor.name)
-            .chain(comparison.unreadable.iter().map(|(name, _)| name))
-            .chain(&comparison.only_before)
-            .chain(&comparison.only_after)
+        let alone = comparison.only_before.iter().chain(&comparison.only_after);
+        let unreadable = comparison.unreadable.iter().map(|(name, _)| name);
+        let compared = comparison.tensors.iter();
+        let names = compared.clone().map(|tensor| &tensor.name);
+        names
+            .chain(compared.filter_map(|tensor| tensor.name_after.as_ref()))
+            .chain(unreadable)
+            .chain(alone)
     };
     if let Some(idle) = patterns.iter().find(|pattern| !all().any(|name| pattern.matches(name))) {
         return (format!("inconclusive: no tensor is named like `{idle}`"), CANNOT_TELL);
     }
-    let is_declared = |name: &str| patterns.iter().any(|pattern| pattern.matches(name));
-    let thawed: Vec<&str> = comparison
-        .tensors
-        .iter()
-        .filter(|tensor| tensor.moved && is_declared(&tensor.name))
-        .map(|tensor| tensor.name.as_str())
-        .collect();
+    let frozen: Vec<&TensorComparison> =
+        comparison.tensors.iter().filter(|tensor| is_frozen(patterns, tensor)).collect();
+    let thawed: Vec<&TensorComparison> =
+        frozen.iter().copied().filter(|tensor| tensor.moved).collect();
     if let Some(first) = thawed.first() {
+        let by_statistics = if thawed.iter().all(|tensor| tensor.is_statistic) {
+            ", statistics of BatchNorm alone, which move without an optimizer"
+        } else {
+            ""
+        };
         let message = format!(
-            "THAWED: {} of {of} tensors were declared frozen and moved, the first of them `{first}`",
-            thawed.len()
+            "THAWED: {} of {of} tensors were declared frozen and moved{by_statistics}, the first of them `{}`",
+            thawed.len(),
+            first.name
         );
         return (message, FAILED);
     }
-    if let Some((lost, _)) = comparison.unreadable.iter().find(|(name, _)| is_declared(name)) {
+    let unreadable =
+        comparison.unreadable.iter().find(|(name, _)| is_declared(patterns, name, None));
+    if let Some((lost, _)) = unreadable {
         let message = format!("inconclusive: `{lost}` was declared frozen and cannot be compared");
         return (message, CANNOT_TELL);
     }
-    if let Some(lost) =
-        comparison.only_before.iter().chain(&comparison.only_after).find(|name| is_declared(name))
-    {
+    let mut alone = comparison.only_before.iter().chain(&comparison.only_after);
+    if let Some(lost) = alone.find(|name| is_declared(patterns, name, None)) {
         return (
             format!("inconclusive: `{lost}` was declared frozen and is in one of the files only"),
             CANNOT_TELL,
         );
     }
-    let frozen = comparison.tensors.iter().filter(|tensor| is_declared(&tensor.name)).count();
     (
         format!(
-            "{moved} of {of} tensors moved; {frozen} were declared frozen, and none of those moved"
+            "{moved} of {of} tensors moved; {} were declared frozen, and none of those moved",
+            frozen.len()
         ),
         SUCCESS,
     )

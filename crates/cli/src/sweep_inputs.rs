@@ -122,12 +122,18 @@ impl SweepInputs {
         self.experiment.trained_with.or(self.weights.preprocessing)
     }
 
-    /// What a person should know of the images, and a sentence for each preprocessing in the matrix
+    /// What a person should know of the images and the weights, and a sentence for each preprocessing in the matrix
     /// that the weights were not trained on.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let of_images =
             self.dataset.remarks().into_iter().map(|remark| format!("warning: {remark}"));
-        of_images.chain(self.preprocessing_warnings()).collect()
+        let of_weights = self.weights.part.iter().map(|part| {
+            format!(
+                "warning: the base is `{part}` of the model in {}; its other tensors are passed over",
+                self.weights.path.display()
+            )
+        });
+        of_images.chain(of_weights).chain(self.preprocessing_warnings()).collect()
     }
 
     fn preprocessing_warnings(&self) -> Vec<String> {

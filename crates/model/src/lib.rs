@@ -34,7 +34,7 @@ mod weights;
 pub use audit::{audit, audit_phase, drift};
 pub use base::{Base, Freezing};
 pub use bases::{BlockShape, shapes, tensors};
-pub use comparison::{Comparison, TensorComparison, compare};
+pub use comparison::{Comparison, ComparisonOptions, TensorComparison, compare};
 pub use error::ModelError;
 pub use gradients::Gradients;
 pub use head::{Head, HeadTape, Mode, glorot_uniform};

@@ -105,6 +105,63 @@ fn files_of_other_widths_and_with_other_prefixes_are_the_same_weights() -> Teste
     Ok(())
 }
 
+/// A base that is a part of somebody's model, in one file and in shards.
+#[test]
+fn a_base_within_a_model_is_found_by_its_names() -> Tested {
+    let architecture = Architecture::MiniVgg;
+    let plain = weights_file(architecture, |number, TensorSpec { shape, .. }| {
+        (0..shape.iter().product()).map(|place: usize| (place % (number + 7)) as f32).collect()
+    })?;
+    let file = SafeTensors::deserialize(&plain)?;
+    let save = |prefixes: &[&str], path: &Path, part: &dyn Fn(usize) -> bool| -> Tested {
+        let mut tensors = std::collections::HashMap::new();
+        let names = (0..).zip(file.names()).filter(|(number, _)| part(*number));
+        for (_, name) in names {
+            let tensor = file.tensor(name)?.load(&Device::Cpu)?;
+            for prefix in prefixes {
+                tensors.insert(format!("{prefix}{name}"), tensor.clone());
+            }
+        }
+        if part(0) {
+            tensors.insert("head.0.bias".to_owned(), Tensor::zeros(3, DType::F32, &Device::Cpu)?);
+        }
+        candle_core::safetensors::save(&tensors, path)?;
+        Ok(())
+    };
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("model.safetensors");
+    save(&["encoder.base."], &path, &|_| true)?;
+    let weights = Weights::read(&path, architecture)?;
+    assert_eq!(weights.part.as_deref(), Some("encoder.base."));
+    let image = Tensor::ones((1, 32, 32, 3), DType::F32, &Device::Cpu)?;
+    let expected = features(
+        &Weights::from_bytes(Path::new("weights"), &plain, architecture)?,
+        architecture,
+        &image,
+    )?;
+    assert_eq!(features(&weights, architecture, &image)?, expected);
+    // In two shards, with their index.
+    let shards = folder.path().join("shards");
+    std::fs::create_dir(&shards)?;
+    let mut map = serde_json::Map::new();
+    for (number, name) in (0..).zip(file.names()) {
+        map.insert(name.to_owned(), format!("{}.safetensors", number % 2).into());
+    }
+    for shard in 0..2 {
+        let path = shards.join(format!("{shard}.safetensors"));
+        save(&[""], &path, &|number| number % 2 == shard)?;
+    }
+    let index = serde_json::json!({ "weight_map": map });
+    std::fs::write(shards.join("model.safetensors.index.json"), index.to_string())?;
+    let whole = Weights::read(&shards, architecture)?;
+    assert_eq!((whole.part.as_deref(), features(&whole, architecture, &image)?), (None, expected));
+    // Two of a kind.
+    save(&["student.", "teacher."], &path, &|_| true)?;
+    let refused = Weights::read(&path, architecture).expect_err("two").to_string();
+    assert!(refused.contains("more than once, as `student.` and as `teacher.`"), "{refused}");
+    Ok(())
+}
+
 /// A file of a base with batch normalisation, changed before it is read.
 fn refused(
     architecture: Architecture,
@@ -173,9 +230,9 @@ fn damaged_files_are_refused_in_one_sentence() -> Tested {
     )?;
     for (bytes, reason) in [
         (whole[..whole.len() / 3].to_vec(), "HDF5"),
-        (b"PK\x03\x04 and nothing more".to_vec(), "not a state dict of PyTorch"),
-        (b"\x80\x02\x8a\x0a".to_vec(), "before version 1.6"),
-        (b"hello".to_vec(), "not a safetensors file"),
+        (b"PK\x03\x04 and nothing more".to_vec(), "a zip archive that is damaged"),
+        (b"\x80\x02\x8a\x0a".to_vec(), "a pickle of Python"),
+        (b"hello".to_vec(), "no file of tensors that thaw reads"),
     ] {
         let folder = std::env::temp_dir().join(format!("thaw-weights-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;

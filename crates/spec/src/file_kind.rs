@@ -54,7 +54,7 @@ impl FileKind {
     /// assert_eq!(FileKind::of(b"epoch,acc\n"), None);
     /// ```
     pub fn of(bytes: &[u8]) -> Option<Self> {
-        let starts: [(&[u8], Self); 21] = [
+        let starts: [(&[u8], Self); 20] = [
             (b"\x89HDF\r\n\x1a\n", Self::Hdf5),
             (b"PK\x03\x04", Self::Zip),
             (b"\x93NUMPY", Self::Numpy),
@@ -70,7 +70,6 @@ impl FileKind {
             (b"\x80\x03", Self::Pickle),
             (b"\x80\x04", Self::Pickle),
             (b"\x80\x05", Self::Pickle),
-            (b"\x00\x00\x00\x00\x00", Self::TensorFlowCheckpoint),
             // Protocol 0 is text.
             (b"(dp", Self::Pickle),
             (b"(lp", Self::Pickle),
@@ -81,14 +80,15 @@ impl FileKind {
         if bytes.is_empty() {
             return Some(Self::Empty);
         }
+        // The length of its header may begin as another kind does.
+        if bytes.get(8) == Some(&b'{') && bytes.get(3..8) == Some(&[0; 5]) {
+            return Some(Self::Safetensors);
+        }
         if let Some((_, kind)) = starts.iter().find(|(start, _)| bytes.starts_with(start)) {
             return Some(*kind);
         }
         if bytes.get(4..8) == Some(b"TFL3") {
             return Some(Self::TfLite);
-        }
-        if bytes.get(8) == Some(&b'{') && bytes.get(3..8) == Some(&[0; 5]) {
-            return Some(Self::Safetensors);
         }
         // The index of TensorFlow's checkpoints is a table of LevelDB, which ends in its mark.
         if bytes.ends_with(&0xdb47_7524_8b80_fb57_u64.to_le_bytes()) {

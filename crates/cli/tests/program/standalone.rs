@@ -107,9 +107,9 @@ fn an_audit_finds_the_state_dict_and_judges_every_tensor_of_it() {
             "quantised",
             "features.q*",
             2,
-            vec![cannot("features.quantised"), "(it is quantised)".into()],
+            vec![cannot("features.quantised"), "features.quantised` cannot be read: it is quantised".into()],
         ),
-        ("sparse", "features.s*", 2, vec![cannot("features.sparse"), "(it is sparse)".into()]),
+        ("sparse", "features.s*", 2, vec![cannot("features.sparse"), "features.sparse` cannot be read: it is sparse".into()]),
         // What was not declared does not matter, but is named.
         (
             "sparse",
@@ -121,7 +121,7 @@ fn an_audit_finds_the_state_dict_and_judges_every_tensor_of_it() {
             "two",
             "features.*",
             65,
-            vec!["several state dicts of 6 tensors, `ema` and `model`".into()],
+            vec!["several state dicts of one size: `ema` (6 tensors), `model` (6 tensors); say which with --state-dict".into()],
         ),
     ] {
         let files = ["before", "after"].map(|side| format!("{checkpoints}/{name}-{side}.pth"));

@@ -1,9 +1,15 @@
 //! Weights files, checked tensor by tensor against the base they are for.
 
-mod formats;
+mod base;
+mod file;
+mod hdf5;
 mod layout;
+mod matching;
+mod numbers;
+mod pickle;
 mod pytorch;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -15,8 +21,10 @@ use crate::bases::{blocks, tensors};
 use crate::layers::{self, Initial, Scaling, TensorSpec};
 use crate::{Base, ModelError};
 
-pub(crate) use formats::TensorFile;
+pub(crate) use file::TensorFile;
 use layout::{to_hwio, to_oihw};
+pub(crate) use matching::matched;
+pub(crate) use numbers::{NumberType, Numbers, float_width, rounded, values};
 
 /// Tensors of a convolutional base, kernels as `[height, width, input channels, output channels]`.
 #[derive(Clone, Debug)]
@@ -27,6 +35,9 @@ pub struct Weights {
     pub hash: ContentHash,
     /// Origin of the weights, where the file's metadata names it.
     pub origin: Option<String>,
+    /// What stands before the names of the base's tensors, where the file is of a model that the base
+    /// is part of; the model's other tensors are passed over.
+    pub part: Option<String>,
     /// Preprocessing that the weights were trained on, where the file's layout tells it.
     pub preprocessing: Option<PreprocessingName>,
     tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
@@ -51,20 +62,18 @@ const VARIANCE: &str = ".running_var";
 
 impl Weights {
     /// Reads a file with torchvision's names and layout (`[output, input, height, width]`), as
-    /// safetensors or as PyTorch's state dict, or one of `keras.applications` in HDF5. A classifier
-    /// is passed over.
+    /// safetensors (in shards too: their folder or index) or as PyTorch's state dict, or one of
+    /// `keras.applications` in HDF5. A classifier is passed over, and so is the rest of a model that
+    /// the base is part of.
     ///
     /// # Errors
     /// When the file cannot be read, or a tensor of the base is missing, has another shape or type,
     /// or is unknown.
     pub fn read(path: &Path, architecture: Architecture) -> Result<Self, ModelError> {
-        let bytes = std::fs::read(path)
-            .map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
-        Self::from_bytes(path, &bytes, architecture)
+        Self::of(path, &TensorFile::read(path, None)?, architecture)
     }
 
-    /// Reads a file from memory as [`Weights::read`] does; PyTorch's files are read from `path`
-    /// again, otherwise it is only used in messages.
+    /// Reads a file from memory as [`Weights::read`] does; `path` is only used in messages.
     ///
     /// # Errors
     /// As [`Weights::read`].
@@ -73,8 +82,18 @@ impl Weights {
         bytes: &[u8],
         architecture: Architecture,
     ) -> Result<Self, ModelError> {
+        let file = TensorFile::of(Cow::Borrowed(bytes), None)
+            .map_err(|reason| ModelError::Weights { path: path.to_owned(), reason })?;
+        Self::of(path, &file, architecture)
+    }
+
+    fn of(
+        path: &Path,
+        tensor_file: &TensorFile<'_>,
+        architecture: Architecture,
+    ) -> Result<Self, ModelError> {
         let wrong = |reason: String| ModelError::Weights { path: path.to_owned(), reason };
-        let mut file = formats::read(bytes, architecture, &CLASSIFIERS).map_err(wrong)?;
+        let mut file = base::read(tensor_file, architecture, &CLASSIFIERS).map_err(wrong)?;
         let mut found_tensors = BTreeMap::new();
         for TensorSpec { name, shape, role, .. } in tensors(architecture) {
             let bare = name.trim_start_matches(FEATURES);
@@ -116,11 +135,13 @@ impl Weights {
             )));
         }
         let preprocessing = file.keras_preprocessing;
-        let origin = file.source.or_else(|| preprocessing.map(|_| "keras.applications".to_owned()));
+        let origin =
+            tensor_file.source().or_else(|| preprocessing.map(|_| "keras.applications".to_owned()));
         Ok(Self {
             path: path.to_owned(),
-            hash: ContentHash::of_bytes(bytes),
+            hash: tensor_file.hash(),
             origin,
+            part: file.part,
             preprocessing,
             tensors: found_tensors,
         })

@@ -1,75 +1,211 @@
-//! PyTorch's files: a zip archive with a pickle of dictionaries and a file for each storage. The
-//! pickle is read as data, and nothing of it is executed; every tensor that it names is listed, read
-//! or not.
+//! PyTorch's files: a zip archive with a pickle and a file for each storage, or, before version 1.6,
+//! pickles with the storages behind them. The pickle is read as data; every tensor that it names is
+//! listed, read or not.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{Cursor, Read as _};
+use std::ops::Range;
 
-use candle_core::pickle::{Object, Stack};
 use safetensors::Dtype;
-use zip::ZipArchive;
+use zip::{CompressionMethod, ZipArchive};
+
+use super::pickle::{Pickle, Place, Value};
 
 /// The state dict of a file.
 pub(crate) struct PyTorchFile {
     /// The keys under which it stands in the file, such as `state_dict`; empty where it is the file.
     pub(crate) place: String,
     /// Its tensors, or why one cannot be read.
-    pub(crate) tensors: BTreeMap<String, Result<RawNumbers, String>>,
+    pub(crate) tensors: BTreeMap<String, Result<View, String>>,
+    /// Places of other tensors in the file, each with their number.
+    pub(crate) left_out: Vec<(String, usize)>,
+    /// Storages that are packed, each once.
+    unpacked: Vec<Vec<u8>>,
 }
 
-/// The numbers of a tensor, as a file holds them, in the order of its rows.
-pub(crate) struct RawNumbers {
+/// A tensor's place in its storage.
+pub(crate) struct View {
     pub(crate) dtype: Dtype,
     pub(crate) shape: Vec<usize>,
-    pub(crate) bytes: Vec<u8>,
+    width: usize,
+    offset: usize,
+    strides: Vec<usize>,
+    storage: Storage,
+}
+
+/// Where a storage's bytes are.
+#[derive(Clone)]
+enum Storage {
+    InFile(Range<usize>),
+    Unpacked(usize),
 }
 
 /// Keys under which checkpoints keep what is no model's: it has tensors of its own.
 const OPTIMIZERS: &str = "optim";
 
+/// What every file before version 1.6 begins with.
+const MAGIC_NUMBER: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+
+/// Containers within containers that are looked into.
+const DEEPEST: usize = 64;
+
 impl PyTorchFile {
-    /// Reads a file.
-    pub(crate) fn read(bytes: &[u8]) -> Result<Self, String> {
+    /// Whether bytes are those of a file before version 1.6.
+    pub(crate) fn is_legacy(bytes: &[u8]) -> bool {
+        bytes.get(..32).is_some_and(|start| start.windows(10).any(|window| window == MAGIC_NUMBER))
+    }
+
+    /// Reads a zip archive; of several state dicts the one at `wanted`, or the one with the most
+    /// tensors.
+    pub(crate) fn of_archive(bytes: &[u8], wanted: Option<&str>) -> Result<Self, String> {
         let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(not_pytorch)?;
-        let pickle = archive
+        let names = archive
             .file_names()
-            .map(|name| name.map(std::borrow::Cow::into_owned))
+            .map(|name| name.map(Cow::into_owned))
             .collect::<Result<Vec<String>, _>>()
-            .map_err(not_pytorch)?
-            .into_iter()
-            .find(|name| name.ends_with("data.pkl"))
-            .ok_or("it is a zip archive without `data.pkl`, so no file of PyTorch; save `model.state_dict()` with `torch.save`")?;
+            .map_err(not_pytorch)?;
+        let found = names.iter().find(|name| name.ends_with("data.pkl"));
+        let pickle = found.ok_or("it is a zip archive without `data.pkl`, so no file of PyTorch; save `model.state_dict()` with `torch.save`")?;
         let folder = pickle.trim_end_matches(".pkl").to_owned();
-        let mut stack = Stack::empty();
-        let content = entry(&mut archive, &pickle)?;
-        stack.read_loop(&mut content.as_slice()).map_err(not_pytorch)?;
-        let root = stack.finalize().map_err(not_pytorch)?;
-        let mut found = Vec::new();
-        state_dicts(&root, "", &mut found);
+        let mut content = Vec::new();
+        archive
+            .by_name(pickle)
+            .map_err(not_pytorch)?
+            .read_to_end(&mut content)
+            .map_err(not_pytorch)?;
+        let (pickle, _) = Pickle::read(&content).map_err(not_pytorch)?;
+        let mut unpacked = Vec::new();
+        let mut known: HashMap<String, Storage> = HashMap::new();
+        let mut storage = |key: &str| -> Result<Storage, String> {
+            if let Some(known) = known.get(key) {
+                return Ok(known.clone());
+            }
+            let mut entry = archive.by_name(&format!("{folder}/{key}")).map_err(not_pytorch)?;
+            let start = entry.data_start().and_then(|start| usize::try_from(start).ok());
+            let storage = match (entry.compression(), start, usize::try_from(entry.size())) {
+                (CompressionMethod::Stored, Some(start), Ok(size)) => {
+                    Storage::InFile(start..start.saturating_add(size))
+                }
+                _ => {
+                    let mut content = Vec::new();
+                    entry.read_to_end(&mut content).map_err(not_pytorch)?;
+                    unpacked.push(content);
+                    Storage::Unpacked(unpacked.len() - 1)
+                }
+            };
+            known.insert(key.to_owned(), storage.clone());
+            Ok(storage)
+        };
+        let mut file = Self::of_pickle(&pickle, wanted, &mut storage)?;
+        file.unpacked = unpacked;
+        Ok(file)
+    }
+
+    /// Reads a file from before version 1.6: pickles of a magic number, of the protocol's version, of
+    /// the system, of the content and of the storages' keys; then the storages, each behind the number
+    /// of its elements.
+    pub(crate) fn of_legacy(bytes: &[u8], wanted: Option<&str>) -> Result<Self, String> {
+        let mut at = 0;
+        let mut next = || -> Result<Pickle, String> {
+            let (pickle, length) =
+                Pickle::read(bytes.get(at..).unwrap_or_default()).map_err(not_pytorch)?;
+            at += length;
+            Ok(pickle)
+        };
+        next()?;
+        next()?;
+        next()?;
+        let content = next()?;
+        let keys = next()?;
+        let widths = storage_widths(&content);
+        let mut storages = HashMap::new();
+        for key in keys.list(keys.root).unwrap_or_default() {
+            let key = keys.text(*key).unwrap_or_default();
+            let damaged = "it ends before its storages do; the file is damaged";
+            let start = at.checked_add(8).ok_or(damaged)?;
+            let count = bytes
+                .get(at..start)
+                .and_then(|count| count.try_into().ok())
+                .map(u64::from_le_bytes)
+                .ok_or(damaged)?;
+            let width = widths.get(key).copied().unwrap_or(1);
+            let length = usize::try_from(count)
+                .ok()
+                .and_then(|count| count.checked_mul(width))
+                .ok_or(damaged)?;
+            let end = start.checked_add(length).filter(|end| *end <= bytes.len()).ok_or(damaged)?;
+            storages.insert(key.to_owned(), Storage::InFile(start..end));
+            at = end;
+        }
+        Self::of_pickle(&content, wanted, &mut |key| {
+            storages.get(key).cloned().ok_or_else(|| "its storage is not in the file".to_owned())
+        })
+    }
+
+    fn of_pickle(
+        pickle: &Pickle,
+        wanted: Option<&str>,
+        storage: &mut dyn FnMut(&str) -> Result<Storage, String>,
+    ) -> Result<Self, String> {
+        let mut search =
+            Search { pickle, found: Vec::new(), left_out: Vec::new(), visited: BTreeSet::new() };
+        search.look_into(pickle.root, "", false, 0);
+        let Search { mut found, mut left_out, .. } = search;
         found.sort_by(|one, other| one.0.cmp(&other.0));
         let most = found.iter().map(|(_, tensors)| tensors.len()).max().unwrap_or(0);
-        let largest: Vec<usize> =
-            (0..found.len()).filter(|place| found[*place].1.len() == most).collect();
-        let chosen = match largest[..] {
-            [] => {
+        let largest: Vec<usize> = (0..found.len())
+            .filter(|place| {
+                wanted.map_or(found[*place].1.len() == most, |wanted| found[*place].0 == wanted)
+            })
+            .collect();
+        let places = || {
+            found
+                .iter()
+                .map(|(place, tensors)| format!("`{place}` ({} tensors)", tensors.len()))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let chosen = match (&largest[..], wanted) {
+            ([one], _) => *one,
+            ([], Some(wanted)) => {
+                return Err(format!("it has no state dict `{wanted}`, only {}", places()));
+            }
+            ([], None) => {
                 return Err(
-                    "it holds no state dict; save `model.state_dict()`, not the model".to_owned()
+                    "it holds no tensor that belongs to a model; save `model.state_dict()`"
+                        .to_owned(),
                 );
             }
-            [one] => one,
-            [one, other, ..] => {
+            ([..], _) => {
                 return Err(format!(
-                    "it holds several state dicts of {most} tensors, `{}` and `{}`; save the one that is meant in a file of its own",
-                    found[one].0, found[other].0
+                    "it holds several state dicts of one size: {}; say which with --state-dict, or save it in a file of its own",
+                    places()
                 ));
             }
         };
         let (place, tensors) = found.swap_remove(chosen);
+        left_out.extend(found.into_iter().map(|(place, tensors)| (place, tensors.len())));
         let tensors = tensors
             .into_iter()
-            .map(|(name, value)| (name, numbers(value, &folder, &mut archive)))
+            .map(|(name, tensor)| (name, view(pickle, tensor, storage)))
             .collect();
-        Ok(Self { place, tensors })
+        Ok(Self { place, tensors, left_out, unpacked: Vec::new() })
+    }
+
+    /// The numbers of a tensor, in the order of its rows.
+    pub(crate) fn numbers<'a>(
+        &'a self,
+        bytes: &'a [u8],
+        view: &View,
+    ) -> Result<Cow<'a, [u8]>, String> {
+        let storage = match &view.storage {
+            Storage::InFile(range) => bytes.get(range.clone()),
+            Storage::Unpacked(place) => self.unpacked.get(*place).map(Vec::as_slice),
+        };
+        storage
+            .and_then(|storage| gather(storage, view))
+            .ok_or_else(|| "its storage is shorter than its shape; the file is damaged".to_owned())
     }
 }
 
@@ -79,113 +215,167 @@ fn not_pytorch(error: impl std::fmt::Display) -> String {
     format!("not a state dict of PyTorch ({})", text.lines().next().unwrap_or_default())
 }
 
-/// A whole file of the archive.
-fn entry(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Vec<u8>, String> {
-    let mut content = Vec::new();
-    let mut file = archive.by_name(name).map_err(not_pytorch)?;
-    file.read_to_end(&mut content).map_err(not_pytorch)?;
-    Ok(content)
+/// A place and its tensors by name.
+type StateDict = (String, Vec<(String, Place)>);
+
+/// A search for dictionaries and models that hold tensors.
+struct Search<'a> {
+    pickle: &'a Pickle,
+    found: Vec<StateDict>,
+    left_out: Vec<(String, usize)>,
+    visited: BTreeSet<Place>,
 }
 
-/// A dictionary's place and its tensors by name.
-type StateDict<'a> = (String, Vec<(String, &'a Object)>);
-
-/// Finds every dictionary that holds tensors, but for those of optimizers.
-fn state_dicts<'a>(object: &'a Object, place: &str, found: &mut Vec<StateDict<'a>>) {
-    let Object::Dict(entries) = object else { return };
-    let mut tensors = Vec::new();
-    for (key, value) in entries {
-        let Object::Unicode(key) = key else { continue };
-        if is_tensor(value) {
-            tensors.push((key.clone(), value));
-        } else if !key.to_lowercase().contains(OPTIMIZERS) {
-            let inner = if place.is_empty() { key.clone() } else { format!("{place}/{key}") };
-            state_dicts(value, &inner, found);
+impl Search<'_> {
+    fn look_into(&mut self, value: Place, place: &str, is_optimizer: bool, depth: usize) {
+        if depth > DEEPEST || !self.visited.insert(value) {
+            return;
+        }
+        let within =
+            |key: &str| if place.is_empty() { key.to_owned() } else { format!("{place}/{key}") };
+        let pickle = self.pickle;
+        let mut tensors = Vec::new();
+        if let Some(entries) = pickle.entries(value) {
+            for (key, value) in entries {
+                let key = match pickle.value(*key) {
+                    Value::Text(key) => key.clone(),
+                    Value::Whole(number) => number.to_string(),
+                    _ => continue,
+                };
+                if is_tensor(pickle, *value) {
+                    tensors.push((key, *value));
+                } else {
+                    let is_optimizer = is_optimizer || key.to_lowercase().contains(OPTIMIZERS);
+                    self.look_into(*value, &within(&key), is_optimizer, depth + 1);
+                }
+            }
+        } else if let Some(members) = pickle.list(value) {
+            for (number, member) in members.iter().enumerate() {
+                if is_tensor(pickle, *member) {
+                    tensors.push((number.to_string(), *member));
+                } else {
+                    self.look_into(*member, &within(&number.to_string()), is_optimizer, depth + 1);
+                }
+            }
+        } else if let Value::Made { state: Some(state), .. } = pickle.value(value) {
+            // A model that was saved whole.
+            self.tensors_of_model(*state, "", &mut tensors, depth);
+        }
+        if !tensors.is_empty() && is_optimizer {
+            self.left_out.push((place.to_owned(), tensors.len()));
+        } else if !tensors.is_empty() {
+            self.found.push((place.to_owned(), tensors));
         }
     }
-    if !tensors.is_empty() {
-        found.push((place.to_owned(), tensors));
+
+    /// Tensors of a module of PyTorch, or of one that TorchScript wrote, under the names of its state
+    /// dict.
+    fn tensors_of_model(
+        &mut self,
+        state: Place,
+        prefix: &str,
+        tensors: &mut Vec<(String, Place)>,
+        depth: usize,
+    ) {
+        if depth > DEEPEST {
+            return;
+        }
+        let pickle = self.pickle;
+        for (key, value) in pickle.entries(state).unwrap_or_default() {
+            let Some(key) = pickle.text(*key) else { continue };
+            if ["_parameters", "_buffers", "_modules"].contains(&key) {
+                self.tensors_of_model(*value, prefix, tensors, depth + 1);
+            } else if is_tensor(pickle, *value) {
+                tensors.push((format!("{prefix}{key}"), *value));
+            } else if let Value::Made { state: Some(state), .. } = pickle.value(*value) {
+                self.tensors_of_model(*state, &format!("{prefix}{key}."), tensors, depth + 1);
+            }
+        }
     }
 }
 
-/// The function that would make an object, and what it would be given.
-fn call(object: &Object) -> Option<(&str, &[Object])> {
-    let Object::Reduce { callable, args } = object else { return None };
-    let (Object::Class { class_name, .. }, Object::Tuple(args)) = (&**callable, &**args) else {
-        return None;
-    };
-    Some((class_name, args))
+/// The function that would make a value, and what it would be given.
+fn call(pickle: &Pickle, value: Place) -> Option<(&str, &[Place])> {
+    let Value::Made { function, arguments, .. } = pickle.value(value) else { return None };
+    Some((pickle.global(*function)?, pickle.list(*arguments)?))
 }
 
-fn is_tensor(object: &Object) -> bool {
-    call(object).is_some_and(|(function, _)| function.starts_with("_rebuild_"))
+fn is_tensor(pickle: &Pickle, value: Place) -> bool {
+    call(pickle, value).is_some_and(|(function, _)| {
+        let last = function.rsplit('.').next().unwrap_or(function);
+        last.starts_with("_rebuild_") || last == "_reconstruct"
+    })
 }
 
-/// The numbers of a tensor, or why they cannot be read.
-fn numbers(
-    object: &Object,
-    folder: &str,
-    archive: &mut ZipArchive<Cursor<&[u8]>>,
-) -> Result<RawNumbers, String> {
+/// A storage's class and key.
+fn storage_of(pickle: &Pickle, storage: Place) -> Option<(&str, &str)> {
+    let Value::Persistent(id) = pickle.value(storage) else { return None };
+    let [_, class, key, ..] = pickle.list(*id)? else { return None };
+    Some((pickle.global(*class)?, pickle.text(*key)?))
+}
+
+/// Bytes of an element of each storage that a pickle names.
+fn storage_widths(pickle: &Pickle) -> HashMap<String, usize> {
+    let named = (0..pickle.len()).filter_map(|place| storage_of(pickle, place));
+    named.filter_map(|(class, key)| Some((key.to_owned(), type_of(class)?.1))).collect()
+}
+
+/// Where the numbers of a tensor are, or why they cannot be read.
+fn view(
+    pickle: &Pickle,
+    tensor: Place,
+    storage: &mut dyn FnMut(&str) -> Result<Storage, String>,
+) -> Result<View, String> {
     let unknown = || "it is stored in a way that thaw does not know".to_owned();
-    let (function, args) = call(object).ok_or_else(unknown)?;
-    match (function, args) {
-        ("_rebuild_parameter", [data, ..]) => numbers(data, folder, archive),
-        ("_rebuild_from_type_v2", [Object::Class { class_name, .. }, _, args, ..]) => {
-            let inner = Object::Reduce {
-                callable: Box::new(Object::Class {
-                    module_name: String::new(),
-                    class_name: class_name.clone(),
-                }),
-                args: Box::new(args.clone()),
-            };
-            numbers(&inner, folder, archive)
+    let (function, arguments) = call(pickle, tensor).ok_or_else(unknown)?;
+    match (function.rsplit('.').next().unwrap_or(function), arguments) {
+        ("_rebuild_parameter", [data, ..]) => view(pickle, *data, storage),
+        ("_rebuild_from_type_v2", [function, _, arguments, ..]) => {
+            let (function, arguments) = (
+                pickle.global(*function).ok_or_else(unknown)?,
+                pickle.list(*arguments).ok_or_else(unknown)?,
+            );
+            strided(pickle, function, arguments, storage)
         }
+        (function, arguments) => strided(pickle, function, arguments, storage),
+    }
+}
+
+fn strided(
+    pickle: &Pickle,
+    function: &str,
+    arguments: &[Place],
+    storage: &mut dyn FnMut(&str) -> Result<Storage, String>,
+) -> Result<View, String> {
+    let unknown = || "it is stored in a way that thaw does not know".to_owned();
+    match (function, arguments) {
         (
             "_rebuild_tensor_v2" | "_rebuild_tensor_v3" | "_rebuild_tensor",
-            [storage, offset, size, stride, rest @ ..],
+            [source, offset, size, strides, rest @ ..],
         ) => {
-            let Object::PersistentLoad(storage) = storage else { return Err(unknown()) };
-            let Object::Tuple(storage) = &**storage else { return Err(unknown()) };
-            let [_, Object::Class { class_name: kind, .. }, Object::Unicode(file), ..] =
-                &storage[..]
-            else {
-                return Err(unknown());
-            };
+            let (class, key) = storage_of(pickle, *source).ok_or_else(unknown)?;
             // Types without a storage of their own are named as an argument.
             let kind = match (function, rest) {
-                ("_rebuild_tensor_v3", [_, _, Object::Class { class_name, .. }, ..]) => class_name,
-                _ => kind,
+                ("_rebuild_tensor_v3", [_, _, dtype, ..]) => pickle.global(*dtype).unwrap_or(class),
+                _ => class,
             };
             let (dtype, width) =
                 type_of(kind).ok_or_else(|| format!("its type is {kind}, which is not read"))?;
+            let all_counts = |list: Place| -> Option<Vec<usize>> {
+                pickle.list(list)?.iter().map(|count| pickle.count(*count)).collect()
+            };
             let (Some(offset), Some(shape), Some(strides)) =
-                (whole(offset), all_whole(size), all_whole(stride))
+                (pickle.count(*offset), all_counts(*size), all_counts(*strides))
             else {
                 return Err(unknown());
             };
-            let storage = entry(archive, &format!("{folder}/{file}"))?;
-            let bytes = gather(&storage, width, offset, &shape, &strides)
-                .ok_or("its storage is shorter than its shape; the file is damaged")?;
-            Ok(RawNumbers { dtype, shape, bytes })
+            Ok(View { dtype, shape, width, offset, strides, storage: storage(key)? })
         }
         ("_rebuild_qtensor", _) => Err("it is quantised".to_owned()),
+        ("_reconstruct", _) => Err("it is an array of NumPy".to_owned()),
         (function, _) if function.contains("sparse") => Err("it is sparse".to_owned()),
         _ => Err(unknown()),
     }
-}
-
-fn whole(object: &Object) -> Option<usize> {
-    match object {
-        Object::Int(value) => usize::try_from(*value).ok(),
-        Object::Long(value) => usize::try_from(*value).ok(),
-        _ => None,
-    }
-}
-
-fn all_whole(object: &Object) -> Option<Vec<usize>> {
-    let Object::Tuple(values) = object else { return None };
-    values.iter().map(whole).collect()
 }
 
 /// The type of a storage's class or of `torch.dtype`, and the bytes of a number.
@@ -201,6 +391,7 @@ fn type_of(name: &str) -> Option<(Dtype, usize)> {
         "ShortStorage" | "int16" => (Dtype::I16, 2),
         "IntStorage" | "int32" => (Dtype::I32, 4),
         "LongStorage" | "int64" => (Dtype::I64, 8),
+        "ComplexFloatStorage" | "complex64" => (Dtype::C64, 8),
         "uint16" => (Dtype::U16, 2),
         "uint32" => (Dtype::U32, 4),
         "uint64" => (Dtype::U64, 8),
@@ -212,23 +403,36 @@ fn type_of(name: &str) -> Option<(Dtype, usize)> {
 
 /// Numbers of a tensor in the order of its rows, from a storage that may hold them in another order
 /// and others beside them; nothing where it is too short.
-fn gather(
-    storage: &[u8],
-    width: usize,
-    offset: usize,
-    shape: &[usize],
-    strides: &[usize],
-) -> Option<Vec<u8>> {
+fn gather<'a>(
+    storage: &'a [u8],
+    View { width, offset, shape, strides, .. }: &View,
+) -> Option<Cow<'a, [u8]>> {
     let count: usize = shape.iter().try_fold(1usize, |count, extent| count.checked_mul(*extent))?;
+    let start = offset.checked_mul(*width)?;
+    let mut expected = 1;
+    let are_in_order = shape.iter().zip(strides).rev().all(|(extent, stride)| {
+        let follows = *extent <= 1 || *stride == expected;
+        expected = expected.saturating_mul(*extent);
+        follows
+    });
+    if are_in_order {
+        return storage
+            .get(start..start.checked_add(count.checked_mul(*width)?)?)
+            .map(Cow::Borrowed);
+    }
+    // A shape that a stride of 0 repeats may be of any size.
+    if count > storage.len().saturating_mul(64) {
+        return None;
+    }
     let mut bytes = Vec::new();
     let mut place = vec![0usize; shape.len()];
     for _ in 0..count {
         let index = place
             .iter()
             .zip(strides)
-            .try_fold(offset, |index, (at, stride)| index.checked_add(at.checked_mul(*stride)?))?;
-        let start = index.checked_mul(width)?;
-        bytes.extend_from_slice(storage.get(start..start.checked_add(width)?)?);
+            .try_fold(*offset, |index, (at, stride)| index.checked_add(at.checked_mul(*stride)?))?;
+        let start = index.checked_mul(*width)?;
+        bytes.extend_from_slice(storage.get(start..start.checked_add(*width)?)?);
         for (at, extent) in place.iter_mut().zip(shape).rev() {
             *at += 1;
             if *at < *extent {
@@ -237,5 +441,5 @@ fn gather(
             *at = 0;
         }
     }
-    Some(bytes)
+    Some(Cow::Owned(bytes))
 }

@@ -1,0 +1,146 @@
+//! HDF5, as Keras saves: groups and datasets, each with its path for a name.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use hdf5_reader::error::Error;
+use hdf5_reader::group::Group;
+use hdf5_reader::{Dataset, Datatype, Hdf5File, StringSize};
+use safetensors::Dtype;
+
+use super::numbers::{NumberType, Numbers};
+
+/// The group that `model.save` puts a model's weights in, beside those of its optimizer.
+const MODEL: &str = "model_weights";
+
+/// Datasets of a file by path.
+pub(crate) struct DatasetFile {
+    pub(crate) datasets: BTreeMap<String, Dataset>,
+    /// The group that they are in, where that is not the file.
+    pub(crate) place: String,
+    /// Groups of other datasets, each with their number.
+    pub(crate) left_out: Vec<(String, usize)>,
+}
+
+impl DatasetFile {
+    pub(crate) fn of(bytes: &[u8]) -> Result<Self, String> {
+        let malformed =
+            |error: Error| format!("an HDF5 file that cannot be read ({})", first_line(&error));
+        let root =
+            Hdf5File::from_bytes(bytes).and_then(|file| file.root_group()).map_err(malformed)?;
+        let model = root.group(MODEL).ok();
+        let mut datasets = BTreeMap::new();
+        collect(model.as_ref().unwrap_or(&root), "", &mut BTreeSet::new(), &mut datasets)
+            .map_err(malformed)?;
+        let mut left_out = Vec::new();
+        for group in root
+            .groups()
+            .map_err(malformed)?
+            .iter()
+            .filter(|group| group.name().starts_with("optimizer"))
+        {
+            let prefix = format!("{}/", group.name());
+            datasets.retain(|path, _| !path.starts_with(&prefix));
+            let mut own = BTreeMap::new();
+            collect(group, "", &mut BTreeSet::new(), &mut own).map_err(malformed)?;
+            if !own.is_empty() {
+                left_out.push((group.name().to_owned(), own.len()));
+            }
+        }
+        Ok(Self { datasets, place: model.map_or_else(String::new, |_| MODEL.to_owned()), left_out })
+    }
+}
+
+/// Backtraces of other libraries are nobody's help.
+fn first_line(error: &dyn std::fmt::Display) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+/// Adds all datasets of a group and of the groups within it; a group that holds itself once.
+fn collect(
+    group: &Group,
+    path: &str,
+    above: &mut BTreeSet<u64>,
+    found: &mut BTreeMap<String, Dataset>,
+) -> Result<(), Error> {
+    if !above.insert(group.address()) {
+        return Ok(());
+    }
+    for dataset in group.datasets()? {
+        found.insert(format!("{path}{}", dataset.name()), dataset);
+    }
+    for inner in group.groups()? {
+        collect(&inner, &format!("{path}{}/", inner.name()), above, found)?;
+    }
+    above.remove(&group.address());
+    Ok(())
+}
+
+/// The bits of a dataset.
+pub(crate) fn numbers(dataset: &Dataset) -> Result<Numbers<'static>, String> {
+    let mut shape: Vec<usize> = dataset.shape().iter().map(|&extent| extent as usize).collect();
+    let number_type = number_type(dataset.dtype(), &mut shape)?;
+    let bytes = match dataset.dtype() {
+        Datatype::VarLen { .. } => {
+            dataset.read_strings().map_err(|error| first_line(&error))?.join("\0").into_bytes()
+        }
+        _ => dataset.read_native_bytes().map_err(|error| first_line(&error))?,
+    };
+    Ok(Numbers { number_type, shape, bytes: Cow::Owned(bytes) })
+}
+
+/// What a dataset holds; elements that are arrays lengthen the shape.
+fn number_type(datatype: &Datatype, shape: &mut Vec<usize>) -> Result<NumberType, String> {
+    let known = |dtype| Ok(NumberType::Known(dtype));
+    match datatype {
+        Datatype::FloatingPoint { size: 2, .. } => known(Dtype::F16),
+        Datatype::FloatingPoint { size: 4, .. } => known(Dtype::F32),
+        Datatype::FloatingPoint { size: 8, .. } => known(Dtype::F64),
+        Datatype::FixedPoint { size, signed, .. } => match (size, signed) {
+            (1, true) => known(Dtype::I8),
+            (1, false) => known(Dtype::U8),
+            (2, true) => known(Dtype::I16),
+            (2, false) => known(Dtype::U16),
+            (4, true) => known(Dtype::I32),
+            (4, false) => known(Dtype::U32),
+            (8, true) => known(Dtype::I64),
+            (8, false) => known(Dtype::U64),
+            _ => Ok(NumberType::Other(format!("integers of {size} bytes"))),
+        },
+        Datatype::FloatingPoint { size, .. } => {
+            Ok(NumberType::Other(format!("floats of {size} bytes")))
+        }
+        Datatype::Enum { base, members }
+            if members.len() == 2 && matches!(**base, Datatype::FixedPoint { size: 1, .. }) =>
+        {
+            known(Dtype::BOOL)
+        }
+        Datatype::Enum { base, .. } => number_type(base, shape),
+        Datatype::Array { base, dims } => {
+            shape.extend(dims.iter().map(|&extent| extent as usize));
+            number_type(base, shape)
+        }
+        Datatype::String { size: StringSize::Fixed(size), .. } => {
+            Ok(NumberType::Other(format!("texts of {size} bytes")))
+        }
+        Datatype::String { .. } => Err("its texts are kept in a way that is not read".to_owned()),
+        Datatype::VarLen { base, .. } if base.is_vlen_string_base() => {
+            Ok(NumberType::Other("texts".to_owned()))
+        }
+        Datatype::VarLen { .. } => Err("its elements are lists of different lengths".to_owned()),
+        Datatype::Compound { size, fields } => {
+            for field in fields {
+                number_type(&field.datatype, &mut Vec::new())?;
+                if matches!(field.datatype, Datatype::VarLen { .. }) {
+                    return Err("it holds records with texts of any length".to_owned());
+                }
+            }
+            Ok(NumberType::Other(format!("records of {size} bytes")))
+        }
+        Datatype::Opaque { size, .. } => Ok(NumberType::Other(format!("{size} bytes each"))),
+        Datatype::Bitfield { size, .. } => Ok(NumberType::Other(format!("bits of {size} bytes"))),
+        Datatype::Reference { .. } => {
+            Err("it holds references, which are places in its file".to_owned())
+        }
+    }
+}
