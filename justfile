@@ -94,6 +94,17 @@ ci:
 fmt:
     cargo fmt --all
 
+# Fuzz the readers of logs and checkpoints, beginning with the files of the tests: just fuzz 300 (seconds for each)
+fuzz seconds="300":
+    command -v cargo-fuzz > /dev/null || cargo install cargo-fuzz --locked
+    for target in logs checkpoints; do
+        corpus="target/fuzz-corpus/$target"
+        mkdir -p "$corpus"
+        case "$target" in logs) from=crates/exchange/tests/cases ;; checkpoints) from=crates/cli/tests/checkpoints ;; esac
+        find "$from" -type f ! -name '*.truth.json' ! -name truth.json -size -64k -exec cp -t "$corpus" --backup=numbered {} +
+        cargo fuzz run --fuzz-dir tools/fuzz --sanitizer none "$target" "$corpus" -- -max_total_time={{seconds}} -max_len=65536 -timeout=10 -rss_limit_mb=2048
+    done
+
 # Show images: just preview miniature --augmentation keras-2.0.8
 preview experiment="miniature" *arguments:
     cargo run --release -- preview experiments/{{experiment}}.toml "${@:2}"

@@ -435,11 +435,11 @@ pub(crate) struct Audit {
     /// The checkpoint before training: safetensors, a file of PyTorch or of Keras, or the folder of one
     /// in shards
     pub(crate) before: PathBuf,
-    /// The checkpoint after it
-    pub(crate) after: PathBuf,
+    /// The checkpoint after it [default: list what is in the first]
+    pub(crate) after: Option<PathBuf>,
     /// Tensors with names like this were declared frozen; `*` and `?` stand for anything; may be
     /// given several times
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", requires = "after")]
     pub(crate) frozen: Vec<String>,
     /// Replace what the regular expression matches in the names of both files, so that they become
     /// equal; may be given several times
@@ -448,7 +448,7 @@ pub(crate) struct Audit {
     /// Compare the state dict at this place in files of PyTorch, such as ema or nets/generator
     #[arg(long, value_name = "PLACE")]
     pub(crate) state_dict: Option<String>,
-    /// Write the comparison as JSON
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

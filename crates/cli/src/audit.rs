@@ -1,11 +1,12 @@
 //! `thaw audit`: what moved between two checkpoints of anybody's training.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use glob::Pattern;
 use regex::Regex;
 use serde_json::json;
-use thaw_model::{Comparison, ComparisonOptions, TensorComparison, compare};
+use thaw_model::{Comparison, ComparisonOptions, ListedTensor, TensorComparison, compare, list};
 use thaw_report::{Entry, Table, magnitude};
 
 use crate::arguments::Audit;
@@ -35,7 +36,10 @@ pub(crate) fn run(options: &Audit) -> Result<ExitCode, CliError> {
         .collect::<Result<_, _>>()?;
     let how =
         ComparisonOptions { state_dict: options.state_dict.clone(), renames: options.map.clone() };
-    let comparison = compare(&options.before, &options.after, &how)?;
+    let Some(after) = &options.after else {
+        return list_tensors(options, &how);
+    };
+    let comparison = compare(&options.before, after, &how)?;
     let (verdict, code) = judge(&comparison, &patterns);
     if options.json {
         say(&as_json(&comparison, &patterns, &verdict, code));
@@ -44,9 +48,72 @@ pub(crate) fn run(options: &Audit) -> Result<ExitCode, CliError> {
     if !comparison.tensors.is_empty() {
         say(&table(&comparison.tensors, &patterns).markdown().join("\n"));
     }
-    remarks(&comparison, options).iter().for_each(|line| say(line));
+    remarks(&comparison, [&options.before, after]).iter().for_each(|line| say(line));
     say(&verdict);
     Ok(ExitCode::from(code))
+}
+
+/// What one file holds.
+fn list_tensors(options: &Audit, how: &ComparisonOptions) -> Result<ExitCode, CliError> {
+    let listing = list(&options.before, how)?;
+    if options.json {
+        let tensors = listing.tensors.iter().map(|tensor| {
+            json!({
+                "name": tensor.name,
+                "type": tensor.number_type.as_ref().ok(),
+                "shape": tensor.shape,
+                "bytes": tensor.bytes,
+                "role": role(tensor.is_statistic),
+                "unreadable": tensor.number_type.as_ref().err(),
+            })
+        });
+        let document = json!({
+            "tensors": tensors.collect::<Vec<_>>(),
+            "state_dict": listing.place,
+            "left_out": left_out_as_json(&listing.left_out),
+        });
+        say(&format!("{document:#}"));
+        return Ok(ExitCode::from(SUCCESS));
+    }
+    let row = |tensor: &ListedTensor| match &tensor.number_type {
+        Ok(number_type) => vec![
+            Entry::text(&tensor.name),
+            Entry::text(number_type),
+            Entry::text(in_words(&tensor.shape)),
+            Entry::whole(tensor.bytes),
+            Entry::text(role(tensor.is_statistic)),
+        ],
+        Err(_) => {
+            let mut cells = vec![Entry::text(&tensor.name), Entry::missing("unreadable")];
+            cells.extend((0..2).map(|_| Entry::missing("–")));
+            cells.push(Entry::text(role(tensor.is_statistic)));
+            cells
+        }
+    };
+    let headings = ["tensor", "type", "shape", "bytes", "role"];
+    say(&Table::new("Tensors", &headings, listing.tensors.iter().map(row)).markdown().join("\n"));
+    let path = options.before.display();
+    listing.place.iter().for_each(|place| say(&format!("the state dict of {path}: `{place}`")));
+    for (place, count) in &listing.left_out {
+        say(&format!("left out: {count} tensor(s) in `{place}`"));
+    }
+    let unreadable: Vec<&String> =
+        listing.tensors.iter().filter_map(|tensor| tensor.number_type.as_ref().err()).collect();
+    unreadable.iter().for_each(|reason| say(&format!("not read: {reason}")));
+    say(&format!("{} tensor(s), {} of them unreadable", listing.tensors.len(), unreadable.len()));
+    Ok(ExitCode::from(SUCCESS))
+}
+
+fn role(is_statistic: bool) -> &'static str {
+    if is_statistic { "statistic" } else { "weight" }
+}
+
+fn in_words(shape: &[usize]) -> String {
+    shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×")
+}
+
+fn left_out_as_json(places: &[(String, usize)]) -> Vec<serde_json::Value> {
+    places.iter().map(|(place, count)| json!({ "place": place, "tensors": count })).collect()
 }
 
 /// Whether a tensor was declared frozen, under its name in either file.
@@ -62,11 +129,10 @@ fn is_frozen(patterns: &[Pattern], tensor: &TensorComparison) -> bool {
 
 fn table(tensors: &[TensorComparison], patterns: &[Pattern]) -> Table {
     let rows = tensors.iter().map(|tensor| {
-        let shape = tensor.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
         vec![
             Entry::text(&tensor.name),
-            Entry::text(shape),
-            Entry::text(if tensor.is_statistic { "statistic" } else { "weight" }),
+            Entry::text(in_words(&tensor.shape)),
+            Entry::text(role(tensor.is_statistic)),
             Entry::text(if is_frozen(patterns, tensor) { "frozen" } else { "–" }),
             Entry::text(if tensor.moved { "yes" } else { "no" }),
             tensor.relative_drift.map_or_else(
@@ -80,9 +146,9 @@ fn table(tensors: &[TensorComparison], patterns: &[Pattern]) -> Table {
 }
 
 /// What was and was not compared, a line each.
-fn remarks(comparison: &Comparison, options: &Audit) -> Vec<String> {
+fn remarks(comparison: &Comparison, paths: [&PathBuf; 2]) -> Vec<String> {
     let mut lines = Vec::new();
-    let paths = [&options.before, &options.after].map(|path| path.display());
+    let paths = paths.map(|path| path.display());
     for (side, path) in paths.iter().enumerate() {
         if let Some(place) = &comparison.places[side] {
             lines.push(format!("the state dict of {path}: `{place}`"));
@@ -126,7 +192,7 @@ fn as_json(comparison: &Comparison, patterns: &[Pattern], verdict: &str, code: u
             "name": tensor.name,
             "name_after": tensor.name_after,
             "shape": tensor.shape,
-            "role": if tensor.is_statistic { "statistic" } else { "weight" },
+            "role": role(tensor.is_statistic),
             "declared_frozen": is_frozen(patterns, tensor),
             "moved": tensor.moved,
             "reshaped": tensor.reshaped,
@@ -137,11 +203,7 @@ fn as_json(comparison: &Comparison, patterns: &[Pattern], verdict: &str, code: u
     let unreadable = comparison.unreadable.iter().map(|(name, reason)| {
         json!({ "name": name, "declared_frozen": is_declared(patterns, name, None), "reason": reason })
     });
-    let left_out = comparison.left_out.each_ref().map(|places| {
-        let places =
-            places.iter().map(|(place, count)| json!({ "place": place, "tensors": count }));
-        places.collect::<Vec<_>>()
-    });
+    let left_out = comparison.left_out.each_ref().map(|places| left_out_as_json(places));
     let document = json!({
         "verdict": verdict,
         "exit_code": code,

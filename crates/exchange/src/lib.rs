@@ -43,5 +43,5 @@ mod write;
 
 pub use error::ExchangeError;
 pub use log::{NamedLog, number_ranges};
-pub use read::{ReadLogs, read_log, read_logs};
+pub use read::{ReadLogs, read_log, read_log_bytes, read_logs};
 pub use write::{ExportedRun, Format, export};

@@ -1,5 +1,6 @@
 //! Two checkpoints of anybody's training, tensor by tensor: what moved between them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -64,6 +65,97 @@ pub struct ComparisonOptions {
     pub state_dict: Option<String>,
     /// Replacements in the names of both files, in this order.
     pub renames: Vec<(Regex, String)>,
+}
+
+/// A tensor of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListedTensor {
+    /// Name in the file, after replacements.
+    pub name: String,
+    /// Type of its numbers, such as `f32`, or why it cannot be read.
+    pub number_type: Result<String, String>,
+    /// Shape; empty where it cannot be read.
+    pub shape: Vec<usize>,
+    /// Bytes that its numbers take.
+    pub bytes: usize,
+    /// Whether it is a statistic of BatchNorm.
+    pub is_statistic: bool,
+}
+
+/// Everything that a file of tensors holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Listing {
+    /// The tensors by name, readable or not.
+    pub tensors: Vec<ListedTensor>,
+    /// The keys under which the state dict stands in the file, where it is not the file itself.
+    pub place: Option<String>,
+    /// Places in the file whose tensors are not listed, each with their number.
+    pub left_out: Vec<(String, usize)>,
+}
+
+/// Lists the tensors of a file, or of the folder or index of one in shards.
+///
+/// # Errors
+/// When it cannot be read, or two of its tensors get one name.
+pub fn list(path: &Path, options: &ComparisonOptions) -> Result<Listing, ModelError> {
+    listing(&TensorFile::read(path, options.state_dict.as_deref())?, options, path)
+}
+
+/// Lists the tensors of a file in memory as [`list`] does; `path` is only used in messages.
+///
+/// # Errors
+/// As [`list`].
+///
+/// # Example
+/// ```
+/// use thaw_model::{ComparisonOptions, list_bytes};
+///
+/// let header = br#"{"bias":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+/// let length = (header.len() as u64).to_le_bytes();
+/// let file = [&length[..], header, &1.5f32.to_le_bytes()].concat();
+/// let listing = list_bytes("a.safetensors".as_ref(), &file, &ComparisonOptions::default())?;
+/// assert_eq!((&*listing.tensors[0].name, listing.tensors[0].bytes), ("bias", 4));
+/// # Ok::<(), thaw_model::ModelError>(())
+/// ```
+pub fn list_bytes(
+    path: &Path,
+    bytes: &[u8],
+    options: &ComparisonOptions,
+) -> Result<Listing, ModelError> {
+    let file = TensorFile::of(Cow::Borrowed(bytes), options.state_dict.as_deref())
+        .map_err(|reason| ModelError::Weights { path: path.to_owned(), reason })?;
+    listing(&file, options, path)
+}
+
+fn listing(
+    file: &TensorFile<'_>,
+    options: &ComparisonOptions,
+    path: &Path,
+) -> Result<Listing, ModelError> {
+    let tensor = |(name, own): (String, String)| {
+        let is_statistic = is_statistic(&name);
+        match file.numbers(&own) {
+            Ok(Numbers { number_type, shape, bytes }) => ListedTensor {
+                name,
+                number_type: Ok(number_type.to_string()),
+                shape,
+                bytes: bytes.len(),
+                is_statistic,
+            },
+            Err(reason) => ListedTensor {
+                name,
+                number_type: Err(reason),
+                shape: Vec::new(),
+                bytes: 0,
+                is_statistic,
+            },
+        }
+    };
+    Ok(Listing {
+        tensors: renamed(file, &options.renames, path)?.into_iter().map(tensor).collect(),
+        place: file.place().map(str::to_owned),
+        left_out: file.left_out(),
+    })
 }
 
 /// Compares two files of tensors, each safetensors, PyTorch's or Keras', or the folder or index of one
@@ -141,18 +233,22 @@ fn renamed(
 const STATISTICS: [&str; 5] =
     ["running_mean", "running_var", "num_batches_tracked", "moving_mean", "moving_variance"];
 
+fn is_statistic(name: &str) -> bool {
+    let plain = name.strip_suffix(":0").unwrap_or(name);
+    STATISTICS.iter().any(|end| plain.ends_with(end))
+}
+
 fn compare_numbers(
     name: &str,
     name_after: &str,
     was: &Numbers<'_>,
     is: &Numbers<'_>,
 ) -> Result<TensorComparison, String> {
-    let plain = name.strip_suffix(":0").unwrap_or(name);
     let mut compared = TensorComparison {
         name: name.to_owned(),
         name_after: (name != name_after).then(|| name_after.to_owned()),
         shape: was.shape.clone(),
-        is_statistic: STATISTICS.iter().any(|end| plain.ends_with(end)),
+        is_statistic: is_statistic(name),
         moved: true,
         reshaped: was.shape != is.shape,
         rounded_to: None,
@@ -254,8 +350,6 @@ pub(crate) fn movement(was: &Tensor, is: &Tensor) -> Result<(bool, f64), ModelEr
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
     use super::*;
 
     #[test]

@@ -34,7 +34,10 @@ mod weights;
 pub use audit::{audit, audit_phase, drift};
 pub use base::{Base, Freezing};
 pub use bases::{BlockShape, shapes, tensors};
-pub use comparison::{Comparison, ComparisonOptions, TensorComparison, compare};
+pub use comparison::{
+    Comparison, ComparisonOptions, ListedTensor, Listing, TensorComparison, compare, list,
+    list_bytes,
+};
 pub use error::ModelError;
 pub use gradients::Gradients;
 pub use head::{Head, HeadTape, Mode, glorot_uniform};

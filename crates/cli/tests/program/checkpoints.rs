@@ -193,6 +193,37 @@ fn what_is_no_checkpoint_is_named_with_what_to_do() {
 }
 
 #[test]
+fn one_checkpoint_is_listed_whole() {
+    let list = |file: &str, more: &[&str]| {
+        let output = thaw_in(Path::new(CHECKPOINTS))
+            .args(["audit", file])
+            .args(more)
+            .output()
+            .expect("it runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, text) = list("quantised-before.pth", &[]);
+    assert!(code == Some(0) && text.contains("| features.quantised | unreadable"), "{text}");
+    assert!(text.contains("it is quantised\n7 tensor(s), 1 of them unreadable"), "{text}");
+    let (code, text) = list("legacy-checkpoint-before.pth.tar", &["--json"]);
+    let listing: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((code, &listing["state_dict"]), (Some(0), &Value::from("model_state_dict")));
+    let kernel = listing["tensors"]
+        .as_array()
+        .expect("tensors")
+        .iter()
+        .find(|tensor| tensor["name"] == "features.0.weight")
+        .expect("it is there");
+    assert_eq!(
+        (&kernel["type"], &kernel["bytes"]),
+        (&Value::from("f32"), &Value::from(4 * 4 * 27))
+    );
+    assert!(
+        listing["left_out"][0]["place"].as_str().is_some_and(|place| place.contains("optimizer"))
+    );
+}
+
+#[test]
 fn names_are_matched_by_what_stands_before_them_or_as_one_says() {
     let features = "features.*";
     let (code, text, _) =

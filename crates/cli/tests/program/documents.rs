@@ -80,6 +80,49 @@ fn every_link_between_the_documents_leads_somewhere() {
     assert!(links > 50, "only {links} links were found");
 }
 
+/// The callbacks that people copy are those that were run with the real packages.
+#[test]
+fn the_callbacks_in_the_page_on_auditing_are_those_of_the_script() {
+    let repository = repository();
+    let read = |path: &str| fs::read_to_string(repository.join(path)).expect("readable");
+    let (page, script) = (read("docs/audit.md"), read("tools/cases/callbacks.py"));
+    for library in ["Keras", "PyTorch"] {
+        let (_, rest) =
+            script.split_once(&format!("# docs/audit.md: {library}\n")).expect("a mark");
+        let (code, _) = rest.split_once("    # docs/audit.md: end").expect("its end");
+        let lines = code.lines().map(|line| line.strip_prefix("    ").unwrap_or(line));
+        let code = lines.collect::<Vec<_>>().join("\n");
+        assert!(page.contains(&format!("```python\n{code}\n```")), "{library}:\n{code}");
+    }
+}
+
+/// The tables of files that were tried count what lies in the tests.
+#[test]
+fn the_page_on_files_counts_the_members_that_are_there() {
+    let page = fs::read_to_string(repository().join("docs/files.md")).expect("readable");
+    let cases = repository().join("crates/exchange/tests/cases");
+    let count = |kind: &str| {
+        let entries = fs::read_dir(cases.join(kind)).expect("a kind");
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        names.filter(|name| !name.to_string_lossy().ends_with(".truth.json")).count().to_string()
+    };
+    let rows =
+        table_rows(&page, "| dress | written by | members tried | right before | right now |");
+    let told: Vec<&str> = rows.iter().map(|row| row[2].as_str()).collect();
+    let kinds = ["printed", "hand", "notebooks", "json", "csv", "board", "not-logs"];
+    assert_eq!(told, kinds.map(count));
+    let truth = fs::read(repository().join("crates/cli/tests/checkpoints/truth.json"));
+    let truth: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&truth.expect("the truth")).expect("an object");
+    let sides = truth.values().filter_map(|case| case.as_object());
+    let pairs =
+        sides.flat_map(|case| case.values()).filter(|side| side["tensors"].is_array()).count();
+    let rows = table_rows(&page, "| kind | written by | pairs tried | right before | right now |");
+    let told: Vec<usize> = rows.iter().filter_map(|row| row[2].parse().ok()).collect();
+    assert_eq!(told[..told.len() - 1].iter().sum::<usize>(), pairs);
+    assert_eq!(told.last(), Some(&truth.keys().filter(|name| name.contains('/')).count()));
+}
+
 /// The rows of the table below a heading row, without the rule, as trimmed columns.
 fn table_rows(document: &str, heading: &str) -> Vec<Vec<String>> {
     let (_, rest) = document.split_once(heading).expect("the table");

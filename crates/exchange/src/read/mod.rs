@@ -52,23 +52,32 @@ pub struct ReadLogs {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn read_logs(path: &Path) -> Result<ReadLogs, ExchangeError> {
-    let malformed = |reason: String| ExchangeError::malformed(path, reason);
     let is_folder = std::fs::metadata(path).map_err(ExchangeError::unreadable(path))?.is_dir();
-    let trainings = if is_folder {
-        tensorboard::read_folder(path)?
-    } else {
-        let bytes = std::fs::read(path).map_err(ExchangeError::unreadable(path))?;
-        if is_event_file(&bytes) {
-            tensorboard::read_file(path, &bytes)?
-        } else {
-            let found = text_of(&bytes).map_or_else(|| Err(String::new()), |text| of_text(&text));
-            found.map_err(|reason| {
-                malformed(FileKind::of(&bytes).map_or(reason, |kind| {
-                    format!("is {kind}, not a training log; {}", remedy(kind))
-                }))
-            })?
-        }
-    };
+    if is_folder {
+        return resolved(path, tensorboard::read_folder(path)?);
+    }
+    read_log_bytes(path, &std::fs::read(path).map_err(ExchangeError::unreadable(path))?)
+}
+
+/// Reads every training in a file in memory as [`read_logs`] does; `path` is only used in messages.
+///
+/// # Errors
+/// As [`read_logs`].
+pub fn read_log_bytes(path: &Path, bytes: &[u8]) -> Result<ReadLogs, ExchangeError> {
+    if is_event_file(bytes) {
+        return resolved(path, tensorboard::read_file(path, bytes)?);
+    }
+    let found = text_of(bytes).map_or_else(|| Err(UNKNOWN.to_owned()), |text| of_text(&text));
+    let trainings = found.map_err(|reason| {
+        let reason = FileKind::of(bytes)
+            .map_or(reason, |kind| format!("is {kind}, not a training log; {}", remedy(kind)));
+        ExchangeError::malformed(path, reason)
+    })?;
+    resolved(path, trainings)
+}
+
+/// The logs that trainings resolve to, at least one.
+fn resolved(path: &Path, trainings: Vec<Training>) -> Result<ReadLogs, ExchangeError> {
     let logs = resolve_all(trainings);
     if !logs.trainings.is_empty() {
         return Ok(logs);
@@ -78,7 +87,7 @@ pub fn read_logs(path: &Path) -> Result<ReadLogs, ExchangeError> {
         Some((name, reason)) => format!("run `{name}`: {reason}"),
         None => UNKNOWN.to_owned(),
     };
-    Err(malformed(reason))
+    Err(ExchangeError::malformed(path, reason))
 }
 
 const UNKNOWN: &str = "is no training log: expected Keras' history as JSON, CSV with a heading such as `epoch,loss,val_acc`, TensorBoard's events, \
