@@ -382,7 +382,8 @@ pub(crate) struct Attribute {
 
 #[derive(Debug, Args)]
 pub(crate) struct Diagnose {
-    /// Training logs, each of which may hold several trainings
+    /// Training logs: JSON, tables, notebooks, TensorBoard's files or folders, or what was printed; each
+    /// may hold several trainings
     #[arg(required_unless_present = "held_out", value_name = "LOG")]
     pub(crate) logs: Vec<PathBuf>,
     /// The experiment whose procedures are compared with [default: the miniature, which is part of

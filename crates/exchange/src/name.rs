@@ -87,6 +87,16 @@ pub(crate) fn is_split(word: &str) -> bool {
     [&TRAIN[..], &VALIDATION, &TEST].concat().contains(&word.to_lowercase().as_str())
 }
 
+/// The name of a metric with the split that stands elsewhere, if it does not state one itself.
+pub(crate) fn of_split(column: &str, split: Option<&str>) -> String {
+    match (split, name(column)) {
+        (Some(split), Some(Name { states_split: false, quantity: Quantity::Metric(_), .. })) => {
+            format!("{split} {column}")
+        }
+        _ => column.to_owned(),
+    }
+}
+
 /// Name of a metric in Keras' `history`, which exports use.
 pub(crate) fn keras_name(metric: Metric) -> &'static str {
     match metric {

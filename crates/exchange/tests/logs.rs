@@ -161,6 +161,47 @@ fn interrupted_percentages_and_several_trainings_are_understood() {
     );
 }
 
+/// The split stands where each program puts it.
+#[test]
+fn a_metric_is_of_the_split_that_its_line_or_row_names() {
+    let desk = TempDir::new().expect("a folder");
+    let read = |text: &str| {
+        let path = desk.path().join("log");
+        fs::write(&path, text).expect("written");
+        let mut logs = read_logs(&path).unwrap_or_else(|error| panic!("{error}")).trainings;
+        logs.swap_remove(0).log
+    };
+    let curves = |log: &TrainingLog| -> Vec<(Metric, Vec<f64>)> {
+        log.metrics().map(|metric| (metric, log.curve(metric).to_vec())).collect()
+    };
+    // PyTorch's example for MNIST: batches of the training images, then the test set.
+    let mnist: String = (1..4)
+        .map(|epoch| {
+            format!(
+                "Train Epoch: {epoch} [0/60000 (0%)]\tLoss: 2.3\nTrain Epoch: {epoch} [59520/60000 (99%)]\tLoss: 0.1\n\n\
+                 Test set: Average loss: 0.0{epoch}, Accuracy: 98{epoch}0/10000 (98%)\n\n"
+            )
+        })
+        .collect();
+    let expected = [
+        (Metric::TestAccuracy, vec![0.981, 0.982, 0.983]),
+        (Metric::TestLoss, vec![0.01, 0.02, 0.03]),
+    ];
+    assert_eq!(curves(&read(&mnist)), expected);
+    // OpenMMLab's log: a key `mode`.
+    let mode = "{\"mode\": \"val\", \"epoch\": 1, \"accuracy_top-1\": 55.0}\n{\"mode\": \"val\", \"epoch\": 2, \"accuracy_top-1\": 65.0}\n";
+    assert_eq!(curves(&read(mode)), [(Metric::ValidationAccuracy, vec![0.55, 0.65])]);
+    // A column of splits, and a table that is drawn.
+    let long = "epoch,split,loss\n1,train,0.9\n1,val,0.8\n2,train,0.7\n2,val,0.6\n";
+    let expected = [(Metric::TrainLoss, vec![0.9, 0.7]), (Metric::ValidationLoss, vec![0.8, 0.6])];
+    assert_eq!(curves(&read(long)), expected);
+    let drawn = "+-------+---------+\n| epoch | val_acc |\n+-------+---------+\n|     1 |     0.5 |\n|     2 |     0.6 |\n+-------+---------+\n";
+    assert_eq!(curves(&read(drawn)), [(Metric::ValidationAccuracy, vec![0.5, 0.6])]);
+    // Headings of their own for either half of an epoch.
+    let halves = "Train Epoch: 1 | loss 0.9 | acc 0.5\nVal Epoch: 1 | loss 0.8 | acc 0.6\n";
+    assert_eq!(read(halves).metrics().count(), 4);
+}
+
 #[test]
 fn what_is_exported_can_be_read_again() {
     let runs: Vec<ExportedRun> = (0..2u32)

@@ -223,6 +223,22 @@ fn one_checkpoint_is_listed_whole() {
     );
 }
 
+/// Found by fuzzing: no memory is taken for what a file merely declares.
+#[test]
+fn what_a_file_declares_is_not_believed() {
+    let output = thaw_in(Path::new(CHECKPOINTS))
+        .args(["audit", "fuzzed/declared-size.h5"])
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        text.contains(
+            "`kernel` cannot be read: it declares 4847382216 bytes, which its file cannot hold"
+        ),
+        "{text}"
+    );
+}
+
 #[test]
 fn names_are_matched_by_what_stands_before_them_or_as_one_says() {
     let features = "features.*";

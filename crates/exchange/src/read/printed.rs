@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::training::{Again, Training, number};
-use crate::name::{Name, Quantity, is_split, name};
+use crate::name::{Name, Quantity, is_split, name, of_split};
 
 /// What stands before a line in the logs of containers, of logging libraries and of terminals.
 static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
@@ -30,7 +30,7 @@ static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
 /// A heading with the epoch's number and perhaps how many there are.
 static HEADING: LazyLock<Regex> = LazyLock::new(|| {
     expression(
-        r"(?xi)^[\s\[\#*=>-]*(?:(?:start(?:ing)?|begin(?:ning)?|end|running|training|train|of|the)\s+)*
+        r"(?xi)^[\s\[\#*=>-]*(?:(?:start(?:ing)?|begin(?:ning)?|end|running|training|train|validation|valid|val|test|eval|of|the)\s+)*
           epoch(?:\s*number|\s*no\.?)?[\s:=\#\[(]*(\d+)[\])]?(?:\s*(?:/|of)\s*(\d+))?",
     )
 });
@@ -38,6 +38,10 @@ static HEADING: LazyLock<Regex> = LazyLock::new(|| {
 /// How many batches or images of an epoch have passed.
 static STEPS: LazyLock<Regex> =
     LazyLock::new(|| expression(r"(?:^|[\s\[(|])(\d+)\s*/\s*(\d+|Unknown)(?:[\s\])]|$)"));
+
+/// Right answers of so many.
+static RIGHT_ANSWERS: LazyLock<Regex> =
+    LazyLock::new(|| expression(r"(?i)\b(?:acc|accuracy|correct)\s*[:=]\s*\d+\s*/\s*\d+"));
 
 /// What stands between a line's items.
 static SEPARATOR: LazyLock<Regex> =
@@ -106,7 +110,9 @@ impl Reader {
             rest = &rest[prefix.end()..];
         }
         let mut of_tail = rest;
+        let mut split = None;
         let heading = HEADING.captures(rest).and_then(|found| {
+            split = found[0].split_whitespace().find(|word| is_split(word)).map(str::to_owned);
             let number = found[1].parse().ok()?;
             let total = found.get(2).and_then(|total| total.as_str().parse().ok());
             of_tail = &rest[found.get(0)?.end()..];
@@ -116,7 +122,7 @@ impl Reader {
             self.flush();
             self.enter(number, total);
         }
-        let mut pairs = pairs(of_tail);
+        let mut pairs = pairs(of_tail, split);
         if rest.starts_with("* ") {
             // What PyTorch's example for ImageNet says of the validation images.
             pairs.iter_mut().for_each(|(column, _)| {
@@ -135,8 +141,10 @@ impl Reader {
                 self.enter(epoch as i64, None);
             }
         }
+        // `9843/10000` behind `Accuracy:` counts answers.
+        let of_steps = RIGHT_ANSWERS.replace_all(of_tail, "");
         let steps = STEPS
-            .captures(of_tail)
+            .captures(&of_steps)
             .and_then(|found| Some((found[1].parse().ok()?, found[2].parse().ok()?)));
         if !pairs.iter().any(|(column, _)| is_metric(column)) {
             return;
@@ -211,6 +219,7 @@ impl Reader {
             self.of_fit.extend(line.iter().map(|(column, _)| column.clone()));
         }
         self.whole_epoch = self.whole_epoch.or(steps.map(|(_, of)| of));
+        self.reached = self.reached.filter(|(at, of)| at == of);
         let again = if steps.is_some() || redrawn { Again::Replaces } else { Again::Adds };
         for (column, value) in line {
             training.put(&column, value, again);
@@ -258,10 +267,10 @@ fn is_of_validation(column: &str) -> bool {
 }
 
 /// The names and numbers in a piece of a line. A number ends where it ends, whatever an older,
-/// longer line left behind it; what stands there twice is such a rest, and the first counts.
-fn pairs(piece: &str) -> Pairs {
+/// longer line left behind it; what stands there twice is such a rest, and the first counts. A `split`
+/// that stood before is that of the names that state none.
+fn pairs(piece: &str, mut split: Option<String>) -> Pairs {
     let mut pairs = Pairs::new();
-    let mut split: Option<String> = None;
     for item in SEPARATOR.split(piece) {
         let mut words: Vec<&str> = Vec::new();
         let mut said = false;
@@ -273,9 +282,7 @@ fn pairs(piece: &str) -> Pairs {
                 said = false;
                 words.push(word.as_str());
             } else if token.name("is").is_some() {
-                if let [only] = words[..]
-                    && is_split(only)
-                {
+                if let Some(only) = lone_split(&words) {
                     split = Some(only.to_owned());
                     words.clear();
                 } else {
@@ -294,26 +301,27 @@ fn pairs(piece: &str) -> Pairs {
                 if let Some(word) = phrase.split(' ').find(|word| is_split(word)) {
                     split = Some(word.to_owned());
                 }
-                let column = match (&split, name(&phrase)) {
-                    (
-                        Some(split),
-                        Some(Name { states_split: false, quantity: Quantity::Metric(_), .. }),
-                    ) => format!("{split} {phrase}"),
-                    _ => phrase,
-                };
+                let column = of_split(&phrase, split.as_deref());
                 if !pairs.iter().any(|(known, _)| *known == column) {
                     pairs.push((column, value));
                 }
             }
         }
         // `Validation - loss: 0.5`.
-        if let [only] = words[..]
-            && is_split(only)
-        {
-            split = Some(only.to_owned());
-        }
+        split = lone_split(&words).map(str::to_owned).or(split);
     }
     pairs
+}
+
+/// The split that words are about, where they say nothing else: `Test set`.
+fn lone_split<'a>(words: &[&'a str]) -> Option<&'a str> {
+    let others = ["set", "phase", "step", "results", "metrics", "loader", "data"];
+    let splits: Vec<&str> =
+        words.iter().copied().filter(|word| !others.contains(&&*word.to_lowercase())).collect();
+    match splits[..] {
+        [only] if is_split(only) => Some(only),
+        _ => None,
+    }
 }
 
 /// A number, or right answers of so many.

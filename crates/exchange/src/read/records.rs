@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use thaw_spec::{Metric, Split};
 
 use super::training::{Again, Training, number};
-use crate::name::{Quantity, is_split, name};
+use crate::name::{Quantity, is_split, name, of_split};
 
 const WANTED: &str = "expected an object of lists, such as {\"loss\": [0.6, 0.4], \"val_acc\": [0.8, 0.9]}, or an object for each epoch";
 
@@ -284,9 +284,11 @@ fn of_epochs(entries: &[Value]) -> Result<Vec<Training>, String> {
         }
         let Some(training) = trainings.last_mut() else { continue };
         training.enter(number, None);
+        // OpenMMLab writes `"mode": "val"` for the split.
+        let split = object.values().filter_map(Value::as_str).find(|text| is_split(text));
         for (key, value) in object.iter().filter(|(key, _)| !is_epoch(key)) {
             match scalar(value) {
-                Some(value) => training.put(key, value, Again::Adds),
+                Some(value) => training.put(&of_split(key, split), value, Again::Adds),
                 None => training.column(key),
             }
         }

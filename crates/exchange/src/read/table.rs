@@ -5,7 +5,7 @@
 use csv::{ReaderBuilder, StringRecord};
 
 use super::training::{Again, Training, number};
-use crate::name::{Quantity, name};
+use crate::name::{Quantity, is_split, name, of_split};
 
 /// Cells that hold nothing.
 const MISSING: [&str; 6] = ["", "na", "n/a", "none", "null", "-"];
@@ -29,19 +29,17 @@ impl Sheet {
         let lines: Vec<String> = text
             .split('\n')
             .map(last_state)
-            .skip_while(|line| line.starts_with('#') || line.is_empty())
+            .skip_while(|line| line.starts_with('#') || is_rule(line))
             .collect();
         let heading = lines.first()?;
-        let lines = lines.iter().map(String::as_str);
+        let lines = lines.iter().map(String::as_str).filter(|line| !is_rule(line));
         let separator = [',', ';', '\t', '|']
             .into_iter()
             .max_by_key(|separator| (heading.matches(*separator).count(), *separator == ','))
             .filter(|separator| heading.contains(*separator));
         let sheet = match separator {
             Some('|') => {
-                let is_rule = |line: &&str| line.chars().all(|sign| "|-: ".contains(sign));
-                let rows =
-                    lines.filter(|line| !is_rule(line)).map(|line| line.trim().trim_matches('|'));
+                let rows = lines.map(|line| line.trim().trim_matches('|'));
                 Self { separator: b'|', text: rows.collect::<Vec<_>>().join("\n") }
             }
             Some(separator) => {
@@ -119,13 +117,14 @@ impl Sheet {
             }
             let Some(training) = trainings.last_mut() else { continue };
             training.enter(epoch, None);
+            let split = record.iter().find(|cell| is_split(cell));
             for (column, title) in names.iter().enumerate() {
                 if Some(column) == epoch_at || Some(column) == run_at {
                     continue;
                 }
                 let text = cell(column);
                 match self.number(text) {
-                    Some(value) => training.put(title, value, Again::Adds),
+                    Some(value) => training.put(&of_split(title, split), value, Again::Adds),
                     None if is_missing(text) || name(title).is_none() => training.column(title),
                     None => {
                         return Err(format!(
@@ -189,6 +188,11 @@ impl Sheet {
             .filter(|parts| parts.len() > 1)
             .map(|parts| parts.iter().fold(0.0, |sum, part| sum * 60.0 + part))
     }
+}
+
+/// Whether a line only draws a table, or nothing.
+fn is_rule(line: &str) -> bool {
+    line.chars().all(|sign| "|-+=: ".contains(sign))
 }
 
 fn is_missing(cell: &str) -> bool {

@@ -19,6 +19,9 @@ struct Scalar {
 /// Scalars of a training by tag, each by step with the time when it was written.
 type Scalars = BTreeMap<String, BTreeMap<i64, (f64, f64)>>;
 
+/// The largest step; no training has so many batches.
+const LARGEST_STEP: u64 = 1 << 50;
+
 /// The tag under which Lightning writes the epoch of each step.
 const EPOCH: &str = "epoch";
 
@@ -81,6 +84,9 @@ fn event_files(folder: &Path) -> Result<Vec<PathBuf>, ExchangeError> {
 fn collect(bytes: &[u8], half: &str, scalars: &mut Vec<Scalar>) -> Result<(), String> {
     for event in events(bytes)? {
         let event = event?;
+        if event.step.unsigned_abs() > LARGEST_STEP {
+            continue;
+        }
         for value in event.summary.iter().flat_map(|summary| &summary.value) {
             let Some(scalar) = value.scalar() else { continue };
             let is_half = !half.is_empty() && value.tag != EPOCH;

@@ -26,6 +26,9 @@ pub(super) struct Training {
     pub(super) remarks: Vec<String>,
 }
 
+/// The largest number of an epoch; a time in seconds since 1970 is larger.
+const LARGEST: u64 = 1_000_000_000;
+
 /// Values by name, each as often as it was told.
 #[derive(Debug, Default)]
 struct Epoch {
@@ -59,6 +62,14 @@ impl Training {
     /// Begins an epoch, or goes on with it. One that is begun again after another was run again: what it
     /// had is forgotten.
     pub(super) fn enter(&mut self, number: i64, total: Option<u64>) {
+        if number.unsigned_abs() > LARGEST {
+            self.current = None;
+            let remark = "an epoch has a number that none can have: passed over".to_owned();
+            if !self.remarks.contains(&remark) {
+                self.remarks.push(remark);
+            }
+            return;
+        }
         self.total = self.total.or(total);
         if self.current != Some(number) && self.epochs.contains_key(&number) {
             self.repeated.insert(number);

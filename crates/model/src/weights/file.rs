@@ -11,7 +11,7 @@ use safetensors::{Dtype, SafeTensors};
 use thaw_spec::{ContentHash, FileKind};
 use zip::ZipArchive;
 
-use super::hdf5::{self, DatasetFile};
+use super::hdf5::DatasetFile;
 use super::numbers::{NumberType, Numbers};
 use super::pytorch::PyTorchFile;
 use crate::ModelError;
@@ -185,7 +185,7 @@ impl<'a> TensorFile<'a> {
                 })
             }
             Format::Hdf5(file) => {
-                hdf5::numbers(file.datasets.get(name).ok_or_else(missing)?).map_err(unreadable)
+                file.numbers(file.datasets.get(name).ok_or_else(missing)?).map_err(unreadable)
             }
         }
     }

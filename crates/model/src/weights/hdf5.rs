@@ -20,7 +20,12 @@ pub(crate) struct DatasetFile {
     pub(crate) place: String,
     /// Groups of other datasets, each with their number.
     pub(crate) left_out: Vec<(String, usize)>,
+    /// Bytes that no dataset can have more of.
+    most_bytes: usize,
 }
+
+/// The most that deflate can shrink something by, about (zlib's documentation: 1032).
+const LARGEST_RATIO: usize = 1100;
 
 impl DatasetFile {
     pub(crate) fn of(bytes: &[u8]) -> Result<Self, String> {
@@ -47,7 +52,18 @@ impl DatasetFile {
                 left_out.push((group.name().to_owned(), own.len()));
             }
         }
-        Ok(Self { datasets, place: model.map_or_else(String::new, |_| MODEL.to_owned()), left_out })
+        let place = model.map_or_else(String::new, |_| MODEL.to_owned());
+        let most_bytes = bytes.len().saturating_mul(LARGEST_RATIO);
+        Ok(Self { datasets, place, left_out, most_bytes })
+    }
+
+    /// The bits of a dataset.
+    pub(crate) fn numbers(&self, dataset: &Dataset) -> Result<Numbers<'static>, String> {
+        let declared = dataset.raw_byte_len().map_err(|error| first_line(&error))?;
+        if declared > self.most_bytes {
+            return Err(format!("it declares {declared} bytes, which its file cannot hold"));
+        }
+        numbers(dataset)
     }
 }
 
@@ -76,8 +92,7 @@ fn collect(
     Ok(())
 }
 
-/// The bits of a dataset.
-pub(crate) fn numbers(dataset: &Dataset) -> Result<Numbers<'static>, String> {
+fn numbers(dataset: &Dataset) -> Result<Numbers<'static>, String> {
     let mut shape: Vec<usize> = dataset.shape().iter().map(|&extent| extent as usize).collect();
     let number_type = number_type(dataset.dtype(), &mut shape)?;
     let bytes = match dataset.dtype() {
