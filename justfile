@@ -102,7 +102,7 @@ fuzz seconds="300":
         mkdir -p "$corpus"
         case "$target" in logs) from=crates/exchange/tests/cases ;; checkpoints) from=crates/cli/tests/checkpoints ;; esac
         find "$from" -type f ! -name '*.truth.json' ! -name truth.json -size -64k -exec cp -t "$corpus" --backup=numbered {} +
-        cargo fuzz run --fuzz-dir tools/fuzz --sanitizer none "$target" "$corpus" -- -max_total_time={{seconds}} -max_len=65536 -timeout=10 -rss_limit_mb=2048
+        cargo fuzz run -O --fuzz-dir tools/fuzz --sanitizer none "$target" "$corpus" -- -max_total_time={{seconds}} -max_len=65536 -timeout=10 -rss_limit_mb=2048
     done
 
 # Show images: just preview miniature --augmentation keras-2.0.8
