@@ -438,8 +438,8 @@ pub(crate) struct Audit {
     pub(crate) before: PathBuf,
     /// The checkpoint after it [default: list what is in the first]
     pub(crate) after: Option<PathBuf>,
-    /// Tensors with names like this were declared frozen; `*` and `?` stand for anything; may be
-    /// given several times
+    /// Tensors with names like this were declared frozen; `*` and `?` stand for anything, `[ab]` for a
+    /// or b; may be given several times
     #[arg(long, value_name = "PATTERN", requires = "after")]
     pub(crate) frozen: Vec<String>,
     /// Replace what the regular expression matches in the names of both files, so that they become

@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use glob::Pattern;
 use regex::Regex;
 use serde_json::json;
-use thaw_model::{Comparison, ComparisonOptions, ListedTensor, TensorComparison, compare, list};
+use thaw_model::{
+    Comparison, ComparisonOptions, ListedTensor, OtherTensors, TensorComparison, UnreadableTensor,
+    compare, list,
+};
 use thaw_report::{Entry, Table, magnitude};
 
 use crate::arguments::Audit;
@@ -40,7 +43,7 @@ pub(crate) fn run(options: &Audit) -> Result<ExitCode, CliError> {
         return list_tensors(options, &how);
     };
     let comparison = compare(&options.before, after, &how)?;
-    let (verdict, code) = judge(&comparison, &patterns);
+    let (verdict, code) = judge(&comparison, &patterns, options.state_dict.is_some());
     if options.json {
         say(&as_json(&comparison, &patterns, &verdict, code));
         return Ok(ExitCode::from(code));
@@ -71,6 +74,7 @@ fn list_tensors(options: &Audit, how: &ComparisonOptions) -> Result<ExitCode, Cl
             "tensors": tensors.collect::<Vec<_>>(),
             "state_dict": listing.place,
             "left_out": left_out_as_json(&listing.left_out),
+            "unplaced": listing.unplaced,
         });
         say(&format!("{document:#}"));
         return Ok(ExitCode::from(SUCCESS));
@@ -94,8 +98,11 @@ fn list_tensors(options: &Audit, how: &ComparisonOptions) -> Result<ExitCode, Cl
     say(&Table::new("Tensors", &headings, listing.tensors.iter().map(row)).markdown().join("\n"));
     let path = options.before.display();
     listing.place.iter().for_each(|place| say(&format!("the state dict of {path}: `{place}`")));
-    for (place, count) in &listing.left_out {
-        say(&format!("left out: {count} tensor(s) in `{place}`"));
+    for OtherTensors { place, names, .. } in &listing.left_out {
+        say(&format!("left out: {} tensor(s) in `{place}`", names.len()));
+    }
+    if listing.unplaced > 0 {
+        say(&format!("{} tensor(s) stand where thaw does not look", listing.unplaced));
     }
     let unreadable: Vec<&String> =
         listing.tensors.iter().filter_map(|tensor| tensor.number_type.as_ref().err()).collect();
@@ -112,8 +119,11 @@ fn in_words(shape: &[usize]) -> String {
     shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×")
 }
 
-fn left_out_as_json(places: &[(String, usize)]) -> Vec<serde_json::Value> {
-    places.iter().map(|(place, count)| json!({ "place": place, "tensors": count })).collect()
+fn left_out_as_json(others: &[OtherTensors]) -> Vec<serde_json::Value> {
+    let others = others.iter().map(|OtherTensors { place, names, is_optimizer }| {
+        json!({ "place": place, "tensors": names.len(), "optimizer": is_optimizer })
+    });
+    others.collect()
 }
 
 /// Whether a tensor was declared frozen, under its name in either file.
@@ -159,8 +169,14 @@ fn remarks(comparison: &Comparison, paths: [&PathBuf; 2]) -> Vec<String> {
                 "names in {path} are compared without `{prefix}`, which stands before them"
             ));
         }
-        for (place, count) in &comparison.left_out[side] {
-            lines.push(format!("left out of {path}: {count} tensor(s) in `{place}`"));
+        for OtherTensors { place, names, .. } in &comparison.left_out[side] {
+            lines.push(format!("left out of {path}: {} tensor(s) in `{place}`", names.len()));
+        }
+        if comparison.unplaced[side] > 0 {
+            lines.push(format!(
+                "{} tensor(s) of {path} stand where thaw does not look; save `model.state_dict()`",
+                comparison.unplaced[side]
+            ));
         }
     }
     if !comparison.undecided.is_empty() {
@@ -169,7 +185,9 @@ fn remarks(comparison: &Comparison, paths: [&PathBuf; 2]) -> Vec<String> {
             comparison.undecided.join("`, or without `")
         ));
     }
-    lines.extend(comparison.unreadable.iter().map(|(_, reason)| format!("not compared: {reason}")));
+    lines.extend(
+        comparison.unreadable.iter().map(|tensor| format!("not compared: {}", tensor.reason)),
+    );
     for (names, path) in [&comparison.only_before, &comparison.only_after].iter().zip(paths) {
         if !names.is_empty() {
             lines.push(format!("only in {path}: {}", names.join(", ")));
@@ -200,8 +218,9 @@ fn as_json(comparison: &Comparison, patterns: &[Pattern], verdict: &str, code: u
             "relative_drift": tensor.relative_drift,
         })
     });
-    let unreadable = comparison.unreadable.iter().map(|(name, reason)| {
-        json!({ "name": name, "declared_frozen": is_declared(patterns, name, None), "reason": reason })
+    let unreadable = comparison.unreadable.iter().map(|tensor| {
+        let declared = is_declared(patterns, &tensor.name, Some(&tensor.name_after));
+        json!({ "name": tensor.name, "declared_frozen": declared, "reason": tensor.reason })
     });
     let left_out = comparison.left_out.each_ref().map(|places| left_out_as_json(places));
     let document = json!({
@@ -215,12 +234,13 @@ fn as_json(comparison: &Comparison, patterns: &[Pattern], verdict: &str, code: u
         "prefixes": comparison.prefixes,
         "undecided_prefixes": comparison.undecided,
         "left_out": left_out,
+        "unplaced": comparison.unplaced,
     });
     format!("{document:#}")
 }
 
-/// One sentence, and the exit code that belongs to it.
-fn judge(comparison: &Comparison, patterns: &[Pattern]) -> (String, u8) {
+/// One sentence, and the exit code that belongs to it; whether the state dict was chosen.
+fn judge(comparison: &Comparison, patterns: &[Pattern], is_chosen: bool) -> (String, u8) {
     let moved = comparison.tensors.iter().filter(|tensor| tensor.moved).count();
     let of = comparison.tensors.len();
     if comparison.tensors.is_empty() && comparison.unreadable.is_empty() {
@@ -229,7 +249,8 @@ fn judge(comparison: &Comparison, patterns: &[Pattern]) -> (String, u8) {
     }
     let all = || {
         let alone = comparison.only_before.iter().chain(&comparison.only_after);
-        let unreadable = comparison.unreadable.iter().map(|(name, _)| name);
+        let unreadable =
+            comparison.unreadable.iter().flat_map(|tensor| [&tensor.name, &tensor.name_after]);
         let compared = comparison.tensors.iter();
         let names = compared.clone().map(|tensor| &tensor.name);
         names
@@ -237,9 +258,6 @@ fn judge(comparison: &Comparison, patterns: &[Pattern]) -> (String, u8) {
             .chain(unreadable)
             .chain(alone)
     };
-    if let Some(idle) = patterns.iter().find(|pattern| !all().any(|name| pattern.matches(name))) {
-        return (format!("inconclusive: no tensor is named like `{idle}`"), CANNOT_TELL);
-    }
     let frozen: Vec<&TensorComparison> =
         comparison.tensors.iter().filter(|tensor| is_frozen(patterns, tensor)).collect();
     let thawed: Vec<&TensorComparison> =
@@ -257,11 +275,31 @@ fn judge(comparison: &Comparison, patterns: &[Pattern]) -> (String, u8) {
         );
         return (message, FAILED);
     }
-    let unreadable =
-        comparison.unreadable.iter().find(|(name, _)| is_declared(patterns, name, None));
-    if let Some((lost, _)) = unreadable {
+    if let Some(idle) = patterns.iter().find(|pattern| !all().any(|name| pattern.matches(name))) {
+        return (format!("inconclusive: no tensor is named like `{idle}`"), CANNOT_TELL);
+    }
+    let is_lost =
+        |tensor: &&UnreadableTensor| is_declared(patterns, &tensor.name, Some(&tensor.name_after));
+    if let Some(UnreadableTensor { name: lost, .. }) = comparison.unreadable.iter().find(is_lost) {
         let message = format!("inconclusive: `{lost}` was declared frozen and cannot be compared");
         return (message, CANNOT_TELL);
+    }
+    let others = comparison.left_out.iter().flatten().filter(|others| !others.is_optimizer);
+    let is_meant = |others: &&OtherTensors| {
+        let name =
+            |name: &String| is_declared(patterns, name, Some(&format!("{}/{name}", others.place)));
+        !is_chosen && others.names.iter().any(name)
+    };
+    if let Some(OtherTensors { place, .. }) = others.clone().find(is_meant) {
+        let message = format!(
+            "inconclusive: `{place}` holds tensors that were declared frozen too; say which state dict is meant with --state-dict"
+        );
+        return (message, CANNOT_TELL);
+    }
+    if comparison.unplaced != [0; 2] && !patterns.is_empty() {
+        let message =
+            "inconclusive: some tensors stand where thaw does not look; save `model.state_dict()`";
+        return (message.to_owned(), CANNOT_TELL);
     }
     let mut alone = comparison.only_before.iter().chain(&comparison.only_after);
     if let Some(lost) = alone.find(|name| is_declared(patterns, name, None)) {

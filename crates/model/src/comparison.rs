@@ -9,7 +9,9 @@ use regex::Regex;
 use safetensors::Dtype;
 
 use crate::ModelError;
-use crate::weights::{NumberType, Numbers, TensorFile, float_width, matched, rounded, values};
+use crate::weights::{
+    LeftOut, NumberType, Numbers, TensorFile, Wanted, float_width, matched, rounded, values,
+};
 
 /// Comparison of a tensor that both checkpoints have.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,19 +36,42 @@ pub struct TensorComparison {
     pub relative_drift: Option<f64>,
 }
 
+/// A tensor that both checkpoints have and that cannot be compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnreadableTensor {
+    /// Name in the first file, after replacements.
+    pub name: String,
+    /// Name in the second file.
+    pub name_after: String,
+    /// Why it cannot be compared.
+    pub reason: String,
+}
+
+/// Tensors of a file that are not compared, since they stand in another place than the state dict.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OtherTensors {
+    /// The keys or groups under which they stand.
+    pub place: String,
+    /// Their names.
+    pub names: Vec<String>,
+    /// Whether they are an optimizer's.
+    pub is_optimizer: bool,
+}
+
 /// Comparison of two checkpoints.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Comparison {
     /// Comparisons of the tensors in both files, by name.
     pub tensors: Vec<TensorComparison>,
-    /// Tensors in both files that cannot be compared, each with the reason.
-    pub unreadable: Vec<(String, String)>,
+    /// Tensors in both files that cannot be compared.
+    pub unreadable: Vec<UnreadableTensor>,
     /// The keys under which the state dict of either checkpoint stands in its file, where it is not
     /// the file itself.
     pub places: [Option<String>; 2],
-    /// Places in either file whose tensors are not compared, each with their number: those of
-    /// optimizers, and other state dicts.
-    pub left_out: [Vec<(String, usize)>; 2],
+    /// Tensors in either file that are not compared: those of optimizers, and other state dicts.
+    pub left_out: [Vec<OtherTensors>; 2],
+    /// Number of tensors in either file that stand where thaw does not look.
+    pub unplaced: [usize; 2],
     /// What stands before the names of either file alone and was taken away to compare them.
     pub prefixes: [String; 2],
     /// What might be taken away, where the names cannot tell.
@@ -65,6 +90,18 @@ pub struct ComparisonOptions {
     pub state_dict: Option<String>,
     /// Replacements in the names of both files, in this order.
     pub renames: Vec<(Regex, String)>,
+}
+
+impl ComparisonOptions {
+    fn wanted(&self) -> Wanted<'_> {
+        self.state_dict.as_deref().map_or(Wanted::Largest, Wanted::At)
+    }
+}
+
+fn other_tensors(left_out: Vec<LeftOut>) -> Vec<OtherTensors> {
+    let public =
+        |LeftOut { place, names, is_optimizer }| OtherTensors { place, names, is_optimizer };
+    left_out.into_iter().map(public).collect()
 }
 
 /// A tensor of a file.
@@ -89,8 +126,10 @@ pub struct Listing {
     pub tensors: Vec<ListedTensor>,
     /// The keys under which the state dict stands in the file, where it is not the file itself.
     pub place: Option<String>,
-    /// Places in the file whose tensors are not listed, each with their number.
-    pub left_out: Vec<(String, usize)>,
+    /// Tensors in other places of the file.
+    pub left_out: Vec<OtherTensors>,
+    /// Number of tensors that stand where thaw does not look.
+    pub unplaced: usize,
 }
 
 /// Lists the tensors of a file, or of the folder or index of one in shards.
@@ -98,7 +137,7 @@ pub struct Listing {
 /// # Errors
 /// When it cannot be read, or two of its tensors get one name.
 pub fn list(path: &Path, options: &ComparisonOptions) -> Result<Listing, ModelError> {
-    listing(&TensorFile::read(path, options.state_dict.as_deref())?, options, path)
+    listing(&TensorFile::read(path, options.wanted())?, options, path)
 }
 
 /// Lists the tensors of a file in memory as [`list`] does; `path` is only used in messages.
@@ -122,7 +161,7 @@ pub fn list_bytes(
     bytes: &[u8],
     options: &ComparisonOptions,
 ) -> Result<Listing, ModelError> {
-    let file = TensorFile::of(Cow::Borrowed(bytes), options.state_dict.as_deref())
+    let file = TensorFile::of(Cow::Borrowed(bytes), options.wanted())
         .map_err(|reason| ModelError::Weights { path: path.to_owned(), reason })?;
     listing(&file, options, path)
 }
@@ -154,7 +193,8 @@ fn listing(
     Ok(Listing {
         tensors: renamed(file, &options.renames, path)?.into_iter().map(tensor).collect(),
         place: file.place().map(str::to_owned),
-        left_out: file.left_out(),
+        left_out: other_tensors(file.left_out()),
+        unplaced: file.unplaced(),
     })
 }
 
@@ -172,15 +212,19 @@ pub fn compare(
     after: &Path,
     options: &ComparisonOptions,
 ) -> Result<Comparison, ModelError> {
-    let state_dict = options.state_dict.as_deref();
-    let (old, new) = (TensorFile::read(before, state_dict)?, TensorFile::read(after, state_dict)?);
+    let old = TensorFile::read(before, options.wanted())?;
+    // The state dict of the second file is at the same place, where there is one.
+    let like = Wanted::Like(old.place().unwrap_or_default());
+    let wanted = options.state_dict.as_deref().map_or(like, Wanted::At);
+    let new = TensorFile::read(after, wanted)?;
     let (names_before, names_after) =
         (renamed(&old, &options.renames, before)?, renamed(&new, &options.renames, after)?);
     let keys = |names: &BTreeMap<String, String>| names.keys().cloned().collect::<Vec<String>>();
     let matching = matched(&keys(&names_before), &keys(&names_after));
     let mut comparison = Comparison {
         places: [&old, &new].map(|file| file.place().map(str::to_owned)),
-        left_out: [&old, &new].map(TensorFile::left_out),
+        left_out: [&old, &new].map(|file| other_tensors(file.left_out())),
+        unplaced: [&old, &new].map(TensorFile::unplaced),
         prefixes: matching.prefixes,
         undecided: matching.undecided,
         ..Comparison::default()
@@ -193,7 +237,11 @@ pub fn compare(
         let compared = numbers.and_then(|(was, is)| compare_numbers(&name, &name_after, &was, &is));
         match compared {
             Ok(compared) => comparison.tensors.push(compared),
-            Err(reason) => comparison.unreadable.push((name.clone(), reason)),
+            Err(reason) => comparison.unreadable.push(UnreadableTensor {
+                name: name.clone(),
+                name_after: name_after.clone(),
+                reason,
+            }),
         }
         paired[0].insert(name);
         paired[1].insert(name_after);
@@ -230,12 +278,26 @@ fn renamed(
 }
 
 /// Ends of the names of what BatchNorm keeps of the batches that it has seen, in PyTorch and Keras.
-const STATISTICS: [&str; 5] =
-    ["running_mean", "running_var", "num_batches_tracked", "moving_mean", "moving_variance"];
+const STATISTICS: [&str; 6] = [
+    "running_mean",
+    "running_var",
+    "num_batches_tracked",
+    "moving_mean",
+    "moving_variance",
+    "running_std",
+];
 
 fn is_statistic(name: &str) -> bool {
     let plain = name.strip_suffix(":0").unwrap_or(name);
+    // Keras 3 names a layer by its class, and its tensors by their number: scale, offset, mean,
+    // variance.
+    let is_numbered = |end: &str| {
+        let layer = plain.strip_suffix(end).and_then(|rest| rest.rsplit('/').next());
+        layer.is_some_and(|layer| layer.starts_with("batch_normalization"))
+    };
     STATISTICS.iter().any(|end| plain.ends_with(end))
+        || is_numbered("/vars/2")
+        || is_numbered("/vars/3")
 }
 
 fn compare_numbers(
@@ -284,8 +346,8 @@ fn compare_numbers(
 
 /// Whether a number changed by more than the sign of a zero.
 fn moved_beyond_the_sign_of_zero(was: &[f64], is: &[f64]) -> bool {
-    let moved =
-        |(was, is): (&f64, &f64)| was.to_bits() != is.to_bits() && (*was != 0.0 || *is != 0.0);
+    // In another type what is no number has other bits.
+    let moved = |(was, is): (&f64, &f64)| was != is && !(was.is_nan() && is.is_nan());
     was.iter().zip(is).any(moved)
 }
 

@@ -35,8 +35,8 @@ pub use audit::{audit, audit_phase, drift};
 pub use base::{Base, Freezing};
 pub use bases::{BlockShape, shapes, tensors};
 pub use comparison::{
-    Comparison, ComparisonOptions, ListedTensor, Listing, TensorComparison, compare, list,
-    list_bytes,
+    Comparison, ComparisonOptions, ListedTensor, Listing, OtherTensors, TensorComparison,
+    UnreadableTensor, compare, list, list_bytes,
 };
 pub use error::ModelError;
 pub use gradients::Gradients;

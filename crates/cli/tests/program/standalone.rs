@@ -121,7 +121,7 @@ fn an_audit_finds_the_state_dict_and_judges_every_tensor_of_it() {
             "two",
             "features.*",
             65,
-            vec!["several state dicts of one size: `ema` (6 tensors), `model` (6 tensors); say which with --state-dict".into()],
+            vec!["several state dicts of one kind: `ema` (6 tensors), `model` (6 tensors); say which with --state-dict".into()],
         ),
     ] {
         let files = ["before", "after"].map(|side| format!("{checkpoints}/{name}-{side}.pth"));

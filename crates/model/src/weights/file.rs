@@ -13,7 +13,7 @@ use zip::ZipArchive;
 
 use super::hdf5::DatasetFile;
 use super::numbers::{NumberType, Numbers};
-use super::pytorch::PyTorchFile;
+use super::pytorch::{LeftOut, PyTorchFile, Wanted, most_unpacked};
 use crate::ModelError;
 
 /// A file of tensors, or the shards of one, read one tensor at a time.
@@ -38,6 +38,16 @@ enum Format {
     Hdf5(DatasetFile),
 }
 
+impl Format {
+    fn names(&self) -> Vec<String> {
+        match self {
+            Self::Safetensors { tensors, .. } => tensors.keys().cloned().collect(),
+            Self::PyTorch(file) => file.tensors.keys().cloned().collect(),
+            Self::Hdf5(file) => file.datasets.keys().cloned().collect(),
+        }
+    }
+}
+
 /// The file in which Keras 3 keeps the weights within a `.keras`.
 const KERAS_WEIGHTS: &str = "model.weights.h5";
 
@@ -47,7 +57,7 @@ const INDEX: &str = ".index.json";
 impl<'a> TensorFile<'a> {
     /// Reads a file; or, of shards, their folder or index. Of several state dicts in a file of
     /// PyTorch's, the one at the place `state_dict`, or the one with the most tensors.
-    pub(crate) fn read(path: &Path, state_dict: Option<&str>) -> Result<Self, ModelError> {
+    pub(crate) fn read(path: &Path, state_dict: Wanted<'_>) -> Result<Self, ModelError> {
         let read = |path: &Path| {
             std::fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })
         };
@@ -100,7 +110,7 @@ impl<'a> TensorFile<'a> {
             let file = index.with_file_name(shard);
             let found = known.entry(shard).or_insert_with(|| {
                 if !is_name || !file.is_file() {
-                    return Err(format!("its shard `{shard}` is missing"));
+                    return Err(format!("its shard `{shard}` is missing beside its index"));
                 }
                 let bytes = std::fs::read(&file)
                     .map_err(|error| format!("its shard `{shard}` cannot be read ({error})"))?;
@@ -114,11 +124,17 @@ impl<'a> TensorFile<'a> {
             });
             tensors.insert(tensor.clone(), found.clone());
         }
+        // What a shard holds and the index does not name.
+        for (number, shard) in shards.iter().enumerate() {
+            for name in shard.format.names() {
+                tensors.entry(name).or_insert(Ok(number));
+            }
+        }
         Ok(TensorFile { shards, tensors })
     }
 
     /// Understands a file of these bytes.
-    pub(crate) fn of(bytes: Cow<'a, [u8]>, state_dict: Option<&str>) -> Result<Self, String> {
+    pub(crate) fn of(bytes: Cow<'a, [u8]>, state_dict: Wanted<'_>) -> Result<Self, String> {
         let format = match FileKind::of(&bytes) {
             Some(FileKind::Hdf5) => Format::Hdf5(DatasetFile::of(&bytes)?),
             Some(FileKind::Zip) => match keras_weights(&bytes)? {
@@ -136,12 +152,7 @@ impl<'a> TensorFile<'a> {
                 ));
             }
         };
-        let names: Vec<String> = match &format {
-            Format::Safetensors { tensors, .. } => tensors.keys().cloned().collect(),
-            Format::PyTorch(file) => file.tensors.keys().cloned().collect(),
-            Format::Hdf5(file) => file.datasets.keys().cloned().collect(),
-        };
-        let tensors = names.into_iter().map(|name| (name, Ok(0))).collect();
+        let tensors = format.names().into_iter().map(|name| (name, Ok(0))).collect();
         Ok(Self { shards: vec![Shard { bytes, format }], tensors })
     }
 
@@ -200,14 +211,23 @@ impl<'a> TensorFile<'a> {
         Some(&**place).filter(|place| !place.is_empty())
     }
 
-    /// Places in the file whose tensors are no model's or not the chosen one's, each with their number.
-    pub(crate) fn left_out(&self) -> Vec<(String, usize)> {
+    /// Tensors in the file that are no model's or not the chosen one's.
+    pub(crate) fn left_out(&self) -> Vec<LeftOut> {
         let of_shard = |shard: &Shard<'_>| match &shard.format {
             Format::PyTorch(file) => file.left_out.clone(),
             Format::Hdf5(file) => file.left_out.clone(),
             Format::Safetensors { .. } => Vec::new(),
         };
         self.shards.iter().flat_map(of_shard).collect()
+    }
+
+    /// Number of tensors that stand where thaw does not look.
+    pub(crate) fn unplaced(&self) -> usize {
+        let of_shard = |shard: &Shard<'_>| match &shard.format {
+            Format::PyTorch(file) => file.unplaced,
+            Format::Hdf5(_) | Format::Safetensors { .. } => 0,
+        };
+        self.shards.iter().map(of_shard).sum()
     }
 
     /// Origin of the weights, where the file's metadata names it.
@@ -292,7 +312,8 @@ fn keras_weights(bytes: &[u8]) -> Result<Option<Vec<u8>>, String> {
         return Ok(None);
     }
     let mut content = Vec::new();
-    let mut entry = archive.by_name(KERAS_WEIGHTS).map_err(|error| damaged(&error))?;
-    entry.read_to_end(&mut content).map_err(|error| damaged(&error))?;
+    let entry = archive.by_name(KERAS_WEIGHTS).map_err(|error| damaged(&error))?;
+    let most = most_unpacked(bytes);
+    entry.take(most).read_to_end(&mut content).map_err(|error| damaged(&error))?;
     Ok(Some(content))
 }

@@ -9,20 +9,27 @@ use hdf5_reader::{Dataset, Datatype, Hdf5File, StringSize};
 use safetensors::Dtype;
 
 use super::numbers::{NumberType, Numbers};
+use super::pytorch::LeftOut;
 
 /// The group that `model.save` puts a model's weights in, beside those of its optimizer.
 const MODEL: &str = "model_weights";
+
+/// The groups of an optimizer, in Keras 1 and 2, and in Keras 3.
+const OPTIMIZERS: [&str; 2] = ["optimizer_weights", "optimizer"];
 
 /// Datasets of a file by path.
 pub(crate) struct DatasetFile {
     pub(crate) datasets: BTreeMap<String, Dataset>,
     /// The group that they are in, where that is not the file.
     pub(crate) place: String,
-    /// Groups of other datasets, each with their number.
-    pub(crate) left_out: Vec<(String, usize)>,
+    /// Groups of other datasets.
+    pub(crate) left_out: Vec<LeftOut>,
     /// Bytes that no dataset can have more of.
     most_bytes: usize,
 }
+
+/// Datasets that a file may have, by all the links to them.
+const MOST_DATASETS: usize = 200_000;
 
 /// The most that deflate can shrink something by, about (zlib's documentation: 1032).
 const LARGEST_RATIO: usize = 1100;
@@ -38,18 +45,27 @@ impl DatasetFile {
         collect(model.as_ref().unwrap_or(&root), "", &mut BTreeSet::new(), &mut datasets)
             .map_err(malformed)?;
         let mut left_out = Vec::new();
-        for group in root
-            .groups()
-            .map_err(malformed)?
-            .iter()
-            .filter(|group| group.name().starts_with("optimizer"))
-        {
+        for group in root.groups().map_err(malformed)? {
+            let is_optimizer = OPTIMIZERS.contains(&group.name());
+            let is_beside = model.is_some() && group.name() != MODEL;
+            if !is_optimizer && !is_beside {
+                continue;
+            }
             let prefix = format!("{}/", group.name());
-            datasets.retain(|path, _| !path.starts_with(&prefix));
+            datasets.retain(|path, _| model.is_some() || !path.starts_with(&prefix));
             let mut own = BTreeMap::new();
-            collect(group, "", &mut BTreeSet::new(), &mut own).map_err(malformed)?;
+            collect(&group, "", &mut BTreeSet::new(), &mut own).map_err(malformed)?;
             if !own.is_empty() {
-                left_out.push((group.name().to_owned(), own.len()));
+                let names = own.into_keys().collect();
+                left_out.push(LeftOut { place: group.name().to_owned(), names, is_optimizer });
+            }
+        }
+        if model.is_some() {
+            let beside = root.datasets().map_err(malformed)?;
+            let names: Vec<String> =
+                beside.iter().map(|dataset| dataset.name().to_owned()).collect();
+            if !names.is_empty() {
+                left_out.push(LeftOut { place: "/".to_owned(), names, is_optimizer: false });
             }
         }
         let place = model.map_or_else(String::new, |_| MODEL.to_owned());
@@ -60,7 +76,9 @@ impl DatasetFile {
     /// The bits of a dataset.
     pub(crate) fn numbers(&self, dataset: &Dataset) -> Result<Numbers<'static>, String> {
         let declared = dataset.raw_byte_len().map_err(|error| first_line(&error))?;
-        if declared > self.most_bytes {
+        let is_packed = dataset.chunks().is_some();
+        let most = if is_packed { self.most_bytes } else { self.most_bytes / LARGEST_RATIO };
+        if declared > most {
             return Err(format!("it declares {declared} bytes, which its file cannot hold"));
         }
         numbers(dataset)
@@ -81,6 +99,11 @@ fn collect(
 ) -> Result<(), Error> {
     if !above.insert(group.address()) {
         return Ok(());
+    }
+    if found.len() > MOST_DATASETS {
+        return Err(Error::InvalidData(
+            "its groups hold more datasets than a model has".to_owned(),
+        ));
     }
     for dataset in group.datasets()? {
         found.insert(format!("{path}{}", dataset.name()), dataset);

@@ -25,6 +25,7 @@ pub(crate) use file::TensorFile;
 use layout::{to_hwio, to_oihw};
 pub(crate) use matching::matched;
 pub(crate) use numbers::{NumberType, Numbers, float_width, rounded, values};
+pub(crate) use pytorch::{LeftOut, Wanted};
 
 /// Tensors of a convolutional base, kernels as `[height, width, input channels, output channels]`.
 #[derive(Clone, Debug)]
@@ -70,7 +71,7 @@ impl Weights {
     /// When the file cannot be read, or a tensor of the base is missing, has another shape or type,
     /// or is unknown.
     pub fn read(path: &Path, architecture: Architecture) -> Result<Self, ModelError> {
-        Self::of(path, &TensorFile::read(path, None)?, architecture)
+        Self::of(path, &TensorFile::read(path, Wanted::Largest)?, architecture)
     }
 
     /// Reads a file from memory as [`Weights::read`] does; `path` is only used in messages.
@@ -82,7 +83,7 @@ impl Weights {
         bytes: &[u8],
         architecture: Architecture,
     ) -> Result<Self, ModelError> {
-        let file = TensorFile::of(Cow::Borrowed(bytes), None)
+        let file = TensorFile::of(Cow::Borrowed(bytes), Wanted::Largest)
             .map_err(|reason| ModelError::Weights { path: path.to_owned(), reason })?;
         Self::of(path, &file, architecture)
     }

@@ -29,6 +29,7 @@ pub(super) enum Value {
         arguments: Place,
         state: Option<Place>,
         items: Vec<(Place, Place)>,
+        elements: Vec<Place>,
     },
     /// What lies outside of the pickle, by its id.
     Persistent(Place),
@@ -44,6 +45,9 @@ pub(super) struct Pickle {
 
 /// Values that a pickle may have; those of the largest checkpoints have some hundred thousand.
 const MOST_VALUES: usize = 50_000_000;
+
+/// Entries that may be copied; PyTorch's files copy none.
+const MOST_COPIED: usize = 1_000_000;
 
 impl Pickle {
     /// Number of values.
@@ -84,7 +88,8 @@ impl Pickle {
         match self.value(place) {
             Value::Dict(entries) => Some(entries),
             Value::Made { function, items, .. }
-                if matches!(self.global(*function), Some("OrderedDict" | "defaultdict")) =>
+                if !items.is_empty()
+                    || matches!(self.global(*function), Some("OrderedDict" | "defaultdict")) =>
             {
                 Some(items)
             }
@@ -109,6 +114,7 @@ impl Pickle {
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
+            copied: 0,
         };
         while reader.step()? {}
         reader.pickle.root = reader.pop()?;
@@ -124,6 +130,8 @@ struct Reader<'a> {
     /// Heights of the stack at its marks.
     marks: Vec<usize>,
     memo: HashMap<usize, Place>,
+    /// Entries that were copied from one dictionary to another.
+    copied: usize,
 }
 
 const ENDS: &str = "it ends in the middle";
@@ -281,6 +289,8 @@ impl<'a> Reader<'a> {
                         let entries_before = std::mem::take(entries);
                         let added =
                             self.pickle.entries(given).map(<[_]>::to_vec).unwrap_or_default();
+                        self.copied += added.len() + entries_before.len();
+                        self.check_size()?;
                         self.pickle.values[object] = Value::Dict([entries_before, added].concat());
                     }
                     _ => {}
@@ -364,10 +374,16 @@ impl<'a> Reader<'a> {
             .map_err(|_| "a line of it is no text".to_owned())
     }
 
-    fn push(&mut self, value: Value) -> Result<(), String> {
-        if self.pickle.values.len() == MOST_VALUES {
-            return Err(format!("it has more than {MOST_VALUES} values"));
+    /// Whether it is no larger than a checkpoint's can be.
+    fn check_size(&self) -> Result<(), String> {
+        if self.pickle.values.len() >= MOST_VALUES || self.copied > MOST_COPIED {
+            return Err("it has more values than a checkpoint can have".to_owned());
         }
+        Ok(())
+    }
+
+    fn push(&mut self, value: Value) -> Result<(), String> {
+        self.check_size()?;
         self.stack.push(self.pickle.values.len());
         self.pickle.values.push(value);
         Ok(())
@@ -399,13 +415,16 @@ impl<'a> Reader<'a> {
             Some([key, value]) => Some((*key, *value)),
             _ => None,
         });
-        let items = items.collect();
-        self.push(Value::Made { function, arguments, state: None, items })
+        let items: Vec<(Place, Place)> = items.collect();
+        self.copied += items.len();
+        self.push(Value::Made { function, arguments, state: None, items, elements: Vec::new() })
     }
 
     fn append(&mut self, members: Vec<Place>) -> Result<(), String> {
         let list = self.top()?;
-        if let Value::List(known) = &mut self.pickle.values[list] {
+        if let Value::List(known) | Value::Made { elements: known, .. } =
+            &mut self.pickle.values[list]
+        {
             known.extend(members);
         }
         Ok(())

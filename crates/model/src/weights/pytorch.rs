@@ -18,10 +18,31 @@ pub(crate) struct PyTorchFile {
     pub(crate) place: String,
     /// Its tensors, or why one cannot be read.
     pub(crate) tensors: BTreeMap<String, Result<View, String>>,
-    /// Places of other tensors in the file, each with their number.
-    pub(crate) left_out: Vec<(String, usize)>,
+    /// Other tensors in the file.
+    pub(crate) left_out: Vec<LeftOut>,
+    /// Number of tensors and storages that stand where thaw does not look.
+    pub(crate) unplaced: usize,
     /// Storages that are packed, each once.
     unpacked: Vec<Vec<u8>>,
+}
+
+/// Tensors of a file that are not those of the chosen state dict.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LeftOut {
+    pub(crate) place: String,
+    pub(crate) names: Vec<String>,
+    pub(crate) is_optimizer: bool,
+}
+
+/// Which state dict of a file is meant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted<'a> {
+    /// The one with the most tensors.
+    Largest,
+    /// The one at this place, if there are several.
+    At(&'a str),
+    /// The one at this place where it is there; of the file that another is compared with.
+    Like(&'a str),
 }
 
 /// A tensor's place in its storage.
@@ -41,14 +62,14 @@ enum Storage {
     Unpacked(usize),
 }
 
-/// Keys under which checkpoints keep what is no model's: it has tensors of its own.
-const OPTIMIZERS: &str = "optim";
-
 /// What every file before version 1.6 begins with.
 const MAGIC_NUMBER: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
+/// Bytes that a small storage may be repeated to.
+const LARGEST_REPETITION: usize = 1 << 22;
+
 /// Containers within containers that are looked into.
-const DEEPEST: usize = 64;
+const DEEPEST: usize = 256;
 
 impl PyTorchFile {
     /// Whether bytes are those of a file before version 1.6.
@@ -58,22 +79,25 @@ impl PyTorchFile {
 
     /// Reads a zip archive; of several state dicts the one at `wanted`, or the one with the most
     /// tensors.
-    pub(crate) fn of_archive(bytes: &[u8], wanted: Option<&str>) -> Result<Self, String> {
+    pub(crate) fn of_archive(bytes: &[u8], wanted: Wanted<'_>) -> Result<Self, String> {
         let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(not_pytorch)?;
         let names = archive
             .file_names()
             .map(|name| name.map(Cow::into_owned))
             .collect::<Result<Vec<String>, _>>()
             .map_err(not_pytorch)?;
-        let found = names.iter().find(|name| name.ends_with("data.pkl"));
-        let pickle = found.ok_or("it is a zip archive without `data.pkl`, so no file of PyTorch; save `model.state_dict()` with `torch.save`")?;
+        // PyTorch's archives hold one folder.
+        let pickles: Vec<&String> =
+            names.iter().filter(|name| name.split('/').nth(1) == Some("data.pkl")).collect();
+        if let [one, other, ..] = pickles[..] {
+            return Err(format!("it holds two pickles, `{one}` and `{other}`"));
+        }
+        let pickle = *pickles.first().ok_or("it is a zip archive without `data.pkl`, so no file of PyTorch; save `model.state_dict()` with `torch.save`")?;
         let folder = pickle.trim_end_matches(".pkl").to_owned();
         let mut content = Vec::new();
-        archive
-            .by_name(pickle)
-            .map_err(not_pytorch)?
-            .read_to_end(&mut content)
-            .map_err(not_pytorch)?;
+        let most = most_unpacked(bytes);
+        let entry = archive.by_name(pickle).map_err(not_pytorch)?;
+        entry.take(most).read_to_end(&mut content).map_err(not_pytorch)?;
         let (pickle, _) = Pickle::read(&content).map_err(not_pytorch)?;
         let mut unpacked = Vec::new();
         let mut known: HashMap<String, Storage> = HashMap::new();
@@ -81,7 +105,7 @@ impl PyTorchFile {
             if let Some(known) = known.get(key) {
                 return Ok(known.clone());
             }
-            let mut entry = archive.by_name(&format!("{folder}/{key}")).map_err(not_pytorch)?;
+            let entry = archive.by_name(&format!("{folder}/{key}")).map_err(not_pytorch)?;
             let start = entry.data_start().and_then(|start| usize::try_from(start).ok());
             let storage = match (entry.compression(), start, usize::try_from(entry.size())) {
                 (CompressionMethod::Stored, Some(start), Ok(size)) => {
@@ -89,7 +113,7 @@ impl PyTorchFile {
                 }
                 _ => {
                     let mut content = Vec::new();
-                    entry.read_to_end(&mut content).map_err(not_pytorch)?;
+                    entry.take(most).read_to_end(&mut content).map_err(not_pytorch)?;
                     unpacked.push(content);
                     Storage::Unpacked(unpacked.len() - 1)
                 }
@@ -105,7 +129,7 @@ impl PyTorchFile {
     /// Reads a file from before version 1.6: pickles of a magic number, of the protocol's version, of
     /// the system, of the content and of the storages' keys; then the storages, each behind the number
     /// of its elements.
-    pub(crate) fn of_legacy(bytes: &[u8], wanted: Option<&str>) -> Result<Self, String> {
+    pub(crate) fn of_legacy(bytes: &[u8], wanted: Wanted<'_>) -> Result<Self, String> {
         let mut at = 0;
         let mut next = || -> Result<Pickle, String> {
             let (pickle, length) =
@@ -129,7 +153,9 @@ impl PyTorchFile {
                 .and_then(|count| count.try_into().ok())
                 .map(u64::from_le_bytes)
                 .ok_or(damaged)?;
-            let width = widths.get(key).copied().unwrap_or(1);
+            let width = widths.get(key).copied().ok_or_else(|| {
+                format!("the storage `{key}` is of a type that is not known, so that those behind it cannot be found")
+            })?;
             let length = usize::try_from(count)
                 .ok()
                 .and_then(|count| count.checked_mul(width))
@@ -145,52 +171,33 @@ impl PyTorchFile {
 
     fn of_pickle(
         pickle: &Pickle,
-        wanted: Option<&str>,
+        wanted: Wanted<'_>,
         storage: &mut dyn FnMut(&str) -> Result<Storage, String>,
     ) -> Result<Self, String> {
-        let mut search =
-            Search { pickle, found: Vec::new(), left_out: Vec::new(), visited: BTreeSet::new() };
-        search.look_into(pickle.root, "", false, 0);
-        let Search { mut found, mut left_out, .. } = search;
+        let mut search = Search {
+            pickle,
+            found: Vec::new(),
+            left_out: Vec::new(),
+            visited: BTreeSet::new(),
+            placed: BTreeSet::new(),
+            visits: 0,
+        };
+        search.look_into(pickle.root, "", false, 0)?;
+        let Search { mut found, mut left_out, placed, .. } = search;
+        let unplaced = unplaced(pickle, &placed);
         found.sort_by(|one, other| one.0.cmp(&other.0));
-        let most = found.iter().map(|(_, tensors)| tensors.len()).max().unwrap_or(0);
-        let largest: Vec<usize> = (0..found.len())
-            .filter(|place| {
-                wanted.map_or(found[*place].1.len() == most, |wanted| found[*place].0 == wanted)
-            })
-            .collect();
-        let places = || {
-            found
-                .iter()
-                .map(|(place, tensors)| format!("`{place}` ({} tensors)", tensors.len()))
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        let chosen = match (&largest[..], wanted) {
-            ([one], _) => *one,
-            ([], Some(wanted)) => {
-                return Err(format!("it has no state dict `{wanted}`, only {}", places()));
-            }
-            ([], None) => {
-                return Err(
-                    "it holds no tensor that belongs to a model; save `model.state_dict()`"
-                        .to_owned(),
-                );
-            }
-            ([..], _) => {
-                return Err(format!(
-                    "it holds several state dicts of one size: {}; say which with --state-dict, or save it in a file of its own",
-                    places()
-                ));
-            }
-        };
+        let chosen = choose(&found, wanted)?;
         let (place, tensors) = found.swap_remove(chosen);
-        left_out.extend(found.into_iter().map(|(place, tensors)| (place, tensors.len())));
+        left_out.extend(found.into_iter().map(|(place, tensors)| LeftOut {
+            place,
+            names: tensors.into_iter().map(|(name, _)| name).collect(),
+            is_optimizer: false,
+        }));
         let tensors = tensors
             .into_iter()
             .map(|(name, tensor)| (name, view(pickle, tensor, storage)))
             .collect();
-        Ok(Self { place, tensors, left_out, unpacked: Vec::new() })
+        Ok(Self { place, tensors, left_out, unplaced, unpacked: Vec::new() })
     }
 
     /// The numbers of a tensor, in the order of its rows.
@@ -209,6 +216,63 @@ impl PyTorchFile {
     }
 }
 
+/// The most that an entry of an archive is unpacked to. PyTorch and Keras do not pack theirs.
+pub(crate) fn most_unpacked(archive: &[u8]) -> u64 {
+    archive.len() as u64 * 16 + (1 << 20)
+}
+
+/// The place of the state dict that is meant.
+fn choose(found: &[StateDict], wanted: Wanted<'_>) -> Result<usize, String> {
+    if found.is_empty() {
+        return Err(
+            "it holds no tensor that belongs to a model; save `model.state_dict()`".to_owned()
+        );
+    }
+    let places = || {
+        let mut words: Vec<String> = found
+            .iter()
+            .take(4)
+            .map(|(place, tensors)| format!("`{place}` ({} tensors)", tensors.len()))
+            .collect();
+        if found.len() > 4 {
+            words.push(format!("{} more", found.len() - 4));
+        }
+        words.join(", ")
+    };
+    let at = |wanted: &str| found.iter().position(|(place, _)| place == wanted);
+    match wanted {
+        _ if found.len() == 1 => return Ok(0),
+        Wanted::At(wanted) => {
+            return at(wanted)
+                .ok_or_else(|| format!("it has no state dict `{wanted}`, only {}", places()));
+        }
+        Wanted::Like(other) => {
+            if let Some(place) = at(other) {
+                return Ok(place);
+            }
+        }
+        Wanted::Largest => {}
+    }
+    let most = found.iter().map(|(_, tensors)| tensors.len()).max().unwrap_or(0);
+    let largest: Vec<usize> =
+        (0..found.len()).filter(|place| found[*place].1.len() == most).collect();
+    // An average of a model has its tensors, under a prefix, and one that counts.
+    let names = |place: usize| -> BTreeSet<&str> {
+        found[place].1.iter().map(|(name, _)| name.trim_start_matches("module.")).collect()
+    };
+    let largest_names = names(largest[0]);
+    let rivals = (0..found.len()).any(|place| {
+        place != largest[0] && found[place].1.len() > 1 && names(place).is_subset(&largest_names)
+    });
+    if largest.len() > 1 || rivals {
+        return Err(format!(
+            "it holds several state dicts of one kind: {}; say which with --state-dict, or save it in a file of its own",
+            places()
+        ));
+    }
+    Ok(largest[0])
+}
+
 fn not_pytorch(error: impl std::fmt::Display) -> String {
     // Backtraces of other libraries are nobody's help.
     let text = error.to_string();
@@ -222,76 +286,202 @@ type StateDict = (String, Vec<(String, Place)>);
 struct Search<'a> {
     pickle: &'a Pickle,
     found: Vec<StateDict>,
-    left_out: Vec<(String, usize)>,
+    left_out: Vec<LeftOut>,
     visited: BTreeSet<Place>,
+    /// The tensors that stand in one of these.
+    placed: BTreeSet<Place>,
+    visits: usize,
 }
 
+/// Values that are looked into; a model has some thousand.
+const MOST_VISITS: usize = 1_000_000;
+
 impl Search<'_> {
-    fn look_into(&mut self, value: Place, place: &str, is_optimizer: bool, depth: usize) {
-        if depth > DEEPEST || !self.visited.insert(value) {
-            return;
+    /// Looks for state dicts in a value.
+    fn look_into(
+        &mut self,
+        value: Place,
+        place: &str,
+        is_optimizer: bool,
+        depth: usize,
+    ) -> Result<(), String> {
+        self.visits += 1;
+        if depth > DEEPEST || self.visits > MOST_VISITS {
+            return Err("its content is nested too deeply; save `model.state_dict()`".to_owned());
         }
-        let within =
-            |key: &str| if place.is_empty() { key.to_owned() } else { format!("{place}/{key}") };
+        if !self.visited.insert(value) {
+            return Ok(());
+        }
         let pickle = self.pickle;
         let mut tensors = Vec::new();
-        if let Some(entries) = pickle.entries(value) {
-            for (key, value) in entries {
-                let key = match pickle.value(*key) {
-                    Value::Text(key) => key.clone(),
-                    Value::Whole(number) => number.to_string(),
-                    _ => continue,
-                };
-                if is_tensor(pickle, *value) {
-                    tensors.push((key, *value));
-                } else {
-                    let is_optimizer = is_optimizer || key.to_lowercase().contains(OPTIMIZERS);
-                    self.look_into(*value, &within(&key), is_optimizer, depth + 1);
-                }
+        let mut is_optimizer = is_optimizer;
+        if is_tensor(pickle, value) {
+            tensors.push(("tensor".to_owned(), value));
+        } else if let Some(entries) = pickle.entries(value) {
+            // What an optimizer calls the two halves of its own state dict.
+            let has =
+                |wanted: &str| entries.iter().any(|(key, _)| pickle.text(*key) == Some(wanted));
+            is_optimizer |= has("state") && has("param_groups");
+            // What is shared with an optimizer is the model's all the same.
+            let named = entries.iter().map(|(key, value)| (self.key(*key), *value));
+            let (of_optimizers, others): (Vec<_>, Vec<_>) =
+                named.partition(|(key, _)| is_of_optimizer(key));
+            for (key, value) in others {
+                self.entry(&key, value, place, is_optimizer, depth, &mut tensors)?;
+            }
+            for (key, value) in of_optimizers {
+                self.entry(&key, value, place, true, depth, &mut tensors)?;
             }
         } else if let Some(members) = pickle.list(value) {
             for (number, member) in members.iter().enumerate() {
-                if is_tensor(pickle, *member) {
-                    tensors.push((number.to_string(), *member));
-                } else {
-                    self.look_into(*member, &within(&number.to_string()), is_optimizer, depth + 1);
-                }
+                let key = number.to_string();
+                self.entry(&key, *member, place, is_optimizer, depth, &mut tensors)?;
             }
-        } else if let Value::Made { state: Some(state), .. } = pickle.value(value) {
-            // A model that was saved whole.
-            self.tensors_of_model(*state, "", &mut tensors, depth);
         }
+        if let (Value::Made { arguments, elements, state, .. }, false) =
+            (pickle.value(value), is_tensor(pickle, value))
+        {
+            for member in elements.iter().chain([arguments]) {
+                self.look_into(*member, place, is_optimizer, depth + 1)?;
+            }
+            match state {
+                // A model that was saved whole.
+                Some(state) if pickle.entries(*state).is_some() => {
+                    self.tensors_of_model(*state, "", place, is_optimizer, &mut tensors, depth)?;
+                }
+                Some(state) => self.look_into(*state, place, is_optimizer, depth + 1)?,
+                None => {}
+            }
+        }
+        self.placed.extend(tensors.iter().map(|(_, tensor)| *tensor));
         if !tensors.is_empty() && is_optimizer {
-            self.left_out.push((place.to_owned(), tensors.len()));
+            let names = tensors.into_iter().map(|(name, _)| name).collect();
+            self.left_out.push(LeftOut { place: place.to_owned(), names, is_optimizer });
         } else if !tensors.is_empty() {
             self.found.push((place.to_owned(), tensors));
+        }
+        Ok(())
+    }
+
+    /// A tensor of a dictionary, several in a tuple (as quantised layers keep them), or something to
+    /// look into.
+    fn entry(
+        &mut self,
+        key: &str,
+        value: Place,
+        place: &str,
+        is_optimizer: bool,
+        depth: usize,
+        tensors: &mut Vec<(String, Place)>,
+    ) -> Result<(), String> {
+        let pickle = self.pickle;
+        let members = pickle.list(value).unwrap_or_default();
+        if is_tensor(pickle, value) {
+            tensors.push((key.to_owned(), value));
+            return Ok(());
+        }
+        if !tensors.is_empty() && members.iter().any(|member| is_tensor(pickle, *member)) {
+            for (number, member) in members.iter().enumerate() {
+                self.entry(
+                    &format!("{key}.{number}"),
+                    *member,
+                    place,
+                    is_optimizer,
+                    depth + 1,
+                    tensors,
+                )?;
+            }
+            return Ok(());
+        }
+        let within = if place.is_empty() { key.to_owned() } else { format!("{place}/{key}") };
+        self.look_into(value, &within, is_optimizer, depth + 1)
+    }
+
+    /// A dictionary's key in words.
+    fn key(&self, key: Place) -> String {
+        match self.pickle.value(key) {
+            Value::Text(key) => key.clone(),
+            Value::Whole(number) => number.to_string(),
+            Value::List(members) => {
+                let parts = members.iter().map(|member| match self.pickle.value(*member) {
+                    Value::Text(text) => text.clone(),
+                    Value::Whole(number) => number.to_string(),
+                    _ => "?".to_owned(),
+                });
+                format!("({})", parts.collect::<Vec<_>>().join(", "))
+            }
+            _ => format!("key {key}"),
         }
     }
 
     /// Tensors of a module of PyTorch, or of one that TorchScript wrote, under the names of its state
-    /// dict.
+    /// dict; what else its attributes hold is looked into.
     fn tensors_of_model(
         &mut self,
         state: Place,
         prefix: &str,
+        place: &str,
+        is_optimizer: bool,
         tensors: &mut Vec<(String, Place)>,
         depth: usize,
-    ) {
-        if depth > DEEPEST {
-            return;
+    ) -> Result<(), String> {
+        self.visits += 1;
+        if depth > DEEPEST || self.visits > MOST_VISITS {
+            return Err("its modules are nested too deeply; save `model.state_dict()`".to_owned());
         }
         let pickle = self.pickle;
         for (key, value) in pickle.entries(state).unwrap_or_default() {
-            let Some(key) = pickle.text(*key) else { continue };
-            if ["_parameters", "_buffers", "_modules"].contains(&key) {
-                self.tensors_of_model(*value, prefix, tensors, depth + 1);
+            let key = self.key(*key);
+            let own_state = match pickle.value(*value) {
+                Value::Made { state: Some(state), items, elements, .. }
+                    if items.is_empty()
+                        && elements.is_empty()
+                        && pickle.entries(*state).is_some() =>
+                {
+                    Some(*state)
+                }
+                _ => None,
+            };
+            if ["_parameters", "_buffers", "_modules"].contains(&&*key) {
+                self.tensors_of_model(*value, prefix, place, is_optimizer, tensors, depth + 1)?;
             } else if is_tensor(pickle, *value) {
                 tensors.push((format!("{prefix}{key}"), *value));
-            } else if let Value::Made { state: Some(state), .. } = pickle.value(*value) {
-                self.tensors_of_model(*state, &format!("{prefix}{key}."), tensors, depth + 1);
+            } else if let Some(own) = own_state {
+                let prefix = format!("{prefix}{key}.");
+                self.tensors_of_model(own, &prefix, place, is_optimizer, tensors, depth + 1)?;
+            } else {
+                let is_optimizer = is_optimizer || is_of_optimizer(&key);
+                self.entry(&format!("{prefix}{key}"), *value, place, is_optimizer, depth, tensors)?;
             }
         }
+        Ok(())
     }
+}
+
+/// Whether a key is an optimizer's, such as `optimizer_states` or `G_optim`.
+fn is_of_optimizer(key: &str) -> bool {
+    let lower = key.to_lowercase();
+    let mut words = lower.split(|sign: char| !sign.is_alphanumeric());
+    words.any(|word| ["optim", "optims", "optimizer", "optimizers", "optimiser"].contains(&word))
+}
+
+/// Tensors, and storages by themselves, that stand in no state dict.
+fn unplaced(pickle: &Pickle, placed: &BTreeSet<Place>) -> usize {
+    let mut within: BTreeSet<Place> = BTreeSet::new();
+    for value in 0..pickle.len() {
+        if let (true, Some((_, arguments))) = (is_tensor(pickle, value), call(pickle, value)) {
+            within.extend(arguments.iter().copied());
+            // Those of a subclass stand one deeper.
+            within.extend(
+                arguments.iter().filter_map(|argument| pickle.list(*argument)).flatten().copied(),
+            );
+        }
+    }
+    let is_alone = |value: &Place| {
+        let holds_numbers = is_tensor(pickle, *value) || storage_of(pickle, *value).is_some();
+        holds_numbers && !placed.contains(value) && !within.contains(value)
+    };
+    (0..pickle.len()).filter(is_alone).count()
 }
 
 /// The function that would make a value, and what it would be given.
@@ -303,7 +493,8 @@ fn call(pickle: &Pickle, value: Place) -> Option<(&str, &[Place])> {
 fn is_tensor(pickle: &Pickle, value: Place) -> bool {
     call(pickle, value).is_some_and(|(function, _)| {
         let last = function.rsplit('.').next().unwrap_or(function);
-        last.starts_with("_rebuild_") || last == "_reconstruct"
+        last.starts_with("_rebuild_")
+            || ["_reconstruct", "_frombuffer", "UninitializedParameter"].contains(&last)
     })
 }
 
@@ -317,7 +508,13 @@ fn storage_of(pickle: &Pickle, storage: Place) -> Option<(&str, &str)> {
 /// Bytes of an element of each storage that a pickle names.
 fn storage_widths(pickle: &Pickle) -> HashMap<String, usize> {
     let named = (0..pickle.len()).filter_map(|place| storage_of(pickle, place));
-    named.filter_map(|(class, key)| Some((key.to_owned(), type_of(class)?.1))).collect()
+    let width = |class: &str| match class {
+        "QInt8Storage" | "QUInt8Storage" | "QUInt4x2Storage" | "QUInt2x4Storage" => Some(1),
+        "QInt32Storage" => Some(4),
+        "ComplexDoubleStorage" => Some(16),
+        class => type_of(class).map(|(_, width)| width),
+    };
+    named.filter_map(|(class, key)| Some((key.to_owned(), width(class)?))).collect()
 }
 
 /// Where the numbers of a tensor are, or why they cannot be read.
@@ -329,7 +526,10 @@ fn view(
     let unknown = || "it is stored in a way that thaw does not know".to_owned();
     let (function, arguments) = call(pickle, tensor).ok_or_else(unknown)?;
     match (function.rsplit('.').next().unwrap_or(function), arguments) {
-        ("_rebuild_parameter", [data, ..]) => view(pickle, *data, storage),
+        ("_rebuild_parameter" | "_rebuild_parameter_with_state", [data, ..]) => {
+            let (function, arguments) = call(pickle, *data).ok_or_else(unknown)?;
+            strided(pickle, function, arguments, storage)
+        }
         ("_rebuild_from_type_v2", [function, _, arguments, ..]) => {
             let (function, arguments) = (
                 pickle.global(*function).ok_or_else(unknown)?,
@@ -361,6 +561,15 @@ fn strided(
             };
             let (dtype, width) =
                 type_of(kind).ok_or_else(|| format!("its type is {kind}, which is not read"))?;
+            // A view that PyTorch negates or conjugates as it reads: its bits are not its numbers.
+            let is_lazy = rest
+                .iter()
+                .filter_map(|argument| pickle.entries(*argument))
+                .flatten()
+                .any(|(key, _)| matches!(pickle.text(*key), Some("conj" | "neg")));
+            if is_lazy {
+                return Err("it is a negated or conjugated view".to_owned());
+            }
             let all_counts = |list: Place| -> Option<Vec<usize>> {
                 pickle.list(list)?.iter().map(|count| pickle.count(*count)).collect()
             };
@@ -372,7 +581,7 @@ fn strided(
             Ok(View { dtype, shape, width, offset, strides, storage: storage(key)? })
         }
         ("_rebuild_qtensor", _) => Err("it is quantised".to_owned()),
-        ("_reconstruct", _) => Err("it is an array of NumPy".to_owned()),
+        ("_reconstruct" | "_frombuffer", _) => Err("it is an array of NumPy".to_owned()),
         (function, _) if function.contains("sparse") => Err("it is sparse".to_owned()),
         _ => Err(unknown()),
     }
@@ -421,7 +630,7 @@ fn gather<'a>(
             .map(Cow::Borrowed);
     }
     // A shape that a stride of 0 repeats may be of any size.
-    if count > storage.len().saturating_mul(64) {
+    if count.checked_mul(*width)? > storage.len().saturating_mul(4).max(LARGEST_REPETITION) {
         return None;
     }
     let mut bytes = Vec::new();
