@@ -7,6 +7,7 @@ Keras 2.0.8, 2.1.3 and 2.2.4 (which also has TensorFlow's own files), Keras 3. B
 and in `-same` where the same numbers are saved in another dress. `truth.json` tells what is in them, from the numbers in memory.
 """
 
+import argparse
 import collections
 import copy
 import functools
@@ -203,6 +204,34 @@ def archives():
 
     zero = lambda sign: {name: torch.where(tensor < 0, sign * torch.zeros(()), tensor) for name, tensor in net.state_dict().items()}
     case("signed-zero", BY_TORCH, {end: side(".pth", torch.save, zero(sign), list(zero(sign).items())) for end, sign in [("before", 1), ("same", -1)]})
+
+
+class Settings(dict):
+    """A dictionary by another name, as libraries of settings have."""
+
+
+def elsewhere():
+    """Checkpoints in which the model stands where a reader may not look, or something else in its place. Every tensor of the model moved."""
+    def save(name, number, content):
+        torch.save(content, os.path.join(folder, "%s-%s.pth" % (name, ["before", "after"][number])))
+
+    folder = os.path.join(FOLDER, "elsewhere")
+    os.makedirs(folder, exist_ok=True)
+    for number in range(2):
+        torch.manual_seed(number)
+        model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 2))
+        state, best = model.state_dict(), torch.tensor(1.0)
+        save("subclass", number, {"state_dict": Settings(state), "best": best})
+        save("namespace", number, argparse.Namespace(model=state, best=best))
+        save("deque", number, {"models": collections.deque([state]), "best": best})
+        save("optimal", number, {"optimal_model": state, "mean": torch.ones(1)})
+        save("keys", number, {("layer", 1): state["0.weight"], "bias": best})
+        # The other network moved, and this one did not.
+        save("networks", number, {"generator": {"a": torch.ones(2), "b": torch.ones(2)}, "discriminator": {"a": torch.full((1,), float(number))}})
+        save("storage", number, {"numbers": state["0.weight"].untyped_storage(), "w": torch.ones(2)})
+        # The average was kept beside the model later, and is that of another.
+        average = {"average": torch.optim.swa_utils.AveragedModel(torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 2))).state_dict()}
+        save("average", number, {"model": state, **(average if number else {})})
 
 
 def dresses():
@@ -488,6 +517,7 @@ def main():
         legacy("legacy", [2, 3, 4, 5])
         dresses()
         missing_shard()
+        elsewhere()
         lightning_checkpoints()
         hdf5_cases()
         other_files()

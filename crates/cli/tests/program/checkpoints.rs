@@ -223,6 +223,49 @@ fn one_checkpoint_is_listed_whole() {
     );
 }
 
+/// Where the model stands in a checkpoint is somebody's choice; what was not looked at is never said
+/// not to have moved.
+#[test]
+fn tensors_that_stand_elsewhere_are_found_or_make_the_verdict_inconclusive() {
+    let whole = "THAWED: 4 of 4 tensors were declared frozen and moved";
+    for (name, code, words) in [
+        ("subclass", 1, whole),
+        ("namespace", 1, whole),
+        ("deque", 1, whole),
+        ("optimal", 1, whole),
+        ("average", 1, whole),
+        (
+            "keys",
+            1,
+            "THAWED: 1 of 2 tensors were declared frozen and moved, the first of them `(layer, 1)`",
+        ),
+        (
+            "networks",
+            2,
+            "inconclusive: `discriminator` holds tensors that were declared frozen too",
+        ),
+        ("storage", 2, "inconclusive: some tensors stand where thaw does not look"),
+    ] {
+        let [before, after] =
+            ["before", "after"].map(|side| format!("elsewhere/{name}-{side}.pth"));
+        let (found, text, error) = audit(&before, &after, &["--frozen", "*"]);
+        assert!(found == code && text.contains(words), "{name}: {found} {text}{error}");
+    }
+    // Chosen, one network alone is judged.
+    let (code, text, _) = audit(
+        "elsewhere/networks-before.pth",
+        "elsewhere/networks-after.pth",
+        &["--frozen", "*", "--state-dict", "generator"],
+    );
+    assert!(
+        code == 0
+            && text.contains(
+                "left out of elsewhere/networks-after.pth: 1 tensor(s) in `discriminator`"
+            ),
+        "{text}"
+    );
+}
+
 /// Found by fuzzing: no memory is taken for what a file merely declares.
 #[test]
 fn what_a_file_declares_is_not_believed() {
