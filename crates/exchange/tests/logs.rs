@@ -128,6 +128,8 @@ fn interrupted_percentages_and_several_trainings_are_understood() {
     assert_eq!(percent[0].log.curve(Metric::ValidationAccuracy), [0.6, 0.8]);
     for (name, text, expected) in [
         ("empty.txt", "", "is empty, not a training log"),
+        // Found by fuzzing.
+        ("blank.txt", "\u{c}\u{c}\n\u{c}\u{c}\ns", "is no training log"),
         ("prose.txt", "Dear reader,\nnothing was logged.\n", "is no training log"),
         ("list.json", "[1, 2]", "expected an object of lists"),
         ("broken.json", "{\"loss\": [1", "is no valid JSON"),

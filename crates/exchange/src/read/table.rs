@@ -50,7 +50,8 @@ impl Sheet {
                 let columns = heading.split_whitespace().count();
                 let rows = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
                 let rows = rows.enumerate().filter(|(place, cells)| {
-                    *place == 0 || cells.len() == columns && cells[0].parse::<f64>().is_ok()
+                    let is_numbered = cells.first().is_some_and(|cell| cell.parse::<f64>().is_ok());
+                    *place == 0 || cells.len() == columns && is_numbered
                 });
                 let rows = rows.map(|(_, cells)| cells.join("\t"));
                 Self { separator: b'\t', text: rows.collect::<Vec<_>>().join("\n") }
