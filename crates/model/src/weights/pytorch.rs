@@ -94,6 +94,15 @@ impl PyTorchFile {
         }
         let pickle = *pickles.first().ok_or("it is a zip archive without `data.pkl`, so no file of PyTorch; save `model.state_dict()` with `torch.save`")?;
         let folder = pickle.trim_end_matches(".pkl").to_owned();
+        let order = names.iter().find(|name| name.split('/').nth(1) == Some("byteorder"));
+        if let Some(order) = order {
+            let mut content = Vec::new();
+            let entry = archive.by_name(order).map_err(not_pytorch)?;
+            entry.take(8).read_to_end(&mut content).map_err(not_pytorch)?;
+            if content == b"big" {
+                return Err("it was written on a machine that stores the highest byte first; save it again on another".to_owned());
+            }
+        }
         let mut content = Vec::new();
         let most = most_unpacked(bytes);
         let entry = archive.by_name(pickle).map_err(not_pytorch)?;
