@@ -51,6 +51,10 @@ pub(super) fn trainings(text: &str) -> Result<Vec<Training>, String> {
 /// JSON, or what Python prints: its words replaced, then read as JSON5, which knows its quotes.
 fn parse(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).or_else(|strict| {
+        // The reader of JSON5 calls itself for each bracket.
+        if deepest(text) > 100 {
+            return Err(strict.to_string());
+        }
         let mut tuples: Vec<bool> = Vec::new();
         let replaced = PYTHON.replace_all(text, |found: &regex::Captures<'_>| {
             let whole = &found[0];
@@ -76,6 +80,20 @@ fn parse(text: &str) -> Result<Value, String> {
         });
         json5::from_str(&replaced).map_err(|_| strict.to_string())
     })
+}
+
+/// How many brackets are open at once.
+fn deepest(text: &str) -> usize {
+    let (mut open, mut deepest) = (0usize, 0);
+    for sign in text.bytes() {
+        match sign {
+            b'[' | b'{' | b'(' => open += 1,
+            b']' | b'}' | b')' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(open);
+    }
+    deepest
 }
 
 /// A list of trainings, a list of epochs, or one training.

@@ -89,6 +89,13 @@ impl Sheet {
             if record == names {
                 continue;
             }
+            if record.len() > names.len() {
+                return Err(format!(
+                    "line {line} has {} cells under {} headings; name every column, and write decimals with a point",
+                    record.len(),
+                    names.len()
+                ));
+            }
             let cell = |column: usize| record.get(column).unwrap_or_default();
             let run = run_at.map_or("", cell);
             let place = runs.iter().position(|(name, _)| name == run).unwrap_or_else(|| {
