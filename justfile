@@ -101,7 +101,7 @@ fuzz seconds="300":
         corpus="target/fuzz-corpus/$target"
         mkdir -p "$corpus"
         case "$target" in logs) from=crates/exchange/tests/cases ;; checkpoints) from=crates/cli/tests/checkpoints ;; esac
-        find "$from" -type f ! -name '*.truth.json' ! -name truth.json -size -64k -exec cp -t "$corpus" --backup=numbered {} +
+        find "$from" -type f ! -name '*.truth.json' ! -name truth.json -size -64k -exec cp --parents -t "$corpus" {} +
         cargo fuzz run -O --fuzz-dir tools/fuzz --sanitizer none "$target" "$corpus" -- -max_total_time={{seconds}} -max_len=65536 -timeout=10 -rss_limit_mb=2048
     done
 

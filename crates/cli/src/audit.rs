@@ -284,13 +284,13 @@ fn judge(comparison: &Comparison, patterns: &[Pattern], is_chosen: bool) -> (Str
         let message = format!("inconclusive: `{lost}` was declared frozen and cannot be compared");
         return (message, CANNOT_TELL);
     }
-    let others = comparison.left_out.iter().flatten().filter(|others| !others.is_optimizer);
+    let mut others = comparison.left_out.iter().flatten().filter(|others| !others.is_optimizer);
     let is_meant = |others: &&OtherTensors| {
         let name =
             |name: &String| is_declared(patterns, name, Some(&format!("{}/{name}", others.place)));
         !is_chosen && others.names.iter().any(name)
     };
-    if let Some(OtherTensors { place, .. }) = others.clone().find(is_meant) {
+    if let Some(OtherTensors { place, .. }) = others.find(is_meant) {
         let message = format!(
             "inconclusive: `{place}` holds tensors that were declared frozen too; say which state dict is meant with --state-dict"
         );

@@ -82,6 +82,14 @@ pub(crate) fn name(name: &str) -> Option<Name> {
     Some(Name { quantity, states_split, is_error: has(&ERROR) })
 }
 
+/// The metric that a name means, if it means one.
+pub(crate) fn metric(column: &str) -> Option<Metric> {
+    match name(column)?.quantity {
+        Quantity::Metric(metric) => Some(metric),
+        Quantity::Seconds => None,
+    }
+}
+
 /// Whether a word alone names a split, as in `train Loss: 0.5`.
 pub(crate) fn is_split(word: &str) -> bool {
     [&TRAIN[..], &VALIDATION, &TEST].concat().contains(&word.to_lowercase().as_str())
@@ -115,10 +123,6 @@ mod tests {
 
     #[test]
     fn names_are_understood_as_people_write_them() {
-        let metric = |text: &str| match name(text) {
-            Some(Name { quantity: Quantity::Metric(metric), .. }) => Some(metric),
-            _ => None,
-        };
         for name in [
             "acc",
             "accuracy",

@@ -10,7 +10,7 @@ use safetensors::Dtype;
 
 use crate::ModelError;
 use crate::weights::{
-    LeftOut, NumberType, Numbers, TensorFile, Wanted, float_width, matched, rounded, values,
+    NumberType, Numbers, OtherTensors, TensorFile, Wanted, float_width, matched, rounded, values,
 };
 
 /// Comparison of a tensor that both checkpoints have.
@@ -45,17 +45,6 @@ pub struct UnreadableTensor {
     pub name_after: String,
     /// Why it cannot be compared.
     pub reason: String,
-}
-
-/// Tensors of a file that are not compared, since they stand in another place than the state dict.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OtherTensors {
-    /// The keys or groups under which they stand.
-    pub place: String,
-    /// Their names.
-    pub names: Vec<String>,
-    /// Whether they are an optimizer's.
-    pub is_optimizer: bool,
 }
 
 /// Comparison of two checkpoints.
@@ -96,12 +85,6 @@ impl ComparisonOptions {
     fn wanted(&self) -> Wanted<'_> {
         self.state_dict.as_deref().map_or(Wanted::Largest, Wanted::At)
     }
-}
-
-fn other_tensors(left_out: Vec<LeftOut>) -> Vec<OtherTensors> {
-    let public =
-        |LeftOut { place, names, is_optimizer }| OtherTensors { place, names, is_optimizer };
-    left_out.into_iter().map(public).collect()
 }
 
 /// A tensor of a file.
@@ -193,7 +176,7 @@ fn listing(
     Ok(Listing {
         tensors: renamed(file, &options.renames, path)?.into_iter().map(tensor).collect(),
         place: file.place().map(str::to_owned),
-        left_out: other_tensors(file.left_out()),
+        left_out: file.left_out(),
         unplaced: file.unplaced(),
     })
 }
@@ -223,7 +206,7 @@ pub fn compare(
     let matching = matched(&keys(&names_before), &keys(&names_after));
     let mut comparison = Comparison {
         places: [&old, &new].map(|file| file.place().map(str::to_owned)),
-        left_out: [&old, &new].map(|file| other_tensors(file.left_out())),
+        left_out: [&old, &new].map(TensorFile::left_out),
         unplaced: [&old, &new].map(TensorFile::unplaced),
         prefixes: matching.prefixes,
         undecided: matching.undecided,

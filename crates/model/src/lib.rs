@@ -35,8 +35,8 @@ pub use audit::{audit, audit_phase, drift};
 pub use base::{Base, Freezing};
 pub use bases::{BlockShape, shapes, tensors};
 pub use comparison::{
-    Comparison, ComparisonOptions, ListedTensor, Listing, OtherTensors, TensorComparison,
-    UnreadableTensor, compare, list, list_bytes,
+    Comparison, ComparisonOptions, ListedTensor, Listing, TensorComparison, UnreadableTensor,
+    compare, list, list_bytes,
 };
 pub use error::ModelError;
 pub use gradients::Gradients;
@@ -46,7 +46,7 @@ pub use loss::Loss;
 pub use optimizers::{Optimizer, OptimizerState};
 pub use tape::Tape;
 pub use thaw_conv::keep_freed_memory;
-pub use weights::{Weights, export, multiplied_tensors, weights_file};
+pub use weights::{OtherTensors, Weights, export, multiplied_tensors, weights_file};
 
 /// The version of Candle that computes: the manifest demands exactly this one.
 pub const CANDLE_VERSION: &str = "0.11.1";

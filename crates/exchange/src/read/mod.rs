@@ -9,6 +9,7 @@ mod training;
 
 use std::path::Path;
 
+use regex::Regex;
 use thaw_spec::{FileKind, TrainingLog};
 
 use self::table::Sheet;
@@ -130,7 +131,8 @@ fn text_of(bytes: &[u8]) -> Option<String> {
 fn of_text(text: &str) -> Result<Vec<Training>, String> {
     let start = text.trim_start();
     if start.starts_with(['{', '[']) || start.starts_with("defaultdict(") {
-        if let Ok(value) = serde_json::from_str(text)
+        if text.contains("\"nbformat\"")
+            && let Ok(value) = serde_json::from_str(text)
             && notebook::is_notebook(&value)
         {
             let trainings = notebook::trainings(&value);
@@ -155,6 +157,12 @@ fn of_text(text: &str) -> Result<Vec<Training>, String> {
         trainings if trainings.is_empty() => Err(UNKNOWN.to_owned()),
         trainings => Ok(trainings),
     }
+}
+
+/// A regular expression of a reader.
+#[expect(clippy::expect_used, reason = "constants; the tests compile every one of them")]
+fn expression(text: &str) -> Regex {
+    Regex::new(text).expect("a regular expression")
 }
 
 /// Number of runs that an error names when the file has no run of the name asked for.

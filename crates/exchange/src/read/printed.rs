@@ -6,9 +6,11 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use thaw_spec::Metric;
 
-use super::training::{Again, Training, number};
-use crate::name::{Name, Quantity, is_split, name, of_split};
+use super::expression;
+use super::training::{Again, Training, is_of_validation, number};
+use crate::name::{is_split, metric, name, of_split};
 
 /// What stands before a line in the logs of containers, of logging libraries and of terminals.
 static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
@@ -60,12 +62,6 @@ static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
 
 /// A duration of Keras': `20s`, not `317ms/step`.
 static SECONDS: LazyLock<Regex> = LazyLock::new(|| expression(r"(?:^|\s)(\d+(?:\.\d+)?)s(?:\s|$)"));
-
-/// An expression of this file.
-#[expect(clippy::expect_used, reason = "constants; every test of this module compiles them")]
-fn expression(text: &str) -> Regex {
-    Regex::new(text).expect("a regular expression")
-}
 
 /// Metrics of a line by name, in its order.
 type Pairs = Vec<(String, f64)>;
@@ -125,15 +121,11 @@ impl Reader {
         let mut pairs = pairs(of_tail, split);
         if rest.starts_with("* ") {
             // What PyTorch's example for ImageNet says of the validation images.
-            pairs.iter_mut().for_each(|(column, _)| {
-                if name(column).is_some_and(|name| !name.states_split) {
-                    *column = format!("val {column}");
-                }
-            });
+            pairs.iter_mut().for_each(|(column, _)| *column = of_split(column, Some("val")));
         }
         if let Some(place) = pairs.iter().position(|(name, _)| name.eq_ignore_ascii_case("epoch")) {
             let (_, epoch) = pairs.remove(place);
-            if pairs.iter().any(|(column, _)| is_metric(column)) {
+            if pairs.iter().any(|(column, _)| metric(column).is_some()) {
                 if epoch.fract() != 0.0 {
                     return;
                 }
@@ -146,7 +138,7 @@ impl Reader {
         let steps = STEPS
             .captures(&of_steps)
             .and_then(|found| Some((found[1].parse().ok()?, found[2].parse().ok()?)));
-        if !pairs.iter().any(|(column, _)| is_metric(column)) {
+        if !pairs.iter().any(|(column, _)| metric(column).is_some()) {
             return;
         }
         let is_partial = steps.is_some_and(|(at, of): (u64, u64)| at < of)
@@ -258,14 +250,6 @@ impl Reader {
     }
 }
 
-fn is_metric(column: &str) -> bool {
-    matches!(name(column), Some(Name { quantity: Quantity::Metric(_), .. }))
-}
-
-fn is_of_validation(column: &str) -> bool {
-    super::training::is_of_validation(column)
-}
-
 /// The names and numbers in a piece of a line. A number ends where it ends, whatever an older,
 /// longer line left behind it; what stands there twice is such a rest, and the first counts. A `split`
 /// that stood before is that of the names that state none.
@@ -327,7 +311,7 @@ fn lone_split<'a>(words: &[&'a str]) -> Option<&'a str> {
 /// A number, or right answers of so many.
 fn value(text: &str, phrase: &str) -> Option<f64> {
     let Some((right, of)) = text.split_once('/') else { return text.parse().ok() };
-    let is_accuracy = matches!(name(phrase), Some(Name { quantity: Quantity::Metric(metric), .. }) if metric.is_accuracy());
+    let is_accuracy = metric(phrase).is_some_and(Metric::is_accuracy);
     let (right, of): (f64, f64) = (right.parse().ok()?, of.parse().ok()?);
     (is_accuracy && of > 0.0).then_some(right / of)
 }

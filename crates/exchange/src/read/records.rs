@@ -5,17 +5,17 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 use serde_json::{Map, Value};
-use thaw_spec::{Metric, Split};
+use thaw_spec::Split;
 
+use super::expression;
 use super::training::{Again, Training, number};
-use crate::name::{Quantity, is_split, name, of_split};
+use crate::name::{is_split, metric, name, of_split};
 
 const WANTED: &str = "expected an object of lists, such as {\"loss\": [0.6, 0.4], \"val_acc\": [0.8, 0.9]}, or an object for each epoch";
 
 /// What Python prints and JSON does not know.
 static PYTHON: LazyLock<Regex> = LazyLock::new(|| {
-    #[expect(clippy::expect_used, reason = "a constant; every test of this module compiles it")]
-    Regex::new(
+    expression(
         r#"(?x)
         (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
         | (?P<open>\b[A-Za-z_][\w.]*\()(?:<[^>]*>,\s*)?
@@ -24,28 +24,18 @@ static PYTHON: LazyLock<Regex> = LazyLock::new(|| {
         | (?P<word>\b(?:nan|NaN|inf|Infinity|None|True|False)\b)
         "#,
     )
-    .expect("a regular expression")
 });
 
 /// The trainings that a text tells.
 pub(super) fn trainings(text: &str) -> Result<Vec<Training>, String> {
-    let lines: Vec<Value> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .map_while(|line| parse(line).ok())
-        .collect();
-    let is_of_lines = lines.len() > 1
-        && lines.len() == text.lines().filter(|line| !line.trim().is_empty()).count();
-    let value = if is_of_lines {
-        Value::Array(lines)
-    } else {
-        parse(text).map_err(|error| format!("is no valid JSON: {error}"))?
-    };
-    let mut trainings = several(&value)?;
-    if trainings.iter().all(|training| training.name.is_empty()) {
-        number(&mut trainings, "");
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let objects = (lines.len() > 1)
+        .then(|| lines.iter().map(|line| parse(line).ok()).collect::<Option<Vec<Value>>>())
+        .flatten();
+    match objects {
+        Some(objects) => several(&Value::Array(objects)),
+        None => several(&parse(text).map_err(|error| format!("is no valid JSON: {error}"))?),
     }
-    Ok(trainings)
 }
 
 /// JSON, or what Python prints: its words replaced, then read as JSON5, which knows its quotes.
@@ -215,13 +205,6 @@ fn one(value: &Value, otherwise: &str) -> Result<Training, String> {
         }
     }
     Ok(training)
-}
-
-fn metric(column: &str) -> Option<Metric> {
-    match name(column)?.quantity {
-        Quantity::Metric(metric) => Some(metric),
-        Quantity::Seconds => None,
-    }
 }
 
 fn is_epoch(column: &str) -> bool {

@@ -5,7 +5,7 @@
 use csv::{ReaderBuilder, StringRecord};
 
 use super::training::{Again, Training, number};
-use crate::name::{Quantity, is_split, name, of_split};
+use crate::name::{is_split, metric, name, of_split};
 
 /// Cells that hold nothing.
 const MISSING: [&str; 6] = ["", "na", "n/a", "none", "null", "-"];
@@ -64,11 +64,9 @@ impl Sheet {
             .split(char::from(sheet.separator))
             .map(|name| name.trim().trim_matches('"'))
             .collect();
-        let is_metric = |column: &&str| {
-            matches!(name(column).map(|name| name.quantity), Some(Quantity::Metric(_)))
-        };
         let holds_numbers = names.iter().any(|name| name.parse::<f64>().is_ok());
-        (names.len() > 1 && names.iter().any(is_metric) && !holds_numbers).then_some(sheet)
+        (names.len() > 1 && names.iter().any(|name| metric(name).is_some()) && !holds_numbers)
+            .then_some(sheet)
     }
 
     /// The trainings in it.

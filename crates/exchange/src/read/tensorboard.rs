@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::training::{Again, Training, number};
 use crate::ExchangeError;
-use crate::name::{Quantity, is_split, name};
+use crate::name::{is_split, metric};
 use crate::tensorboard::events;
 
 /// A scalar as it was written.
@@ -125,9 +125,7 @@ fn trainings(run: &str, mut scalars: Vec<Scalar>) -> Vec<Training> {
 /// The epochs of one training.
 fn training(scalars: &Scalars) -> Training {
     let mut training = Training::default();
-    let is_metric =
-        |tag: &str| matches!(name(tag).map(|name| name.quantity), Some(Quantity::Metric(_)));
-    let metrics: Vec<_> = scalars.iter().filter(|(tag, _)| is_metric(tag)).collect();
+    let metrics: Vec<_> = scalars.iter().filter(|(tag, _)| metric(tag).is_some()).collect();
     for tag in scalars.keys().filter(|tag| *tag != EPOCH) {
         training.column(tag);
     }
@@ -140,7 +138,6 @@ fn training(scalars: &Scalars) -> Training {
     let mut told: BTreeMap<i64, Vec<(&str, f64, f64)>> = BTreeMap::new();
     for (tag, by_step) in &metrics {
         let mut between = 0;
-        // Lightning tells a step's epoch under every tag; of several values in an epoch, each is told.
         for (step, (value, time)) in *by_step {
             match epochs.get(step) {
                 Some(epoch) => told.entry(*epoch).or_default().push((tag, *value, *time)),

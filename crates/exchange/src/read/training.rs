@@ -9,7 +9,7 @@ use thaw_spec::{Metric, Split, TrainingLog};
 
 use crate::NamedLog;
 use crate::log::number_ranges;
-use crate::name::{Name, Quantity, name};
+use crate::name::{Name, Quantity, metric, name};
 
 /// A training that is being told.
 #[derive(Debug, Default)]
@@ -448,7 +448,7 @@ impl Training {
 type Column = (String, BTreeMap<i64, f64>);
 
 pub(super) fn is_of_validation(column: &str) -> bool {
-    matches!(name(column), Some(Name { quantity: Quantity::Metric(metric), .. }) if metric.split() == Split::Validation)
+    metric(column).is_some_and(|metric| metric.split() == Split::Validation)
 }
 
 /// Trainings by their names; those that hold nothing are told apart from the logs.

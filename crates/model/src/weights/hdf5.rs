@@ -9,7 +9,7 @@ use hdf5_reader::{Dataset, Datatype, Hdf5File, StringSize};
 use safetensors::Dtype;
 
 use super::numbers::{NumberType, Numbers};
-use super::pytorch::LeftOut;
+use super::state_dicts::OtherTensors;
 
 /// The group that `model.save` puts a model's weights in, beside those of its optimizer.
 const MODEL: &str = "model_weights";
@@ -23,7 +23,7 @@ pub(crate) struct DatasetFile {
     /// The group that they are in, where that is not the file.
     pub(crate) place: String,
     /// Groups of other datasets.
-    pub(crate) left_out: Vec<LeftOut>,
+    pub(crate) left_out: Vec<OtherTensors>,
     /// Bytes that no dataset can have more of.
     most_bytes: usize,
 }
@@ -57,7 +57,7 @@ impl DatasetFile {
             collect(&group, "", &mut BTreeSet::new(), &mut own).map_err(malformed)?;
             if !own.is_empty() {
                 let names = own.into_keys().collect();
-                left_out.push(LeftOut { place: group.name().to_owned(), names, is_optimizer });
+                left_out.push(OtherTensors { place: group.name().to_owned(), names, is_optimizer });
             }
         }
         if model.is_some() {
@@ -65,7 +65,7 @@ impl DatasetFile {
             let names: Vec<String> =
                 beside.iter().map(|dataset| dataset.name().to_owned()).collect();
             if !names.is_empty() {
-                left_out.push(LeftOut { place: "/".to_owned(), names, is_optimizer: false });
+                left_out.push(OtherTensors { place: "/".to_owned(), names, is_optimizer: false });
             }
         }
         let place = model.map_or_else(String::new, |_| MODEL.to_owned());

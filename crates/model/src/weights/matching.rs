@@ -87,13 +87,8 @@ fn plain(name: &str) -> String {
 }
 
 /// Names of two files that are equal without their prefixes; one that lacks its prefix has no pair.
-fn pairs(
-    before: &[String],
-    after: &[String],
-    prefix_before: &str,
-    prefix_after: &str,
-) -> Vec<(String, String)> {
-    let find = |reduce: &dyn Fn(&str) -> String| -> Option<Vec<(String, String)>> {
+fn pairs(before: &[String], after: &[String], prefix_before: &str, prefix_after: &str) -> Pairs {
+    let find = |reduce: &dyn Fn(&str) -> String| -> Option<Pairs> {
         let own = |names: &[String], prefix: &str| -> Option<BTreeMap<String, String>> {
             let with_prefix = names
                 .iter()

@@ -8,6 +8,7 @@ mod matching;
 mod numbers;
 mod pickle;
 mod pytorch;
+mod state_dicts;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -25,7 +26,8 @@ pub(crate) use file::TensorFile;
 use layout::{to_hwio, to_oihw};
 pub(crate) use matching::matched;
 pub(crate) use numbers::{NumberType, Numbers, float_width, rounded, values};
-pub(crate) use pytorch::{LeftOut, Wanted};
+pub use state_dicts::OtherTensors;
+pub(crate) use state_dicts::Wanted;
 
 /// Tensors of a convolutional base, kernels as `[height, width, input channels, output channels]`.
 #[derive(Clone, Debug)]

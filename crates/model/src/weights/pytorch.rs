@@ -3,14 +3,15 @@
 //! listed, read or not.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::io::{Cursor, Read as _};
 use std::ops::Range;
 
 use safetensors::Dtype;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::pickle::{Pickle, Place, Value};
+use super::pickle::{Pickle, Place};
+use super::state_dicts::{OtherTensors, StateDicts, Wanted, call, storage_of};
 
 /// The state dict of a file.
 pub(crate) struct PyTorchFile {
@@ -19,30 +20,11 @@ pub(crate) struct PyTorchFile {
     /// Its tensors, or why one cannot be read.
     pub(crate) tensors: BTreeMap<String, Result<View, String>>,
     /// Other tensors in the file.
-    pub(crate) left_out: Vec<LeftOut>,
+    pub(crate) left_out: Vec<OtherTensors>,
     /// Number of tensors and storages that stand where thaw does not look.
     pub(crate) unplaced: usize,
     /// Storages that are packed, each once.
     unpacked: Vec<Vec<u8>>,
-}
-
-/// Tensors of a file that are not those of the chosen state dict.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct LeftOut {
-    pub(crate) place: String,
-    pub(crate) names: Vec<String>,
-    pub(crate) is_optimizer: bool,
-}
-
-/// Which state dict of a file is meant.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Wanted<'a> {
-    /// The one with the most tensors.
-    Largest,
-    /// The one at this place, if there are several.
-    At(&'a str),
-    /// The one at this place where it is there; of the file that another is compared with.
-    Like(&'a str),
 }
 
 /// A tensor's place in its storage.
@@ -67,9 +49,6 @@ const MAGIC_NUMBER: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 
 
 /// Bytes that a small storage may be repeated to.
 const LARGEST_REPETITION: usize = 1 << 22;
-
-/// Containers within containers that are looked into.
-const DEEPEST: usize = 256;
 
 impl PyTorchFile {
     /// Whether bytes are those of a file before version 1.6.
@@ -183,25 +162,7 @@ impl PyTorchFile {
         wanted: Wanted<'_>,
         storage: &mut dyn FnMut(&str) -> Result<Storage, String>,
     ) -> Result<Self, String> {
-        let mut search = Search {
-            pickle,
-            found: Vec::new(),
-            left_out: Vec::new(),
-            visited: BTreeSet::new(),
-            placed: BTreeSet::new(),
-            visits: 0,
-        };
-        search.look_into(pickle.root, "", false, 0)?;
-        let Search { mut found, mut left_out, placed, .. } = search;
-        let unplaced = unplaced(pickle, &placed);
-        found.sort_by(|one, other| one.0.cmp(&other.0));
-        let chosen = choose(&found, wanted)?;
-        let (place, tensors) = found.swap_remove(chosen);
-        left_out.extend(found.into_iter().map(|(place, tensors)| LeftOut {
-            place,
-            names: tensors.into_iter().map(|(name, _)| name).collect(),
-            is_optimizer: false,
-        }));
+        let StateDicts { place, tensors, left_out, unplaced } = StateDicts::of(pickle, wanted)?;
         let tensors = tensors
             .into_iter()
             .map(|(name, tensor)| (name, view(pickle, tensor, storage)))
@@ -230,288 +191,10 @@ pub(crate) fn most_unpacked(archive: &[u8]) -> u64 {
     archive.len() as u64 * 16 + (1 << 20)
 }
 
-/// The place of the state dict that is meant.
-fn choose(found: &[StateDict], wanted: Wanted<'_>) -> Result<usize, String> {
-    if found.is_empty() {
-        return Err(
-            "it holds no tensor that belongs to a model; save `model.state_dict()`".to_owned()
-        );
-    }
-    let places = || {
-        let mut words: Vec<String> = found
-            .iter()
-            .take(4)
-            .map(|(place, tensors)| format!("`{place}` ({} tensors)", tensors.len()))
-            .collect();
-        if found.len() > 4 {
-            words.push(format!("{} more", found.len() - 4));
-        }
-        words.join(", ")
-    };
-    let at = |wanted: &str| found.iter().position(|(place, _)| place == wanted);
-    match wanted {
-        _ if found.len() == 1 => return Ok(0),
-        Wanted::At(wanted) => {
-            return at(wanted)
-                .ok_or_else(|| format!("it has no state dict `{wanted}`, only {}", places()));
-        }
-        Wanted::Like(other) => {
-            if let Some(place) = at(other) {
-                return Ok(place);
-            }
-        }
-        Wanted::Largest => {}
-    }
-    let most = found.iter().map(|(_, tensors)| tensors.len()).max().unwrap_or(0);
-    let largest: Vec<usize> =
-        (0..found.len()).filter(|place| found[*place].1.len() == most).collect();
-    // An average of a model has its tensors, under a prefix, and one that counts.
-    let names = |place: usize| -> BTreeSet<&str> {
-        found[place].1.iter().map(|(name, _)| name.trim_start_matches("module.")).collect()
-    };
-    let largest_names = names(largest[0]);
-    let rivals = (0..found.len()).any(|place| {
-        place != largest[0] && found[place].1.len() > 1 && names(place).is_subset(&largest_names)
-    });
-    if largest.len() > 1 || rivals {
-        return Err(format!(
-            "it holds several state dicts of one kind: {}; say which with --state-dict, or save it in a file of its own",
-            places()
-        ));
-    }
-    Ok(largest[0])
-}
-
 fn not_pytorch(error: impl std::fmt::Display) -> String {
     // Backtraces of other libraries are nobody's help.
     let text = error.to_string();
     format!("not a state dict of PyTorch ({})", text.lines().next().unwrap_or_default())
-}
-
-/// A place and its tensors by name.
-type StateDict = (String, Vec<(String, Place)>);
-
-/// A search for dictionaries and models that hold tensors.
-struct Search<'a> {
-    pickle: &'a Pickle,
-    found: Vec<StateDict>,
-    left_out: Vec<LeftOut>,
-    visited: BTreeSet<Place>,
-    /// The tensors that stand in one of these.
-    placed: BTreeSet<Place>,
-    visits: usize,
-}
-
-/// Values that are looked into; a model has some thousand.
-const MOST_VISITS: usize = 1_000_000;
-
-impl Search<'_> {
-    /// Looks for state dicts in a value.
-    fn look_into(
-        &mut self,
-        value: Place,
-        place: &str,
-        is_optimizer: bool,
-        depth: usize,
-    ) -> Result<(), String> {
-        self.visits += 1;
-        if depth > DEEPEST || self.visits > MOST_VISITS {
-            return Err("its content is nested too deeply; save `model.state_dict()`".to_owned());
-        }
-        if !self.visited.insert(value) {
-            return Ok(());
-        }
-        let pickle = self.pickle;
-        let mut tensors = Vec::new();
-        let mut is_optimizer = is_optimizer;
-        if is_tensor(pickle, value) {
-            tensors.push(("tensor".to_owned(), value));
-        } else if let Some(entries) = pickle.entries(value) {
-            // What an optimizer calls the two halves of its own state dict.
-            let has =
-                |wanted: &str| entries.iter().any(|(key, _)| pickle.text(*key) == Some(wanted));
-            is_optimizer |= has("state") && has("param_groups");
-            // What is shared with an optimizer is the model's all the same.
-            let named = entries.iter().map(|(key, value)| (self.key(*key), *value));
-            let (of_optimizers, others): (Vec<_>, Vec<_>) =
-                named.partition(|(key, _)| is_of_optimizer(key));
-            for (key, value) in others {
-                self.entry(&key, value, place, is_optimizer, depth, &mut tensors)?;
-            }
-            for (key, value) in of_optimizers {
-                self.entry(&key, value, place, true, depth, &mut tensors)?;
-            }
-        } else if let Some(members) = pickle.list(value) {
-            for (number, member) in members.iter().enumerate() {
-                let key = number.to_string();
-                self.entry(&key, *member, place, is_optimizer, depth, &mut tensors)?;
-            }
-        }
-        if let (Value::Made { arguments, elements, state, .. }, false) =
-            (pickle.value(value), is_tensor(pickle, value))
-        {
-            for member in elements.iter().chain([arguments]) {
-                self.look_into(*member, place, is_optimizer, depth + 1)?;
-            }
-            match state {
-                // A model that was saved whole.
-                Some(state) if pickle.entries(*state).is_some() => {
-                    self.tensors_of_model(*state, "", place, is_optimizer, &mut tensors, depth)?;
-                }
-                Some(state) => self.look_into(*state, place, is_optimizer, depth + 1)?,
-                None => {}
-            }
-        }
-        self.placed.extend(tensors.iter().map(|(_, tensor)| *tensor));
-        if !tensors.is_empty() && is_optimizer {
-            let names = tensors.into_iter().map(|(name, _)| name).collect();
-            self.left_out.push(LeftOut { place: place.to_owned(), names, is_optimizer });
-        } else if !tensors.is_empty() {
-            self.found.push((place.to_owned(), tensors));
-        }
-        Ok(())
-    }
-
-    /// A tensor of a dictionary, several in a tuple (as quantised layers keep them), or something to
-    /// look into.
-    fn entry(
-        &mut self,
-        key: &str,
-        value: Place,
-        place: &str,
-        is_optimizer: bool,
-        depth: usize,
-        tensors: &mut Vec<(String, Place)>,
-    ) -> Result<(), String> {
-        let pickle = self.pickle;
-        let members = pickle.list(value).unwrap_or_default();
-        if is_tensor(pickle, value) {
-            tensors.push((key.to_owned(), value));
-            return Ok(());
-        }
-        if !tensors.is_empty() && members.iter().any(|member| is_tensor(pickle, *member)) {
-            for (number, member) in members.iter().enumerate() {
-                self.entry(
-                    &format!("{key}.{number}"),
-                    *member,
-                    place,
-                    is_optimizer,
-                    depth + 1,
-                    tensors,
-                )?;
-            }
-            return Ok(());
-        }
-        let within = if place.is_empty() { key.to_owned() } else { format!("{place}/{key}") };
-        self.look_into(value, &within, is_optimizer, depth + 1)
-    }
-
-    /// A dictionary's key in words.
-    fn key(&self, key: Place) -> String {
-        match self.pickle.value(key) {
-            Value::Text(key) => key.clone(),
-            Value::Whole(number) => number.to_string(),
-            Value::List(members) => {
-                let parts = members.iter().map(|member| match self.pickle.value(*member) {
-                    Value::Text(text) => text.clone(),
-                    Value::Whole(number) => number.to_string(),
-                    _ => "?".to_owned(),
-                });
-                format!("({})", parts.collect::<Vec<_>>().join(", "))
-            }
-            _ => format!("key {key}"),
-        }
-    }
-
-    /// Tensors of a module of PyTorch, or of one that TorchScript wrote, under the names of its state
-    /// dict; what else its attributes hold is looked into.
-    fn tensors_of_model(
-        &mut self,
-        state: Place,
-        prefix: &str,
-        place: &str,
-        is_optimizer: bool,
-        tensors: &mut Vec<(String, Place)>,
-        depth: usize,
-    ) -> Result<(), String> {
-        self.visits += 1;
-        if depth > DEEPEST || self.visits > MOST_VISITS {
-            return Err("its modules are nested too deeply; save `model.state_dict()`".to_owned());
-        }
-        let pickle = self.pickle;
-        for (key, value) in pickle.entries(state).unwrap_or_default() {
-            let key = self.key(*key);
-            let own_state = match pickle.value(*value) {
-                Value::Made { state: Some(state), items, elements, .. }
-                    if items.is_empty()
-                        && elements.is_empty()
-                        && pickle.entries(*state).is_some() =>
-                {
-                    Some(*state)
-                }
-                _ => None,
-            };
-            if ["_parameters", "_buffers", "_modules"].contains(&&*key) {
-                self.tensors_of_model(*value, prefix, place, is_optimizer, tensors, depth + 1)?;
-            } else if is_tensor(pickle, *value) {
-                tensors.push((format!("{prefix}{key}"), *value));
-            } else if let Some(own) = own_state {
-                let prefix = format!("{prefix}{key}.");
-                self.tensors_of_model(own, &prefix, place, is_optimizer, tensors, depth + 1)?;
-            } else {
-                let is_optimizer = is_optimizer || is_of_optimizer(&key);
-                self.entry(&format!("{prefix}{key}"), *value, place, is_optimizer, depth, tensors)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Whether a key is an optimizer's, such as `optimizer_states` or `G_optim`.
-fn is_of_optimizer(key: &str) -> bool {
-    let lower = key.to_lowercase();
-    let mut words = lower.split(|sign: char| !sign.is_alphanumeric());
-    words.any(|word| ["optim", "optims", "optimizer", "optimizers", "optimiser"].contains(&word))
-}
-
-/// Tensors, and storages by themselves, that stand in no state dict.
-fn unplaced(pickle: &Pickle, placed: &BTreeSet<Place>) -> usize {
-    let mut within: BTreeSet<Place> = BTreeSet::new();
-    for value in 0..pickle.len() {
-        if let (true, Some((_, arguments))) = (is_tensor(pickle, value), call(pickle, value)) {
-            within.extend(arguments.iter().copied());
-            // Those of a subclass stand one deeper.
-            within.extend(
-                arguments.iter().filter_map(|argument| pickle.list(*argument)).flatten().copied(),
-            );
-        }
-    }
-    let is_alone = |value: &Place| {
-        let holds_numbers = is_tensor(pickle, *value) || storage_of(pickle, *value).is_some();
-        holds_numbers && !placed.contains(value) && !within.contains(value)
-    };
-    (0..pickle.len()).filter(is_alone).count()
-}
-
-/// The function that would make a value, and what it would be given.
-fn call(pickle: &Pickle, value: Place) -> Option<(&str, &[Place])> {
-    let Value::Made { function, arguments, .. } = pickle.value(value) else { return None };
-    Some((pickle.global(*function)?, pickle.list(*arguments)?))
-}
-
-fn is_tensor(pickle: &Pickle, value: Place) -> bool {
-    call(pickle, value).is_some_and(|(function, _)| {
-        let last = function.rsplit('.').next().unwrap_or(function);
-        last.starts_with("_rebuild_")
-            || ["_reconstruct", "_frombuffer", "UninitializedParameter"].contains(&last)
-    })
-}
-
-/// A storage's class and key.
-fn storage_of(pickle: &Pickle, storage: Place) -> Option<(&str, &str)> {
-    let Value::Persistent(id) = pickle.value(storage) else { return None };
-    let [_, class, key, ..] = pickle.list(*id)? else { return None };
-    Some((pickle.global(*class)?, pickle.text(*key)?))
 }
 
 /// Bytes of an element of each storage that a pickle names.
