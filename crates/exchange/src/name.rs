@@ -21,16 +21,18 @@ pub(crate) struct Name {
     pub(crate) is_error: bool,
 }
 
-const TRAIN: [&str; 2] = ["train", "training"];
-const VALIDATION: [&str; 5] = ["val", "valid", "validation", "eval", "dev"];
-const TEST: [&str; 1] = ["test"];
-const ACCURACY: [&str; 7] = ["acc", "accuracy", "acc1", "accuracy1", "top1", "prec1", "error"];
+const TRAIN: [&str; 4] = ["train", "training", "trn", "tr"];
+const VALIDATION: [&str; 8] =
+    ["val", "valid", "validation", "validating", "eval", "evaluation", "evaluating", "dev"];
+const TEST: [&str; 2] = ["test", "testing"];
+const ACCURACY: [&str; 8] =
+    ["acc", "accuracy", "acc1", "accuracy1", "accuracy01", "top1", "prec1", "error"];
 const ERROR: [&str; 1] = ["error"];
 const LOSS: [&str; 1] = ["loss"];
 const SECONDS: [&str; 3] = ["seconds", "time", "duration"];
 
 /// Words that a metric's name may have besides the split's and the quantity's.
-const FILLERS: [&str; 16] = [
+const FILLERS: [&str; 20] = [
     "epoch",
     "binary",
     "categorical",
@@ -44,8 +46,12 @@ const FILLERS: [&str; 16] = [
     "rate",
     "score",
     "set",
+    "on",
+    "the",
     "1",
     "top",
+    "pct",
+    "percent",
     "s",
 ];
 
@@ -88,6 +94,25 @@ pub(crate) fn metric(column: &str) -> Option<Metric> {
         Quantity::Metric(metric) => Some(metric),
         Quantity::Seconds => None,
     }
+}
+
+/// Whether a phrase of a few words, which is none of the names that are understood, is about a
+/// metric: `EMA val acc`.
+pub(crate) fn mentions_metric(phrase: &str) -> bool {
+    let lower = phrase.to_lowercase();
+    let words = || lower.split(|character: char| !character.is_alphanumeric());
+    let quantities = [&ACCURACY[..], &LOSS].concat();
+    words().any(|word| quantities.contains(&word))
+        && !words().any(|word| ["from", "to", "of", "for", "than", "at"].contains(&word))
+        && lower.split_whitespace().count() < 5
+        && metric(phrase).is_none()
+}
+
+/// Whether a name says that its values are percentages: `val_acc (%)`.
+pub(crate) fn states_percent(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let mut words = lower.split(|character: char| !character.is_alphanumeric());
+    lower.contains('%') || words.any(|word| word == "pct" || word == "percent")
 }
 
 /// Whether a word alone names a split, as in `train Loss: 0.5`.

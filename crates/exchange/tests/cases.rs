@@ -8,11 +8,13 @@ use serde_json::Value;
 use thaw_exchange::{NamedLog, read_logs};
 use thaw_spec::Metric;
 
-const METRICS: [(Metric, &str); 4] = [
+const METRICS: [(Metric, &str); 6] = [
     (Metric::TrainAccuracy, "acc"),
     (Metric::TrainLoss, "loss"),
     (Metric::ValidationAccuracy, "val_acc"),
     (Metric::ValidationLoss, "val_loss"),
+    (Metric::TestAccuracy, "test_acc"),
+    (Metric::TestLoss, "test_loss"),
 ];
 
 const TRUTH: &str = ".truth.json";
@@ -53,10 +55,13 @@ fn difference(path: &Path, tolerance: f64) -> Option<String> {
 }
 
 fn differs(
-    NamedLog { log, remarks, .. }: &NamedLog,
+    NamedLog { name, log, remarks, .. }: &NamedLog,
     truth: &Value,
     tolerance: f64,
 ) -> Option<String> {
+    if let Some(expected) = truth["name"].as_str().filter(|expected| expected != name) {
+        return Some(format!("the training is named `{name}`, not `{expected}`"));
+    }
     // Epochs are counted from 1, or as the truth says.
     let numbers = truth["epochs"]
         .as_array()
@@ -72,8 +77,8 @@ fn differs(
             .map(|number| (number.fract() == 0.0).then_some((number + shift) as usize))
             .collect(),
     };
-    METRICS.into_iter().find_map(|(metric, name)| {
-        let values = truth[name].as_array().map_or(&[][..], Vec::as_slice);
+    METRICS.into_iter().find_map(|(metric, key)| {
+        let values = truth[key].as_array().map_or(&[][..], Vec::as_slice);
         let expected: Vec<(usize, f64)> = numbers
             .iter()
             .zip(values)
@@ -114,6 +119,12 @@ fn what_keras_prints_is_told_in_every_dress() {
 #[test]
 fn what_hand_written_loops_print_is_told() {
     assert_all_are_told("hand", 0.6e-4);
+}
+
+/// As `tools/cases/log_shapes.py` writes them.
+#[test]
+fn other_shapes_are_told_or_refused() {
+    assert_all_are_told("shapes", 0.6e-4);
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn in_words(lengths: &[(Metric, usize)]) -> String {
 impl TrainingLog {
     /// A log of the given curves and, where they are known, the durations of the epochs in seconds.
     ///
-    /// Accuracies above 1 are taken for percentages. A last epoch that only some of the metrics
+    /// Accuracies as in [`TrainingLog::by_epoch`]. A last epoch that only some of the metrics
     /// have is left out: there the log broke off.
     ///
     /// # Errors
@@ -93,7 +93,8 @@ impl TrainingLog {
     /// A log of metrics that need not have a value at every epoch, by the epoch's number, counted
     /// from 1; durations as in [`TrainingLog::new`].
     ///
-    /// Accuracies above 1 are taken for percentages.
+    /// Accuracies are taken for percentages if one is above 1.5. What exceeds 1 by no more than
+    /// 0.0001, as sums of rounded numbers do, is 1.
     ///
     /// # Errors
     /// Says which curve cannot be used and why.
@@ -106,11 +107,15 @@ impl TrainingLog {
             if let Some((&epoch, &value)) = curve.iter().find(|(_, value)| !value.is_finite()) {
                 return Err(TrainingLogError::NotANumber { metric, epoch, value });
             }
-            let is_percentage = metric.is_accuracy() && curve.values().any(|value| *value > 1.0);
+            let is_percentage = metric.is_accuracy() && curve.values().any(|value| *value > 1.5);
             let scale = if is_percentage { 100.0 } else { 1.0 };
             let allowed = if metric.is_accuracy() { 0.0..=1.0 } else { 0.0..=f64::MAX };
+            let rounded = |value: f64| match value / scale {
+                value if metric.is_accuracy() && value > 1.0 && value <= 1.0001 => 1.0,
+                value => value,
+            };
             let (epochs, values): (Vec<usize>, Vec<f64>) =
-                curve.into_iter().map(|(epoch, value)| (epoch, value / scale)).unzip();
+                curve.into_iter().map(|(epoch, value)| (epoch, rounded(value))).unzip();
             if let Some(place) = values.iter().position(|value| !allowed.contains(value)) {
                 let (epoch, value) = (epochs[place], values[place]);
                 return Err(TrainingLogError::OutOfRange { metric, epoch, value });
@@ -183,6 +188,10 @@ mod tests {
         assert!(refused(&[0.5, 0.5], &[0.7, f64::NAN]).contains("train loss of epoch 2 is NaN"));
         assert!(refused(&[0.5, -0.5], &[0.7, 0.6]).contains("validation accuracy of epoch 2"));
         assert!(refused(&[0.5, 0.5], &[0.7, -0.6]).contains("train loss of epoch 2 is -0.6"));
+        // Sums of rounded numbers; a number that is neither a fraction nor a percentage.
+        let sums = log(&[0.57, 1.000_000_1], &[0.7, 0.6]).expect("a log");
+        assert_eq!(sums.curve(Metric::ValidationAccuracy), [0.57, 1.0]);
+        assert!(refused(&[0.5, 1.2], &[0.7, 0.6]).contains("epoch 2 is 1.2, which cannot be"));
         // Validated every other epoch.
         let curves = [
             (Metric::TrainLoss, [(1, 0.7), (2, 0.6), (3, 0.5), (4, 0.4)].into()),

@@ -109,7 +109,7 @@ fn the_page_on_files_counts_the_members_that_are_there() {
     let rows =
         table_rows(&page, "| dress | written by | members tried | right before | right now |");
     let told: Vec<&str> = rows.iter().map(|row| row[2].as_str()).collect();
-    let kinds = ["printed", "hand", "notebooks", "json", "csv", "board", "not-logs"];
+    let kinds = ["printed", "hand", "notebooks", "json", "csv", "board", "shapes", "not-logs"];
     assert_eq!(told, kinds.map(count));
     let truth = fs::read(repository().join("crates/cli/tests/checkpoints/truth.json"));
     let truth: serde_json::Map<String, serde_json::Value> =

@@ -1,5 +1,7 @@
 //! Training logs, told apart by their content.
 
+mod layout;
+mod line;
 mod notebook;
 mod printed;
 mod records;
@@ -129,10 +131,11 @@ fn text_of(bytes: &[u8]) -> Option<String> {
 
 /// The trainings that a text tells, in whatever dress.
 fn of_text(text: &str) -> Result<Vec<Training>, String> {
+    let text = anstream::adapter::strip_str(text).to_string();
     let start = text.trim_start();
-    if start.starts_with(['{', '[']) || start.starts_with("defaultdict(") {
-        if text.contains("\"nbformat\"")
-            && let Ok(value) = serde_json::from_str(text)
+    let reason = if start.starts_with(['{', '[']) || start.starts_with("defaultdict(") {
+        if start.contains("\"nbformat\"")
+            && let Ok(value) = serde_json::from_str(start)
             && notebook::is_notebook(&value)
         {
             let trainings = notebook::trainings(&value);
@@ -142,21 +145,57 @@ fn of_text(text: &str) -> Result<Vec<Training>, String> {
                 Ok(trainings)
             };
         }
-        // Lines may begin with a time or a level in brackets, or be dictionaries between others.
-        return records::trainings(text).or_else(|reason| {
-            match printed::trainings(text, "", false) {
-                trainings if trainings.is_empty() => Err(reason),
-                trainings => Ok(trainings),
-            }
-        });
+        match records::trainings(start) {
+            Ok(trainings) => return Ok(trainings),
+            // Lines may begin with a time or a level in brackets, or be dictionaries between others.
+            Err(reason) if is_json(start) => Some(reason),
+            Err(_) => None,
+        }
+    } else if let Some(sheet) = Sheet::of(&text) {
+        match sheet.trainings("") {
+            Ok(trainings) => return Ok(trainings),
+            Err(reason) => Some(reason),
+        }
+    } else {
+        download(start).map(str::to_owned)
+    };
+    let may_lack_headings = reason.is_none() && FileKind::of(text.as_bytes()).is_none();
+    let printed = printed::trainings(&text, "", may_lack_headings);
+    if !printed.is_empty() {
+        return Ok(printed);
     }
-    if let Some(sheet) = Sheet::of(text) {
+    if reason.is_none()
+        && let Some(sheet) = Sheet::within(&text)
+    {
         return sheet.trainings("");
     }
-    match printed::trainings(text, "", FileKind::of(text.as_bytes()).is_none()) {
-        trainings if trainings.is_empty() => Err(UNKNOWN.to_owned()),
-        trainings => Ok(trainings),
+    Err(reason.unwrap_or_else(|| UNKNOWN.to_owned()))
+}
+
+/// Whether a text that begins with a bracket is meant for JSON, or for a dictionary of Python.
+fn is_json(text: &str) -> bool {
+    let inner = text.trim_start_matches(['{', '[', ' ', '\n', '\r', '\t']);
+    let number =
+        inner.trim_start_matches(|sign: char| sign.is_ascii_digit() || "+-.eE".contains(sign));
+    inner.is_empty()
+        || inner.starts_with(['"', '\'', '}', ']'])
+        || number.len() < inner.len()
+            && number.trim_start().starts_with([',', ']'])
+            && !number.contains('\n')
+        || text.starts_with("defaultdict(")
+}
+
+/// What pages for experiments hand out for single metrics, which say nothing of epochs.
+fn download(text: &str) -> Option<&'static str> {
+    let heading = text.lines().next()?.replace('"', "");
+    if heading.trim() == "Wall time,Step,Value" {
+        return Some(
+            "is one tag as TensorBoard's page hands it out, which names no metric; give the folder with its event files",
+        );
     }
+    (heading.starts_with("Step,") && heading.contains("__MIN")).then_some(
+        "is a panel as Weights & Biases hands it out, by step and not by epoch; export the run's history with its `epoch`",
+    )
 }
 
 /// A regular expression of a reader.

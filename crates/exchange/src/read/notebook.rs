@@ -1,11 +1,18 @@
 //! Jupyter's notebooks: each cell whose output tells a training is one, named by its number in
 //! brackets.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde_json::Value;
 
+use super::expression;
 use super::printed;
 use super::table::Sheet;
-use super::training::Training;
+use super::training::{Training, number};
+
+/// A cell of a table, with its text up to the next tag.
+static CELL: LazyLock<Regex> = LazyLock::new(|| expression(r"<t[dh](?:\s[^>]*)?>([^<]*)"));
 
 /// Whether a JSON value is a notebook.
 pub(super) fn is_notebook(value: &Value) -> bool {
@@ -28,17 +35,20 @@ pub(super) fn trainings(notebook: &Value) -> Vec<Training> {
             None => format!("cell {place}"),
         };
         let mut printed_text = String::new();
+        let mut of_cell = Vec::new();
         for output in cell["outputs"].as_array().into_iter().flatten() {
             printed_text += &text(&output["text"]);
             let data = &output["data"];
             let html = text(&data["text/html"]);
-            match Sheet::of(&table_of(&html)).map(|sheet| sheet.trainings(&name)) {
-                Some(Ok(found)) => trainings.extend(found),
+            match Sheet::of(&table_of(&html)).map(|sheet| sheet.trainings("")) {
+                Some(Ok(found)) => of_cell.extend(found),
                 _ if html.is_empty() => printed_text += &(text(&data["text/plain"]) + "\n"),
                 _ => {}
             }
         }
-        trainings.extend(printed::trainings(&printed_text, &name, false));
+        let printed_text = anstream::adapter::strip_str(&printed_text).to_string();
+        of_cell.extend(printed::trainings(&printed_text, "", false));
+        trainings.extend(number(of_cell, &name));
     }
     trainings
 }
@@ -56,11 +66,9 @@ fn text(value: &Value) -> String {
 fn table_of(html: &str) -> String {
     let Some((_, table)) = html.rsplit_once("<table") else { return String::new() };
     let rows = table.split("<tr").skip(1).map(|row| {
-        let cells = row.split("<t").skip(1).filter_map(|cell| {
-            let (_, content) = cell.split_once('>')?;
-            Some(content.split('<').next().unwrap_or_default().trim())
-        });
-        cells.collect::<Vec<_>>().join("|")
+        let cells = CELL.captures_iter(row).map(|cell| cell[1].trim().to_owned());
+        format!("|{}|", cells.collect::<Vec<_>>().join("|"))
     });
-    rows.filter(|row| !row.is_empty()).collect::<Vec<_>>().join("\n")
+    let rows: Vec<String> = rows.filter(|row| row.len() > 2).collect();
+    rows.join("\n") + "\n"
 }

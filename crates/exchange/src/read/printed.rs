@@ -2,168 +2,355 @@
 //! backspaces or carriage returns as batches pass. Loops written by hand: a heading such as `Epoch 0/7`,
 //! `Epoch [1/8]` or `epoch 3:` and metrics such as `train Loss: 0.88 Acc: 0.57`, in whatever order.
 
-use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::collections::{BTreeMap, BTreeSet};
 
-use regex::Regex;
-use thaw_spec::Metric;
+use thaw_spec::Split;
 
-use super::expression;
+use super::line::{Dialect, Heading, Line, Pair};
 use super::training::{Again, Training, is_of_validation, number};
-use crate::name::{is_split, metric, name, of_split};
+use crate::name::{mentions_metric, metric};
 
-/// What stands before a line in the logs of containers, of logging libraries and of terminals.
-static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
-    expression(
-        r"(?x)^(?:
-            \[?\d{4}[-/]\d\d[-/]\d\d[T\s]+\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?
-            | \[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?
-            | \[?\b(?:DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL|NOTICE|SUCCESS|TRACE)\b\]?
-            | (?:stdout|stderr)\s+[FP]\b
-            | [\w.<>\[\]/-]+\s+\|\s
-            | [\w.<>]+:[\w.<>]+:\d+\b
-            | (?:DEBUG|INFO|WARNING|ERROR):[\w.]+:
-            | \[[\w./:-]*[A-Za-z][\w./:-]*\]\s
-            | [:|\s] | -\s
-        )",
-    )
-});
-
-/// A heading with the epoch's number and perhaps how many there are.
-static HEADING: LazyLock<Regex> = LazyLock::new(|| {
-    expression(
-        r"(?xi)^[\s\[\#*=>-]*(?:(?:start(?:ing)?|begin(?:ning)?|end|running|training|train|validation|valid|val|test|eval|of|the)\s+)*
-          epoch(?:\s*number|\s*no\.?)?[\s:=\#\[(]*(\d+)[\])]?(?:\s*(?:/|of)\s*(\d+))?",
-    )
-});
-
-/// How many batches or images of an epoch have passed.
-static STEPS: LazyLock<Regex> =
-    LazyLock::new(|| expression(r"(?:^|[\s\[(|])(\d+)\s*/\s*(\d+|Unknown)(?:[\s\])]|$)"));
-
-/// Right answers of so many.
-static RIGHT_ANSWERS: LazyLock<Regex> =
-    LazyLock::new(|| expression(r"(?i)\b(?:acc|accuracy|correct)\s*[:=]\s*\d+\s*/\s*\d+"));
-
-/// What stands between a line's items.
-static SEPARATOR: LazyLock<Regex> =
-    LazyLock::new(|| expression(r"\s[-–—]\s|,\s|[|;\t\[\](){}]|\s{2,}"));
-
-/// What an item is made of.
-static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
-    expression(
-        r#"(?x)
-        (?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?:/\d+)?|\b(?i:nan|inf|infinity)\b)
-        | (?P<word>[A-Za-z_][\w/@.-]*)
-        | (?P<is>[:=])
-        "#,
-    )
-});
-
-/// A duration of Keras': `20s`, not `317ms/step`.
-static SECONDS: LazyLock<Regex> = LazyLock::new(|| expression(r"(?:^|\s)(\d+(?:\.\d+)?)s(?:\s|$)"));
-
-/// Metrics of a line by name, in its order.
-type Pairs = Vec<(String, f64)>;
-
-/// The trainings that a text tells.
+/// The trainings that a text without terminal codes tells.
 pub(super) fn trainings(text: &str, place: &str, may_lack_headings: bool) -> Vec<Training> {
-    let plain = anstream::adapter::strip_str(text).to_string();
-    let mut reader = Reader::default();
-    for line in plain.split('\n') {
+    let dialect = Dialect::of(text);
+    let mut told = Transcript::default();
+    for line in text.split('\n') {
         for piece in line.split(['\r', '\u{8}']).filter(|piece| !piece.trim().is_empty()) {
-            reader.piece(piece);
+            told.piece(piece, dialect);
         }
-        reader.flush();
+        told.flush();
+        told.drawn = None;
     }
+    told.drop_cut_number(text);
     // Where a heading was not understood, lines are no epochs.
-    let names_epochs = plain.to_lowercase().contains("epoch");
-    reader.finish(place, may_lack_headings && !names_epochs)
+    let may_lack_headings = may_lack_headings && !dialect.names_epochs;
+    let sources = told.sources();
+    if sources.len() < 2 {
+        let Transcript { events, remarks, .. } = told;
+        let events = events.into_iter().map(|(_, event)| event).collect();
+        return number(Reader::read(events, may_lack_headings, remarks), place);
+    }
+    let mut trainings = Vec::new();
+    for source in sources {
+        let of_source = told.events.iter().filter(|(of, _)| *of == source);
+        let events = of_source.map(|(_, event)| event.clone()).collect();
+        let place = if place.is_empty() { source } else { format!("{place}, {source}") };
+        trainings
+            .extend(number(Reader::read(events, may_lack_headings, told.remarks.clone()), &place));
+    }
+    trainings
+}
+
+/// What happens in a log.
+#[derive(Clone, Debug)]
+enum Event {
+    /// An epoch begins, or ends.
+    Heading(Heading),
+    /// A line that counts.
+    Values(Values),
+    /// Values of batches, of which only the names are told.
+    Batches(Batches),
+    /// Names that are not understood.
+    Named(Vec<String>),
+}
+
+/// What a line in its last state tells.
+#[derive(Clone, Debug, Default)]
+struct Values {
+    pairs: Vec<Pair>,
+    steps: Option<(u64, u64)>,
+    seconds: Option<f64>,
+    is_bar: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Batches {
+    columns: BTreeSet<String>,
+    steps: Option<(u64, u64)>,
+    /// Validation metrics beside them, which are of the epoch before.
+    validation: BTreeMap<String, f64>,
+}
+
+/// The events of a log in its order, each with the program that printed it.
+#[derive(Default)]
+struct Transcript {
+    events: Vec<(String, Event)>,
+    line: Values,
+    source: String,
+    /// The epoch that the current line has named.
+    drawn: Option<i64>,
+    /// The split that the lines are about.
+    section: Option<String>,
+    remarks: BTreeSet<String>,
+}
+
+impl Transcript {
+    fn piece(&mut self, piece: &str, dialect: Dialect) {
+        let line = Line::read(piece, dialect, self.section.as_deref());
+        if line.source != self.source {
+            self.flush();
+            self.source.clone_from(&line.source);
+        }
+        self.remarks.extend(line.remark.clone());
+        if let Some(heading) = line.heading.filter(|heading| self.drawn != Some(heading.number)) {
+            self.flush();
+            self.drawn = Some(heading.number);
+            self.push(Event::Heading(heading));
+            self.section.clone_from(&line.section);
+        } else if line.section.is_some() {
+            self.section.clone_from(&line.section);
+        }
+        if !line.tells_metric() {
+            let names: Vec<String> = line
+                .pairs
+                .into_iter()
+                .map(|pair| pair.column)
+                .filter(|column| mentions_metric(column))
+                .collect();
+            if !names.is_empty() {
+                self.push(Event::Named(names));
+            }
+            return;
+        }
+        if line.is_partial() {
+            self.batches(&line);
+            return;
+        }
+        if line.is_of_batch {
+            let columns = line
+                .pairs
+                .iter()
+                .map(|pair| &pair.column)
+                .filter(|column| metric(column).is_some());
+            self.remarks.extend(columns.map(|column| {
+                format!("`{column}` stands beside the last batch, so it may be that batch's alone")
+            }));
+        }
+        self.line.is_bar |= line.is_bar;
+        self.line.seconds = line.seconds.or(self.line.seconds);
+        self.line.steps = line.steps.or(self.line.steps);
+        for pair in line.pairs {
+            match self.line.pairs.iter_mut().find(|known| known.column == pair.column) {
+                Some(known) => *known = pair,
+                None => self.line.pairs.push(pair),
+            }
+        }
+    }
+
+    fn batches(&mut self, line: &Line) {
+        let columns = line.pairs.iter().map(|pair| pair.column.clone());
+        let validation = line.pairs.iter().filter(|pair| is_of_validation(&pair.column));
+        let validation = validation.map(|pair| (pair.column.clone(), pair.value)).collect();
+        match self.events.last_mut() {
+            Some((source, Event::Batches(batches))) if *source == self.source => {
+                batches.columns.extend(columns);
+                batches.steps = line.steps.or(batches.steps);
+                batches.validation = validation;
+            }
+            _ => self.push(Event::Batches(Batches {
+                columns: columns.collect(),
+                steps: line.steps,
+                validation,
+            })),
+        }
+    }
+
+    fn push(&mut self, event: Event) {
+        self.events.push((self.source.clone(), event));
+    }
+
+    /// Ends a line.
+    fn flush(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        if !line.pairs.is_empty() {
+            self.push(Event::Values(line));
+        }
+    }
+
+    /// The programs that tell the same metrics of the same epochs, so that each tells a training; one
+    /// if there are no such.
+    fn sources(&self) -> Vec<String> {
+        let mut epochs: BTreeMap<&str, i64> = BTreeMap::new();
+        let mut told: BTreeMap<(i64, &str), &str> = BTreeMap::new();
+        let mut several = BTreeSet::new();
+        for (source, event) in &self.events {
+            match event {
+                Event::Heading(heading) => {
+                    epochs.insert(source, heading.number);
+                }
+                Event::Values(values) => {
+                    let Some(epoch) = epochs.get(source.as_str()) else { continue };
+                    for pair in values.pairs.iter().filter(|pair| metric(&pair.column).is_some()) {
+                        let first = told.entry((*epoch, &pair.column)).or_insert(source);
+                        if *first != source {
+                            several.extend([(*first).to_owned(), source.clone()]);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        several.into_iter().collect()
+    }
+
+    /// Drops the last number where the text ends in it and it has fewer digits than all before it.
+    fn drop_cut_number(&mut self, text: &str) {
+        let Some((_, Event::Values(last))) = self.events.last() else { return };
+        let Some(pair) = last
+            .pairs
+            .last()
+            .filter(|_| text.ends_with(|sign: char| sign.is_ascii_digit() || sign == '.'))
+        else {
+            return;
+        };
+        let same = |(_, event): &(String, Event)| match event {
+            Event::Values(values) => values
+                .pairs
+                .iter()
+                .find(|known| known.column == pair.column)
+                .map(|known| known.decimals),
+            _ => None,
+        };
+        let before = self.events[..self.events.len() - 1].iter().filter_map(same).min();
+        if before.is_none_or(|digits| pair.decimals >= digits) {
+            return;
+        }
+        let remark = format!("the log ends within the number of `{}`: passed over", pair.column);
+        if let Some((_, Event::Values(last))) = self.events.last_mut() {
+            last.pairs.pop();
+        }
+        self.remarks.insert(remark);
+    }
+}
+
+/// Where an epoch's values stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    BehindHeading,
+    BeforeHeading,
+    /// Either may be.
+    Unknown,
+}
+
+/// Where the values of the events stand: behind the headings, if any line says both, or if none
+/// stands before the first heading.
+fn order(events: &[Event]) -> Order {
+    let headings: Vec<usize> = places(events, |event| matches!(event, Event::Heading(_)));
+    let values: Vec<usize> = places(events, |event| matches!(event, Event::Values(_)));
+    let (Some(first), Some(last)) = (headings.first(), headings.last()) else {
+        return Order::BehindHeading;
+    };
+    let columns = |mut within: Box<dyn FnMut(usize) -> bool>| -> BTreeSet<&str> {
+        let values = values.iter().filter(move |place| within(**place));
+        let pairs = values.flat_map(|place| match &events[*place] {
+            Event::Values(values) => &values.pairs[..],
+            _ => &[],
+        });
+        pairs.map(|pair| pair.column.as_str()).filter(|column| metric(column).is_some()).collect()
+    };
+    let (first, last) = (*first, *last);
+    let before = columns(Box::new(move |place| place < first));
+    let behind = columns(Box::new(move |place| place > last));
+    if before.is_empty() {
+        return Order::BehindHeading;
+    }
+    if behind.is_empty() {
+        return Order::BeforeHeading;
+    }
+    let closing = headings
+        .iter()
+        .filter(|place| matches!(&events[**place], Event::Heading(heading) if heading.closes))
+        .count();
+    let all = columns(Box::new(move |place| place > first));
+    match (closing * 2 > headings.len(), before.is_superset(&all)) {
+        (true, _) => Order::BeforeHeading,
+        (false, true) => Order::Unknown,
+        (false, false) => Order::BehindHeading,
+    }
+}
+
+fn places(events: &[Event], is_wanted: impl Fn(&Event) -> bool) -> Vec<usize> {
+    let numbered = events.iter().enumerate().filter(|(_, event)| is_wanted(event));
+    numbered.map(|(place, _)| place).collect()
+}
+
+/// The events with each heading before what it stands behind; what is behind the last is left out.
+fn headings_first(events: Vec<Event>) -> Vec<Event> {
+    let mut ordered = Vec::new();
+    let mut group = Vec::new();
+    for event in events {
+        if matches!(event, Event::Heading(_)) {
+            ordered.push(event);
+            ordered.append(&mut group);
+        } else {
+            group.push(event);
+        }
+    }
+    ordered
 }
 
 #[derive(Default)]
 struct Reader {
     trainings: Vec<Training>,
-    /// What the pieces of the current line told: the last of each name, and whether it was redrawn.
-    line: Pairs,
-    redrawn: bool,
-    steps: Option<(u64, u64)>,
-    seconds: Option<f64>,
     /// Steps of a whole epoch of the current training.
     whole_epoch: Option<u64>,
     /// Steps of the last line of the current epoch.
     reached: Option<(u64, u64)>,
     /// Columns of lines that tell a whole epoch.
     of_fit: BTreeSet<String>,
+    /// The last line of the current epoch, where it counts its steps.
+    last: Vec<Pair>,
+    /// Validation metrics that stood beside batches of the current epoch: those of the one before.
+    stale: BTreeMap<String, f64>,
     /// Lines before any heading.
-    headless: Vec<Pairs>,
+    headless: Vec<Values>,
+    /// Whether any line counts batches.
+    has_batches: bool,
 }
 
 impl Reader {
-    fn piece(&mut self, piece: &str) {
-        let mut rest = piece.trim();
-        while let Some(prefix) = PREFIX.find(rest) {
-            rest = &rest[prefix.end()..];
-        }
-        let mut of_tail = rest;
-        let mut split = None;
-        let heading = HEADING.captures(rest).and_then(|found| {
-            split = found[0].split_whitespace().find(|word| is_split(word)).map(str::to_owned);
-            let number = found[1].parse().ok()?;
-            let total = found.get(2).and_then(|total| total.as_str().parse().ok());
-            of_tail = &rest[found.get(0)?.end()..];
-            Some((number, total))
-        });
-        if let Some((number, total)) = heading {
-            self.flush();
-            self.enter(number, total);
-        }
-        let mut pairs = pairs(of_tail, split);
-        if rest.starts_with("* ") {
-            // What PyTorch's example for ImageNet says of the validation images.
-            pairs.iter_mut().for_each(|(column, _)| *column = of_split(column, Some("val")));
-        }
-        if let Some(place) = pairs.iter().position(|(name, _)| name.eq_ignore_ascii_case("epoch")) {
-            let (_, epoch) = pairs.remove(place);
-            if pairs.iter().any(|(column, _)| metric(column).is_some()) {
-                if epoch.fract() != 0.0 {
-                    return;
+    fn read(
+        events: Vec<Event>,
+        may_lack_headings: bool,
+        remarks: BTreeSet<String>,
+    ) -> Vec<Training> {
+        let order = order(&events);
+        let left = events.len()
+            - places(&events, |event| matches!(event, Event::Heading(_)))
+                .last()
+                .map_or(0, |place| place + 1);
+        let events = if order == Order::BeforeHeading { headings_first(events) } else { events };
+        let mut reader = Self::default();
+        for event in events {
+            match event {
+                Event::Heading(heading) => reader.enter(heading),
+                Event::Values(values) => reader.values(values),
+                Event::Batches(batches) => reader.batches(batches),
+                Event::Named(names) => {
+                    if let Some(training) = reader.trainings.last_mut() {
+                        names.iter().for_each(|name| training.column(name));
+                    }
                 }
-                self.flush();
-                self.enter(epoch as i64, None);
             }
         }
-        // `9843/10000` behind `Accuracy:` counts answers.
-        let of_steps = RIGHT_ANSWERS.replace_all(of_tail, "");
-        let steps = STEPS
-            .captures(&of_steps)
-            .and_then(|found| Some((found[1].parse().ok()?, found[2].parse().ok()?)));
-        if !pairs.iter().any(|(column, _)| metric(column).is_some()) {
-            return;
-        }
-        let is_partial = steps.is_some_and(|(at, of): (u64, u64)| at < of)
-            && !pairs.iter().any(|(column, _)| is_of_validation(column));
-        self.reached = steps.or(self.reached);
-        if is_partial {
-            // Values of batches; the names alone are told.
-            if let Some(training) = self.trainings.last_mut() {
-                pairs.iter().for_each(|(column, _)| training.column(column));
-            }
-            return;
-        }
-        self.seconds =
-            SECONDS.captures(of_tail).and_then(|found| found[1].parse().ok()).or(self.seconds);
-        self.redrawn |= !self.line.is_empty();
-        self.steps = steps.or(self.steps);
-        for (column, value) in pairs {
-            match self.line.iter_mut().find(|(known, _)| *known == column) {
-                Some(known) => known.1 = value,
-                None => self.line.push((column, value)),
+        let mut trainings = reader.finish(may_lack_headings);
+        if let Some(training) = trainings.last_mut() {
+            training.remarks.extend(remarks);
+            match order {
+                Order::BeforeHeading => {
+                    training.remarks.push("each epoch's values stand before its heading".to_owned());
+                    if left > 0 {
+                        training.remarks.push("values behind the last heading are passed over".to_owned());
+                    }
+                }
+                Order::Unknown => training.refuse("metrics stand before the first heading and behind the last, so an epoch's may be those before or behind its heading; cut off what is no epoch"),
+                Order::BehindHeading => {}
             }
         }
+        trainings
     }
 
-    fn enter(&mut self, number: i64, total: Option<u64>) {
+    fn enter(&mut self, Heading { number, total, .. }: Heading) {
         let begins =
             self.trainings.last().is_none_or(|training| training.ends_before(number, total));
         if begins {
@@ -173,66 +360,88 @@ impl Reader {
         if let Some(training) = self.trainings.last_mut() {
             if training.current() != Some(number) {
                 self.reached = None;
+                self.last.clear();
+                self.stale.clear();
             }
             training.enter(number, total);
         }
     }
 
-    /// Hands over what a whole line told.
-    fn flush(&mut self) {
-        let line = std::mem::take(&mut self.line);
-        let steps = self.steps.take();
-        let seconds = self.seconds.take();
-        let redrawn = std::mem::take(&mut self.redrawn);
-        if line.is_empty() {
-            return;
+    fn batches(&mut self, batches: Batches) {
+        self.has_batches = true;
+        self.reached = batches.steps.or(self.reached);
+        self.stale = batches.validation;
+        if let Some(training) = self.trainings.last_mut() {
+            batches.columns.iter().for_each(|column| training.column(column));
         }
+    }
+
+    fn values(&mut self, Values { pairs, steps, seconds, is_bar }: Values) {
+        self.reached = steps.or(self.reached);
         let Some(training) = self.trainings.last_mut() else {
-            self.headless.push(line);
+            self.headless.push(Values { pairs, steps, seconds, is_bar });
             return;
         };
-        let is_validated = line.iter().any(|(column, _)| is_of_validation(column));
-        let stands_again = line.iter().any(|(column, _)| training.has(column));
-        let is_of_fit = line.iter().all(|(column, _)| self.of_fit.contains(column));
+        let metrics = || pairs.iter().filter_map(|pair| Some((pair, metric(&pair.column)?)));
+        let is_validated = metrics().any(|(_, metric)| metric.split() != Split::Train);
+        let stands_again = metrics().any(|(pair, _)| training.has(&pair.column));
+        let is_of_fit = pairs.iter().all(|pair| self.of_fit.contains(&pair.column));
         let another_count =
             steps.is_some_and(|(_, of)| self.whole_epoch.is_some_and(|whole| whole != of));
         // What `evaluate` prints after `fit` looks like an epoch's line.
         if stands_again && !is_validated && is_of_fit && (training.is_validated() || another_count)
         {
-            let names: Vec<String> = line.iter().map(|(column, _)| format!("`{column}`")).collect();
-            let number = training.current().unwrap_or_default();
-            training.remarks.push(format!(
-                "a line with {} after that of epoch {number} is an evaluation: passed over",
-                names.join(", ")
-            ));
+            training.evaluates(pairs.iter().map(|pair| &pair.column));
             return;
         }
         if is_validated || steps.is_some() {
-            self.of_fit.extend(line.iter().map(|(column, _)| column.clone()));
+            self.of_fit.extend(pairs.iter().map(|pair| pair.column.clone()));
         }
         self.whole_epoch = self.whole_epoch.or(steps.map(|(_, of)| of));
         self.reached = self.reached.filter(|(at, of)| at == of);
-        let again = if steps.is_some() || redrawn { Again::Replaces } else { Again::Adds };
-        for (column, value) in line {
-            training.put(&column, value, again);
+        // A line is drawn again when the validation has been added to it.
+        let is_drawn_again = steps.is_some()
+            && !self.last.is_empty()
+            && self.last.iter().all(|old| pairs.iter().any(|new| new.column == old.column))
+            && (pairs.len() > self.last.len() || pairs == self.last || is_bar);
+        training.shows_bars |= is_bar;
+        let again = if is_drawn_again { Again::Replaces } else { Again::Adds };
+        for Pair { column, value, is_percent, .. } in &pairs {
+            training.put(column, *value, again);
+            if *is_percent {
+                training.is_in_percent(column);
+            }
         }
+        self.last = if steps.is_some() { pairs } else { Vec::new() };
         if let Some(seconds) = seconds {
             training.put_seconds(seconds);
         }
     }
 
-    fn finish(mut self, place: &str, may_lack_headings: bool) -> Vec<Training> {
-        if self.trainings.is_empty() && may_lack_headings && self.headless.len() > 1 {
+    fn finish(mut self, may_lack_headings: bool) -> Vec<Training> {
+        if self.trainings.is_empty()
+            && may_lack_headings
+            && !self.has_batches
+            && self.headless.len() > 1
+        {
             let counted = self.counted();
             self.trainings.push(counted);
+        } else if let (Some(training), Some(line)) =
+            (self.trainings.first_mut(), self.headless.first())
+        {
+            let names: Vec<String> =
+                line.pairs.iter().map(|pair| format!("`{}`", pair.column)).collect();
+            training
+                .remarks
+                .push(format!("before the first epoch stand {}: passed over", names.join(", ")));
+        }
+        if let Some(training) = self.trainings.last_mut() {
+            if let Some((at, of)) = self.reached.filter(|(at, of)| at < of) {
+                training.remarks.push(format!("the log ends at step {at} of {of}"));
+            }
+            training.drop_stale(&self.stale);
         }
         self.trainings.retain(Training::has_epochs);
-        if let (Some(training), Some((at, of))) =
-            (self.trainings.last_mut(), self.reached.filter(|(at, of)| at < of))
-        {
-            training.remarks.push(format!("the log ends at step {at} of {of}"));
-        }
-        number(&mut self.trainings, place);
         self.trainings
     }
 
@@ -241,77 +450,14 @@ impl Reader {
         let mut training = Training::default();
         for (number, line) in (1..).zip(std::mem::take(&mut self.headless)) {
             training.enter(number, None);
-            for (column, value) in line {
-                training.put(&column, value, Again::Adds);
+            for pair in line.pairs {
+                training.put(&pair.column, pair.value, Again::Adds);
+                if pair.is_percent {
+                    training.is_in_percent(&pair.column);
+                }
             }
         }
         training.remarks.push("no epoch has a number in it: its lines are counted".to_owned());
         training
     }
-}
-
-/// The names and numbers in a piece of a line. A number ends where it ends, whatever an older,
-/// longer line left behind it; what stands there twice is such a rest, and the first counts. A `split`
-/// that stood before is that of the names that state none.
-fn pairs(piece: &str, mut split: Option<String>) -> Pairs {
-    let mut pairs = Pairs::new();
-    for item in SEPARATOR.split(piece) {
-        let mut words: Vec<&str> = Vec::new();
-        let mut said = false;
-        for token in TOKEN.captures_iter(item) {
-            if let Some(word) = token.name("word") {
-                if said {
-                    words.clear();
-                }
-                said = false;
-                words.push(word.as_str());
-            } else if token.name("is").is_some() {
-                if let Some(only) = lone_split(&words) {
-                    split = Some(only.to_owned());
-                    words.clear();
-                } else {
-                    said = !words.is_empty();
-                }
-            } else if let Some(number) = token.name("number") {
-                let phrase = words.join(" ");
-                words.clear();
-                let stands = said || name(&phrase).is_some();
-                said = false;
-                let Some(value) =
-                    value(number.as_str(), &phrase).filter(|_| stands && !phrase.is_empty())
-                else {
-                    continue;
-                };
-                if let Some(word) = phrase.split(' ').find(|word| is_split(word)) {
-                    split = Some(word.to_owned());
-                }
-                let column = of_split(&phrase, split.as_deref());
-                if !pairs.iter().any(|(known, _)| *known == column) {
-                    pairs.push((column, value));
-                }
-            }
-        }
-        // `Validation - loss: 0.5`.
-        split = lone_split(&words).map(str::to_owned).or(split);
-    }
-    pairs
-}
-
-/// The split that words are about, where they say nothing else: `Test set`.
-fn lone_split<'a>(words: &[&'a str]) -> Option<&'a str> {
-    let others = ["set", "phase", "step", "results", "metrics", "loader", "data"];
-    let splits: Vec<&str> =
-        words.iter().copied().filter(|word| !others.contains(&&*word.to_lowercase())).collect();
-    match splits[..] {
-        [only] if is_split(only) => Some(only),
-        _ => None,
-    }
-}
-
-/// A number, or right answers of so many.
-fn value(text: &str, phrase: &str) -> Option<f64> {
-    let Some((right, of)) = text.split_once('/') else { return text.parse().ok() };
-    let is_accuracy = metric(phrase).is_some_and(Metric::is_accuracy);
-    let (right, of): (f64, f64) = (right.parse().ok()?, of.parse().ok()?);
-    (is_accuracy && of > 0.0).then_some(right / of)
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use thaw_spec::Split;
 
 use super::expression;
-use super::training::{Again, Training, number};
+use super::training::{Again, Training, is_epoch, is_step, number, whole_epoch};
 use crate::name::{is_split, metric, name, of_split};
 
 const WANTED: &str = "expected an object of lists, such as {\"loss\": [0.6, 0.4], \"val_acc\": [0.8, 0.9]}, or an object for each epoch";
@@ -62,7 +62,9 @@ fn parse(text: &str) -> Result<Value, String> {
                 match word.as_str() {
                     "True" => "true".to_owned(),
                     "False" => "false".to_owned(),
-                    _ => "null".to_owned(),
+                    "None" => "null".to_owned(),
+                    // A number that is none, which JSON cannot say, as text.
+                    word => format!("\"{word}\""),
                 }
             } else {
                 String::new()
@@ -90,7 +92,11 @@ fn deepest(text: &str) -> usize {
 fn several(value: &Value) -> Result<Vec<Training>, String> {
     match value {
         Value::Array(entries) if entries.iter().all(Value::is_object) && !entries.is_empty() => {
-            if entries.iter().any(holds_columns) {
+            let is_numbered = |entry: &Value| {
+                let mut keys = entry.as_object().into_iter().flatten();
+                keys.any(|(key, value)| is_epoch(key) && !value.is_array())
+            };
+            if !entries.iter().all(is_numbered) && entries.iter().any(holds_columns) {
                 let named = |(number, entry): (usize, &Value)| one(entry, &number.to_string());
                 (1..).zip(entries).map(named).collect()
             } else {
@@ -98,14 +104,8 @@ fn several(value: &Value) -> Result<Vec<Training>, String> {
             }
         }
         Value::Object(object) if !object.is_empty() && object.values().all(Value::is_object) => {
-            let mut keys: Vec<(i64, &Value)> =
-                object.iter().filter_map(|(key, entry)| Some((key.parse().ok()?, entry))).collect();
-            if keys.len() == object.len() {
-                // pandas' shape of an object for each row, by its number.
-                keys.sort_by_key(|(key, _)| *key);
-                return of_epochs(
-                    &keys.into_iter().map(|(_, entry)| entry.clone()).collect::<Vec<_>>(),
-                );
+            if let Some(epochs) = by_number(object) {
+                return of_epochs(&epochs);
             }
             let are_runs = object.iter().all(|(key, entry)| {
                 holds_columns(entry) && !is_split(key) && name(key).is_none() && key != "history"
@@ -117,6 +117,30 @@ fn several(value: &Value) -> Result<Vec<Training>, String> {
         }
         single => Ok(vec![one(single, "")?]),
     }
+}
+
+/// The entries of an object whose keys are numbers, as pandas writes a row each, or epochs such as
+/// `epoch_1`; each with its number as `epoch`, unless it has one.
+fn by_number(object: &Map<String, Value>) -> Option<Vec<Value>> {
+    let number = |key: &String| {
+        let digits = key.trim_start_matches(|sign: char| !sign.is_ascii_digit());
+        let word = &key[..key.len() - digits.len()];
+        let is_named = word.is_empty() || is_epoch(word.trim_end_matches(['_', '-', ' ', ':']));
+        digits.parse::<i64>().ok().filter(|_| is_named)
+    };
+    let mut entries: Vec<(i64, &Value)> =
+        object.iter().map(|(key, entry)| Some((number(key)?, entry))).collect::<Option<_>>()?;
+    entries.sort_by_key(|(number, _)| *number);
+    let numbered = |(number, entry): (i64, &Value)| {
+        let mut entry = entry.clone();
+        if let Some(object) = entry.as_object_mut()
+            && !object.keys().any(|key| is_epoch(key))
+        {
+            object.insert("epoch".to_owned(), number.into());
+        }
+        entry
+    };
+    Some(entries.into_iter().map(numbered).collect())
 }
 
 /// Whether an object holds its metrics as lists.
@@ -138,12 +162,12 @@ fn one(value: &Value, otherwise: &str) -> Result<Training, String> {
     let run = object.get("run").and_then(Value::as_str).unwrap_or(otherwise);
     if let Some(epochs) = object.get("log_history").and_then(Value::as_array) {
         // Hugging Face's trainer.
-        let mut trainings = of_epochs(epochs)?;
-        let training = trainings
-            .pop()
-            .filter(|_| trainings.is_empty())
-            .ok_or("its `log_history` holds several trainings; keep one of them")?;
-        return Ok(training);
+        return only(of_epochs(epochs)?, "log_history");
+    }
+    if let Some((_, Value::Array(epochs))) =
+        object.iter().find(|(key, value)| is_epoch(key) && is_list_of_objects(value))
+    {
+        return only(of_epochs(epochs)?, "epochs");
     }
     let metrics = object.get("history").map_or(Some(object), Value::as_object).ok_or(WANTED)?;
     let mut training = Training::named(run);
@@ -168,6 +192,16 @@ fn one(value: &Value, otherwise: &str) -> Result<Training, String> {
         training.column(column);
         if name(column).is_none() {
             continue;
+        }
+        if !values.is_empty() && values.len() * 10 <= most {
+            let long = columns
+                .iter()
+                .find(|(column, values)| name(column).is_some() && values.len() == most);
+            return Err(format!(
+                "`{}` has {most} values and `{column}` {}, so one of them is by batch, or its epochs are not said; keep the values by epoch",
+                long.map_or("", |(column, _)| column),
+                values.len()
+            ));
         }
         // A list of another length does not say which epochs its values belong to, unless a training
         // broke off in its last one.
@@ -207,8 +241,16 @@ fn one(value: &Value, otherwise: &str) -> Result<Training, String> {
     Ok(training)
 }
 
-fn is_epoch(column: &str) -> bool {
-    column.eq_ignore_ascii_case("epoch")
+/// The one training of a list of epochs.
+fn only(mut trainings: Vec<Training>, key: &str) -> Result<Training, String> {
+    let training = trainings.pop().filter(|_| trainings.is_empty());
+    training.ok_or_else(|| format!("its `{key}` holds several trainings; keep one of them"))
+}
+
+fn is_list_of_objects(value: &Value) -> bool {
+    value
+        .as_array()
+        .is_some_and(|entries| !entries.is_empty() && entries.iter().all(Value::is_object))
 }
 
 /// Values by name; each with the key that it has, if that is a number.
@@ -240,7 +282,7 @@ fn collect(object: &Map<String, Value>, path: &str, columns: &mut Vec<Column>) {
 fn scalar(value: &Value) -> Option<f64> {
     match value {
         Value::Array(values) if values.len() == 1 => scalar(&values[0]),
-        Value::String(text) => text.parse().ok(),
+        Value::String(text) => text.parse().ok().or_else(|| text.replace(',', ".").parse().ok()),
         value => value.as_f64(),
     }
 }
@@ -266,18 +308,36 @@ fn split(
 
 /// An object for each epoch, or several that tell parts of it.
 fn of_epochs(entries: &[Value]) -> Result<Vec<Training>, String> {
+    let objects: Vec<&Map<String, Value>> =
+        entries.iter().map(|entry| entry.as_object().ok_or(WANTED)).collect::<Result<_, _>>()?;
+    let epoch_of = |object: &Map<String, Value>| {
+        let epoch = object.iter().find(|(key, _)| is_epoch(key))?.1;
+        Some(match epoch {
+            Value::String(text) => {
+                scalar(epoch).or_else(|| text.split_once('/')?.0.trim().parse().ok())
+            }
+            epoch => scalar(epoch),
+        })
+    };
+    let epochs: Vec<Option<Option<f64>>> = objects.iter().map(|object| epoch_of(object)).collect();
+    let are_numbered = epochs.iter().any(Option::is_some);
+    let has_whole =
+        epochs.iter().flatten().flatten().any(|number| number.fract() == 0.0 && *number > 0.0);
+    if !are_numbered && let Some(step) = step_that_counts_batches(&objects) {
+        return Err(format!("its entries have `{step}` and no `epoch`; add the epoch of each"));
+    }
     let mut trainings = vec![Training::default()];
-    let mut between: Vec<&str> = Vec::new();
-    for (place, entry) in (1..).zip(entries) {
-        let object = entry.as_object().ok_or(WANTED)?;
-        let epoch = object.iter().find(|(key, _)| is_epoch(key)).map(|(_, value)| scalar(value));
+    let mut between: Vec<String> = Vec::new();
+    for ((place, object), epoch) in (1..).zip(&objects).zip(epochs) {
         let number = match epoch {
+            None if are_numbered => None,
             None => Some(place),
-            Some(Some(number)) if number.fract() == 0.0 => Some(number as i64),
-            Some(_) => None,
+            Some(number) => number.and_then(|number| whole_epoch(number, has_whole)),
         };
+        let mut told = Vec::new();
+        flatten(object, "", &mut told);
         let Some(number) = number else {
-            between.extend(object.keys().map(String::as_str).filter(|key| name(key).is_some()));
+            between.extend(told.into_iter().map(|(key, _)| key).filter(|key| name(key).is_some()));
             continue;
         };
         if trainings.last().is_none_or(|training| training.ends_before(number, None)) {
@@ -285,9 +345,10 @@ fn of_epochs(entries: &[Value]) -> Result<Vec<Training>, String> {
         }
         let Some(training) = trainings.last_mut() else { continue };
         training.enter(number, None);
+        training.counts_rows |= !are_numbered;
         // OpenMMLab writes `"mode": "val"` for the split.
         let split = object.values().filter_map(Value::as_str).find(|text| is_split(text));
-        for (key, value) in object.iter().filter(|(key, _)| !is_epoch(key)) {
+        for (key, value) in told.iter().filter(|(key, _)| !is_epoch(key)) {
             match scalar(value) {
                 Some(value) => training.put(&of_split(key, split), value, Again::Adds),
                 None => training.column(key),
@@ -296,11 +357,36 @@ fn of_epochs(entries: &[Value]) -> Result<Vec<Training>, String> {
     }
     if let (Some(training), Some(first)) = (trainings.last_mut(), between.first()) {
         training.remarks.push(format!(
-            "{} values, the first of them of `{first}`, lie between epochs: passed over",
+            "{} values, the first of them of `{first}`, belong to no whole epoch: passed over",
             between.len()
         ));
     }
+    if let (Some(training), false) = (trainings.last_mut(), are_numbered) {
+        training.remarks.push("no entry names its epoch: they are counted".to_owned());
+    }
     trainings.retain(Training::has_epochs);
-    number(&mut trainings, "");
+    let trainings = number(trainings, "");
     if trainings.is_empty() { Err(WANTED.to_owned()) } else { Ok(trainings) }
+}
+
+/// The values of an object and of those within it by path.
+fn flatten<'a>(object: &'a Map<String, Value>, path: &str, told: &mut Vec<(String, &'a Value)>) {
+    for (key, value) in object {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}/{key}") };
+        match value {
+            Value::Object(inner) => flatten(inner, &path, told),
+            value => told.push((path, value)),
+        }
+    }
+}
+
+/// The key whose numbers are those of batches, since they do not count the entries.
+fn step_that_counts_batches<'a>(objects: &[&'a Map<String, Value>]) -> Option<&'a String> {
+    let step = objects.iter().flat_map(|object| object.keys()).find(|key| is_step(key))?;
+    let numbers: Vec<Option<f64>> =
+        objects.iter().map(|object| object.get(step).and_then(scalar)).collect();
+    let counts = |first: f64| {
+        numbers.iter().zip(0u32..).all(|(number, place)| *number == Some(first + f64::from(place)))
+    };
+    (!counts(0.0) && !counts(1.0)).then_some(step)
 }

@@ -1,90 +1,128 @@
 //! Tables with a heading, of a row for each epoch or of several that tell parts of it: CSV with any
-//! usual separator, columns set apart by blanks, Markdown. Several trainings stand under each other or
-//! are named in a column `run`.
+//! usual separator, columns set apart by blanks, Markdown and drawn tables. Several trainings stand
+//! under each other or are named in a column such as `run` or `fold`.
+
+use std::collections::BTreeSet;
 
 use csv::{ReaderBuilder, StringRecord};
 
-use super::training::{Again, Training, number};
-use crate::name::{is_split, metric, name, of_split};
+use super::layout::{by_blanks, is_rule, lines_of, names_of, separator_of, within_bars};
+use super::training::{Again, Training, is_epoch, is_step, number, whole_epoch};
+use crate::name::{is_split, name, of_split};
 
 /// Cells that hold nothing.
-const MISSING: [&str; 6] = ["", "na", "n/a", "none", "null", "-"];
+const MISSING: [&str; 7] = ["", "na", "n/a", "none", "null", "-", "no log"];
 
-/// A text with cells apart, where its first line is a heading with at least one metric.
+/// Columns that may name a training, where epochs come again in others.
+const RUNS: [&str; 10] = [
+    "model",
+    "name",
+    "fold",
+    "seed",
+    "experiment",
+    "experiment_name",
+    "trial",
+    "run_id",
+    "run_name",
+    "config",
+];
+
+/// Separator of cells that the reader puts in where blanks stood.
+const BLANK: u8 = b'\t';
+
+/// A text with cells apart, whose first line is a heading with at least one metric.
 pub(super) struct Sheet {
     separator: u8,
     text: String,
+    remarks: Vec<String>,
+    /// Whether the text ends within a line.
+    is_cut: bool,
 }
 
 impl Sheet {
-    /// Understands a text as a table.
+    /// Understands a text as a table whose heading stands first.
     pub(super) fn of(text: &str) -> Option<Self> {
-        let text = text.trim_start_matches(['\n', '\r', ' ']);
-        // Of a line that was redrawn, the last state counts.
-        let last_state = |line: &str| {
-            let mut states =
-                line.split('\r').map(|state| state.trim_matches([' ', '█']).to_owned());
-            states.rfind(|state| !state.is_empty()).unwrap_or_default()
-        };
-        let lines: Vec<String> = text
-            .split('\n')
-            .map(last_state)
-            .skip_while(|line| line.starts_with('#') || is_rule(line))
-            .collect();
-        let heading = lines.first()?;
-        let lines = lines.iter().map(String::as_str).filter(|line| !is_rule(line));
-        let separator = [',', ';', '\t', '|']
-            .into_iter()
-            .max_by_key(|separator| (heading.matches(*separator).count(), *separator == ','))
-            .filter(|separator| heading.contains(*separator));
-        let sheet = match separator {
-            Some('|') => {
-                let rows = lines.map(|line| line.trim().trim_matches('|'));
-                Self { separator: b'|', text: rows.collect::<Vec<_>>().join("\n") }
-            }
-            Some(separator) => {
-                Self { separator: separator as u8, text: lines.collect::<Vec<_>>().join("\n") }
+        let lines = lines_of(text);
+        let first = lines.iter().position(|line| !line.starts_with('#') && !is_rule(line))?;
+        let heading = names_of(&lines[first]);
+        // `# epoch loss` above the numbers of NumPy's `savetxt`.
+        let commented = first.checked_sub(1).filter(|_| heading.is_none());
+        let start = match commented {
+            Some(place) => {
+                names_of(lines[place].trim_start_matches(['#', ' ']))?;
+                place
             }
             None => {
-                // Between the rows stands whatever else was printed.
-                let columns = heading.split_whitespace().count();
-                let rows = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
-                let rows = rows.enumerate().filter(|(place, cells)| {
-                    let is_numbered = cells.first().is_some_and(|cell| cell.parse::<f64>().is_ok());
-                    *place == 0 || cells.len() == columns && is_numbered
-                });
-                let rows = rows.map(|(_, cells)| cells.join("\t"));
-                Self { separator: b'\t', text: rows.collect::<Vec<_>>().join("\n") }
+                heading?;
+                first
             }
         };
-        let names: Vec<&str> = sheet
-            .text
-            .lines()
-            .next()?
-            .split(char::from(sheet.separator))
-            .map(|name| name.trim().trim_matches('"'))
-            .collect();
-        let holds_numbers = names.iter().any(|name| name.parse::<f64>().is_ok());
-        (names.len() > 1 && names.iter().any(|name| metric(name).is_some()) && !holds_numbers)
-            .then_some(sheet)
+        Some(Self::from_heading(&lines[start..], text))
+    }
+
+    /// Understands a table that stands behind something else.
+    pub(super) fn within(text: &str) -> Option<Self> {
+        let lines = lines_of(text);
+        let is_heading = |line: &String| {
+            names_of(line).is_some_and(|names| {
+                let is_understood = |known: &String| is_epoch(known) || name(known).is_some();
+                names.iter().any(|name| is_epoch(name)) || names.iter().all(is_understood)
+            })
+        };
+        let start = lines.iter().position(is_heading)?;
+        Some(Self::from_heading(&lines[start..], text))
+    }
+
+    fn from_heading(lines: &[String], text: &str) -> Self {
+        let heading = lines[0].trim_start_matches('#').to_owned();
+        let rows = lines[1..].iter().map(String::as_str);
+        let rows = rows.filter(|line| !is_rule(line) && !line.starts_with('#'));
+        let is_cut = !text.ends_with('\n');
+        let mut remarks = Vec::new();
+        let separator = separator_of(&heading);
+        let text = match separator {
+            Some('|') => {
+                let rows = [&*heading].into_iter().chain(rows).map(|line| within_bars(line.trim()));
+                rows.collect::<Vec<_>>().join("\n")
+            }
+            Some(_) => [&*heading].into_iter().chain(rows).collect::<Vec<_>>().join("\n"),
+            None => by_blanks(&heading, rows, &mut remarks),
+        };
+        Self {
+            separator: separator.map_or(BLANK, |separator| separator as u8),
+            text,
+            remarks,
+            is_cut,
+        }
+    }
+
+    /// The records after the heading.
+    fn reader(&self) -> csv::Reader<&[u8]> {
+        ReaderBuilder::new()
+            .delimiter(self.separator)
+            .trim(csv::Trim::All)
+            .flexible(true)
+            .from_reader(self.text.as_bytes())
     }
 
     /// The trainings in it.
     pub(super) fn trainings(&self, place: &str) -> Result<Vec<Training>, String> {
-        let mut reader = ReaderBuilder::new()
-            .delimiter(self.separator)
-            .trim(csv::Trim::All)
-            .flexible(true)
-            .from_reader(self.text.as_bytes());
-        let names = reader.headers().map_err(|error| error.to_string())?.clone();
-        let find = |wanted: &str| names.iter().position(|name| name.eq_ignore_ascii_case(wanted));
-        let run_at = find("run");
-        // pandas writes its index without a name.
-        let epoch_at = find("epoch").or_else(|| find("").filter(|place| *place == 0));
+        let mut reader = self.reader();
+        let mut names = reader.headers().map_err(|error| error.to_string())?.clone();
+        let survey = self.survey(&names)?;
+        if survey.has_unnamed_index {
+            // As R and pandas print a table: the numbers of the rows have no heading.
+            names = [""].into_iter().chain(names.iter()).collect();
+        }
+        let columns = Columns::of(&names, &survey)?;
         let mut runs: Vec<(String, Vec<Training>)> = Vec::new();
+        let mut remarks: BTreeSet<String> = self.remarks.iter().cloned().collect();
+        remarks.extend(columns.remark.clone());
+        let mut begins_again = false;
         for (line, record) in (2..).zip(reader.records()) {
             let record = record.map_err(|error| error.to_string())?;
-            if record == names {
+            if is_heading_again(&record, &names) {
+                begins_again = true;
                 continue;
             }
             if record.len() > names.len() {
@@ -95,42 +133,72 @@ impl Sheet {
                 ));
             }
             let cell = |column: usize| record.get(column).unwrap_or_default();
-            let run = run_at.map_or("", cell);
-            let place = runs.iter().position(|(name, _)| name == run).unwrap_or_else(|| {
-                runs.push((run.to_owned(), vec![Training::default()]));
+            let run = columns.run_of(&names, &record);
+            let place = runs.iter().position(|(name, _)| *name == run).unwrap_or_else(|| {
+                runs.push((run, vec![Training::default()]));
                 runs.len() - 1
             });
             let trainings = &mut runs[place].1;
-            let counted =
-                trainings.last().and_then(Training::current).map_or(1, |number| number + 1);
-            let epoch = match epoch_at.map(|column| (&names[column], cell(column))) {
-                None => Some(counted),
-                Some((_, text)) if is_missing(text) => None,
-                Some((name, text)) => {
-                    let number = self.number(text).ok_or_else(|| {
-                        format!("line {line}: the epoch `{text}` is not a number")
-                    })?;
-                    let number = if name.is_empty() { number + 1.0 } else { number };
-                    (number.fract() == 0.0).then_some(number as i64)
+            let current = trainings.last().and_then(Training::current);
+            let epoch = match columns.epoch {
+                None => Some(current.map_or(1, |number| number + 1)),
+                Some(column) if is_missing(cell(column)) => None,
+                Some(column) => {
+                    let text = cell(column);
+                    let number = epoch_number(text).or_else(|| survey.number(text));
+                    let number = match number {
+                        Some(number) => number,
+                        // `mean`, `best`: a row behind the epochs.
+                        None if current.is_some() => {
+                            remarks.insert(format!("the row `{text}` is no epoch: passed over"));
+                            continue;
+                        }
+                        None => {
+                            return Err(format!("line {line}: the epoch `{text}` is not a number"));
+                        }
+                    };
+                    whole_epoch(number, survey.has_whole_epochs)
+                        .map(|number| number + columns.shift)
                 }
             };
             let Some(epoch) = epoch else {
-                self.pass_over(&names, &record, trainings, epoch_at);
+                pass_over(&names, &record, trainings, columns.epoch);
                 continue;
             };
-            if trainings.last().is_none_or(|training| training.ends_before(epoch, None)) {
+            let is_another = trainings.last().is_none_or(|training| {
+                training.ends_before(epoch, None)
+                    || begins_again && current.is_some_and(|current| epoch <= current)
+            });
+            begins_again = false;
+            if is_another {
                 trainings.push(Training::default());
             }
             let Some(training) = trainings.last_mut() else { continue };
             training.enter(epoch, None);
+            training.counts_rows |= columns.epoch.is_none() || columns.is_row_number;
             let split = record.iter().find(|cell| is_split(cell));
+            let is_last = survey.rows == line - 1;
             for (column, title) in names.iter().enumerate() {
-                if Some(column) == epoch_at || Some(column) == run_at {
+                if Some(column) == columns.epoch || columns.runs.contains(&column) {
                     continue;
                 }
                 let text = cell(column);
-                match self.number(text) {
-                    Some(value) => training.put(&of_split(title, split), value, Again::Adds),
+                let is_cut =
+                    is_last && self.is_cut && column + 1 == record.len() && survey.is_cut(text);
+                if is_cut && name(title).is_some() {
+                    remarks.insert(format!(
+                        "the log ends within the number of `{title}`: passed over"
+                    ));
+                    continue;
+                }
+                let column = of_split(title, split);
+                match survey.number(text) {
+                    Some(value) => {
+                        training.put(&column, value, Again::Adds);
+                        if text.ends_with('%') {
+                            training.is_in_percent(&column);
+                        }
+                    }
                     None if is_missing(text) || name(title).is_none() => training.column(title),
                     None => {
                         return Err(format!(
@@ -143,62 +211,203 @@ impl Sheet {
         if runs.is_empty() {
             return Err("has a heading and no epochs".to_owned());
         }
+        if let Some(training) = runs.last_mut().and_then(|(_, trainings)| trainings.last_mut()) {
+            training.remarks.extend(remarks);
+        }
         Ok(runs
             .into_iter()
             .flat_map(|(run, mut trainings)| {
-                let place = if run.is_empty() { place } else { &run };
                 trainings.retain(Training::has_epochs);
-                number(&mut trainings, place);
-                trainings
+                number(trainings, if run.is_empty() { place } else { &run })
             })
             .collect())
     }
 
-    /// Names a row that belongs to no epoch or lies between two, if it tells anything.
-    fn pass_over(
-        &self,
-        names: &StringRecord,
-        record: &StringRecord,
-        trainings: &mut [Training],
-        epoch_at: Option<usize>,
-    ) {
-        let told: Vec<String> = names
-            .iter()
-            .enumerate()
-            .filter(|(column, title)| {
-                Some(*column) != epoch_at
-                    && name(title).is_some()
-                    && !is_missing(record.get(*column).unwrap_or_default())
-            })
-            .map(|(_, title)| format!("`{title}`"))
-            .collect();
-        if let (Some(training), false) = (trainings.last_mut(), told.is_empty()) {
-            let remark = format!("rows at no whole epoch have {}: passed over", told.join(", "));
-            if !training.remarks.contains(&remark) {
-                training.remarks.push(remark);
+    /// What has to be known of all rows before one is read.
+    fn survey(&self, names: &StringRecord) -> Result<Survey, String> {
+        let epoch = names.iter().position(is_epoch);
+        let mut survey = Survey { has_unnamed_index: true, ..Survey::default() };
+        let mut fewest: Option<usize> = None;
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let steps = names.iter().position(is_step);
+        for record in self.reader().records() {
+            let record = record.map_err(|error| error.to_string())?;
+            survey.rows += 1;
+            if is_heading_again(&record, names) {
+                continue;
             }
+            let first = record.get(0).unwrap_or_default();
+            survey.first_cell.get_or_insert_with(|| first.to_owned());
+            survey.has_unnamed_index &=
+                record.len() == names.len() + 1 && first.parse::<u64>().is_ok();
+            survey.has_point |= record.iter().any(|cell| {
+                cell.contains('.') && cell.trim_end_matches(['%', ' ']).parse::<f64>().is_ok()
+            });
+            if let Some(cell) = epoch.and_then(|column| record.get(column)) {
+                let number = epoch_number(cell);
+                survey.has_whole_epochs |=
+                    number.is_some_and(|number| number.fract() == 0.0 && number > 0.0);
+                survey.has_epochs_again |= !seen.insert(cell.to_owned());
+            }
+            if let Some(step) = steps.and_then(|column| record.get(column)) {
+                let number = step.parse::<f64>().ok();
+                survey.steps.push(number.unwrap_or(f64::NAN));
+            }
+            // The last record may be cut, so it does not count.
+            if let Some(digits) = survey.fewest_digits {
+                fewest = Some(fewest.map_or(digits, |fewest| fewest.min(digits)));
+            }
+            survey.fewest_digits = record.iter().next_back().and_then(digits_behind_point);
         }
+        survey.fewest_digits = fewest;
+        survey.has_unnamed_index &= survey.rows > 0;
+        Ok(survey)
     }
+}
 
-    /// A number, with a decimal comma where commas do not part cells; or a duration such as `1:03`.
+/// What all rows of a table have in common.
+#[derive(Debug, Default)]
+struct Survey {
+    rows: usize,
+    /// Whether every row has one more cell than the heading, a number first.
+    has_unnamed_index: bool,
+    first_cell: Option<String>,
+    /// Whether any number has a decimal point, so that a comma parts thousands.
+    has_point: bool,
+    has_whole_epochs: bool,
+    /// Whether an epoch's number stands in several rows.
+    has_epochs_again: bool,
+    /// Values of the column that counts steps.
+    steps: Vec<f64>,
+    /// Fewest digits behind the point in the last column, but for the last row.
+    fewest_digits: Option<usize>,
+}
+
+impl Survey {
+    /// A number, with a decimal comma or commas between thousands; or a duration such as `1:03`.
     fn number(&self, text: &str) -> Option<f64> {
         let text = text.trim_end_matches(['%', ' ']);
         if let Ok(number) = text.parse() {
             return Some(number);
         }
-        if self.separator != b',' && text.matches(',').count() == 1 {
-            return text.replace(',', ".").parse().ok();
+        if text.contains(',') {
+            let point = if self.has_point { "" } else { "." };
+            let is_number = self.has_point || text.matches(',').count() == 1;
+            return is_number.then(|| text.replace(',', point).parse().ok()).flatten();
         }
         let parts: Option<Vec<f64>> = text.split(':').map(|part| part.parse().ok()).collect();
         parts
             .filter(|parts| parts.len() > 1)
             .map(|parts| parts.iter().fold(0.0, |sum, part| sum * 60.0 + part))
     }
+
+    /// Whether a cell at the end of a text was cut.
+    fn is_cut(&self, text: &str) -> bool {
+        let digits = digits_behind_point(text).unwrap_or(0);
+        text.ends_with('.') || self.fewest_digits.is_some_and(|fewest| digits < fewest)
+    }
 }
 
-/// Whether a line only draws a table, or nothing.
-fn is_rule(line: &str) -> bool {
-    line.chars().all(|sign| "|-+=: ".contains(sign))
+fn digits_behind_point(cell: &str) -> Option<usize> {
+    cell.split_once('.').map(|(_, behind)| behind.chars().filter(char::is_ascii_digit).count())
+}
+
+/// What the columns of a table are for.
+#[derive(Debug, Default)]
+struct Columns {
+    epoch: Option<usize>,
+    /// What is added to the numbers in it.
+    shift: i64,
+    /// Whether it only numbers the rows.
+    is_row_number: bool,
+    /// Columns that name the training.
+    runs: Vec<usize>,
+    remark: Option<String>,
+}
+
+impl Columns {
+    fn of(names: &StringRecord, survey: &Survey) -> Result<Self, String> {
+        let find = |wanted: &str| names.iter().position(|name| name.eq_ignore_ascii_case(wanted));
+        let mut columns = Self { epoch: names.iter().position(is_epoch), ..Self::default() };
+        columns.runs.extend(find("run"));
+        if columns.runs.is_empty() && survey.has_epochs_again {
+            columns.runs = RUNS.iter().filter_map(|name| find(name)).collect();
+        }
+        if columns.epoch.is_some() {
+            return Ok(columns);
+        }
+        columns.is_row_number = true;
+        // pandas writes its index without a name, counted from 0, R from 1.
+        let index = find("").filter(|place| *place == 0);
+        if let Some(step) = names.iter().find(|name| is_step(name)) {
+            let first = survey.steps.first().copied().unwrap_or(f64::NAN);
+            let mut pairs = survey.steps.windows(2);
+            if !(first == 0.0 || first == 1.0) || !pairs.all(|pair| pair[1] == pair[0] + 1.0) {
+                return Err(format!(
+                    "has `{step}` and no column `epoch`; add the epoch of each row"
+                ));
+            }
+            columns.epoch = names.iter().position(is_step);
+            columns.remark = Some(format!("`{step}` counts the rows and is taken for the epoch"));
+        } else if index.is_some() {
+            columns.epoch = index;
+            columns.shift = i64::from(survey.first_cell.as_deref() == Some("0"));
+        } else {
+            columns.remark = Some("no column names the epoch: its rows are counted".to_owned());
+        }
+        Ok(columns)
+    }
+
+    /// Name of the training that a row belongs to.
+    fn run_of(&self, names: &StringRecord, record: &StringRecord) -> String {
+        let cell = |column: usize| record.get(column).unwrap_or_default();
+        match self.runs[..] {
+            [] => String::new(),
+            [only] if names[only].eq_ignore_ascii_case("run") => cell(only).to_owned(),
+            _ => {
+                let levels =
+                    self.runs.iter().map(|column| format!("{}={}", &names[*column], cell(*column)));
+                levels.collect::<Vec<_>>().join(" ")
+            }
+        }
+    }
+}
+
+/// An epoch's number, which may stand as `3/30`.
+fn epoch_number(text: &str) -> Option<f64> {
+    let number = text.split_once('/').map_or(text, |(number, _)| number);
+    number.trim().parse().ok()
+}
+
+/// Whether a record is the heading, written once more.
+fn is_heading_again(record: &StringRecord, names: &StringRecord) -> bool {
+    let names = names.iter().skip_while(|name| name.is_empty());
+    names.eq(record.iter().skip_while(|name| name.is_empty()))
+}
+
+/// Names a row that belongs to no epoch or lies between two, if it tells anything.
+fn pass_over(
+    names: &StringRecord,
+    record: &StringRecord,
+    trainings: &mut [Training],
+    epoch_at: Option<usize>,
+) {
+    let told: Vec<String> = names
+        .iter()
+        .enumerate()
+        .filter(|(column, title)| {
+            Some(*column) != epoch_at
+                && name(title).is_some()
+                && !is_missing(record.get(*column).unwrap_or_default())
+        })
+        .map(|(_, title)| format!("`{title}`"))
+        .collect();
+    if let (Some(training), false) = (trainings.last_mut(), told.is_empty()) {
+        let remark = format!("rows at no whole epoch have {}: passed over", told.join(", "));
+        if !training.remarks.contains(&remark) {
+            training.remarks.push(remark);
+        }
+    }
 }
 
 fn is_missing(cell: &str) -> bool {

@@ -117,9 +117,7 @@ fn trainings(run: &str, mut scalars: Vec<Scalar>) -> Vec<Training> {
             current.entry(tag).or_default().insert(step, (value, time));
         }
     }
-    let mut trainings: Vec<Training> = told.iter().map(training).collect();
-    number(&mut trainings, run);
-    trainings
+    number(told.iter().map(training).collect(), run)
 }
 
 /// The epochs of one training.

@@ -1,166 +1,54 @@
-//! One model of a training behind all formats: numbered epochs with values by name. A reader tells
-//! what its file tells, in the order of the file; what becomes of repeated numbers, of values of
-//! batches and of lone evaluations is decided here. Identity comes from numbers and names, never
-//! from position, and what is not taken is named.
+//! What a training that was told becomes: one curve for each metric, and a sentence for all that is
+//! not taken as it stands.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use thaw_spec::{Metric, Split, TrainingLog};
 
+use super::Training;
 use crate::NamedLog;
 use crate::log::number_ranges;
-use crate::name::{Name, Quantity, metric, name};
+use crate::name::{Name, Quantity, name, states_percent};
 
-/// A training that is being told.
-#[derive(Debug, Default)]
-pub(super) struct Training {
-    pub(super) name: String,
-    total: Option<u64>,
-    current: Option<i64>,
-    epochs: BTreeMap<i64, Epoch>,
-    /// Names in the order in which they came.
-    columns: Vec<String>,
-    repeated: BTreeSet<i64>,
-    /// Epochs at which a column holds what is no number.
-    no_numbers: BTreeMap<String, BTreeSet<i64>>,
-    pub(super) remarks: Vec<String>,
-}
-
-/// The largest number of an epoch; a time in seconds since 1970 is larger.
-const LARGEST: u64 = 1_000_000_000;
-
-/// Values by name, each as often as it was told.
-#[derive(Debug, Default)]
-struct Epoch {
-    values: BTreeMap<String, Vec<f64>>,
-    seconds: Option<f64>,
-}
-
-/// What a value does to one of the same name and epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Again {
-    /// Takes its place: the line was drawn again.
-    Replaces,
-    /// Stands beside it.
-    Adds,
+/// Trainings by their names; those that hold nothing are told apart from the logs.
+pub(in crate::read) fn resolve_all(trainings: Vec<Training>) -> crate::ReadLogs {
+    let mut logs = crate::ReadLogs::default();
+    for training in trainings {
+        let name = training.name.clone();
+        match training.resolve() {
+            Ok(log) => logs.trainings.push(log),
+            Err(reason) => logs.unreadable.push((name, reason)),
+        }
+    }
+    logs
 }
 
 impl Training {
-    pub(super) fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), ..Self::default() }
-    }
-
-    /// Whether an epoch of this number, of so many if that is known, begins another training:
-    /// the first number comes again, or the total is another.
-    pub(super) fn ends_before(&self, number: i64, total: Option<u64>) -> bool {
-        let Some(current) = self.current else { return false };
-        let another_total = self.total.is_some() && total.is_some() && self.total != total;
-        let first = self.epochs.keys().next();
-        another_total || (number < current && first == Some(&number))
-    }
-
-    /// Begins an epoch, or goes on with it. One that is begun again after another was run again: what it
-    /// had is forgotten.
-    pub(super) fn enter(&mut self, number: i64, total: Option<u64>) {
-        if number.unsigned_abs() > LARGEST {
-            self.current = None;
-            let remark = "an epoch has a number that none can have: passed over".to_owned();
-            if !self.remarks.contains(&remark) {
-                self.remarks.push(remark);
-            }
-            return;
-        }
-        self.total = self.total.or(total);
-        if self.current != Some(number) && self.epochs.contains_key(&number) {
-            self.repeated.insert(number);
-            self.epochs.remove(&number);
-        }
-        self.current = Some(number);
-        self.epochs.entry(number).or_default();
-    }
-
-    /// Tells a value of the epoch that was entered last.
-    pub(super) fn put(&mut self, column: &str, value: f64, again: Again) {
-        self.column(column);
-        if !value.is_finite() {
-            let numbers = self.no_numbers.entry(column.to_owned()).or_default();
-            numbers.extend(self.current);
-            return;
-        }
-        let Some(epoch) = self.current.and_then(|current| self.epochs.get_mut(&current)) else {
-            return;
-        };
-        let values = epoch.values.entry(column.to_owned()).or_default();
-        if again == Again::Replaces {
-            values.clear();
-        }
-        values.push(value);
-    }
-
-    /// Names a column, whether or not it has a value.
-    pub(super) fn column(&mut self, column: &str) {
-        if !self.columns.iter().any(|known| known == column) {
-            self.columns.push(column.to_owned());
-        }
-    }
-
-    pub(super) fn put_seconds(&mut self, seconds: f64) {
-        if let Some(epoch) = self.current.and_then(|current| self.epochs.get_mut(&current)) {
-            epoch.seconds = Some(seconds);
-        }
-    }
-
-    pub(super) fn has_epochs(&self) -> bool {
-        !self.epochs.is_empty()
-    }
-
-    /// Number of the epoch that was entered last.
-    pub(super) fn current(&self) -> Option<i64> {
-        self.current
-    }
-
-    /// Whether the current epoch has a value of this name.
-    pub(super) fn has(&self, column: &str) -> bool {
-        self.values_of_current().is_some_and(|values| values.contains_key(column))
-    }
-
-    /// Whether the current epoch has a validation metric.
-    pub(super) fn is_validated(&self) -> bool {
-        self.values_of_current()
-            .is_some_and(|values| values.keys().any(|column| is_of_validation(column)))
-    }
-
-    fn values_of_current(&self) -> Option<&BTreeMap<String, Vec<f64>>> {
-        self.current.and_then(|current| self.epochs.get(&current)).map(|epoch| &epoch.values)
-    }
-
     /// The log that was told, with what is passed over.
     pub(super) fn resolve(mut self) -> Result<NamedLog, String> {
-        let mut curves = BTreeMap::new();
+        self.settle();
+        if let Some(reason) = self.refusal {
+            return Err(reason);
+        }
+        let mut curves = Vec::new();
         let mut seconds = BTreeMap::new();
         let mut passed_over = Vec::new();
-        let of_validation = self.unstated_validation();
+        let moves = self.has_unstated_validation();
         for column in std::mem::take(&mut self.columns) {
             match name(&column) {
                 Some(Name { quantity: Quantity::Metric(metric), is_error, states_split }) => {
-                    let metric = if !states_split && of_validation.contains(&metric) {
-                        // Nobody who says `train_loss` says `accuracy` for that of training.
-                        let metric = Metric::of(Split::Validation, metric.is_accuracy());
+                    let metric = if moves && !states_split && metric.is_accuracy() {
+                        // Nobody who says `train_loss` and `valid_loss` says `accuracy` for that of training.
+                        let metric = Metric::ValidationAccuracy;
                         self.remarks.push(format!("`{column}` is taken for the {metric}, since other columns name training"));
                         metric
                     } else {
                         metric
                     };
-                    let Some(mut values) = self.single_values(&column) else {
-                        passed_over.push(column);
-                        continue;
-                    };
-                    if is_error {
-                        let whole =
-                            if values.values().any(|error| *error > 1.0) { 100.0 } else { 1.0 };
-                        values.values_mut().for_each(|error| *error = whole - *error);
+                    match self.single_values(&column) {
+                        Some(values) => curves.push(Told { metric, column, values, is_error }),
+                        None => passed_over.push(column),
                     }
-                    curves.entry(metric).or_insert_with(Vec::new).push((column, values));
                 }
                 Some(Name { quantity: Quantity::Seconds, .. }) => {
                     seconds = self.durations(&column);
@@ -171,11 +59,28 @@ impl Training {
                 None => passed_over.push(column),
             }
         }
+        if self.counts_rows && self.is_told_in_turn(&curves) {
+            return Err("training and validation stand in different rows, and no row names its epoch; add a column `epoch`".to_owned());
+        }
+        if self.shows_bars {
+            curves.retain(|told| {
+                let is_of_before = self.begins_one_late(told);
+                if is_of_before {
+                    self.remarks.push(format!("`{}` begins an epoch late, so the bar may show that of the epoch before: passed over", told.column));
+                }
+                !is_of_before
+            });
+        }
+        self.scale(&mut curves);
+        let mut by_metric: BTreeMap<Metric, Vec<Column>> = BTreeMap::new();
+        for Told { metric, column, values, .. } in curves {
+            by_metric.entry(metric).or_default().push((column, values));
+        }
         for (number, epoch) in &self.epochs {
             seconds.extend(epoch.seconds.map(|seconds| (*number, seconds)));
         }
         let mut chosen = BTreeMap::new();
-        for (metric, columns) in curves {
+        for (metric, columns) in by_metric {
             if let Some((column, values)) = self.one_of(metric, columns, &mut passed_over)? {
                 chosen.insert(metric, (column, values));
             }
@@ -203,36 +108,99 @@ impl Training {
         Ok(NamedLog { name: self.name, log, passed_over, remarks: self.remarks })
     }
 
-    /// Where a column with several epochs names training itself: the metrics that are of validation
-    /// if their names do not say so, since no other column names those.
-    fn unstated_validation(&self) -> Vec<Metric> {
-        let metrics: Vec<(Metric, bool, usize)> = self
-            .columns
-            .iter()
-            .filter_map(|column| {
+    /// Whether an accuracy whose name states no split is that of validation: two losses state theirs,
+    /// and no accuracy does.
+    fn has_unstated_validation(&self) -> bool {
+        let stated = |accuracy: bool| {
+            let names = self.columns.iter().filter_map(move |column| {
                 let Name { quantity: Quantity::Metric(metric), states_split, .. } = name(column)?
                 else {
                     return None;
                 };
-                Some((metric, states_split, self.count(column)))
-            })
-            .collect();
-        let most = metrics.iter().map(|(_, _, count)| *count).max().unwrap_or(0);
-        let names_training = metrics.iter().any(|(metric, states_split, count)| {
-            *states_split && metric.split() == Split::Train && *count * 2 > most
-        });
-        let lacks = |accuracy: &bool| {
-            let validation = Metric::of(Split::Validation, *accuracy);
-            metrics.iter().all(|(metric, ..)| *metric != validation)
+                (states_split && metric.is_accuracy() == accuracy && self.count(column) > 0)
+                    .then_some(metric.split())
+            });
+            names.collect::<Vec<_>>()
         };
-        let unstated =
-            [true, false].into_iter().filter(|accuracy| names_training && lacks(accuracy));
-        unstated.map(|accuracy| Metric::of(Split::Train, accuracy)).collect()
+        let losses = stated(false);
+        losses.contains(&Split::Train)
+            && losses.contains(&Split::Validation)
+            && stated(true).is_empty()
     }
 
-    /// Number of epochs that have a value of a column.
-    fn count(&self, column: &str) -> usize {
-        self.epochs.values().filter(|epoch| epoch.values.contains_key(column)).count()
+    /// Whether a validation metric stands at every epoch but the first.
+    fn begins_one_late(&self, told: &Told) -> bool {
+        told.metric.split() == Split::Validation
+            && self.epochs.len() > 1
+            && self.epochs.keys().skip(1).eq(told.values.keys())
+    }
+
+    /// Whether no epoch has both a metric of training and one of validation, though the training has.
+    fn is_told_in_turn(&self, curves: &[Told]) -> bool {
+        let epochs = |is_train: bool| -> BTreeSet<i64> {
+            let of_split =
+                curves.iter().filter(|told| (told.metric.split() == Split::Train) == is_train);
+            of_split.flat_map(|told| told.values.keys().copied()).collect()
+        };
+        let (train, others) = (epochs(true), epochs(false));
+        !train.is_empty() && !others.is_empty() && train.is_disjoint(&others)
+    }
+
+    /// Brings percentages that say so, and rates of errors, to fractions of right answers.
+    fn scale(&mut self, curves: &mut [Told]) {
+        let largest = |told: &Told| told.values.values().copied().fold(0.0, f64::max);
+        let is_percent =
+            |told: &Told| self.in_percent.contains(&told.column) || states_percent(&told.column);
+        let is_large = |told: &Told| is_percent(told) || largest(told) > 1.5;
+        let shares = |is_error: bool| {
+            curves.iter().filter(move |told| told.metric.is_accuracy() && told.is_error == is_error)
+        };
+        let in_percent = |is_error: bool| {
+            shares(is_error).find(|told| is_large(told)).map(|told| told.column.clone())
+        };
+        let (accuracy, error) = (in_percent(false), in_percent(true));
+        let mut remarks = Vec::new();
+        let scales: Vec<f64> = curves
+            .iter()
+            .map(|told| {
+                let is_small = !is_large(told) && told.metric.is_accuracy();
+                match (told.is_error, &accuracy, &error) {
+                    // Rates of errors of one training have one scale.
+                    (true, _, Some(other)) => {
+                        if is_small {
+                            remarks.push(format!(
+                                "`{}` is taken for percentages, as `{other}` is",
+                                told.column
+                            ));
+                        }
+                        100.0
+                    }
+                    (true, Some(other), None) => {
+                        remarks.push(format!(
+                            "`{}` is taken for fractions, though `{other}` has percentages",
+                            told.column
+                        ));
+                        1.0
+                    }
+                    (false, Some(other), _) if is_small => {
+                        remarks.push(format!(
+                            "`{}` is taken for fractions, though `{other}` has percentages",
+                            told.column
+                        ));
+                        1.0
+                    }
+                    (false, ..) if told.metric.is_accuracy() && is_percent(told) => 100.0,
+                    _ => 1.0,
+                }
+            })
+            .collect();
+        for (told, scale) in curves.iter_mut().zip(scales) {
+            let is_error = told.is_error;
+            told.values.values_mut().for_each(|value| {
+                *value = if is_error { (scale - *value) / scale } else { *value / scale };
+            });
+        }
+        self.remarks.extend(remarks);
     }
 
     /// A column's values, where each epoch has one. Several in each are of batches; several in the
@@ -379,9 +347,13 @@ impl Training {
             .flat_map(|(_, values)| values.keys().copied())
             .filter(|number| *number < last)
             .collect();
-        let lacks = |(_, values): &Column| {
+        let is_no_number = |column: &String| {
+            self.no_numbers.get(column).is_some_and(|epochs| epochs.contains(&last))
+        };
+        let lacks = |(column, values): &Column| {
             !before.is_empty()
                 && !values.contains_key(&last)
+                && !is_no_number(column)
                 && before.iter().all(|number| values.contains_key(number))
         };
         if let Some((column, _)) = curves.values().find(|column| lacks(column)) {
@@ -416,9 +388,10 @@ impl Training {
             }
             _ => Vec::new(),
         };
-        let repeated: Vec<i64> = self.repeated.iter().copied().collect();
+        let all = |numbers: &BTreeSet<i64>| numbers.iter().copied().collect();
         for (numbers, what) in [
-            (repeated, "stand there again: the later values are taken"),
+            (all(&self.repeated), "stand there again: the later values are taken"),
+            (all(&self.mentioned), "are mentioned again with fewer values: the earlier are taken"),
             (bare, "have no metrics"),
             (missing, "are not in the log"),
         ] {
@@ -426,6 +399,12 @@ impl Training {
             if !numbers.is_empty() {
                 self.remarks.push(format!("epochs {} {what}", number_ranges(&numbers)));
             }
+        }
+        for (names, numbers) in std::mem::take(&mut self.evaluated) {
+            let numbers = number_ranges(&counted(numbers.into_iter().collect()));
+            self.remarks.push(format!(
+                "lines with {names} behind those of the epochs {numbers} are evaluations: passed over"
+            ));
         }
         for (column, numbers) in std::mem::take(&mut self.no_numbers) {
             if name(&column).is_some() {
@@ -444,34 +423,14 @@ impl Training {
     }
 }
 
+/// A column that means a metric.
+struct Told {
+    metric: Metric,
+    column: String,
+    values: BTreeMap<i64, f64>,
+    /// Whether it is the share of wrong answers.
+    is_error: bool,
+}
+
 /// Values by the number of the epoch, with the column's name.
 type Column = (String, BTreeMap<i64, f64>);
-
-pub(super) fn is_of_validation(column: &str) -> bool {
-    metric(column).is_some_and(|metric| metric.split() == Split::Validation)
-}
-
-/// Trainings by their names; those that hold nothing are told apart from the logs.
-pub(super) fn resolve_all(trainings: Vec<Training>) -> crate::ReadLogs {
-    let mut logs = crate::ReadLogs::default();
-    for training in trainings {
-        let name = training.name.clone();
-        match training.resolve() {
-            Ok(log) => logs.trainings.push(log),
-            Err(reason) => logs.unreadable.push((name, reason)),
-        }
-    }
-    logs
-}
-
-/// Numbers the trainings of one place, where there are several.
-pub(super) fn number(trainings: &mut [Training], place: &str) {
-    let several = trainings.len() > 1;
-    for (number, training) in (1..).zip(trainings) {
-        training.name = match (place, several) {
-            (place, false) => place.to_owned(),
-            ("", true) => number.to_string(),
-            (place, true) => format!("{place}, {number}"),
-        };
-    }
-}
