@@ -436,8 +436,12 @@ def hdf5_cases():
         file["soft"], file["dangling"], file["hard"] = h5py.SoftLink("/" + paths[0]), h5py.SoftLink("/nowhere"), file[paths[1]]
         return [("soft", start[0] + step), ("hard", start[1] + step)]
 
+    def external(file, step):
+        file["elsewhere"] = h5py.ExternalLink("other.h5", "/kernel")
+        return [("elsewhere", start[0] + step)]
+
     adders = {name: functools.partial(dataset, *other) for name, other in others.items()}
-    for name, add in {**adders, "null": null, "references": references, "links": links}.items():
+    for name, add in {**adders, "null": null, "references": references, "links": links, "external": external}.items():
         case("hdf5-" + name, "h5py " + h5py.__version__, {"before": writer(0, add), "after": writer(1, add)})
     checksummed = functools.partial(dataset, "packed", lambda step: start[0] + step, {"chunks": True, "fletcher32": True, "compression": "lzf"})
     for name, add in {"newest": adders["chunked"], "checksummed": checksummed}.items():

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hdf5_reader::error::Error;
 use hdf5_reader::group::Group;
-use hdf5_reader::{Dataset, Datatype, Hdf5File, StringSize};
+use hdf5_reader::{Dataset, Datatype, ExternalLinkResolver, Hdf5File, OpenOptions, StringSize};
 use safetensors::Dtype;
 
 use super::numbers::{NumberType, Numbers};
@@ -28,6 +29,17 @@ pub(crate) struct DatasetFile {
     most_bytes: usize,
 }
 
+/// Keeps the names of the files that links lead to; none of them is opened.
+#[derive(Default)]
+struct OtherFiles(Mutex<BTreeSet<String>>);
+
+impl ExternalLinkResolver for OtherFiles {
+    fn resolve_external_link(&self, filename: &str) -> Result<Option<Hdf5File>, Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(filename.to_owned());
+        Ok(None)
+    }
+}
+
 /// Datasets that a file may have, by all the links to them.
 const MOST_DATASETS: usize = 200_000;
 
@@ -38,8 +50,14 @@ impl DatasetFile {
     pub(crate) fn of(bytes: &[u8]) -> Result<Self, String> {
         let malformed =
             |error: Error| format!("an HDF5 file that cannot be read ({})", first_line(&error));
-        let root =
-            Hdf5File::from_bytes(bytes).and_then(|file| file.root_group()).map_err(malformed)?;
+        let other_files = Arc::new(OtherFiles::default());
+        let options = OpenOptions {
+            external_link_resolver: Some(other_files.clone()),
+            ..OpenOptions::default()
+        };
+        let root = Hdf5File::from_bytes_with_options(bytes, options)
+            .and_then(|file| file.root_group())
+            .map_err(malformed)?;
         let model = root.group(MODEL).ok();
         let mut datasets = BTreeMap::new();
         collect(model.as_ref().unwrap_or(&root), "", &mut BTreeSet::new(), &mut datasets)
@@ -67,6 +85,12 @@ impl DatasetFile {
             if !names.is_empty() {
                 left_out.push(OtherTensors { place: "/".to_owned(), names, is_optimizer: false });
             }
+        }
+        let other_files = other_files.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(name) = other_files.first() {
+            return Err(format!(
+                "an HDF5 file with links to tensors in `{name}`, which is not opened; copy them into one file with `h5copy`"
+            ));
         }
         let place = model.map_or_else(String::new, |_| MODEL.to_owned());
         let most_bytes = bytes.len().saturating_mul(LARGEST_RATIO);
