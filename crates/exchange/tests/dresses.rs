@@ -27,6 +27,10 @@ fn numbers() -> impl Strategy<Value = Numbers> {
 #[derive(Clone, Debug)]
 struct Dress {
     heading: usize,
+    /// Whether headings stand behind the metrics.
+    behind: bool,
+    /// Whether a sentence about each epoch stands behind it.
+    mentioned: bool,
     line: usize,
     prefix: usize,
     redrawn: bool,
@@ -40,10 +44,10 @@ struct Dress {
 
 prop_compose! {
     fn dress()(
-        heading in 0usize..5, line in 0usize..5, prefix in 0usize..5, redrawn: bool, tail: bool, carriage_returns: bool,
+        heading in 0usize..6, behind: bool, mentioned: bool, line in 0usize..6, prefix in 0usize..5, redrawn: bool, tail: bool, carriage_returns: bool,
         byte_order_mark in 0usize..4, bare in prop::option::of(0usize..12), evaluated: bool,
     ) -> Dress {
-        Dress { heading, line, prefix, redrawn, tail, carriage_returns, byte_order_mark, bare, evaluated }
+        Dress { heading, behind, mentioned, line, prefix, redrawn, tail, carriage_returns, byte_order_mark, bare, evaluated }
     }
 }
 
@@ -51,20 +55,33 @@ impl Dress {
     fn text(&self, numbers: &Numbers) -> String {
         let total = numbers.len();
         let mut lines = Vec::new();
+        // Without metrics before the first heading, it must be before them.
+        let behind = self.behind && self.bare != Some(0) && self.bare != Some(total - 1);
         for (epoch, row) in numbers.iter().enumerate() {
             let last = total - 1;
+            if behind && self.bare != Some(epoch) {
+                lines.extend(self.metrics(*row));
+            }
             lines.push(match self.heading {
                 0 => format!("Epoch {}/{total}", epoch + 1),
                 1 => format!("Epoch {epoch}/{last}"),
                 2 => format!("Epoch [{}/{total}]", epoch + 1),
                 3 => format!("Epoch: {}", epoch + 1),
+                4 if behind => format!("Epoch {} finished in 12.5s", epoch + 1),
+                4 => format!("Starting epoch {}", epoch + 1),
                 _ => format!("=== Epoch {} of {total} ===", epoch + 1),
             });
-            if self.bare != Some(epoch) {
+            if !behind && self.bare != Some(epoch) {
                 lines.extend(self.metrics(*row));
             }
+            if self.mentioned {
+                lines.push(format!(
+                    "Epoch {}: val_loss improved from inf to 0.12345, saving model to best.h5",
+                    epoch.max(1)
+                ));
+            }
         }
-        if self.evaluated && self.line == 0 {
+        if self.evaluated && self.line == 0 && !behind {
             lines.push("40/40 [====] - 1s - loss: 0.2103 - acc: 0.9369".to_owned());
         }
         let prefixed = lines.into_iter().map(|line| match self.prefix {
@@ -103,6 +120,12 @@ impl Dress {
                 acc * 100.0,
                 val_acc * 100.0
             )],
+            4 => vec![
+                "Training...".to_owned(),
+                format!("loss: {loss:.4} accuracy: {acc:.4}"),
+                "Validation Results:".to_owned(),
+                format!("loss: {val_loss:.4} accuracy: {val_acc:.4}"),
+            ],
             _ => vec![format!(
                 "{{'loss': {loss:.4}, 'accuracy': {acc:.4}, 'eval_loss': {val_loss:.4}, 'eval_accuracy': {val_acc:.4}}}"
             )],

@@ -251,18 +251,18 @@ fn order(events: &[Event]) -> Order {
     let (first, last) = (*first, *last);
     let before = columns(Box::new(move |place| place < first));
     let behind = columns(Box::new(move |place| place > last));
-    if before.is_empty() {
+    let closing = headings
+        .iter()
+        .filter(|place| matches!(&events[**place], Event::Heading(heading) if heading.closes));
+    let mostly_closing = closing.count() * 2 > headings.len();
+    if before.is_empty() && !(behind.is_empty() && mostly_closing) {
         return Order::BehindHeading;
     }
     if behind.is_empty() {
         return Order::BeforeHeading;
     }
-    let closing = headings
-        .iter()
-        .filter(|place| matches!(&events[**place], Event::Heading(heading) if heading.closes))
-        .count();
     let all = columns(Box::new(move |place| place > first));
-    match (closing * 2 > headings.len(), before.is_superset(&all)) {
+    match (mostly_closing, before.is_superset(&all)) {
         (true, _) => Order::BeforeHeading,
         (false, true) => Order::Unknown,
         (false, false) => Order::BehindHeading,
