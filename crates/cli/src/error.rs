@@ -11,6 +11,7 @@ use thaw_exchange::ExchangeError;
 use thaw_fetch::FetchError;
 use thaw_model::ModelError;
 use thaw_report::ReportError;
+use thaw_run::RunError;
 use thaw_spec::SpecError;
 use thaw_train::TrainError;
 
@@ -47,6 +48,8 @@ pub(crate) enum CliError {
     Network { source: FetchError, remedy: String },
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    #[error(transparent)]
+    Run(RunError),
     #[error("{}", .0.join("\n"))]
     Cells(Vec<String>),
 }
@@ -66,10 +69,24 @@ const SOFTWARE: u8 = 70;
 const CANNOT_CREATE: u8 = 73;
 const CONFIGURATION: u8 = 78;
 
+impl From<RunError> for CliError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Data(error) => Self::Data(error),
+            RunError::Model(error) => Self::Model(error),
+            RunError::Train(error) => Self::Train(error),
+            RunError::Analysis(error) => Self::Analysis(error),
+            RunError::Unwritable { path, source } => Self::Unwritable { path, source },
+            error => Self::Run(error),
+        }
+    }
+}
+
 impl CliError {
     fn code(&self) -> u8 {
         match self {
-            Self::Usage { .. } => USAGE,
+            Self::Run(RunError::Panicked { .. }) => SOFTWARE,
+            Self::Usage { .. } | Self::Run(_) => USAGE,
             Self::Unreadable { .. } => NO_INPUT,
             Self::Exists { .. } | Self::Unwritable { .. } => CANNOT_CREATE,
             Self::Spec(_) => CONFIGURATION,
@@ -98,7 +115,11 @@ impl CliError {
 
     /// What is wrong and how to go on. The libraries say the first; the flags are this program's.
     pub(crate) fn message(&self) -> String {
+        if let Self::Run(RunError::Device { .. }) = self {
+            return format!("--device {self}");
+        }
         let remedy = match self {
+            Self::Run(RunError::Threads { .. }) => "; give --threads or --jobs",
             Self::Analysis(AnalysisError::Unwritable { .. }) => "; choose another with --results",
             Self::Analysis(AnalysisError::Locked { .. }) => ", or choose another with --results",
             Self::Data(DataError::UnreadableImage { .. })

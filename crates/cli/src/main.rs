@@ -2,42 +2,30 @@
 //! accuracy.
 
 mod arguments;
-mod artifacts;
-mod attribute;
-mod audit;
-mod check;
-mod diagnose;
-mod diff;
+mod commands;
+mod drawing;
 mod error;
-mod executor;
-mod export;
-mod fault;
-mod fetch;
 mod fields;
 mod files;
-mod init;
-mod manual;
-mod plan;
+mod inputs;
 mod precision;
-mod pretrain;
-mod preview;
 mod progress;
-mod provenance;
-mod rates;
-mod report;
-#[cfg(test)]
-mod scripted;
 mod selection;
+mod sheets;
 mod summary;
-mod sweep;
-mod sweep_inputs;
+mod sweeping;
 mod terminal;
+mod words;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 use arguments::{Arguments, Command};
+use commands::{
+    attribute, audit, check, diagnose, diff, export, fetch, init, manual, plan, pretrain, preview,
+    report, sweep,
+};
 
 fn main() -> ExitCode {
     thaw_model::keep_freed_memory();
@@ -49,7 +37,7 @@ fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Init(options) => init::run(&options),
         Command::Plan(options) => plan::run(&options),
-        Command::Sweep(options) => sweep::run(&options.sweep, Some(&options.precision)),
+        Command::Sweep(options) => sweep::run(&options),
         Command::Report(options) => report::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Preview(options) => preview::run(&options),

@@ -8,19 +8,14 @@ use thaw_analysis::{
     Addition, CellState, PrecisionTarget, Results, ResultsFolder, WantedDifference,
     smallest_difference, wanted_differences,
 };
+use thaw_run::{Rates, RunInputs, is_kept};
 use thaw_spec::{Cell, CostFacts, Expectations, Experiment, Plan, Step, Variants};
 
 use crate::arguments::Precision;
-use crate::artifacts::is_kept;
-use crate::check::expectations_beside;
 use crate::error::CliError;
-use crate::executor::Executor;
-use crate::plan::duration;
-use crate::rates::Rates;
-use crate::selection::CellSelection;
-use crate::sweep::{Limits, execute};
-use crate::sweep_inputs::SweepInputs;
+use crate::selection::{CellSelection, expectations_beside};
 use crate::terminal::say_on_stderr;
+use crate::words::duration;
 
 /// Half-widths are fractions where they are computed and points where a person reads them.
 const POINTS: f64 = 100.0;
@@ -29,7 +24,7 @@ const POINTS: f64 = 100.0;
 /// share has been made for those before. A run that was begun costs nothing, so that it is finished
 /// first.
 struct Costs<'a> {
-    inputs: &'a SweepInputs,
+    inputs: &'a RunInputs,
     folder: &'a ResultsFolder,
     facts: &'a CostFacts,
     rates: &'a Rates,
@@ -38,7 +33,7 @@ struct Costs<'a> {
 
 impl<'a> Costs<'a> {
     fn new(
-        inputs: &'a SweepInputs,
+        inputs: &'a RunInputs,
         folder: &'a ResultsFolder,
         facts: &'a CostFacts,
         rates: &'a Rates,
@@ -72,7 +67,7 @@ fn is_of_one_seed(step: &Step) -> bool {
 }
 
 /// A procedure's run with any seed.
-fn cell(inputs: &SweepInputs, procedure: usize, seed: u64) -> Cell {
+fn cell(inputs: &RunInputs, procedure: usize, seed: u64) -> Cell {
     let (levels, settings) =
         inputs.experiment.procedures().nth(procedure).expect("a procedure of the experiment");
     Cell {
@@ -154,11 +149,11 @@ pub(crate) struct Seeding<'a> {
     /// The half-width that is wanted, in points.
     pub(crate) points: f64,
     pub(crate) started: Instant,
-    pub(crate) inputs: &'a SweepInputs,
+    pub(crate) inputs: &'a RunInputs,
     pub(crate) folder: &'a ResultsFolder,
     pub(crate) facts: &'a CostFacts,
-    pub(crate) executor: &'a dyn Executor,
-    pub(crate) limits: &'a Limits,
+    /// Executes a plan.
+    pub(crate) run: &'a dyn Fn(&Plan) -> Result<(), CliError>,
     pub(crate) quiet: bool,
 }
 
@@ -196,7 +191,7 @@ impl Seeding<'_> {
             let plan = Plan::new(&cells, &BTreeSet::new(), self.facts, |step| {
                 is_kept(&self.inputs.cache, step)
             });
-            execute(&plan, self.facts, self.executor, self.folder, self.limits, self.quiet)?;
+            (self.run)(&plan)?;
             state = read()?;
         }
     }
@@ -267,7 +262,7 @@ pub(crate) fn expected_seeds(
     selection: &CellSelection,
     precision: &Precision,
     points: f64,
-    inputs: &SweepInputs,
+    inputs: &RunInputs,
     folder: &ResultsFolder,
     rates: &Rates,
 ) -> Result<Vec<String>, CliError> {

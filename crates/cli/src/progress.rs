@@ -1,16 +1,18 @@
 //! Progress: bars on a terminal, lines elsewhere, JSON for machines, nothing when quiet.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
-use thaw_spec::{Cell, EpochRecord, RunStatus, Split};
+use thaw_run::{Ending, Event, Observer};
+use thaw_spec::{EpochRecord, Split, Step};
 
-use crate::plan::duration;
 use crate::terminal::{LogFormat, log_format, print_event, say_on_stderr};
+use crate::words::{describe, duration, verdict};
 
 /// Units of the overall bar; the estimate is scaled to them.
 const WHOLE: u64 = 1_000_000;
@@ -22,6 +24,13 @@ const LONG_EPOCH: Duration = Duration::from_secs(10);
 /// Shows how far a sweep is. The whole is counted in estimated work, so that the time left means
 /// something.
 pub(crate) struct Progress {
+    view: Arc<View>,
+    /// The steps under way, by their number in the plan.
+    tasks: RwLock<BTreeMap<usize, Arc<Task>>>,
+}
+
+/// What all steps share.
+struct View {
     shown: Shown,
     start: Instant,
     /// The finished share of all work, from 0 to 1.
@@ -52,43 +61,48 @@ impl Progress {
         } else {
             Shown::Lines
         };
-        Self { shown, start: Instant::now(), done: Mutex::new(0.0) }
+        let view = View { shown, start: Instant::now(), done: Mutex::new(0.0) };
+        Self { view: Arc::new(view), tasks: RwLock::default() }
     }
 
-    /// Begins a task of some images and an estimated share of all work; the shares of a sweep add
-    /// up to 1. `cell` is the cell that it trains, if it trains one.
-    pub(crate) fn task(
-        &self,
-        name: &str,
-        cell: Option<&Cell>,
-        images: u64,
-        share: f64,
-    ) -> Task<'_> {
-        let bar = match &self.shown {
-            Shown::Bars { bars, .. } => {
-                let bar = bars.insert_from_back(1, ProgressBar::new(images.max(1)));
-                bar.set_style(style("  {bar:20} {percent:>3} % {msg}"));
-                bar.set_message(name.to_owned());
-                Some(bar)
+    fn task(&self, number: usize) -> Option<Arc<Task>> {
+        self.tasks.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned()
+    }
+}
+
+impl Observer for Progress {
+    fn event(&self, event: &Event<'_>) {
+        match event {
+            Event::Started { number, step, images, share } => {
+                let task = Task::begin(&self.view, step, *images, *share);
+                let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
+                tasks.insert(*number, Arc::new(task));
             }
-            Shown::Nothing | Shown::Lines | Shown::Json => None,
-        };
-        let task = Task {
-            progress: self,
-            bar,
-            name: name.to_owned(),
-            cell: cell.map(|cell| cell.id().to_string()),
-            epochs: cell.map_or(0, |cell| cell.procedure.total_epochs()),
-            images: images.max(1),
-            seen: AtomicU64::new(0),
-            share,
-            start: Instant::now(),
-            last_line: Mutex::new(Instant::now()),
-        };
-        task.event("step_started", &json!({}));
-        task
+            Event::Advanced { number, images } => {
+                self.task(*number).iter().for_each(|task| task.advance(*images));
+            }
+            Event::Resumed { number, last } => {
+                self.task(*number).iter().for_each(|task| task.resumed(last));
+            }
+            Event::Epoch { number, record } => {
+                self.task(*number).iter().for_each(|task| task.epoch(record));
+            }
+            Event::Ended { number, ending } => {
+                let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
+                let Some(task) = tasks.remove(number) else { return };
+                match ending {
+                    Ending::Kept => task.kept(),
+                    Ending::Made => task.finish("done"),
+                    Ending::Trained(status) => task.finish(verdict(*status)),
+                    _ => task.finish("failed"),
+                }
+            }
+            _ => {}
+        }
     }
+}
 
+impl View {
     /// Adds to the finished share.
     fn add(&self, share: f64) {
         *self.done.lock().unwrap_or_else(PoisonError::into_inner) += share;
@@ -103,7 +117,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for View {
     fn drop(&mut self) {
         if let Shown::Bars { whole, .. } = &self.shown {
             whole.finish_and_clear();
@@ -117,9 +131,9 @@ fn style(template: &str) -> ProgressStyle {
         .progress_chars("━╸─")
 }
 
-/// A task that is under way.
-pub(crate) struct Task<'a> {
-    progress: &'a Progress,
+/// A step that is under way.
+struct Task {
+    view: Arc<View>,
     bar: Option<ProgressBar>,
     name: String,
     /// The cell that it trains, if it trains one.
@@ -133,13 +147,46 @@ pub(crate) struct Task<'a> {
     last_line: Mutex<Instant>,
 }
 
-impl Task<'_> {
+impl Task {
+    /// Begins a step of some images and an estimated share of all work; the shares of a sweep add up
+    /// to 1.
+    fn begin(view: &Arc<View>, step: &Step, images: u64, share: f64) -> Self {
+        let name = describe(step);
+        let cell = match step {
+            Step::Fit(cell) => Some(cell),
+            _ => None,
+        };
+        let bar = match &view.shown {
+            Shown::Bars { bars, .. } => {
+                let bar = bars.insert_from_back(1, ProgressBar::new(images.max(1)));
+                bar.set_style(style("  {bar:20} {percent:>3} % {msg}"));
+                bar.set_message(name.clone());
+                Some(bar)
+            }
+            Shown::Nothing | Shown::Lines | Shown::Json => None,
+        };
+        let task = Self {
+            view: view.clone(),
+            bar,
+            name,
+            cell: cell.map(|cell| cell.id().to_string()),
+            epochs: cell.map_or(0, |cell| cell.procedure.total_epochs()),
+            images: images.max(1),
+            seen: AtomicU64::new(0),
+            share,
+            start: Instant::now(),
+            last_line: Mutex::new(Instant::now()),
+        };
+        task.event("step_started", &json!({}));
+        task
+    }
+
     /// Counts images that are done.
-    pub(crate) fn advance(&self, images: u64) {
+    fn advance(&self, images: u64) {
         let seen = self.seen.fetch_add(images, Ordering::Relaxed) + images;
         let share = self.share * images as f64 / self.images as f64;
-        self.progress.add(share);
-        match &self.progress.shown {
+        self.view.add(share);
+        match &self.view.shown {
             Shown::Bars { whole, .. } => {
                 self.bar.iter().for_each(|bar| bar.inc(images));
                 whole.inc((share * WHOLE as f64) as u64);
@@ -152,12 +199,12 @@ impl Task<'_> {
     }
 
     /// Counts the epochs of an interrupted run that is being resumed; `last` is the last of them.
-    pub(crate) fn resumed(&self, last: &EpochRecord) {
+    fn resumed(&self, last: &EpochRecord) {
         let images = self.images * last.epoch as u64 / self.epochs.max(1) as u64;
         let share = self.share * last.epoch as f64 / self.epochs.max(1) as f64;
         self.seen.fetch_add(images, Ordering::Relaxed);
-        self.progress.add(share);
-        match &self.progress.shown {
+        self.view.add(share);
+        match &self.view.shown {
             Shown::Bars { .. } => self.bar.iter().for_each(|bar| bar.inc(images)),
             Shown::Lines => self.line(&format!("resumed after epoch {}", last.epoch)),
             Shown::Json => self.event("resumed", &json!({ "epoch": last.epoch })),
@@ -166,7 +213,7 @@ impl Task<'_> {
     }
 
     /// Shows a finished epoch.
-    pub(crate) fn epoch(&self, record: &EpochRecord) {
+    fn epoch(&self, record: &EpochRecord) {
         let accuracy = |split| {
             record
                 .splits
@@ -186,7 +233,7 @@ impl Task<'_> {
             record.drift.moved,
             record.drift.tensors
         );
-        match &self.progress.shown {
+        match &self.view.shown {
             Shown::Bars { .. } => {
                 self.bar.iter().for_each(|bar| bar.set_message(format!("{} · {words}", self.name)));
             }
@@ -213,14 +260,14 @@ impl Task<'_> {
     }
 
     /// Ends a task that was done before. People are not told; machines are.
-    pub(crate) fn kept(self) {
-        match &self.progress.shown {
+    fn kept(&self) {
+        match &self.view.shown {
             Shown::Json => self.finish("kept from before"),
             Shown::Nothing | Shown::Lines => self.complete(),
             Shown::Bars { whole, .. } => {
                 self.complete();
                 self.bar.iter().for_each(ProgressBar::finish_and_clear);
-                whole.set_position((self.progress.left().0 * WHOLE as f64) as u64);
+                whole.set_position((self.view.left().0 * WHOLE as f64) as u64);
             }
         }
     }
@@ -228,19 +275,19 @@ impl Task<'_> {
     /// Counts all images that are not counted yet.
     fn complete(&self) {
         let rest = self.images.saturating_sub(self.seen.swap(self.images, Ordering::Relaxed));
-        self.progress.add(self.share * rest as f64 / self.images as f64);
+        self.view.add(self.share * rest as f64 / self.images as f64);
     }
 
     /// Ends the task; `result` is a word on how it ended.
-    pub(crate) fn finish(self, result: &str) {
+    fn finish(&self, result: &str) {
         self.complete();
-        match &self.progress.shown {
+        match &self.view.shown {
             Shown::Nothing => {}
             Shown::Bars { bars, whole } => {
                 if let Some(bar) = &self.bar {
                     bar.finish_and_clear();
                 }
-                whole.set_position((self.progress.left().0 * WHOLE as f64) as u64);
+                whole.set_position((self.view.left().0 * WHOLE as f64) as u64);
                 let seconds = duration(self.start.elapsed().as_secs_f64());
                 // A terminal that is gone cannot be told anything.
                 let _ = bars.println(format!("{} · {result} · {seconds}", self.name));
@@ -256,7 +303,7 @@ impl Task<'_> {
     }
 
     fn line(&self, words: &str) {
-        let (done, left) = self.progress.left();
+        let (done, left) = self.view.left();
         let left = left.map_or_else(String::new, |left| format!(", about {} left", duration(left)));
         let seconds = duration(self.start.elapsed().as_secs_f64());
         say_on_stderr(&format!(
@@ -269,10 +316,10 @@ impl Task<'_> {
 
     /// Prints a JSON event with the fields of `more`, where progress is shown as JSON.
     fn event(&self, event: &str, more: &serde_json::Value) {
-        if !matches!(self.progress.shown, Shown::Json) {
+        if !matches!(self.view.shown, Shown::Json) {
             return;
         }
-        let (done, left) = self.progress.left();
+        let (done, left) = self.view.left();
         let mut fields = json!({
             "step": self.name,
             "cell": self.cell,
@@ -284,13 +331,5 @@ impl Task<'_> {
             fields.extend(more.clone());
         }
         print_event(event, fields);
-    }
-}
-
-/// How a cell ended, in words.
-pub(crate) fn verdict(status: RunStatus) -> &'static str {
-    match status {
-        RunStatus::Completed => "completed",
-        RunStatus::Thawed => "THAWED: the base was declared frozen and moved",
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use thaw_analysis::ResultsFolder;
-use thaw_spec::{Experiment, Selector};
+use thaw_spec::{Expectations, Experiment, Selector};
 
 use crate::error::CliError;
 use crate::files::file_stem;
@@ -177,4 +177,26 @@ impl CellSelection {
         }
         Ok(experiment)
     }
+}
+
+/// What is expected of an experiment: by the file beside its own, if there is one.
+pub(crate) fn expectations_beside(selection: &CellSelection) -> Result<Expectations, CliError> {
+    let Some(experiment) = &selection.experiment else {
+        return Ok(Expectations::parse(
+            "the embedded miniature.expected.toml",
+            MINIATURE_EXPECTED,
+        )?);
+    };
+    let path = expected_path(experiment);
+    if !path.exists() {
+        return Ok(Expectations::default());
+    }
+    let text = std::fs::read_to_string(&path)
+        .map_err(|source| CliError::Unreadable { path: path.clone(), source })?;
+    Ok(Expectations::parse(&path.display().to_string(), &text)?)
+}
+
+/// `x.toml` is checked by `x.expected.toml`.
+pub(crate) fn expected_path(experiment: &Path) -> PathBuf {
+    experiment.with_extension("expected.toml")
 }

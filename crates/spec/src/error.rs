@@ -129,7 +129,10 @@ impl UnknownName {
     }
 
     /// The value whose name it is among all values, or an error that lists them.
-    pub(crate) fn find<T: Copy>(
+    ///
+    /// # Errors
+    /// When none of them has it.
+    pub fn find<T: Copy>(
         kind: &'static str,
         name: &str,
         all: &[T],

@@ -515,7 +515,7 @@ fn an_attribution_names_the_missing_cells_with_the_command_that_runs_them() {
         "{text}"
     );
     let (code, text) = attribute(&["--statistic", "middle"]);
-    assert!(code == 64 && text.contains("last_N"), "{text}");
+    assert!(code == 64 && text.contains("`last_1`"), "{text}");
 }
 
 #[test]

@@ -7,13 +7,17 @@ use std::path::Path;
 const KEPT: [&str; 6] = ["candle-core", "candle-nn", "polars", "polars-io", "plotters", "clap"];
 
 /// What each crate may use of ours and of [`KEPT`].
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("spec", &[]),
     ("data", &["thaw-spec"]),
     ("conv", &["candle-core"]),
     ("model", &["thaw-spec", "thaw-conv", "candle-core", "candle-nn"]),
     ("train", &["thaw-spec", "thaw-data", "thaw-model", "candle-core", "candle-nn"]),
     ("analysis", &["thaw-spec", "polars", "polars-io"]),
+    (
+        "run",
+        &["thaw-spec", "thaw-data", "thaw-model", "thaw-train", "thaw-analysis", "candle-core"],
+    ),
     ("report", &["thaw-spec", "thaw-analysis", "plotters"]),
     ("fetch", &[]),
     ("exchange", &["thaw-spec"]),
@@ -25,11 +29,11 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "thaw-model",
             "thaw-train",
             "thaw-analysis",
+            "thaw-run",
             "thaw-report",
             "thaw-fetch",
             "thaw-exchange",
             "candle-core",
-            "candle-nn",
             "clap",
         ],
     ),

@@ -6,9 +6,10 @@ mod text;
 
 use std::io;
 use std::path::Path;
+use std::str::FromStr;
 
 use tempfile::TempDir;
-use thaw_spec::TrainingLog;
+use thaw_spec::{TrainingLog, UnknownName};
 
 use crate::ExchangeError;
 
@@ -23,6 +24,29 @@ pub enum Format {
     Tensorboard,
     /// A folder with MLflow's file store, to be opened by `mlflow ui --backend-store-uri`.
     Mlflow,
+}
+
+impl Format {
+    /// All formats.
+    pub const ALL: [Self; 4] = [Self::Csv, Self::Json, Self::Tensorboard, Self::Mlflow];
+
+    /// Name on a command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Tensorboard => "tensorboard",
+            Self::Mlflow => "mlflow",
+        }
+    }
+}
+
+impl FromStr for Format {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        UnknownName::find("format", name, &Self::ALL, Self::name)
+    }
 }
 
 /// A run with everything that an export tells of it.

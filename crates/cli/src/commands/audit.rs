@@ -1,5 +1,6 @@
 //! `thaw audit`: what moved between two checkpoints of anybody's training.
 
+use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,9 +13,31 @@ use thaw_model::{
 };
 use thaw_report::{Entry, Table, magnitude};
 
-use crate::arguments::Audit;
 use crate::error::{CANNOT_TELL, CliError, FAILED, SUCCESS};
 use crate::terminal::say;
+
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// The checkpoint before training: safetensors, a file of PyTorch or of Keras, or the folder of one
+    /// in shards
+    before: PathBuf,
+    /// The checkpoint after it [default: list what is in the first]
+    after: Option<PathBuf>,
+    /// Tensors with names like this were declared frozen; `*` and `?` stand for anything, `[ab]` for a
+    /// or b; may be given several times
+    #[arg(long, value_name = "PATTERN", requires = "after")]
+    frozen: Vec<String>,
+    /// Replace what the regular expression matches in the names of both files, so that they become
+    /// equal; may be given several times
+    #[arg(long, value_name = "REGEX=>REPLACEMENT", value_parser = rename)]
+    map: Vec<(Regex, String)>,
+    /// Compare the state dict at this place in files of PyTorch, such as ema or nets/generator
+    #[arg(long, value_name = "PLACE")]
+    state_dict: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
 
 /// The argument of `--map`.
 pub(crate) fn rename(text: &str) -> Result<(Regex, String), String> {

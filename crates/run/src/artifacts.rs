@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use thaw_spec::{Cell, CellId, ContentHash, Extraction, Split, Step, decoded_key};
 
 /// The file of a split, decoded as a cell wants it.
-pub(crate) fn pixels_path(cache: &Path, cell: &Cell, split: Split) -> PathBuf {
+pub fn pixels_path(cache: &Path, cell: &Cell, split: Split) -> PathBuf {
     file(cache, "pixels", &decoded_key(cell, split))
 }
 
 /// The file of activations.
-pub(crate) fn activations_path(cache: &Path, extraction: &Extraction) -> PathBuf {
+pub fn activations_path(cache: &Path, extraction: &Extraction) -> PathBuf {
     file(cache, "activations", &extraction.key())
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn kept_activations(cache: &Path, extraction: &Extraction) -> Option<
 }
 
 /// Whether a step's artifact was made before.
-pub(crate) fn is_kept(cache: &Path, step: &Step) -> bool {
+pub fn is_kept(cache: &Path, step: &Step) -> bool {
     match step {
         Step::Decode { cell, split } => pixels_path(cache, cell, *split).exists(),
         Step::Extract(extraction) => kept_activations(cache, extraction).is_some(),

@@ -1,16 +1,13 @@
-//! Executing the steps of a plan: the real way, on images and weights. Tests have another, scripted
-//! one.
+//! Executing the steps of a plan: the real way, on images and weights. [`crate::scripted`] has another.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use thaw_analysis::ResultsFolder;
 use thaw_data::Pixels;
 use thaw_model::Base;
 use thaw_spec::{
-    Cell, CellManifest, EpochRecord, Extraction, Outcome, Phase, Prediction, RecordSink, SinkError,
-    Split, Step, TrainingActivations,
+    Cell, CellManifest, Extraction, Outcome, Phase, RecordSink, Split, Step, TrainingActivations,
 };
 use thaw_train::{
     CheckpointPolicy, FitData, PhaseData, SplitData, StoredActivations, extract, fit,
@@ -18,57 +15,72 @@ use thaw_train::{
 };
 
 use crate::artifacts::{activations_path, checkpoint_path, is_kept, kept_activations, pixels_path};
-use crate::error::CliError;
-use crate::progress::Task;
-use crate::provenance;
-use crate::sweep_inputs::SweepInputs;
+use crate::{RunError, RunInputs, provenance};
 
 /// Told how many images are done.
-pub(crate) type Advance<'a> = &'a (dyn Fn(u64) + Sync);
+pub type Advance<'a> = &'a (dyn Fn(u64) + Sync);
 
 /// Whether an artifact had to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Artifact {
+pub enum Artifact {
+    /// It was made now.
     Made,
+    /// It was there.
     Kept,
 }
 
 /// Does what the steps of a plan say.
-pub(crate) trait Executor: Sync {
+pub trait Executor: Sync {
     /// Makes the artifact of a step, unless it exists.
-    fn make(&self, step: &Step, advance: Advance<'_>) -> Result<Artifact, CliError>;
+    ///
+    /// # Errors
+    /// When images or weights cannot be read, or the artifact cannot be written.
+    fn make(&self, step: &Step, advance: Advance<'_>) -> Result<Artifact, RunError>;
     /// What is written down about a cell before it runs.
-    fn manifest(&self, cell: &Cell) -> Result<CellManifest, CliError>;
-    /// Trains a cell.
+    ///
+    /// # Errors
+    /// When the inputs cannot be described.
+    fn manifest(&self, cell: &Cell) -> Result<CellManifest, RunError>;
+    /// Trains a cell; tells `sink` its epochs and `advance` its images.
+    ///
+    /// # Errors
+    /// When the training fails.
     fn fit(
         &self,
         cell: &Cell,
         sink: &mut dyn RecordSink,
         advance: Advance<'_>,
-    ) -> Result<Outcome, CliError>;
+    ) -> Result<Outcome, RunError>;
     /// Forgets what an interrupted or earlier run of a cell left behind.
-    fn forget(&self, cell: &Cell) -> Result<(), CliError>;
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    fn forget(&self, cell: &Cell) -> Result<(), RunError>;
     /// Memory that training a cell needs, in bytes.
-    fn memory_bytes(&self, cell: &Cell) -> Result<u64, CliError>;
+    ///
+    /// # Errors
+    /// When its base is not known.
+    fn memory_bytes(&self, cell: &Cell) -> Result<u64, RunError>;
 }
 
 /// Checkpoints are written when an epoch ends and this long has passed since the last one.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Executes on real images.
-pub(crate) struct RealExecutor<'a> {
-    inputs: &'a SweepInputs,
+pub struct RealExecutor<'a> {
+    inputs: &'a RunInputs,
     threads: usize,
     /// Images left out, by split; known once a split is decoded.
     skipped: Mutex<BTreeMap<Split, Vec<String>>>,
 }
 
 impl<'a> RealExecutor<'a> {
-    pub(crate) fn new(inputs: &'a SweepInputs, threads: usize) -> Self {
+    /// An executor that computes with so many threads.
+    pub fn new(inputs: &'a RunInputs, threads: usize) -> Self {
         Self { inputs, threads, skipped: Mutex::new(BTreeMap::new()) }
     }
 
-    fn pixels(&self, cell: &Cell, split: Split) -> Result<Pixels, CliError> {
+    fn pixels(&self, cell: &Cell, split: Split) -> Result<Pixels, RunError> {
         let path = pixels_path(&self.inputs.cache, cell, split);
         let pixels = Pixels::open(&path, self.inputs.unreadable)?;
         if let Ok(mut skipped) = self.skipped.lock() {
@@ -88,7 +100,7 @@ impl<'a> RealExecutor<'a> {
 
     /// What a cell sees of a split in a phase. Activations that no procedure demands are computed
     /// where there was no room for them.
-    fn split(&self, cell: &Cell, phase: &Phase<'_>, split: Split) -> Result<SplitData, CliError> {
+    fn split(&self, cell: &Cell, phase: &Phase<'_>, split: Split) -> Result<SplitData, RunError> {
         let stored =
             Extraction::of(cell, phase, split, self.inputs.sharing).and_then(|extraction| {
                 let kept = kept_activations(&self.inputs.cache, &extraction);
@@ -112,7 +124,7 @@ impl<'a> RealExecutor<'a> {
 }
 
 impl Executor for RealExecutor<'_> {
-    fn make(&self, step: &Step, advance: Advance<'_>) -> Result<Artifact, CliError> {
+    fn make(&self, step: &Step, advance: Advance<'_>) -> Result<Artifact, RunError> {
         let mut step = step.clone();
         if let Step::Extract(extraction) = &mut step {
             extraction.cell = self.executed(&extraction.cell);
@@ -125,7 +137,7 @@ impl Executor for RealExecutor<'_> {
         match &step {
             Step::Decode { cell, split } => {
                 if !kept {
-                    let SweepInputs { dataset, unreadable, .. } = self.inputs;
+                    let RunInputs { dataset, unreadable, .. } = self.inputs;
                     Pixels::prepare(
                         dataset.as_ref(),
                         *split,
@@ -157,7 +169,7 @@ impl Executor for RealExecutor<'_> {
         Ok(if kept { Artifact::Kept } else { Artifact::Made })
     }
 
-    fn manifest(&self, cell: &Cell) -> Result<CellManifest, CliError> {
+    fn manifest(&self, cell: &Cell) -> Result<CellManifest, RunError> {
         let skipped_images: Vec<String> = self
             .skipped
             .lock()
@@ -200,7 +212,7 @@ impl Executor for RealExecutor<'_> {
         cell: &Cell,
         sink: &mut dyn RecordSink,
         advance: Advance<'_>,
-    ) -> Result<Outcome, CliError> {
+    ) -> Result<Outcome, RunError> {
         let cell = &self.executed(cell);
         let present = self.inputs.dataset.counts();
         let of_phase = |phase: &Phase<'_>| {
@@ -208,11 +220,11 @@ impl Executor for RealExecutor<'_> {
             let evaluation = evaluated.map(|split| Ok((split, self.split(cell, phase, split)?)));
             Ok(PhaseData {
                 train: self.split(cell, phase, Split::Train)?,
-                evaluation: evaluation.collect::<Result<_, CliError>>()?,
+                evaluation: evaluation.collect::<Result<_, RunError>>()?,
             })
         };
         let phases =
-            cell.procedure.phases().iter().map(of_phase).collect::<Result<_, CliError>>()?;
+            cell.procedure.phases().iter().map(of_phase).collect::<Result<_, RunError>>()?;
         let data = FitData { phases, device: self.inputs.device.clone() };
         let policy = CheckpointPolicy {
             path: checkpoint_path(&self.inputs.cache, &cell.id()),
@@ -221,57 +233,18 @@ impl Executor for RealExecutor<'_> {
         Ok(fit(cell, &self.inputs.weights, &data, Some(&policy), sink, advance)?)
     }
 
-    fn forget(&self, cell: &Cell) -> Result<(), CliError> {
+    fn forget(&self, cell: &Cell) -> Result<(), RunError> {
         let path = checkpoint_path(&self.inputs.cache, &cell.id());
         match std::fs::remove_file(&path) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(CliError::Unwritable { path, source })
+                Err(RunError::Unwritable { path, source })
             }
             _ => Ok(()),
         }
     }
 
-    fn memory_bytes(&self, cell: &Cell) -> Result<u64, CliError> {
+    fn memory_bytes(&self, cell: &Cell) -> Result<u64, RunError> {
         let images = self.inputs.dataset.counts().of(Split::Train);
         Ok(fit_memory_bytes(cell, images)?)
-    }
-}
-
-/// Runs one cell from its manifest to its outcome, and shows its epochs as progress.
-pub(crate) fn run_cell(
-    executor: &dyn Executor,
-    folder: &ResultsFolder,
-    cell: &Cell,
-    task: &Task<'_>,
-) -> Result<Outcome, CliError> {
-    let mut records = folder.begin(&executor.manifest(cell)?)?;
-    let mut sink = Shown { records: &mut records, task };
-    let outcome = executor.fit(cell, &mut sink, &|images| task.advance(images))?;
-    folder.finish(&cell.id(), &outcome)?;
-    executor.forget(cell)?;
-    Ok(outcome)
-}
-
-/// Keeps records and shows them as progress.
-struct Shown<'a> {
-    records: &'a mut dyn RecordSink,
-    task: &'a Task<'a>,
-}
-
-impl RecordSink for Shown<'_> {
-    fn begin(&mut self, resumed: &[EpochRecord]) -> Result<(), SinkError> {
-        self.records.begin(resumed)?;
-        resumed.last().iter().for_each(|record| self.task.resumed(record));
-        Ok(())
-    }
-
-    fn epoch(&mut self, record: &EpochRecord) -> Result<(), SinkError> {
-        self.records.epoch(record)?;
-        self.task.epoch(record);
-        Ok(())
-    }
-
-    fn predictions(&mut self, predictions: &[Prediction]) -> Result<(), SinkError> {
-        self.records.predictions(predictions)
     }
 }

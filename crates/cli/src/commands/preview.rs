@@ -1,20 +1,131 @@
 //! `thaw preview`: a sheet of a dataset's images, as they are or augmented.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use thaw_data::{Purpose, Stream, Transform, decode, resize, write_png};
+use clap::Args;
+use thaw_data::{Transform, decode, resize, write_png};
 use thaw_report::{Sheet, SheetRow};
 use thaw_spec::{
-    AffineRanges, Augmentation, DatasetSource, Experiment, Profile, Resampling, Resize, ShearUnit,
-    Split, SyntheticDataset, SyntheticTask,
+    AffineRanges, Augmentation, AugmentationSetting, Profile, Resize, ShearUnit, Split,
 };
 
-use crate::arguments::{Explicit, Images, Preview, Ranges};
+use crate::arguments::Images;
 use crate::error::{CliError, SUCCESS};
+use crate::inputs::open_dataset;
 use crate::selection::CellSelection;
-use crate::sweep_inputs::open_dataset;
+use crate::sheets::variant;
 use crate::terminal::say;
+
+#[derive(Debug, Args)]
+pub(crate) struct Preview {
+    /// The experiment file [default: the miniature, which is part of the program]
+    experiment: Option<PathBuf>,
+    #[command(flatten)]
+    images: Images,
+    /// The picture to write
+    #[arg(long, default_value = "preview.png", value_name = "FILE")]
+    output: PathBuf,
+    /// Which images: train, validation or test
+    #[arg(long, default_value = "train")]
+    split: Split,
+    /// Side of the images, in pixels [default: as the experiment has it]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(8..=2048))]
+    size: Option<u16>,
+    /// Images per class, or with augmentation per image, beside each other
+    #[arg(long, default_value_t = 12, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    columns: u16,
+    /// Rows per class
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    rows: u16,
+    /// The seed of the augmentation
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Show each image first as it is, then augmented: none, book or keras-2.0.8
+    #[arg(long, default_value = "none", value_name = "NAME")]
+    augmentation: AugmentationSetting,
+    #[command(flatten)]
+    ranges: Ranges,
+    /// Resize and transform as this library does: keras-2.0.8, keras-2.1.3, keras-2.2, keras-3 or
+    /// torch [default: as the experiment has it]
+    #[arg(long, value_name = "NAME")]
+    profile: Option<Profile>,
+    #[command(flatten)]
+    explicit: Explicit,
+}
+
+/// One image and one transformation, to be compared with another program's.
+#[derive(Debug, Args)]
+pub(crate) struct Explicit {
+    /// Show this image alone, transformed by what follows
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+    /// Rotate by so many degrees
+    #[arg(
+        long,
+        value_name = "DEGREES",
+        default_value_t = 0.0,
+        requires = "image",
+        allow_negative_numbers = true
+    )]
+    theta: f64,
+    /// Shift along the rows, in pixels
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        default_value_t = 0.0,
+        requires = "image",
+        allow_negative_numbers = true
+    )]
+    tx: f64,
+    /// Shift along the columns, in pixels
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        default_value_t = 0.0,
+        requires = "image",
+        allow_negative_numbers = true
+    )]
+    ty: f64,
+    /// Shear, in the profile's unit
+    #[arg(
+        long,
+        value_name = "ANGLE",
+        default_value_t = 0.0,
+        requires = "image",
+        allow_negative_numbers = true
+    )]
+    shear: f64,
+    /// Zoom of the columns, if other than that of the rows (--zoom)
+    #[arg(long, value_name = "FACTOR", requires = "image")]
+    zoom_columns: Option<f64>,
+    /// Exchange left and right afterwards
+    #[arg(long, requires = "image")]
+    flip: bool,
+}
+
+/// Ranges of an augmentation; each takes the place of the named augmentation's.
+#[derive(Debug, Args)]
+pub(crate) struct Ranges {
+    /// Rotate by up to so many degrees
+    #[arg(long, value_name = "DEGREES")]
+    rotation_degrees: Option<f64>,
+    /// Shift left or right by up to this fraction of the width
+    #[arg(long, value_name = "FRACTION")]
+    width_shift: Option<f64>,
+    /// Shift up or down by up to this fraction of the height
+    #[arg(long, value_name = "FRACTION")]
+    height_shift: Option<f64>,
+    /// Shear by up to so many radians
+    #[arg(long, value_name = "RADIANS")]
+    shear_radians: Option<f64>,
+    /// Zoom each axis by 1 ± up to this; with --image: by this factor
+    #[arg(long, value_name = "NUMBER")]
+    zoom: Option<f64>,
+    /// Mirror every second image
+    #[arg(long, value_name = "YES_OR_NO", action = clap::ArgAction::Set)]
+    horizontal_flip: Option<bool>,
+}
 
 pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
     if let Some(image) = &options.explicit.image {
@@ -88,78 +199,6 @@ pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
     Sheet { title, size, rows }.write(&options.output)?;
     say(&format!("written: {}", options.output.display()));
     Ok(ExitCode::from(SUCCESS))
-}
-
-/// The first training images of each class, as they are and as the experiment's first augmentation
-/// shows them; nothing where nothing is augmented. Where they are photographs and no folder of them
-/// is named, drawn animals stand in for them, fewer and smaller; whether they do is told.
-pub(crate) fn augmented_sheet(
-    selection: &CellSelection,
-    experiment: &Experiment,
-    data: Option<&Path>,
-) -> Result<Option<(Sheet, bool)>, CliError> {
-    const COLUMNS: usize = 9;
-    const LARGEST_DRAWN: usize = 75;
-    let augmented =
-        experiment.procedures().find_map(|(_, procedure)| match procedure.augmentation {
-            Augmentation::Affine(ranges) => Some((procedure, ranges)),
-            Augmentation::None => None,
-        });
-    let Some((procedure, ranges)) = augmented else { return Ok(None) };
-    let stands_in = data.is_none() && matches!(experiment.dataset, DatasetSource::Folder {});
-    let (size, of_each) = if stands_in {
-        (procedure.image_size.min(LARGEST_DRAWN), 1)
-    } else {
-        (procedure.image_size, 3)
-    };
-    let source = match stands_in {
-        true => DatasetSource::Synthetic(SyntheticDataset {
-            task: SyntheticTask::CatsAndDogs,
-            seed: 0,
-            size,
-            train: 2,
-            validation: 0,
-            test: 0,
-        }),
-        false => experiment.dataset,
-    };
-    let dataset = open_dataset(&source, &Images { data: data.map(Path::to_owned) }, selection)?;
-    let seed = experiment.seeds[0];
-    let mut rows = Vec::new();
-    for (label, class) in (0u32..).zip(dataset.classes()) {
-        let of_class = (0..dataset.counts().train as usize)
-            .filter(|&index| dataset.label(Split::Train, index) == label);
-        for index in of_class.take(of_each) {
-            let image = resize(&dataset.image(Split::Train, index)?, size, procedure.resize);
-            let variants = (0..COLUMNS - 1).map(|epoch| {
-                variant(&image, size, &ranges, procedure.resampling(), seed, epoch, index)
-            });
-            rows.push(SheetRow {
-                label: class.clone(),
-                images: std::iter::once(image.clone()).chain(variants).collect(),
-            });
-        }
-    }
-    let what = if stands_in { "drawn animals" } else { "train" };
-    let title = format!(
-        "{} · {what} · {size}×{size} · first as it is, then as in epochs 1, 2, … of training with seed {seed}",
-        experiment.name
-    );
-    Ok(Some((Sheet { title, size, rows }, stands_in)))
-}
-
-/// An image as training shows it in an epoch, counted from 0.
-fn variant(
-    image: &[u8],
-    size: usize,
-    ranges: &AffineRanges,
-    resampling: Resampling,
-    seed: u64,
-    epoch: usize,
-    index: usize,
-) -> Vec<u8> {
-    let mut stream = Stream::new(seed, Purpose::Augment, epoch, index);
-    Transform::draw(ranges, size, &mut stream).picture(image, size, size, resampling)
 }
 
 /// Writes one image, transformed as the arguments say.

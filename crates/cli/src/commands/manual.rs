@@ -1,14 +1,29 @@
 //! `thaw completions` and `thaw man`: the command line, for shells and for `man`.
 
+use clap::Args;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 
-use crate::arguments::{Arguments, Completions, Man};
+use crate::arguments::Arguments;
 use crate::error::{CliError, SUCCESS};
 use crate::files::write_whole;
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write a page for each command into this folder
+    #[arg(long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
+}
 
 /// Prints the completions of a shell.
 pub(crate) fn completions(options: &Completions) -> ExitCode {

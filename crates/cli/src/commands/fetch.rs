@@ -1,5 +1,6 @@
 //! `thaw fetch`: weights and datasets from the catalogue.
 
+use clap::Args;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,9 +11,26 @@ use thaw_fetch::{
     split_cats_and_dogs, verify,
 };
 
-use crate::arguments::Fetch;
 use crate::error::{CliError, SUCCESS};
 use crate::terminal::{say, say_on_stderr};
+
+#[derive(Debug, Args)]
+pub(crate) struct Fetch {
+    /// What to fetch [default: show what there is]
+    name: Option<String>,
+    /// The file to write, or for a dataset the folder [default: below weights/ or data/]
+    #[arg(long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// Fetch it from this mirror; the checksum stays the catalogue's
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// Give up a connection that is silent for so long, and go on with another
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    stall_seconds: u64,
+    /// No progress
+    #[arg(long, short)]
+    quiet: bool,
+}
 
 pub(crate) fn run(options: &Fetch) -> Result<ExitCode, CliError> {
     let Some(name) = &options.name else {

@@ -3,37 +3,22 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use thaw_analysis::{CellState, ResultsFolder};
+use thaw_run::{Rates, RunInputs, is_kept};
 use thaw_spec::{Cell, CellId, CostFacts, Experiment, Plan, Step};
 
 use crate::arguments::SweepToPrecision;
-use crate::artifacts::is_kept;
 use crate::error::{CliError, SUCCESS};
+use crate::inputs;
 use crate::precision::{State, expected_seeds, what_could_be_shown};
-use crate::rates::Rates;
-use crate::sweep_inputs::SweepInputs;
 use crate::terminal::{say, say_on_stderr};
-
-/// The cells that have run already.
-pub(crate) fn finished(
-    inputs: &SweepInputs,
-    folder: &ResultsFolder,
-) -> Result<BTreeSet<CellId>, CliError> {
-    let mut finished = BTreeSet::new();
-    for cell in &inputs.cells {
-        if folder.state(cell)? == CellState::Complete {
-            finished.insert(cell.id());
-        }
-    }
-    Ok(finished)
-}
+use crate::words::{describe, duration, mebibytes};
 
 pub(crate) fn run(
     SweepToPrecision { sweep: options, precision }: &SweepToPrecision,
 ) -> Result<ExitCode, CliError> {
-    let inputs = SweepInputs::open(options)?;
+    let inputs = inputs::open(options)?;
     let folder = options.selection.written_folder(&inputs.experiment);
-    let finished = if options.force { BTreeSet::new() } else { finished(&inputs, &folder)? };
+    let finished = if options.force { BTreeSet::new() } else { inputs.finished(&folder)? };
     let facts = inputs.cost_facts()?;
     let exists = |step: &Step| is_kept(&inputs.cache, step);
     let plan = Plan::new(&inputs.cells, &finished, &facts, exists);
@@ -88,7 +73,7 @@ pub(crate) fn run(
 /// Says every step with its duration, then what is shared and what all of it takes.
 fn say_steps(
     plan: &Plan,
-    inputs: &SweepInputs,
+    inputs: &RunInputs,
     finished: &BTreeSet<CellId>,
     facts: &CostFacts,
     rates: &Rates,
@@ -145,40 +130,4 @@ fn seeds(experiment: &Experiment) -> String {
         (fewest, most) if fewest == most => format!("{most} seeds"),
         (fewest, most) => format!("{fewest} to {most} seeds"),
     }
-}
-
-/// A step in words.
-pub(crate) fn describe(step: &Step) -> String {
-    match step {
-        Step::Decode { cell, split } => {
-            format!("decode {split} at {0}×{0}", cell.procedure.image_size)
-        }
-        Step::Extract(extraction) => {
-            let procedure = &extraction.cell.procedure;
-            let variants = match extraction.variants.count() {
-                1 => String::new(),
-                count => format!(", {count} variants with seed {}", extraction.cell.seed),
-            };
-            let name = format!("{:?}", procedure.preprocessing.name).to_lowercase();
-            format!(
-                "extract {} behind block {} ({name}{variants})",
-                extraction.split, extraction.blocks
-            )
-        }
-        Step::Fit(cell) => format!("train {} seed {}", cell.label(), cell.seed),
-    }
-}
-
-/// Seconds for people.
-pub(crate) fn duration(seconds: f64) -> String {
-    match seconds {
-        seconds if seconds < 10.0 => format!("{seconds:.1} s"),
-        seconds if seconds < 100.0 => format!("{seconds:.0} s"),
-        seconds if seconds < 6000.0 => format!("{:.0} min", seconds / 60.0),
-        seconds => format!("{:.1} h", seconds / 3600.0),
-    }
-}
-
-fn mebibytes(bytes: u64) -> String {
-    format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20))
 }

@@ -1,16 +1,31 @@
 //! `thaw export`: what has run, for other programs.
 
+use clap::Args;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use thaw_analysis::CellRun;
 use thaw_exchange::{ExportedRun, Format, export};
 use thaw_spec::RunStatus;
 
-use crate::arguments::Export;
+use crate::drawing::read;
 use crate::error::{CliError, SUCCESS};
 use crate::fields::fields;
-use crate::report::read;
+use crate::selection::CellSelection;
 use crate::terminal::say;
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    selection: CellSelection,
+    /// csv, json, tensorboard or mlflow
+    #[arg(long, value_name = "FORMAT")]
+    format: Format,
+    /// The file to write, or for tensorboard and mlflow the folder [default: below the experiment's
+    /// results]
+    #[arg(long, value_name = "PATH")]
+    output: Option<PathBuf>,
+}
 
 pub(crate) fn run(options: &Export) -> Result<ExitCode, CliError> {
     let selection = &options.selection;

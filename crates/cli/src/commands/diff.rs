@@ -1,5 +1,6 @@
 //! `thaw diff`: what differs between two runs, in procedure, machine and outcome.
 
+use clap::Args;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,10 +9,20 @@ use thaw_analysis::{ResultsFolder, mcnemar};
 use thaw_report::magnitude;
 use thaw_spec::{CellManifest, Split};
 
-use crate::arguments::Diff;
 use crate::error::{CliError, SUCCESS};
 use crate::fields::fields;
+use crate::selection::ResultsArgument;
 use crate::terminal::say;
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The name of a run (its folder in runs/EXPERIMENT/cells), or how it begins
+    one: String,
+    /// The other run's
+    other: String,
+    #[command(flatten)]
+    results: ResultsArgument,
+}
 
 pub(crate) fn run(options: &Diff) -> Result<ExitCode, CliError> {
     let (one, other) = (

@@ -1,15 +1,28 @@
 //! `thaw init`: an experiment file for a folder of images.
 
+use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use thaw_data::{Dataset as _, Folder};
 use thaw_spec::{Architecture, Experiment, PreprocessingName, Split};
 
-use crate::arguments::Init;
 use crate::error::{CliError, SUCCESS};
 use crate::files::{file_stem_of, write_new};
 use crate::terminal::say;
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Folder with train/CLASS/IMAGE, validation/… and, if wanted, test/…
+    #[arg(default_value = ".", value_name = "FOLDER")]
+    folder: PathBuf,
+    /// The base: vgg16, resnet50, mobilenet_v2, … (`mini_vgg` and `mini_resnet` bring their own weights)
+    #[arg(long, default_value = "vgg16", value_name = "NAME")]
+    base: Architecture,
+    /// The file to write [default: the folder's name with .toml]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
 
 /// Images whose sizes are looked at.
 const MEASURED_IMAGES: usize = 200;

@@ -1,23 +1,46 @@
 //! `thaw pretrain`: weights for a base, from random ones and a source task.
 
-use std::path::Path;
+use clap::Args;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::Serialize;
 use thaw_data::{Dataset, OnUnreadable, Pixels};
+use thaw_run::{environment, pixels_path};
 use thaw_spec::{
     Cell, ContentHash, DatasetSource, Environment, EpochRecord, FreezeBoundary, Inputs, Split,
 };
 use thaw_train::{FitData, PhaseData, SplitData, pretrain};
 
-use crate::arguments::Pretrain;
-use crate::artifacts::pixels_path;
+use crate::arguments::Images;
 use crate::error::{CliError, SUCCESS};
 use crate::files::write_whole;
-use crate::provenance;
+use crate::inputs::{open_dataset, start_threads};
 use crate::selection::CellSelection;
-use crate::sweep_inputs::{open_dataset, start_threads};
 use crate::terminal::{say, say_on_stderr};
+
+#[derive(Debug, Args)]
+pub(crate) struct Pretrain {
+    /// An experiment file with one cell that freezes nothing
+    experiment: PathBuf,
+    #[command(flatten)]
+    images: Images,
+    /// The weights file to write; a record of how it was made goes beside it
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+    /// Folder for decoded images
+    #[arg(long, env = "THAW_CACHE", default_value = ".thaw-cache", value_name = "FOLDER")]
+    cache: PathBuf,
+    /// Threads to compute with [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Train for this many epochs instead
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: Option<u32>,
+    /// No progress
+    #[arg(long, short)]
+    quiet: bool,
+}
 
 /// What stands beside the weights: how they were made.
 #[derive(Serialize)]
@@ -60,8 +83,7 @@ pub(crate) fn run(options: &Pretrain) -> Result<ExitCode, CliError> {
     let Some(cell) = experiment.cells(&inputs).into_iter().next() else {
         return Err(wrong("there is no cell"));
     };
-    let environment =
-        provenance::environment(threads, &candle_core::Device::Cpu, cell.procedure.convolution);
+    let environment = environment(threads, &candle_core::Device::Cpu, cell.procedure.convolution);
 
     let evaluated = dataset.counts().present().filter(|split| *split != Split::Train);
     if !procedure.later_phases.is_empty() {

@@ -1,7 +1,6 @@
-//! `thaw report`: pictures, a summary, and the page that holds them all.
+//! Pictures, a summary, and the page that holds them all, of what has run.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use thaw_analysis::{
     Measurements, ProcedureRuns, Results, ResultsFolder, VariantSeries, attribute, evaluate_ladder,
@@ -14,25 +13,12 @@ use thaw_report::{
 };
 use thaw_spec::{Experiment, Metric, Rung, Selector, Statistic};
 
-use crate::arguments::Report;
-use crate::error::{CliError, SUCCESS};
+use crate::error::CliError;
 use crate::files::{file_stem, write_whole};
-use crate::preview::augmented_sheet;
 use crate::selection::CellSelection;
+use crate::sheets::augmented_sheet;
 use crate::summary::last_screen;
 use crate::terminal::say;
-
-pub(crate) fn run(options: &Report) -> Result<ExitCode, CliError> {
-    let selection = &options.selection;
-    let experiment = selection.load()?;
-    let folder = selection.read_folder(&experiment)?;
-    let results = read(selection, &experiment, &folder)?;
-    let accuracies = accuracies(&experiment, &results, &folder)?;
-    let [accuracy, test_accuracy] = &accuracies;
-    say(&procedures_table(accuracy, test_accuracy).markdown().join("\n"));
-    report(selection, &experiment, &folder, &accuracies, options.shown.data.as_deref())?;
-    Ok(ExitCode::from(SUCCESS))
-}
 
 /// What has run, at least one cell.
 pub(crate) fn read(

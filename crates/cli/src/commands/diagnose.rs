@@ -1,5 +1,6 @@
 //! `thaw diagnose`: which procedure produced a training log.
 
+use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,11 +12,39 @@ use thaw_exchange::{ReadLogs, number_ranges, read_logs};
 use thaw_report::{Entry, Table};
 use thaw_spec::{Metric, TrainingLog};
 
-use crate::arguments::Diagnose;
+use crate::arguments::positive;
+use crate::drawing::read;
 use crate::error::{CANNOT_TELL, CliError, SUCCESS};
-use crate::report::read;
-use crate::selection::CellSelection;
+use crate::selection::{CellSelection, ResultsArgument};
 use crate::terminal::say;
+
+#[derive(Debug, Args)]
+pub(crate) struct Diagnose {
+    /// Training logs: JSON, tables, notebooks, TensorBoard's files or folders, or what was printed; each
+    /// may hold several trainings
+    #[arg(required_unless_present = "held_out", value_name = "LOG")]
+    logs: Vec<PathBuf>,
+    /// The experiment whose procedures are compared with [default: the miniature, which is part of
+    /// the program]
+    #[arg(long, value_name = "FILE")]
+    experiment: Option<PathBuf>,
+    #[command(flatten)]
+    results: ResultsArgument,
+    /// Only this training of each log
+    #[arg(long, value_name = "NAME")]
+    run: Option<String>,
+    /// Duration of one forward pass of the base over the training images on the log's machine (time
+    /// conv_base.predict)
+    #[arg(long, value_name = "SECONDS", value_parser = positive)]
+    forward_seconds: Option<f64>,
+    /// Examine runs whose procedure is known: those of these seeds by what the other seeds say, or
+    /// else each run by what all others say
+    #[arg(long, value_name = "SEEDS", value_delimiter = ',', num_args = 0.., conflicts_with = "logs")]
+    held_out: Option<Vec<u64>>,
+    /// Compare only so many epochs
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(3..))]
+    epochs: Option<u32>,
+}
 
 /// Candidates that a person is shown, if they are not more likely than this.
 const SHOWN: usize = 4;

@@ -2,24 +2,19 @@
 //! in milliseconds.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 
 use tempfile::TempDir;
 use thaw_analysis::{
     AttributionError, CellState, Measurements, Results, ResultsFolder, attribute, check,
     derive_bands, evaluate_ladder, variant_series,
 };
+use thaw_run::scripted::ScriptedExecutor;
+use thaw_run::{CellFailure, Limits, RunError, Silent, execute};
 use thaw_spec::{
-    Cell, CellManifest, ContentHash, CostFacts, DriftSummary, EpochRecord, Expectations,
-    Experiment, Inputs, Metric, Outcome, PerSeed, Plan, Prediction, RecordSink, RunStatus,
-    Selector, Sharing, Split, SplitCounts, SplitRecord, Statistic, Step, TensorAudit, TensorDrift,
-    TensorRole, TrainingActivations, VerdictKind,
+    Cell, ContentHash, CostFacts, Expectations, Experiment, Inputs, Metric, PerSeed, Plan,
+    Prediction, RunStatus, Selector, Sharing, Split, SplitCounts, Statistic, VerdictKind,
 };
-
-use crate::error::CliError;
-use crate::executor::{Advance, Artifact, Executor};
-use crate::provenance::environment;
-use crate::sweep::{Limits, execute};
+use thaw_train::TrainError;
 
 const EXPERIMENT: &str = r#"
 name = "scripted"
@@ -85,103 +80,24 @@ fn said() -> Vec<Prediction> {
     (0..4).map(prediction).collect()
 }
 
-#[derive(Default)]
-struct Scripted {
-    made: Mutex<Vec<Step>>,
-    /// Regime and seed that fail.
-    broken: Option<(&'static str, u64)>,
-    /// Added to the accuracy of frozen cells end to end.
-    fault: u64,
+/// An executor that follows the script; the frozen cells end to end answer `fault` more right.
+fn scripted(fault: u64) -> ScriptedExecutor {
+    ScriptedExecutor::new(move |cell, epoch| {
+        let fault = if cell.levels[0].1 == "end_to_end" { fault } else { 0 };
+        Ok(script(cell) - 10 * (cell.procedure.epochs - epoch) as u64 + fault)
+    })
+    .with_predictions(said())
 }
 
-impl Executor for Scripted {
-    fn make(&self, step: &Step, advance: Advance<'_>) -> Result<Artifact, CliError> {
-        advance(1);
-        self.made.lock().expect("no panic").push(step.clone());
-        Ok(Artifact::Made)
-    }
-
-    fn manifest(&self, cell: &Cell) -> Result<CellManifest, CliError> {
-        Ok(CellManifest {
-            experiment: "scripted".to_owned(),
-            id: cell.id(),
-            procedure_id: cell.procedure_id(),
-            cell: cell.clone(),
-            images: [20, 1000, 0],
-            skipped_images: Vec::new(),
-            passed_over_files: Vec::new(),
-            training_activations: TrainingActivations::Stored,
-            weights_file: "scripted.safetensors".to_owned(),
-            weights_origin: None,
-            weights_preprocessing: None,
-            environment: environment(1, &candle_core::Device::Cpu, cell.procedure.convolution),
-        })
-    }
-
-    fn fit(
-        &self,
-        cell: &Cell,
-        sink: &mut dyn RecordSink,
-        _advance: Advance<'_>,
-    ) -> Result<Outcome, CliError> {
-        let regime = &cell.levels[0].1;
-        sink.begin(&[]).map_err(thaw_train::TrainError::from)?;
-        let unfrozen = cell.procedure.frozen_blocks() == 0;
-        for epoch in 1..=cell.procedure.epochs {
-            if self.broken == Some((regime, cell.seed)) && epoch == 3 {
-                return Err(thaw_train::TrainError::Diverged { epoch, loss: f64::NAN }.into());
-            }
-            let fault = if regime == "end_to_end" { self.fault } else { 0 };
-            let correct = script(cell) - 10 * (cell.procedure.epochs - epoch) as u64 + fault;
-            let split = |split, count| SplitRecord {
-                split,
-                loss_sum: 0.3 * count as f64,
-                correct: correct * count / 1000,
-                count,
-                distinct_images: count,
-            };
-            sink.epoch(&EpochRecord {
-                tensor_drifts: match unfrozen {
-                    true => vec![TensorDrift {
-                        tensor: "features.0.weight".to_owned(),
-                        relative: 0.001 * epoch as f64,
-                    }],
-                    false => Vec::new(),
-                },
-                epoch,
-                splits: vec![split(Split::Train, 2000), split(Split::Validation, 1000)],
-                drift: DriftSummary {
-                    tensors: 26,
-                    moved: if unfrozen { 26 } else { 0 },
-                    maximum: 0.01 * f64::from(u8::from(unfrozen)),
-                    mean: 0.0,
-                },
-                seconds: 1.0,
-                images_per_second: 2000.0,
-                peak_memory_bytes: None,
-            })
-            .map_err(thaw_train::TrainError::from)?;
+/// One whose cell of a regime and seed fails in its third epoch.
+fn broken(regime: &'static str, seed: u64, how: fn(usize) -> RunError) -> ScriptedExecutor {
+    ScriptedExecutor::new(move |cell, epoch| {
+        if cell.levels[0].1 == regime && cell.seed == seed && epoch == 3 {
+            return Err(how(epoch));
         }
-        sink.predictions(&said()).map_err(thaw_train::TrainError::from)?;
-        let tensor = TensorAudit {
-            name: "features.0.weight".to_owned(),
-            role: TensorRole::Weight,
-            elements: 1728,
-            declared_frozen: true,
-            collected: unfrozen,
-            moved: unfrozen,
-            relative_drift: 0.01,
-        };
-        Ok(Outcome::new(cell.procedure.epochs, vec![tensor], Vec::new()))
-    }
-
-    fn forget(&self, _cell: &Cell) -> Result<(), CliError> {
-        Ok(())
-    }
-
-    fn memory_bytes(&self, _cell: &Cell) -> Result<u64, CliError> {
-        Ok(1 << 30)
-    }
+        Ok(script(cell) - 10 * (cell.procedure.epochs - epoch) as u64)
+    })
+    .with_predictions(said())
 }
 
 struct Stage {
@@ -216,7 +132,7 @@ impl Stage {
         folder
     }
 
-    fn sweep(&self, executor: &Scripted) -> Result<(), CliError> {
+    fn sweep(&self, executor: &ScriptedExecutor) -> Vec<CellFailure> {
         let folder = self.folder();
         let finished: BTreeSet<_> = self
             .cells
@@ -240,8 +156,14 @@ impl Stage {
             executor,
             &folder,
             &limits,
-            true,
+            &Silent,
         )
+        .expect("threads")
+    }
+
+    /// Runs every cell that has not run.
+    fn sweep_all(&self) {
+        assert!(self.sweep(&scripted(0)).is_empty());
     }
 
     fn verdicts(&self) -> Vec<VerdictKind> {
@@ -257,8 +179,7 @@ use VerdictKind::{Fail, Inconclusive, Missing, Pass};
 #[test]
 fn records_go_through_parquet_to_exact_estimates_and_verdicts() {
     let stage = Stage::new();
-    let executor = Scripted::default();
-    stage.sweep(&executor).expect("a sweep");
+    stage.sweep_all();
     let results = Results::read(&stage.folder(), &stage.experiment).expect("results");
     assert_eq!(results.procedures.len(), 3);
     let cached = &results.procedures[0];
@@ -287,33 +208,44 @@ fn records_go_through_parquet_to_exact_estimates_and_verdicts() {
     );
     assert_eq!(stage.verdicts(), [Pass, Pass, Pass, Pass, Pass, Pass]);
     // Nothing is left to do.
-    let again = Scripted::default();
-    stage.sweep(&again).expect("a sweep");
-    assert!(again.made.lock().expect("no panic").is_empty());
+    let again = scripted(0);
+    stage.sweep(&again);
+    assert!(again.made().is_empty() && again.trained().is_empty());
 }
 
 #[test]
 fn a_cell_that_fails_stops_no_other_and_is_missing_in_the_verdicts() {
     let stage = Stage::new();
-    let error = stage
-        .sweep(&Scripted { broken: Some(("cached", 1)), ..Scripted::default() })
-        .expect_err("a failure")
-        .to_string();
-    assert!(error.contains("regime=cached seed 1") && error.contains("epoch 3"), "{error}");
+    let diverged = |epoch| TrainError::Diverged { epoch, loss: f64::NAN }.into();
+    let failures = stage.sweep(&broken("cached", 1, diverged));
+    let [CellFailure { cell, error }] = &failures[..] else { panic!("one cell fails") };
+    assert_eq!((cell.label().as_str(), cell.seed), ("regime=cached", 1));
+    assert!(error.to_string().contains("epoch 3"), "{error}");
     assert_eq!(stage.verdicts(), [Missing, Missing, Missing, Missing, Pass, Pass]);
     let folder = stage.folder();
     let states: Vec<CellState> =
         stage.cells.iter().map(|cell| folder.state(cell).expect("readable")).collect();
     assert_eq!(states.iter().filter(|state| **state == CellState::Complete).count(), 8);
     assert!(states.contains(&CellState::Partial));
-    stage.sweep(&Scripted::default()).expect("the missing cell");
+    stage.sweep_all();
+    assert_eq!(stage.verdicts(), [Pass; 6]);
+}
+
+#[test]
+fn a_cell_that_panics_stops_no_other() {
+    let stage = Stage::new();
+    let failures = stage.sweep(&broken("thawed", 2, |epoch| panic!("a bug in epoch {epoch}")));
+    let [CellFailure { cell, error }] = &failures[..] else { panic!("one cell fails") };
+    assert_eq!((cell.label().as_str(), cell.seed), ("regime=thawed", 2));
+    assert!(error.to_string().contains("the program failed (a bug in epoch 3)"), "{error}");
+    stage.sweep_all();
     assert_eq!(stage.verdicts(), [Pass; 6]);
 }
 
 #[test]
 fn predictions_and_drift_by_tensor_come_back_as_they_were_told() {
     let stage = Stage::new();
-    stage.sweep(&Scripted::default()).expect("a sweep");
+    stage.sweep_all();
     let folder = stage.folder();
     for cell in &stage.cells {
         assert_eq!(folder.read_predictions(&cell.id()).expect("predictions"), Some(said()));
@@ -332,7 +264,7 @@ fn predictions_and_drift_by_tensor_come_back_as_they_were_told() {
 #[test]
 fn curves_that_should_be_equal_and_are_not_fail_with_the_place() {
     let stage = Stage::new();
-    stage.sweep(&Scripted { fault: 1, ..Scripted::default() }).expect("a sweep");
+    assert!(stage.sweep(&scripted(1)).is_empty());
     assert_eq!(stage.verdicts(), [Pass, Fail, Pass, Pass, Pass, Pass]);
     let expectations =
         Expectations::parse("scripted.expected.toml", EXPECTED).expect("expectations");
@@ -344,7 +276,7 @@ fn curves_that_should_be_equal_and_are_not_fail_with_the_place() {
 #[test]
 fn bands_and_margins_are_judged_by_whole_intervals() {
     let stage = Stage::new();
-    stage.sweep(&Scripted::default()).expect("a sweep");
+    stage.sweep_all();
     let results = Results::read(&stage.folder(), &stage.experiment).expect("results");
     // The mean is 0.91, its interval 0.91 ± 2.776 · √(0.005² + 0.001² ÷ 12) / √3 = 0.902 to 0.918.
     let judge = |lower: f64, upper: f64| {
@@ -390,7 +322,7 @@ fn bands_and_margins_are_judged_by_whole_intervals() {
 #[test]
 fn recorded_bands_follow_from_the_spread_between_seeds() {
     let stage = Stage::new();
-    stage.sweep(&Scripted::default()).expect("a sweep");
+    stage.sweep_all();
     let results = Results::read(&stage.folder(), &stage.experiment).expect("results");
     let bands = derive_bands(
         &results,
@@ -425,7 +357,7 @@ fn recorded_bands_follow_from_the_spread_between_seeds() {
 #[test]
 fn a_ladder_says_what_each_step_changes() {
     let stage = Stage::new();
-    stage.sweep(&Scripted::default()).expect("a sweep");
+    stage.sweep_all();
     let ladder = "[[ladder]]\nlabel = \"a\"\nwhere = { regime = \"cached\" }\n[[ladder]]\nlabel = \"b\"\nwhere = { regime = \"end_to_end\" }\n[[ladder]]\nlabel = \"c\"\nwhere = { regime = \"thawed\" }\n";
     let experiment = Experiment::parse("scripted.toml", &format!("{EXPERIMENT}{ladder}"))
         .expect("an experiment");
@@ -451,7 +383,7 @@ fn an_attribution_divides_the_gap_and_names_what_is_missing() {
         attribute(&accuracy, &selector("cached"), &selector("thawed"))
     };
     assert!(matches!(divide(), Err(AttributionError::Missing(cells)) if cells.len() == 2));
-    stage.sweep(&Scripted::default()).expect("a sweep");
+    stage.sweep_all();
     let attribution = divide().expect("every cell has run");
     assert_eq!(attribution.seeds, [0, 1, 2]);
     assert_eq!(attribution.orders, [1, 1]);
@@ -481,7 +413,7 @@ fn procedures_that_differ_in_their_number_of_variants_are_a_series() {
     let stage = Stage::of(&text);
     let read = || Results::read(&stage.folder(), &stage.experiment).expect("results");
     assert!(variant_series(&read()).is_empty(), "nothing has run");
-    stage.sweep(&Scripted::default()).expect("a sweep");
+    stage.sweep_all();
     let results = read();
     let [series] = &variant_series(&results)[..] else { panic!("one series") };
     let points: Vec<(usize, &str)> = series

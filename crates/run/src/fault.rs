@@ -1,11 +1,12 @@
 //! Faults that can be injected into the execution of cells, to see that the guard guards.
 
-use clap::ValueEnum;
+use std::str::FromStr;
+
 use thaw_spec::{ChannelOrder, OptimizerCollects, Procedure};
 
 /// A bug, as somebody might make it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Fault {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
     /// The optimizer's ε is far too large.
     Epsilon,
     /// The freeze does not reach the optimizer.
@@ -14,6 +15,20 @@ pub(crate) enum Fault {
     Shuffle,
     /// Red and blue are exchanged.
     ChannelOrder,
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "epsilon" => Ok(Self::Epsilon),
+            "freeze" => Ok(Self::Freeze),
+            "shuffle" => Ok(Self::Shuffle),
+            "channel-order" => Ok(Self::ChannelOrder),
+            _ => Err("expected epsilon, freeze, shuffle or channel-order".to_owned()),
+        }
+    }
 }
 
 impl Fault {

@@ -5,8 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use candle_core::{Device, DeviceLocation};
 use thaw_spec::{ConvolutionAlgorithm, Environment};
 
-/// Describes this process.
-pub(crate) fn environment(
+/// The version of thaw, and the commit that it was built from.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("THAW_COMMIT"), ")");
+
+/// Describes this process and the machine that it runs on.
+pub fn environment(
     threads: usize,
     device: &Device,
     convolution: ConvolutionAlgorithm,
@@ -27,11 +30,6 @@ pub(crate) fn environment(
             .duration_since(UNIX_EPOCH)
             .map_or(0, |elapsed| elapsed.as_secs()),
     }
-}
-
-/// Today in UTC, as year-month-day.
-pub(crate) fn today() -> String {
-    chrono::DateTime::<chrono::Utc>::from(SystemTime::now()).format("%Y-%m-%d").to_string()
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -22,7 +22,7 @@ fn packaged() -> Option<String> {
 
 /// The commit of a checkout; nothing where another repository holds a copy of these sources.
 fn checked_out() -> Option<String> {
-    if git(&["ls-files", "--full-name", "build.rs"])? != "crates/cli/build.rs" {
+    if git(&["ls-files", "--full-name", "build.rs"])? != "crates/run/build.rs" {
         return None;
     }
     let folder = git(&["rev-parse", "--git-dir"])?;

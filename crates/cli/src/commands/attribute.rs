@@ -1,5 +1,6 @@
 //! `thaw attribute`: the gap between two procedures, divided over the factors in which they differ.
 
+use clap::Args;
 use std::process::ExitCode;
 
 use thaw_analysis::{Attribution, AttributionError, Estimate, Measurements, Results, attribute};
@@ -9,10 +10,32 @@ use thaw_report::{
 };
 use thaw_spec::{Metric, Selector, Statistic};
 
-use crate::arguments::{Attribute, Sweep};
+use crate::arguments::Sweep;
 use crate::error::{CANNOT_TELL, CliError, SUCCESS};
-use crate::sweep;
+use crate::sweeping::sweep;
 use crate::terminal::say;
+
+#[derive(Debug, Args)]
+pub(crate) struct Attribute {
+    #[command(flatten)]
+    sweep: Sweep,
+    /// The levels of the one procedure, such as 'regime=cached dropout=0.5'
+    #[arg(long, value_name = "LEVELS")]
+    from: String,
+    /// The levels of the other
+    #[arg(long, value_name = "LEVELS")]
+    to: String,
+    /// What is compared: train, validation or test, with _accuracy or _loss
+    #[arg(long, default_value = "validation_accuracy", value_name = "METRIC")]
+    metric: Metric,
+    /// How a curve becomes a number: final, best, or last_N for the mean over the last N epochs
+    /// [default: the experiment's statistic]
+    #[arg(long, value_name = "STATISTIC")]
+    statistic: Option<Statistic>,
+    /// Run the cells that are missing
+    #[arg(long)]
+    run: bool,
+}
 
 /// Interactions that are named: the largest.
 const INTERACTIONS: usize = 5;
@@ -42,7 +65,7 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
             one.selection
                 .only
                 .extend(levels.iter().map(|(factor, level)| format!("{factor}={level}")));
-            sweep::run(&one, None)?;
+            sweep(&one, None)?;
         }
         outcome = divide()?;
     }

@@ -1,7 +1,9 @@
 //! `thaw check`.
 
+use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use thaw_analysis::{Results, check, derive_bands};
@@ -9,12 +11,28 @@ use thaw_spec::{
     BandProvenance, Environment, Expectations, Metric, Statistic, Verdict, VerdictKind,
 };
 
-use crate::arguments::Check;
 use crate::error::{CANNOT_TELL, CliError, FAILED, SUCCESS};
 use crate::files::write_whole;
-use crate::provenance;
-use crate::selection::{CellSelection, MINIATURE_EXPECTED};
+use crate::selection::{CellSelection, MINIATURE_EXPECTED, expected_path};
 use crate::terminal::say;
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    selection: CellSelection,
+    /// The expectations [default: the experiment's name with .expected.toml]
+    #[arg(long, value_name = "FILE")]
+    expected: Option<PathBuf>,
+    /// Replace the bands by ones that follow from the results, then check
+    #[arg(long)]
+    update: bool,
+    /// Who records new bands
+    #[arg(long, env = "USER", default_value = "unknown", hide_env = true, value_name = "NAME")]
+    creator: String,
+    /// Also write the verdicts as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
 
 pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
     let experiment = options.selection.load()?;
@@ -77,23 +95,6 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
     }))
 }
 
-/// What is expected of an experiment: by the file beside its own, if there is one.
-pub(crate) fn expectations_beside(selection: &CellSelection) -> Result<Expectations, CliError> {
-    let Some(experiment) = &selection.experiment else {
-        return Ok(Expectations::parse(
-            "the embedded miniature.expected.toml",
-            MINIATURE_EXPECTED,
-        )?);
-    };
-    let path = expected_path(experiment);
-    if !path.exists() {
-        return Ok(Expectations::default());
-    }
-    let text = std::fs::read_to_string(&path)
-        .map_err(|source| CliError::Unreadable { path: path.clone(), source })?;
-    Ok(Expectations::parse(&path.display().to_string(), &text)?)
-}
-
 /// Writes new bands into an expectation file, for the numbers of its old ones or else for the
 /// validation accuracy by the experiment's statistic; returns its text.
 fn update(
@@ -136,7 +137,7 @@ fn update(
     };
     let origin = BandProvenance {
         creator: creator.to_owned(),
-        date: provenance::today(),
+        date: today(),
         commit: distinct(&|environment| environment.commit.clone()),
         machine: distinct(&|environment| {
             format!("{} ({})", environment.platform, environment.instruction_sets)
@@ -146,11 +147,6 @@ fn update(
     write_whole(path, text.as_bytes())?;
     say(&format!("{name}: {} bands recorded", bands.len()));
     Ok(text)
-}
-
-/// `x.toml` is checked by `x.expected.toml`.
-fn expected_path(experiment: &Path) -> PathBuf {
-    experiment.with_extension("expected.toml")
 }
 
 fn write_junit(path: &Path, experiment: &str, verdicts: &[Verdict]) -> Result<(), CliError> {
@@ -180,4 +176,9 @@ fn with_message(mut status: TestCaseStatus, verdict: &Verdict) -> TestCaseStatus
     status.set_type(verdict.kind.to_string());
     status.set_message(verdict.reason.clone());
     status
+}
+
+/// Today in UTC, as year-month-day.
+fn today() -> String {
+    chrono::DateTime::<chrono::Utc>::from(SystemTime::now()).format("%Y-%m-%d").to_string()
 }

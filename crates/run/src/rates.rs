@@ -8,11 +8,11 @@ use candle_core::Tensor;
 use thaw_model::{Base, Gradients, Head, Loss, ModelError, Optimizer};
 use thaw_spec::{Cost, Initializer, Split};
 
-use crate::error::CliError;
-use crate::sweep_inputs::SweepInputs;
+use crate::{RunError, RunInputs};
 
 /// Work per second.
-pub(crate) struct Rates {
+#[derive(Clone, Copy, Debug)]
+pub struct Rates {
     decoded_images: f64,
     forward_multiply_adds: f64,
     trained_multiply_adds: f64,
@@ -21,10 +21,11 @@ pub(crate) struct Rates {
 
 impl Rates {
     /// Decodes a few images, runs a batch forward and backward, and takes a step of the head.
-    pub(crate) fn measure(inputs: &SweepInputs) -> Result<Self, CliError> {
-        let Some(cell) = inputs.cells.first() else {
-            return Err(CliError::Usage { message: "the experiment has no cell".to_owned() });
-        };
+    ///
+    /// # Errors
+    /// When the experiment has no cell, or its base cannot compute.
+    pub fn measure(inputs: &RunInputs) -> Result<Self, RunError> {
+        let cell = inputs.cells.first().ok_or(RunError::NoCell)?;
         let procedure = &cell.procedure;
         let facts = inputs.cost_facts()?;
         let per_image: u64 = facts.block_multiply_adds.iter().sum();
@@ -110,7 +111,8 @@ impl Rates {
     }
 
     /// Seconds that some work takes with all threads.
-    pub(crate) fn seconds(&self, cost: &Cost) -> f64 {
+    #[must_use]
+    pub fn seconds(&self, cost: &Cost) -> f64 {
         cost.decoded_images as f64 / self.decoded_images
             + cost.forward_multiply_adds as f64 / self.forward_multiply_adds
             + cost.trained_multiply_adds as f64 / self.trained_multiply_adds

@@ -1,0 +1,189 @@
+//! What an experiment runs on: the images, the weights and the cells they make.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+use thaw_analysis::{CellState, ResultsFolder};
+use thaw_data::{Dataset, OnUnreadable};
+use thaw_model::Weights;
+use thaw_spec::{Cell, CellId, CostFacts, Experiment, Inputs, Plan, PreprocessingName, Sharing};
+
+use crate::{Fault, RunError, is_kept};
+
+/// Images and weights, hashed, and the cells of an experiment on them.
+pub struct RunInputs {
+    /// The experiment.
+    pub experiment: Experiment,
+    /// The images.
+    pub dataset: Box<dyn Dataset>,
+    /// The weights of the base.
+    pub weights: Weights,
+    /// The cells of the experiment on these images and weights.
+    pub cells: Vec<Cell>,
+    /// Folder of decoded images, activations and checkpoints.
+    pub cache: PathBuf,
+    /// What is done about images that cannot be read.
+    pub unreadable: OnUnreadable,
+    /// Which artifacts cells share.
+    pub sharing: Sharing,
+    /// Where everything is computed.
+    pub device: Device,
+    /// A fault that is injected into the execution, to see that the guard guards.
+    pub fault: Option<Fault>,
+}
+
+impl RunInputs {
+    /// The cells of an experiment on images and weights, computed on the CPU with artifacts shared by
+    /// content; images that cannot be read are refused.
+    ///
+    /// # Errors
+    /// When the images cannot be read, or are too small for the base.
+    pub fn new(
+        experiment: Experiment,
+        dataset: Box<dyn Dataset>,
+        weights: Weights,
+        cache: &Path,
+    ) -> Result<Self, RunError> {
+        let inputs = Inputs {
+            dataset: dataset.content_hash()?,
+            weights: weights.hash.clone(),
+            classes: dataset.classes().to_vec(),
+        };
+        let cells = experiment.cells(&inputs);
+        for (_, procedure) in experiment.procedures() {
+            thaw_model::shapes(procedure.architecture, procedure.image_size)?;
+        }
+        Ok(Self {
+            experiment,
+            dataset,
+            weights,
+            cells,
+            cache: cache.to_owned(),
+            unreadable: OnUnreadable::Refuse,
+            sharing: Sharing::ByContent,
+            device: Device::Cpu,
+            fault: None,
+        })
+    }
+
+    /// Computes on another device. What it computes is kept apart: other arithmetic, other last bits.
+    pub fn compute_on(&mut self, device: Device) {
+        if !device.is_cpu() {
+            self.cache.push("cuda");
+        }
+        self.device = device;
+    }
+
+    /// The cells that have run already.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub fn finished(&self, folder: &ResultsFolder) -> Result<BTreeSet<CellId>, RunError> {
+        let mut finished = BTreeSet::new();
+        for cell in &self.cells {
+            if folder.state(cell)? == CellState::Complete {
+                finished.insert(cell.id());
+            }
+        }
+        Ok(finished)
+    }
+
+    /// The steps that the cells need which are not `finished`.
+    ///
+    /// # Errors
+    /// As [`RunInputs::cost_facts`].
+    pub fn plan(&self, finished: &BTreeSet<CellId>) -> Result<Plan, RunError> {
+        let facts = self.cost_facts()?;
+        Ok(Plan::new(&self.cells, finished, &facts, |step| is_kept(&self.cache, step)))
+    }
+
+    /// The preprocessing that the weights were trained on: what the experiment says, else what
+    /// their file tells.
+    #[must_use]
+    pub fn trained_with(&self) -> Option<PreprocessingName> {
+        self.experiment.trained_with.or(self.weights.preprocessing)
+    }
+
+    /// What a person should know of the images and the weights, and a sentence for each preprocessing in the matrix
+    /// that the weights were not trained on.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let of_images =
+            self.dataset.remarks().into_iter().map(|remark| format!("warning: {remark}"));
+        let of_weights = self.weights.part.iter().map(|part| {
+            format!(
+                "warning: the base is `{part}` of the model in {}; its other tensors are passed over",
+                self.weights.path.display()
+            )
+        });
+        of_images.chain(of_weights).chain(self.preprocessing_warnings()).collect()
+    }
+
+    fn preprocessing_warnings(&self) -> Vec<String> {
+        let Some(expected) = self.trained_with() else { return Vec::new() };
+        let used: BTreeSet<&str> = self
+            .experiment
+            .procedures()
+            .map(|(_, procedure)| procedure.preprocessing.name)
+            .filter(|name| *name != expected)
+            .map(PreprocessingName::name)
+            .collect();
+        let weights = self.weights.path.display();
+        let warning = |name| {
+            format!(
+                "warning: cells with preprocessing `{name}` use {weights}, which was trained with `{}`",
+                expected.name()
+            )
+        };
+        used.into_iter().map(warning).collect()
+    }
+
+    /// What cost estimates rest on.
+    ///
+    /// # Errors
+    /// When the base is not known for images of this size.
+    pub fn cost_facts(&self) -> Result<CostFacts, RunError> {
+        let size = self.cells.first().map_or(32, |cell| cell.procedure.image_size);
+        let shapes = thaw_model::shapes(self.experiment.architecture, size)?;
+        let floats = shapes.iter().map(|block| block.floats() as u64);
+        Ok(CostFacts {
+            images: self.dataset.counts(),
+            sharing: self.sharing,
+            room_bytes: room_bytes(&self.cache),
+            block_multiply_adds: shapes.iter().map(|block| block.multiply_adds).collect(),
+            boundary_floats: std::iter::once((size * size * 3) as u64).chain(floats).collect(),
+            feature_channels: shapes.last().map_or(3, |block| block.channels as u64),
+        })
+    }
+}
+
+/// Half of what is free where the cache lies, so that a disk is never filled with what can be
+/// computed.
+fn room_bytes(cache: &Path) -> Option<u64> {
+    let absolute = std::path::absolute(cache).ok()?;
+    let existing = absolute.ancestors().find(|folder| folder.exists())?;
+    fs4::available_space(existing).ok().map(|bytes| bytes / 2)
+}
+
+/// The device of a name: `cpu`, or `cuda:N` where thaw was built for it and finds it.
+///
+/// # Errors
+/// When there is no such device.
+pub fn open_device(name: &str) -> Result<Device, RunError> {
+    let refused = |reason: String| Err(RunError::Device { name: name.to_owned(), reason });
+    let Some(number) = name.strip_prefix("cuda:") else {
+        return if name == "cpu" {
+            Ok(Device::Cpu)
+        } else {
+            refused("write cpu, or cuda:0 for the first GPU".to_owned())
+        };
+    };
+    let Ok(number) = number.parse::<usize>() else {
+        return refused("what follows `cuda:` is not a number".to_owned());
+    };
+    if !candle_core::utils::cuda_is_available() {
+        return refused("this thaw was built without CUDA; build it with `cargo build --release --features cuda`".to_owned());
+    }
+    Device::new_cuda(number).or_else(|error| refused(format!("the GPU cannot be used: {error}")))
+}

@@ -1,0 +1,54 @@
+//! Runs an experiment: plan → steps → cells → records. The library behind `thaw sweep`.
+//!
+//! [`RunInputs`] are what is computed on: images, weights and the cells that they make. A
+//! [`Plan`](thaw_spec::Plan) lists the steps; [`execute`] takes them one after the other, with cells
+//! side by side, and tells an [`Observer`] what happens. An [`Executor`] does the work of a step:
+//! [`RealExecutor`] on images and weights, [`scripted::ScriptedExecutor`] in no time, for tests of
+//! what stands around it.
+//!
+//! # Example
+//! The experiment that thaw brings with it, with one epoch of one cell (`examples/miniature.rs` runs
+//! all of it):
+//! ```no_run
+//! use thaw_analysis::ResultsFolder;
+//! use thaw_data::Synthetic;
+//! use thaw_model::Weights;
+//! use thaw_run::{Limits, RealExecutor, RunInputs, Silent, execute};
+//! use thaw_spec::{DatasetSource, Experiment};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let text = std::fs::read_to_string("experiments/miniature.toml")?;
+//! let experiment = Experiment::parse("miniature.toml", &text)?;
+//! let DatasetSource::Synthetic(drawn) = experiment.dataset else { return Ok(()) };
+//! let weights = Weights::shipped(experiment.architecture).ok_or("no shipped weights")??;
+//! let inputs = RunInputs::new(experiment, Box::new(Synthetic::new(drawn)), weights, "cache".as_ref())?;
+//! let folder = ResultsFolder::new("runs/miniature".into());
+//! let plan = inputs.plan(&inputs.finished(&folder)?)?;
+//! let limits = Limits::of_this_machine();
+//! let executor = RealExecutor::new(&inputs, limits.threads);
+//! let failures = execute(&plan, &inputs.cost_facts()?, &executor, &folder, &limits, &Silent)?;
+//! assert!(failures.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+
+mod artifacts;
+mod error;
+mod executor;
+mod fault;
+mod inputs;
+mod observer;
+mod provenance;
+mod rates;
+mod schedule;
+pub mod scripted;
+
+pub use artifacts::{activations_path, is_kept, pixels_path};
+pub use error::RunError;
+pub use executor::{Advance, Artifact, Executor, RealExecutor};
+pub use fault::Fault;
+pub use inputs::{RunInputs, open_device};
+pub use observer::{Ending, Event, Observer, Silent};
+pub use provenance::{VERSION, environment};
+pub use rates::Rates;
+pub use schedule::{CellFailure, Limits, execute};

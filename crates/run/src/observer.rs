@@ -1,0 +1,76 @@
+//! What happens while an experiment runs, told as it happens.
+
+use thaw_spec::{EpochRecord, RunStatus, Step};
+
+/// Something that happened in a run. Steps are known by their number in the plan, counted from 0.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A step begins.
+    Started {
+        /// Its number.
+        number: usize,
+        /// What it does.
+        step: &'a Step,
+        /// Images that it goes over, each as often as it does.
+        images: u64,
+        /// Its estimated share of all work, from 0 to 1.
+        share: f64,
+    },
+    /// Images are done.
+    Advanced {
+        /// Number of the step.
+        number: usize,
+        /// How many images, since the last time.
+        images: u64,
+    },
+    /// An interrupted cell goes on from its checkpoint.
+    Resumed {
+        /// Number of the step.
+        number: usize,
+        /// The last epoch before.
+        last: &'a EpochRecord,
+    },
+    /// An epoch of a cell ended.
+    Epoch {
+        /// Number of the step.
+        number: usize,
+        /// What it recorded.
+        record: &'a EpochRecord,
+    },
+    /// A step ended.
+    Ended {
+        /// Number of the step.
+        number: usize,
+        /// How.
+        ending: Ending,
+    },
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ending {
+    /// Its artifact was made.
+    Made,
+    /// Its artifact was there.
+    Kept,
+    /// Its cell was trained.
+    Trained(RunStatus),
+    /// Its cell failed; [`execute`](crate::execute) returns the reason.
+    Failed,
+}
+
+/// Is told what happens, from several threads.
+pub trait Observer: Sync {
+    /// Something happened.
+    fn event(&self, event: &Event<'_>);
+}
+
+/// Is told, and says nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn event(&self, _event: &Event<'_>) {}
+}

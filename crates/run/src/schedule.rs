@@ -1,0 +1,242 @@
+//! The order of work: artifacts one after the other, cells side by side.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use thaw_analysis::ResultsFolder;
+use thaw_spec::{
+    Cell, Cost, CostFacts, EpochRecord, Outcome, Plan, Prediction, RecordSink, SinkError, Step,
+};
+
+use crate::{Artifact, Ending, Event, Executor, Observer, RunError};
+
+/// What cells that train side by side have to share.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Threads of all of them.
+    pub threads: usize,
+    /// Cells at the same time; as many as threads and memory allow where nothing is said.
+    pub jobs: Option<usize>,
+    /// Memory that is free, where that is known.
+    pub memory_bytes: Option<u64>,
+}
+
+impl Limits {
+    /// All threads and what memory is free now.
+    #[must_use]
+    pub fn of_this_machine() -> Self {
+        Self {
+            threads: rayon::current_num_threads(),
+            jobs: None,
+            memory_bytes: available_memory_bytes(),
+        }
+    }
+}
+
+/// A cell that failed.
+#[derive(Debug)]
+pub struct CellFailure {
+    /// The cell.
+    pub cell: Cell,
+    /// Why.
+    pub error: RunError,
+}
+
+/// What a run works with.
+struct Run<'a> {
+    plan: &'a Plan,
+    facts: &'a CostFacts,
+    executor: &'a dyn Executor,
+    folder: &'a ResultsFolder,
+    limits: &'a Limits,
+    observer: &'a dyn Observer,
+    /// Work of the whole plan.
+    total: f64,
+}
+
+/// Executes a plan and writes the records of its cells into a folder. Artifacts are made one after
+/// the other, each with all threads; cells between two artifacts are trained side by side. A cell
+/// that fails, even by a panic, does not stop the others; those that failed are returned.
+///
+/// # Errors
+/// When an artifact cannot be made, or threads cannot be started.
+pub fn execute(
+    plan: &Plan,
+    facts: &CostFacts,
+    executor: &dyn Executor,
+    folder: &ResultsFolder,
+    limits: &Limits,
+    observer: &dyn Observer,
+) -> Result<Vec<CellFailure>, RunError> {
+    let total = plan.steps.iter().map(|step| work(&plan.cost(step, facts))).sum();
+    Run { plan, facts, executor, folder, limits, observer, total }.execute()
+}
+
+/// Estimated work in multiply-adds. Forward and backward together cost about three forward passes; the
+/// head's memory traffic makes its steps dear for their arithmetic.
+fn work(cost: &Cost) -> f64 {
+    (cost.forward_multiply_adds + 3 * cost.trained_multiply_adds + 8 * cost.head_multiply_adds)
+        as f64
+        + cost.decoded_images as f64 * 1e8
+}
+
+impl Run<'_> {
+    fn execute(&self) -> Result<Vec<CellFailure>, RunError> {
+        let mut failures = Vec::new();
+        let mut steps = self.plan.steps.iter().enumerate().peekable();
+        while let Some((number, step)) = steps.next() {
+            let Step::Fit(first) = step else {
+                self.start(number, step);
+                let artifact = self.executor.make(step, &|images| self.advance(number, images))?;
+                let ending = match artifact {
+                    Artifact::Made => Ending::Made,
+                    Artifact::Kept => Ending::Kept,
+                };
+                self.observer.event(&Event::Ended { number, ending });
+                continue;
+            };
+            let mut batch = vec![(number, step, first)];
+            while let Some((number, step)) = steps.next_if(|(_, step)| matches!(step, Step::Fit(_)))
+            {
+                if let Step::Fit(cell) = step {
+                    batch.push((number, step, cell));
+                }
+            }
+            failures.extend(self.train_side_by_side(&batch)?);
+        }
+        Ok(failures)
+    }
+
+    fn start(&self, number: usize, step: &Step) {
+        let share = work(&self.plan.cost(step, self.facts)) / self.total.max(1.0);
+        let images = images(step, self.facts);
+        self.observer.event(&Event::Started { number, step, images, share });
+    }
+
+    fn advance(&self, number: usize, images: u64) {
+        self.observer.event(&Event::Advanced { number, images });
+    }
+
+    /// Trains cells on workers with equal shares of the threads; returns what failed.
+    fn train_side_by_side(
+        &self,
+        batch: &[(usize, &Step, &Cell)],
+    ) -> Result<Vec<CellFailure>, RunError> {
+        let memory = batch.iter().map(|(_, _, cell)| self.executor.memory_bytes(cell));
+        let largest = memory.collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or(1);
+        // A fifth of the memory is left to the system's file cache, from which activations are read.
+        let by_memory = self
+            .limits
+            .memory_bytes
+            .map_or(usize::MAX, |bytes| (bytes / 5 * 4 / largest.max(1)) as usize);
+        let jobs = self.limits.jobs.unwrap_or(self.limits.threads.min(by_memory));
+        let jobs = jobs.clamp(1, batch.len());
+        let pools = start_pools(jobs, (self.limits.threads / jobs).max(1))?;
+        let next = AtomicUsize::new(0);
+        let failures = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for pool in &pools {
+                scope.spawn(|| {
+                    while let Some(&(number, step, cell)) =
+                        batch.get(next.fetch_add(1, Ordering::Relaxed))
+                    {
+                        self.start(number, step);
+                        let trained = caught(|| pool.install(|| self.train(number, cell)));
+                        let ending = match trained {
+                            Ok(outcome) => Ending::Trained(outcome.status),
+                            Err(error) => {
+                                let failure = CellFailure { cell: cell.clone(), error };
+                                failures
+                                    .lock()
+                                    .unwrap_or_else(PoisonError::into_inner)
+                                    .push(failure);
+                                Ending::Failed
+                            }
+                        };
+                        self.observer.event(&Event::Ended { number, ending });
+                    }
+                });
+            }
+        });
+        Ok(failures.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Runs one cell from its manifest to its outcome.
+    fn train(&self, number: usize, cell: &Cell) -> Result<Outcome, RunError> {
+        let mut records = self.folder.begin(&self.executor.manifest(cell)?)?;
+        let mut sink = Observed { records: &mut records, observer: self.observer, number };
+        let outcome = self.executor.fit(cell, &mut sink, &|images| self.advance(number, images))?;
+        self.folder.finish(&cell.id(), &outcome)?;
+        self.executor.forget(cell)?;
+        Ok(outcome)
+    }
+}
+
+/// What a cell returns; a panic in it is an error, so that the others go on.
+fn caught<T>(cell: impl FnOnce() -> Result<T, RunError>) -> Result<T, RunError> {
+    catch_unwind(AssertUnwindSafe(cell)).unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(RunError::Panicked { message: message.unwrap_or_else(|| "a panic".to_owned()) })
+    })
+}
+
+/// Images that a step goes over.
+fn images(step: &Step, facts: &CostFacts) -> u64 {
+    match step {
+        Step::Decode { split, .. } => facts.images.of(*split),
+        Step::Extract(extraction) => {
+            facts.images.of(extraction.split) * extraction.variants.count() as u64
+        }
+        Step::Fit(cell) => facts.images.train * cell.procedure.total_epochs() as u64,
+    }
+}
+
+/// Starts the threads of all workers before the first cell runs, so that a system that refuses them
+/// is heard of.
+fn start_pools(jobs: usize, threads: usize) -> Result<Vec<ThreadPool>, RunError> {
+    let start = |_| ThreadPoolBuilder::new().num_threads(threads).build();
+    (0..jobs).map(start).collect::<Result<_, _>>().map_err(|error| RunError::Threads {
+        threads,
+        jobs,
+        reason: error.to_string(),
+    })
+}
+
+/// Memory that is free, where the system tells (Linux).
+fn available_memory_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+}
+
+/// Keeps records, and tells their epochs.
+struct Observed<'a> {
+    records: &'a mut dyn RecordSink,
+    observer: &'a dyn Observer,
+    number: usize,
+}
+
+impl RecordSink for Observed<'_> {
+    fn begin(&mut self, resumed: &[EpochRecord]) -> Result<(), SinkError> {
+        self.records.begin(resumed)?;
+        if let Some(last) = resumed.last() {
+            self.observer.event(&Event::Resumed { number: self.number, last });
+        }
+        Ok(())
+    }
+
+    fn epoch(&mut self, record: &EpochRecord) -> Result<(), SinkError> {
+        self.records.epoch(record)?;
+        self.observer.event(&Event::Epoch { number: self.number, record });
+        Ok(())
+    }
+
+    fn predictions(&mut self, predictions: &[Prediction]) -> Result<(), SinkError> {
+        self.records.predictions(predictions)
+    }
+}
