@@ -297,7 +297,11 @@ fn what_cannot_be_diagnosed_or_exported_is_said_in_a_sentence() {
         (&["diagnose", &short, "--run", "theirs"], 65, "there is no run `theirs`"),
         (&["diagnose", &short, "--forward-seconds", "0"], 64, "expected a number above 0"),
         (&["diagnose", &short, "--results", "crates"], 64, "no cell of `miniature` has run"),
-        (&["export", "--format", "xml"], 64, "expected one of `csv`, `json`, `tensorboard`, `mlflow`"),
+        (
+            &["export", "--format", "xml"],
+            64,
+            "expected one of `csv`, `json`, `tensorboard`, `mlflow`",
+        ),
         (&["export", "--format", "mlflow", "--output", "crates"], 73, "the folder exists"),
     ] {
         let (found, text) = thaw(arguments);
