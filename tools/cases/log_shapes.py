@@ -158,9 +158,18 @@ save("bar-of-epochs.txt", each("\rEpoch: {p_acc:.0f}%|██  | {n}/8 [00:20<02:
 BARS = ("Epoch {zero}:  50%|██ | 10/20 [00:01<00:01, 9.5it/s, loss={b_loss:.4f}, v_num=3, val_loss={before_loss:.4f}, val_acc={before:.4f}]\r"
         "Epoch {zero}: 100%|███| 20/20 [00:02<00:00, 9.5it/s, loss={loss:.4f}, v_num=3, val_loss={before_loss:.4f}, val_acc={before:.4f}]{end}"
         "Epoch {zero}: 100%|███| 20/20 [00:03<00:00, 9.5it/s, loss={loss:.4f}, v_num=3, val_loss={val_loss:.4f}, val_acc={val_acc:.4f}]\n")
+OF_BEFORE = ", val_loss={before_loss:.4f}, val_acc={before:.4f}"
+
+
+def bars(end, row):
+    """The bars of an epoch; the first has no epoch before it."""
+    shape = BARS.replace("{end}", end)
+    return (shape if row["zero"] else shape.replace(OF_BEFORE, "")).format(**row)
+
+
 for name, end in [("bars-redrawn", "\r"), ("bars-lines", "\n")]:
-    save(name + ".txt", each(BARS.replace("{end}", end)), training(shown=["loss", "val_acc", "val_loss"], epochs=range(EPOCHS)))
-killed = "".join(BARS.replace("{end}", "\r").format(**row) for row in list(rows())[:7]) + BARS.split("{end}")[0].format(**list(rows())[7])
+    save(name + ".txt", "".join(bars(end, row) for row in rows()), training(shown=["loss", "val_acc", "val_loss"], epochs=range(EPOCHS)))
+killed = "".join(bars("\r", row) for row in list(rows())[:7]) + BARS.split("{end}")[0].format(**list(rows())[7])
 save("bars-killed.txt", killed, training(shown=["loss", "val_acc", "val_loss"], epochs=range(7)))
 
 # Frameworks' consoles.
@@ -249,3 +258,46 @@ save("fraction-of-epochs.json", json.dumps([{"epoch": "%d/8" % row["n"], "loss":
 save("between.jsonl", each("{{\"step\": {steps}, \"loss\": {b_loss}}}\n{{\"epoch\": {n}, \"loss\": {loss}, \"val_acc\": {val_acc}}}\n"), training(shown=["loss", "val_acc"]))
 save("steps.jsonl", each("{{\"step\": {steps}, \"loss\": {loss}}}\n"))
 save("by-batch.json", json.dumps({"train_loss": [1 - number / 1000 for number in range(504)], "val_acc": ONE["val_acc"]}))
+
+# What a review found.
+save("points-between-thousands.csv", "epoch;loss;val_acc\n" + each("{n};1.00{zero},5;{val_acc}\n").replace("0.", "0,"),
+     dict(training(shown=["val_acc"]), loss=[1000.5 + epoch for epoch in range(EPOCHS)]))
+save("comma-in-one-column.csv", "epoch;time;loss;val_acc\n" + "".join("%(n)d;%(n)d.5;" % row + ("%(loss)s;%(val_acc)s\n" % row).replace(".", ",") for row in rows()), training(shown=["loss", "val_acc"]))
+save("comma-either.csv", "epoch;loss\n1;2,014\n2;1,931\n3;1,843\n")
+save("comma-either.txt", "".join("Epoch %d (12.5s) loss: %d,%d\n" % (epoch, 3 - epoch // 2, 100 * epoch) for epoch in range(1, 5)))
+save("second-heading.csv", "epoch,loss,val_acc\n" + each("{n},{loss},{val_acc}\n") + "epoch,acc,loss\n" + each("{n},{acc},{loss}\n", OTHER),
+     training(shown=["loss", "val_acc"]), training(OTHER, ["acc", "loss"]))
+save("second-heading.txt", "epoch     train_loss  valid_loss  error_rate\n" + "".join("%-9d %.6f    %.6f    %.6f\n" % (row["zero"], row["loss"], row["val_loss"], 1 - row["val_acc"]) for row in rows())
+     + "epoch     train_loss  valid_loss  accuracy\n" + "".join("%-9d %.6f    %.6f    %.6f\n" % (row["zero"], row["loss"], row["val_loss"], row["val_acc"]) for row in rows(OTHER)),
+     training(shown=["loss", "val_acc", "val_loss"], epochs=range(EPOCHS)), training(OTHER, ["loss", "val_acc", "val_loss"], range(EPOCHS)))
+save("killed-at-heading.txt", "val loss: 1.4000 val acc: 0.5000\n" + each("Epoch {n}/9\n" + LINE) + "Epoch 9/9\n", training())
+save("killed-at-heading-evaluated.txt", "val loss: 1.4000 val acc: 0.5000\n" + each("Epoch {n}/9\nval loss: {val_loss} val acc: {val_acc}\n") + "Epoch 9/9\n")
+save("epoch-of-best.txt", each("Epoch {n}\ntrain loss {loss} acc {acc}\nval acc {val_acc} (best: {best}, epoch: 2)\n"), training(shown=["acc", "loss", "val_acc"]))
+save("slash.txt", each("Epoch {n} loss: {loss} val_acc: {p_val_acc:.1f}/75.2\n"), training(shown=["loss"]))
+save("arrow.txt", each("Epoch {n} loss {loss} val_loss {before_loss} -> {val_loss}\n"), training(shown=["loss"]))
+save("abbreviated.txt", each("Epoch {n} loss: 1.2k val_loss: 1_234.5 val_acc: {val_acc}\n"), training(shown=["val_acc"]))
+save("separator-behind-rows.csv", "epoch,train_acc,val_acc\n" + each("{n},{acc},{val_acc},\n"), training(shown=["acc", "val_acc"]))
+save("split-elsewhere.jsonl", each("{{\"epoch\": {n}, \"phase\": \"train\", \"model\": \"test\", \"loss\": {loss}}}\n"), training(shown=["loss"]))
+save("split-in-a-note.csv", "epoch,note,loss\n" + each("{n},test,{loss}\n"), training(shown=["loss"]))
+save("cut-exponent.txt", each("Epoch {n} loss: {loss:.4e} val_loss: {val_loss:.4e}\n") + "Epoch 9 loss: 5.0000e-05 val_loss: 6.7490e", training(shown=["loss", "val_loss"]))
+save("cut-percent.txt", each("Epoch {n} loss: {loss} val_acc: {p_val_acc:.0f}\n") + "Epoch 9 loss: 0.5000 val_acc: 9",
+     training({"loss": ONE["loss"], "val_acc": [round(value, 2) for value in ONE["val_acc"]]}, ["loss", "val_acc"]))
+save("two-splits.txt", each("Epoch {n}: train/val loss {loss} {val_loss} val acc {val_acc}\n"), training(shown=["val_acc"]))
+save("unstated-accuracy.txt", each("Epoch {n}: Val loss: {val_loss}, Train loss: {loss}, Acc: {val_acc}\n"), training(shown=["loss", "val_acc", "val_loss"]))
+save("split-in-brackets.txt", each("Epoch {n}: Loss (train): {loss}, Loss (val): {val_loss}\n"), training(shown=["loss", "val_loss"]))
+save("below-0.csv", "epoch,val_loss\n-1,2.3\n" + each("{zero},{val_loss}\n"), training(shown=["val_loss"], epochs=range(EPOCHS)))
+save("numbered-lines.txt", each("{n}/8 | train_loss: {loss} | val_loss: {val_loss}\n"))
+save("shuffled.csv", "epoch,loss,val_acc\n" + "".join("%d,%s,%s\n" % (row["n"], row["loss"], row["val_acc"]) for row in sorted(rows(), key=lambda row: row["loss"])), training(shown=["loss", "val_acc"]))
+save("longer-clock.json", json.dumps({"epoch": list(range(1, 9)), "loss": ONE["loss"], "time": list(range(9))}), training(shown=["loss"]))
+save("patience.txt", each("Epoch {n}: " + INLINE.strip() + " [patience: 1/5]\n"), training())
+save("folds-of.txt", each("[Fold 1/2] Epoch {n}/8 " + INLINE) + each("[Fold 2/2] Epoch {n}/8 " + INLINE, OTHER), training(), training(OTHER))
+# https://hydra.cc, with a logger for each half; https://github.com/google/glog; syslog; https://github.com/huggingface/transformers/tree/main/examples
+STAMPS = {"hydra": "[2024-01-02 10:00:00,123][train][INFO] - ", "glog": "I0102 10:00:01.123456 140 main.py:55] ", "syslog": "Jan  2 10:00:01 node07 python[4711]: ",
+          "transformers": "10/02/2023 10:00:01 - INFO - __main__ - "}
+for name, stamp in STAMPS.items():
+    save("stamp-%s.log" % name, each(stamp + "Epoch {n}/8: " + INLINE), training())
+save("stamp-halves.log", each("[2024-01-02 10:00:00,123][src.train][INFO] - Epoch {n}: loss: {loss}, acc: {acc}\n[2024-01-02 10:00:01,123][src.val][INFO] - Epoch {n}: loss: {val_loss}, acc: {val_acc}\n"), training())
+# https://github.com/facebookresearch/deit
+save("deit-console.txt", each("Epoch: [{zero}]  [ 0/20]  eta: 0:00:30  loss: {b_loss:.4f} ({b_loss:.4f})\nEpoch: [{zero}]  [19/20]  eta: 0:00:00  loss: {b_loss:.4f} ({b_loss:.4f})\n"
+                              "Averaged stats: lr: 0.000100  loss: {b_loss:.4f} ({loss:.4f})\n"), training(shown=["loss"], epochs=range(EPOCHS)))
+save("csv-then-log.txt", "epoch,loss,val_acc\n" + each("{n},{loss},{val_acc}\n") + each("Epoch {n}/8 " + INLINE, OTHER), training(OTHER))

@@ -59,15 +59,23 @@ const FILLERS: [&str; 20] = [
 /// nothing for names with other words, such as `loss_clip` or `batch_loss`, which may mean
 /// anything.
 pub(crate) fn name(name: &str) -> Option<Name> {
-    let lower = name.to_lowercase();
+    let lower = lower_words(name);
     let words: Vec<&str> = lower
         .split(|character: char| !character.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .collect();
+    // `1-acc` is what accuracy is not.
+    if lower.starts_with("1-") || lower.starts_with("1 -") {
+        return None;
+    }
     let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
     let known = [&FILLERS[..], &TRAIN, &VALIDATION, &TEST, &ACCURACY, &LOSS, &SECONDS].concat();
     // `learning_rate` has an unknown word; a bare `error` may be any.
     if words.iter().any(|word| !known.contains(word)) || (has(&ERROR) && !has(&["rate", "top1"])) {
+        return None;
+    }
+    // `train/val loss` is neither.
+    if [has(&TRAIN), has(&VALIDATION), has(&TEST)].iter().filter(|stands| **stands).count() > 1 {
         return None;
     }
     let split = if has(&VALIDATION) {
@@ -88,6 +96,20 @@ pub(crate) fn name(name: &str) -> Option<Name> {
     Some(Name { quantity, states_split, is_error: has(&ERROR) })
 }
 
+/// A name in lower case, with the words of `valLoss` apart.
+fn lower_words(name: &str) -> String {
+    let mut words = String::with_capacity(name.len() + 2);
+    let mut was_lower = false;
+    for character in name.chars() {
+        if was_lower && character.is_uppercase() {
+            words.push(' ');
+        }
+        was_lower = character.is_lowercase();
+        words.extend(character.to_lowercase());
+    }
+    words
+}
+
 /// The metric that a name means, if it means one.
 pub(crate) fn metric(column: &str) -> Option<Metric> {
     match name(column)?.quantity {
@@ -99,7 +121,7 @@ pub(crate) fn metric(column: &str) -> Option<Metric> {
 /// Whether a phrase of a few words, which is none of the names that are understood, is about a
 /// metric: `EMA val acc`.
 pub(crate) fn mentions_metric(phrase: &str) -> bool {
-    let lower = phrase.to_lowercase();
+    let lower = lower_words(phrase);
     let words = || lower.split(|character: char| !character.is_alphanumeric());
     let quantities = [&ACCURACY[..], &LOSS].concat();
     words().any(|word| quantities.contains(&word))
@@ -156,6 +178,7 @@ mod tests {
             "Accuracy/train",
             "epoch_accuracy",
             "train/epoch_acc",
+            "trainAcc",
         ] {
             assert_eq!(metric(name), Some(Metric::TrainAccuracy), "{name}");
         }
@@ -175,6 +198,8 @@ mod tests {
             "accuracy_top5",
             "Acc@5",
             "learning_rate",
+            "train/val loss",
+            "1-acc",
             "error",
             "run",
             "",

@@ -60,7 +60,7 @@ pub(super) fn by_blanks<'a>(
         cells.iter().map(|(_, cell)| cell.trim_matches('"').to_owned()).collect::<Vec<_>>()
     };
     let mut lines = vec![names(&titles).join("\t")];
-    let mut passed_over = 0;
+    let (mut passed_over, mut named) = (0, 0);
     for row in rows {
         let mut cells = cells_of(row);
         // fastai 1 puts the time in brackets, without a heading.
@@ -70,6 +70,7 @@ pub(super) fn by_blanks<'a>(
             continue;
         }
         if !is_numbered(&cells) {
+            named += usize::from(mentions_metrics(row));
             continue;
         }
         if cells.len() == titles.len() || cells.len() == titles.len() + 1 {
@@ -92,6 +93,9 @@ pub(super) fn by_blanks<'a>(
         } else {
             passed_over += 1;
         }
+    }
+    if named > 0 {
+        remarks.push(format!("{named} more lines name a metric and are not understood"));
     }
     if passed_over > 0 {
         remarks.push(format!(
@@ -121,4 +125,12 @@ fn cells_of(line: &str) -> Vec<(Range<usize>, &str)> {
 /// Whether a line only draws a table, or nothing.
 pub(super) fn is_rule(line: &str) -> bool {
     line.chars().all(|sign| "|-+=: ".contains(sign))
+}
+
+/// Whether a line has a metric's name and a number.
+fn mentions_metrics(line: &str) -> bool {
+    let lower = line.to_lowercase();
+    let mut words = lower.split(|sign: char| !sign.is_alphanumeric());
+    words.any(|word| ["loss", "acc", "accuracy"].contains(&word))
+        && lower.contains(|sign: char| sign.is_ascii_digit())
 }

@@ -160,8 +160,11 @@ fn of_text(text: &str) -> Result<Vec<Training>, String> {
         download(start).map(str::to_owned)
     };
     let may_lack_headings = reason.is_none() && FileKind::of(text.as_bytes()).is_none();
-    let printed = printed::trainings(&text, "", may_lack_headings);
-    if !printed.is_empty() {
+    let mut printed = printed::trainings(&text, "", may_lack_headings);
+    if let Some(last) = printed.last_mut() {
+        if let Some(reason) = reason {
+            last.remarks.push(format!("what stands before it is not understood: {reason}"));
+        }
         return Ok(printed);
     }
     if reason.is_none()

@@ -11,8 +11,12 @@ use super::printed;
 use super::table::Sheet;
 use super::training::{Training, number};
 
-/// A cell of a table, with its text up to the next tag.
-static CELL: LazyLock<Regex> = LazyLock::new(|| expression(r"<t[dh](?:\s[^>]*)?>([^<]*)"));
+/// A cell of a table.
+static CELL: LazyLock<Regex> =
+    LazyLock::new(|| expression(r"(?s)<t[dh](?:\s[^>]*)?>(.*?)(?:</t[dh]>|$)"));
+
+/// A tag within a cell.
+static TAG: LazyLock<Regex> = LazyLock::new(|| expression(r"<[^>]*>"));
 
 /// Whether a JSON value is a notebook.
 pub(super) fn is_notebook(value: &Value) -> bool {
@@ -40,11 +44,15 @@ pub(super) fn trainings(notebook: &Value) -> Vec<Training> {
             printed_text += &text(&output["text"]);
             let data = &output["data"];
             let html = text(&data["text/html"]);
-            match Sheet::of(&table_of(&html)).map(|sheet| sheet.trainings("")) {
-                Some(Ok(found)) => of_cell.extend(found),
-                _ if html.is_empty() => printed_text += &(text(&data["text/plain"]) + "\n"),
-                _ => {}
+            let tables = html.split("<table").skip(1).map(table_of);
+            let found: Vec<Training> = tables
+                .filter_map(|table| Sheet::of(&table)?.trainings("").ok())
+                .flatten()
+                .collect();
+            if found.is_empty() {
+                printed_text += &(text(&data["text/plain"]) + "\n");
             }
+            of_cell.extend(found);
         }
         let printed_text = anstream::adapter::strip_str(&printed_text).to_string();
         of_cell.extend(printed::trainings(&printed_text, "", false));
@@ -62,11 +70,13 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// The rows of the last table of a page, with bars between cells, as fastai shows its epochs.
+/// The rows of a table of a page, with bars between cells, as fastai shows its epochs.
 fn table_of(html: &str) -> String {
-    let Some((_, table)) = html.rsplit_once("<table") else { return String::new() };
+    let table = html.split("</table").next().unwrap_or_default();
     let rows = table.split("<tr").skip(1).map(|row| {
-        let cells = CELL.captures_iter(row).map(|cell| cell[1].trim().to_owned());
+        let cells = CELL.captures_iter(row);
+        let cells =
+            cells.map(|cell| TAG.replace_all(&cell[1], "").trim().replace(['|', '\n'], " "));
         format!("|{}|", cells.collect::<Vec<_>>().join("|"))
     });
     let rows: Vec<String> = rows.filter(|row| row.len() > 2).collect();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thaw_spec::Split;
 
-use super::line::{Dialect, Heading, Line, Pair};
+use super::line::{Dialect, Heading, Line, Pair, Shortest};
 use super::training::{Again, Training, is_of_validation, number};
 use crate::name::{mentions_metric, metric};
 
@@ -25,18 +25,23 @@ pub(super) fn trainings(text: &str, place: &str, may_lack_headings: bool) -> Vec
     // Where a heading was not understood, lines are no epochs.
     let may_lack_headings = may_lack_headings && !dialect.names_epochs;
     let sources = told.sources();
-    if sources.len() < 2 {
-        let Transcript { events, remarks, .. } = told;
+    if told.unread > 0 {
+        told.remarks
+            .insert(format!("{} more lines name a metric and are not understood", told.unread));
+    }
+    let Transcript { events, remarks, .. } = told;
+    if sources.is_empty() {
         let events = events.into_iter().map(|(_, event)| event).collect();
         return number(Reader::read(events, may_lack_headings, remarks), place);
     }
+    let mut by_source: BTreeMap<String, Vec<Event>> = BTreeMap::new();
+    for (source, event) in events {
+        by_source.entry(source).or_default().push(event);
+    }
     let mut trainings = Vec::new();
-    for source in sources {
-        let of_source = told.events.iter().filter(|(of, _)| *of == source);
-        let events = of_source.map(|(_, event)| event.clone()).collect();
+    for (source, events) in by_source.into_iter().filter(|(source, _)| sources.contains(source)) {
         let place = if place.is_empty() { source } else { format!("{place}, {source}") };
-        trainings
-            .extend(number(Reader::read(events, may_lack_headings, told.remarks.clone()), &place));
+        trainings.extend(number(Reader::read(events, may_lack_headings, remarks.clone()), &place));
     }
     trainings
 }
@@ -52,6 +57,8 @@ enum Event {
     Batches(Batches),
     /// Names that are not understood.
     Named(Vec<String>),
+    /// The training ends.
+    End,
 }
 
 /// What a line in its last state tells.
@@ -61,6 +68,7 @@ struct Values {
     steps: Option<(u64, u64)>,
     seconds: Option<f64>,
     is_bar: bool,
+    has_lead: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -82,6 +90,8 @@ struct Transcript {
     /// The split that the lines are about.
     section: Option<String>,
     remarks: BTreeSet<String>,
+    /// Lines with a metric's name and a number that are not understood.
+    unread: usize,
 }
 
 impl Transcript {
@@ -92,6 +102,11 @@ impl Transcript {
             self.source.clone_from(&line.source);
         }
         self.remarks.extend(line.remark.clone());
+        if line.is_end {
+            self.flush();
+            self.push(Event::End);
+        }
+        self.unread += usize::from(line.is_unread && !line.is_mention);
         if let Some(heading) = line.heading.filter(|heading| self.drawn != Some(heading.number)) {
             self.flush();
             self.drawn = Some(heading.number);
@@ -112,6 +127,9 @@ impl Transcript {
             }
             return;
         }
+        if !line.unread.is_empty() {
+            self.push(Event::Named(line.unread.clone()));
+        }
         if line.is_partial() {
             self.batches(&line);
             return;
@@ -127,6 +145,7 @@ impl Transcript {
             }));
         }
         self.line.is_bar |= line.is_bar;
+        self.line.has_lead |= line.has_lead;
         self.line.seconds = line.seconds.or(self.line.seconds);
         self.line.steps = line.steps.or(self.line.steps);
         for pair in line.pairs {
@@ -167,59 +186,75 @@ impl Transcript {
         }
     }
 
-    /// The programs that tell the same metrics of the same epochs, so that each tells a training; one
+    /// The programs that tell the same metrics of the same epochs, so that each tells a training; none
     /// if there are no such.
-    fn sources(&self) -> Vec<String> {
+    fn sources(&self) -> BTreeSet<String> {
         let mut epochs: BTreeMap<&str, i64> = BTreeMap::new();
+        let mut headings: BTreeMap<&str, usize> = BTreeMap::new();
         let mut told: BTreeMap<(i64, &str), &str> = BTreeMap::new();
-        let mut several = BTreeSet::new();
+        let mut have_several = false;
         for (source, event) in &self.events {
             match event {
                 Event::Heading(heading) => {
                     epochs.insert(source, heading.number);
+                    *headings.entry(source).or_default() += 1;
                 }
                 Event::Values(values) => {
                     let Some(epoch) = epochs.get(source.as_str()) else { continue };
                     for pair in values.pairs.iter().filter(|pair| metric(&pair.column).is_some()) {
                         let first = told.entry((*epoch, &pair.column)).or_insert(source);
-                        if *first != source {
-                            several.extend([(*first).to_owned(), source.clone()]);
-                        }
+                        have_several |= *first != source;
                     }
                 }
                 _ => {}
             }
         }
-        several.into_iter().collect()
+        // A number before each line is that of the line.
+        if !have_several || headings.values().all(|count| *count < 2) {
+            return BTreeSet::new();
+        }
+        headings.into_keys().map(str::to_owned).collect()
     }
 
-    /// Drops the last number where the text ends in it and it has fewer digits than all before it.
+    /// Drops the last number where the text ends in it and it is shorter than all before it, and a last
+    /// line that lacks the steps that its columns always had.
     fn drop_cut_number(&mut self, text: &str) {
-        let Some((_, Event::Values(last))) = self.events.last() else { return };
-        let Some(pair) = last
-            .pairs
-            .last()
-            .filter(|_| text.ends_with(|sign: char| sign.is_ascii_digit() || sign == '.'))
-        else {
-            return;
-        };
-        let same = |(_, event): &(String, Event)| match event {
-            Event::Values(values) => values
-                .pairs
-                .iter()
-                .find(|known| known.column == pair.column)
-                .map(|known| known.decimals),
-            _ => None,
-        };
-        let before = self.events[..self.events.len() - 1].iter().filter_map(same).min();
-        if before.is_none_or(|digits| pair.decimals >= digits) {
+        let is_within = |sign: char| sign.is_ascii_digit() || ".,eE+-".contains(sign);
+        let Some(((_, Event::Values(last)), before)) = self.events.split_last() else { return };
+        if text.ends_with('\n') {
             return;
         }
-        let remark = format!("the log ends within the number of `{}`: passed over", pair.column);
-        if let Some((_, Event::Values(last))) = self.events.last_mut() {
-            last.pairs.pop();
+        let same = |pair: &Pair| -> Vec<&Values> {
+            let values = before.iter().filter_map(|(_, event)| match event {
+                Event::Values(values) => Some(values),
+                _ => None,
+            });
+            values
+                .filter(|values| values.pairs.iter().any(|known| known.column == pair.column))
+                .collect()
+        };
+        let Some(pair) = last.pairs.last() else { return };
+        let lines = same(pair);
+        let mut shortest = Shortest::default();
+        let known = lines.iter().flat_map(|values| &values.pairs);
+        known
+            .filter(|known| known.column == pair.column)
+            .for_each(|known| shortest.add(known.form));
+        let is_cut = text.ends_with(is_within) && shortest.is_cut(pair.form);
+        let lacks_steps = last.steps.is_none()
+            && !lines.is_empty()
+            && lines.iter().all(|values| values.steps.is_some());
+        let column = pair.column.clone();
+        if lacks_steps {
+            self.events.pop();
+            self.remarks.insert("the log ends within a line: passed over".to_owned());
+        } else if is_cut {
+            if let Some((_, Event::Values(last))) = self.events.last_mut() {
+                last.pairs.pop();
+            }
+            self.remarks
+                .insert(format!("the log ends within the number of `{column}`: passed over"));
         }
-        self.remarks.insert(remark);
     }
 }
 
@@ -255,17 +290,25 @@ fn order(events: &[Event]) -> Order {
         .iter()
         .filter(|place| matches!(&events[**place], Event::Heading(heading) if heading.closes));
     let mostly_closing = closing.count() * 2 > headings.len();
-    if before.is_empty() && !(behind.is_empty() && mostly_closing) {
+    let batches = places(events, |event| matches!(event, Event::Batches(_)));
+    let ends = behind.is_empty() && batches.iter().all(|place| *place < last);
+    if before.is_empty() && !(ends && mostly_closing) {
         return Order::BehindHeading;
     }
-    if behind.is_empty() {
+    if mostly_closing {
         return Order::BeforeHeading;
     }
     let all = columns(Box::new(move |place| place > first));
-    match (mostly_closing, before.is_superset(&all)) {
-        (true, _) => Order::BeforeHeading,
-        (false, true) => Order::Unknown,
-        (false, false) => Order::BehindHeading,
+    let is_train =
+        |column: &&str| metric(column).is_some_and(|metric| metric.split() == Split::Train);
+    match (before.is_superset(&all), ends) {
+        // Where only an evaluation is told, the first may be one before the training.
+        (true, true) if all.iter().any(is_train) => Order::BeforeHeading,
+        (true, true) => Order::Unknown,
+        (true, false) => Order::Unknown,
+        // A part of an epoch, or an evaluation.
+        (false, true) if before.iter().any(is_train) => Order::Unknown,
+        (false, _) => Order::BehindHeading,
     }
 }
 
@@ -306,6 +349,8 @@ struct Reader {
     headless: Vec<Values>,
     /// Whether any line counts batches.
     has_batches: bool,
+    /// Whether a line said that the training has ended.
+    has_ended: bool,
 }
 
 impl Reader {
@@ -326,6 +371,12 @@ impl Reader {
                 Event::Heading(heading) => reader.enter(heading),
                 Event::Values(values) => reader.values(values),
                 Event::Batches(batches) => reader.batches(batches),
+                Event::End => {
+                    if let Some(training) = reader.trainings.last_mut() {
+                        training.leave();
+                        reader.has_ended = true;
+                    }
+                }
                 Event::Named(names) => {
                     if let Some(training) = reader.trainings.last_mut() {
                         names.iter().for_each(|name| training.column(name));
@@ -351,6 +402,7 @@ impl Reader {
     }
 
     fn enter(&mut self, Heading { number, total, .. }: Heading) {
+        self.has_ended = false;
         let begins =
             self.trainings.last().is_none_or(|training| training.ends_before(number, total));
         if begins {
@@ -359,6 +411,7 @@ impl Reader {
         }
         if let Some(training) = self.trainings.last_mut() {
             if training.current() != Some(number) {
+                training.drop_stale(&self.stale, false);
                 self.reached = None;
                 self.last.clear();
                 self.stale.clear();
@@ -376,10 +429,19 @@ impl Reader {
         }
     }
 
-    fn values(&mut self, Values { pairs, steps, seconds, is_bar }: Values) {
+    fn values(&mut self, values: Values) {
+        let Values { pairs, steps, seconds, is_bar, .. } = values.clone();
+        if let (true, Some(training)) = (self.has_ended, self.trainings.last_mut()) {
+            let names: Vec<String> =
+                pairs.iter().map(|pair| format!("`{}`", pair.column)).collect();
+            training
+                .remarks
+                .push(format!("behind the end stand {}: passed over", names.join(", ")));
+            return;
+        }
         self.reached = steps.or(self.reached);
         let Some(training) = self.trainings.last_mut() else {
-            self.headless.push(Values { pairs, steps, seconds, is_bar });
+            self.headless.push(values);
             return;
         };
         let metrics = || pairs.iter().filter_map(|pair| Some((pair, metric(&pair.column)?)));
@@ -402,8 +464,11 @@ impl Reader {
         // A line is drawn again when the validation has been added to it.
         let is_drawn_again = steps.is_some()
             && !self.last.is_empty()
-            && self.last.iter().all(|old| pairs.iter().any(|new| new.column == old.column))
-            && (pairs.len() > self.last.len() || pairs == self.last || is_bar);
+            && self.last.iter().all(|old| {
+                pairs
+                    .iter()
+                    .any(|new| new.column == old.column && (is_bar || new.value == old.value))
+            });
         training.shows_bars |= is_bar;
         let again = if is_drawn_again { Again::Replaces } else { Again::Adds };
         for Pair { column, value, is_percent, .. } in &pairs {
@@ -419,11 +484,12 @@ impl Reader {
     }
 
     fn finish(mut self, may_lack_headings: bool) -> Vec<Training> {
-        if self.trainings.is_empty()
-            && may_lack_headings
+        // A number that begins a line is perhaps the epoch's, and perhaps not.
+        let may_be_counted = may_lack_headings
             && !self.has_batches
             && self.headless.len() > 1
-        {
+            && !self.headless.iter().any(|line| line.has_lead);
+        if self.trainings.is_empty() && may_be_counted {
             let counted = self.counted();
             self.trainings.push(counted);
         } else if let (Some(training), Some(line)) =
@@ -439,7 +505,7 @@ impl Reader {
             if let Some((at, of)) = self.reached.filter(|(at, of)| at < of) {
                 training.remarks.push(format!("the log ends at step {at} of {of}"));
             }
-            training.drop_stale(&self.stale);
+            training.drop_stale(&self.stale, true);
         }
         self.trainings.retain(Training::has_epochs);
         self.trainings

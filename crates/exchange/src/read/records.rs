@@ -1,6 +1,7 @@
 //! Trainings in JSON, or as Python prints its dictionaries: metrics by name with values by epoch, as
 //! Keras' `history`; one object for each epoch; pandas' and Hugging Face's shapes of the same.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -8,8 +9,8 @@ use serde_json::{Map, Value};
 use thaw_spec::Split;
 
 use super::expression;
-use super::training::{Again, Training, is_epoch, is_step, number, whole_epoch};
-use crate::name::{is_split, metric, name, of_split};
+use super::training::{Again, Training, is_epoch, is_step, names_split, number, whole_epoch};
+use crate::name::{is_split, mentions_metric, metric, name, of_split};
 
 const WANTED: &str = "expected an object of lists, such as {\"loss\": [0.6, 0.4], \"val_acc\": [0.8, 0.9]}, or an object for each epoch";
 
@@ -215,6 +216,17 @@ fn one(value: &Value, otherwise: &str) -> Result<Training, String> {
         }
         for (place, (key, value)) in values.iter().enumerate() {
             let number = match epochs {
+                Some((_, numbers)) if place >= numbers.len() => {
+                    let remark = format!(
+                        "`{column}` has {} values beside {} epochs: the first are taken",
+                        values.len(),
+                        numbers.len()
+                    );
+                    if !training.remarks.contains(&remark) {
+                        training.remarks.push(remark);
+                    }
+                    continue;
+                }
                 Some((column, numbers)) => numbers[place]
                     .1
                     .ok_or_else(|| format!("`{column}` is not a list of numbers"))?,
@@ -232,12 +244,20 @@ fn one(value: &Value, otherwise: &str) -> Result<Training, String> {
         return Err(format!("`{column}` is not a list of numbers"));
     }
     told.sort_by_key(|(place, ..)| *place);
+    let mut between = BTreeSet::new();
     for (_, number, column, value) in told {
         if number.fract() == 0.0 {
             training.enter(number as i64, None);
             training.put(column, value, Again::Adds);
+        } else {
+            between.insert(column);
         }
     }
+    training.remarks.extend(
+        between
+            .into_iter()
+            .map(|column| format!("`{column}` has values between epochs: passed over")),
+    );
     Ok(training)
 }
 
@@ -273,6 +293,10 @@ fn collect(object: &Map<String, Value>, path: &str, columns: &mut Vec<Column>) {
                 columns.push((column, values));
             }
             Value::Object(inner) => collect(inner, &column, columns),
+            // Named, where it is about a metric: `"test_acc": 0.88`.
+            _ if name(&column).is_some() || mentions_metric(&column) => {
+                columns.push((column, Vec::new()))
+            }
             _ => {}
         }
     }
@@ -326,6 +350,10 @@ fn of_epochs(entries: &[Value]) -> Result<Vec<Training>, String> {
     if !are_numbered && let Some(step) = step_that_counts_batches(&objects) {
         return Err(format!("its entries have `{step}` and no `epoch`; add the epoch of each"));
     }
+    let comes_again = {
+        let mut seen = BTreeSet::new();
+        epochs.iter().flatten().flatten().any(|number| !seen.insert(number.to_bits()))
+    };
     let mut trainings = vec![Training::default()];
     let mut between: Vec<String> = Vec::new();
     for ((place, object), epoch) in (1..).zip(&objects).zip(epochs) {
@@ -340,14 +368,17 @@ fn of_epochs(entries: &[Value]) -> Result<Vec<Training>, String> {
             between.extend(told.into_iter().map(|(key, _)| key).filter(|key| name(key).is_some()));
             continue;
         };
-        if trainings.last().is_none_or(|training| training.ends_before(number, None)) {
+        // Where no number comes again, they are of one training in whatever order.
+        if comes_again && trainings.last().is_none_or(|training| training.ends_before(number, None))
+        {
             trainings.push(Training::default());
         }
         let Some(training) = trainings.last_mut() else { continue };
         training.enter(number, None);
         training.counts_rows |= !are_numbered;
         // OpenMMLab writes `"mode": "val"` for the split.
-        let split = object.values().filter_map(Value::as_str).find(|text| is_split(text));
+        let mut splits = object.iter().filter(|(key, _)| names_split(key));
+        let split = splits.find_map(|(_, value)| value.as_str().filter(|text| is_split(text)));
         for (key, value) in told.iter().filter(|(key, _)| !is_epoch(key)) {
             match scalar(value) {
                 Some(value) => training.put(&of_split(key, split), value, Again::Adds),

@@ -2,12 +2,13 @@
 //! usual separator, columns set apart by blanks, Markdown and drawn tables. Several trainings stand
 //! under each other or are named in a column such as `run` or `fold`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use csv::{ReaderBuilder, StringRecord};
 
 use super::layout::{by_blanks, is_rule, lines_of, names_of, separator_of, within_bars};
-use super::training::{Again, Training, is_epoch, is_step, number, whole_epoch};
+use super::line::{Form, Shortest};
+use super::training::{Again, Training, is_epoch, is_step, names_split, number, whole_epoch};
 use crate::name::{is_split, name, of_split};
 
 /// Cells that hold nothing.
@@ -37,6 +38,8 @@ pub(super) struct Sheet {
     remarks: Vec<String>,
     /// Whether the text ends within a line.
     is_cut: bool,
+    /// The table under another heading that stands behind it.
+    next: Option<Box<Self>>,
 }
 
 impl Sheet {
@@ -63,21 +66,20 @@ impl Sheet {
     /// Understands a table that stands behind something else.
     pub(super) fn within(text: &str) -> Option<Self> {
         let lines = lines_of(text);
-        let is_heading = |line: &String| {
-            names_of(line).is_some_and(|names| {
-                let is_understood = |known: &String| is_epoch(known) || name(known).is_some();
-                names.iter().any(|name| is_epoch(name)) || names.iter().all(is_understood)
-            })
-        };
-        let start = lines.iter().position(is_heading)?;
+        let start = lines.iter().position(|line| is_heading(line))?;
         Some(Self::from_heading(&lines[start..], text))
     }
 
     fn from_heading(lines: &[String], text: &str) -> Self {
         let heading = lines[0].trim_start_matches('#').to_owned();
-        let rows = lines[1..].iter().map(String::as_str);
+        let names = names_of(&heading);
+        // A row of names that are not those of the heading is another heading.
+        let is_another = |line: &String| is_heading(line) && names_of(line) != names;
+        let end = lines[1..].iter().position(is_another).map_or(lines.len(), |place| place + 1);
+        let next = (end < lines.len()).then(|| Box::new(Self::from_heading(&lines[end..], text)));
+        let rows = lines[1..end].iter().map(String::as_str);
         let rows = rows.filter(|line| !is_rule(line) && !line.starts_with('#'));
-        let is_cut = !text.ends_with('\n');
+        let is_cut = !text.ends_with('\n') && next.is_none();
         let mut remarks = Vec::new();
         let separator = separator_of(&heading);
         let text = match separator {
@@ -88,12 +90,8 @@ impl Sheet {
             Some(_) => [&*heading].into_iter().chain(rows).collect::<Vec<_>>().join("\n"),
             None => by_blanks(&heading, rows, &mut remarks),
         };
-        Self {
-            separator: separator.map_or(BLANK, |separator| separator as u8),
-            text,
-            remarks,
-            is_cut,
-        }
+        let separator = separator.map_or(BLANK, |separator| separator as u8);
+        Self { separator, text, remarks, is_cut, next }
     }
 
     /// The records after the heading.
@@ -105,8 +103,28 @@ impl Sheet {
             .from_reader(self.text.as_bytes())
     }
 
-    /// The trainings in it.
+    /// The trainings in it, and in the tables behind it.
     pub(super) fn trainings(&self, place: &str) -> Result<Vec<Training>, String> {
+        let mut runs: Vec<(String, Vec<Training>)> = Vec::new();
+        let mut sheet = Some(self);
+        while let Some(current) = sheet {
+            for (run, trainings) in current.runs()? {
+                match runs.iter_mut().find(|(known, _)| *known == run) {
+                    Some((_, known)) => known.extend(trainings),
+                    None => runs.push((run, trainings)),
+                }
+            }
+            sheet = current.next.as_deref();
+        }
+        let numbered = |(run, mut trainings): (String, Vec<Training>)| {
+            trainings.retain(Training::has_epochs);
+            number(trainings, if run.is_empty() { place } else { &run })
+        };
+        Ok(runs.into_iter().flat_map(numbered).collect())
+    }
+
+    /// The trainings under this heading by the name of their run.
+    fn runs(&self) -> Result<Vec<(String, Vec<Training>)>, String> {
         let mut reader = self.reader();
         let mut names = reader.headers().map_err(|error| error.to_string())?.clone();
         let survey = self.survey(&names)?;
@@ -116,6 +134,7 @@ impl Sheet {
         }
         let columns = Columns::of(&names, &survey)?;
         let mut runs: Vec<(String, Vec<Training>)> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
         let mut remarks: BTreeSet<String> = self.remarks.iter().cloned().collect();
         remarks.extend(columns.remark.clone());
         let mut begins_again = false;
@@ -125,7 +144,8 @@ impl Sheet {
                 begins_again = true;
                 continue;
             }
-            if record.len() > names.len() {
+            let is_longer = record.len() > names.len() + usize::from(survey.ends_in_separator);
+            if is_longer {
                 return Err(format!(
                     "line {line} has {} cells under {} headings; name every column, and write decimals with a point",
                     record.len(),
@@ -134,8 +154,8 @@ impl Sheet {
             }
             let cell = |column: usize| record.get(column).unwrap_or_default();
             let run = columns.run_of(&names, &record);
-            let place = runs.iter().position(|(name, _)| *name == run).unwrap_or_else(|| {
-                runs.push((run, vec![Training::default()]));
+            let place = *places.entry(run).or_insert_with_key(|run| {
+                runs.push((run.clone(), vec![Training::default()]));
                 runs.len() - 1
             });
             let trainings = &mut runs[place].1;
@@ -149,7 +169,7 @@ impl Sheet {
                     let number = match number {
                         Some(number) => number,
                         // `mean`, `best`: a row behind the epochs.
-                        None if current.is_some() => {
+                        None if current.is_some() && record.len() > 1 => {
                             remarks.insert(format!("the row `{text}` is no epoch: passed over"));
                             continue;
                         }
@@ -165,8 +185,9 @@ impl Sheet {
                 pass_over(&names, &record, trainings, columns.epoch);
                 continue;
             };
+            // Where no number comes again, the rows are of one training in whatever order.
             let is_another = trainings.last().is_none_or(|training| {
-                training.ends_before(epoch, None)
+                survey.has_epochs_again && training.ends_before(epoch, None)
                     || begins_again && current.is_some_and(|current| epoch <= current)
             });
             begins_again = false;
@@ -176,31 +197,40 @@ impl Sheet {
             let Some(training) = trainings.last_mut() else { continue };
             training.enter(epoch, None);
             training.counts_rows |= columns.epoch.is_none() || columns.is_row_number;
-            let split = record.iter().find(|cell| is_split(cell));
+            let split = columns.split.map(cell).filter(|cell| is_split(cell));
             let is_last = survey.rows == line - 1;
             for (column, title) in names.iter().enumerate() {
                 if Some(column) == columns.epoch || columns.runs.contains(&column) {
                     continue;
                 }
                 let text = cell(column);
-                let is_cut =
-                    is_last && self.is_cut && column + 1 == record.len() && survey.is_cut(text);
+                let is_cut = is_last
+                    && self.is_cut
+                    && column + 1 == record.len()
+                    && survey.is_cut(column, text);
                 if is_cut && name(title).is_some() {
                     remarks.insert(format!(
                         "the log ends within the number of `{title}`: passed over"
                     ));
                     continue;
                 }
+                let column_at = column;
                 let column = of_split(title, split);
-                match survey.number(text) {
-                    Some(value) => {
+                match survey.value(column_at, text) {
+                    Err(()) if name(title).is_some() => {
+                        return Err(format!(
+                            "line {line}: `{text}` in the column `{title}` may have thousands or decimals behind its comma; write decimals with a point"
+                        ));
+                    }
+                    Err(()) => training.column(title),
+                    Ok(Some(value)) => {
                         training.put(&column, value, Again::Adds);
                         if text.ends_with('%') {
                             training.is_in_percent(&column);
                         }
                     }
-                    None if is_missing(text) || name(title).is_none() => training.column(title),
-                    None => {
+                    Ok(None) if is_missing(text) || name(title).is_none() => training.column(title),
+                    Ok(None) => {
                         return Err(format!(
                             "line {line}: `{text}` in the column `{title}` is not a number"
                         ));
@@ -214,22 +244,18 @@ impl Sheet {
         if let Some(training) = runs.last_mut().and_then(|(_, trainings)| trainings.last_mut()) {
             training.remarks.extend(remarks);
         }
-        Ok(runs
-            .into_iter()
-            .flat_map(|(run, mut trainings)| {
-                trainings.retain(Training::has_epochs);
-                number(trainings, if run.is_empty() { place } else { &run })
-            })
-            .collect())
+        Ok(runs)
     }
 
     /// What has to be known of all rows before one is read.
     fn survey(&self, names: &StringRecord) -> Result<Survey, String> {
         let epoch = names.iter().position(is_epoch);
-        let mut survey = Survey { has_unnamed_index: true, ..Survey::default() };
-        let mut fewest: Option<usize> = None;
-        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut survey =
+            Survey { has_unnamed_index: true, ends_in_separator: true, ..Survey::default() };
+        let mut seen: HashSet<String> = HashSet::new();
         let steps = names.iter().position(is_step);
+        let mut index: Option<u64> = None;
+        let mut last = StringRecord::new();
         for record in self.reader().records() {
             let record = record.map_err(|error| error.to_string())?;
             survey.rows += 1;
@@ -238,11 +264,24 @@ impl Sheet {
             }
             let first = record.get(0).unwrap_or_default();
             survey.first_cell.get_or_insert_with(|| first.to_owned());
-            survey.has_unnamed_index &=
-                record.len() == names.len() + 1 && first.parse::<u64>().is_ok();
+            let number = first.parse::<u64>().ok();
+            let counts = index.is_none_or(|before| number == before.checked_add(1));
+            index = number;
+            let is_longer = record.len() == names.len() + 1;
+            let has_rest = record.iter().next_back().is_some_and(|cell| !cell.is_empty());
+            survey.has_unnamed_index &= is_longer && has_rest && number.is_some() && counts;
+            survey.ends_in_separator &= is_longer && !has_rest;
             survey.has_point |= record.iter().any(|cell| {
                 cell.contains('.') && cell.trim_end_matches(['%', ' ']).parse::<f64>().is_ok()
             });
+            for (column, cell) in record.iter().enumerate() {
+                if cell.contains(',') {
+                    survey.comma(column, cell);
+                }
+                if !is_missing(cell) && !is_split(cell) {
+                    survey.other_words.insert(column);
+                }
+            }
             if let Some(cell) = epoch.and_then(|column| record.get(column)) {
                 let number = epoch_number(cell);
                 survey.has_whole_epochs |=
@@ -250,19 +289,31 @@ impl Sheet {
                 survey.has_epochs_again |= !seen.insert(cell.to_owned());
             }
             if let Some(step) = steps.and_then(|column| record.get(column)) {
-                let number = step.parse::<f64>().ok();
-                survey.steps.push(number.unwrap_or(f64::NAN));
+                survey.steps.push(step.parse::<f64>().unwrap_or(f64::NAN));
             }
             // The last record may be cut, so it does not count.
-            if let Some(digits) = survey.fewest_digits {
-                fewest = Some(fewest.map_or(digits, |fewest| fewest.min(digits)));
+            survey.shortest.resize(names.len() + 1, Shortest::default());
+            for (shortest, cell) in survey.shortest.iter_mut().zip(last.iter()) {
+                if cell.starts_with(|sign: char| sign.is_ascii_digit() || "+-.".contains(sign)) {
+                    shortest.add(Form::of(cell));
+                }
             }
-            survey.fewest_digits = record.iter().next_back().and_then(digits_behind_point);
+            last.clone_from(&record);
         }
-        survey.fewest_digits = fewest;
+        survey.columns = names.len();
         survey.has_unnamed_index &= survey.rows > 0;
+        survey.ends_in_separator &= survey.rows > 0;
+        survey.has_epochs_again |= epoch.is_none();
         Ok(survey)
     }
+}
+
+/// Whether a line within a text is a heading: one of its names is the epoch's, or all are understood.
+fn is_heading(line: &str) -> bool {
+    names_of(line).is_some_and(|names| {
+        let is_understood = |known: &String| is_epoch(known) || name(known).is_some();
+        names.iter().any(|name| is_epoch(name)) || names.iter().all(is_understood)
+    })
 }
 
 /// What all rows of a table have in common.
@@ -279,21 +330,86 @@ struct Survey {
     has_epochs_again: bool,
     /// Values of the column that counts steps.
     steps: Vec<f64>,
-    /// Fewest digits behind the point in the last column, but for the last row.
-    fewest_digits: Option<usize>,
+    /// The shortest number of each column, but for the last row, which may be cut.
+    shortest: Vec<Shortest>,
+    columns: usize,
+    /// Columns with cells that are no split's name.
+    other_words: HashSet<usize>,
+    /// Whether every row ends in a separator that the heading lacks.
+    ends_in_separator: bool,
+    /// What commas are in the columns that have some.
+    commas: HashMap<usize, Comma>,
+}
+
+/// What the commas of a column's numbers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comma {
+    /// Before exactly three digits everywhere.
+    Either,
+    /// Instead of a point.
+    Decimal,
+    /// Between thousands.
+    Thousands,
+    /// Instead of a point, which parts thousands.
+    DecimalBehindPoints,
 }
 
 impl Survey {
-    /// A number, with a decimal comma or commas between thousands; or a duration such as `1:03`.
+    /// Notes a number with a comma.
+    fn comma(&mut self, column: usize, cell: &str) {
+        let cell = cell.trim_end_matches(['%', ' ']).trim_start_matches('-');
+        let mut groups = cell.split(['.', ',']);
+        let first = groups.next().unwrap_or_default();
+        let is_grouped = cell
+            .split('.')
+            .next()
+            .unwrap_or_default()
+            .split(',')
+            .skip(1)
+            .all(|group| group.len() == 3);
+        let told = if cell
+            .find('.')
+            .is_some_and(|point| cell.find(',').is_some_and(|comma| point < comma))
+        {
+            Comma::DecimalBehindPoints
+        } else if !is_grouped || first == "0" {
+            Comma::Decimal
+        } else if cell.contains('.') || cell.matches(',').count() > 1 {
+            Comma::Thousands
+        } else {
+            Comma::Either
+        };
+        let known = self.commas.entry(column).or_insert(told);
+        if *known == Comma::Either || told == Comma::DecimalBehindPoints {
+            *known = told;
+        }
+    }
+
+    /// A column's number; an error where its comma may be either.
+    fn value(&self, column: usize, text: &str) -> Result<Option<f64>, ()> {
+        let text = text.trim_end_matches(['%', ' ']);
+        let comma = self.commas.get(&column);
+        if comma == Some(&Comma::DecimalBehindPoints) {
+            return Ok(text.replace('.', "").replace(',', ".").parse().ok());
+        }
+        if !text.contains(',') {
+            return Ok(self.number(text));
+        }
+        match comma {
+            Some(Comma::Decimal) if text.matches(',').count() == 1 => {
+                Ok(text.replace(',', ".").parse().ok())
+            }
+            Some(Comma::Thousands) => Ok(text.replace(',', "").parse().ok()),
+            Some(Comma::Either) if text.replace(',', "").parse::<f64>().is_ok() => Err(()),
+            _ => Ok(None),
+        }
+    }
+
+    /// A number, or a duration such as `1:03`.
     fn number(&self, text: &str) -> Option<f64> {
         let text = text.trim_end_matches(['%', ' ']);
         if let Ok(number) = text.parse() {
             return Some(number);
-        }
-        if text.contains(',') {
-            let point = if self.has_point { "" } else { "." };
-            let is_number = self.has_point || text.matches(',').count() == 1;
-            return is_number.then(|| text.replace(',', point).parse().ok()).flatten();
         }
         let parts: Option<Vec<f64>> = text.split(':').map(|part| part.parse().ok()).collect();
         parts
@@ -302,14 +418,13 @@ impl Survey {
     }
 
     /// Whether a cell at the end of a text was cut.
-    fn is_cut(&self, text: &str) -> bool {
-        let digits = digits_behind_point(text).unwrap_or(0);
-        text.ends_with('.') || self.fewest_digits.is_some_and(|fewest| digits < fewest)
+    fn is_cut(&self, column: usize, text: &str) -> bool {
+        let is_within =
+            text.ends_with(|sign: char| sign.is_ascii_digit() || ".,eE+-".contains(sign));
+        let lacks_cells = column + 1 < self.columns;
+        let shortest = self.shortest.get(column).copied().unwrap_or_default();
+        is_within && (lacks_cells || shortest.is_cut(Form::of(text)))
     }
-}
-
-fn digits_behind_point(cell: &str) -> Option<usize> {
-    cell.split_once('.').map(|(_, behind)| behind.chars().filter(char::is_ascii_digit).count())
 }
 
 /// What the columns of a table are for.
@@ -322,13 +437,25 @@ struct Columns {
     is_row_number: bool,
     /// Columns that name the training.
     runs: Vec<usize>,
+    /// The column that says which images a row is about.
+    split: Option<usize>,
     remark: Option<String>,
 }
 
 impl Columns {
     fn of(names: &StringRecord, survey: &Survey) -> Result<Self, String> {
         let find = |wanted: &str| names.iter().position(|name| name.eq_ignore_ascii_case(wanted));
-        let mut columns = Self { epoch: names.iter().position(is_epoch), ..Self::default() };
+        let mut splits = (0..names.len())
+            .filter(|column| names_split(&names[*column]) && !survey.other_words.contains(column));
+        let split = splits.next();
+        if let (Some(one), Some(other)) = (split, splits.next()) {
+            return Err(format!(
+                "`{}` and `{}` both may say which images a row is about; keep one of them",
+                &names[one], &names[other]
+            ));
+        }
+        let epoch = names.iter().position(is_epoch);
+        let mut columns = Self { epoch, split, ..Self::default() };
         columns.runs.extend(find("run"));
         if columns.runs.is_empty() && survey.has_epochs_again {
             columns.runs = RUNS.iter().filter_map(|name| find(name)).collect();
@@ -338,7 +465,7 @@ impl Columns {
         }
         columns.is_row_number = true;
         // pandas writes its index without a name, counted from 0, R from 1.
-        let index = find("").filter(|place| *place == 0);
+        let index = find("").or(find("index")).or(find("Unnamed: 0")).filter(|place| *place == 0);
         if let Some(step) = names.iter().find(|name| is_step(name)) {
             let first = survey.steps.first().copied().unwrap_or(f64::NAN);
             let mut pairs = survey.steps.windows(2);

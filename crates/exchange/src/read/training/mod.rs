@@ -79,6 +79,14 @@ impl Training {
     /// Begins an epoch, or goes on with it. One that is begun again after another, and told with all
     /// that it had, was run again: its later values count.
     pub(in crate::read) fn enter(&mut self, number: i64, total: Option<u64>) {
+        if number < 0 {
+            self.current = None;
+            let remark = "an epoch below 0 was evaluated before the first: passed over".to_owned();
+            if !self.remarks.contains(&remark) {
+                self.remarks.push(remark);
+            }
+            return;
+        }
         if number.unsigned_abs() > LARGEST {
             self.current = None;
             let remark = "an epoch has a number that none can have: passed over".to_owned();
@@ -114,6 +122,12 @@ impl Training {
         }
     }
 
+    /// Ends the current epoch: what follows belongs to none.
+    pub(in crate::read) fn leave(&mut self) {
+        self.settle();
+        self.current = None;
+    }
+
     /// Makes the training unreadable, for a reason.
     pub(in crate::read) fn refuse(&mut self, reason: &str) {
         self.refusal = Some(reason.to_owned());
@@ -132,19 +146,25 @@ impl Training {
         }
     }
 
-    /// Drops the last epoch's validation metrics where they are those that stood beside its batches:
-    /// they are of the epoch before, and its own were never told.
-    pub(in crate::read) fn drop_stale(&mut self, stale: &BTreeMap<String, f64>) {
+    /// Drops the current epoch's validation metrics where they are those that stood beside its batches:
+    /// they are of the epoch before, and its own were never told. At the end of a log some may have
+    /// been drawn anew already.
+    pub(in crate::read) fn drop_stale(&mut self, stale: &BTreeMap<String, f64>, is_end: bool) {
         let Some(number) = self.current else { return };
         let Some(epoch) = self.epochs.get_mut(&number) else { return };
         let stands = |(column, value): (&String, &f64)| {
             epoch.values.get(column).is_some_and(|values| values[..] == [*value])
         };
-        if stale.is_empty() || !stale.iter().all(stands) {
+        let kept: BTreeSet<&String> =
+            stale.iter().filter(|pair| stands(*pair)).map(|(column, _)| column).collect();
+        if kept.is_empty() || !is_end && kept.len() < stale.len() {
             return;
         }
+        // What stood with them is half of a line.
         epoch.values.retain(|column, _| !stale.contains_key(column));
-        self.remarks.push(format!("the log ends before the validation of epoch {number}"));
+        self.remarks.push(format!(
+            "the validation of epoch {number} is not told: what stands there is of the epoch before"
+        ));
     }
 
     /// Tells a value of the epoch that was entered last.
@@ -241,4 +261,11 @@ pub(in crate::read) fn is_step(column: &str) -> bool {
 pub(in crate::read) fn whole_epoch(number: f64, has_whole: bool) -> Option<i64> {
     let near = !has_whole && (number - number.round()).abs() <= 0.02 && number > 0.5;
     (number.fract() == 0.0 || near).then(|| number.round() as i64)
+}
+
+/// Whether a column's values say which images a row is about.
+pub(in crate::read) fn names_split(column: &str) -> bool {
+    let name = column.trim().to_lowercase();
+    ["split", "phase", "mode", "set", "subset", "dataset", "data", "stage", "partition"]
+        .contains(&name.as_str())
 }

@@ -58,9 +58,13 @@ impl Training {
     fn phases(mut self) -> Vec<Self> {
         self.settle();
         let mut epochs = self.epochs.iter();
-        let (Some((first, of_first)), Some((_, of_second))) = (epochs.next(), epochs.next()) else {
+        let (Some((first, of_first)), Some((second, of_second))) = (epochs.next(), epochs.next())
+        else {
             return vec![self];
         };
+        if *second != first + 1 {
+            return vec![self];
+        }
         let is_metric = |(column, _): &(&String, &Vec<f64>)| metric(column).is_some();
         let counts: BTreeSet<usize> =
             of_first.values.iter().filter(is_metric).map(|(_, values)| values.len()).collect();

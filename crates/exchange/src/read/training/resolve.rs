@@ -70,6 +70,7 @@ impl Training {
                 }
                 !is_of_before
             });
+            self.drop_unchanged_validation(&mut curves);
         }
         self.scale(&mut curves);
         let mut by_metric: BTreeMap<Metric, Vec<Column>> = BTreeMap::new();
@@ -126,6 +127,38 @@ impl Training {
         losses.contains(&Split::Train)
             && losses.contains(&Split::Validation)
             && stated(true).is_empty()
+    }
+
+    /// Drops validation metrics that a bar goes on to show at epochs without validation.
+    fn drop_unchanged_validation(&mut self, curves: &mut [Told]) {
+        let is_validation = |told: &Told| told.metric.split() == Split::Validation;
+        let numbers: Vec<i64> = self.epochs.keys().copied().collect();
+        let unchanged: BTreeSet<i64> = numbers
+            .windows(2)
+            .filter(|pair| {
+                let of_validation = curves.iter().filter(|told| is_validation(told));
+                let mut values = of_validation
+                    .map(|told| (told.values.get(&pair[0]), told.values.get(&pair[1])));
+                values.clone().next().is_some()
+                    && values.all(|(before, after)| before.is_some() && before == after)
+            })
+            .map(|pair| pair[1])
+            .collect();
+        if unchanged.is_empty() {
+            return;
+        }
+        for told in curves.iter_mut().filter(|told| is_validation(told)) {
+            told.values.retain(|number, _| !unchanged.contains(number));
+        }
+        let first = numbers.first().copied().unwrap_or(1).min(1);
+        let counted: Vec<usize> = unchanged
+            .iter()
+            .filter_map(|number| usize::try_from(number - first + 1).ok())
+            .collect();
+        self.remarks.push(format!(
+            "at the epochs {} the bar shows the validation of an epoch before: passed over",
+            number_ranges(&counted)
+        ));
     }
 
     /// Whether a validation metric stands at every epoch but the first.
@@ -298,8 +331,9 @@ impl Training {
     /// A metric with a single value in a training of several epochs is an evaluation after it.
     fn drop_lone(&mut self, curves: &mut BTreeMap<Metric, Column>) {
         let most = curves.values().map(|(_, values)| values.len()).max().unwrap_or(0);
-        curves.retain(|_, (column, values)| {
-            let is_curve = values.len() > 1 || most < 3;
+        curves.retain(|metric, (column, values)| {
+            let may_be = most < 2 || most == 2 && metric.split() != Split::Test;
+            let is_curve = values.len() > 1 || may_be;
             if !is_curve {
                 let number = values.keys().next().copied().unwrap_or_default();
                 self.remarks
@@ -380,25 +414,35 @@ impl Training {
             |number: &i64| curves.values().any(|(_, values)| values.contains_key(number));
         let bare: Vec<i64> =
             self.epochs.keys().copied().filter(|number| !has_metric(number)).collect();
-        let known = self.epochs.keys().copied();
-        let missing = match (self.epochs.keys().next(), self.epochs.keys().last()) {
-            (Some(start), Some(end)) if end - start < 100_000 => {
-                let known: BTreeSet<i64> = known.collect();
-                (*start..=*end).filter(|number| !known.contains(number)).collect()
-            }
-            _ => Vec::new(),
-        };
         let all = |numbers: &BTreeSet<i64>| numbers.iter().copied().collect();
         for (numbers, what) in [
             (all(&self.repeated), "stand there again: the later values are taken"),
             (all(&self.mentioned), "are mentioned again with fewer values: the earlier are taken"),
             (bare, "have no metrics"),
-            (missing, "are not in the log"),
         ] {
             let numbers = counted(numbers);
             if !numbers.is_empty() {
                 self.remarks.push(format!("epochs {} {what}", number_ranges(&numbers)));
             }
+        }
+        let numbers: Vec<i64> = self.epochs.keys().map(|number| number - first + 1).collect();
+        let missing: Vec<String> = numbers
+            .windows(2)
+            .filter(|pair| pair[1] > pair[0] + 1)
+            .map(|pair| match (pair[0] + 1, pair[1] - 1) {
+                (start, end) if start == end => start.to_string(),
+                (start, end) => format!("{start}–{end}"),
+            })
+            .collect();
+        if let (Some(total), Some(last)) =
+            (self.total.and_then(|total| i64::try_from(total).ok()), numbers.last())
+            && *last < total
+            && self.epochs.len() > 1
+        {
+            self.remarks.push(format!("it ends at epoch {last} of {total}"));
+        }
+        if !missing.is_empty() {
+            self.remarks.push(format!("epochs {} are not in the log", missing.join(", ")));
         }
         for (names, numbers) in std::mem::take(&mut self.evaluated) {
             let numbers = number_ranges(&counted(numbers.into_iter().collect()));
@@ -418,7 +462,8 @@ impl Training {
             .min()
             .filter(|start| **start > first)
         {
-            self.remarks.push(format!("it begins with epoch {start}, counted from {first}"));
+            self.remarks
+                .push(format!("it begins with epoch {start}, if its numbers count from {first}"));
         }
     }
 }
