@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use polars::error::PolarsError;
+use thaw_store::StoreError;
 
 /// Results that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -27,12 +28,6 @@ pub enum AnalysisError {
         /// The error of the operating system.
         source: std::io::Error,
     },
-    /// Another process holds the lock of a results folder.
-    #[error("{}: another thaw is sweeping into this folder; wait for it to end", path.display())]
-    Locked {
-        /// The results folder.
-        path: PathBuf,
-    },
     /// A file is not what thaw writes.
     #[error("{}: {reason}", path.display())]
     Malformed {
@@ -54,24 +49,21 @@ pub enum AnalysisError {
 }
 
 impl AnalysisError {
-    pub(crate) fn unreadable(
-        path: &Path,
-        action: &'static str,
-    ) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Unreadable { path, action, source }
-    }
-
-    pub(crate) fn unwritable(
-        path: &Path,
-        action: &'static str,
-    ) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Unwritable { path, action, source }
-    }
-
     pub(crate) fn parquet(path: &Path, action: &'static str) -> impl FnOnce(PolarsError) -> Self {
         let path = path.to_owned();
         move |source| Self::Parquet { path, action, source }
+    }
+}
+
+impl From<StoreError> for AnalysisError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unreadable { place: path, action, source } => {
+                Self::Unreadable { path, action, source }
+            }
+            StoreError::Unwritable { place: path, action, source } => {
+                Self::Unwritable { path, action, source }
+            }
+        }
     }
 }

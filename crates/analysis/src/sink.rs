@@ -1,44 +1,46 @@
 //! Records to `epochs.parquet` and `drift.parquet`, whole after every epoch; at the end predictions
 //! to `predictions.parquet`.
 
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use polars::prelude::{DataFrame, ParquetWriter, PolarsResult};
-use tempfile::NamedTempFile;
 use thaw_spec::{Cell, EpochRecord, Prediction, RecordSink, SinkError};
+use thaw_store::Store;
 
 use crate::AnalysisError;
 use crate::schema::{drift_frame, epoch_frame, prediction_frame};
+use crate::store::key;
 
 /// Names of the files in a cell's folder.
 pub(crate) const EPOCHS: &str = "epochs.parquet";
 pub(crate) const DRIFT: &str = "drift.parquet";
 pub(crate) const PREDICTIONS: &str = "predictions.parquet";
 
-/// Writes the records of one cell. The files are replaced as a whole after every epoch: by
-/// temporary file, fsync and rename.
+/// Writes the records of one cell. The files are put as a whole after every epoch.
 #[derive(Debug)]
 pub struct ParquetSink {
-    folder: PathBuf,
+    store: Arc<dyn Store>,
     cell: Cell,
     records: Vec<EpochRecord>,
 }
 
 impl ParquetSink {
-    /// A sink for the records of a cell, into the cell's folder.
-    pub fn new(folder: PathBuf, cell: Cell) -> Self {
-        Self { folder, cell, records: Vec::new() }
+    /// A sink for the records of a cell, into a store.
+    pub fn new(store: Arc<dyn Store>, cell: Cell) -> Self {
+        Self { store, cell, records: Vec::new() }
     }
 
     fn write(&self, name: &str, frame: PolarsResult<DataFrame>) -> Result<(), SinkError> {
-        let path = self.folder.join(name);
-        let result = frame.map_err(AnalysisError::parquet(&path, "write")).and_then(|mut frame| {
-            replace(&path, |file| {
-                let written = ParquetWriter::new(file).finish(&mut frame);
-                written.map(|_| ()).map_err(AnalysisError::parquet(&path, "write"))
-            })
+        let key = key(&self.cell.id(), name);
+        let bytes = frame.and_then(|mut frame| {
+            let mut bytes = Vec::new();
+            ParquetWriter::new(&mut bytes).finish(&mut frame)?;
+            Ok(bytes)
         });
-        result.map_err(|error| SinkError(error.into()))
+        let written = bytes
+            .map_err(AnalysisError::parquet(&self.store.place(&key), "write"))
+            .and_then(|bytes| Ok(self.store.put(&key, &bytes)?));
+        written.map_err(|error| SinkError(error.into()))
     }
 }
 
@@ -59,34 +61,4 @@ impl RecordSink for ParquetSink {
     fn predictions(&mut self, predictions: &[Prediction]) -> Result<(), SinkError> {
         self.write(PREDICTIONS, prediction_frame(&self.cell, predictions))
     }
-}
-
-/// How the names of temporary files begin.
-pub(crate) const TEMPORARY: &str = ".thaw-";
-
-/// Replaces a file: what `write` puts into a temporary file beside it appears under its name at
-/// once, or not at all.
-pub(crate) fn replace(
-    path: &Path,
-    write: impl FnOnce(&mut NamedTempFile) -> Result<(), AnalysisError>,
-) -> Result<(), AnalysisError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .prefix(TEMPORARY)
-        .tempfile_in(folder)
-        .map_err(AnalysisError::unwritable(folder, "cannot write into the folder"))?;
-    write(&mut file)?;
-    file.as_file().sync_all().map_err(AnalysisError::unwritable(path, "cannot write"))?;
-    // Temporary files are private to their owner; results are for everybody.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let readable = std::fs::Permissions::from_mode(0o644);
-        file.as_file()
-            .set_permissions(readable)
-            .map_err(AnalysisError::unwritable(path, "cannot write"))?;
-    }
-    file.persist(path)
-        .map_err(|error| AnalysisError::unwritable(path, "cannot write")(error.error))?;
-    Ok(())
 }

@@ -1,17 +1,18 @@
 //! The folder of an experiment's results: `cells/<cell>/` with `cell.json`, `epochs.parquet`,
 //! `drift.parquet`, `predictions.parquet` and `outcome.json`.
 
-use std::fs::{File, TryLockError};
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::io::Cursor;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use polars::prelude::{DataFrame, ParquetReader, PolarsResult, SerReader as _};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use thaw_spec::{Cell, CellId, CellManifest, Outcome, Prediction, TensorDrift};
+use thaw_store::{Claimed, FolderStore, Owner, Store};
 
 use crate::schema::{Row, drifts, predictions, rows, wanted_columns};
-use crate::sink::{DRIFT, EPOCHS, PREDICTIONS, TEMPORARY, replace};
+use crate::sink::{DRIFT, EPOCHS, PREDICTIONS};
 use crate::{AnalysisError, ParquetSink, ProcedureRuns};
 
 /// How far a cell has come.
@@ -25,14 +26,19 @@ pub enum CellState {
     Complete,
 }
 
-/// The file whose lock says that a process writes into the folder. It stays; only its lock counts,
-/// which the system takes back from a process that ends.
-const LOCK: &str = ".lock";
+/// Names of the other files of a cell, and of the place of all cells.
+const MANIFEST: &str = "cell.json";
+const OUTCOME: &str = "outcome.json";
+const FAILURE: &str = "failure.json";
+const CELLS: &str = "cells";
 
-/// The exclusive lock on a folder of results, held until it is dropped.
-#[derive(Debug)]
-pub struct FolderLock {
-    _file: File,
+/// Why a cell failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What went wrong.
+    pub reason: String,
+    /// When, in seconds since 1970.
+    pub at_unix_seconds: u64,
 }
 
 /// How far a tensor was from its start.
@@ -44,60 +50,84 @@ pub struct DriftCurve {
     pub by_epoch: Vec<f64>,
 }
 
-/// The folder of an experiment's results.
+/// An experiment's results: cells in a store.
 #[derive(Clone, Debug)]
 pub struct ResultsFolder {
-    root: PathBuf,
+    store: Arc<dyn Store>,
+}
+
+/// The key of a cell's file.
+pub(crate) fn key(id: &CellId, file: &str) -> String {
+    format!("{CELLS}/{id}/{file}")
 }
 
 impl ResultsFolder {
-    /// The folder at a path, which need not exist yet.
+    /// The results in a folder, which need not exist yet.
     pub fn new(root: PathBuf) -> Self {
-        Self { root }
+        Self::on(Arc::new(FolderStore::new(root)))
     }
 
-    /// Where it lies.
-    pub fn root(&self) -> &Path {
-        &self.root
+    /// The results in a store.
+    pub fn on(store: Arc<dyn Store>) -> Self {
+        Self { store }
     }
 
-    /// Makes the folder, proves that it can be written to before a minute is spent, and keeps other
-    /// processes from claiming it as long as the claim lives.
+    /// Where they are kept.
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// Where they lie, for messages and for what is drawn of them.
+    pub fn root(&self) -> PathBuf {
+        self.store.place("")
+    }
+
+    /// Makes the folder, and proves that it can be written to before a minute is spent.
     ///
     /// # Errors
-    /// When it cannot be written to, or another process has claimed it.
-    pub fn lock(&self) -> Result<FolderLock, AnalysisError> {
-        let cells = self.root.join("cells");
-        std::fs::create_dir_all(&cells)
-            .map_err(AnalysisError::unwritable(&cells, "cannot make the results folder"))?;
-        let unwritable = "cannot write into the results folder";
-        tempfile::NamedTempFile::new_in(&cells)
-            .map_err(AnalysisError::unwritable(&cells, unwritable))?;
-        let path = self.root.join(LOCK);
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(AnalysisError::unwritable(&path, unwritable))?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => Err(AnalysisError::Locked { path: self.root.clone() }),
-            // Some file systems have no locks; then nobody is kept out.
-            Ok(()) | Err(TryLockError::Error(_)) => Ok(FolderLock { _file: file }),
-        }
+    /// When it cannot be written to.
+    pub fn prepare(&self) -> Result<(), AnalysisError> {
+        Ok(self.store.prepare()?)
     }
 
-    fn cell(&self, id: &CellId) -> PathBuf {
-        self.root.join("cells").join(id.as_str())
+    /// Claims a cell for this worker, unless a living one has it.
+    ///
+    /// # Errors
+    /// When claims cannot be read or written.
+    pub fn claim(&self, id: &CellId) -> Result<Claimed, AnalysisError> {
+        Ok(self.store.claim(id.as_str())?)
     }
 
-    /// The records of a cell.
+    /// The worker that trains a cell now.
+    ///
+    /// # Errors
+    /// When claims cannot be read.
+    pub fn claimed_by(&self, id: &CellId) -> Result<Option<Owner>, AnalysisError> {
+        Ok(self.store.claimed_by(id.as_str())?)
+    }
+
+    /// The records of a cell, for messages.
     pub fn epochs(&self, id: &CellId) -> PathBuf {
-        self.cell(id).join(EPOCHS)
+        self.store.place(&key(id, EPOCHS))
     }
 
     /// A cell's records, as far as analysis needs them.
     pub(crate) fn read_epochs(&self, id: &CellId) -> Result<Vec<Row>, AnalysisError> {
-        read_parquet(&self.epochs(id), Some(wanted_columns()), rows)
+        let found = self.read_parquet(id, EPOCHS, Some(wanted_columns()), rows)?;
+        found.ok_or_else(|| {
+            let source = std::io::ErrorKind::NotFound.into();
+            AnalysisError::Unreadable { path: self.epochs(id), action: "cannot read", source }
+        })
+    }
+
+    /// The epochs of a cell that are recorded so far.
+    ///
+    /// # Errors
+    /// When the records are there and cannot be read.
+    pub fn recorded_epochs(&self, id: &CellId) -> Result<usize, AnalysisError> {
+        let rows = self.read_parquet(id, EPOCHS, Some(wanted_columns()), rows)?;
+        let last = rows.iter().flatten().map(|row| row.epoch).max();
+        Ok(last.unwrap_or(0) as usize)
     }
 
     /// How far a cell has come. Files that belong to another cell do not count.
@@ -112,7 +142,7 @@ impl ResultsFolder {
         let finished = self
             .outcome(&cell.id())?
             .is_some_and(|outcome| outcome.epochs == cell.procedure.total_epochs());
-        Ok(if finished && self.epochs(&cell.id()).is_file() {
+        Ok(if finished && self.store.has(&key(&cell.id(), EPOCHS))? {
             CellState::Complete
         } else {
             CellState::Partial
@@ -124,17 +154,11 @@ impl ResultsFolder {
     /// # Errors
     /// When the folder cannot be written to.
     pub fn begin(&self, manifest: &CellManifest) -> Result<ParquetSink, AnalysisError> {
-        let folder = self.cell(&manifest.id);
-        std::fs::create_dir_all(&folder)
-            .map_err(AnalysisError::unwritable(&folder, "cannot make the folder"))?;
-        remove_torn_files(&folder)?;
-        let outcome = folder.join("outcome.json");
-        if outcome.exists() {
-            std::fs::remove_file(&outcome)
-                .map_err(AnalysisError::unwritable(&outcome, "cannot remove"))?;
-        }
-        write_json(&folder.join("cell.json"), manifest)?;
-        Ok(ParquetSink::new(folder, manifest.cell.clone()))
+        self.store.tidy(&format!("{CELLS}/{}", manifest.id))?;
+        self.store.remove(&key(&manifest.id, OUTCOME))?;
+        self.store.remove(&key(&manifest.id, FAILURE))?;
+        self.write_json(&manifest.id, MANIFEST, manifest)?;
+        Ok(ParquetSink::new(self.store.clone(), manifest.cell.clone()))
     }
 
     /// Writes a cell's outcome: from now on it is complete.
@@ -142,7 +166,23 @@ impl ResultsFolder {
     /// # Errors
     /// When the folder cannot be written to.
     pub fn finish(&self, id: &CellId, outcome: &Outcome) -> Result<(), AnalysisError> {
-        write_json(&self.cell(id).join("outcome.json"), outcome)
+        self.write_json(id, OUTCOME, outcome)
+    }
+
+    /// Writes why a cell failed, until it is begun again.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn fail(&self, id: &CellId, failure: &Failure) -> Result<(), AnalysisError> {
+        self.write_json(id, FAILURE, failure)
+    }
+
+    /// Why a cell failed, if it did.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn failure(&self, id: &CellId) -> Result<Option<Failure>, AnalysisError> {
+        self.read_json(id, FAILURE)
     }
 
     /// A cell's manifest, if there is one.
@@ -150,7 +190,7 @@ impl ResultsFolder {
     /// # Errors
     /// When it is there and cannot be read.
     pub fn manifest(&self, id: &CellId) -> Result<Option<CellManifest>, AnalysisError> {
-        read_json(&self.cell(id).join("cell.json"))
+        self.read_json(id, MANIFEST)
     }
 
     /// A cell's outcome, if there is one.
@@ -158,7 +198,7 @@ impl ResultsFolder {
     /// # Errors
     /// When it is there and cannot be read.
     pub fn outcome(&self, id: &CellId) -> Result<Option<Outcome>, AnalysisError> {
-        read_json(&self.cell(id).join("outcome.json"))
+        self.read_json(id, OUTCOME)
     }
 
     /// What a cell's model said about each image after the last epoch; nothing for cells of
@@ -167,8 +207,7 @@ impl ResultsFolder {
     /// # Errors
     /// When the file is there and cannot be read.
     pub fn read_predictions(&self, id: &CellId) -> Result<Option<Vec<Prediction>>, AnalysisError> {
-        let path = self.cell(id).join(PREDICTIONS);
-        path.is_file().then(|| read_parquet(&path, None, predictions)).transpose()
+        self.read_parquet(id, PREDICTIONS, None, predictions)
     }
 
     /// How far each tensor of a cell's base was from its start: epoch, counted from 1, and drift.
@@ -177,8 +216,7 @@ impl ResultsFolder {
     /// # Errors
     /// When the file is there and cannot be read.
     pub fn read_drift(&self, id: &CellId) -> Result<Vec<(usize, TensorDrift)>, AnalysisError> {
-        let path = self.cell(id).join(DRIFT);
-        if path.is_file() { read_parquet(&path, None, drifts) } else { Ok(Vec::new()) }
+        Ok(self.read_parquet(id, DRIFT, None, drifts)?.unwrap_or_default())
     }
 
     /// How far each tensor of a procedure's base was from its start, in the mean over its runs.
@@ -213,7 +251,7 @@ impl ResultsFolder {
     /// # Errors
     /// When the folder cannot be listed.
     pub fn has_cells(&self) -> Result<bool, AnalysisError> {
-        Ok(!self.cell_folders()?.is_empty())
+        Ok(!self.store.list(CELLS)?.is_empty())
     }
 
     /// The manifests of all cells, in the order of their names.
@@ -221,74 +259,59 @@ impl ResultsFolder {
     /// # Errors
     /// When the folder or a manifest cannot be read.
     pub fn manifests(&self) -> Result<Vec<CellManifest>, AnalysisError> {
-        let mut paths = self.cell_folders()?;
-        paths.sort();
-        paths.iter().filter_map(|path| read_json(&path.join("cell.json")).transpose()).collect()
+        let names = self.store.list(CELLS)?;
+        let manifests =
+            names.iter().map(|name| self.read_key(&format!("{CELLS}/{name}/{MANIFEST}")));
+        manifests.filter_map(Result::transpose).collect()
     }
 
-    /// The folders of all cells; none where there is no folder of results.
-    fn cell_folders(&self) -> Result<Vec<PathBuf>, AnalysisError> {
-        let cells = self.root.join("cells");
-        let entries = match std::fs::read_dir(&cells) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(AnalysisError::unreadable(&cells, "cannot list")(error)),
-        };
-        entries
-            .map(|entry| {
-                Ok(entry.map_err(AnalysisError::unreadable(&cells, "cannot list"))?.path())
-            })
-            .collect()
+    fn write_json<T: Serialize>(
+        &self,
+        id: &CellId,
+        file: &str,
+        value: &T,
+    ) -> Result<(), AnalysisError> {
+        let key = key(id, file);
+        let text = serde_json::to_vec_pretty(value);
+        let mut text = text.map_err(|error| AnalysisError::Malformed {
+            path: self.store.place(&key),
+            reason: format!("cannot be written as JSON ({error})"),
+        })?;
+        text.push(b'\n');
+        Ok(self.store.put(&key, &text)?)
     }
-}
 
-/// Removes temporary files that a killed run left behind.
-fn remove_torn_files(folder: &Path) -> Result<(), AnalysisError> {
-    for entry in
-        std::fs::read_dir(folder).map_err(AnalysisError::unreadable(folder, "cannot list"))?
-    {
-        let entry = entry.map_err(AnalysisError::unreadable(folder, "cannot list"))?;
-        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
-            std::fs::remove_file(entry.path())
-                .map_err(AnalysisError::unwritable(folder, "cannot remove a temporary file"))?;
-        }
+    fn read_json<T: DeserializeOwned>(
+        &self,
+        id: &CellId,
+        file: &str,
+    ) -> Result<Option<T>, AnalysisError> {
+        self.read_key(&key(id, file))
     }
-    Ok(())
-}
 
-fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), AnalysisError> {
-    let mut text = serde_json::to_vec_pretty(value).map_err(|error| AnalysisError::Malformed {
-        path: path.to_owned(),
-        reason: format!("cannot be written as JSON ({error})"),
-    })?;
-    text.push(b'\n');
-    replace(path, |file| {
-        file.write_all(&text).map_err(AnalysisError::unwritable(path, "cannot write"))
-    })
-}
+    fn read_key<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, AnalysisError> {
+        let Some(text) = self.store.get(key)? else { return Ok(None) };
+        serde_json::from_slice(&text).map(Some).map_err(|error| {
+            let reason = format!("is not what this version of thaw writes ({error}); delete its folder and run the cell again");
+            AnalysisError::Malformed { path: self.store.place(key), reason }
+        })
+    }
 
-/// Reads a file, whole or some of its columns.
-fn read_parquet<T>(
-    path: &Path,
-    columns: Option<Vec<String>>,
-    rows: impl Fn(&DataFrame) -> PolarsResult<Vec<T>>,
-) -> Result<Vec<T>, AnalysisError> {
-    let file = std::fs::File::open(path).map_err(AnalysisError::unreadable(path, "cannot read"))?;
-    ParquetReader::new(file)
-        .with_columns(columns)
-        .finish()
-        .and_then(|frame| rows(&frame))
-        .map_err(AnalysisError::parquet(path, "read"))
-}
-
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, AnalysisError> {
-    let text = match std::fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(AnalysisError::unreadable(path, "cannot read")(error)),
-    };
-    serde_json::from_slice(&text).map(Some).map_err(|error| {
-        let reason = format!("is not what this version of thaw writes ({error}); delete its folder and run the cell again");
-        AnalysisError::Malformed { path: path.to_owned(), reason }
-    })
+    /// Reads a file of a cell, whole or some of its columns; nothing where it is not there.
+    fn read_parquet<T>(
+        &self,
+        id: &CellId,
+        file: &str,
+        columns: Option<Vec<String>>,
+        rows: impl Fn(&DataFrame) -> PolarsResult<Vec<T>>,
+    ) -> Result<Option<Vec<T>>, AnalysisError> {
+        let key = key(id, file);
+        let Some(bytes) = self.store.get(&key)? else { return Ok(None) };
+        ParquetReader::new(Cursor::new(bytes))
+            .with_columns(columns)
+            .finish()
+            .and_then(|frame| rows(&frame))
+            .map(Some)
+            .map_err(AnalysisError::parquet(&self.store.place(&key), "read"))
+    }
 }

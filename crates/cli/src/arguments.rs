@@ -18,6 +18,7 @@ use crate::commands::manual::{Completions, Man};
 use crate::commands::pretrain::Pretrain;
 use crate::commands::preview::Preview;
 use crate::commands::report::Report;
+use crate::commands::status::Status;
 use crate::selection::CellSelection;
 use crate::terminal::LogFormat;
 
@@ -52,6 +53,9 @@ pub(crate) enum Command {
         after_help = "Examples: thaw sweep\n          thaw sweep experiments/squeezenet.toml --data images --weights squeezenet.safetensors --only regime=cached\n          thaw sweep --precision 1.0 --budget 30min"
     )]
     Sweep(SweepToPrecision),
+    /// Show how far the cells are: done, running where and for how long, failed why, waiting
+    #[command(after_help = "Example: thaw status experiments/squeezenet.toml")]
+    Status(Status),
     /// Draw and summarise what has run
     #[command(after_help = "Example: thaw report experiments/squeezenet.toml")]
     Report(Report),

@@ -97,9 +97,7 @@ impl CliError {
             Self::Train(TrainError::Checkpoint { .. }) => DATA,
             Self::Train(_) | Self::Cells(_) => SOFTWARE,
             Self::Analysis(AnalysisError::Unreadable { .. }) => NO_INPUT,
-            Self::Analysis(AnalysisError::Unwritable { .. } | AnalysisError::Locked { .. }) => {
-                CANNOT_CREATE
-            }
+            Self::Analysis(AnalysisError::Unwritable { .. }) => CANNOT_CREATE,
             Self::Analysis(_) | Self::Diagnosis { .. } => DATA,
             Self::Exchange(ExchangeError::Unreadable { .. }) => NO_INPUT,
             Self::Exchange(ExchangeError::Unwritable { .. }) => CANNOT_CREATE,
@@ -121,7 +119,6 @@ impl CliError {
         let remedy = match self {
             Self::Run(RunError::Threads { .. }) => "; give --threads or --jobs",
             Self::Analysis(AnalysisError::Unwritable { .. }) => "; choose another with --results",
-            Self::Analysis(AnalysisError::Locked { .. }) => ", or choose another with --results",
             Self::Data(DataError::UnreadableImage { .. })
             | Self::Train(TrainError::Data(DataError::UnreadableImage { .. })) => {
                 ", or continue without it with --skip-unreadable-images"

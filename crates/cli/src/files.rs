@@ -1,23 +1,13 @@
 //! Files that are there whole or not at all.
 
-use std::io::Write as _;
 use std::path::Path;
-
-use tempfile::NamedTempFile;
 
 use crate::error::CliError;
 
-/// Writes a file under a temporary name first.
+/// Writes a file at once, or not at all.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let unwritable = |source| CliError::Unwritable { path: path.to_owned(), source };
-    let folder =
-        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(unwritable)?;
-    let mut file = NamedTempFile::new_in(folder).map_err(unwritable)?;
-    file.write_all(bytes).map_err(unwritable)?;
-    let file = file.into_temp_path();
-    readable(&file).map_err(unwritable)?;
-    file.persist(path).map_err(|error| unwritable(error.error))
+    thaw_store::write_whole(path, bytes)
+        .map_err(|source| CliError::Unwritable { path: path.to_owned(), source })
 }
 
 /// Writes a file that does not exist yet.
@@ -28,16 +18,6 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
         return Err(CliError::Exists { message });
     }
     write_whole(path, bytes)
-}
-
-/// Temporary files are made for their owner alone; what is kept is for everybody the folder is for.
-fn readable(path: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644))?;
-    }
-    Ok(())
 }
 
 /// A file name without extension that is made of levels, such as `regime-cached_dropout-0p5`.

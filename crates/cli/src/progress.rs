@@ -10,6 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 use thaw_run::{Ending, Event, Observer};
 use thaw_spec::{EpochRecord, Split, Step};
+use thaw_store::Owner;
 
 use crate::terminal::{LogFormat, log_format, print_event, say_on_stderr};
 use crate::words::{describe, duration, verdict};
@@ -78,6 +79,7 @@ impl Observer for Progress {
                 let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
                 tasks.insert(*number, Arc::new(task));
             }
+            Event::Elsewhere { step, owner, .. } => self.view.elsewhere(step, owner),
             Event::Advanced { number, images } => {
                 self.task(*number).iter().for_each(|task| task.advance(*images));
             }
@@ -103,6 +105,22 @@ impl Observer for Progress {
 }
 
 impl View {
+    /// Says that another worker trains a cell.
+    fn elsewhere(&self, step: &Step, owner: &Owner) {
+        let words = format!("{} · is trained by {owner}", describe(step));
+        match &self.shown {
+            Shown::Nothing => {}
+            Shown::Lines => say_on_stderr(&words),
+            // A terminal that is gone cannot be told anything.
+            Shown::Bars { bars, .. } => drop(bars.println(words)),
+            Shown::Json => {
+                let fields =
+                    json!({ "step": describe(step), "host": owner.host, "pid": owner.pid });
+                print_event("trained_elsewhere", fields);
+            }
+        }
+    }
+
     /// Adds to the finished share.
     fn add(&self, share: f64) {
         *self.done.lock().unwrap_or_else(PoisonError::into_inner) += share;

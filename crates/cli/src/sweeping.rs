@@ -22,7 +22,7 @@ pub(crate) fn sweep(options: &Sweep, precision: Option<&Precision>) -> Result<()
     let threads = start_threads(options.threads)?;
     let inputs = inputs::open(options)?;
     let folder = options.selection.written_folder(&inputs.experiment);
-    let _lock = folder.lock()?;
+    folder.prepare()?;
     let executor = RealExecutor::new(&inputs, threads);
     let finished = if options.force { BTreeSet::new() } else { inputs.finished(&folder)? };
     if options.force {
@@ -32,8 +32,12 @@ pub(crate) fn sweep(options: &Sweep, precision: Option<&Precision>) -> Result<()
     }
     let facts = inputs.cost_facts()?;
     let plan = inputs.plan(&finished)?;
-    let limits =
-        Limits { threads, jobs: options.jobs.map(usize::from), ..Limits::of_this_machine() };
+    let limits = Limits {
+        threads,
+        jobs: options.jobs.map(usize::from),
+        repeat: options.force,
+        ..Limits::of_this_machine()
+    };
     if plan.steps.is_empty() && !options.quiet {
         say_on_stderr(&format!(
             "every cell has run before, with results in {}; --force runs them again",

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
-use tempfile::NamedTempFile;
+use thaw_store::Unfinished;
 
 use crate::DataError;
 use crate::mapped::map;
@@ -36,7 +36,7 @@ const ALIGNMENT: usize = 64;
 /// name.
 pub struct ArtifactWriter<T> {
     path: PathBuf,
-    file: BufWriter<NamedTempFile>,
+    file: BufWriter<Unfinished>,
     missing: usize,
     element: PhantomData<T>,
 }
@@ -51,13 +51,9 @@ impl<T: Element> ArtifactWriter<T> {
         shape: &[usize],
         metadata: &HashMap<String, String>,
     ) -> Result<Self, DataError> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)
-            .map_err(DataError::unwritable(folder, "cannot make the cache folder"))?;
-        let mut file = BufWriter::new(
-            NamedTempFile::new_in(folder)
-                .map_err(DataError::unwritable(folder, "cannot write into the cache folder"))?,
-        );
+        let file = Unfinished::create(path);
+        let mut file =
+            BufWriter::new(file.map_err(DataError::unwritable(path, "cannot write the artifact"))?);
         let bytes = shape.iter().product::<usize>() * size_of::<T>();
         let header = serde_json::json!({
             "__metadata__": metadata,
@@ -101,9 +97,7 @@ impl<T: Element> ArtifactWriter<T> {
             source,
         };
         let file = self.file.into_inner().map_err(|error| io(error.into_error()))?;
-        file.as_file().sync_all().map_err(io)?;
-        file.persist(&self.path).map_err(|error| io(error.error))?;
-        Ok(())
+        file.finish().map_err(io)
     }
 }
 

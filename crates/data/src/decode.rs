@@ -42,7 +42,7 @@ pub fn decode(path: &Path) -> Result<RgbImage, DataError> {
     Ok(DynamicImage::from_decoder(decoder).map_err(describe)?.into_rgb8())
 }
 
-/// Writes red, green and blue bytes as a PNG file, under a temporary name first.
+/// Writes red, green and blue bytes as a PNG file, at once.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -61,10 +61,8 @@ pub fn write_png(path: &Path, pixels: &[u8], width: usize, height: usize) -> Res
         path: path.to_owned(),
         reason: format!("cannot be encoded ({error})"),
     })?;
-    let temporary = path.with_extension("tmp.png");
-    fs::write(&temporary, bytes.into_inner())
-        .map_err(DataError::unwritable(path, "cannot write"))?;
-    fs::rename(&temporary, path).map_err(DataError::unwritable(path, "cannot write"))
+    thaw_store::write_whole(path, &bytes.into_inner())
+        .map_err(DataError::unwritable(path, "cannot write"))
 }
 
 /// Finds what decoders pass over in silence: they fill missing data with grey and convert CMYK by

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use tempfile::TempDir;
+use thaw_store::write_whole;
 
 use crate::ReportError;
 use crate::font::{FONT, register_fonts};
@@ -114,17 +116,14 @@ impl Figure {
             reason: error.to_string(),
         };
         let io = |source| ReportError::Io { path: stem.to_owned(), source };
-        if let Some(folder) = stem.parent() {
-            std::fs::create_dir_all(folder).map_err(io)?;
-        }
-        let temporary = stem.with_extension("tmp.png");
-        self.draw(&BitMapBackend::new(&temporary, self.size()).into_drawing_area())
+        // plotters writes bitmaps to a path alone.
+        let desk = TempDir::new().map_err(io)?;
+        let drawn = desk.path().join("figure.png");
+        self.draw(&BitMapBackend::new(&drawn, self.size()).into_drawing_area())
             .map_err(|error| drawing(&error))?;
-        std::fs::rename(&temporary, stem.with_extension("png")).map_err(io)?;
-        let temporary = stem.with_extension("tmp.svg");
-        std::fs::write(&temporary, svg)
-            .and_then(|()| std::fs::rename(&temporary, stem.with_extension("svg")))
-            .map_err(io)
+        let png = std::fs::read(&drawn).map_err(io)?;
+        write_whole(&stem.with_extension("png"), &png).map_err(io)?;
+        write_whole(&stem.with_extension("svg"), svg.as_bytes()).map_err(io)
     }
 
     /// The figure as an SVG document.

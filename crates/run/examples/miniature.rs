@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let dataset = Box::new(Synthetic::new(drawn));
     let inputs = RunInputs::new(experiment, dataset, weights, &root.join("cache"))?;
     let folder = ResultsFolder::new(root.join("results"));
-    let _lock = folder.lock()?;
+    folder.prepare()?;
     let plan = inputs.plan(&inputs.finished(&folder)?)?;
     let limits = Limits::of_this_machine();
     let executor = RealExecutor::new(&inputs, limits.threads);

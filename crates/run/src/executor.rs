@@ -1,14 +1,17 @@
 //! Executing the steps of a plan: the real way, on images and weights. [`crate::scripted`] has another.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use thaw_analysis::AnalysisError;
 use thaw_data::Pixels;
 use thaw_model::Base;
 use thaw_spec::{
     Cell, CellManifest, Extraction, Outcome, Phase, RecordSink, Split, Step, TrainingActivations,
 };
+use thaw_store::{Claimed, FolderStore, Store as _};
 use thaw_train::{
     CheckpointPolicy, FitData, PhaseData, SplitData, StoredActivations, extract, fit,
     fit_memory_bytes,
@@ -63,6 +66,9 @@ pub trait Executor: Sync {
     fn memory_bytes(&self, cell: &Cell) -> Result<u64, RunError>;
 }
 
+/// What another worker makes is looked for this often.
+const POLL: Duration = Duration::from_secs(1);
+
 /// Checkpoints are written when an epoch ends and this long has passed since the last one.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -114,6 +120,62 @@ impl<'a> RealExecutor<'a> {
         Ok(SplitData { pixels: self.pixels(cell, split)?, stored: stored.transpose()? })
     }
 
+    /// Makes the artifact of a step unless it is there; another worker with the same cache makes it once
+    /// for both.
+    fn make_once(
+        &self,
+        step: &Step,
+        path: &Path,
+        advance: Advance<'_>,
+    ) -> Result<Artifact, RunError> {
+        let cache = &self.inputs.cache;
+        let name = path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into());
+        let store = FolderStore::new(cache.clone());
+        while !is_kept(cache, step) {
+            match store.claim(&name).map_err(AnalysisError::from)? {
+                Claimed::Ours(_claim) if is_kept(cache, step) => break,
+                Claimed::Ours(_claim) => {
+                    self.make_anew(step, path, advance)?;
+                    return Ok(Artifact::Made);
+                }
+                Claimed::Theirs(_) => std::thread::sleep(POLL),
+            }
+        }
+        Ok(Artifact::Kept)
+    }
+
+    /// Makes the artifact of a step.
+    fn make_anew(&self, step: &Step, path: &Path, advance: Advance<'_>) -> Result<(), RunError> {
+        match step {
+            Step::Decode { cell, split } => {
+                let RunInputs { dataset, unreadable, .. } = self.inputs;
+                Pixels::prepare(
+                    dataset.as_ref(),
+                    *split,
+                    cell.procedure.image_size,
+                    cell.procedure.resize,
+                    *unreadable,
+                    path,
+                    advance,
+                )?;
+            }
+            Step::Extract(extraction) => {
+                let procedure = &extraction.cell.procedure;
+                let base = Base::new(
+                    procedure.architecture,
+                    procedure.convolution,
+                    &self.inputs.weights,
+                    extraction.blocks,
+                    &self.inputs.device,
+                )?;
+                let pixels = self.pixels(&extraction.cell, extraction.split)?;
+                extract(extraction, &base, &pixels, path, advance)?;
+            }
+            Step::Fit(_) => {}
+        }
+        Ok(())
+    }
+
     /// Whether every phase of a cell trains on activations that are kept.
     fn trains_on_kept_activations(&self, cell: &Cell) -> bool {
         cell.procedure.phases().iter().all(|phase| {
@@ -133,40 +195,17 @@ impl Executor for RealExecutor<'_> {
             }
         }
         let cache = &self.inputs.cache;
-        let kept = is_kept(cache, &step);
-        match &step {
-            Step::Decode { cell, split } => {
-                if !kept {
-                    let RunInputs { dataset, unreadable, .. } = self.inputs;
-                    Pixels::prepare(
-                        dataset.as_ref(),
-                        *split,
-                        cell.procedure.image_size,
-                        cell.procedure.resize,
-                        *unreadable,
-                        &pixels_path(cache, cell, *split),
-                        advance,
-                    )?;
-                }
-                // Opening it tells which images were left out.
-                self.pixels(cell, *split)?;
-            }
-            Step::Extract(extraction) if !kept => {
-                let procedure = &extraction.cell.procedure;
-                let base = Base::new(
-                    procedure.architecture,
-                    procedure.convolution,
-                    &self.inputs.weights,
-                    extraction.blocks,
-                    &self.inputs.device,
-                )?;
-                let pixels = self.pixels(&extraction.cell, extraction.split)?;
-                let path = activations_path(cache, extraction);
-                extract(extraction, &base, &pixels, &path, advance)?;
-            }
-            Step::Extract(_) | Step::Fit(_) => {}
+        let path = match &step {
+            Step::Decode { cell, split } => pixels_path(cache, cell, *split),
+            Step::Extract(extraction) => activations_path(cache, extraction),
+            Step::Fit(_) => return Ok(Artifact::Kept),
+        };
+        let artifact = self.make_once(&step, &path, advance)?;
+        if let Step::Decode { cell, split } = &step {
+            // Opening it tells which images were left out.
+            self.pixels(cell, *split)?;
         }
-        Ok(if kept { Artifact::Kept } else { Artifact::Made })
+        Ok(artifact)
     }
 
     fn manifest(&self, cell: &Cell) -> Result<CellManifest, RunError> {

@@ -1,6 +1,7 @@
 //! What happens while an experiment runs, told as it happens.
 
 use thaw_spec::{EpochRecord, RunStatus, Step};
+use thaw_store::Owner;
 
 /// Something that happened in a run. Steps are known by their number in the plan, counted from 0.
 #[derive(Debug)]
@@ -16,6 +17,15 @@ pub enum Event<'a> {
         images: u64,
         /// Its estimated share of all work, from 0 to 1.
         share: f64,
+    },
+    /// Another worker trains a cell; this one looks after it again at the end.
+    Elsewhere {
+        /// Number of its step.
+        number: usize,
+        /// The step.
+        step: &'a Step,
+        /// The worker.
+        owner: &'a Owner,
     },
     /// Images are done.
     Advanced {
@@ -53,7 +63,7 @@ pub enum Event<'a> {
 pub enum Ending {
     /// Its artifact was made.
     Made,
-    /// Its artifact was there.
+    /// Its artifact was there, or another worker trained its cell.
     Kept,
     /// Its cell was trained.
     Trained(RunStatus),

@@ -1,14 +1,16 @@
 //! The order of work: artifacts one after the other, cells side by side.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use thaw_analysis::ResultsFolder;
+use thaw_analysis::{CellState, Failure, ResultsFolder};
 use thaw_spec::{
     Cell, Cost, CostFacts, EpochRecord, Outcome, Plan, Prediction, RecordSink, SinkError, Step,
 };
+use thaw_store::Claimed;
 
 use crate::{Artifact, Ending, Event, Executor, Observer, RunError};
 
@@ -21,6 +23,8 @@ pub struct Limits {
     pub jobs: Option<usize>,
     /// Memory that is free, where that is known.
     pub memory_bytes: Option<u64>,
+    /// Whether cells of the plan are run that are complete already.
+    pub repeat: bool,
 }
 
 impl Limits {
@@ -31,6 +35,7 @@ impl Limits {
             threads: rayon::current_num_threads(),
             jobs: None,
             memory_bytes: available_memory_bytes(),
+            repeat: false,
         }
     }
 }
@@ -58,7 +63,9 @@ struct Run<'a> {
 
 /// Executes a plan and writes the records of its cells into a folder. Artifacts are made one after
 /// the other, each with all threads; cells between two artifacts are trained side by side. A cell
-/// that fails, even by a panic, does not stop the others; those that failed are returned.
+/// that fails, even by a panic, does not stop the others; those that failed are returned. Several
+/// workers may execute plans into one folder: each cell is claimed by one of them, and the others wait
+/// for it at the end.
 ///
 /// # Errors
 /// When an artifact cannot be made, or threads cannot be started.
@@ -134,33 +141,71 @@ impl Run<'_> {
         let jobs = self.limits.jobs.unwrap_or(self.limits.threads.min(by_memory));
         let jobs = jobs.clamp(1, batch.len());
         let pools = start_pools(jobs, (self.limits.threads / jobs).max(1))?;
-        let next = AtomicUsize::new(0);
+        let queue =
+            Mutex::new(Queue { todo: batch.iter().copied().collect(), elsewhere: VecDeque::new() });
         let failures = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
             for pool in &pools {
                 scope.spawn(|| {
-                    while let Some(&(number, step, cell)) =
-                        batch.get(next.fetch_add(1, Ordering::Relaxed))
-                    {
-                        self.start(number, step);
-                        let trained = caught(|| pool.install(|| self.train(number, cell)));
-                        let ending = match trained {
-                            Ok(outcome) => Ending::Trained(outcome.status),
-                            Err(error) => {
-                                let failure = CellFailure { cell: cell.clone(), error };
-                                failures
-                                    .lock()
-                                    .unwrap_or_else(PoisonError::into_inner)
-                                    .push(failure);
-                                Ending::Failed
+                    while let Some((item, is_waited_for)) = next(&queue) {
+                        match self.attempt(item, is_waited_for, pool) {
+                            Attempt::Ended => {}
+                            Attempt::Elsewhere => {
+                                locked(&queue).elsewhere.push_back(item);
+                                if is_waited_for {
+                                    std::thread::sleep(POLL);
+                                }
                             }
-                        };
-                        self.observer.event(&Event::Ended { number, ending });
+                            Attempt::Failed(failure) => locked(&failures).push(*failure),
+                        }
                     }
                 });
             }
         });
         Ok(failures.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Trains a cell, unless another worker does or did.
+    fn attempt(&self, item: Item<'_>, is_waited_for: bool, pool: &ThreadPool) -> Attempt {
+        let (number, step, cell) = item;
+        let fail = |error| Attempt::Failed(Box::new(CellFailure { cell: cell.clone(), error }));
+        let claim = match self.folder.claim(&cell.id()) {
+            Ok(Claimed::Ours(claim)) => claim,
+            Ok(Claimed::Theirs(owner)) => {
+                if !is_waited_for {
+                    self.observer.event(&Event::Elsewhere { number, step, owner: &owner });
+                }
+                return Attempt::Elsewhere;
+            }
+            Err(error) => return fail(error.into()),
+        };
+        self.start(number, step);
+        let is_complete = match self.folder.state(cell) {
+            Ok(state) => state == CellState::Complete && !self.limits.repeat,
+            Err(error) => return fail(error.into()),
+        };
+        if is_complete {
+            self.observer.event(&Event::Ended { number, ending: Ending::Kept });
+            return Attempt::Ended;
+        }
+        let trained = caught(|| pool.install(|| self.train(number, cell)));
+        let (ending, attempt) = match trained {
+            Ok(outcome) => (Ending::Trained(outcome.status), Attempt::Ended),
+            Err(error) => {
+                let failure = Failure {
+                    reason: error.to_string(),
+                    at_unix_seconds: SystemTime::now()
+                        .duration_since(UNIX_EPOCH)
+                        .map_or(0, |elapsed| elapsed.as_secs()),
+                };
+                // What stopped the cell is said either way.
+                let _ = self.folder.fail(&cell.id(), &failure);
+                (Ending::Failed, fail(error))
+            }
+        };
+        drop(claim);
+        self.observer.event(&Event::Ended { number, ending });
+        attempt
     }
 
     /// Runs one cell from its manifest to its outcome.
@@ -172,6 +217,37 @@ impl Run<'_> {
         self.executor.forget(cell)?;
         Ok(outcome)
     }
+}
+
+/// A cell that is to be trained, with its step and the step's number.
+type Item<'a> = (usize, &'a Step, &'a Cell);
+
+/// Cells that are to be trained, and those that another worker trains.
+struct Queue<'a> {
+    todo: VecDeque<Item<'a>>,
+    elsewhere: VecDeque<Item<'a>>,
+}
+
+/// What became of a cell.
+enum Attempt {
+    Ended,
+    Elsewhere,
+    Failed(Box<CellFailure>),
+}
+
+/// Cells of other workers are looked at this often.
+const POLL: Duration = Duration::from_secs(1);
+
+/// The next cell, and whether it was another worker's when it was looked at before. Those of others
+/// come last: they may fail, or their worker may die.
+fn next<'a>(queue: &Mutex<Queue<'a>>) -> Option<(Item<'a>, bool)> {
+    let mut queue = locked(queue);
+    let own = queue.todo.pop_front().map(|item| (item, false));
+    own.or_else(|| queue.elsewhere.pop_front().map(|item| (item, true)))
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a cell returns; a panic in it is an error, so that the others go on.

@@ -128,7 +128,7 @@ impl Stage {
 
     fn folder(&self) -> ResultsFolder {
         let folder = ResultsFolder::new(self.root.path().join("scripted"));
-        let _lock = folder.lock().expect("writable");
+        folder.prepare().expect("writable");
         folder
     }
 
@@ -149,7 +149,7 @@ impl Stage {
             boundary_floats: vec![8192; 6],
             feature_channels: 512,
         };
-        let limits = Limits { threads: 2, jobs: None, memory_bytes: Some(16 << 30) };
+        let limits = Limits { threads: 2, jobs: None, memory_bytes: Some(16 << 30), repeat: false };
         execute(
             &Plan::new(&self.cells, &finished, &facts, |_| false),
             &facts,

@@ -8,9 +8,9 @@ use std::time::Duration;
 use candle_core::{Tensor, Var};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
-use tempfile::NamedTempFile;
 use thaw_model::Parameter;
 use thaw_spec::{CellId, EpochRecord, PhaseAudit};
+use thaw_store::write_whole;
 
 use crate::TrainError;
 use crate::trainer::Run;
@@ -107,14 +107,7 @@ pub(crate) fn save(
     ]);
     let bytes = safetensors::serialize(views, Some(metadata))
         .map_err(|error| damaged(path, error.to_string()))?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(io("cannot make the checkpoint folder"))?;
-    let mut file = NamedTempFile::new_in(folder).map_err(io("cannot write the checkpoint"))?;
-    std::io::Write::write_all(&mut file, &bytes)
-        .and_then(|()| file.as_file().sync_all())
-        .map_err(io("cannot write the checkpoint"))?;
-    file.persist(path).map_err(|error| io("cannot write the checkpoint")(error.error))?;
-    Ok(())
+    write_whole(path, &bytes).map_err(io("cannot write the checkpoint"))
 }
 
 /// A checkpoint that was found.

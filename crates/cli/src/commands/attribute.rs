@@ -1,8 +1,8 @@
 //! `thaw attribute`: the gap between two procedures, divided over the factors in which they differ.
 
-use clap::Args;
 use std::process::ExitCode;
 
+use clap::Args;
 use thaw_analysis::{Attribution, AttributionError, Estimate, Measurements, Results, attribute};
 use thaw_report::{
     changed, equal_levels_in_words, interactions_table, measured, orders, shares_table,

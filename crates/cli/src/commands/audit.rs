@@ -1,9 +1,9 @@
 //! `thaw audit`: what moved between two checkpoints of anybody's training.
 
-use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Args;
 use glob::Pattern;
 use regex::Regex;
 use serde_json::json;

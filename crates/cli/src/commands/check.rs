@@ -1,10 +1,10 @@
 //! `thaw check`.
 
-use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use clap::Args;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use thaw_analysis::{Results, check, derive_bands};
 use thaw_spec::{

@@ -1,9 +1,9 @@
 //! `thaw diagnose`: which procedure produced a training log.
 
-use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Args;
 use thaw_analysis::{
     Answer, Candidate, Classifier, Diagnosis, HeldOutResult, Results, Score, Work, pace,
     typical_seconds,

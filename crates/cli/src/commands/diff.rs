@@ -1,10 +1,10 @@
 //! `thaw diff`: what differs between two runs, in procedure, machine and outcome.
 
-use clap::Args;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Args;
 use thaw_analysis::{ResultsFolder, mcnemar};
 use thaw_report::magnitude;
 use thaw_spec::{CellManifest, Split};

@@ -1,9 +1,9 @@
 //! `thaw export`: what has run, for other programs.
 
-use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Args;
 use thaw_analysis::CellRun;
 use thaw_exchange::{ExportedRun, Format, export};
 use thaw_spec::RunStatus;

@@ -1,10 +1,10 @@
 //! `thaw fetch`: weights and datasets from the catalogue.
 
-use clap::Args;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use thaw_fetch::{
     CatalogueEntry, DownloadKind, FetchError, RetryPolicy, catalogue, download,

@@ -1,9 +1,9 @@
 //! `thaw init`: an experiment file for a folder of images.
 
-use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Args;
 use thaw_data::{Dataset as _, Folder};
 use thaw_spec::{Architecture, Experiment, PreprocessingName, Split};
 

@@ -1,10 +1,10 @@
 //! `thaw completions` and `thaw man`: the command line, for shells and for `man`.
 
-use clap::Args;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Args;
 use clap::CommandFactory as _;
 
 use crate::arguments::Arguments;

@@ -13,4 +13,5 @@ pub(crate) mod plan;
 pub(crate) mod pretrain;
 pub(crate) mod preview;
 pub(crate) mod report;
+pub(crate) mod status;
 pub(crate) mod sweep;

@@ -1,9 +1,9 @@
 //! `thaw pretrain`: weights for a base, from random ones and a source task.
 
-use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Args;
 use serde::Serialize;
 use thaw_data::{Dataset, OnUnreadable, Pixels};
 use thaw_run::{environment, pixels_path};

@@ -1,14 +1,17 @@
 //! The real program on real files: small made-up photographs, or the real ones where
 //! `THAW_TEST_SHARED` names them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::time::Duration;
 
 use assert_cmd::Command;
 use tempfile::TempDir;
-use thaw_analysis::{CellRun, Results, ResultsFolder};
+use thaw_analysis::{CellRun, Failure, Results, ResultsFolder};
 use thaw_spec::{Architecture, Experiment, Metric};
+use thaw_store::Claimed;
 
 use crate::thaw::{assert_code, text, thaw_in};
 
@@ -355,23 +358,115 @@ fn a_full_disk_is_an_error_and_damages_nothing() {
 }
 
 #[test]
-fn a_folder_that_another_sweep_writes_into_is_left_alone() {
+fn the_status_tells_what_is_done_running_failed_interrupted_and_waiting() {
     let desk = Desk::new();
-    let folder = desk.path("runs/tiny");
-    fs::create_dir_all(&folder).expect("a folder");
-    let lock = fs::File::create(folder.join(".lock")).expect("the file of the lock");
-    lock.lock().expect("the lock of another sweep");
-    let output = desk.sweep(&["--quiet", "--only", "regime=cached"]);
-    assert_code(&output, 73);
-    assert!(
-        text(&output.stderr).contains("runs/tiny: another thaw is sweeping into this folder"),
-        "{}",
-        text(&output.stderr)
-    );
-    assert!(fs::read_dir(folder.join("cells")).expect("the folder of cells").next().is_none());
-    // Whoever is killed gives the lock back.
-    drop(lock);
+    let status = |more: &[&str]| {
+        let output = desk.thaw(&[&["status", "tiny.toml"][..], more].concat());
+        assert_code(&output, 0);
+        text(&output.stdout)
+    };
+    assert_eq!(status(&[]), "tiny: 6 cells: 6 waiting\n");
     assert_code(&desk.sweep(&["--quiet", "--only", "regime=cached"]), 0);
+    assert_code(&desk.sweep(&["--quiet", "--only", "regime=end_to_end"]), 0);
+    assert_eq!(status(&[]), "tiny: 6 cells: 4 done, 2 waiting\n");
+    let folder = ResultsFolder::new(desk.path("runs/tiny"));
+    let cells = folder.manifests().expect("cells");
+    let of = |regime: &str, seed| {
+        let wanted = |cell: &&thaw_spec::CellManifest| {
+            cell.cell.levels[0].1 == regime && cell.cell.seed == seed
+        };
+        cells.iter().find(wanted).expect("a cell").id.clone()
+    };
+    let undone = [of("cached", 0), of("cached", 1), of("end_to_end", 0)];
+    for id in &undone {
+        fs::remove_file(desk.path("runs/tiny/cells").join(id.as_str()).join("outcome.json"))
+            .expect("removed");
+    }
+    let failure = Failure { reason: "the loss is NaN".to_owned(), at_unix_seconds: 1 };
+    folder.fail(&undone[1], &failure).expect("written");
+    let Claimed::Ours(claim) = folder.claim(&undone[2]).expect("claims") else {
+        panic!("nobody has it")
+    };
+    let told = status(&[]);
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines[0], "tiny: 6 cells: 1 done, 1 running, 1 failed, 1 interrupted, 2 waiting");
+    let words = [
+        "interrupted  regime=cached seed 0 · epoch 2 of 2 recorded · the next sweep goes on",
+        "failed       regime=cached seed 1 · the loss is NaN",
+        &format!(
+            "running      regime=end_to_end seed 0 · epoch 2 of 2 recorded · process {} on ",
+            std::process::id()
+        ),
+    ];
+    for (line, words) in lines[1..].iter().zip(words) {
+        assert!(line.starts_with(words), "{told}");
+    }
+    let told = status(&["--json"]);
+    let states: Vec<serde_json::Value> =
+        told.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(states[2]["state"], "running");
+    assert_eq!((&states[1]["reason"], states.len()), (&"the loss is NaN".into(), 6));
+    drop(claim);
+    // What is run again leaves no failure.
+    assert_code(&desk.sweep(&["--quiet"]), 0);
+    assert_eq!(status(&[]), "tiny: 6 cells: 6 done\n");
+    assert_eq!(folder.failure(&undone[1]).expect("readable"), None);
+}
+
+/// Three workers share one experiment; two of them are killed, at moments that a clock chooses, and
+/// replaced.
+#[test]
+fn workers_share_an_experiment_and_the_cells_of_killed_ones_are_taken_over() {
+    let desk = Desk::new();
+    // Longer cells, so that workers are killed within them.
+    fs::write(desk.path("tiny.toml"), EXPERIMENT.replace("epochs = 2", "epochs = 12"))
+        .expect("written");
+    assert_code(&desk.sweep(&["--quiet", "--results", "alone"]), 0);
+    let worker = |number: usize| {
+        let log = fs::File::create(desk.path(&format!("worker-{number}.log"))).expect("a log");
+        std::process::Command::new(assert_cmd::cargo::cargo_bin("thaw"))
+            .current_dir(desk.root.path())
+            .args(["sweep", "tiny.toml", "--log-format", "json", "--threads", "1"])
+            .args(["--data", "images", "--weights", "weights.safetensors"])
+            .args(["--cache", "shared-cache", "--results", "shared"])
+            .stdout(log.try_clone().expect("the log"))
+            .stderr(log)
+            .spawn()
+            .expect("a worker")
+    };
+    let mut workers: Vec<_> = (0..3).map(worker).collect();
+    for number in 0..2 {
+        let nanoseconds = std::time::UNIX_EPOCH.elapsed().expect("after 1970").subsec_nanos();
+        std::thread::sleep(Duration::from_millis(200 + u64::from(nanoseconds % 600)));
+        // SIGKILL: nothing is tidied up.
+        let _ = workers[number].kill();
+        let _ = workers[number].wait();
+        workers.push(worker(3 + number));
+    }
+    for (number, mut worker) in workers.into_iter().enumerate().skip(2) {
+        let status = worker.wait().expect("it ends");
+        let log = fs::read_to_string(desk.path(&format!("worker-{number}.log")));
+        assert!(status.success(), "worker {number}: {status}\n{}", log.expect("a log"));
+    }
+    assert_eq!(desk.curves("alone"), desk.curves("shared"));
+    let mut trained = BTreeMap::new();
+    for number in 0..5 {
+        let log = fs::read_to_string(desk.path(&format!("worker-{number}.log"))).expect("a log");
+        for line in log.lines().filter(|line| line.contains("\"event\":\"step_finished\"")) {
+            let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            let ended = event["result"] == "completed"
+                || event["result"] == "THAWED: the base was declared frozen and moved";
+            if let (Some(cell), true) = (event["cell"].as_str(), ended) {
+                *trained.entry(cell.to_owned()).or_insert(0) += 1;
+            }
+        }
+    }
+    assert!(trained.values().all(|times| *times == 1), "nothing runs twice: {trained:?}");
+    // That of a worker that was killed behind its last cell may lie there still.
+    let folder = ResultsFolder::new(desk.path("shared/tiny"));
+    for cell in folder.manifests().expect("cells") {
+        assert_eq!(folder.claimed_by(&cell.id).expect("claims"), None);
+    }
 }
 
 #[test]

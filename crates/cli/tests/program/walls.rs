@@ -7,24 +7,34 @@ use std::path::Path;
 const KEPT: [&str; 6] = ["candle-core", "candle-nn", "polars", "polars-io", "plotters", "clap"];
 
 /// What each crate may use of ours and of [`KEPT`].
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("spec", &[]),
-    ("data", &["thaw-spec"]),
+    ("store", &[]),
+    ("data", &["thaw-spec", "thaw-store"]),
     ("conv", &["candle-core"]),
     ("model", &["thaw-spec", "thaw-conv", "candle-core", "candle-nn"]),
-    ("train", &["thaw-spec", "thaw-data", "thaw-model", "candle-core", "candle-nn"]),
-    ("analysis", &["thaw-spec", "polars", "polars-io"]),
+    ("train", &["thaw-spec", "thaw-store", "thaw-data", "thaw-model", "candle-core", "candle-nn"]),
+    ("analysis", &["thaw-spec", "thaw-store", "polars", "polars-io"]),
     (
         "run",
-        &["thaw-spec", "thaw-data", "thaw-model", "thaw-train", "thaw-analysis", "candle-core"],
+        &[
+            "thaw-spec",
+            "thaw-store",
+            "thaw-data",
+            "thaw-model",
+            "thaw-train",
+            "thaw-analysis",
+            "candle-core",
+        ],
     ),
-    ("report", &["thaw-spec", "thaw-analysis", "plotters"]),
+    ("report", &["thaw-spec", "thaw-store", "thaw-analysis", "plotters"]),
     ("fetch", &[]),
-    ("exchange", &["thaw-spec"]),
+    ("exchange", &["thaw-spec", "thaw-store"]),
     (
         "cli",
         &[
             "thaw-spec",
+            "thaw-store",
             "thaw-data",
             "thaw-model",
             "thaw-train",

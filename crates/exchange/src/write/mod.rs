@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use tempfile::TempDir;
 use thaw_spec::{TrainingLog, UnknownName};
+use thaw_store::write_whole;
 
 use crate::ExchangeError;
 
@@ -106,8 +107,8 @@ pub fn export(
     output: &Path,
 ) -> Result<(), ExchangeError> {
     let written = match format {
-        Format::Csv => text::csv(runs).and_then(|bytes| write_file(output, &bytes)),
-        Format::Json => text::json(runs).and_then(|bytes| write_file(output, &bytes)),
+        Format::Csv => text::csv(runs).and_then(|bytes| write_whole(output, &bytes)),
+        Format::Json => text::json(runs).and_then(|bytes| write_whole(output, &bytes)),
         Format::Tensorboard => write_folder(output, |folder| board::write(runs, folder)),
         Format::Mlflow => {
             write_folder(output, |folder| mlflow::write(experiment, runs, folder, output))
@@ -121,13 +122,6 @@ fn parent(output: &Path) -> io::Result<&Path> {
         output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent)?;
     Ok(parent)
-}
-
-fn write_file(output: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(parent(output)?)?;
-    io::Write::write_all(&mut file, bytes)?;
-    readable(file.path(), 0o644)?;
-    file.persist(output).map(drop).map_err(|error| error.error)
 }
 
 /// Fills a temporary folder and gives it its name at the end.
