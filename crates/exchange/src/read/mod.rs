@@ -5,9 +5,11 @@ mod line;
 mod notebook;
 mod printed;
 mod records;
+mod survey;
 mod table;
 mod tensorboard;
 mod training;
+mod transcript;
 
 use std::path::Path;
 

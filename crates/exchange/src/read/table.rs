@@ -2,12 +2,12 @@
 //! usual separator, columns set apart by blanks, Markdown and drawn tables. Several trainings stand
 //! under each other or are named in a column such as `run` or `fold`.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use csv::{ReaderBuilder, StringRecord};
 
 use super::layout::{by_blanks, is_rule, lines_of, names_of, separator_of, within_bars};
-use super::line::{Form, Shortest};
+use super::survey::Survey;
 use super::training::{Again, Training, is_epoch, is_step, names_split, number, whole_epoch};
 use crate::name::{is_split, name, of_split};
 
@@ -127,7 +127,7 @@ impl Sheet {
     fn runs(&self) -> Result<Vec<(String, Vec<Training>)>, String> {
         let mut reader = self.reader();
         let mut names = reader.headers().map_err(|error| error.to_string())?.clone();
-        let survey = self.survey(&names)?;
+        let survey = Survey::of(&names, self.reader())?;
         if survey.has_unnamed_index {
             // As R and pandas print a table: the numbers of the rows have no heading.
             names = [""].into_iter().chain(names.iter()).collect();
@@ -246,66 +246,6 @@ impl Sheet {
         }
         Ok(runs)
     }
-
-    /// What has to be known of all rows before one is read.
-    fn survey(&self, names: &StringRecord) -> Result<Survey, String> {
-        let epoch = names.iter().position(is_epoch);
-        let mut survey =
-            Survey { has_unnamed_index: true, ends_in_separator: true, ..Survey::default() };
-        let mut seen: HashSet<String> = HashSet::new();
-        let steps = names.iter().position(is_step);
-        let mut index: Option<u64> = None;
-        let mut last = StringRecord::new();
-        for record in self.reader().records() {
-            let record = record.map_err(|error| error.to_string())?;
-            survey.rows += 1;
-            if is_heading_again(&record, names) {
-                continue;
-            }
-            let first = record.get(0).unwrap_or_default();
-            survey.first_cell.get_or_insert_with(|| first.to_owned());
-            let number = first.parse::<u64>().ok();
-            let counts = index.is_none_or(|before| number == before.checked_add(1));
-            index = number;
-            let is_longer = record.len() == names.len() + 1;
-            let has_rest = record.iter().next_back().is_some_and(|cell| !cell.is_empty());
-            survey.has_unnamed_index &= is_longer && has_rest && number.is_some() && counts;
-            survey.ends_in_separator &= is_longer && !has_rest;
-            survey.has_point |= record.iter().any(|cell| {
-                cell.contains('.') && cell.trim_end_matches(['%', ' ']).parse::<f64>().is_ok()
-            });
-            for (column, cell) in record.iter().enumerate() {
-                if cell.contains(',') {
-                    survey.comma(column, cell);
-                }
-                if !is_missing(cell) && !is_split(cell) {
-                    survey.other_words.insert(column);
-                }
-            }
-            if let Some(cell) = epoch.and_then(|column| record.get(column)) {
-                let number = epoch_number(cell);
-                survey.has_whole_epochs |=
-                    number.is_some_and(|number| number.fract() == 0.0 && number > 0.0);
-                survey.has_epochs_again |= !seen.insert(cell.to_owned());
-            }
-            if let Some(step) = steps.and_then(|column| record.get(column)) {
-                survey.steps.push(step.parse::<f64>().unwrap_or(f64::NAN));
-            }
-            // The last record may be cut, so it does not count.
-            survey.shortest.resize(names.len() + 1, Shortest::default());
-            for (shortest, cell) in survey.shortest.iter_mut().zip(last.iter()) {
-                if cell.starts_with(|sign: char| sign.is_ascii_digit() || "+-.".contains(sign)) {
-                    shortest.add(Form::of(cell));
-                }
-            }
-            last.clone_from(&record);
-        }
-        survey.columns = names.len();
-        survey.has_unnamed_index &= survey.rows > 0;
-        survey.ends_in_separator &= survey.rows > 0;
-        survey.has_epochs_again |= epoch.is_none();
-        Ok(survey)
-    }
 }
 
 /// Whether a line within a text is a heading: one of its names is the epoch's, or all are understood.
@@ -314,117 +254,6 @@ fn is_heading(line: &str) -> bool {
         let is_understood = |known: &String| is_epoch(known) || name(known).is_some();
         names.iter().any(|name| is_epoch(name)) || names.iter().all(is_understood)
     })
-}
-
-/// What all rows of a table have in common.
-#[derive(Debug, Default)]
-struct Survey {
-    rows: usize,
-    /// Whether every row has one more cell than the heading, a number first.
-    has_unnamed_index: bool,
-    first_cell: Option<String>,
-    /// Whether any number has a decimal point, so that a comma parts thousands.
-    has_point: bool,
-    has_whole_epochs: bool,
-    /// Whether an epoch's number stands in several rows.
-    has_epochs_again: bool,
-    /// Values of the column that counts steps.
-    steps: Vec<f64>,
-    /// The shortest number of each column, but for the last row, which may be cut.
-    shortest: Vec<Shortest>,
-    columns: usize,
-    /// Columns with cells that are no split's name.
-    other_words: HashSet<usize>,
-    /// Whether every row ends in a separator that the heading lacks.
-    ends_in_separator: bool,
-    /// What commas are in the columns that have some.
-    commas: HashMap<usize, Comma>,
-}
-
-/// What the commas of a column's numbers are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Comma {
-    /// Before exactly three digits everywhere.
-    Either,
-    /// Instead of a point.
-    Decimal,
-    /// Between thousands.
-    Thousands,
-    /// Instead of a point, which parts thousands.
-    DecimalBehindPoints,
-}
-
-impl Survey {
-    /// Notes a number with a comma.
-    fn comma(&mut self, column: usize, cell: &str) {
-        let cell = cell.trim_end_matches(['%', ' ']).trim_start_matches('-');
-        let mut groups = cell.split(['.', ',']);
-        let first = groups.next().unwrap_or_default();
-        let is_grouped = cell
-            .split('.')
-            .next()
-            .unwrap_or_default()
-            .split(',')
-            .skip(1)
-            .all(|group| group.len() == 3);
-        let told = if cell
-            .find('.')
-            .is_some_and(|point| cell.find(',').is_some_and(|comma| point < comma))
-        {
-            Comma::DecimalBehindPoints
-        } else if !is_grouped || first == "0" {
-            Comma::Decimal
-        } else if cell.contains('.') || cell.matches(',').count() > 1 {
-            Comma::Thousands
-        } else {
-            Comma::Either
-        };
-        let known = self.commas.entry(column).or_insert(told);
-        if *known == Comma::Either || told == Comma::DecimalBehindPoints {
-            *known = told;
-        }
-    }
-
-    /// A column's number; an error where its comma may be either.
-    fn value(&self, column: usize, text: &str) -> Result<Option<f64>, ()> {
-        let text = text.trim_end_matches(['%', ' ']);
-        let comma = self.commas.get(&column);
-        if comma == Some(&Comma::DecimalBehindPoints) {
-            return Ok(text.replace('.', "").replace(',', ".").parse().ok());
-        }
-        if !text.contains(',') {
-            return Ok(self.number(text));
-        }
-        match comma {
-            Some(Comma::Decimal) if text.matches(',').count() == 1 => {
-                Ok(text.replace(',', ".").parse().ok())
-            }
-            Some(Comma::Thousands) => Ok(text.replace(',', "").parse().ok()),
-            Some(Comma::Either) if text.replace(',', "").parse::<f64>().is_ok() => Err(()),
-            _ => Ok(None),
-        }
-    }
-
-    /// A number, or a duration such as `1:03`.
-    fn number(&self, text: &str) -> Option<f64> {
-        let text = text.trim_end_matches(['%', ' ']);
-        if let Ok(number) = text.parse() {
-            return Some(number);
-        }
-        let parts: Option<Vec<f64>> = text.split(':').map(|part| part.parse().ok()).collect();
-        parts
-            .filter(|parts| parts.len() > 1)
-            .map(|parts| parts.iter().fold(0.0, |sum, part| sum * 60.0 + part))
-    }
-
-    /// Whether a cell at the end of a text was cut.
-    fn is_cut(&self, column: usize, text: &str) -> bool {
-        let is_within =
-            text.ends_with(|sign: char| sign.is_ascii_digit() || ".,eE+-".contains(sign));
-        let lacks_cells = column + 1 < self.columns;
-        let shortest = self.shortest.get(column).copied().unwrap_or_default();
-        is_within && (lacks_cells || shortest.is_cut(Form::of(text)))
-    }
 }
 
 /// What the columns of a table are for.
@@ -501,13 +330,13 @@ impl Columns {
 }
 
 /// An epoch's number, which may stand as `3/30`.
-fn epoch_number(text: &str) -> Option<f64> {
+pub(super) fn epoch_number(text: &str) -> Option<f64> {
     let number = text.split_once('/').map_or(text, |(number, _)| number);
     number.trim().parse().ok()
 }
 
 /// Whether a record is the heading, written once more.
-fn is_heading_again(record: &StringRecord, names: &StringRecord) -> bool {
+pub(super) fn is_heading_again(record: &StringRecord, names: &StringRecord) -> bool {
     let names = names.iter().skip_while(|name| name.is_empty());
     names.eq(record.iter().skip_while(|name| name.is_empty()))
 }
@@ -537,6 +366,6 @@ fn pass_over(
     }
 }
 
-fn is_missing(cell: &str) -> bool {
+pub(super) fn is_missing(cell: &str) -> bool {
     MISSING.contains(&cell.to_lowercase().as_str())
 }

@@ -1,0 +1,181 @@
+//! What has to be known of all rows of a table before one is read.
+
+use std::collections::{HashMap, HashSet};
+
+use csv::{Reader, StringRecord};
+
+use super::line::{Form, Shortest};
+use super::table::{epoch_number, is_heading_again, is_missing};
+use super::training::{is_epoch, is_step};
+use crate::name::is_split;
+
+/// What all rows of a table have in common.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    pub(super) rows: usize,
+    /// Whether every row has one more cell than the heading, a number first.
+    pub(super) has_unnamed_index: bool,
+    pub(super) first_cell: Option<String>,
+    /// Whether any number has a decimal point, so that a comma parts thousands.
+    pub(super) has_point: bool,
+    pub(super) has_whole_epochs: bool,
+    /// Whether an epoch's number stands in several rows.
+    pub(super) has_epochs_again: bool,
+    /// Values of the column that counts steps.
+    pub(super) steps: Vec<f64>,
+    /// The shortest number of each column, but for the last row, which may be cut.
+    pub(super) shortest: Vec<Shortest>,
+    pub(super) columns: usize,
+    /// Columns with cells that are no split's name.
+    pub(super) other_words: HashSet<usize>,
+    /// Whether every row ends in a separator that the heading lacks.
+    pub(super) ends_in_separator: bool,
+    /// What commas are in the columns that have some.
+    pub(super) commas: HashMap<usize, Comma>,
+}
+
+/// What the commas of a column's numbers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comma {
+    /// Before exactly three digits everywhere.
+    Either,
+    /// Instead of a point.
+    Decimal,
+    /// Between thousands.
+    Thousands,
+    /// Instead of a point, which parts thousands.
+    DecimalBehindPoints,
+}
+
+impl Survey {
+    /// What has to be known of all rows before one is read.
+    pub(super) fn of(names: &StringRecord, mut reader: Reader<&[u8]>) -> Result<Self, String> {
+        let epoch = names.iter().position(is_epoch);
+        let mut survey =
+            Survey { has_unnamed_index: true, ends_in_separator: true, ..Survey::default() };
+        let mut seen: HashSet<String> = HashSet::new();
+        let steps = names.iter().position(is_step);
+        let mut index: Option<u64> = None;
+        let mut last = StringRecord::new();
+        for record in reader.records() {
+            let record = record.map_err(|error| error.to_string())?;
+            survey.rows += 1;
+            if is_heading_again(&record, names) {
+                continue;
+            }
+            let first = record.get(0).unwrap_or_default();
+            survey.first_cell.get_or_insert_with(|| first.to_owned());
+            let number = first.parse::<u64>().ok();
+            let counts = index.is_none_or(|before| number == before.checked_add(1));
+            index = number;
+            let is_longer = record.len() == names.len() + 1;
+            let has_rest = record.iter().next_back().is_some_and(|cell| !cell.is_empty());
+            survey.has_unnamed_index &= is_longer && has_rest && number.is_some() && counts;
+            survey.ends_in_separator &= is_longer && !has_rest;
+            survey.has_point |= record.iter().any(|cell| {
+                cell.contains('.') && cell.trim_end_matches(['%', ' ']).parse::<f64>().is_ok()
+            });
+            for (column, cell) in record.iter().enumerate() {
+                if cell.contains(',') {
+                    survey.comma(column, cell);
+                }
+                if !is_missing(cell) && !is_split(cell) {
+                    survey.other_words.insert(column);
+                }
+            }
+            if let Some(cell) = epoch.and_then(|column| record.get(column)) {
+                let number = epoch_number(cell);
+                survey.has_whole_epochs |=
+                    number.is_some_and(|number| number.fract() == 0.0 && number > 0.0);
+                survey.has_epochs_again |= !seen.insert(cell.to_owned());
+            }
+            if let Some(step) = steps.and_then(|column| record.get(column)) {
+                survey.steps.push(step.parse::<f64>().unwrap_or(f64::NAN));
+            }
+            // The last record may be cut, so it does not count.
+            survey.shortest.resize(names.len() + 1, Shortest::default());
+            for (shortest, cell) in survey.shortest.iter_mut().zip(last.iter()) {
+                if cell.starts_with(|sign: char| sign.is_ascii_digit() || "+-.".contains(sign)) {
+                    shortest.add(Form::of(cell));
+                }
+            }
+            last.clone_from(&record);
+        }
+        survey.columns = names.len();
+        survey.has_unnamed_index &= survey.rows > 0;
+        survey.ends_in_separator &= survey.rows > 0;
+        survey.has_epochs_again |= epoch.is_none();
+        Ok(survey)
+    }
+
+    /// Notes a number with a comma.
+    fn comma(&mut self, column: usize, cell: &str) {
+        let cell = cell.trim_end_matches(['%', ' ']).trim_start_matches('-');
+        let mut groups = cell.split(['.', ',']);
+        let first = groups.next().unwrap_or_default();
+        let is_grouped = cell
+            .split('.')
+            .next()
+            .unwrap_or_default()
+            .split(',')
+            .skip(1)
+            .all(|group| group.len() == 3);
+        let told = if cell
+            .find('.')
+            .is_some_and(|point| cell.find(',').is_some_and(|comma| point < comma))
+        {
+            Comma::DecimalBehindPoints
+        } else if !is_grouped || first == "0" {
+            Comma::Decimal
+        } else if cell.contains('.') || cell.matches(',').count() > 1 {
+            Comma::Thousands
+        } else {
+            Comma::Either
+        };
+        let known = self.commas.entry(column).or_insert(told);
+        if *known == Comma::Either || told == Comma::DecimalBehindPoints {
+            *known = told;
+        }
+    }
+
+    /// A column's number; an error where its comma may be either.
+    pub(super) fn value(&self, column: usize, text: &str) -> Result<Option<f64>, ()> {
+        let text = text.trim_end_matches(['%', ' ']);
+        let comma = self.commas.get(&column);
+        if comma == Some(&Comma::DecimalBehindPoints) {
+            return Ok(text.replace('.', "").replace(',', ".").parse().ok());
+        }
+        if !text.contains(',') {
+            return Ok(self.number(text));
+        }
+        match comma {
+            Some(Comma::Decimal) if text.matches(',').count() == 1 => {
+                Ok(text.replace(',', ".").parse().ok())
+            }
+            Some(Comma::Thousands) => Ok(text.replace(',', "").parse().ok()),
+            Some(Comma::Either) if text.replace(',', "").parse::<f64>().is_ok() => Err(()),
+            _ => Ok(None),
+        }
+    }
+
+    /// A number, or a duration such as `1:03`.
+    pub(super) fn number(&self, text: &str) -> Option<f64> {
+        let text = text.trim_end_matches(['%', ' ']);
+        if let Ok(number) = text.parse() {
+            return Some(number);
+        }
+        let parts: Option<Vec<f64>> = text.split(':').map(|part| part.parse().ok()).collect();
+        parts
+            .filter(|parts| parts.len() > 1)
+            .map(|parts| parts.iter().fold(0.0, |sum, part| sum * 60.0 + part))
+    }
+
+    /// Whether a cell at the end of a text was cut.
+    pub(super) fn is_cut(&self, column: usize, text: &str) -> bool {
+        let is_within =
+            text.ends_with(|sign: char| sign.is_ascii_digit() || ".,eE+-".contains(sign));
+        let lacks_cells = column + 1 < self.columns;
+        let shortest = self.shortest.get(column).copied().unwrap_or_default();
+        is_within && (lacks_cells || shortest.is_cut(Form::of(text)))
+    }
+}
