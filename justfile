@@ -105,6 +105,11 @@ fuzz seconds="300":
         cargo fuzz run -O --fuzz-dir tools/fuzz --sanitizer none "$target" "$corpus" -- -max_total_time={{seconds}} -max_len=65536 -timeout=10 -rss_limit_mb=2048
     done
 
+# Time what thaw does around cells that compute nothing: just scale 1000 10000
+scale *cells:
+    cargo build --release --workspace --examples
+    target/release/examples/scale "$@"
+
 # Show images: just preview miniature --augmentation keras-2.0.8
 preview experiment="miniature" *arguments:
     cargo run --release -- preview experiments/{{experiment}}.toml "${@:2}"
