@@ -301,3 +301,4 @@ save("stamp-halves.log", each("[2024-01-02 10:00:00,123][src.train][INFO] - Epoc
 save("deit-console.txt", each("Epoch: [{zero}]  [ 0/20]  eta: 0:00:30  loss: {b_loss:.4f} ({b_loss:.4f})\nEpoch: [{zero}]  [19/20]  eta: 0:00:00  loss: {b_loss:.4f} ({b_loss:.4f})\n"
                               "Averaged stats: lr: 0.000100  loss: {b_loss:.4f} ({loss:.4f})\n"), training(shown=["loss"], epochs=range(EPOCHS)))
 save("csv-then-log.txt", "epoch,loss,val_acc\n" + each("{n},{loss},{val_acc}\n") + each("Epoch {n}/8 " + INLINE, OTHER), training(OTHER))
+save("log-then-table.txt", each("Epoch {n}/8 " + INLINE) + "epoch,loss,val_acc\n" + each("{n},{loss},{val_acc}\n", OTHER), training())

@@ -284,3 +284,32 @@ fn what_is_exported_can_be_read_again() {
         .collect();
     assert_eq!(left.len(), 4, "nothing temporary is left: {left:?}");
 }
+
+/// What cannot be told beside the rest is named.
+#[test]
+fn what_is_passed_over_is_named() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/shapes");
+    for (file, words) in [
+        ("arrow.txt", "`val_loss` has two numbers"),
+        ("batch.txt", "passed over: `Batch`, `Loss`"),
+        ("bars-killed.txt", "what stands there is of the epoch before"),
+        ("comma-or-thousands.txt", "`train loss` has a comma in its numbers"),
+        ("csv-then-log.txt", "what stands before it is not understood"),
+        ("cut.csv", "the log ends within the number of `val_acc`"),
+        ("evaluated-before.txt", "before the first epoch stand `val loss`, `val acc`"),
+        ("heading-behind.txt", "each epoch's values stand before its heading"),
+        ("label-ema.txt", "passed over: `EMA val loss`, `EMA acc`"),
+        ("log-then-table.txt", "a table stands there too"),
+        ("mean-row.csv", "the row `mean` is no epoch"),
+        ("mention-summary.txt", "epochs 6 are mentioned again with fewer values"),
+        ("nan.json", "`loss` is no number at the epochs 8"),
+        ("passes.txt", "in two passes over the epochs"),
+        ("slash.txt", "`val_acc` has two numbers parted by a slash"),
+        ("unstated-accuracy.txt", "`Acc` is taken for the validation accuracy"),
+    ] {
+        let logs = read_logs(&cases.join(file)).unwrap_or_else(|error| panic!("{error}"));
+        let said = |log: &NamedLog| log.summary() + "; " + &log.remarks.join("; ");
+        let said: Vec<String> = logs.trainings.iter().map(said).collect();
+        assert!(said.join("\n").contains(words), "{file}: {said:?}");
+    }
+}

@@ -41,7 +41,7 @@ fn experiment(cells: usize) -> Result<Experiment, Box<dyn Error>> {
         "name = \"scale\"\nseeds = {:?}\n[dataset]\nsource = \"folder\"\n[base]\narchitecture = \"vgg16\"\n[procedure]\nepochs = 2\n[matrix.rate]\n",
         (0..SEEDS).collect::<Vec<_>>()
     );
-    for number in 0..cells.div_ceil(SEEDS) {
+    for number in 0..cells.div_ceil(SEEDS).max(2) {
         writeln!(text, "r{number} = {{ learning_rate = {:e} }}", 1e-5 * (number + 1) as f64)?;
     }
     text += "[[ladder]]\nlabel = \"first\"\nwhere = { rate = \"r0\" }\n[[ladder]]\nlabel = \"second\"\nwhere = { rate = \"r1\" }\n";

@@ -166,6 +166,10 @@ fn of_text(text: &str) -> Result<Vec<Training>, String> {
     if let Some(last) = printed.last_mut() {
         if let Some(reason) = reason {
             last.remarks.push(format!("what stands before it is not understood: {reason}"));
+        } else if Sheet::within(&text).is_some() {
+            last.remarks.push(
+                "a table stands there too: passed over; give it in a file of its own".to_owned(),
+            );
         }
         return Ok(printed);
     }
