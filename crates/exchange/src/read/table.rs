@@ -106,12 +106,19 @@ impl Sheet {
     /// The trainings in it, and in the tables behind it.
     pub(super) fn trainings(&self, place: &str) -> Result<Vec<Training>, String> {
         let mut runs: Vec<(String, Vec<Training>)> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
         let mut sheet = Some(self);
         while let Some(current) = sheet {
             for (run, trainings) in current.runs()? {
-                match runs.iter_mut().find(|(known, _)| *known == run) {
-                    Some((_, known)) => known.extend(trainings),
-                    None => runs.push((run, trainings)),
+                match places.get(&run) {
+                    Some(place) => {
+                        let (_, known): &mut (String, Vec<Training>) = &mut runs[*place];
+                        known.extend(trainings);
+                    }
+                    None => {
+                        places.insert(run.clone(), runs.len());
+                        runs.push((run, trainings));
+                    }
                 }
             }
             sheet = current.next.as_deref();
