@@ -69,9 +69,12 @@ pub(crate) fn name(name: &str) -> Option<Name> {
         return None;
     }
     let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
-    let known = [&FILLERS[..], &TRAIN, &VALIDATION, &TEST, &ACCURACY, &LOSS, &SECONDS].concat();
+    let known = |word: &str| {
+        let lists = [&FILLERS[..], &TRAIN, &VALIDATION, &TEST, &ACCURACY, &LOSS, &SECONDS];
+        lists.iter().any(|words| words.contains(&word))
+    };
     // `learning_rate` has an unknown word; a bare `error` may be any.
-    if words.iter().any(|word| !known.contains(word)) || (has(&ERROR) && !has(&["rate", "top1"])) {
+    if words.iter().any(|word| !known(word)) || (has(&ERROR) && !has(&["rate", "top1"])) {
         return None;
     }
     // `train/val loss` is neither.
@@ -123,8 +126,7 @@ pub(crate) fn metric(column: &str) -> Option<Metric> {
 pub(crate) fn mentions_metric(phrase: &str) -> bool {
     let lower = lower_words(phrase);
     let words = || lower.split(|character: char| !character.is_alphanumeric());
-    let quantities = [&ACCURACY[..], &LOSS].concat();
-    words().any(|word| quantities.contains(&word))
+    words().any(|word| ACCURACY.contains(&word) || LOSS.contains(&word))
         && !words().any(|word| ["from", "to", "of", "for", "than", "at"].contains(&word))
         && lower.split_whitespace().count() < 5
         && metric(phrase).is_none()
@@ -139,7 +141,8 @@ pub(crate) fn states_percent(name: &str) -> bool {
 
 /// Whether a word alone names a split, as in `train Loss: 0.5`.
 pub(crate) fn is_split(word: &str) -> bool {
-    [&TRAIN[..], &VALIDATION, &TEST].concat().contains(&word.to_lowercase().as_str())
+    let word = word.to_lowercase();
+    [&TRAIN[..], &VALIDATION, &TEST].iter().any(|words| words.contains(&word.as_str()))
 }
 
 /// The name of a metric with the split that stands elsewhere, if it does not state one itself.

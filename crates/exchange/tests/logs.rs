@@ -313,3 +313,24 @@ fn what_is_passed_over_is_named() {
         assert!(said.join("\n").contains(words), "{file}: {said:?}");
     }
 }
+
+#[test]
+fn rows_before_the_first_whole_epoch_are_named() {
+    let desk = TempDir::new().expect("a folder");
+    let path = desk.path().join("log.csv");
+    fs::write(&path, "epoch,loss\n0.9976,0.5532\n1.9976,0.5230\n3,0.8606\n").expect("a log");
+    let logs = read_logs(&path).unwrap_or_else(|error| panic!("{error}")).trainings;
+    let remarks = logs[0].remarks.join("; ");
+    assert!(remarks.contains("rows at no whole epoch have `loss`"), "{remarks}");
+}
+
+/// As programs print that write the heading of each split before its row.
+#[test]
+fn any_number_of_tables_may_stand_under_each_other() {
+    let desk = TempDir::new().expect("a folder");
+    let path = desk.path().join("log.csv");
+    let pair = |epoch| format!("epoch,loss\n{epoch},0.5\nepoch,acc\n{epoch},0.5\n");
+    fs::write(&path, (1..=20_000).map(pair).collect::<String>()).expect("a log");
+    let logs = read_logs(&path).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(logs.trainings.len(), 40_000);
+}

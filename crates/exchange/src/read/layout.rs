@@ -28,8 +28,8 @@ pub(super) fn names_of(heading: &str) -> Option<Vec<String>> {
         None => heading.split_whitespace().map(name).collect(),
     };
     let holds_numbers = names.iter().any(|name| name.parse::<f64>().is_ok());
-    (names.len() > 1 && names.iter().any(|name| metric(name).is_some()) && !holds_numbers)
-        .then_some(names)
+    let may_be = names.len() > 1 && !holds_numbers;
+    (may_be && names.iter().any(|name| metric(name).is_some())).then_some(names)
 }
 
 pub(super) fn separator_of(heading: &str) -> Option<char> {

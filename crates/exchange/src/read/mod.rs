@@ -16,7 +16,7 @@ use std::path::Path;
 use regex::Regex;
 use thaw_spec::{FileKind, TrainingLog};
 
-use self::table::Sheet;
+use self::table::Sheets;
 use self::training::{Training, resolve_all};
 use crate::tensorboard::is_event_file;
 use crate::{ExchangeError, NamedLog};
@@ -153,8 +153,8 @@ fn of_text(text: &str) -> Result<Vec<Training>, String> {
             Err(reason) if is_json(start) => Some(reason),
             Err(_) => None,
         }
-    } else if let Some(sheet) = Sheet::of(&text) {
-        match sheet.trainings("") {
+    } else if let Some(sheets) = Sheets::of(&text) {
+        match sheets.trainings("") {
             Ok(trainings) => return Ok(trainings),
             Err(reason) => Some(reason),
         }
@@ -166,7 +166,7 @@ fn of_text(text: &str) -> Result<Vec<Training>, String> {
     if let Some(last) = printed.last_mut() {
         if let Some(reason) = reason {
             last.remarks.push(format!("what stands before it is not understood: {reason}"));
-        } else if Sheet::within(&text).is_some() {
+        } else if Sheets::stand_in(&text) {
             last.remarks.push(
                 "a table stands there too: passed over; give it in a file of its own".to_owned(),
             );
@@ -174,9 +174,9 @@ fn of_text(text: &str) -> Result<Vec<Training>, String> {
         return Ok(printed);
     }
     if reason.is_none()
-        && let Some(sheet) = Sheet::within(&text)
+        && let Some(sheets) = Sheets::within(&text)
     {
-        return sheet.trainings("");
+        return sheets.trainings("");
     }
     Err(reason.unwrap_or_else(|| UNKNOWN.to_owned()))
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::expression;
 use super::printed;
-use super::table::Sheet;
+use super::table::Sheets;
 use super::training::{Training, number};
 
 /// A cell of a table.
@@ -46,7 +46,7 @@ pub(super) fn trainings(notebook: &Value) -> Vec<Training> {
             let html = text(&data["text/html"]);
             let tables = html.split("<table").skip(1).map(table_of);
             let found: Vec<Training> = tables
-                .filter_map(|table| Sheet::of(&table)?.trainings("").ok())
+                .filter_map(|table| Sheets::of(&table)?.trainings("").ok())
                 .flatten()
                 .collect();
             if found.is_empty() {

@@ -7,29 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use thaw_spec::Split;
 
 use super::line::{Dialect, Heading, Pair};
-use super::training::{Again, Training, number};
+use super::training::{Again, Training, number, quoted};
 use super::transcript::{Batches, Event, Transcript, Values};
 use crate::name::metric;
 
 /// The trainings that a text without terminal codes tells.
 pub(super) fn trainings(text: &str, place: &str, may_lack_headings: bool) -> Vec<Training> {
     let dialect = Dialect::of(text);
-    let mut told = Transcript::default();
-    for line in text.split('\n') {
-        for piece in line.split(['\r', '\u{8}']).filter(|piece| !piece.trim().is_empty()) {
-            told.piece(piece, dialect);
-        }
-        told.flush();
-        told.drawn = None;
-    }
-    told.drop_cut_number(text);
+    let told = Transcript::of(text, dialect);
     // Where a heading was not understood, lines are no epochs.
     let may_lack_headings = may_lack_headings && !dialect.names_epochs;
     let sources = told.sources();
-    if told.unread > 0 {
-        told.remarks
-            .insert(format!("{} more lines name a metric and are not understood", told.unread));
-    }
     let Transcript { events, remarks, .. } = told;
     if sources.is_empty() {
         let events = events.into_iter().map(|(_, event)| event).collect();
@@ -59,55 +47,52 @@ enum Order {
 /// Where the values of the events stand: behind the headings, if any line says both, or if none
 /// stands before the first heading.
 fn order(events: &[Event]) -> Order {
-    let headings: Vec<usize> = places(events, |event| matches!(event, Event::Heading(_)));
-    let values: Vec<usize> = places(events, |event| matches!(event, Event::Values(_)));
-    let (Some(first), Some(last)) = (headings.first(), headings.last()) else {
+    let is_heading = |event: &Event| matches!(event, Event::Heading(_));
+    let (Some(first), Some(last)) =
+        (events.iter().position(is_heading), events.iter().rposition(is_heading))
+    else {
         return Order::BehindHeading;
     };
-    let columns = |mut within: Box<dyn FnMut(usize) -> bool>| -> BTreeSet<&str> {
-        let values = values.iter().filter(move |place| within(**place));
-        let pairs = values.flat_map(|place| match &events[*place] {
-            Event::Values(values) => &values.pairs[..],
-            _ => &[],
-        });
-        pairs.map(|pair| pair.column.as_str()).filter(|column| metric(column).is_some()).collect()
-    };
-    let (first, last) = (*first, *last);
-    let before = columns(Box::new(move |place| place < first));
-    let behind = columns(Box::new(move |place| place > last));
-    let closing = headings
-        .iter()
-        .filter(|place| matches!(&events[**place], Event::Heading(heading) if heading.closes));
-    let mostly_closing = closing.count() * 2 > headings.len();
-    let batches = places(events, |event| matches!(event, Event::Batches(_)));
-    let ends = behind.is_empty() && batches.iter().all(|place| *place < last);
+    let (before, behind) = (columns(&events[..first]), columns(&events[last..]));
+    let headings = events.iter().filter_map(|event| match event {
+        Event::Heading(heading) => Some(heading),
+        _ => None,
+    });
+    let closing = headings.clone().filter(|heading| heading.closes).count();
+    let mostly_closing = closing * 2 > headings.count();
+    let has_batches = |event: &Event| matches!(event, Event::Batches(_));
+    let ends = behind.is_empty() && !events[last..].iter().any(has_batches);
     if before.is_empty() && !(ends && mostly_closing) {
         return Order::BehindHeading;
     }
     if mostly_closing {
         return Order::BeforeHeading;
     }
-    let all = columns(Box::new(move |place| place > first));
+    let all = columns(&events[first..]);
     let is_train =
         |column: &&str| metric(column).is_some_and(|metric| metric.split() == Split::Train);
     match (before.is_superset(&all), ends) {
         // Where only an evaluation is told, the first may be one before the training.
         (true, true) if all.iter().any(is_train) => Order::BeforeHeading,
-        (true, true) => Order::Unknown,
-        (true, false) => Order::Unknown,
+        (true, _) => Order::Unknown,
         // A part of an epoch, or an evaluation.
         (false, true) if before.iter().any(is_train) => Order::Unknown,
         (false, _) => Order::BehindHeading,
     }
 }
 
-fn places(events: &[Event], is_wanted: impl Fn(&Event) -> bool) -> Vec<usize> {
-    let numbered = events.iter().enumerate().filter(|(_, event)| is_wanted(event));
-    numbered.map(|(place, _)| place).collect()
+/// The metrics of events by their names.
+fn columns(events: &[Event]) -> BTreeSet<&str> {
+    let values = events.iter().filter_map(|event| match event {
+        Event::Values(values) => Some(values),
+        _ => None,
+    });
+    let names = values.flat_map(|values| &values.pairs).map(|pair| pair.column.as_str());
+    names.filter(|column| metric(column).is_some()).collect()
 }
 
-/// The events with each heading before what it stands behind; what is behind the last is left out.
-fn headings_first(events: Vec<Event>) -> Vec<Event> {
+/// The events with each heading before what it stands behind, and what is behind the last.
+fn headings_first(events: Vec<Event>) -> (Vec<Event>, Vec<Event>) {
     let mut ordered = Vec::new();
     let mut group = Vec::new();
     for event in events {
@@ -118,7 +103,7 @@ fn headings_first(events: Vec<Event>) -> Vec<Event> {
             group.push(event);
         }
     }
-    ordered
+    (ordered, group)
 }
 
 #[derive(Default)]
@@ -149,11 +134,10 @@ impl Reader {
         remarks: BTreeSet<String>,
     ) -> Vec<Training> {
         let order = order(&events);
-        let left = events.len()
-            - places(&events, |event| matches!(event, Event::Heading(_)))
-                .last()
-                .map_or(0, |place| place + 1);
-        let events = if order == Order::BeforeHeading { headings_first(events) } else { events };
+        let (events, left) = match order {
+            Order::BeforeHeading => headings_first(events),
+            Order::BehindHeading | Order::Unknown => (events, Vec::new()),
+        };
         let mut reader = Self::default();
         for event in events {
             match event {
@@ -179,7 +163,7 @@ impl Reader {
             match order {
                 Order::BeforeHeading => {
                     training.remarks.push("each epoch's values stand before its heading".to_owned());
-                    if left > 0 {
+                    if !left.is_empty() {
                         training.remarks.push("values behind the last heading are passed over".to_owned());
                     }
                 }
@@ -219,20 +203,18 @@ impl Reader {
     }
 
     fn values(&mut self, values: Values) {
-        let Values { pairs, steps, seconds, is_bar, .. } = values.clone();
-        if let (true, Some(training)) = (self.has_ended, self.trainings.last_mut()) {
-            let names: Vec<String> =
-                pairs.iter().map(|pair| format!("`{}`", pair.column)).collect();
-            training
-                .remarks
-                .push(format!("behind the end stand {}: passed over", names.join(", ")));
-            return;
-        }
-        self.reached = steps.or(self.reached);
         let Some(training) = self.trainings.last_mut() else {
+            self.reached = values.steps.or(self.reached);
             self.headless.push(values);
             return;
         };
+        let Values { pairs, steps, seconds, is_bar, .. } = values;
+        if self.has_ended {
+            let names = quoted(pairs.iter().map(|pair| &pair.column));
+            training.remarks.push(format!("behind the end stand {names}: passed over"));
+            return;
+        }
+        self.reached = steps.or(self.reached);
         let metrics = || pairs.iter().filter_map(|pair| Some((pair, metric(&pair.column)?)));
         let is_validated = metrics().any(|(_, metric)| metric.split() != Split::Train);
         let stands_again = metrics().any(|(pair, _)| training.has(&pair.column));
@@ -260,12 +242,7 @@ impl Reader {
             });
         training.shows_bars |= is_bar;
         let again = if is_drawn_again { Again::Replaces } else { Again::Adds };
-        for Pair { column, value, is_percent, .. } in &pairs {
-            training.put(column, *value, again);
-            if *is_percent {
-                training.is_in_percent(column);
-            }
-        }
+        training.tell(&pairs, again);
         self.last = if steps.is_some() { pairs } else { Vec::new() };
         if let Some(seconds) = seconds {
             training.put_seconds(seconds);
@@ -284,11 +261,8 @@ impl Reader {
         } else if let (Some(training), Some(line)) =
             (self.trainings.first_mut(), self.headless.first())
         {
-            let names: Vec<String> =
-                line.pairs.iter().map(|pair| format!("`{}`", pair.column)).collect();
-            training
-                .remarks
-                .push(format!("before the first epoch stand {}: passed over", names.join(", ")));
+            let names = quoted(line.pairs.iter().map(|pair| &pair.column));
+            training.remarks.push(format!("before the first epoch stand {names}: passed over"));
         }
         if let Some(training) = self.trainings.last_mut() {
             if let Some((at, of)) = self.reached.filter(|(at, of)| at < of) {
@@ -305,12 +279,7 @@ impl Reader {
         let mut training = Training::default();
         for (number, line) in (1..).zip(std::mem::take(&mut self.headless)) {
             training.enter(number, None);
-            for pair in line.pairs {
-                training.put(&pair.column, pair.value, Again::Adds);
-                if pair.is_percent {
-                    training.is_in_percent(&pair.column);
-                }
-            }
+            training.tell(&line.pairs, Again::Adds);
         }
         training.remarks.push("no epoch has a number in it: its lines are counted".to_owned());
         training

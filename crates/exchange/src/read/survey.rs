@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use csv::{Reader, StringRecord};
 
-use super::line::{Form, Shortest};
+use super::line::{Form, Shortest, ends_in_number};
 use super::table::{epoch_number, is_heading_again, is_missing};
 use super::training::{is_epoch, is_step};
 use crate::name::is_split;
@@ -16,8 +16,6 @@ pub(super) struct Survey {
     /// Whether every row has one more cell than the heading, a number first.
     pub(super) has_unnamed_index: bool,
     pub(super) first_cell: Option<String>,
-    /// Whether any number has a decimal point, so that a comma parts thousands.
-    pub(super) has_point: bool,
     pub(super) has_whole_epochs: bool,
     /// Whether an epoch's number stands in several rows.
     pub(super) has_epochs_again: bool,
@@ -48,7 +46,10 @@ pub(super) enum Comma {
 }
 
 impl Survey {
-    /// What has to be known of all rows before one is read.
+    /// Goes over all rows under a heading.
+    ///
+    /// # Errors
+    /// When a row cannot be read.
     pub(super) fn of(names: &StringRecord, mut reader: Reader<&[u8]>) -> Result<Self, String> {
         let epoch = names.iter().position(is_epoch);
         let mut survey =
@@ -72,9 +73,6 @@ impl Survey {
             let has_rest = record.iter().next_back().is_some_and(|cell| !cell.is_empty());
             survey.has_unnamed_index &= is_longer && has_rest && number.is_some() && counts;
             survey.ends_in_separator &= is_longer && !has_rest;
-            survey.has_point |= record.iter().any(|cell| {
-                cell.contains('.') && cell.trim_end_matches(['%', ' ']).parse::<f64>().is_ok()
-            });
             for (column, cell) in record.iter().enumerate() {
                 if cell.contains(',') {
                     survey.comma(column, cell);
@@ -120,10 +118,8 @@ impl Survey {
             .split(',')
             .skip(1)
             .all(|group| group.len() == 3);
-        let told = if cell
-            .find('.')
-            .is_some_and(|point| cell.find(',').is_some_and(|comma| point < comma))
-        {
+        let [point, comma] = ['.', ','].map(|sign| cell.find(sign));
+        let told = if point.is_some() && point < comma {
             Comma::DecimalBehindPoints
         } else if !is_grouped || first == "0" {
             Comma::Decimal
@@ -172,10 +168,8 @@ impl Survey {
 
     /// Whether a cell at the end of a text was cut.
     pub(super) fn is_cut(&self, column: usize, text: &str) -> bool {
-        let is_within =
-            text.ends_with(|sign: char| sign.is_ascii_digit() || ".,eE+-".contains(sign));
         let lacks_cells = column + 1 < self.columns;
         let shortest = self.shortest.get(column).copied().unwrap_or_default();
-        is_within && (lacks_cells || shortest.is_cut(Form::of(text)))
+        ends_in_number(text) && (lacks_cells || shortest.is_cut(Form::of(text)))
     }
 }

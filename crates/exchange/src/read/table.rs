@@ -31,18 +31,19 @@ const RUNS: [&str; 10] = [
 /// Separator of cells that the reader puts in where blanks stood.
 const BLANK: u8 = b'\t';
 
+/// Tables of a text under each other, each with a heading of its own.
+pub(super) struct Sheets(Vec<Sheet>);
+
 /// A text with cells apart, whose first line is a heading with at least one metric.
-pub(super) struct Sheet {
+struct Sheet {
     separator: u8,
     text: String,
     remarks: Vec<String>,
     /// Whether the text ends within a line.
     is_cut: bool,
-    /// The table under another heading that stands behind it.
-    next: Option<Box<Self>>,
 }
 
-impl Sheet {
+impl Sheets {
     /// Understands a text as a table whose heading stands first.
     pub(super) fn of(text: &str) -> Option<Self> {
         let lines = lines_of(text);
@@ -60,38 +61,86 @@ impl Sheet {
                 first
             }
         };
-        Some(Self::from_heading(&lines[start..], text))
+        Some(Self::under(&lines[start..], text))
     }
 
     /// Understands a table that stands behind something else.
     pub(super) fn within(text: &str) -> Option<Self> {
         let lines = lines_of(text);
         let start = lines.iter().position(|line| is_heading(line))?;
-        Some(Self::from_heading(&lines[start..], text))
+        Some(Self::under(&lines[start..], text))
     }
 
-    fn from_heading(lines: &[String], text: &str) -> Self {
-        let heading = lines[0].trim_start_matches('#').to_owned();
-        let names = names_of(&heading);
-        // A row of names that are not those of the heading is another heading.
-        let is_another = |line: &String| is_heading(line) && names_of(line) != names;
-        let end = lines[1..].iter().position(is_another).map_or(lines.len(), |place| place + 1);
-        let next = (end < lines.len()).then(|| Box::new(Self::from_heading(&lines[end..], text)));
-        let rows = lines[1..end].iter().map(String::as_str);
+    /// Whether any line of a text is a heading.
+    pub(super) fn stand_in(text: &str) -> bool {
+        text.lines().any(is_heading)
+    }
+
+    /// The tables of lines of which the first is a heading.
+    fn under(mut lines: &[String], text: &str) -> Self {
+        let mut sheets = Vec::new();
+        while let Some((heading, rows)) = lines.split_first() {
+            let names = names_of(heading.trim_start_matches('#'));
+            // A row of names that are not those of the heading is another heading.
+            let is_another = |line: &String| is_heading(line) && names_of(line) != names;
+            let end = rows.iter().position(is_another).unwrap_or(rows.len());
+            lines = &rows[end..];
+            let is_cut = lines.is_empty() && !text.ends_with('\n');
+            sheets.push(Sheet::under(heading, &rows[..end], is_cut));
+        }
+        Self(sheets)
+    }
+
+    /// The trainings in them.
+    pub(super) fn trainings(&self, place: &str) -> Result<Vec<Training>, String> {
+        let mut runs = Runs::default();
+        for sheet in &self.0 {
+            for (run, trainings) in sheet.runs()?.named {
+                runs.of(run).extend(trainings);
+            }
+        }
+        let numbered = |(run, mut trainings): (String, Vec<Training>)| {
+            trainings.retain(Training::has_epochs);
+            number(trainings, if run.is_empty() { place } else { &run })
+        };
+        Ok(runs.named.into_iter().flat_map(numbered).collect())
+    }
+}
+
+/// Trainings by the name of their run, in the order of the names.
+#[derive(Default)]
+struct Runs {
+    named: Vec<(String, Vec<Training>)>,
+    places: HashMap<String, usize>,
+}
+
+impl Runs {
+    fn of(&mut self, run: String) -> &mut Vec<Training> {
+        let place = *self.places.entry(run).or_insert_with_key(|run| {
+            self.named.push((run.clone(), Vec::new()));
+            self.named.len() - 1
+        });
+        &mut self.named[place].1
+    }
+}
+
+impl Sheet {
+    fn under(heading: &str, rows: &[String], is_cut: bool) -> Self {
+        let heading = heading.trim_start_matches('#');
+        let rows = rows.iter().map(String::as_str);
         let rows = rows.filter(|line| !is_rule(line) && !line.starts_with('#'));
-        let is_cut = !text.ends_with('\n') && next.is_none();
         let mut remarks = Vec::new();
-        let separator = separator_of(&heading);
+        let separator = separator_of(heading);
         let text = match separator {
             Some('|') => {
-                let rows = [&*heading].into_iter().chain(rows).map(|line| within_bars(line.trim()));
+                let rows = [heading].into_iter().chain(rows).map(|line| within_bars(line.trim()));
                 rows.collect::<Vec<_>>().join("\n")
             }
-            Some(_) => [&*heading].into_iter().chain(rows).collect::<Vec<_>>().join("\n"),
-            None => by_blanks(&heading, rows, &mut remarks),
+            Some(_) => [heading].into_iter().chain(rows).collect::<Vec<_>>().join("\n"),
+            None => by_blanks(heading, rows, &mut remarks),
         };
         let separator = separator.map_or(BLANK, |separator| separator as u8);
-        Self { separator, text, remarks, is_cut, next }
+        Self { separator, text, remarks, is_cut }
     }
 
     /// The records after the heading.
@@ -103,35 +152,8 @@ impl Sheet {
             .from_reader(self.text.as_bytes())
     }
 
-    /// The trainings in it, and in the tables behind it.
-    pub(super) fn trainings(&self, place: &str) -> Result<Vec<Training>, String> {
-        let mut runs: Vec<(String, Vec<Training>)> = Vec::new();
-        let mut places: HashMap<String, usize> = HashMap::new();
-        let mut sheet = Some(self);
-        while let Some(current) = sheet {
-            for (run, trainings) in current.runs()? {
-                match places.get(&run) {
-                    Some(place) => {
-                        let (_, known): &mut (String, Vec<Training>) = &mut runs[*place];
-                        known.extend(trainings);
-                    }
-                    None => {
-                        places.insert(run.clone(), runs.len());
-                        runs.push((run, trainings));
-                    }
-                }
-            }
-            sheet = current.next.as_deref();
-        }
-        let numbered = |(run, mut trainings): (String, Vec<Training>)| {
-            trainings.retain(Training::has_epochs);
-            number(trainings, if run.is_empty() { place } else { &run })
-        };
-        Ok(runs.into_iter().flat_map(numbered).collect())
-    }
-
     /// The trainings under this heading by the name of their run.
-    fn runs(&self) -> Result<Vec<(String, Vec<Training>)>, String> {
+    fn runs(&self) -> Result<Runs, String> {
         let mut reader = self.reader();
         let mut names = reader.headers().map_err(|error| error.to_string())?.clone();
         let survey = Survey::of(&names, self.reader())?;
@@ -140,8 +162,7 @@ impl Sheet {
             names = [""].into_iter().chain(names.iter()).collect();
         }
         let columns = Columns::of(&names, &survey)?;
-        let mut runs: Vec<(String, Vec<Training>)> = Vec::new();
-        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut runs = Runs::default();
         let mut remarks: BTreeSet<String> = self.remarks.iter().cloned().collect();
         remarks.extend(columns.remark.clone());
         let mut begins_again = false;
@@ -160,12 +181,11 @@ impl Sheet {
                 ));
             }
             let cell = |column: usize| record.get(column).unwrap_or_default();
-            let run = columns.run_of(&names, &record);
-            let place = *places.entry(run).or_insert_with_key(|run| {
-                runs.push((run.clone(), vec![Training::default()]));
-                runs.len() - 1
-            });
-            let trainings = &mut runs[place].1;
+            let trainings = runs.of(columns.run_of(&names, &record));
+            if trainings.is_empty() {
+                // Rows before its first epoch are told of too.
+                trainings.push(Training::default());
+            }
             let current = trainings.last().and_then(Training::current);
             let epoch = match columns.epoch {
                 None => Some(current.map_or(1, |number| number + 1)),
@@ -221,9 +241,8 @@ impl Sheet {
                     ));
                     continue;
                 }
-                let column_at = column;
-                let column = of_split(title, split);
-                match survey.value(column_at, text) {
+                let name_of_value = of_split(title, split);
+                match survey.value(column, text) {
                     Err(()) if name(title).is_some() => {
                         return Err(format!(
                             "line {line}: `{text}` in the column `{title}` may have thousands or decimals behind its comma; write decimals with a point"
@@ -231,9 +250,9 @@ impl Sheet {
                     }
                     Err(()) => training.column(title),
                     Ok(Some(value)) => {
-                        training.put(&column, value, Again::Adds);
+                        training.put(&name_of_value, value, Again::Adds);
                         if text.ends_with('%') {
-                            training.is_in_percent(&column);
+                            training.is_in_percent(&name_of_value);
                         }
                     }
                     Ok(None) if is_missing(text) || name(title).is_none() => training.column(title),
@@ -245,10 +264,12 @@ impl Sheet {
                 }
             }
         }
-        if runs.is_empty() {
+        if runs.named.is_empty() {
             return Err("has a heading and no epochs".to_owned());
         }
-        if let Some(training) = runs.last_mut().and_then(|(_, trainings)| trainings.last_mut()) {
+        if let Some(training) =
+            runs.named.last_mut().and_then(|(_, trainings)| trainings.last_mut())
+        {
             training.remarks.extend(remarks);
         }
         Ok(runs)

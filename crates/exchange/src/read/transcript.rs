@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::line::{Dialect, Heading, Line, Pair, Shortest};
+use super::line::{Dialect, Heading, Line, Pair, Shortest, ends_in_number};
 use super::training::is_of_validation;
 use crate::name::{mentions_metric, metric};
 
@@ -43,30 +43,50 @@ pub(super) struct Batches {
 #[derive(Default)]
 pub(super) struct Transcript {
     pub(super) events: Vec<(String, Event)>,
-    pub(super) line: Values,
-    pub(super) source: String,
-    /// The epoch that the current line has named.
-    pub(super) drawn: Option<i64>,
-    /// The split that the lines are about.
-    pub(super) section: Option<String>,
     pub(super) remarks: BTreeSet<String>,
+    line: Values,
+    source: String,
+    /// The epoch that the current line has named.
+    drawn: Option<i64>,
+    /// The split that the lines are about.
+    section: Option<String>,
     /// Lines with a metric's name and a number that are not understood.
-    pub(super) unread: usize,
+    unread: usize,
 }
 
 impl Transcript {
-    pub(super) fn piece(&mut self, piece: &str, dialect: Dialect) {
-        let line = Line::read(piece, dialect, self.section.as_deref());
+    /// What a text without terminal codes tells. Of a line that is drawn again the last state counts.
+    pub(super) fn of(text: &str, dialect: Dialect) -> Self {
+        let mut told = Self::default();
+        for line in text.split('\n') {
+            for piece in line.split(['\r', '\u{8}']).filter(|piece| !piece.trim().is_empty()) {
+                told.piece(piece, dialect);
+            }
+            told.flush();
+            told.drawn = None;
+        }
+        if !text.ends_with('\n') {
+            told.drop_cut_number(ends_in_number(text));
+        }
+        if told.unread > 0 {
+            let remark = format!("{} more lines name a metric and are not understood", told.unread);
+            told.remarks.insert(remark);
+        }
+        told
+    }
+
+    fn piece(&mut self, piece: &str, dialect: Dialect) {
+        let mut line = Line::read(piece, dialect, self.section.as_deref());
         if line.source != self.source {
             self.flush();
             self.source.clone_from(&line.source);
         }
-        self.remarks.extend(line.remark.clone());
+        self.remarks.extend(line.remark.take());
         if line.is_end {
             self.flush();
             self.push(Event::End);
         }
-        self.unread += usize::from(line.is_unread && !line.is_mention);
+        self.unread += usize::from(line.is_unread);
         if let Some(heading) = line.heading.filter(|heading| self.drawn != Some(heading.number)) {
             self.flush();
             self.drawn = Some(heading.number);
@@ -88,7 +108,7 @@ impl Transcript {
             return;
         }
         if !line.unread.is_empty() {
-            self.push(Event::Named(line.unread.clone()));
+            self.push(Event::Named(std::mem::take(&mut line.unread)));
         }
         if line.is_partial() {
             self.batches(&line);
@@ -139,7 +159,7 @@ impl Transcript {
     }
 
     /// Ends a line.
-    pub(super) fn flush(&mut self) {
+    fn flush(&mut self) {
         let line = std::mem::take(&mut self.line);
         if !line.pairs.is_empty() {
             self.push(Event::Values(line));
@@ -176,44 +196,32 @@ impl Transcript {
         headings.into_keys().map(str::to_owned).collect()
     }
 
-    /// Drops the last number where the text ends in it and it is shorter than all before it, and a last
-    /// line that lacks the steps that its columns always had.
-    pub(super) fn drop_cut_number(&mut self, text: &str) {
-        let is_within = |sign: char| sign.is_ascii_digit() || ".,eE+-".contains(sign);
+    /// Drops a last line that lacks the steps that its columns always had, or, where the text ends in a
+    /// number, that number if it is shorter than all before it.
+    fn drop_cut_number(&mut self, ends_in_number: bool) {
         let Some(((_, Event::Values(last)), before)) = self.events.split_last() else { return };
-        if text.ends_with('\n') {
-            return;
-        }
-        let same = |pair: &Pair| -> Vec<&Values> {
-            let values = before.iter().filter_map(|(_, event)| match event {
-                Event::Values(values) => Some(values),
-                _ => None,
-            });
-            values
-                .filter(|values| values.pairs.iter().any(|known| known.column == pair.column))
-                .collect()
-        };
         let Some(pair) = last.pairs.last() else { return };
-        let lines = same(pair);
-        let mut shortest = Shortest::default();
-        let known = lines.iter().flat_map(|values| &values.pairs);
-        known
-            .filter(|known| known.column == pair.column)
-            .for_each(|known| shortest.add(known.form));
-        let is_cut = text.ends_with(is_within) && shortest.is_cut(pair.form);
-        let lacks_steps = last.steps.is_none()
-            && !lines.is_empty()
-            && lines.iter().all(|values| values.steps.is_some());
         let column = pair.column.clone();
-        if lacks_steps {
+        let mut shortest = Shortest::default();
+        let (mut lines, mut with_steps) = (0, 0);
+        for (_, event) in before {
+            let Event::Values(values) = event else { continue };
+            let mut known = values.pairs.iter().filter(|known| known.column == column).peekable();
+            if known.peek().is_some() {
+                lines += 1;
+                with_steps += usize::from(values.steps.is_some());
+            }
+            known.for_each(|known| shortest.add(known.form));
+        }
+        if last.steps.is_none() && lines > 0 && with_steps == lines {
             self.events.pop();
             self.remarks.insert("the log ends within a line: passed over".to_owned());
-        } else if is_cut {
+        } else if ends_in_number && shortest.is_cut(pair.form) {
             if let Some((_, Event::Values(last))) = self.events.last_mut() {
                 last.pairs.pop();
             }
-            self.remarks
-                .insert(format!("the log ends within the number of `{column}`: passed over"));
+            let remark = format!("the log ends within the number of `{column}`: passed over");
+            self.remarks.insert(remark);
         }
     }
 }

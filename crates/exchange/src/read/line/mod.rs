@@ -11,7 +11,7 @@ use self::grammar::{
     HEADING, LEAD, MEAN, MENTION, NUMBERED, POINT, PREFIX, QUANTITY, RIGHT_ANSWERS, SECONDS,
     SPLIT_BEHIND, STEPS, WITHIN_NUMBER, WRAPPED,
 };
-pub(super) use self::pairs::{Form, Pair, Shortest};
+pub(super) use self::pairs::{Form, Pair, Shortest, ends_in_number};
 use self::pairs::{Told, pairs};
 use crate::name::{is_split, metric, of_split};
 
@@ -35,6 +35,8 @@ impl Dialect {
         }
     }
 }
+
+const NO_WHOLE_EPOCH: &str = "lines at no whole epoch are passed over";
 
 /// The number of an epoch, and how many there are.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,8 +65,6 @@ pub(in crate::read) struct Line {
     pub(in crate::read) seconds: Option<f64>,
     /// Whether a number begins it.
     pub(in crate::read) has_lead: bool,
-    /// Whether it only says something about an epoch.
-    pub(in crate::read) is_mention: bool,
     /// Whether the training ends here.
     pub(in crate::read) is_end: bool,
     /// Names beside its pairs that have no number that is understood.
@@ -82,10 +82,7 @@ impl Line {
     pub(in crate::read) fn read(piece: &str, dialect: Dialect, section: Option<&str>) -> Self {
         let mut line = Self::default();
         let rest = line.without_prefixes(piece.trim());
-        let tail = line.take_heading(rest);
-        if line.is_mention || line.remark.is_some() {
-            return line;
-        }
+        let Some(tail) = line.take_heading(rest) else { return line };
         let split = match line.heading {
             Some(_) => line.section.clone(),
             None => section.map(str::to_owned).or_else(|| line.logger.clone()),
@@ -128,18 +125,18 @@ impl Line {
         line
     }
 
-    /// Takes the heading, with the split that it names, and gives what stands behind it.
-    fn take_heading<'a>(&mut self, line: &'a str) -> &'a str {
-        let Some(found) = HEADING.captures(line) else { return line };
+    /// Takes the heading, with the split that it names, and gives what stands behind it; nothing where
+    /// the line only says something about an epoch, or belongs to no whole one.
+    fn take_heading<'a>(&mut self, line: &'a str) -> Option<&'a str> {
+        let Some(found) = HEADING.captures(line) else { return Some(line) };
         let end = found.get(0).map_or(0, |all| all.end());
         let behind = &line[end..];
         if MENTION.is_match(behind) {
-            self.is_mention = true;
-            return behind;
+            return None;
         }
         if WITHIN_NUMBER.is_match(behind) {
-            self.remark = Some("lines at no whole epoch are passed over".to_owned());
-            return behind;
+            self.remark = Some(NO_WHOLE_EPOCH.to_owned());
+            return None;
         }
         let total = found.name("total").and_then(|total| total.as_str().parse().ok());
         let word = found.name("word").map_or("", |word| word.as_str());
@@ -147,7 +144,7 @@ impl Line {
         // `Epochs: 30` is a setting.
         let is_setting = total.is_none() && word.eq_ignore_ascii_case("epochs");
         let number = number.and_then(|number| number.as_str().parse().ok());
-        let Some(number) = number.filter(|_| !is_setting) else { return line };
+        let Some(number) = number.filter(|_| !is_setting) else { return Some(line) };
         let before = found[0].to_lowercase();
         let ends = ["end of", "finished", "completed"].iter().any(|words| before.contains(words));
         let closes = ends || CLOSING.is_match(behind);
@@ -157,7 +154,7 @@ impl Line {
         let split = words.find(|word| is_split(word)).map(str::to_owned);
         self.section = split.or_else(|| self.logger.clone());
         // timm's heading ends in the bracket of the steps.
-        if found.name("timm").is_some() { &line[end - 1..] } else { behind }
+        Some(if found.name("timm").is_some() { &line[end - 1..] } else { behind })
     }
 
     /// Takes an epoch's number without the word, where no line has the word: bjarten's
@@ -216,7 +213,7 @@ impl Line {
             self.heading = Some(Heading { number: epoch as i64, total: None, closes: false });
         } else {
             self.pairs.clear();
-            self.remark = Some("lines at no whole epoch are passed over".to_owned());
+            self.remark = Some(NO_WHOLE_EPOCH.to_owned());
         }
     }
 

@@ -59,6 +59,11 @@ impl Shortest {
     }
 }
 
+/// Whether a text ends within a number, or behind one.
+pub(in crate::read) fn ends_in_number(text: &str) -> bool {
+    text.ends_with(|sign: char| sign.is_ascii_digit() || ".,eE+-".contains(sign))
+}
+
 /// Numbers of a line that are read.
 const MOST_PAIRS: usize = 1000;
 

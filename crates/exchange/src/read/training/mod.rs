@@ -12,6 +12,7 @@ use thaw_spec::Split;
 
 pub(super) use self::phases::number;
 pub(super) use self::resolve::resolve_all;
+use super::line::Pair;
 use crate::name::metric;
 
 /// A training that is being told.
@@ -135,8 +136,7 @@ impl Training {
 
     /// Says that a line with these columns, behind those of the current epoch, was an evaluation.
     pub(in crate::read) fn evaluates<'a>(&mut self, columns: impl Iterator<Item = &'a String>) {
-        let names: Vec<String> = columns.map(|column| format!("`{column}`")).collect();
-        self.evaluated.entry(names.join(", ")).or_default().extend(self.current);
+        self.evaluated.entry(quoted(columns)).or_default().extend(self.current);
     }
 
     /// Says that a column's values are percentages.
@@ -183,6 +183,16 @@ impl Training {
             values.clear();
         }
         values.push(value);
+    }
+
+    /// Tells what a line says of the epoch that was entered last.
+    pub(in crate::read) fn tell(&mut self, pairs: &[Pair], again: Again) {
+        for Pair { column, value, is_percent, .. } in pairs {
+            self.put(column, *value, again);
+            if *is_percent {
+                self.is_in_percent(column);
+            }
+        }
     }
 
     /// Names a column, whether or not it has a value.
@@ -261,6 +271,11 @@ pub(in crate::read) fn is_step(column: &str) -> bool {
 pub(in crate::read) fn whole_epoch(number: f64, has_whole: bool) -> Option<i64> {
     let near = !has_whole && (number - number.round()).abs() <= 0.02 && number > 0.5;
     (number.fract() == 0.0 || near).then(|| number.round() as i64)
+}
+
+/// Names in the manner of messages: `` `loss`, `acc` ``.
+pub(in crate::read) fn quoted<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether a column's values say which images a row is about.
