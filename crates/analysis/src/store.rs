@@ -72,11 +72,6 @@ impl ResultsFolder {
         Self { store }
     }
 
-    /// Where they are kept.
-    pub fn store(&self) -> &dyn Store {
-        &*self.store
-    }
-
     /// Where they lie, for messages and for what is drawn of them.
     pub fn root(&self) -> PathBuf {
         self.store.place("")

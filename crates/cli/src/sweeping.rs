@@ -31,7 +31,7 @@ pub(crate) fn sweep(options: &Sweep, precision: Option<&Precision>) -> Result<()
         }
     }
     let facts = inputs.cost_facts()?;
-    let plan = inputs.plan(&finished)?;
+    let plan = inputs.plan(&facts, &finished);
     let limits = Limits {
         threads,
         jobs: options.jobs.map(usize::from),

@@ -24,10 +24,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let inputs = RunInputs::new(experiment, dataset, weights, &root.join("cache"))?;
     let folder = ResultsFolder::new(root.join("results"));
     folder.prepare()?;
-    let plan = inputs.plan(&inputs.finished(&folder)?)?;
+    let facts = inputs.cost_facts()?;
+    let plan = inputs.plan(&facts, &inputs.finished(&folder)?);
     let limits = Limits::of_this_machine();
     let executor = RealExecutor::new(&inputs, limits.threads);
-    let failures = execute(&plan, &inputs.cost_facts()?, &executor, &folder, &limits, &Silent)?;
+    let failures = execute(&plan, &facts, &executor, &folder, &limits, &Silent)?;
     match failures.first() {
         Some(failure) => Err(format!("seed {}: {}", failure.cell.seed, failure.error).into()),
         None => Ok(()),

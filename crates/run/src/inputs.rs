@@ -90,12 +90,9 @@ impl RunInputs {
     }
 
     /// The steps that the cells need which are not `finished`.
-    ///
-    /// # Errors
-    /// As [`RunInputs::cost_facts`].
-    pub fn plan(&self, finished: &BTreeSet<CellId>) -> Result<Plan, RunError> {
-        let facts = self.cost_facts()?;
-        Ok(Plan::new(&self.cells, finished, &facts, |step| is_kept(&self.cache, step)))
+    #[must_use]
+    pub fn plan(&self, facts: &CostFacts, finished: &BTreeSet<CellId>) -> Plan {
+        Plan::new(&self.cells, finished, facts, |step| is_kept(&self.cache, step))
     }
 
     /// The preprocessing that the weights were trained on: what the experiment says, else what

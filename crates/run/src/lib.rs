@@ -23,10 +23,11 @@
 //! let weights = Weights::shipped(experiment.architecture).ok_or("no shipped weights")??;
 //! let inputs = RunInputs::new(experiment, Box::new(Synthetic::new(drawn)), weights, "cache".as_ref())?;
 //! let folder = ResultsFolder::new("runs/miniature".into());
-//! let plan = inputs.plan(&inputs.finished(&folder)?)?;
+//! let facts = inputs.cost_facts()?;
+//! let plan = inputs.plan(&facts, &inputs.finished(&folder)?);
 //! let limits = Limits::of_this_machine();
 //! let executor = RealExecutor::new(&inputs, limits.threads);
-//! let failures = execute(&plan, &inputs.cost_facts()?, &executor, &folder, &limits, &Silent)?;
+//! let failures = execute(&plan, &facts, &executor, &folder, &limits, &Silent)?;
 //! assert!(failures.is_empty());
 //! # Ok(())
 //! # }

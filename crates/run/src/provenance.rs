@@ -1,9 +1,8 @@
 //! The machine and the program, as a cell's manifest records them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use candle_core::{Device, DeviceLocation};
 use thaw_spec::{ConvolutionAlgorithm, Environment};
+use thaw_store::now_unix_seconds;
 
 /// The version of thaw, and the commit that it was built from.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("THAW_COMMIT"), ")");
@@ -26,9 +25,7 @@ pub fn environment(
         },
         convolution: if device.is_cpu() { convolution.name() } else { "candle" }.to_owned(),
         threads,
-        started_unix_seconds: SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |elapsed| elapsed.as_secs()),
+        started_unix_seconds: now_unix_seconds(),
     }
 }
 

@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use thaw_analysis::{CellState, Failure, ResultsFolder};
 use thaw_spec::{
     Cell, Cost, CostFacts, EpochRecord, Outcome, Plan, Prediction, RecordSink, SinkError, Step,
 };
-use thaw_store::Claimed;
+use thaw_store::{Claimed, now_unix_seconds};
 
 use crate::{Artifact, Ending, Event, Executor, Observer, RunError};
 
@@ -179,11 +179,11 @@ impl Run<'_> {
             }
             Err(error) => return fail(error.into()),
         };
-        self.start(number, step);
         let is_complete = match self.folder.state(cell) {
             Ok(state) => state == CellState::Complete && !self.limits.repeat,
             Err(error) => return fail(error.into()),
         };
+        self.start(number, step);
         if is_complete {
             self.observer.event(&Event::Ended { number, ending: Ending::Kept });
             return Attempt::Ended;
@@ -192,12 +192,8 @@ impl Run<'_> {
         let (ending, attempt) = match trained {
             Ok(outcome) => (Ending::Trained(outcome.status), Attempt::Ended),
             Err(error) => {
-                let failure = Failure {
-                    reason: error.to_string(),
-                    at_unix_seconds: SystemTime::now()
-                        .duration_since(UNIX_EPOCH)
-                        .map_or(0, |elapsed| elapsed.as_secs()),
-                };
+                let failure =
+                    Failure { reason: error.to_string(), at_unix_seconds: now_unix_seconds() };
                 // What stopped the cell is said either way.
                 let _ = self.folder.fail(&cell.id(), &failure);
                 (Ending::Failed, fail(error))

@@ -99,7 +99,8 @@ impl Owner {
     }
 }
 
-fn now_unix_seconds() -> u64 {
+/// Seconds since 1970, in UTC; zero before.
+pub fn now_unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
 

@@ -29,11 +29,6 @@ impl FolderStore {
         Self { root }
     }
 
-    /// The folder.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
     fn path(&self, key: &str) -> PathBuf {
         let parts = key.split('/').filter(|part| !part.is_empty() && *part != "..");
         parts.fold(self.root.clone(), |path, part| path.join(part))

@@ -29,7 +29,7 @@ mod whole;
 use std::io;
 use std::path::PathBuf;
 
-pub use claim::{Claim, Claimed, Owner};
+pub use claim::{Claim, Claimed, Owner, now_unix_seconds};
 pub use folder::FolderStore;
 pub use whole::{Unfinished, write_whole};
 

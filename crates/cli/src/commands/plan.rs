@@ -20,8 +20,7 @@ pub(crate) fn run(
     let folder = options.selection.written_folder(&inputs.experiment);
     let finished = if options.force { BTreeSet::new() } else { inputs.finished(&folder)? };
     let facts = inputs.cost_facts()?;
-    let exists = |step: &Step| is_kept(&inputs.cache, step);
-    let plan = Plan::new(&inputs.cells, &finished, &facts, exists);
+    let plan = inputs.plan(&facts, &finished);
     inputs.warnings().iter().for_each(|warning| say_on_stderr(warning));
     let counts = inputs.dataset.counts();
     say(&format!(

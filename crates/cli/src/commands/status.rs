@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use serde_json::json;
 use thaw_analysis::{CellState, ResultsFolder};
 use thaw_spec::{CellManifest, ContentHash, Experiment};
+use thaw_store::now_unix_seconds;
 
 use crate::error::{CliError, SUCCESS};
 use crate::selection::CellSelection;
@@ -142,9 +142,8 @@ impl Entry {
     fn line(&self) -> Option<String> {
         let words = match &self.state {
             State::Running { worker, since_unix_seconds, epochs } => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH);
-                let now = now.map_or(0, |elapsed| elapsed.as_secs());
-                let passed = duration(now.saturating_sub(*since_unix_seconds) as f64);
+                let passed = now_unix_seconds().saturating_sub(*since_unix_seconds);
+                let passed = duration(passed as f64);
                 format!("epoch {epochs} of {} recorded · {worker}, for {passed}", self.epochs)
             }
             State::Interrupted { epochs } => {

@@ -25,7 +25,9 @@ use crate::{Base, ModelError};
 pub(crate) use file::TensorFile;
 use layout::{to_hwio, to_oihw};
 pub(crate) use matching::matched;
-pub(crate) use numbers::{NumberType, Numbers, float_width, rounded, values};
+pub(crate) use numbers::{
+    NumberType, Numbers, are_halves, float_width, have_common_source, rounded, values,
+};
 pub use state_dicts::OtherTensors;
 pub(crate) use state_dicts::Wanted;
 

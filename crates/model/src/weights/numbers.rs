@@ -62,6 +62,39 @@ pub(crate) fn rounded(dtype: Dtype, value: f64) -> f64 {
     }
 }
 
+/// Whether one type is binary16 and the other bfloat16.
+pub(crate) fn are_halves(one: &NumberType, other: &NumberType) -> bool {
+    let is = |number_type: &NumberType, dtype| *number_type == NumberType::Known(dtype);
+    let are = |one, other| is(one, Dtype::F16) && is(other, Dtype::BF16);
+    are(one, other) || are(other, one)
+}
+
+/// Whether there is a number that rounds to `half` in binary16 and to `bfloat` in bfloat16: rounding
+/// keeps the order, so the numbers that round to `half` reach from the middle to its lower
+/// neighbour to that to its upper one.
+pub(crate) fn have_common_source(half: f64, bfloat: f64) -> bool {
+    if half.is_nan() || bfloat.is_nan() {
+        return half.is_nan() && bfloat.is_nan();
+    }
+    let number = half::f16::from_f64(half.abs());
+    let neighbour = |bits: u16| half::f16::from_bits(bits).to_f64();
+    let magnitude = half.abs();
+    let lower = match number.to_bits().checked_sub(1) {
+        Some(bits) if magnitude.is_finite() => f64::midpoint(neighbour(bits), magnitude),
+        // What is beyond the largest number by half a step or more is infinite.
+        Some(_) => 65_520.0,
+        None => 0.0,
+    };
+    let upper = match number.to_bits() {
+        bits if neighbour(bits + 1).is_finite() => f64::midpoint(magnitude, neighbour(bits + 1)),
+        _ if magnitude.is_finite() => 65_520.0,
+        _ => f64::INFINITY,
+    };
+    let (lower, upper) = if number.to_bits() == 0 { (-upper, upper) } else { (lower, upper) };
+    let bfloat = if half < 0.0 { -bfloat } else { bfloat };
+    (rounded(Dtype::BF16, lower)..=rounded(Dtype::BF16, upper)).contains(&bfloat)
+}
+
 /// The values of little-endian bytes.
 pub(crate) fn values(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f64>> {
     fn all<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f64) -> Option<Vec<f64>> {
@@ -145,5 +178,27 @@ mod tests {
         assert!([0x7F, 0xFF].iter().all(|byte| of(Dtype::F8_E4M3, *byte).is_nan()));
         let e5m2 = [0x7B, 0x04, 0x01, 0xBC, 0x7C].map(|byte| of(Dtype::F8_E5M2, byte));
         assert_eq!(e5m2, [57344.0, 2f64.powi(-14), 2f64.powi(-16), -1.0, f64::INFINITY]);
+    }
+
+    #[test]
+    fn halves_of_either_kind_may_be_the_same_numbers_rounded() {
+        let mut number = 1e-9f64;
+        while number < 1e6 {
+            for number in [number, -number] {
+                let half = half::f16::from_f64(number).to_f64();
+                let bfloat = half::bf16::from_f64(number).to_f64();
+                assert!(have_common_source(half, bfloat), "{number}");
+                // Two steps of bfloat16 away no number is that rounds to both, unless both are tiny
+                // beside the steps of binary16, or too large for it.
+                if (1e-4..6e4).contains(&number.abs()) {
+                    let moved = half::bf16::from_f64(number * 1.02).to_f64();
+                    assert!(!have_common_source(half, moved), "{number}");
+                    assert!(!have_common_source(half, -bfloat), "{number}");
+                }
+            }
+            number *= 1.000_37;
+        }
+        assert!(have_common_source(0.0, 1e-9) && !have_common_source(0.0, 1e-7));
+        assert!(have_common_source(f64::INFINITY, 1e6) && !have_common_source(1.0, f64::NAN));
     }
 }

@@ -5,6 +5,8 @@
 
 mod phases;
 mod resolve;
+mod scale;
+mod validation;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 

@@ -8,7 +8,7 @@ use thaw_spec::{Metric, Split, TrainingLog};
 use super::Training;
 use crate::NamedLog;
 use crate::log::number_ranges;
-use crate::name::{Name, Quantity, name, states_percent};
+use crate::name::{Name, Quantity, name};
 
 /// Trainings by their names; those that hold nothing are told apart from the logs.
 pub(in crate::read) fn resolve_all(trainings: Vec<Training>) -> crate::ReadLogs {
@@ -109,65 +109,6 @@ impl Training {
         Ok(NamedLog { name: self.name, log, passed_over, remarks: self.remarks })
     }
 
-    /// Whether an accuracy whose name states no split is that of validation: two losses state theirs,
-    /// and no accuracy does.
-    fn has_unstated_validation(&self) -> bool {
-        let stated = |accuracy: bool| {
-            let names = self.columns.iter().filter_map(move |column| {
-                let Name { quantity: Quantity::Metric(metric), states_split, .. } = name(column)?
-                else {
-                    return None;
-                };
-                (states_split && metric.is_accuracy() == accuracy && self.count(column) > 0)
-                    .then_some(metric.split())
-            });
-            names.collect::<Vec<_>>()
-        };
-        let losses = stated(false);
-        losses.contains(&Split::Train)
-            && losses.contains(&Split::Validation)
-            && stated(true).is_empty()
-    }
-
-    /// Drops validation metrics that a bar goes on to show at epochs without validation.
-    fn drop_unchanged_validation(&mut self, curves: &mut [Told]) {
-        let is_validation = |told: &Told| told.metric.split() == Split::Validation;
-        let numbers: Vec<i64> = self.epochs.keys().copied().collect();
-        let unchanged: BTreeSet<i64> = numbers
-            .windows(2)
-            .filter(|pair| {
-                let of_validation = curves.iter().filter(|told| is_validation(told));
-                let mut values = of_validation
-                    .map(|told| (told.values.get(&pair[0]), told.values.get(&pair[1])));
-                values.clone().next().is_some()
-                    && values.all(|(before, after)| before.is_some() && before == after)
-            })
-            .map(|pair| pair[1])
-            .collect();
-        if unchanged.is_empty() {
-            return;
-        }
-        for told in curves.iter_mut().filter(|told| is_validation(told)) {
-            told.values.retain(|number, _| !unchanged.contains(number));
-        }
-        let first = numbers.first().copied().unwrap_or(1).min(1);
-        let counted: Vec<usize> = unchanged
-            .iter()
-            .filter_map(|number| usize::try_from(number - first + 1).ok())
-            .collect();
-        self.remarks.push(format!(
-            "at the epochs {} the bar shows the validation of an epoch before: passed over",
-            number_ranges(&counted)
-        ));
-    }
-
-    /// Whether a validation metric stands at every epoch but the first.
-    fn begins_one_late(&self, told: &Told) -> bool {
-        told.metric.split() == Split::Validation
-            && self.epochs.len() > 1
-            && self.epochs.keys().skip(1).eq(told.values.keys())
-    }
-
     /// Whether no epoch has both a metric of training and one of validation, though the training has.
     fn is_told_in_turn(&self, curves: &[Told]) -> bool {
         let epochs = |is_train: bool| -> BTreeSet<i64> {
@@ -177,63 +118,6 @@ impl Training {
         };
         let (train, others) = (epochs(true), epochs(false));
         !train.is_empty() && !others.is_empty() && train.is_disjoint(&others)
-    }
-
-    /// Brings percentages that say so, and rates of errors, to fractions of right answers.
-    fn scale(&mut self, curves: &mut [Told]) {
-        let largest = |told: &Told| told.values.values().copied().fold(0.0, f64::max);
-        let is_percent =
-            |told: &Told| self.in_percent.contains(&told.column) || states_percent(&told.column);
-        let is_large = |told: &Told| is_percent(told) || largest(told) > 1.5;
-        let shares = |is_error: bool| {
-            curves.iter().filter(move |told| told.metric.is_accuracy() && told.is_error == is_error)
-        };
-        let in_percent = |is_error: bool| {
-            shares(is_error).find(|told| is_large(told)).map(|told| told.column.clone())
-        };
-        let (accuracy, error) = (in_percent(false), in_percent(true));
-        let mut remarks = Vec::new();
-        let scales: Vec<f64> = curves
-            .iter()
-            .map(|told| {
-                let is_small = !is_large(told) && told.metric.is_accuracy();
-                match (told.is_error, &accuracy, &error) {
-                    // Rates of errors of one training have one scale.
-                    (true, _, Some(other)) => {
-                        if is_small {
-                            remarks.push(format!(
-                                "`{}` is taken for percentages, as `{other}` is",
-                                told.column
-                            ));
-                        }
-                        100.0
-                    }
-                    (true, Some(other), None) => {
-                        remarks.push(format!(
-                            "`{}` is taken for fractions, though `{other}` has percentages",
-                            told.column
-                        ));
-                        1.0
-                    }
-                    (false, Some(other), _) if is_small => {
-                        remarks.push(format!(
-                            "`{}` is taken for fractions, though `{other}` has percentages",
-                            told.column
-                        ));
-                        1.0
-                    }
-                    (false, ..) if told.metric.is_accuracy() && is_percent(told) => 100.0,
-                    _ => 1.0,
-                }
-            })
-            .collect();
-        for (told, scale) in curves.iter_mut().zip(scales) {
-            let is_error = told.is_error;
-            told.values.values_mut().for_each(|value| {
-                *value = if is_error { (scale - *value) / scale } else { *value / scale };
-            });
-        }
-        self.remarks.extend(remarks);
     }
 
     /// A column's values, where each epoch has one. Several in each are of batches; several in the
@@ -469,12 +353,12 @@ impl Training {
 }
 
 /// A column that means a metric.
-struct Told {
-    metric: Metric,
-    column: String,
-    values: BTreeMap<i64, f64>,
+pub(super) struct Told {
+    pub(super) metric: Metric,
+    pub(super) column: String,
+    pub(super) values: BTreeMap<i64, f64>,
     /// Whether it is the share of wrong answers.
-    is_error: bool,
+    pub(super) is_error: bool,
 }
 
 /// Values by the number of the epoch, with the column's name.
