@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use thaw_run::{Fault, VERSION};
 
 use crate::commands::attribute::Attribute;
@@ -15,15 +15,17 @@ use crate::commands::export::Export;
 use crate::commands::fetch::Fetch;
 use crate::commands::init::Init;
 use crate::commands::manual::{Completions, Man};
+use crate::commands::plan::Plan;
 use crate::commands::pretrain::Pretrain;
 use crate::commands::preview::Preview;
 use crate::commands::report::Report;
 use crate::commands::status::Status;
+use crate::commands::worker::Worker;
 use crate::selection::CellSelection;
 use crate::terminal::LogFormat;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, or every expectation passed · 1 an expectation failed · 2 inconclusive · 64 wrong usage · \
-65 bad data or weights · 66 missing input · 69 no network · 70 a cell failed · 73 cannot write · 78 bad experiment file";
+65 bad data or weights · 66 missing input · 69 no network · 70 a cell failed · 73 cannot write · 75 claimed by another worker · 78 bad experiment file";
 
 /// Runs matrices of transfer-learning experiments, audits what was frozen, and guards accuracies.
 #[derive(Debug, Parser)]
@@ -45,14 +47,19 @@ pub(crate) enum Command {
     Init(Init),
     /// Show the cells, what they share, and what they will cost on this machine
     #[command(
-        after_help = "Examples: thaw plan\n          thaw plan experiments/squeezenet.toml --data images --weights squeezenet.safetensors"
+        after_help = "Examples: thaw plan\n          thaw plan experiments/squeezenet.toml --data images --weights squeezenet.safetensors\n          thaw plan --output plan.json"
     )]
-    Plan(SweepToPrecision),
+    Plan(Plan),
     /// Run the cells that have not run yet, then draw and summarise
     #[command(
         after_help = "Examples: thaw sweep\n          thaw sweep experiments/squeezenet.toml --data images --weights squeezenet.safetensors --only regime=cached\n          thaw sweep --precision 1.0 --budget 30min"
     )]
     Sweep(SweepToPrecision),
+    /// Execute one step of a plan, for whatever starts it: a scheduler, a script, another machine
+    #[command(
+        after_help = "Examples: thaw worker plan.json\n          thaw worker plan.json --step 17\n          thaw worker plan.json --step fit-08ae49263265aa48 --threads 8 --wait 5min\nExit codes: 0 the step ended · 65 other images or weights, or a plan of another version · 70 its cell failed · 75 another worker has claimed it"
+    )]
+    Worker(Worker),
     /// Show how far the cells are: done, running where and for how long, failed why, waiting
     #[command(after_help = "Example: thaw status experiments/squeezenet.toml")]
     Status(Status),
@@ -153,6 +160,13 @@ pub(crate) struct Sweep {
     /// Cells to train at the same time [default: as many as threads and memory allow]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
+    /// Who trains: threads of this process, or a process for each step, so that one that crashes or is
+    /// killed for memory cannot take the others along
+    #[arg(long, value_enum, default_value_t, value_name = "LAUNCHER")]
+    pub(crate) launcher: LauncherName,
+    /// With --launcher processes: how often a step is tried again that failed
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) retries: u8,
     /// Run the frozen base for every batch of an end-to-end cell, even where it can only yield the
     /// same again
     #[arg(long)]
@@ -170,6 +184,16 @@ pub(crate) struct Sweep {
     /// notices
     #[arg(long, hide = true, value_name = "FAULT")]
     pub(crate) inject_fault: Option<Fault>,
+}
+
+/// Who executes the steps of a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LauncherName {
+    /// Threads of this process
+    #[default]
+    Threads,
+    /// A process for each step
+    Processes,
 }
 
 /// A sweep that may go on with more seeds than are planned.

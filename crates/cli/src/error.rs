@@ -23,6 +23,8 @@ pub(crate) enum CliError {
     #[error("{message}")]
     Usage { message: String },
     #[error("{message}")]
+    Claimed { message: String },
+    #[error("{message}")]
     Exists { message: String },
     #[error("{}: cannot read the file: {source}", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
@@ -67,6 +69,7 @@ const NO_INPUT: u8 = 66;
 const UNAVAILABLE: u8 = 69;
 const SOFTWARE: u8 = 70;
 const CANNOT_CREATE: u8 = 73;
+const TRY_AGAIN: u8 = 75;
 const CONFIGURATION: u8 = 78;
 
 impl From<RunError> for CliError {
@@ -76,6 +79,7 @@ impl From<RunError> for CliError {
             RunError::Model(error) => Self::Model(error),
             RunError::Train(error) => Self::Train(error),
             RunError::Analysis(error) => Self::Analysis(error),
+            RunError::Unreadable { path, source } => Self::Unreadable { path, source },
             RunError::Unwritable { path, source } => Self::Unwritable { path, source },
             error => Self::Run(error),
         }
@@ -83,12 +87,17 @@ impl From<RunError> for CliError {
 }
 
 impl CliError {
-    fn code(&self) -> u8 {
+    pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Run(RunError::Panicked { .. }) => SOFTWARE,
+            Self::Run(RunError::Worker { code, .. }) => {
+                code.and_then(|code| u8::try_from(code).ok()).unwrap_or(SOFTWARE)
+            }
+            Self::Run(RunError::Plan { .. } | RunError::OtherInputs { .. }) => DATA,
             Self::Usage { .. } | Self::Run(_) => USAGE,
             Self::Unreadable { .. } => NO_INPUT,
             Self::Exists { .. } | Self::Unwritable { .. } => CANNOT_CREATE,
+            Self::Claimed { .. } => TRY_AGAIN,
             Self::Spec(_) => CONFIGURATION,
             Self::Data(error) | Self::Train(TrainError::Data(error)) => data_code(error),
             Self::Model(error) | Self::Train(TrainError::Model(error)) => model_code(error),

@@ -3,30 +3,30 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use thaw_data::{Dataset, Folder, OnUnreadable, Synthetic};
+use thaw_data::OnUnreadable;
 use thaw_model::Weights;
-use thaw_run::{RunInputs, open_device};
-use thaw_spec::{DatasetSource, Sharing};
+use thaw_run::{ImageSource, RunInputs, open_device};
+use thaw_spec::{DatasetSource, Experiment, Sharing};
 
 use crate::arguments::{Images, Sweep};
 use crate::error::CliError;
 use crate::selection::CellSelection;
 
-/// The images that an experiment asks for.
-pub(crate) fn open_dataset(
+/// Where the images are that an experiment asks for.
+pub(crate) fn image_source(
     source: &DatasetSource,
     images: &Images,
     selection: &CellSelection,
-) -> Result<Box<dyn Dataset>, CliError> {
+) -> Result<ImageSource, CliError> {
     match (source, &images.data) {
         (DatasetSource::Folder {}, given) => {
             let path = given.clone().or_else(|| from_environment("THAW_DATA"));
             let path = path.ok_or_else(|| {
                 missing(selection, "a folder of images", "--data FOLDER", "THAW_DATA")
             })?;
-            Ok(Box::new(Folder::scan(&path)?))
+            Ok(ImageSource::Folder(path))
         }
-        (DatasetSource::Synthetic(dataset), None) => Ok(Box::new(Synthetic::new(*dataset))),
+        (DatasetSource::Synthetic(dataset), None) => Ok(ImageSource::Synthetic(*dataset)),
         (DatasetSource::Synthetic(_), Some(path)) => {
             let message = format!(
                 "{} draws its images itself, so --data {} cannot be used with it",
@@ -52,10 +52,19 @@ fn from_environment(variable: &str) -> Option<PathBuf> {
         .map(|value| Path::new(&value).to_owned())
 }
 
+/// An experiment, and what it runs on.
+pub(crate) struct Opened {
+    pub(crate) experiment: Experiment,
+    /// Where the images are from.
+    pub(crate) images: ImageSource,
+    pub(crate) inputs: RunInputs,
+}
+
 /// Everything a person pointed at, read and hashed.
-pub(crate) fn open(options: &Sweep) -> Result<RunInputs, CliError> {
+pub(crate) fn open(options: &Sweep) -> Result<Opened, CliError> {
     let experiment = options.selection.load()?;
-    let dataset = open_dataset(&experiment.dataset, &options.images, &options.selection)?;
+    let images = image_source(&experiment.dataset, &options.images, &options.selection)?;
+    let dataset = images.open()?;
     let weights = match (&options.weights, Weights::shipped(experiment.architecture)) {
         (Some(path), _) => Weights::read(path, experiment.architecture)?,
         (None, Some(shipped)) => shipped?,
@@ -72,7 +81,7 @@ pub(crate) fn open(options: &Sweep) -> Result<RunInputs, CliError> {
             Weights::read(&path, experiment.architecture)?
         }
     };
-    let mut inputs = RunInputs::new(experiment, dataset, weights, &options.cache)?;
+    let mut inputs = RunInputs::new(&experiment, dataset, weights, &options.cache)?;
     if options.skip_unreadable_images {
         inputs.unreadable = OnUnreadable::Skip;
     }
@@ -81,7 +90,7 @@ pub(crate) fn open(options: &Sweep) -> Result<RunInputs, CliError> {
     }
     inputs.fault = options.inject_fault;
     inputs.compute_on(open_device(&options.device)?);
-    Ok(inputs)
+    Ok(Opened { experiment, images, inputs })
 }
 
 /// Starts the threads that everything is computed on, once; returns how many they are.

@@ -24,7 +24,7 @@ use clap::Parser as _;
 use arguments::{Arguments, Command};
 use commands::{
     attribute, audit, check, diagnose, diff, export, fetch, init, manual, plan, pretrain, preview,
-    report, status, sweep,
+    report, status, sweep, worker,
 };
 
 fn main() -> ExitCode {
@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         Command::Init(options) => init::run(&options),
         Command::Plan(options) => plan::run(&options),
         Command::Sweep(options) => sweep::run(&options),
+        Command::Worker(options) => worker::run(&options),
         Command::Status(options) => status::run(&options),
         Command::Report(options) => report::run(&options),
         Command::Check(options) => check::run(&options),

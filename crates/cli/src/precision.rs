@@ -24,6 +24,7 @@ const POINTS: f64 = 100.0;
 /// share has been made for those before. A run that was begun costs nothing, so that it is finished
 /// first.
 struct Costs<'a> {
+    experiment: &'a Experiment,
     inputs: &'a RunInputs,
     folder: &'a ResultsFolder,
     facts: &'a CostFacts,
@@ -33,16 +34,16 @@ struct Costs<'a> {
 
 impl<'a> Costs<'a> {
     fn new(
-        inputs: &'a RunInputs,
+        (experiment, inputs): (&'a Experiment, &'a RunInputs),
         folder: &'a ResultsFolder,
         facts: &'a CostFacts,
         rates: &'a Rates,
     ) -> Self {
-        Self { inputs, folder, facts, rates, known: RefCell::default() }
+        Self { experiment, inputs, folder, facts, rates, known: RefCell::default() }
     }
 
     fn seconds(&self, procedure: usize, seed: u64) -> f64 {
-        let cell = cell(self.inputs, procedure, seed);
+        let cell = cell(self.experiment, self.inputs, procedure, seed);
         if matches!(self.folder.state(&cell), Ok(CellState::Partial)) {
             return 0.0;
         }
@@ -67,9 +68,9 @@ fn is_of_one_seed(step: &Step) -> bool {
 }
 
 /// A procedure's run with any seed.
-fn cell(inputs: &RunInputs, procedure: usize, seed: u64) -> Cell {
+fn cell(experiment: &Experiment, inputs: &RunInputs, procedure: usize, seed: u64) -> Cell {
     let (levels, settings) =
-        inputs.experiment.procedures().nth(procedure).expect("a procedure of the experiment");
+        experiment.procedures().nth(procedure).expect("a procedure of the experiment");
     Cell {
         levels: levels.to_vec(),
         procedure: settings.clone(),
@@ -149,6 +150,7 @@ pub(crate) struct Seeding<'a> {
     /// The half-width that is wanted, in points.
     pub(crate) points: f64,
     pub(crate) started: Instant,
+    pub(crate) experiment: &'a Experiment,
     pub(crate) inputs: &'a RunInputs,
     pub(crate) folder: &'a ResultsFolder,
     pub(crate) facts: &'a CostFacts,
@@ -162,7 +164,7 @@ impl Seeding<'_> {
     /// seeds or the time are spent; says in lines how precise they have become.
     pub(crate) fn run(&self) -> Result<Vec<String>, CliError> {
         let expectations = expectations_beside(self.selection)?;
-        let read = || State::read(&self.inputs.experiment, &expectations, self.folder, false);
+        let read = || State::read(self.experiment, &expectations, self.folder, false);
         let mut state = read()?;
         if state.wanted.is_empty() {
             return Err(nothing_to_know(self.selection));
@@ -173,7 +175,7 @@ impl Seeding<'_> {
             return Ok(self.reached(&free, &state));
         }
         let rates = Rates::measure(self.inputs)?;
-        let costs = Costs::new(self.inputs, self.folder, self.facts, &rates);
+        let costs = Costs::new((self.experiment, self.inputs), self.folder, self.facts, &rates);
         let seconds = |procedure, seed| costs.seconds(procedure, seed);
         loop {
             let target = target(self.precision, self.points, self.started, &seconds);
@@ -186,7 +188,7 @@ impl Seeding<'_> {
             let cells: Vec<Cell> = addition
                 .cells
                 .iter()
-                .map(|(procedure, seed)| cell(self.inputs, *procedure, *seed))
+                .map(|(procedure, seed)| cell(self.experiment, self.inputs, *procedure, *seed))
                 .collect();
             let plan = Plan::new(&cells, &BTreeSet::new(), self.facts, |step| {
                 is_kept(&self.inputs.cache, step)
@@ -262,18 +264,18 @@ pub(crate) fn expected_seeds(
     selection: &CellSelection,
     precision: &Precision,
     points: f64,
-    inputs: &RunInputs,
+    (experiment, inputs): (&Experiment, &RunInputs),
     folder: &ResultsFolder,
     rates: &Rates,
 ) -> Result<Vec<String>, CliError> {
     if state.wanted.is_empty() {
         return Err(nothing_to_know(selection));
     }
-    for (seeds, (levels, _)) in state.seeds.iter_mut().zip(inputs.experiment.procedures()) {
-        seeds.extend(inputs.experiment.seeds_of(levels));
+    for (seeds, (levels, _)) in state.seeds.iter_mut().zip(experiment.procedures()) {
+        seeds.extend(experiment.seeds_of(levels));
     }
     let facts = inputs.cost_facts()?;
-    let costs = Costs::new(inputs, folder, &facts, rates);
+    let costs = Costs::new((experiment, inputs), folder, &facts, rates);
     let seconds = |procedure, seed| costs.seconds(procedure, seed);
     let target = target(precision, points, Instant::now(), &seconds);
     let additions = target.forecast(&state.wanted, &state.seeds);

@@ -11,7 +11,7 @@ use thaw_spec::{
 
 use crate::arguments::Images;
 use crate::error::CliError;
-use crate::inputs::open_dataset;
+use crate::inputs::image_source;
 use crate::selection::CellSelection;
 
 /// The first training images of each class, as they are and as the experiment's first augmentation
@@ -47,7 +47,8 @@ pub(crate) fn augmented_sheet(
         }),
         false => experiment.dataset,
     };
-    let dataset = open_dataset(&source, &Images { data: data.map(Path::to_owned) }, selection)?;
+    let images = Images { data: data.map(Path::to_owned) };
+    let dataset = image_source(&source, &images, selection)?.open()?;
     let seed = experiment.seeds[0];
     let mut rows = Vec::new();
     for (label, class) in (0u32..).zip(dataset.classes()) {

@@ -1,16 +1,20 @@
 //! A sweep: plan, make shared artifacts, train cells side by side, report.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use thaw_analysis::ResultsFolder;
-use thaw_run::{CellFailure, Executor as _, Limits, RealExecutor, execute};
-use thaw_spec::{CostFacts, Plan};
+use thaw_run::{
+    CellFailure, Executor as _, Launcher as _, Limits, Places, PlanFile, Processes, Rates,
+    RealExecutor, Threads, Work,
+};
+use thaw_spec::{ContentHash, CostFacts, Plan};
 
-use crate::arguments::{Precision, Sweep};
+use crate::arguments::{LauncherName, Precision, Sweep};
 use crate::drawing::{accuracies, read, report};
 use crate::error::CliError;
-use crate::inputs::{self, start_threads};
+use crate::inputs::{self, Opened, start_threads};
 use crate::precision::Seeding;
 use crate::progress::Progress;
 use crate::selection::CellSelection;
@@ -20,10 +24,11 @@ use crate::terminal::{say, say_on_stderr};
 pub(crate) fn sweep(options: &Sweep, precision: Option<&Precision>) -> Result<(), CliError> {
     let started = Instant::now();
     let threads = start_threads(options.threads)?;
-    let inputs = inputs::open(options)?;
-    let folder = options.selection.written_folder(&inputs.experiment);
+    let opened = inputs::open(options)?;
+    let Opened { experiment, inputs, .. } = &opened;
+    let folder = options.selection.written_folder(experiment);
     folder.prepare()?;
-    let executor = RealExecutor::new(&inputs, threads);
+    let executor = RealExecutor::new(inputs, threads);
     let finished = if options.force { BTreeSet::new() } else { inputs.finished(&folder)? };
     if options.force {
         for cell in &inputs.cells {
@@ -47,10 +52,11 @@ pub(crate) fn sweep(options: &Sweep, precision: Option<&Precision>) -> Result<()
     if !options.quiet {
         inputs.warnings().iter().for_each(|warning| say_on_stderr(warning));
     }
-    let run = |plan: &Plan, facts: &CostFacts| {
-        run_plan(plan, facts, &executor, &folder, &limits, options.quiet)
+    let run = |plan: &Plan| {
+        let work = Work { plan, facts: &facts, folder: &folder, limits: &limits };
+        launch(&work, options, &opened, &executor)
     };
-    run(&plan, &facts)?;
+    run(&plan)?;
     let wanted = precision.and_then(|precision| Some((precision, precision.points?)));
     let reached = wanted.map(|(precision, points)| {
         let seeding = Seeding {
@@ -58,10 +64,11 @@ pub(crate) fn sweep(options: &Sweep, precision: Option<&Precision>) -> Result<()
             precision,
             points,
             started,
-            inputs: &inputs,
+            experiment,
+            inputs,
             folder: &folder,
             facts: &facts,
-            run: &|plan| run(plan, &facts),
+            run: &run,
             quiet: options.quiet,
         };
         seeding.run()
@@ -72,16 +79,27 @@ pub(crate) fn sweep(options: &Sweep, precision: Option<&Precision>) -> Result<()
     Ok(())
 }
 
-/// Executes a plan and shows its progress; the cells that failed are the error.
-fn run_plan(
-    plan: &Plan,
-    facts: &CostFacts,
+/// Executes a plan as it was asked for and shows its progress; the cells that failed are the error.
+fn launch(
+    work: &Work<'_>,
+    options: &Sweep,
+    opened: &Opened,
     executor: &RealExecutor<'_>,
-    folder: &ResultsFolder,
-    limits: &Limits,
-    quiet: bool,
 ) -> Result<(), CliError> {
-    let failures = execute(plan, facts, executor, folder, limits, &Progress::new(quiet))?;
+    let progress = Progress::new(options.quiet);
+    let failures = match options.launcher {
+        LauncherName::Threads => Threads { executor }.launch(work, &progress)?,
+        // A plan of no steps has nothing to be written down.
+        LauncherName::Processes if work.plan.steps.is_empty() => Vec::new(),
+        LauncherName::Processes => {
+            let processes = Processes {
+                program: this_program()?,
+                plan_file: write_plan(work, options, opened)?,
+                retries: usize::from(options.retries),
+            };
+            processes.launch(work, &progress)?
+        }
+    };
     if failures.is_empty() {
         return Ok(());
     }
@@ -90,6 +108,38 @@ fn run_plan(
         format!("{} seed {}: {error}", cell.label(), cell.seed)
     };
     Err(CliError::Cells(failures.into_iter().map(words).collect()))
+}
+
+fn this_program() -> Result<PathBuf, CliError> {
+    std::env::current_exe()
+        .map_err(|source| CliError::Unreadable { path: PathBuf::from("thaw"), source })
+}
+
+/// Writes a plan into the cache, under a name that no other plan has.
+fn write_plan(work: &Work<'_>, options: &Sweep, opened: &Opened) -> Result<PathBuf, CliError> {
+    let file = plan_file(work.plan, work.facts, options, opened, work.folder, None)?;
+    let name = format!("{}-{}.json", file.experiment, ContentHash::of_value(&file).short());
+    let path = options.cache.join("plans").join(name);
+    file.write(&path)?;
+    Ok(path)
+}
+
+/// A plan with everything that its workers need to know.
+pub(crate) fn plan_file(
+    plan: &Plan,
+    facts: &CostFacts,
+    options: &Sweep,
+    opened: &Opened,
+    folder: &ResultsFolder,
+    rates: Option<&Rates>,
+) -> Result<PlanFile, CliError> {
+    let places = Places {
+        images: &opened.images,
+        device: &options.device,
+        results: &folder.root(),
+        repeat: options.force,
+    };
+    Ok(PlanFile::new(plan, facts, &opened.inputs, &places, rates)?)
 }
 
 /// Draws the report of every cell of the experiment's file, whatever `--only` left out now. Where

@@ -41,4 +41,13 @@ pub trait Dataset: Sync {
     /// # Errors
     /// When a file cannot be read.
     fn content_hash(&self) -> Result<ContentHash, DataError>;
+
+    /// A digest of what can be told of the images without reading them. Where it is the same, a digest
+    /// of their contents that is known is taken for theirs.
+    ///
+    /// # Errors
+    /// When a file cannot be found.
+    fn listing_hash(&self) -> Result<ContentHash, DataError> {
+        self.content_hash()
+    }
 }

@@ -188,6 +188,17 @@ impl Dataset for Folder {
         }
         Ok(ContentHash::from_digest(&all.finalize()))
     }
+
+    /// SHA-256 over every image's relative path, label and size in bytes.
+    fn listing_hash(&self) -> Result<ContentHash, DataError> {
+        let listed = |image: &ImageFile| {
+            let path = self.root.join(&image.file);
+            let size = fs::metadata(&path).map_err(DataError::unreadable(&path, "cannot read"))?;
+            Ok((image.path.clone(), image.label, size.len()))
+        };
+        let listed = self.splits.iter().flatten().map(listed);
+        Ok(ContentHash::of_value(&listed.collect::<Result<Vec<_>, DataError>>()?))
+    }
 }
 
 /// The name of a split's folder: its own, or for validation another that people use.

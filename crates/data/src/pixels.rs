@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use thaw_spec::{Resize, Split};
 
 use crate::{Artifact, ArtifactWriter, DataError, Dataset, resize};
 
 /// Treatment of an image that cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnUnreadable {
     /// Stop with an error that names the image.
     Refuse,

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let weights = Weights::shipped(experiment.architecture).ok_or("thaw brings its weights")??;
     let dataset = Box::new(Synthetic::new(drawn));
-    let inputs = RunInputs::new(experiment, dataset, weights, &root.join("cache"))?;
+    let inputs = RunInputs::new(&experiment, dataset, weights, &root.join("cache"))?;
     let folder = ResultsFolder::new(root.join("results"));
     folder.prepare()?;
     let facts = inputs.cost_facts()?;

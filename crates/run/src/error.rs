@@ -31,6 +31,48 @@ pub enum RunError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A file cannot be read.
+    #[error("{}: cannot read the file: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file is no plan that this program can execute.
+    #[error("{}: {reason}", path.display())]
+    Plan {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what to do about it.
+        reason: String,
+    },
+    /// A plan has no such step.
+    #[error("the plan of {experiment} has no step `{step}`; it has {count}, numbered from 0")]
+    Step {
+        /// What was asked for.
+        step: String,
+        /// Number of steps.
+        count: usize,
+        /// Name of the experiment.
+        experiment: String,
+    },
+    /// Images or weights are not those that a plan was made for.
+    #[error(
+        "{subject}: this is not what the plan was made for (its hash is another); make the plan again, or give the worker what it was made for"
+    )]
+    OtherInputs {
+        /// The images or the weights.
+        subject: String,
+    },
+    /// A worker process failed.
+    #[error("{reason}")]
+    Worker {
+        /// Why.
+        reason: String,
+        /// Its exit code, where it ended by itself.
+        code: Option<i32>,
+    },
     /// The experiment has no cell.
     #[error("the experiment has no cell")]
     NoCell,

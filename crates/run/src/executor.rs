@@ -219,7 +219,7 @@ impl Executor for RealExecutor<'_> {
         };
         let counts = self.inputs.dataset.counts();
         Ok(CellManifest {
-            experiment: self.inputs.experiment.name.clone(),
+            experiment: self.inputs.experiment.clone(),
             id: cell.id(),
             procedure_id: cell.procedure_id(),
             cell: cell.clone(),
@@ -237,7 +237,7 @@ impl Executor for RealExecutor<'_> {
                 .file_name()
                 .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
             weights_origin: self.inputs.weights.origin.clone(),
-            weights_preprocessing: self.inputs.trained_with(),
+            weights_preprocessing: self.inputs.trained_with,
             environment: provenance::environment(
                 self.threads,
                 &self.inputs.device,

@@ -13,8 +13,11 @@ use crate::{Fault, RunError, is_kept};
 
 /// Images and weights, hashed, and the cells of an experiment on them.
 pub struct RunInputs {
-    /// The experiment.
-    pub experiment: Experiment,
+    /// Name of the experiment.
+    pub experiment: String,
+    /// The preprocessing that the weights were trained on: what the experiment says, else what their
+    /// file tells.
+    pub trained_with: Option<PreprocessingName>,
     /// The images.
     pub dataset: Box<dyn Dataset>,
     /// The weights of the base.
@@ -40,7 +43,7 @@ impl RunInputs {
     /// # Errors
     /// When the images cannot be read, or are too small for the base.
     pub fn new(
-        experiment: Experiment,
+        experiment: &Experiment,
         dataset: Box<dyn Dataset>,
         weights: Weights,
         cache: &Path,
@@ -55,7 +58,8 @@ impl RunInputs {
             thaw_model::shapes(procedure.architecture, procedure.image_size)?;
         }
         Ok(Self {
-            experiment,
+            experiment: experiment.name.clone(),
+            trained_with: experiment.trained_with.or(weights.preprocessing),
             dataset,
             weights,
             cells,
@@ -95,13 +99,6 @@ impl RunInputs {
         Plan::new(&self.cells, finished, facts, |step| is_kept(&self.cache, step))
     }
 
-    /// The preprocessing that the weights were trained on: what the experiment says, else what
-    /// their file tells.
-    #[must_use]
-    pub fn trained_with(&self) -> Option<PreprocessingName> {
-        self.experiment.trained_with.or(self.weights.preprocessing)
-    }
-
     /// What a person should know of the images and the weights, and a sentence for each preprocessing in the matrix
     /// that the weights were not trained on.
     #[must_use]
@@ -118,11 +115,11 @@ impl RunInputs {
     }
 
     fn preprocessing_warnings(&self) -> Vec<String> {
-        let Some(expected) = self.trained_with() else { return Vec::new() };
+        let Some(expected) = self.trained_with else { return Vec::new() };
         let used: BTreeSet<&str> = self
-            .experiment
-            .procedures()
-            .map(|(_, procedure)| procedure.preprocessing.name)
+            .cells
+            .iter()
+            .map(|cell| cell.procedure.preprocessing.name)
             .filter(|name| *name != expected)
             .map(PreprocessingName::name)
             .collect();
@@ -141,8 +138,9 @@ impl RunInputs {
     /// # Errors
     /// When the base is not known for images of this size.
     pub fn cost_facts(&self) -> Result<CostFacts, RunError> {
-        let size = self.cells.first().map_or(32, |cell| cell.procedure.image_size);
-        let shapes = thaw_model::shapes(self.experiment.architecture, size)?;
+        let procedure = &self.cells.first().ok_or(RunError::NoCell)?.procedure;
+        let size = procedure.image_size;
+        let shapes = thaw_model::shapes(procedure.architecture, size)?;
         let floats = shapes.iter().map(|block| block.floats() as u64);
         Ok(CostFacts {
             images: self.dataset.counts(),

@@ -6,6 +6,9 @@
 //! [`RealExecutor`] on images and weights, [`scripted::ScriptedExecutor`] in no time, for tests of
 //! what stands around it.
 //!
+//! A [`Launcher`] decides who works: [`Threads`] of this process, as [`execute`] does, or [`Processes`],
+//! each of which reads one step from a [`PlanFile`].
+//!
 //! # Example
 //! The experiment that thaw brings with it, with one epoch of one cell (`examples/miniature.rs` runs
 //! all of it):
@@ -21,7 +24,7 @@
 //! let experiment = Experiment::parse("miniature.toml", &text)?;
 //! let DatasetSource::Synthetic(drawn) = experiment.dataset else { return Ok(()) };
 //! let weights = Weights::shipped(experiment.architecture).ok_or("no shipped weights")??;
-//! let inputs = RunInputs::new(experiment, Box::new(Synthetic::new(drawn)), weights, "cache".as_ref())?;
+//! let inputs = RunInputs::new(&experiment, Box::new(Synthetic::new(drawn)), weights, "cache".as_ref())?;
 //! let folder = ResultsFolder::new("runs/miniature".into());
 //! let facts = inputs.cost_facts()?;
 //! let plan = inputs.plan(&facts, &inputs.finished(&folder)?);
@@ -38,18 +41,23 @@ mod error;
 mod executor;
 mod fault;
 mod inputs;
+mod launch;
 mod observer;
+mod plan_file;
 mod provenance;
 mod rates;
 mod schedule;
 pub mod scripted;
+mod steps;
 
 pub use artifacts::{activations_path, is_kept, pixels_path};
 pub use error::RunError;
 pub use executor::{Advance, Artifact, Executor, RealExecutor};
 pub use fault::Fault;
 pub use inputs::{RunInputs, open_device};
+pub use launch::{CellFailure, Launcher, Limits, Messages, Processes, Threads, Work, execute};
 pub use observer::{Ending, Event, Observer, Silent};
+pub use plan_file::{ImageSource, Places, PlanFile, PlannedStep};
 pub use provenance::{VERSION, environment};
 pub use rates::Rates;
-pub use schedule::{CellFailure, Limits, execute};
+pub use steps::StepEnd;

@@ -1,5 +1,6 @@
 //! What happens while an experiment runs, told as it happens.
 
+use serde::{Deserialize, Serialize};
 use thaw_spec::{EpochRecord, RunStatus, Step};
 use thaw_store::Owner;
 
@@ -58,7 +59,8 @@ pub enum Event<'a> {
 }
 
 /// How a step ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Ending {
     /// Its artifact was made.

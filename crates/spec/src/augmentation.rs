@@ -87,7 +87,7 @@ pub enum TransformCenter {
 }
 
 /// Application of an affine map to an image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resampling {
     /// Interpolation between pixels.
     pub interpolation: Interpolation,

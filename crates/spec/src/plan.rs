@@ -4,14 +4,14 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Add, Range};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Augmentation, Cache, Cell, CellId, ContentHash, FrozenStatistics, Phase, Resampling, Split,
 };
 
 /// Versions of each image that an extraction holds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Variants {
     /// The unchanged image.
     Plain,
@@ -21,14 +21,14 @@ pub enum Variants {
         /// Ranges from which the transformations are drawn.
         augmentation: Augmentation,
         /// Epoch that shows the first variant, counted from 0.
-        #[serde(skip_serializing_if = "is_zero")]
+        #[serde(default, skip_serializing_if = "is_zero")]
         first: usize,
         /// Number of variants.
         count: usize,
         /// Seed of the transformations.
         seed: u64,
         /// Application of the transformations.
-        #[serde(rename = "warp", skip_serializing_if = "Resampling::is_default")]
+        #[serde(rename = "warp", default, skip_serializing_if = "Resampling::is_default")]
         resampling: Resampling,
     },
 }
@@ -49,7 +49,8 @@ fn is_zero(epoch: &usize) -> bool {
 }
 
 /// Sharing of computations that yield the same content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Sharing {
     /// A frozen base runs once over each version of an image that it is shown, cached procedure or
     /// not: what it yields is the same to the last bit, for every cell that shows it.
@@ -60,7 +61,8 @@ pub enum Sharing {
 }
 
 /// Activations of one split at the freeze boundary, for whichever cells want them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Extraction {
     /// A cell with the wanted base, weights and preprocessing.
     pub cell: Cell,
@@ -177,7 +179,8 @@ impl Extraction {
 }
 
 /// A step of a plan.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Step {
     /// Decoding and resizing a split as a cell wants it.
     Decode {
@@ -381,6 +384,39 @@ impl Plan {
         }
     }
 
+    /// The steps that each step needs the artifacts of, by their numbers.
+    #[must_use]
+    pub fn needs(&self, sharing: Sharing) -> Vec<Vec<usize>> {
+        let (mut decoded, mut extracted) = (BTreeMap::new(), BTreeMap::new());
+        let mut needs = Vec::new();
+        for (number, step) in self.steps.iter().enumerate() {
+            let needed: BTreeSet<usize> = match step {
+                Step::Decode { cell, split } => {
+                    decoded.insert(decoded_key(cell, *split), number);
+                    BTreeSet::new()
+                }
+                Step::Extract(extraction) => {
+                    extracted.insert(extraction.family(), number);
+                    let pixels = decoded_key(&extraction.cell, extraction.split);
+                    decoded.get(&pixels).copied().into_iter().collect()
+                }
+                Step::Fit(cell) => {
+                    let pixels = Split::ALL.into_iter().map(|split| decoded_key(cell, split));
+                    let pixels = pixels.filter_map(|key| decoded.get(&key).copied());
+                    let phases = cell.procedure.phases();
+                    let activations = phases
+                        .iter()
+                        .flat_map(|phase| Split::ALL.map(|split| (phase, split)))
+                        .filter_map(|(phase, split)| Extraction::of(cell, phase, split, sharing))
+                        .filter_map(|wanted| extracted.get(&wanted.family()).copied());
+                    pixels.chain(activations).collect()
+                }
+            };
+            needs.push(needed.into_iter().collect());
+        }
+        needs
+    }
+
     /// The cells that the plan trains.
     pub fn fits(&self) -> impl Iterator<Item = &Cell> {
         self.steps.iter().filter_map(|step| match step {
@@ -403,6 +439,16 @@ pub fn decoded_key(cell: &Cell, split: Split) -> ContentHash {
 }
 
 impl Step {
+    /// The step's name: what it makes, and the hash of everything that decides it.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match self {
+            Self::Decode { cell, split } => format!("decode-{}", decoded_key(cell, *split).short()),
+            Self::Extract(extraction) => format!("extract-{}", extraction.key().short()),
+            Self::Fit(cell) => format!("fit-{}", cell.id()),
+        }
+    }
+
     /// The name of the artifact this step makes, if it makes one.
     pub fn artifact(&self) -> Option<ContentHash> {
         match self {

@@ -15,3 +15,4 @@ pub(crate) mod preview;
 pub(crate) mod report;
 pub(crate) mod status;
 pub(crate) mod sweep;
+pub(crate) mod worker;

@@ -1,23 +1,35 @@
 //! `thaw plan`.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Args;
 use thaw_run::{Rates, RunInputs, is_kept};
-use thaw_spec::{Cell, CellId, CostFacts, Experiment, Plan, Step};
+use thaw_spec::{Cell, CellId, CostFacts, Experiment, Step};
 
 use crate::arguments::SweepToPrecision;
 use crate::error::{CliError, SUCCESS};
-use crate::inputs;
+use crate::inputs::{self, Opened};
 use crate::precision::{State, expected_seeds, what_could_be_shown};
+use crate::sweeping::plan_file;
 use crate::terminal::{say, say_on_stderr};
 use crate::words::{describe, duration, mebibytes};
 
-pub(crate) fn run(
-    SweepToPrecision { sweep: options, precision }: &SweepToPrecision,
-) -> Result<ExitCode, CliError> {
-    let inputs = inputs::open(options)?;
-    let folder = options.selection.written_folder(&inputs.experiment);
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    options: SweepToPrecision,
+    /// Also write the plan as JSON, for `thaw worker`
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+pub(crate) fn run(Plan { options, output }: &Plan) -> Result<ExitCode, CliError> {
+    let SweepToPrecision { sweep: options, precision } = options;
+    let opened = inputs::open(options)?;
+    let Opened { experiment, inputs, .. } = &opened;
+    let folder = options.selection.written_folder(experiment);
     let finished = if options.force { BTreeSet::new() } else { inputs.finished(&folder)? };
     let facts = inputs.cost_facts()?;
     let plan = inputs.plan(&facts, &finished);
@@ -25,9 +37,9 @@ pub(crate) fn run(
     let counts = inputs.dataset.counts();
     say(&format!(
         "{}: {} procedures with {} each, {} cells, {} of them finished",
-        inputs.experiment.name,
-        inputs.experiment.procedures().len(),
-        seeds(&inputs.experiment),
+        experiment.name,
+        experiment.procedures().len(),
+        seeds(experiment),
         inputs.cells.len(),
         finished.len()
     ));
@@ -48,30 +60,35 @@ pub(crate) fn run(
         say("nothing is left to do");
         None
     } else {
-        let rates = Rates::measure(&inputs)?;
-        say_steps(&plan, &inputs, &finished, &facts, &rates);
+        let rates = Rates::measure(inputs)?;
+        say_steps(&plan, inputs, &finished, &facts, &rates);
         Some(rates)
     };
     let selection = &options.selection;
-    let state = State::of_all_runs(selection, &inputs.experiment, &folder)?;
+    let state = State::of_all_runs(selection, experiment, &folder)?;
     let shown = what_could_be_shown(&state);
     if !shown.is_empty() {
         say("");
         shown.iter().for_each(|line| say(line));
     }
     if let Some(points) = precision.points {
-        let rates = rates.map_or_else(|| Rates::measure(&inputs), Ok)?;
+        let rates = rates.map_or_else(|| Rates::measure(inputs), Ok)?;
         say("");
-        expected_seeds(state, selection, precision, points, &inputs, &folder, &rates)?
+        expected_seeds(state, selection, precision, points, (experiment, inputs), &folder, &rates)?
             .iter()
             .for_each(|line| say(line));
+    }
+    if let Some(output) = output {
+        let file = plan_file(&plan, &facts, options, &opened, &folder, rates.as_ref())?;
+        file.write(output)?;
+        say(&format!("wrote {} steps to {}", file.steps.len(), output.display()));
     }
     Ok(ExitCode::from(SUCCESS))
 }
 
 /// Says every step with its duration, then what is shared and what all of it takes.
 fn say_steps(
-    plan: &Plan,
+    plan: &thaw_spec::Plan,
     inputs: &RunInputs,
     finished: &BTreeSet<CellId>,
     facts: &CostFacts,
@@ -106,7 +123,7 @@ fn say_steps(
     let none = BTreeSet::new();
     let todo = inputs.cells.iter().filter(|cell| !finished.contains(&cell.id()));
     let alone = |cell: &Cell| -> f64 {
-        let plan = Plan::new(std::slice::from_ref(cell), &none, facts, exists);
+        let plan = thaw_spec::Plan::new(std::slice::from_ref(cell), &none, facts, exists);
         plan.steps.iter().map(|step| rates.seconds(&plan.cost(step, facts))).sum()
     };
     say(&format!(

@@ -15,7 +15,7 @@ use thaw_train::{FitData, PhaseData, SplitData, pretrain};
 use crate::arguments::Images;
 use crate::error::{CliError, SUCCESS};
 use crate::files::write_whole;
-use crate::inputs::{open_dataset, start_threads};
+use crate::inputs::{image_source, start_threads};
 use crate::selection::CellSelection;
 use crate::terminal::{say, say_on_stderr};
 
@@ -76,7 +76,7 @@ pub(crate) fn run(options: &Pretrain) -> Result<ExitCode, CliError> {
             "random weights are of no use frozen; set freeze = \"none\" in [procedure]",
         ));
     }
-    let dataset = open_dataset(&experiment.dataset, &options.images, &selection)?;
+    let dataset = image_source(&experiment.dataset, &options.images, &selection)?.open()?;
     let weights = ContentHash::of_value(&"random weights");
     let inputs =
         Inputs { dataset: dataset.content_hash()?, weights, classes: dataset.classes().to_vec() };

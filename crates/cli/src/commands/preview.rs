@@ -12,7 +12,7 @@ use thaw_spec::{
 
 use crate::arguments::Images;
 use crate::error::{CliError, SUCCESS};
-use crate::inputs::open_dataset;
+use crate::inputs::image_source;
 use crate::selection::CellSelection;
 use crate::sheets::variant;
 use crate::terminal::say;
@@ -133,7 +133,7 @@ pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
     }
     let selection = CellSelection::plain(options.experiment.clone());
     let experiment = selection.load()?;
-    let dataset = open_dataset(&experiment.dataset, &options.images, &selection)?;
+    let dataset = image_source(&experiment.dataset, &options.images, &selection)?.open()?;
     let first = experiment.procedures().next().map(|(_, procedure)| procedure);
     let as_trained = first.map_or(48, |procedure| procedure.image_size);
     let filter = options

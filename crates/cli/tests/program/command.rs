@@ -1,164 +1,16 @@
 //! The real program on real files: small made-up photographs, or the real ones where
 //! `THAW_TEST_SHARED` names them.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
-use std::time::Duration;
 
 use assert_cmd::Command;
-use tempfile::TempDir;
-use thaw_analysis::{CellRun, Failure, Results, ResultsFolder};
-use thaw_spec::{Architecture, Experiment, Metric};
+use thaw_analysis::{Failure, ResultsFolder};
+use thaw_spec::Experiment;
 use thaw_store::Claimed;
 
-use crate::thaw::{assert_code, text, thaw_in};
-
-const EXPERIMENT: &str = r#"
-name = "tiny"
-seeds = [0, 1]
-[dataset]
-source = "folder"
-[base]
-architecture = "squeezenet1_0"
-[procedure]
-image_size = 64
-epochs = 2
-batch_size = 4
-hidden_units = 8
-[matrix.regime]
-cached = { cache = "features" }
-end_to_end = {}
-thawed = { optimizer_collects = "everything" }
-[[published]]
-label = "a published curve"
-file = "published.csv"
-run = "theirs"
-where = { regime = "cached" }
-"#;
-
-const EXPECTED: &str = r#"
-[[relation]]
-kind = "equal_curve"
-left = { regime = "cached" }
-right = { regime = "end_to_end" }
-metric = "validation_loss"
-[[audit]]
-where = { regime = "thawed" }
-status = "thawed"
-"#;
-
-/// A folder with an experiment, images and weights.
-struct Desk {
-    root: TempDir,
-}
-
-impl Desk {
-    fn new() -> Self {
-        let root = TempDir::new().expect("a folder");
-        for (split, count) in [("train", 5), ("validation", 3), ("test", 2)] {
-            for class in ["cats", "dogs"] {
-                let folder = root.path().join("images").join(split).join(class);
-                fs::create_dir_all(&folder).expect("a folder");
-                for number in 0..count {
-                    let shade = |x: u32, y: u32| {
-                        image::Rgb([
-                            (x * 3 + number) as u8,
-                            (y * class.len() as u32) as u8,
-                            if class == "cats" { 20 } else { 200 },
-                        ])
-                    };
-                    image::RgbImage::from_fn(72, 60, shade)
-                        .save(folder.join(format!("{number}.png")))
-                        .expect("an image");
-                }
-            }
-        }
-        fs::write(root.path().join("weights.safetensors"), weights()).expect("written");
-        fs::write(root.path().join("tiny.toml"), EXPERIMENT).expect("written");
-        fs::write(root.path().join("tiny.expected.toml"), EXPECTED).expect("written");
-        fs::write(
-            root.path().join("published.csv"),
-            "run,epoch,loss,acc,val_loss,val_acc\ntheirs,1,0.6,0.6,0.6,0.7\ntheirs,2,0.5,0.7,0.5,0.8\n",
-        )
-        .expect("written");
-        Self { root }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.root.path().join(name)
-    }
-
-    fn thaw(&self, arguments: &[&str]) -> Output {
-        thaw_in(self.root.path()).args(arguments).output().expect("it runs")
-    }
-
-    fn sweep(&self, more: &[&str]) -> Output {
-        let fixed = [
-            "sweep",
-            "tiny.toml",
-            "--data",
-            "images",
-            "--weights",
-            "weights.safetensors",
-            "--cache",
-            "cache",
-        ];
-        self.thaw(&[&fixed, more].concat())
-    }
-
-    /// Every measured curve in a folder of results, to the last bit.
-    fn curves(&self, results: &str) -> Vec<BitCurve> {
-        let text = fs::read_to_string(self.path("tiny.toml")).expect("the experiment");
-        let experiment = Experiment::parse("tiny.toml", &text).expect("an experiment");
-        let results =
-            Results::read(&ResultsFolder::new(self.path(results).join("tiny")), &experiment)
-                .expect("results");
-        let runs = results.procedures.iter().flat_map(|procedure| &procedure.runs);
-        let metrics = [
-            Metric::TrainAccuracy,
-            Metric::TrainLoss,
-            Metric::ValidationAccuracy,
-            Metric::ValidationLoss,
-        ];
-        let curve = |run: &CellRun, metric: Metric| {
-            let name = format!("{} seed={}", run.cell().label(), run.cell().seed);
-            (name, metric, run.curve(metric).into_iter().map(f64::to_bits).collect())
-        };
-        runs.flat_map(|run| metrics.map(|metric| curve(run, metric))).collect()
-    }
-
-    /// Names and contents of all records, which must not change when they are not run again.
-    fn records(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        let mut records: Vec<_> = fs::read_dir(self.path("runs/tiny/cells"))
-            .expect("cells")
-            .map(|cell| cell.expect("a cell").path().join("epochs.parquet"))
-            .map(|path| (path.clone(), fs::read(path).expect("records")))
-            .collect();
-        records.sort();
-        records
-    }
-}
-
-/// A metric of a cell: levels and seed, what was measured, and the bits of each epoch's value.
-type BitCurve = (String, Metric, Vec<u64>);
-
-/// Weights for SqueezeNet, made from an integer hash.
-fn weights() -> Vec<u8> {
-    let values = |number: usize, thaw_model::TensorSpec { shape, .. }: &thaw_model::TensorSpec| {
-        let bound = (24.0 / shape[1..].iter().product::<usize>() as f64).sqrt();
-        let hash = |index: u64| {
-            ((index * 2_654_435_761 + number as u64 * 40_503) % (1 << 32)) as f64
-                / (1u64 << 32) as f64
-                - 0.5
-        };
-        (1..=shape.iter().product::<usize>() as u64)
-            .map(|index| (hash(index) * bound) as f32)
-            .collect()
-    };
-    thaw_model::weights_file(Architecture::Squeezenet1_0, values).expect("values fill their shapes")
-}
+use crate::desk::{Desk, EXPERIMENT};
+use crate::thaw::{assert_code, text};
 
 #[test]
 fn a_sweep_leaves_records_plots_and_a_summary_and_a_check_judges_them() {
@@ -411,62 +263,6 @@ fn the_status_tells_what_is_done_running_failed_interrupted_and_waiting() {
     assert_code(&desk.sweep(&["--quiet"]), 0);
     assert_eq!(status(&[]), "tiny: 6 cells: 6 done\n");
     assert_eq!(folder.failure(&undone[1]).expect("readable"), None);
-}
-
-/// Three workers share one experiment; two of them are killed, at moments that a clock chooses, and
-/// replaced.
-#[test]
-fn workers_share_an_experiment_and_the_cells_of_killed_ones_are_taken_over() {
-    let desk = Desk::new();
-    // Longer cells, so that workers are killed within them.
-    fs::write(desk.path("tiny.toml"), EXPERIMENT.replace("epochs = 2", "epochs = 12"))
-        .expect("written");
-    assert_code(&desk.sweep(&["--quiet", "--results", "alone"]), 0);
-    let worker = |number: usize| {
-        let log = fs::File::create(desk.path(&format!("worker-{number}.log"))).expect("a log");
-        std::process::Command::new(assert_cmd::cargo::cargo_bin("thaw"))
-            .current_dir(desk.root.path())
-            .args(["sweep", "tiny.toml", "--log-format", "json", "--threads", "1"])
-            .args(["--data", "images", "--weights", "weights.safetensors"])
-            .args(["--cache", "shared-cache", "--results", "shared"])
-            .stdout(log.try_clone().expect("the log"))
-            .stderr(log)
-            .spawn()
-            .expect("a worker")
-    };
-    let mut workers: Vec<_> = (0..3).map(worker).collect();
-    for number in 0..2 {
-        let nanoseconds = std::time::UNIX_EPOCH.elapsed().expect("after 1970").subsec_nanos();
-        std::thread::sleep(Duration::from_millis(200 + u64::from(nanoseconds % 600)));
-        // SIGKILL: nothing is tidied up.
-        let _ = workers[number].kill();
-        let _ = workers[number].wait();
-        workers.push(worker(3 + number));
-    }
-    for (number, mut worker) in workers.into_iter().enumerate().skip(2) {
-        let status = worker.wait().expect("it ends");
-        let log = fs::read_to_string(desk.path(&format!("worker-{number}.log")));
-        assert!(status.success(), "worker {number}: {status}\n{}", log.expect("a log"));
-    }
-    assert_eq!(desk.curves("alone"), desk.curves("shared"));
-    let mut trained = BTreeMap::new();
-    for number in 0..5 {
-        let log = fs::read_to_string(desk.path(&format!("worker-{number}.log"))).expect("a log");
-        for line in log.lines().filter(|line| line.contains("\"event\":\"step_finished\"")) {
-            let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
-            let ended = event["result"] == "completed"
-                || event["result"] == "THAWED: the base was declared frozen and moved";
-            if let (Some(cell), true) = (event["cell"].as_str(), ended) {
-                *trained.entry(cell.to_owned()).or_insert(0) += 1;
-            }
-        }
-    }
-    assert!(trained.values().all(|times| *times == 1), "nothing runs twice: {trained:?}");
-    // That of a worker that was killed behind its last cell may lie there still.
-    let folder = ResultsFolder::new(desk.path("shared/tiny"));
-    for cell in folder.manifests().expect("cells") {
-        assert_eq!(folder.claimed_by(&cell.id).expect("claims"), None);
-    }
 }
 
 #[test]

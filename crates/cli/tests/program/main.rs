@@ -6,6 +6,7 @@
 mod browser;
 mod checkpoints;
 mod command;
+mod desk;
 mod diagnosis;
 mod documents;
 mod markdown;
@@ -16,3 +17,4 @@ mod references;
 mod standalone;
 mod thaw;
 mod walls;
+mod workers;

@@ -1,0 +1,306 @@
+//! Many workers on one experiment: sweeps beside each other, processes of one sweep, single steps of a
+//! plan. Some are killed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use thaw_analysis::ResultsFolder;
+use thaw_spec::CellId;
+use thaw_store::Claimed;
+
+use crate::desk::{Desk, EXPERIMENT};
+use crate::thaw::{assert_code, refuses, succeeds, text};
+
+/// Three workers share one experiment; two of them are killed, at moments that a clock chooses, and
+/// replaced.
+#[test]
+fn workers_share_an_experiment_and_the_cells_of_killed_ones_are_taken_over() {
+    let desk = Desk::new();
+    // Longer cells, so that workers are killed within them.
+    fs::write(desk.path("tiny.toml"), EXPERIMENT.replace("epochs = 2", "epochs = 12"))
+        .expect("written");
+    assert_code(&desk.sweep(&["--quiet", "--results", "alone"]), 0);
+    let worker = |number: usize| {
+        let log = fs::File::create(desk.path(&format!("worker-{number}.log"))).expect("a log");
+        std::process::Command::new(assert_cmd::cargo::cargo_bin("thaw"))
+            .current_dir(desk.root.path())
+            .args(["sweep", "tiny.toml", "--log-format", "json", "--threads", "1"])
+            .args(["--data", "images", "--weights", "weights.safetensors"])
+            .args(["--cache", "shared-cache", "--results", "shared"])
+            .stdout(log.try_clone().expect("the log"))
+            .stderr(log)
+            .spawn()
+            .expect("a worker")
+    };
+    let mut workers: Vec<_> = (0..3).map(worker).collect();
+    for number in 0..2 {
+        let nanoseconds = std::time::UNIX_EPOCH.elapsed().expect("after 1970").subsec_nanos();
+        std::thread::sleep(Duration::from_millis(200 + u64::from(nanoseconds % 600)));
+        // SIGKILL: nothing is tidied up.
+        let _ = workers[number].kill();
+        let _ = workers[number].wait();
+        workers.push(worker(3 + number));
+    }
+    for (number, mut worker) in workers.into_iter().enumerate().skip(2) {
+        let status = worker.wait().expect("it ends");
+        let log = fs::read_to_string(desk.path(&format!("worker-{number}.log")));
+        assert!(status.success(), "worker {number}: {status}\n{}", log.expect("a log"));
+    }
+    assert_eq!(desk.curves("alone"), desk.curves("shared"));
+    let mut trained = BTreeMap::new();
+    for number in 0..5 {
+        let log = fs::read_to_string(desk.path(&format!("worker-{number}.log"))).expect("a log");
+        for line in log.lines().filter(|line| line.contains("\"event\":\"step_finished\"")) {
+            let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            let ended = event["result"] == "completed"
+                || event["result"] == "THAWED: the base was declared frozen and moved";
+            if let (Some(cell), true) = (event["cell"].as_str(), ended) {
+                *trained.entry(cell.to_owned()).or_insert(0) += 1;
+            }
+        }
+    }
+    assert!(trained.values().all(|times| *times == 1), "nothing runs twice: {trained:?}");
+    // That of a worker that was killed behind its last cell may lie there still.
+    let folder = ResultsFolder::new(desk.path("shared/tiny"));
+    for cell in folder.manifests().expect("cells") {
+        assert_eq!(folder.claimed_by(&cell.id).expect("claims"), None);
+    }
+}
+
+impl Desk {
+    /// A desk with longer cells, so that workers are killed within them.
+    fn with_long_cells() -> Self {
+        let desk = Self::new();
+        let longer = EXPERIMENT.replace("epochs = 2", "epochs = 12");
+        fs::write(desk.path("tiny.toml"), longer).expect("written");
+        desk
+    }
+
+    /// Writes `plan.json`, with cache and results of its own.
+    fn plan(&self) {
+        let planned = self.thaw(&[
+            "plan",
+            "tiny.toml",
+            "--data",
+            "images",
+            "--weights",
+            "weights.safetensors",
+            "--cache",
+            "planned-cache",
+            "--results",
+            "planned",
+            "--output",
+            "plan.json",
+        ]);
+        assert!(succeeds(&planned).contains("steps to plan.json"), "{}", text(&planned.stdout));
+    }
+
+    /// The value that `plan.json` says when a part of it is another.
+    fn change_plan(&self, change: impl Fn(&mut serde_json::Value)) {
+        let path = self.path("plan.json");
+        let mut plan = serde_json::from_slice(&fs::read(&path).expect("a plan")).expect("JSON");
+        change(&mut plan);
+        fs::write(path, plan.to_string()).expect("written");
+    }
+
+    fn worker(&self, more: &[&str]) -> std::process::Output {
+        self.thaw(&[&["worker", "plan.json", "--quiet"], more].concat())
+    }
+
+    /// A sweep whose steps are processes.
+    fn processes(&self, more: &[&str]) -> Child {
+        let log = fs::File::create(self.path("processes.log")).expect("a log");
+        std::process::Command::new(assert_cmd::cargo::cargo_bin("thaw"))
+            .current_dir(self.root.path())
+            .args(["sweep", "tiny.toml", "--data", "images", "--weights", "weights.safetensors"])
+            .args(["--launcher", "processes", "--threads", "2", "--log-format", "json"])
+            .args(["--cache", "process-cache", "--results", "processes"])
+            .args(more)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("a sweep")
+    }
+}
+
+/// The worker processes that a sweep has started and that live now.
+fn children(parent: &Child) -> Vec<u32> {
+    let folder = format!("/proc/{0}/task", parent.id());
+    let threads = fs::read_dir(folder).into_iter().flatten().flatten();
+    let children =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let all: Vec<String> = children.collect();
+    all.iter().flat_map(|text| text.split_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
+}
+
+fn kill(pid: u32) {
+    let pid = pid.to_string();
+    // It may have ended in the meantime.
+    let _ = std::process::Command::new("kill").args(["-9", &pid]).stderr(Stdio::null()).status();
+}
+
+/// A number that a clock chooses.
+fn chance(below: u32) -> u32 {
+    std::time::UNIX_EPOCH.elapsed().expect("after 1970").subsec_micros() % below
+}
+
+#[test]
+fn killed_processes_are_tried_again_and_record_the_same_bits() {
+    if !Path::new("/proc/self/task").exists() {
+        eprintln!("skipped: the system does not tell the children of a process");
+        return;
+    }
+    let desk = Desk::with_long_cells();
+    assert_code(&desk.sweep(&["--quiet", "--results", "alone"]), 0);
+    let mut sweep = desk.processes(&["--retries", "100"]);
+    let mut killed = 0;
+    while sweep.try_wait().expect("a process").is_none() {
+        std::thread::sleep(Duration::from_millis(u64::from(20 + chance(300))));
+        if let (Some(pid), true) = (children(&sweep).first(), killed < 12) {
+            kill(*pid);
+            killed += 1;
+        }
+    }
+    let log = fs::read_to_string(desk.path("processes.log")).expect("a log");
+    assert!(sweep.wait().expect("it ended").success(), "{killed} killed\n{log}");
+    assert!(killed > 0, "a sweep takes longer than the first pause");
+    assert_eq!(desk.curves("alone"), desk.curves("processes"));
+}
+
+#[test]
+fn a_process_that_is_killed_fails_its_cell_alone() {
+    if !Path::new("/proc/self/task").exists() {
+        eprintln!("skipped: the system does not tell the children of a process");
+        return;
+    }
+    let desk = Desk::with_long_cells();
+    assert_code(&desk.sweep(&["--quiet", "--results", "alone"]), 0);
+    let mut sweep = desk.processes(&["--jobs", "1"]);
+    // The first cell has begun once it has a manifest.
+    let cells = ResultsFolder::new(desk.path("processes/tiny"));
+    while cells.manifests().expect("cells").is_empty() {
+        assert!(sweep.try_wait().expect("a process").is_none(), "it ended before its first cell");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    children(&sweep).into_iter().for_each(kill);
+    let status = sweep.wait().expect("it ends");
+    let log = fs::read_to_string(desk.path("processes.log")).expect("a log");
+    assert_eq!(status.code(), Some(70), "{log}");
+    assert!(log.contains("its process was killed (signal 9)"), "{log}");
+    let told = desk.thaw(&["status", "tiny.toml", "--results", "processes"]);
+    let told = succeeds(&told);
+    assert!(told.contains("5 done, 1 failed") && told.contains("signal 9"), "{told}");
+    assert!(desk.processes(&[]).wait().expect("it ends").success());
+    assert_eq!(desk.curves("alone"), desk.curves("processes"));
+}
+
+#[test]
+fn processes_end_with_the_sweep_that_started_them() {
+    if !Path::new("/proc/self/task").exists() {
+        eprintln!("skipped: the system does not tell the children of a process");
+        return;
+    }
+    let desk = Desk::new();
+    let endless = EXPERIMENT.replace("epochs = 2", "epochs = 100000");
+    fs::write(desk.path("tiny.toml"), endless).expect("written");
+    let mut sweep = desk.processes(&["--only", "regime=thawed"]);
+    let cells = ResultsFolder::new(desk.path("processes/tiny"));
+    while cells.manifests().expect("cells").is_empty() {
+        assert!(sweep.try_wait().expect("a process").is_none(), "it ended before its first cell");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let workers = children(&sweep);
+    assert!(!workers.is_empty());
+    sweep.kill().expect("killed");
+    sweep.wait().expect("it ends");
+    let lives = |pid: &u32| {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        text.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+    };
+    for _ in 0..1000 {
+        if !workers.iter().any(lives) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("they work on for nobody");
+}
+
+#[test]
+fn the_steps_of_a_plan_give_the_bits_of_a_sweep() {
+    let desk = Desk::new();
+    assert_code(&desk.sweep(&["--quiet", "--results", "alone"]), 0);
+    desk.plan();
+    let listed = succeeds(&desk.thaw(&["worker", "plan.json"]));
+    let names: Vec<&str> =
+        listed.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
+    assert_eq!(names.iter().filter(|name| name.starts_with("fit-")).count(), 6, "{listed}");
+    for (number, name) in names.iter().enumerate() {
+        // By its name or by its number.
+        let number = number.to_string();
+        let step = if name.starts_with("fit-") { name } else { number.as_str() };
+        assert_eq!(succeeds(&desk.worker(&["--step", step])), "");
+    }
+    assert_eq!(desk.curves("alone"), desk.curves("planned"));
+    // What is there is not made again.
+    let cells = || fs::read_dir(desk.path("planned/tiny/cells")).expect("cells");
+    let records = || -> BTreeMap<_, _> {
+        let file = |cell: fs::DirEntry| cell.path().join("cell.json");
+        let files = cells().map(|cell| file(cell.expect("a cell")));
+        files.map(|file| (file.clone(), fs::read(file).expect("a manifest"))).collect()
+    };
+    let before = records();
+    names.iter().for_each(|name| drop(succeeds(&desk.worker(&["--step", name]))));
+    assert_eq!(records(), before);
+}
+
+#[test]
+fn a_worker_refuses_what_its_plan_was_not_made_for() {
+    let desk = Desk::new();
+    desk.plan();
+    let fit = succeeds(&desk.thaw(&["worker", "plan.json"]));
+    let fit = fit
+        .lines()
+        .find_map(|line| line.split_whitespace().nth(1).filter(|id| id.starts_with("fit-")));
+    let fit = fit.expect("a cell");
+    refuses(&desk.worker(&["--step", "fit-0"]), 64, &["no step `fit-0`", "numbered from 0"]);
+    refuses(&desk.worker(&["--step", "99"]), 64, &["no step `99`"]);
+    refuses(&desk.thaw(&["worker", "nowhere.json"]), 66, &["nowhere.json", "cannot read"]);
+    refuses(&desk.thaw(&["worker", "tiny.toml"]), 65, &["tiny.toml", "is not a plan"]);
+
+    // Other images: a file more, a file of another size.
+    fs::rename(desk.path("images/train/cats/4.png"), desk.path("4.png")).expect("renamed");
+    refuses(&desk.worker(&["--step", "0"]), 65, &["images", "not what the plan was made for"]);
+    fs::rename(desk.path("4.png"), desk.path("images/train/cats/4.png")).expect("renamed");
+    // The same images elsewhere.
+    fs::rename(desk.path("images"), desk.path("moved")).expect("renamed");
+    refuses(&desk.worker(&["--step", "0"]), 66, &["images", "no such folder"]);
+    assert_code(&desk.worker(&["--step", "0", "--data", "moved"]), 0);
+    fs::rename(desk.path("moved"), desk.path("images")).expect("renamed");
+    // Other weights.
+    let mut weights = fs::read(desk.path("weights.safetensors")).expect("weights");
+    *weights.last_mut().expect("a byte") ^= 1;
+    fs::write(desk.path("other.safetensors"), weights).expect("written");
+    let other = desk.worker(&["--step", fit, "--weights", "other.safetensors"]);
+    refuses(&other, 65, &["other.safetensors", "not what the plan was made for"]);
+
+    // A claim of a living worker.
+    let folder = ResultsFolder::new(desk.path("planned/tiny"));
+    let id: CellId =
+        serde_json::from_value(fit.trim_start_matches("fit-").into()).expect("an identifier");
+    let Claimed::Ours(claim) = folder.claim(&id).expect("claims") else { panic!("it is free") };
+    // Its artifacts are not needed to see that.
+    refuses(&desk.worker(&["--step", fit]), 75, &[fit, "works on it", "--wait"]);
+    drop(claim);
+
+    // Plans of other versions.
+    desk.change_plan(|plan| plan["format"] = 2.into());
+    refuses(&desk.worker(&["--step", "0"]), 65, &["plan.json", "format 2", "thaw plan --output"]);
+    desk.change_plan(|plan| plan["format"] = 1.into());
+    desk.change_plan(|plan| plan["thaw"] = "0.0.1 (0a1b2c3)".into());
+    refuses(&desk.worker(&["--step", "0"]), 65, &["plan of thaw 0.0.1"]);
+    assert!(!desk.path("planned/tiny/cells").exists(), "nothing was written");
+}

@@ -1,0 +1,101 @@
+//! Who does the steps of a plan: threads of this process, or processes of their own.
+
+mod message;
+mod processes;
+mod threads;
+
+use thaw_analysis::ResultsFolder;
+use thaw_spec::{Cell, CostFacts, Plan};
+
+use crate::{Executor, Observer, RunError};
+
+pub use message::Messages;
+pub use processes::Processes;
+pub use threads::Threads;
+
+/// What cells that train side by side have to share.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Threads of all of them.
+    pub threads: usize,
+    /// Cells at the same time. Where nothing is said: as many as threads and memory allow, and where
+    /// that would leave threads idle, one after the other with all threads.
+    pub jobs: Option<usize>,
+    /// Memory that is free, where that is known.
+    pub memory_bytes: Option<u64>,
+    /// Whether cells of the plan are run that are complete already.
+    pub repeat: bool,
+}
+
+impl Limits {
+    /// All threads and what memory is free now.
+    #[must_use]
+    pub fn of_this_machine() -> Self {
+        Self {
+            threads: rayon::current_num_threads(),
+            jobs: None,
+            memory_bytes: available_memory_bytes(),
+            repeat: false,
+        }
+    }
+}
+
+/// A cell that failed.
+#[derive(Debug)]
+pub struct CellFailure {
+    /// The cell.
+    pub cell: Cell,
+    /// Why.
+    pub error: RunError,
+}
+
+/// A plan, and what its execution has to keep to.
+#[derive(Clone, Copy, Debug)]
+pub struct Work<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What its costs rest on.
+    pub facts: &'a CostFacts,
+    /// Where records are written.
+    pub folder: &'a ResultsFolder,
+    /// What cells side by side have to share.
+    pub limits: &'a Limits,
+}
+
+/// Executes plans.
+pub trait Launcher {
+    /// Executes a plan and writes the records of its cells. Artifacts are made before what needs them.
+    /// A cell that fails, even by a panic, does not stop the others; those that failed are returned.
+    /// Several workers may execute plans into one folder: each cell is claimed by one of them, and the
+    /// others wait for it at the end.
+    ///
+    /// # Errors
+    /// When an artifact cannot be made, or threads or processes cannot be started.
+    fn launch(
+        &self,
+        work: &Work<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Vec<CellFailure>, RunError>;
+}
+
+/// Executes a plan with [`Threads`].
+///
+/// # Errors
+/// As [`Launcher::launch`].
+pub fn execute(
+    plan: &Plan,
+    facts: &CostFacts,
+    executor: &dyn Executor,
+    folder: &ResultsFolder,
+    limits: &Limits,
+    observer: &dyn Observer,
+) -> Result<Vec<CellFailure>, RunError> {
+    Threads { executor }.launch(&Work { plan, facts, folder, limits }, observer)
+}
+
+/// Memory that is free, where the system tells (Linux).
+fn available_memory_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+}

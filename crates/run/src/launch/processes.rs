@@ -1,0 +1,176 @@
+//! Steps in processes of their own, so that none can take the others along.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use thaw_spec::{Cell, Step};
+use thaw_store::Owner;
+use thaw_train::fit_memory_bytes;
+
+use super::message::Message;
+use super::{CellFailure, Launcher, Work};
+use crate::schedule::{Hands, Schedule};
+use crate::steps::{Item, StepEnd, fail};
+use crate::{Ending, Event, Observer, RunError};
+
+/// Executes each step of a plan by `PROGRAM worker PLAN --step ID --threads N --attached`.
+#[derive(Clone, Debug)]
+pub struct Processes {
+    /// The program, which is thaw.
+    pub program: PathBuf,
+    /// The file of the plan.
+    pub plan_file: PathBuf,
+    /// How often a step is tried again that failed or whose process died.
+    pub retries: usize,
+}
+
+impl Launcher for Processes {
+    fn launch(
+        &self,
+        work: &Work<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Vec<CellFailure>, RunError> {
+        let Work { plan, facts, limits, .. } = *work;
+        let hands = Parent { processes: self, work, observer };
+        Schedule { plan, facts, limits, observer, hands: &hands }.execute()
+    }
+}
+
+/// The process that starts the others.
+struct Parent<'a> {
+    processes: &'a Processes,
+    work: &'a Work<'a>,
+    observer: &'a dyn Observer,
+}
+
+/// What a worker said last.
+enum Last {
+    Nothing,
+    Ended(Ending),
+    Elsewhere(Owner),
+    Failed(String),
+}
+
+/// A worker that does not outlive its parent's interest.
+struct Worker(Child);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // It is gone already, unless this process gives up.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Parent<'_> {
+    /// Runs a step in a process.
+    fn attempt(&self, threads: usize, item: &Item<'_>) -> Result<StepEnd, RunError> {
+        let Processes { program, plan_file, .. } = self.processes;
+        let failed = |reason: String| RunError::Worker { reason, code: None };
+        let worker = Command::new(program)
+            .arg("worker")
+            .arg(plan_file)
+            .args(["--step", &item.step.id(), "--threads", &threads.to_string(), "--attached"])
+            // It ends when this is closed, as it is when this process ends, however it ends.
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| failed(format!("{} cannot be started: {error}", program.display())))?;
+        let mut worker = Worker(worker);
+        let last = match worker.0.stdout.take() {
+            Some(output) => self.listen(item, output),
+            None => Last::Nothing,
+        };
+        let status = worker.0.wait().map_err(|error| failed(error.to_string()))?;
+        match last {
+            Last::Elsewhere(owner) => Ok(StepEnd::Elsewhere(owner)),
+            Last::Ended(ending) if status.success() => Ok(StepEnd::Ended(ending)),
+            Last::Failed(reason) => Err(RunError::Worker { reason, code: status.code() }),
+            Last::Ended(_) | Last::Nothing => {
+                let error = RunError::Worker { reason: died(status), code: None };
+                // It could not say so itself.
+                if let Step::Fit(cell) = item.step {
+                    fail(self.work.folder, cell, &error);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Passes on what a worker says, until it says no more.
+    fn listen(&self, item: &Item<'_>, output: impl Read) -> Last {
+        let Item { number, step, images, share } = *item;
+        let mut last = Last::Nothing;
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            let Ok(message) = serde_json::from_str(&line) else { continue };
+            match message {
+                Message::Started => {
+                    self.observer.event(&Event::Started { number, step, images, share });
+                }
+                Message::Advanced(images) => {
+                    self.observer.event(&Event::Advanced { number, images });
+                }
+                Message::Resumed(last) => {
+                    self.observer.event(&Event::Resumed { number, last: &last });
+                }
+                Message::Epoch(record) => {
+                    self.observer.event(&Event::Epoch { number, record: &record });
+                }
+                // Told once the process has ended well.
+                Message::Ended(ending) => last = Last::Ended(ending),
+                Message::Elsewhere(owner) => last = Last::Elsewhere(owner),
+                Message::Failed(reason) => last = Last::Failed(reason),
+            }
+        }
+        last
+    }
+}
+
+impl Hands for Parent<'_> {
+    type Slot = usize;
+
+    fn slots(&self, jobs: usize, threads: usize) -> Result<Vec<usize>, RunError> {
+        Ok(vec![threads; jobs])
+    }
+
+    fn run(&self, threads: &usize, item: &Item<'_>) -> Result<StepEnd, RunError> {
+        let mut end = self.attempt(*threads, item);
+        for _ in 0..self.processes.retries {
+            if end.is_ok() {
+                break;
+            }
+            end = self.attempt(*threads, item);
+        }
+        let ending = match &end {
+            Ok(StepEnd::Ended(ending)) => Some(*ending),
+            Ok(StepEnd::Elsewhere(_)) => None,
+            Err(_) => Some(Ending::Failed),
+        };
+        if let Some(ending) = ending {
+            self.observer.event(&Event::Ended { number: item.number, ending });
+        }
+        end
+    }
+
+    fn memory_bytes(&self, cell: &Cell) -> Result<u64, RunError> {
+        Ok(fit_memory_bytes(cell, self.work.facts.images.train)?)
+    }
+}
+
+/// Why a process ended that said nothing of it.
+fn died(status: ExitStatus) -> String {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt as _;
+        const KILL: i32 = 9;
+        match status.signal() {
+            Some(KILL) => {
+                return "its process was killed (signal 9), as the system does when memory is short; the next sweep goes on from its checkpoint".to_owned();
+            }
+            Some(signal) => return format!("its process was ended by signal {signal}"),
+            None => {}
+        }
+    }
+    format!("its process ended without a word ({status})")
+}

@@ -1,0 +1,294 @@
+//! `plan.json`: a plan with everything that a worker needs to know to execute one of its steps,
+//! whatever started it and wherever it runs.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thaw_analysis::ResultsFolder;
+use thaw_data::{Dataset, Folder, OnUnreadable, Synthetic};
+use thaw_model::Weights;
+use thaw_spec::{
+    ContentHash, CostFacts, Inputs, Plan, PreprocessingName, Sharing, Step, SyntheticDataset,
+};
+use thaw_store::write_whole;
+use thaw_train::fit_memory_bytes;
+
+use crate::steps::{Item, StepEnd, Steps, images};
+use crate::{Executor, Fault, Observer, Rates, RunError, RunInputs, VERSION, open_device};
+
+/// Raised when plans of before cannot be read any more.
+const FORMAT: u32 = 1;
+
+/// Where images come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageSource {
+    /// A folder `train|validation|test / class / image`.
+    Folder(PathBuf),
+    /// Pictures drawn from a seed.
+    Synthetic(SyntheticDataset),
+}
+
+impl ImageSource {
+    /// The images.
+    ///
+    /// # Errors
+    /// When the folder is not that of a dataset.
+    pub fn open(&self) -> Result<Box<dyn Dataset>, RunError> {
+        Ok(match self {
+            Self::Folder(path) => Box::new(Folder::scan(path)?),
+            Self::Synthetic(dataset) => Box::new(Synthetic::new(*dataset)),
+        })
+    }
+}
+
+/// A plan as a file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanFile {
+    /// Version of this format.
+    pub format: u32,
+    /// Version of thaw that made the plan.
+    pub thaw: String,
+    /// Name of the experiment.
+    pub experiment: String,
+    /// The images.
+    pub images: ImageSource,
+    /// Digest of their names, labels and sizes. Where a worker finds the same, it does not read them
+    /// all to hash them.
+    pub listing: ContentHash,
+    /// Hashes of images and weights, and the classes.
+    pub inputs: Inputs,
+    /// File of the weights; none where thaw brings them.
+    pub weights: Option<PathBuf>,
+    /// The preprocessing that the weights were trained on, where it is known.
+    pub trained_with: Option<PreprocessingName>,
+    /// Folder of decoded images, activations and checkpoints, which workers share.
+    pub cache: PathBuf,
+    /// Folder of the experiment's results, which workers share.
+    pub results: PathBuf,
+    /// Where to compute: `cpu`, or `cuda:N`.
+    pub device: String,
+    /// Which artifacts cells share.
+    pub sharing: Sharing,
+    /// What is done about images that cannot be read.
+    pub unreadable: OnUnreadable,
+    /// A fault that is injected into the execution.
+    pub fault: Option<Fault>,
+    /// Whether cells are trained that are complete already.
+    pub repeat: bool,
+    /// The steps; each comes behind those that it needs.
+    pub steps: Vec<PlannedStep>,
+}
+
+/// A step of a plan.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedStep {
+    /// Its number in the plan, counted from 0.
+    pub number: usize,
+    /// Its name: what it makes, and the hash of everything that decides it.
+    pub id: String,
+    /// Numbers of the steps that have to have ended before.
+    pub needs: Vec<usize>,
+    /// Images that it goes over, each as often as it does.
+    pub images: u64,
+    /// Estimated memory, in bytes.
+    pub memory_bytes: u64,
+    /// Estimated seconds on the machine that made the plan, with all its threads, where it was
+    /// measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// What it does.
+    pub step: Step,
+}
+
+/// What a plan is written down with, beside what its inputs say.
+#[derive(Clone, Debug)]
+pub struct Places<'a> {
+    /// Where the images are from.
+    pub images: &'a ImageSource,
+    /// The device's name.
+    pub device: &'a str,
+    /// Folder of the experiment's results.
+    pub results: &'a Path,
+    /// Whether cells are trained that are complete already.
+    pub repeat: bool,
+}
+
+impl PlanFile {
+    /// Writes a plan down. Paths become absolute.
+    ///
+    /// # Errors
+    /// When the images cannot be listed, or there is no cell.
+    pub fn new(
+        plan: &Plan,
+        facts: &CostFacts,
+        inputs: &RunInputs,
+        places: &Places<'_>,
+        rates: Option<&Rates>,
+    ) -> Result<Self, RunError> {
+        let cell = inputs.cells.first().ok_or(RunError::NoCell)?;
+        let shipped = Weights::shipped(cell.procedure.architecture).transpose()?;
+        let is_shipped = shipped.is_some_and(|shipped| shipped.hash == inputs.weights.hash);
+        let mut steps = Vec::new();
+        for ((number, step), needs) in plan.steps.iter().enumerate().zip(plan.needs(facts.sharing))
+        {
+            let cell = match step {
+                Step::Decode { cell, .. } | Step::Fit(cell) => cell,
+                Step::Extract(extraction) => &extraction.cell,
+            };
+            steps.push(PlannedStep {
+                number,
+                id: step.id(),
+                needs,
+                images: images(step, facts),
+                memory_bytes: fit_memory_bytes(cell, facts.images.train)?,
+                seconds: rates.map(|rates| rates.seconds(&plan.cost(step, facts))),
+                step: step.clone(),
+            });
+        }
+        Ok(Self {
+            format: FORMAT,
+            thaw: VERSION.to_owned(),
+            experiment: inputs.experiment.clone(),
+            images: match places.images {
+                ImageSource::Folder(path) => ImageSource::Folder(absolute(path)),
+                drawn @ ImageSource::Synthetic(_) => drawn.clone(),
+            },
+            listing: inputs.dataset.listing_hash()?,
+            inputs: cell.inputs.clone(),
+            weights: (!is_shipped).then(|| absolute(&inputs.weights.path)),
+            trained_with: inputs.trained_with,
+            cache: absolute(&inputs.cache),
+            results: absolute(places.results),
+            device: places.device.to_owned(),
+            sharing: inputs.sharing,
+            unreadable: inputs.unreadable,
+            fault: inputs.fault,
+            repeat: places.repeat,
+            steps,
+        })
+    }
+
+    /// Writes the file, whole or not at all.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), RunError> {
+        let mut text = serde_json::to_vec_pretty(self).expect("names and numbers");
+        text.push(b'\n');
+        write_whole(path, &text)
+            .map_err(|source| RunError::Unwritable { path: path.to_owned(), source })
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no plan, or one of another version.
+    pub fn read(path: &Path) -> Result<Self, RunError> {
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+            thaw: String,
+        }
+        let refused = |reason: String| RunError::Plan { path: path.to_owned(), reason };
+        let bytes = std::fs::read(path)
+            .map_err(|source| RunError::Unreadable { path: path.to_owned(), source })?;
+        let not_a_plan = |error: serde_json::Error| {
+            refused(format!("is not a plan ({error}); write one with `thaw plan --output`"))
+        };
+        let version: Version = serde_json::from_slice(&bytes).map_err(not_a_plan)?;
+        // Without the commit, which does not decide what a plan means.
+        let release = |version: &str| version.split(' ').next().unwrap_or_default().to_owned();
+        if version.format != FORMAT || release(&version.thaw) != release(VERSION) {
+            return Err(refused(format!(
+                "is a plan of thaw {} in format {}, and this is thaw {VERSION}, which reads format {FORMAT}; write it again with `thaw plan --output`, and let one version run all of it",
+                version.thaw, version.format
+            )));
+        }
+        serde_json::from_slice(&bytes).map_err(not_a_plan)
+    }
+
+    /// The step of a name, or of a number.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn step(&self, wanted: &str) -> Result<&PlannedStep, RunError> {
+        let number = wanted.parse().ok();
+        let found = self.steps.iter().find(|step| step.id == wanted || Some(step.number) == number);
+        found.ok_or_else(|| RunError::Step {
+            step: wanted.to_owned(),
+            count: self.steps.len(),
+            experiment: self.experiment.clone(),
+        })
+    }
+
+    /// The images and weights of the plan, made sure of.
+    ///
+    /// # Errors
+    /// When they cannot be read, or are others than those that the plan was made for.
+    pub fn open(&self) -> Result<RunInputs, RunError> {
+        let cells: Vec<_> = self
+            .steps
+            .iter()
+            .filter_map(|planned| match &planned.step {
+                Step::Fit(cell) => Some(cell.clone()),
+                _ => None,
+            })
+            .collect();
+        let cell = cells.first().ok_or(RunError::NoCell)?;
+        let dataset = self.images.open()?;
+        if dataset.listing_hash()? != self.listing && dataset.content_hash()? != self.inputs.dataset
+        {
+            let subject = match &self.images {
+                ImageSource::Folder(path) => path.display().to_string(),
+                ImageSource::Synthetic(_) => "the drawn images".to_owned(),
+            };
+            return Err(RunError::OtherInputs { subject });
+        }
+        let architecture = cell.procedure.architecture;
+        let weights = match &self.weights {
+            Some(path) => Weights::read(path, architecture)?,
+            None => Weights::shipped(architecture).ok_or_else(|| RunError::OtherInputs {
+                subject: format!("the weights of {architecture}"),
+            })??,
+        };
+        if weights.hash != self.inputs.weights {
+            return Err(RunError::OtherInputs { subject: weights.path.display().to_string() });
+        }
+        Ok(RunInputs {
+            experiment: self.experiment.clone(),
+            trained_with: self.trained_with,
+            dataset,
+            weights,
+            cells,
+            cache: self.cache.clone(),
+            unreadable: self.unreadable,
+            sharing: self.sharing,
+            device: open_device(&self.device)?,
+            fault: self.fault,
+        })
+    }
+}
+
+impl PlannedStep {
+    /// Runs the step, with the threads of the caller.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn run(
+        &self,
+        plan: &PlanFile,
+        executor: &dyn Executor,
+        observer: &dyn Observer,
+    ) -> Result<StepEnd, RunError> {
+        let folder = ResultsFolder::new(plan.results.clone());
+        let steps = Steps { executor, folder: &folder, observer, repeat: plan.repeat };
+        steps.run(&Item { number: self.number, step: &self.step, images: self.images, share: 1.0 })
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

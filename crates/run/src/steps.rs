@@ -1,0 +1,161 @@
+//! One step of a plan, from its beginning to its end: artifacts are made, cells are claimed, trained
+//! and recorded.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use thaw_analysis::{CellState, Failure, ResultsFolder};
+use thaw_spec::{Cell, CostFacts, EpochRecord, Outcome, Prediction, RecordSink, SinkError, Step};
+use thaw_store::{Claimed, Owner, now_unix_seconds};
+
+use crate::{Artifact, Ending, Event, Executor, Observer, RunError};
+
+/// A step with what is told of it when it begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Item<'a> {
+    /// Number in the plan.
+    pub(crate) number: usize,
+    pub(crate) step: &'a Step,
+    /// Images that it goes over.
+    pub(crate) images: u64,
+    /// Its estimated share of all work, from 0 to 1.
+    pub(crate) share: f64,
+}
+
+/// What became of a step.
+#[derive(Debug)]
+pub enum StepEnd {
+    /// It ended; what it makes is there.
+    Ended(Ending),
+    /// A living worker has claimed it.
+    Elsewhere(Owner),
+}
+
+/// What steps are run with.
+#[derive(Clone, Copy)]
+pub(crate) struct Steps<'a> {
+    pub(crate) executor: &'a dyn Executor,
+    pub(crate) folder: &'a ResultsFolder,
+    pub(crate) observer: &'a dyn Observer,
+    /// Whether cells are trained that are complete already.
+    pub(crate) repeat: bool,
+}
+
+impl Steps<'_> {
+    /// Runs a step on the threads of the caller.
+    pub(crate) fn run(&self, item: &Item<'_>) -> Result<StepEnd, RunError> {
+        match item.step {
+            Step::Fit(cell) => self.fit(item, cell),
+            Step::Decode { .. } | Step::Extract(_) => self.make(item).map(StepEnd::Ended),
+        }
+    }
+
+    fn start(&self, item: &Item<'_>) {
+        let Item { number, step, images, share } = *item;
+        self.observer.event(&Event::Started { number, step, images, share });
+    }
+
+    fn end(&self, item: &Item<'_>, ending: Ending) -> Ending {
+        self.observer.event(&Event::Ended { number: item.number, ending });
+        ending
+    }
+
+    fn advance(&self, number: usize, images: u64) {
+        self.observer.event(&Event::Advanced { number, images });
+    }
+
+    fn make(&self, item: &Item<'_>) -> Result<Ending, RunError> {
+        self.start(item);
+        let advance = |images| self.advance(item.number, images);
+        let ending = match self.executor.make(item.step, &advance)? {
+            Artifact::Made => Ending::Made,
+            Artifact::Kept => Ending::Kept,
+        };
+        Ok(self.end(item, ending))
+    }
+
+    /// Trains a cell, unless another worker does or did.
+    fn fit(&self, item: &Item<'_>, cell: &Cell) -> Result<StepEnd, RunError> {
+        let claim = match self.folder.claim(&cell.id())? {
+            Claimed::Ours(claim) => claim,
+            Claimed::Theirs(owner) => return Ok(StepEnd::Elsewhere(owner)),
+        };
+        let is_complete = self.folder.state(cell)? == CellState::Complete && !self.repeat;
+        self.start(item);
+        if is_complete {
+            return Ok(StepEnd::Ended(self.end(item, Ending::Kept)));
+        }
+        let trained = caught(|| self.train(item.number, cell));
+        if let Err(error) = &trained {
+            fail(self.folder, cell, error);
+        }
+        drop(claim);
+        let ending = trained.as_ref().map_or(Ending::Failed, |it| Ending::Trained(it.status));
+        self.end(item, ending);
+        trained.map(|_| StepEnd::Ended(ending))
+    }
+
+    /// Runs one cell from its manifest to its outcome.
+    fn train(&self, number: usize, cell: &Cell) -> Result<Outcome, RunError> {
+        let mut records = self.folder.begin(&self.executor.manifest(cell)?)?;
+        let mut sink = Observed { records: &mut records, observer: self.observer, number };
+        let outcome = self.executor.fit(cell, &mut sink, &|images| self.advance(number, images))?;
+        self.folder.finish(&cell.id(), &outcome)?;
+        self.executor.forget(cell)?;
+        Ok(outcome)
+    }
+}
+
+/// Records why a cell failed. Where that is impossible too, what stopped the cell is said all the same.
+pub(crate) fn fail(folder: &ResultsFolder, cell: &Cell, error: &RunError) {
+    let failure = Failure { reason: error.to_string(), at_unix_seconds: now_unix_seconds() };
+    let _ = folder.fail(&cell.id(), &failure);
+}
+
+/// What a cell returns; a panic in it is an error, so that the others go on.
+fn caught<T>(cell: impl FnOnce() -> Result<T, RunError>) -> Result<T, RunError> {
+    catch_unwind(AssertUnwindSafe(cell)).unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(RunError::Panicked { message: message.unwrap_or_else(|| "a panic".to_owned()) })
+    })
+}
+
+/// Images that a step goes over.
+pub(crate) fn images(step: &Step, facts: &CostFacts) -> u64 {
+    match step {
+        Step::Decode { split, .. } => facts.images.of(*split),
+        Step::Extract(extraction) => {
+            facts.images.of(extraction.split) * extraction.variants.count() as u64
+        }
+        Step::Fit(cell) => facts.images.train * cell.procedure.total_epochs() as u64,
+    }
+}
+
+/// Keeps records, and tells their epochs.
+struct Observed<'a> {
+    records: &'a mut dyn RecordSink,
+    observer: &'a dyn Observer,
+    number: usize,
+}
+
+impl RecordSink for Observed<'_> {
+    fn begin(&mut self, resumed: &[EpochRecord]) -> Result<(), SinkError> {
+        self.records.begin(resumed)?;
+        if let Some(last) = resumed.last() {
+            self.observer.event(&Event::Resumed { number: self.number, last });
+        }
+        Ok(())
+    }
+
+    fn epoch(&mut self, record: &EpochRecord) -> Result<(), SinkError> {
+        self.records.epoch(record)?;
+        self.observer.event(&Event::Epoch { number: self.number, record });
+        Ok(())
+    }
+
+    fn predictions(&mut self, predictions: &[Prediction]) -> Result<(), SinkError> {
+        self.records.predictions(predictions)
+    }
+}
