@@ -85,6 +85,19 @@ impl ResultsFolder {
         Ok(self.store.prepare()?)
     }
 
+    /// Puts what was drawn or written about the cells beside them, such as `plots/overview.svg`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn publish(&self, name: &str, bytes: &[u8]) -> Result<(), AnalysisError> {
+        Ok(self.store.put(name, bytes)?)
+    }
+
+    /// Where something is that was [published](Self::publish), for messages.
+    pub fn place(&self, name: &str) -> PathBuf {
+        self.store.place(name)
+    }
+
     /// Claims a cell for this worker, unless a living one has it.
     ///
     /// # Errors

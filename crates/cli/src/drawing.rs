@@ -8,13 +8,13 @@ use thaw_analysis::{
 };
 use thaw_exchange::read_log;
 use thaw_report::{
-    ContactSheet, Division, DriftMap, Overlay, Page, curves, ladder_table, overview,
+    ContactSheet, Division, DriftMap, Figure, Overlay, Page, curves, ladder_table, overview,
     procedures_table,
 };
 use thaw_spec::{Experiment, Metric, Rung, Selector, Statistic};
 
 use crate::error::CliError;
-use crate::files::{file_stem, write_whole};
+use crate::files::file_stem;
 use crate::selection::CellSelection;
 use crate::sheets::augmented_sheet;
 use crate::summary::last_screen;
@@ -62,8 +62,11 @@ pub(crate) fn report(
     data: Option<&Path>,
 ) -> Result<(), CliError> {
     let results = accuracy.results();
-    let root = selection.report_folder(experiment);
-    let plots = root.join("plots");
+    let place = selection.report_place(experiment);
+    let put = |stem: &str, figure: &Figure| -> Result<(), CliError> {
+        place.put(&format!("plots/{stem}.png"), &figure.png()?)?;
+        place.put(&format!("plots/{stem}.svg"), figure.svg()?.as_bytes())
+    };
     let mut all_overlays = Vec::new();
     for procedure in &results.procedures {
         let mut overlays = Vec::new();
@@ -79,12 +82,12 @@ pub(crate) fn report(
             });
         }
         if !procedure.runs.is_empty() {
-            curves(procedure, &overlays).write(&plots.join(file_stem(&procedure.levels)))?;
+            put(&file_stem(&procedure.levels), &curves(procedure, &overlays))?;
         }
         all_overlays.push(overlays);
     }
     if let Some(figure) = overview(&experiment.title, results) {
-        figure.write(&plots.join("overview"))?;
+        put("overview", &figure)?;
     }
     let steps = evaluate_ladder(&experiment.ladder, accuracy);
     let charts = [
@@ -93,7 +96,7 @@ pub(crate) fn report(
     ];
     for (name, chart) in charts {
         if let Some(chart) = chart {
-            write_whole(&plots.join(name), chart.svg()?.as_bytes())?;
+            place.put(&format!("plots/{name}"), chart.svg()?.as_bytes())?;
         }
     }
     let heading = "Where does the gap come from?";
@@ -117,8 +120,7 @@ pub(crate) fn report(
         experiment.statistic,
         procedures_table(accuracy, test_accuracy).markdown().join("\n")
     );
-    write_whole(&root.join("summary.md"), text.as_bytes())?;
-    let sheet = plots.join("augmentation.png");
+    place.put("summary.md", text.as_bytes())?;
     let page = Page {
         experiment,
         file: selection.experiment.as_ref().map(|path| path.display().to_string()),
@@ -135,18 +137,16 @@ pub(crate) fn report(
             .collect::<Result<_, CliError>>()?,
         sheet: match augmented_sheet(selection, experiment, data)? {
             Some((drawn, stands_in)) => {
-                drawn.write(&sheet)?;
-                let png = std::fs::read(&sheet)
-                    .map_err(|source| CliError::Unreadable { path: sheet, source })?;
+                let png = drawn.png()?;
+                place.put("plots/augmentation.png", &png)?;
                 Some(ContactSheet { png, stands_in })
             }
             None => None,
         },
     };
-    let path = root.join("report.html");
-    write_whole(&path, page.html()?.as_bytes())?;
+    place.put("report.html", page.html()?.as_bytes())?;
     last_screen(&experiment.title, &steps, accuracy).iter().for_each(|line| say(line));
-    say(&format!("the report: {}", path.display()));
+    say(&format!("the report: {}", place.of("report.html").display()));
     Ok(())
 }
 

@@ -109,9 +109,9 @@ impl CellSelection {
         Ok(written)
     }
 
-    /// The folder that the report is written to. A narrowed report has a folder of its own, so that
-    /// it never replaces a fuller one.
-    pub(crate) fn report_folder(&self, experiment: &Experiment) -> PathBuf {
+    /// Where the report is written to. A narrowed report has a place of its own, so that it never
+    /// replaces a fuller one.
+    pub(crate) fn report_place(&self, experiment: &Experiment) -> ReportPlace {
         let seeds = self.seeds.as_ref().map(|seeds| {
             let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
             ("seeds".to_owned(), seeds.join("-"))
@@ -126,8 +126,14 @@ impl CellSelection {
             .chain(self.epochs.map(|epochs| ("epochs".to_owned(), epochs.to_string())))
             .chain(seeds)
             .collect();
-        let root = self.written_folder(experiment).root().to_owned();
-        if narrowed.is_empty() { root } else { root.join(file_stem(&narrowed)) }
+        ReportPlace {
+            folder: self.written_folder(experiment),
+            prefix: if narrowed.is_empty() {
+                String::new()
+            } else {
+                format!("{}/", file_stem(&narrowed))
+            },
+        }
     }
 
     /// The experiment's file, for messages.
@@ -176,6 +182,24 @@ impl CellSelection {
             });
         }
         Ok(experiment)
+    }
+}
+
+/// Where a report lies: beside the cells, under a name of its own where it is of some of them.
+pub(crate) struct ReportPlace {
+    folder: ResultsFolder,
+    prefix: String,
+}
+
+impl ReportPlace {
+    /// Writes a file of the report, such as `plots/overview.svg`.
+    pub(crate) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), CliError> {
+        Ok(self.folder.publish(&format!("{}{name}", self.prefix), bytes)?)
+    }
+
+    /// Where a file of the report lies, for messages.
+    pub(crate) fn of(&self, name: &str) -> PathBuf {
+        self.folder.place(&format!("{}{name}", self.prefix))
     }
 }
 

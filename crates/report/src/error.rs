@@ -1,23 +1,21 @@
 //! What can go wrong while drawing.
 
-use std::path::PathBuf;
-
-/// A picture that could not be drawn or written.
+/// A picture that could not be drawn.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The plotting library cannot draw the picture.
-    #[error("{}: cannot draw: {reason}", path.display())]
+    #[error("the picture `{name}` cannot be drawn: {reason}")]
     Drawing {
-        /// The picture, without its extension.
-        path: PathBuf,
+        /// The picture.
+        name: String,
         /// The error of plotters, in words.
         reason: String,
     },
-    /// A picture cannot be written.
-    #[error("{}: cannot write the picture: {source}", path.display())]
+    /// A picture cannot be drawn where temporary files lie.
+    #[error("the picture `{name}` cannot be drawn in the folder of temporary files: {source}")]
     Io {
-        /// The file or folder.
-        path: PathBuf,
+        /// The picture.
+        name: String,
         /// The error of the operating system.
         source: std::io::Error,
     },

@@ -1,13 +1,10 @@
 //! A figure: panels of lines in a grid, with the legend below them where it covers nothing.
 
-use std::path::Path;
-
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use tempfile::TempDir;
-use thaw_store::write_whole;
 
 use crate::ReportError;
+use crate::bitmap::render_png;
 use crate::font::{FONT, register_fonts};
 use crate::palette::GRID;
 
@@ -105,25 +102,14 @@ const LEGEND_LINE: u32 = 26;
 const LEGEND_COLUMN: u32 = 300;
 
 impl Figure {
-    /// Writes `<stem>.svg` and `<stem>.png`.
+    /// The figure as a PNG file.
     ///
     /// # Errors
-    /// When the folder cannot be written to.
-    pub fn write(&self, stem: &Path) -> Result<(), ReportError> {
-        let svg = self.svg()?;
-        let drawing = |error: &dyn std::fmt::Display| ReportError::Drawing {
-            path: stem.to_owned(),
-            reason: error.to_string(),
-        };
-        let io = |source| ReportError::Io { path: stem.to_owned(), source };
-        // plotters writes bitmaps to a path alone.
-        let desk = TempDir::new().map_err(io)?;
-        let drawn = desk.path().join("figure.png");
-        self.draw(&BitMapBackend::new(&drawn, self.size()).into_drawing_area())
-            .map_err(|error| drawing(&error))?;
-        let png = std::fs::read(&drawn).map_err(io)?;
-        write_whole(&stem.with_extension("png"), &png).map_err(io)?;
-        write_whole(&stem.with_extension("svg"), svg.as_bytes()).map_err(io)
+    /// When plotters refuses.
+    pub fn png(&self) -> Result<Vec<u8>, ReportError> {
+        render_png(self.size(), &self.title, |root| {
+            self.draw(root).map_err(|error| error.to_string())
+        })
     }
 
     /// The figure as an SVG document.
@@ -193,7 +179,7 @@ where
     let mut svg = String::new();
     let outcome = draw(&SVGBackend::with_string(&mut svg, size).into_drawing_area());
     outcome
-        .map_err(|error| ReportError::Drawing { path: title.into(), reason: error.to_string() })?;
+        .map_err(|error| ReportError::Drawing { name: title.into(), reason: error.to_string() })?;
     Ok(svg)
 }
 

@@ -1,12 +1,11 @@
 //! A contact sheet: rows of small images with a word before each.
 
-use std::path::Path;
-
 use plotters::element::BitMapElement;
 use plotters::prelude::*;
 
 use crate::ReportError;
-use crate::font::{FONT, register_fonts};
+use crate::bitmap::render_png;
+use crate::font::FONT;
 
 /// A row of images of the sheet's size.
 #[derive(Clone, Debug)]
@@ -35,57 +34,40 @@ const GAP: usize = 3;
 const COMFORTABLE: usize = 72;
 
 impl Sheet {
-    /// Writes the sheet as PNG, under a temporary name first.
+    /// The sheet as a PNG file.
     ///
     /// # Errors
-    /// When the folder cannot be written to.
-    pub fn write(&self, path: &Path) -> Result<(), ReportError> {
-        register_fonts();
-        let drawing = |error: &dyn std::fmt::Display| ReportError::Drawing {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        };
-        let io = |source| ReportError::Io { path: path.to_owned(), source };
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(io)?;
-        }
+    /// When plotters refuses.
+    pub fn png(&self) -> Result<Vec<u8>, ReportError> {
         let zoom = COMFORTABLE.div_ceil(self.size.max(1)).max(1);
         let side = self.size * zoom;
         let columns = self.rows.iter().map(|row| row.images.len()).max().unwrap_or(0);
         let extent = |count: usize, before: usize| (before + count * (side + GAP) + GAP) as u32;
-        let (width, height) = (extent(columns, LABEL_WIDTH), extent(self.rows.len(), TITLE_HEIGHT));
-        let temporary = path.with_extension("tmp.png");
-        {
-            let root = BitMapBackend::new(&temporary, (width, height)).into_drawing_area();
-            root.fill(&WHITE).map_err(|error| drawing(&error))?;
+        let size = (extent(columns, LABEL_WIDTH), extent(self.rows.len(), TITLE_HEIGHT));
+        render_png(size, &self.title, |root| {
+            let words = |error: DrawingAreaErrorKind<_>| error.to_string();
+            root.fill(&WHITE).map_err(words)?;
             let title = (FONT, 15).into_font().style(FontStyle::Bold).color(&BLACK);
             root.draw(&Text::new(self.title.as_str(), (GAP as i32 + 4, 10), title))
-                .map_err(|error| drawing(&error))?;
+                .map_err(words)?;
             for (row, line) in self.rows.iter().enumerate() {
                 let top = (TITLE_HEIGHT + row * (side + GAP)) as i32;
                 let label = (FONT, 12).into_font().color(&BLACK);
-                root.draw(&Text::new(
-                    line.label.as_str(),
-                    (GAP as i32 + 4, top + side as i32 / 2 - 6),
-                    label,
-                ))
-                .map_err(|error| drawing(&error))?;
+                let place = (GAP as i32 + 4, top + side as i32 / 2 - 6);
+                root.draw(&Text::new(line.label.as_str(), place, label)).map_err(words)?;
                 for (column, image) in line.images.iter().enumerate() {
                     let left = (LABEL_WIDTH + column * (side + GAP)) as i32;
-                    let enlarged = enlarge(image, self.size, zoom);
                     let element = BitMapElement::with_owned_buffer(
                         (left, top),
                         (side as u32, side as u32),
-                        enlarged,
+                        enlarge(image, self.size, zoom),
                     );
-                    let element =
-                        element.ok_or_else(|| drawing(&"an image is not of the sheet's size"))?;
-                    root.draw(&element).map_err(|error| drawing(&error))?;
+                    let element = element.ok_or("an image is not of the sheet's size")?;
+                    root.draw(&element).map_err(words)?;
                 }
             }
-            root.present().map_err(|error| drawing(&error))?;
-        }
-        std::fs::rename(&temporary, path).map_err(io)
+            Ok(())
+        })
     }
 }
 

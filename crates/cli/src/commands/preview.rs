@@ -12,6 +12,7 @@ use thaw_spec::{
 
 use crate::arguments::Images;
 use crate::error::{CliError, SUCCESS};
+use crate::files::write_whole;
 use crate::inputs::image_source;
 use crate::selection::CellSelection;
 use crate::sheets::variant;
@@ -196,7 +197,7 @@ pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
         ),
     };
     let title = format!("{} · {} · {size}×{size}{augmented}", experiment.name, options.split);
-    Sheet { title, size, rows }.write(&options.output)?;
+    write_whole(&options.output, &Sheet { title, size, rows }.png()?)?;
     say(&format!("written: {}", options.output.display()));
     Ok(ExitCode::from(SUCCESS))
 }

@@ -27,7 +27,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "candle-core",
         ],
     ),
-    ("report", &["thaw-spec", "thaw-store", "thaw-analysis", "plotters"]),
+    ("report", &["thaw-spec", "thaw-analysis", "plotters"]),
     ("fetch", &[]),
     ("exchange", &["thaw-spec", "thaw-store"]),
     (
