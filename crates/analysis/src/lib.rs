@@ -75,5 +75,5 @@ pub use precision::{Addition, PrecisionTarget, WantedDifference, wanted_differen
 pub use results::{CellRun, ProcedureRuns, Results};
 pub use schema::SCHEMA_VERSION;
 pub use sink::ParquetSink;
-pub use store::{CellState, DriftCurve, Failure, ResultsFolder};
+pub use store::{CellState, DriftCurve, Failure, Recorded, ResultsFolder};
 pub use variants::{VariantSeries, variant_series};

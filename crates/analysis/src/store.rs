@@ -8,7 +8,7 @@ use std::sync::Arc;
 use polars::prelude::{DataFrame, ParquetReader, PolarsResult, SerReader as _};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use thaw_spec::{Cell, CellId, CellManifest, Outcome, Prediction, TensorDrift};
+use thaw_spec::{Cell, CellId, CellManifest, Outcome, Prediction, Split, TensorDrift};
 use thaw_store::{Claimed, FolderStore, Owner, Store};
 
 use crate::schema::{Row, drifts, predictions, rows, wanted_columns};
@@ -39,6 +39,19 @@ pub struct Failure {
     pub reason: String,
     /// When, in seconds since 1970.
     pub at_unix_seconds: u64,
+}
+
+/// What a cell has recorded so far, by epoch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recorded {
+    /// Number of epochs.
+    pub epochs: usize,
+    /// Fraction of the validation images that were classified correctly.
+    pub validation_accuracy: Vec<f64>,
+    /// Duration of each epoch.
+    pub seconds: Vec<f64>,
+    /// Largest relative L2 drift of a tensor of the base in the last epoch.
+    pub drift: f64,
 }
 
 /// How far a tensor was from its start.
@@ -128,14 +141,27 @@ impl ResultsFolder {
         })
     }
 
-    /// The epochs of a cell that are recorded so far.
+    /// What a cell has recorded so far.
     ///
     /// # Errors
     /// When the records are there and cannot be read.
-    pub fn recorded_epochs(&self, id: &CellId) -> Result<usize, AnalysisError> {
-        let rows = self.read_parquet(id, EPOCHS, Some(wanted_columns()), rows)?;
-        let last = rows.iter().flatten().map(|row| row.epoch).max();
-        Ok(last.unwrap_or(0) as usize)
+    pub fn recorded(&self, id: &CellId) -> Result<Recorded, AnalysisError> {
+        let rows = self.read_parquet(id, EPOCHS, Some(wanted_columns()), rows)?.unwrap_or_default();
+        let mut recorded = Recorded::default();
+        for row in rows {
+            match row.split {
+                Split::Train => {
+                    recorded.epochs = recorded.epochs.max(row.epoch as usize);
+                    recorded.seconds.push(row.seconds);
+                    recorded.drift = row.drift_maximum;
+                }
+                Split::Validation => {
+                    recorded.validation_accuracy.push(row.correct as f64 / row.count as f64);
+                }
+                Split::Test => {}
+            }
+        }
+        Ok(recorded)
     }
 
     /// How far a cell has come. Files that belong to another cell do not count.

@@ -20,6 +20,7 @@ use crate::commands::pretrain::Pretrain;
 use crate::commands::preview::Preview;
 use crate::commands::report::Report;
 use crate::commands::status::Status;
+use crate::commands::watch::Watch;
 use crate::commands::worker::Worker;
 use crate::selection::CellSelection;
 use crate::terminal::LogFormat;
@@ -63,6 +64,12 @@ pub(crate) enum Command {
     /// Show how far the cells are: done, running where and for how long, failed why, waiting
     #[command(after_help = "Example: thaw status experiments/squeezenet.toml")]
     Status(Status),
+    /// Watch a sweep that runs elsewhere: its cells, their curves as they grow, the time left, frozen
+    /// bases that move
+    #[command(
+        after_help = "Examples: thaw watch experiments/squeezenet.toml\n          thaw watch experiments/squeezenet.toml --every 1min | tee watch.log\nKeys: ↑ ↓ choose a cell · q ends"
+    )]
+    Watch(Watch),
     /// Draw and summarise what has run
     #[command(after_help = "Example: thaw report experiments/squeezenet.toml")]
     Report(Report),

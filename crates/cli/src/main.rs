@@ -8,8 +8,10 @@ mod error;
 mod fields;
 mod files;
 mod inputs;
+mod matrix;
 mod precision;
 mod progress;
+mod screen;
 mod selection;
 mod sheets;
 mod summary;
@@ -24,7 +26,7 @@ use clap::Parser as _;
 use arguments::{Arguments, Command};
 use commands::{
     attribute, audit, check, diagnose, diff, export, fetch, init, manual, plan, pretrain, preview,
-    report, status, sweep, worker,
+    report, status, sweep, watch, worker,
 };
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Sweep(options) => sweep::run(&options),
         Command::Worker(options) => worker::run(&options),
         Command::Status(options) => status::run(&options),
+        Command::Watch(options) => watch::run(&options),
         Command::Report(options) => report::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Preview(options) => preview::run(&options),

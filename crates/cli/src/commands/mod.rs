@@ -15,4 +15,5 @@ pub(crate) mod preview;
 pub(crate) mod report;
 pub(crate) mod status;
 pub(crate) mod sweep;
+pub(crate) mod watch;
 pub(crate) mod worker;

@@ -304,3 +304,26 @@ fn a_worker_refuses_what_its_plan_was_not_made_for() {
     refuses(&desk.worker(&["--step", "0"]), 65, &["plan of thaw 0.0.1"]);
     assert!(!desk.path("planned/tiny/cells").exists(), "nothing was written");
 }
+
+#[test]
+fn a_watch_without_a_terminal_tells_in_lines_what_changes_and_ends_with_the_sweep() {
+    let desk = Desk::new();
+    let watch = std::process::Command::new(assert_cmd::cargo::cargo_bin("thaw"))
+        .current_dir(desk.root.path())
+        .args(["watch", "tiny.toml", "--results", "runs", "--every", "20ms"])
+        .stdout(Stdio::piped())
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("a watch");
+    assert_code(&desk.sweep(&["--quiet"]), 0);
+    let told = text(&watch.wait_with_output().expect("it ends").stdout);
+    let ended = told.lines().filter(|line| line.starts_with("done ")).count();
+    assert_eq!(ended, 6, "{told}");
+    assert!(told.starts_with("tiny: 6 cells: 6 waiting; no cell is being trained"), "{told}");
+    let last = told.lines().last().expect("a line");
+    assert!(last.starts_with("tiny: 6 cells: 6 done"), "{told}");
+    let thawed = "regime=thawed seed 1 · epoch 2 of 2, validation accuracy";
+    let thawed = told.lines().find(|line| line.starts_with("done") && line.contains(thawed));
+    assert!(thawed.is_some_and(|line| line.contains("THAWED")), "{told}");
+    refuses(&desk.thaw(&["watch", "nowhere.toml"]), 66, &["nowhere.toml"]);
+}
