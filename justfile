@@ -110,6 +110,16 @@ scale *cells:
     cargo build --release --workspace --examples
     target/release/examples/scale "$@"
 
+# Time many images through decoding, extraction and a cached fit: just scale-images 10000 100000
+scale-images *counts:
+    cargo build --release --workspace --examples
+    target/release/examples/images "$@"
+
+# Compare what a plan foretells with what its sweep takes: just plan-vs-truth experiments/miniature.toml --seeds 0
+plan-vs-truth *arguments:
+    cargo build --release
+    python3 tools/bench/plan_versus_truth.py target/release/thaw "$@"
+
 # Show images: just preview miniature --augmentation keras-2.0.8
 preview experiment="miniature" *arguments:
     cargo run --release -- preview experiments/{{experiment}}.toml "${@:2}"

@@ -1,6 +1,5 @@
 //! Seeds beyond those that an experiment plans, until its differences are known precisely.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
@@ -8,7 +7,7 @@ use thaw_analysis::{
     Addition, CellState, PrecisionTarget, Results, ResultsFolder, WantedDifference,
     smallest_difference, wanted_differences,
 };
-use thaw_run::{Rates, RunInputs, is_kept};
+use thaw_run::{Rates, RunInputs, Share, is_kept};
 use thaw_spec::{Cell, CostFacts, Expectations, Experiment, Plan, Step, Variants};
 
 use crate::arguments::Precision;
@@ -27,19 +26,31 @@ struct Costs<'a> {
     experiment: &'a Experiment,
     inputs: &'a RunInputs,
     folder: &'a ResultsFolder,
-    facts: &'a CostFacts,
-    rates: &'a Rates,
-    known: RefCell<BTreeMap<usize, f64>>,
+    /// Seconds by procedure.
+    known: BTreeMap<usize, f64>,
 }
 
 impl<'a> Costs<'a> {
+    /// Tries on this machine what the procedures of the wanted differences take.
     fn new(
-        (experiment, inputs): (&'a Experiment, &'a RunInputs),
+        experiment: &'a Experiment,
         folder: &'a ResultsFolder,
-        facts: &'a CostFacts,
-        rates: &'a Rates,
-    ) -> Self {
-        Self { experiment, inputs, folder, facts, rates, known: RefCell::default() }
+        rates: &Rates<'a>,
+        wanted: &[WantedDifference],
+    ) -> Result<Self, CliError> {
+        let Rates { inputs, facts, .. } = *rates;
+        let mut known = BTreeMap::new();
+        let alone = Share { jobs: 1, threads: rayon::current_num_threads() };
+        let procedures: BTreeSet<usize> =
+            wanted.iter().flat_map(|wanted| wanted.procedures).collect();
+        for procedure in procedures {
+            let cell = cell(experiment, inputs, procedure, 0);
+            let plan = Plan::new(&[cell], &BTreeSet::new(), facts, |_| false);
+            let steps = plan.steps.iter().filter(|step| is_of_one_seed(step));
+            let seconds = steps.map(|step| rates.seconds(&plan, step, alone)).sum::<Result<_, _>>();
+            known.insert(procedure, seconds?);
+        }
+        Ok(Self { experiment, inputs, folder, known })
     }
 
     fn seconds(&self, procedure: usize, seed: u64) -> f64 {
@@ -47,14 +58,7 @@ impl<'a> Costs<'a> {
         if matches!(self.folder.state(&cell), Ok(CellState::Partial)) {
             return 0.0;
         }
-        *self.known.borrow_mut().entry(procedure).or_insert_with(|| {
-            let plan = Plan::new(&[cell], &BTreeSet::new(), self.facts, |_| false);
-            plan.steps
-                .iter()
-                .filter(|step| is_of_one_seed(step))
-                .map(|step| self.rates.seconds(&plan.cost(step, self.facts)))
-                .sum()
-        })
+        self.known.get(&procedure).copied().unwrap_or(0.0)
     }
 }
 
@@ -174,8 +178,8 @@ impl Seeding<'_> {
         if free.next(&state.wanted, &state.seeds).is_none() {
             return Ok(self.reached(&free, &state));
         }
-        let rates = Rates::measure(self.inputs)?;
-        let costs = Costs::new((self.experiment, self.inputs), self.folder, self.facts, &rates);
+        let rates = Rates::new(self.inputs, self.facts);
+        let costs = Costs::new(self.experiment, self.folder, &rates, &state.wanted)?;
         let seconds = |procedure, seed| costs.seconds(procedure, seed);
         loop {
             let target = target(self.precision, self.points, self.started, &seconds);
@@ -264,9 +268,9 @@ pub(crate) fn expected_seeds(
     selection: &CellSelection,
     precision: &Precision,
     points: f64,
-    (experiment, inputs): (&Experiment, &RunInputs),
+    experiment: &Experiment,
     folder: &ResultsFolder,
-    rates: &Rates,
+    rates: &Rates<'_>,
 ) -> Result<Vec<String>, CliError> {
     if state.wanted.is_empty() {
         return Err(nothing_to_know(selection));
@@ -274,8 +278,7 @@ pub(crate) fn expected_seeds(
     for (seeds, (levels, _)) in state.seeds.iter_mut().zip(experiment.procedures()) {
         seeds.extend(experiment.seeds_of(levels));
     }
-    let facts = inputs.cost_facts()?;
-    let costs = Costs::new((experiment, inputs), folder, &facts, rates);
+    let costs = Costs::new(experiment, folder, rates, &state.wanted)?;
     let seconds = |procedure, seed| costs.seconds(procedure, seed);
     let target = target(precision, points, Instant::now(), &seconds);
     let additions = target.forecast(&state.wanted, &state.seeds);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use thaw_analysis::ResultsFolder;
 use thaw_run::{
-    CellFailure, Executor as _, Launcher as _, Limits, Places, PlanFile, Processes, Rates,
+    CellFailure, Executor as _, Forecast, Launcher as _, Limits, Places, PlanFile, Processes,
     RealExecutor, Threads, Work,
 };
 use thaw_spec::{ContentHash, CostFacts, Plan};
@@ -131,7 +131,7 @@ pub(crate) fn plan_file(
     options: &Sweep,
     opened: &Opened,
     folder: &ResultsFolder,
-    rates: Option<&Rates>,
+    forecast: Option<&Forecast>,
 ) -> Result<PlanFile, CliError> {
     let places = Places {
         images: &opened.images,
@@ -139,7 +139,7 @@ pub(crate) fn plan_file(
         results: &folder.root(),
         repeat: options.force,
     };
-    Ok(PlanFile::new(plan, facts, &opened.inputs, &places, rates)?)
+    Ok(PlanFile::new(plan, facts, &opened.inputs, &places, forecast)?)
 }
 
 /// Draws the report of every cell of the experiment's file, whatever `--only` left out now. Where

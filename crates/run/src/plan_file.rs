@@ -14,7 +14,7 @@ use thaw_store::write_whole;
 use thaw_train::fit_memory_bytes;
 
 use crate::steps::{Item, StepEnd, Steps, images};
-use crate::{Executor, Fault, Observer, Rates, RunError, RunInputs, VERSION, open_device};
+use crate::{Executor, Fault, Forecast, Observer, RunError, RunInputs, VERSION, open_device};
 
 /// Raised when plans of before cannot be read any more.
 const FORMAT: u32 = 1;
@@ -95,8 +95,7 @@ pub struct PlannedStep {
     pub images: u64,
     /// Estimated memory, in bytes.
     pub memory_bytes: u64,
-    /// Estimated seconds on the machine that made the plan, with all its threads, where it was
-    /// measured.
+    /// Estimated seconds on the machine that made the plan, where it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
     /// What it does.
@@ -126,7 +125,7 @@ impl PlanFile {
         facts: &CostFacts,
         inputs: &RunInputs,
         places: &Places<'_>,
-        rates: Option<&Rates>,
+        forecast: Option<&Forecast>,
     ) -> Result<Self, RunError> {
         let cell = inputs.cells.first().ok_or(RunError::NoCell)?;
         let shipped = Weights::shipped(cell.procedure.architecture).transpose()?;
@@ -144,7 +143,7 @@ impl PlanFile {
                 needs,
                 images: images(step, facts),
                 memory_bytes: fit_memory_bytes(cell, facts.images.train)?,
-                seconds: rates.map(|rates| rates.seconds(&plan.cost(step, facts))),
+                seconds: forecast.and_then(|forecast| forecast.steps[number]),
                 step: step.clone(),
             });
         }

@@ -43,10 +43,37 @@ fn work(cost: &Cost) -> f64 {
         + cost.decoded_images as f64 * 1e8
 }
 
+/// A step's estimated work, by which cells are weighed against each other.
+pub(crate) fn share(plan: &Plan, step: &Step, facts: &CostFacts) -> f64 {
+    work(&plan.cost(step, facts))
+}
+
+/// How cells are run that need so much memory each: how many side by side, which of them so, and which
+/// one after the other with all threads.
+pub(crate) fn arranged<T>(
+    batch: Vec<T>,
+    limits: &Limits,
+    memory_bytes: u64,
+    share: impl Fn(&T) -> f64,
+) -> (usize, [Vec<T>; 2]) {
+    // A fifth of the memory is left to the system's file cache, from which activations are read.
+    let by_memory = limits
+        .memory_bytes
+        .map_or(usize::MAX, |bytes| (bytes / 5 * 4 / memory_bytes.max(1)) as usize);
+    let jobs = limits.jobs.unwrap_or(limits.threads.min(by_memory)).clamp(1, batch.len().max(1));
+    let parts = match limits.jobs {
+        None => divided(batch, jobs, share),
+        // A person who asks for so many cells at a time gets them.
+        Some(_) => [batch, Vec::new()],
+    };
+    let jobs = jobs.min(parts[0].len()).max(1);
+    (jobs, parts)
+}
+
 impl<H: Hands> Schedule<'_, H> {
     /// Executes the plan; returns the cells that failed.
     pub(crate) fn execute(&self) -> Result<Vec<CellFailure>, RunError> {
-        let work = |step| work(&self.plan.cost(step, self.facts));
+        let work = |step| share(self.plan, step, self.facts);
         let total: f64 = self.plan.steps.iter().map(work).sum();
         let item = |(number, step)| Item {
             number,
@@ -79,22 +106,11 @@ impl<H: Hands> Schedule<'_, H> {
         });
         let memory = cells.map(|cell| self.hands.memory_bytes(cell));
         let largest = memory.collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or(1);
-        // A fifth of the memory is left to the system's file cache, from which activations are read.
-        let by_memory = self
-            .limits
-            .memory_bytes
-            .map_or(usize::MAX, |bytes| (bytes / 5 * 4 / largest.max(1)) as usize);
-        let jobs = self.limits.jobs.unwrap_or(self.limits.threads.min(by_memory));
-        let jobs = jobs.clamp(1, batch.len());
-        let [narrow, wide] = match self.limits.jobs {
-            None => divided(batch, jobs, |item| item.share),
-            // A person who asks for so many cells at a time gets them.
-            Some(_) => [batch, Vec::new()],
-        };
+        let (jobs, [narrow, wide]) = arranged(batch, self.limits, largest, |item| item.share);
         let mut failures = Vec::new();
         for (batch, jobs) in [(narrow, jobs), (wide, 1)] {
             if !batch.is_empty() {
-                failures.extend(self.train_side_by_side(&batch, jobs.min(batch.len()))?);
+                failures.extend(self.train_side_by_side(&batch, jobs)?);
             }
         }
         Ok(failures)
@@ -162,7 +178,7 @@ fn divided<T>(items: Vec<T>, jobs: usize, time: impl Fn(&T) -> f64) -> [Vec<T>; 
 /// The time until the last of some items ends, each begun, in this order, as soon as one of `jobs`
 /// threads is free (Graham 1969, *Bounds on multiprocessing timing anomalies*: with the longest first
 /// at most 4/3 of the shortest possible).
-fn side_by_side(times: &[f64], jobs: usize) -> f64 {
+pub(crate) fn side_by_side(times: &[f64], jobs: usize) -> f64 {
     let mut ends = vec![0.0_f64; jobs.max(1)];
     for time in times {
         let free = ends.iter_mut().min_by(|one, other| one.total_cmp(other));

@@ -133,6 +133,15 @@ impl Optimizer {
         }
     }
 
+    /// Its learning rate, to be changed.
+    pub fn learning_rate_mut(&mut self) -> &mut f64 {
+        match self {
+            Self::RmsProp(RmsProp { learning_rate, .. })
+            | Self::Sgd(Sgd { learning_rate, .. })
+            | Self::Adam(Adam { learning_rate, .. }) => learning_rate,
+        }
+    }
+
     /// Whether it can go on with what another optimizer kept of each weight.
     pub fn keeps_the_state_of(&self, other: &Self) -> bool {
         match (self, other) {

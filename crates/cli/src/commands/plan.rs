@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use thaw_run::{Rates, RunInputs, is_kept};
+use thaw_run::{Forecast, Limits, Rates, RunError, RunInputs, Share, is_kept};
 use thaw_spec::{Cell, CellId, CostFacts, Experiment, Step};
 
 use crate::arguments::SweepToPrecision;
 use crate::error::{CliError, SUCCESS};
-use crate::inputs::{self, Opened};
+use crate::inputs::{self, Opened, start_threads};
 use crate::precision::{State, expected_seeds, what_could_be_shown};
 use crate::sweeping::plan_file;
 use crate::terminal::{say, say_on_stderr};
@@ -27,6 +27,7 @@ pub(crate) struct Plan {
 
 pub(crate) fn run(Plan { options, output }: &Plan) -> Result<ExitCode, CliError> {
     let SweepToPrecision { sweep: options, precision } = options;
+    let threads = start_threads(options.threads)?;
     let opened = inputs::open(options)?;
     let Opened { experiment, inputs, .. } = &opened;
     let folder = options.selection.written_folder(experiment);
@@ -56,14 +57,21 @@ pub(crate) fn run(Plan { options, output }: &Plan) -> Result<ExitCode, CliError>
         inputs.weights.hash.short()
     ));
     say("");
-    let rates = if plan.steps.is_empty() {
-        say("nothing is left to do");
-        None
-    } else {
-        let rates = Rates::measure(inputs)?;
-        say_steps(&plan, inputs, &finished, &facts, &rates);
-        Some(rates)
+    let limits = Limits {
+        threads,
+        jobs: options.jobs.map(usize::from),
+        repeat: options.force,
+        ..Limits::of_this_machine()
     };
+    let rates = Rates::new(inputs, &facts);
+    let exists = |step: &Step| is_kept(&inputs.cache, step);
+    let forecast = Forecast::new(&plan, &facts, &limits, &rates, exists)?;
+    if plan.steps.is_empty() {
+        say("nothing is left to do");
+    } else {
+        say_steps(&plan, inputs, &facts, &forecast);
+        say_total(&plan, &finished, &forecast, &rates)?;
+    }
     let selection = &options.selection;
     let state = State::of_all_runs(selection, experiment, &folder)?;
     let shown = what_could_be_shown(&state);
@@ -72,45 +80,29 @@ pub(crate) fn run(Plan { options, output }: &Plan) -> Result<ExitCode, CliError>
         shown.iter().for_each(|line| say(line));
     }
     if let Some(points) = precision.points {
-        let rates = rates.map_or_else(|| Rates::measure(inputs), Ok)?;
         say("");
-        expected_seeds(state, selection, precision, points, (experiment, inputs), &folder, &rates)?
+        expected_seeds(state, selection, precision, points, experiment, &folder, &rates)?
             .iter()
             .for_each(|line| say(line));
     }
     if let Some(output) = output {
-        let file = plan_file(&plan, &facts, options, &opened, &folder, rates.as_ref())?;
+        let file = plan_file(&plan, &facts, options, &opened, &folder, Some(&forecast))?;
         file.write(output)?;
         say(&format!("wrote {} steps to {}", file.steps.len(), output.display()));
     }
     Ok(ExitCode::from(SUCCESS))
 }
 
-/// Says every step with its duration, then what is shared and what all of it takes.
-fn say_steps(
-    plan: &thaw_spec::Plan,
-    inputs: &RunInputs,
-    finished: &BTreeSet<CellId>,
-    facts: &CostFacts,
-    rates: &Rates,
-) {
-    let exists = |step: &Step| is_kept(&inputs.cache, step);
-    let (mut total, mut bytes) = (0.0, 0);
-    for step in &plan.steps {
-        let cost = plan.cost(step, facts);
-        let seconds = rates.seconds(&cost);
-        if exists(step) {
+/// Says every step with its duration.
+fn say_steps(plan: &thaw_spec::Plan, inputs: &RunInputs, facts: &CostFacts, forecast: &Forecast) {
+    for (step, seconds) in plan.steps.iter().zip(&forecast.steps) {
+        let Some(seconds) = seconds else {
             say(&format!("   cached  {}", describe(step)));
             continue;
-        }
-        total += seconds;
-        bytes += cost.artifact_bytes;
-        let size = if cost.artifact_bytes > 0 {
-            format!(", {}", mebibytes(cost.artifact_bytes))
-        } else {
-            String::new()
         };
-        say(&format!("{:>9}  {}{size}", duration(seconds), describe(step)));
+        let bytes = plan.cost(step, facts).artifact_bytes;
+        let size = if bytes > 0 { format!(", {}", mebibytes(bytes)) } else { String::new() };
+        say(&format!("{:>9}  {}{size}", duration(*seconds), describe(step)));
     }
     say("");
     say(&format!("{} artifacts are shared instead of computed again", plan.shared));
@@ -120,22 +112,45 @@ fn say_steps(
             "no room in {cache} for {count} artifact(s) of activations: they are computed for every batch"
         ));
     }
+}
+
+/// Says what all of it takes, here and at least.
+fn say_total(
+    plan: &thaw_spec::Plan,
+    finished: &BTreeSet<CellId>,
+    forecast: &Forecast,
+    rates: &Rates<'_>,
+) -> Result<(), CliError> {
+    let Rates { inputs, facts, .. } = *rates;
     let none = BTreeSet::new();
-    let todo = inputs.cells.iter().filter(|cell| !finished.contains(&cell.id()));
-    let alone = |cell: &Cell| -> f64 {
+    let exists = |step: &Step| is_kept(&inputs.cache, step);
+    let everything = Share { jobs: 1, threads: rayon::current_num_threads() };
+    let alone = |cell: &Cell| -> Result<f64, RunError> {
         let plan = thaw_spec::Plan::new(std::slice::from_ref(cell), &none, facts, exists);
-        plan.steps.iter().map(|step| rates.seconds(&plan.cost(step, facts))).sum()
+        plan.steps.iter().map(|step| rates.seconds(&plan, step, everything)).sum()
     };
+    let todo = inputs.cells.iter().filter(|cell| !finished.contains(&cell.id()));
     say(&format!(
         "about {} if each cell were run alone, from pixels on",
-        duration(todo.map(alone).sum())
+        duration(todo.map(alone).sum::<Result<f64, RunError>>()?)
     ));
+    let made = plan.steps.iter().zip(&forecast.steps).filter(|(_, seconds)| seconds.is_some());
+    let bytes = made.map(|(step, _)| plan.cost(step, facts).artifact_bytes).sum();
     say(&format!(
         "about {} on this machine, {} in {}",
-        duration(total),
+        duration(forecast.seconds),
         mebibytes(bytes),
         inputs.cache.display()
     ));
+    if let Some(last) = forecast.critical.last() {
+        say(&format!(
+            "about {} at least, on however many machines like this one: {} steps, each of which needs the one before, the last to {}",
+            duration(forecast.critical_seconds),
+            forecast.critical.len(),
+            describe(&plan.steps[*last])
+        ));
+    }
+    Ok(())
 }
 
 /// How many seeds the procedures have.
