@@ -58,7 +58,7 @@ pub(crate) enum Command {
     Sweep(SweepToPrecision),
     /// Execute one step of a plan, for whatever starts it: a scheduler, a script, another machine
     #[command(
-        after_help = "Examples: thaw worker plan.json\n          thaw worker plan.json --step 17\n          thaw worker plan.json --step fit-08ae49263265aa48 --threads 8 --wait 5min\nExit codes: 0 the step ended · 65 other images or weights, or a plan of another version · 70 its cell failed · 75 another worker has claimed it"
+        after_help = "Examples: thaw worker plan.json\n          thaw worker plan.json --step 17\n          thaw worker plan.json --step fit-08ae49263265aa48 --threads 8 --wait 5min\nExit codes: 0 the step ended · 65 other images or weights, or a plan of another version · 66 a step that it needs has not been run · 70 its cell failed · 75 another worker has claimed it"
     )]
     Worker(Worker),
     /// Show how far the cells are: done, running where and for how long, failed why, waiting
@@ -67,7 +67,7 @@ pub(crate) enum Command {
     /// Watch a sweep that runs elsewhere: its cells, their curves as they grow, the time left, frozen
     /// bases that move
     #[command(
-        after_help = "Examples: thaw watch experiments/squeezenet.toml\n          thaw watch experiments/squeezenet.toml --every 1min | tee watch.log\nKeys: ↑ ↓ choose a cell · q ends"
+        after_help = "Examples: thaw watch experiments/squeezenet.toml\n          thaw watch experiments/squeezenet.toml --every 1min | tee watch.log\nKeys: ↑ ↓ choose a cell · q ends\nExit codes, without a terminal: 0 every cell is done · 70 a cell failed"
     )]
     Watch(Watch),
     /// Draw and summarise what has run
@@ -171,9 +171,9 @@ pub(crate) struct Sweep {
     /// killed for memory cannot take the others along
     #[arg(long, value_enum, default_value_t, value_name = "LAUNCHER")]
     pub(crate) launcher: LauncherName,
-    /// With --launcher processes: how often a step is tried again that failed
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub(crate) retries: u8,
+    /// With --launcher processes: how often a step is tried again that failed [default: never]
+    #[arg(long, value_name = "N")]
+    pub(crate) retries: Option<u8>,
     /// Run the frozen base for every batch of an end-to-end cell, even where it can only yield the
     /// same again
     #[arg(long)]

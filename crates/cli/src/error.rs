@@ -67,7 +67,8 @@ const USAGE: u8 = 64;
 const DATA: u8 = 65;
 const NO_INPUT: u8 = 66;
 const UNAVAILABLE: u8 = 69;
-const SOFTWARE: u8 = 70;
+/// A cell failed, or the program did.
+pub(crate) const SOFTWARE: u8 = 70;
 const CANNOT_CREATE: u8 = 73;
 const TRY_AGAIN: u8 = 75;
 const CONFIGURATION: u8 = 78;
@@ -93,6 +94,7 @@ impl CliError {
             Self::Run(RunError::Worker { code, .. }) => {
                 code.and_then(|code| u8::try_from(code).ok()).unwrap_or(SOFTWARE)
             }
+            Self::Run(RunError::Needs { .. }) => NO_INPUT,
             Self::Run(RunError::Plan { .. } | RunError::OtherInputs { .. }) => DATA,
             Self::Usage { .. } | Self::Run(_) => USAGE,
             Self::Unreadable { .. } => NO_INPUT,

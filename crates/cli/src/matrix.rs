@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use thaw_analysis::{CellState, Recorded, ResultsFolder};
+use thaw_analysis::{AnalysisError, CellState, Recorded, ResultsFolder};
 use thaw_spec::{CellManifest, ContentHash, Experiment, FreezeBoundary, Procedure, RunStatus};
 use thaw_store::{Owner, now_unix_seconds};
 
@@ -12,9 +12,19 @@ use crate::words::duration;
 
 /// How far a cell is.
 pub(crate) enum State {
-    Done { status: RunStatus },
-    Running { owner: Owner },
-    Failed { reason: String },
+    Done {
+        status: RunStatus,
+    },
+    Running {
+        owner: Owner,
+    },
+    Failed {
+        reason: String,
+    },
+    /// What it recorded is damaged.
+    Unreadable {
+        reason: String,
+    },
     Interrupted,
     Waiting,
 }
@@ -58,8 +68,7 @@ impl Matrix {
                 let found = begun.get(&(hash.clone(), *seed)).map_or(&[][..], Vec::as_slice);
                 // Of other images or weights there may be others; the one that is furthest counts.
                 let states = found.iter().map(|manifest| state(manifest, folder));
-                let states = states.collect::<Result<Vec<_>, CliError>>()?;
-                let furthest = states.into_iter().min_by_key(|(state, _)| state.rank());
+                let furthest = states.min_by_key(|(state, _)| state.rank());
                 let (state, recorded) = furthest.unwrap_or((State::Waiting, Recorded::default()));
                 entries.push(Entry {
                     label: label.join(" "),
@@ -77,13 +86,18 @@ impl Matrix {
 
     /// How many cells are in each state, in words.
     pub(crate) fn heading(&self) -> String {
-        let states = ["done", "running", "failed", "interrupted", "waiting"];
+        let states = ["done", "running", "failed", "unreadable", "interrupted", "waiting"];
         let counts = states.map(|state| {
             let count = self.entries.iter().filter(|entry| entry.state.name() == state).count();
             (count > 0).then(|| format!("{count} {state}"))
         });
         let counts: Vec<String> = counts.into_iter().flatten().collect();
         format!("{}: {} cells: {}", self.experiment, self.entries.len(), counts.join(", "))
+    }
+
+    /// Whether a cell has failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.entries.iter().any(|entry| matches!(entry.state, State::Failed { .. }))
     }
 
     /// Whether no cell is left to run: all are done, or have failed.
@@ -148,9 +162,18 @@ fn is_declared_frozen(procedure: &Procedure) -> bool {
 }
 
 /// How far a cell is that was begun.
-fn state(manifest: &CellManifest, folder: &ResultsFolder) -> Result<(State, Recorded), CliError> {
+fn state(manifest: &CellManifest, folder: &ResultsFolder) -> (State, Recorded) {
+    readable_state(manifest, folder).unwrap_or_else(|error| {
+        let reason = CliError::from(error).message();
+        (State::Unreadable { reason }, Recorded::default())
+    })
+}
+
+fn readable_state(
+    manifest: &CellManifest,
+    folder: &ResultsFolder,
+) -> Result<(State, Recorded), AnalysisError> {
     let id = &manifest.id;
-    let recorded = folder.recorded(id)?;
     let owner = folder.claimed_by(id)?;
     let state = match (owner, folder.state(&manifest.cell)?) {
         (Some(owner), _) => State::Running { owner },
@@ -163,7 +186,8 @@ fn state(manifest: &CellManifest, folder: &ResultsFolder) -> Result<(State, Reco
             None => State::Interrupted,
         },
     };
-    Ok((state, recorded))
+    // Read last, so that what is done is told with its last epoch.
+    Ok((state, folder.recorded(id)?))
 }
 
 impl State {
@@ -173,7 +197,8 @@ impl State {
             Self::Done { .. } => 1,
             Self::Interrupted => 2,
             Self::Failed { .. } => 3,
-            Self::Waiting => 4,
+            Self::Unreadable { .. } => 4,
+            Self::Waiting => 5,
         }
     }
 
@@ -182,6 +207,7 @@ impl State {
             Self::Done { .. } => "done",
             Self::Running { .. } => "running",
             Self::Failed { .. } => "failed",
+            Self::Unreadable { .. } => "unreadable",
             Self::Interrupted => "interrupted",
             Self::Waiting => "waiting",
         }
@@ -216,7 +242,9 @@ impl Entry {
                 fields["recorded_epochs"] = self.recorded.epochs.into();
             }
             State::Interrupted => fields["recorded_epochs"] = self.recorded.epochs.into(),
-            State::Failed { reason } => fields["reason"] = reason.clone().into(),
+            State::Failed { reason } | State::Unreadable { reason } => {
+                fields["reason"] = reason.clone().into();
+            }
             State::Done { .. } | State::Waiting => {}
         }
         fields
@@ -231,7 +259,7 @@ impl Entry {
                 Some(format!("{recorded} · {owner}, for {}", duration(passed as f64)))
             }
             State::Interrupted => Some(format!("{recorded} · the next sweep goes on")),
-            State::Failed { reason } => Some(reason.clone()),
+            State::Failed { reason } | State::Unreadable { reason } => Some(reason.clone()),
             State::Done { .. } | State::Waiting => None,
         }
     }

@@ -77,7 +77,9 @@ impl Observer for Progress {
             Event::Started { number, step, images, share } => {
                 let task = Task::begin(&self.view, step, *images, *share);
                 let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
-                tasks.insert(*number, Arc::new(task));
+                if let Some(before) = tasks.insert(*number, Arc::new(task)) {
+                    before.abandon();
+                }
             }
             Event::Elsewhere { step, owner, .. } => self.view.elsewhere(step, owner),
             Event::Advanced { number, images } => {
@@ -287,6 +289,16 @@ impl Task {
                 self.bar.iter().for_each(ProgressBar::finish_and_clear);
                 whole.set_position((self.view.left().0 * WHOLE as f64) as u64);
             }
+        }
+    }
+
+    /// Takes back what was counted of an attempt that another one follows.
+    fn abandon(&self) {
+        let seen = self.seen.swap(0, Ordering::Relaxed);
+        self.view.add(-self.share * seen as f64 / self.images as f64);
+        if let Shown::Bars { whole, .. } = &self.view.shown {
+            self.bar.iter().for_each(ProgressBar::finish_and_clear);
+            whole.set_position((self.view.left().0 * WHOLE as f64) as u64);
         }
     }
 

@@ -17,6 +17,8 @@ const NARROW: u16 = 90;
 /// What is shown, and which cell is chosen.
 pub(crate) struct View {
     pub(crate) matrix: Matrix,
+    /// Why what is shown is not the newest.
+    pub(crate) trouble: Option<String>,
     table: TableState,
     /// Whether a person has chosen a cell; the first that runs is shown before.
     chosen: bool,
@@ -24,7 +26,7 @@ pub(crate) struct View {
 
 impl View {
     pub(crate) fn new(matrix: Matrix) -> Self {
-        Self { matrix, table: TableState::default(), chosen: false }
+        Self { matrix, trouble: None, table: TableState::default(), chosen: false }
     }
 
     /// Chooses the cell so many places further down.
@@ -46,7 +48,8 @@ pub(crate) fn draw(view: &mut View, frame: &mut Frame<'_>) {
         let running = view.matrix.entries.iter().position(Entry::is_running);
         view.table.select(running.or(view.table.selected()).or(Some(0)));
     }
-    let alarms: Vec<Line<'_>> = alarms(&view.matrix);
+    let mut alarms: Vec<Line<'_>> = alarms(&view.matrix);
+    alarms.extend(view.trouble.as_deref().map(Line::raw));
     let [head, body, foot, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Min(4),
@@ -96,7 +99,7 @@ fn row(entry: &Entry) -> Row<'_> {
         State::Done { .. } if entry.thawed() => Style::from(Color::Red),
         State::Done { .. } => Style::from(Color::Green),
         State::Running { .. } => Style::from(Color::Cyan).add_modifier(Modifier::BOLD),
-        State::Failed { .. } => Style::from(Color::Red),
+        State::Failed { .. } | State::Unreadable { .. } => Style::from(Color::Red),
         State::Interrupted => Style::from(Color::Yellow),
         State::Waiting => Style::from(Modifier::DIM),
     };

@@ -23,6 +23,10 @@ use crate::terminal::{say, say_on_stderr};
 /// Runs the cells that have not run yet, then draws; with `precision`, goes on with more seeds.
 pub(crate) fn sweep(options: &Sweep, precision: Option<&Precision>) -> Result<(), CliError> {
     let started = Instant::now();
+    if options.retries.is_some() && options.launcher == LauncherName::Threads {
+        let message = "--retries needs --launcher processes: a thread that fails fails again";
+        return Err(CliError::Usage { message: message.to_owned() });
+    }
     let threads = start_threads(options.threads)?;
     let opened = inputs::open(options)?;
     let Opened { experiment, inputs, .. } = &opened;
@@ -95,7 +99,7 @@ fn launch(
             let processes = Processes {
                 program: this_program()?,
                 plan_file: write_plan(work, options, opened)?,
-                retries: usize::from(options.retries),
+                retries: options.retries.map_or(0, usize::from),
             };
             processes.launch(work, &progress)?
         }

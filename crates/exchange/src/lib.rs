@@ -28,7 +28,7 @@
 //! };
 //! let folder = tempfile::tempdir()?;
 //! let path = folder.path().join("runs.csv");
-//! export("example", std::slice::from_ref(&run), Format::Csv, &path)?;
+//! export("example", std::slice::from_ref(&run), "csv".parse::<Format>()?, &path)?;
 //! // What was written can be read again.
 //! assert_eq!(read_log(&path, "dropout=0.5 seed=0")?, run.log);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

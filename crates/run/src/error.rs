@@ -57,6 +57,14 @@ pub enum RunError {
         /// Name of the experiment.
         experiment: String,
     },
+    /// A step was run before one that it needs.
+    #[error("{step}: `{needed}` has to be run first")]
+    Needs {
+        /// The step.
+        step: String,
+        /// The step that it needs.
+        needed: String,
+    },
     /// Images or weights are not those that a plan was made for.
     #[error(
         "{subject}: this is not what the plan was made for (its hash is another); make the plan again, or give the worker what it was made for"

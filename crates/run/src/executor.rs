@@ -1,8 +1,6 @@
 //! Executing the steps of a plan: the real way, on images and weights. [`crate::scripted`] has another.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use thaw_analysis::AnalysisError;
@@ -11,7 +9,7 @@ use thaw_model::Base;
 use thaw_spec::{
     Cell, CellManifest, Extraction, Outcome, Phase, RecordSink, Split, Step, TrainingActivations,
 };
-use thaw_store::{Claimed, FolderStore, Store as _};
+use thaw_store::{Claimed, FolderStore, Owner, Store as _};
 use thaw_train::{
     CheckpointPolicy, FitData, PhaseData, SplitData, StoredActivations, extract, fit,
     fit_memory_bytes,
@@ -24,17 +22,19 @@ use crate::{RunError, RunInputs, provenance};
 pub type Advance<'a> = &'a (dyn Fn(u64) + Sync);
 
 /// Whether an artifact had to be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Artifact {
     /// It was made now.
     Made,
     /// It was there.
     Kept,
+    /// A living worker is making it.
+    Elsewhere(Owner),
 }
 
 /// Does what the steps of a plan say.
 pub trait Executor: Sync {
-    /// Makes the artifact of a step, unless it exists.
+    /// Makes the artifact of a step, unless it exists or another worker is making it.
     ///
     /// # Errors
     /// When images or weights cannot be read, or the artifact cannot be written.
@@ -66,9 +66,6 @@ pub trait Executor: Sync {
     fn memory_bytes(&self, cell: &Cell) -> Result<u64, RunError>;
 }
 
-/// What another worker makes is looked for this often.
-const POLL: Duration = Duration::from_secs(1);
-
 /// Checkpoints are written when an epoch ends and this long has passed since the last one.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -76,23 +73,17 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 pub struct RealExecutor<'a> {
     inputs: &'a RunInputs,
     threads: usize,
-    /// Images left out, by split; known once a split is decoded.
-    skipped: Mutex<BTreeMap<Split, Vec<String>>>,
 }
 
 impl<'a> RealExecutor<'a> {
     /// An executor that computes with so many threads.
     pub fn new(inputs: &'a RunInputs, threads: usize) -> Self {
-        Self { inputs, threads, skipped: Mutex::new(BTreeMap::new()) }
+        Self { inputs, threads }
     }
 
     fn pixels(&self, cell: &Cell, split: Split) -> Result<Pixels, RunError> {
         let path = pixels_path(&self.inputs.cache, cell, split);
-        let pixels = Pixels::open(&path, self.inputs.unreadable)?;
-        if let Ok(mut skipped) = self.skipped.lock() {
-            skipped.insert(split, pixels.skipped().to_vec());
-        }
-        Ok(pixels)
+        Ok(Pixels::open(&path, self.inputs.unreadable)?)
     }
 
     /// The cell as it is executed.
@@ -120,8 +111,8 @@ impl<'a> RealExecutor<'a> {
         Ok(SplitData { pixels: self.pixels(cell, split)?, stored: stored.transpose()? })
     }
 
-    /// Makes the artifact of a step unless it is there; another worker with the same cache makes it once
-    /// for both.
+    /// Makes the artifact of a step unless it is there, or another worker with the same cache is making
+    /// it for both.
     fn make_once(
         &self,
         step: &Step,
@@ -131,17 +122,17 @@ impl<'a> RealExecutor<'a> {
         let cache = &self.inputs.cache;
         let name = path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into());
         let store = FolderStore::new(cache.clone());
-        while !is_kept(cache, step) {
-            match store.claim(&name).map_err(AnalysisError::from)? {
-                Claimed::Ours(_claim) if is_kept(cache, step) => break,
-                Claimed::Ours(_claim) => {
-                    self.make_anew(step, path, advance)?;
-                    return Ok(Artifact::Made);
-                }
-                Claimed::Theirs(_) => std::thread::sleep(POLL),
+        if is_kept(cache, step) {
+            return Ok(Artifact::Kept);
+        }
+        match store.claim(&name).map_err(AnalysisError::from)? {
+            Claimed::Theirs(owner) => Ok(Artifact::Elsewhere(owner)),
+            Claimed::Ours(_claim) if is_kept(cache, step) => Ok(Artifact::Kept),
+            Claimed::Ours(_claim) => {
+                self.make_anew(step, path, advance)?;
+                Ok(Artifact::Made)
             }
         }
-        Ok(Artifact::Kept)
     }
 
     /// Makes the artifact of a step.
@@ -176,6 +167,40 @@ impl<'a> RealExecutor<'a> {
         Ok(())
     }
 
+    /// What is written down about a cell, of whose images some were left out.
+    pub(crate) fn described(&self, cell: &Cell, skipped_images: Vec<String>) -> CellManifest {
+        let left_out = |split: Split| {
+            skipped_images.iter().filter(|image| image.starts_with(split.name())).count() as u64
+        };
+        let counts = self.inputs.dataset.counts();
+        CellManifest {
+            experiment: self.inputs.experiment.clone(),
+            id: cell.id(),
+            procedure_id: cell.procedure_id(),
+            cell: cell.clone(),
+            images: Split::ALL.map(|split| counts.of(split) - left_out(split)),
+            skipped_images,
+            passed_over_files: self.inputs.dataset.passed_over().to_vec(),
+            training_activations: match self.trains_on_kept_activations(cell) {
+                true => TrainingActivations::Stored,
+                false => TrainingActivations::Computed,
+            },
+            weights_file: self
+                .inputs
+                .weights
+                .path
+                .file_name()
+                .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+            weights_origin: self.inputs.weights.origin.clone(),
+            weights_preprocessing: self.inputs.trained_with,
+            environment: provenance::environment(
+                self.threads,
+                &self.inputs.device,
+                cell.procedure.convolution,
+            ),
+        }
+    }
+
     /// Whether every phase of a cell trains on activations that are kept.
     fn trains_on_kept_activations(&self, cell: &Cell) -> bool {
         cell.procedure.phases().iter().all(|phase| {
@@ -201,49 +226,22 @@ impl Executor for RealExecutor<'_> {
             Step::Fit(_) => return Ok(Artifact::Kept),
         };
         let artifact = self.make_once(&step, &path, advance)?;
+        if matches!(artifact, Artifact::Elsewhere(_)) {
+            return Ok(artifact);
+        }
         if let Step::Decode { cell, split } = &step {
-            // Opening it tells which images were left out.
+            // One that was decoded before may lack images that are refused now.
             self.pixels(cell, *split)?;
         }
         Ok(artifact)
     }
 
     fn manifest(&self, cell: &Cell) -> Result<CellManifest, RunError> {
-        let skipped_images: Vec<String> = self
-            .skipped
-            .lock()
-            .map(|skipped| skipped.values().flatten().cloned().collect())
-            .unwrap_or_default();
-        let left_out = |split: Split| {
-            skipped_images.iter().filter(|image| image.starts_with(split.name())).count() as u64
-        };
-        let counts = self.inputs.dataset.counts();
-        Ok(CellManifest {
-            experiment: self.inputs.experiment.clone(),
-            id: cell.id(),
-            procedure_id: cell.procedure_id(),
-            cell: cell.clone(),
-            images: Split::ALL.map(|split| counts.of(split) - left_out(split)),
-            skipped_images,
-            passed_over_files: self.inputs.dataset.passed_over().to_vec(),
-            training_activations: match self.trains_on_kept_activations(cell) {
-                true => TrainingActivations::Stored,
-                false => TrainingActivations::Computed,
-            },
-            weights_file: self
-                .inputs
-                .weights
-                .path
-                .file_name()
-                .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
-            weights_origin: self.inputs.weights.origin.clone(),
-            weights_preprocessing: self.inputs.trained_with,
-            environment: provenance::environment(
-                self.threads,
-                &self.inputs.device,
-                cell.procedure.convolution,
-            ),
-        })
+        let mut skipped = Vec::new();
+        for split in self.inputs.dataset.counts().present() {
+            skipped.extend_from_slice(self.pixels(cell, split)?.skipped());
+        }
+        Ok(self.described(cell, skipped))
     }
 
     fn fit(

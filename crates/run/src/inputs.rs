@@ -79,6 +79,14 @@ impl RunInputs {
         self.device = device;
     }
 
+    /// The cache, whatever is computed on.
+    pub(crate) fn shared_cache(&self) -> &Path {
+        match self.cache.parent() {
+            Some(shared) if !self.device.is_cpu() => shared,
+            _ => &self.cache,
+        }
+    }
+
     /// The cells that have run already.
     ///
     /// # Errors

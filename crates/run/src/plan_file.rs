@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use candle_core::Device;
 use serde::{Deserialize, Serialize};
 use thaw_analysis::ResultsFolder;
 use thaw_data::{Dataset, Folder, OnUnreadable, Synthetic};
@@ -14,7 +15,9 @@ use thaw_store::write_whole;
 use thaw_train::fit_memory_bytes;
 
 use crate::steps::{Item, StepEnd, Steps, images};
-use crate::{Executor, Fault, Forecast, Observer, RunError, RunInputs, VERSION, open_device};
+use crate::{
+    Executor, Fault, Forecast, Observer, RunError, RunInputs, VERSION, is_kept, open_device,
+};
 
 /// Raised when plans of before cannot be read any more.
 const FORMAT: u32 = 1;
@@ -93,8 +96,9 @@ pub struct PlannedStep {
     pub needs: Vec<usize>,
     /// Images that it goes over, each as often as it does.
     pub images: u64,
-    /// Estimated memory, in bytes.
-    pub memory_bytes: u64,
+    /// Estimated memory of a training, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
     /// Estimated seconds on the machine that made the plan, where it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
@@ -119,7 +123,7 @@ impl PlanFile {
     /// Writes a plan down. Paths become absolute.
     ///
     /// # Errors
-    /// When the images cannot be listed, or there is no cell.
+    /// When the images cannot be listed, there is no cell, or the name of a folder is not UTF-8.
     pub fn new(
         plan: &Plan,
         facts: &CostFacts,
@@ -133,16 +137,16 @@ impl PlanFile {
         let mut steps = Vec::new();
         for ((number, step), needs) in plan.steps.iter().enumerate().zip(plan.needs(facts.sharing))
         {
-            let cell = match step {
-                Step::Decode { cell, .. } | Step::Fit(cell) => cell,
-                Step::Extract(extraction) => &extraction.cell,
+            let memory_bytes = match step {
+                Step::Fit(cell) => Some(fit_memory_bytes(cell, facts.images.train)?),
+                Step::Decode { .. } | Step::Extract(_) => None,
             };
             steps.push(PlannedStep {
                 number,
                 id: step.id(),
                 needs,
                 images: images(step, facts),
-                memory_bytes: fit_memory_bytes(cell, facts.images.train)?,
+                memory_bytes,
                 seconds: forecast.and_then(|forecast| forecast.steps[number]),
                 step: step.clone(),
             });
@@ -152,15 +156,15 @@ impl PlanFile {
             thaw: VERSION.to_owned(),
             experiment: inputs.experiment.clone(),
             images: match places.images {
-                ImageSource::Folder(path) => ImageSource::Folder(absolute(path)),
+                ImageSource::Folder(path) => ImageSource::Folder(absolute(path)?),
                 drawn @ ImageSource::Synthetic(_) => drawn.clone(),
             },
             listing: inputs.dataset.listing_hash()?,
             inputs: cell.inputs.clone(),
-            weights: (!is_shipped).then(|| absolute(&inputs.weights.path)),
+            weights: (!is_shipped).then(|| absolute(&inputs.weights.path)).transpose()?,
             trained_with: inputs.trained_with,
-            cache: absolute(&inputs.cache),
-            results: absolute(places.results),
+            cache: absolute(inputs.shared_cache())?,
+            results: absolute(places.results)?,
             device: places.device.to_owned(),
             sharing: inputs.sharing,
             unreadable: inputs.unreadable,
@@ -206,7 +210,20 @@ impl PlanFile {
                 version.thaw, version.format
             )));
         }
-        serde_json::from_slice(&bytes).map_err(not_a_plan)
+        let plan: Self = serde_json::from_slice(&bytes).map_err(not_a_plan)?;
+        for (position, step) in plan.steps.iter().enumerate() {
+            let is_sound = step.number == position
+                && step.needs.iter().all(|needed| *needed < position)
+                && step.id == step.step.id()
+                && step.step.cell().inputs == plan.inputs;
+            if !is_sound {
+                return Err(refused(format!(
+                    "step {position} (`{}`) is not what its name says, or is in another place; write the plan again with `thaw plan --output`",
+                    step.id
+                )));
+            }
+        }
+        Ok(plan)
     }
 
     /// The step of a name, or of a number.
@@ -256,7 +273,7 @@ impl PlanFile {
         if weights.hash != self.inputs.weights {
             return Err(RunError::OtherInputs { subject: weights.path.display().to_string() });
         }
-        Ok(RunInputs {
+        let mut inputs = RunInputs {
             experiment: self.experiment.clone(),
             trained_with: self.trained_with,
             dataset,
@@ -265,29 +282,46 @@ impl PlanFile {
             cache: self.cache.clone(),
             unreadable: self.unreadable,
             sharing: self.sharing,
-            device: open_device(&self.device)?,
+            device: Device::Cpu,
             fault: self.fault,
-        })
+        };
+        inputs.compute_on(open_device(&self.device)?);
+        Ok(inputs)
     }
 }
 
 impl PlannedStep {
-    /// Runs the step, with the threads of the caller.
+    /// Runs the step, with the threads of the caller. With `waits`, an artifact that another worker makes
+    /// is waited for.
     ///
     /// # Errors
-    /// When it fails.
+    /// When it fails, or a step that it needs has not been run.
     pub fn run(
         &self,
         plan: &PlanFile,
+        inputs: &RunInputs,
         executor: &dyn Executor,
         observer: &dyn Observer,
+        waits: bool,
     ) -> Result<StepEnd, RunError> {
+        let is_missing = |needed: &&PlannedStep| !is_kept(&inputs.cache, &needed.step);
+        let needed = self.needs.iter().filter_map(|number| plan.steps.get(*number));
+        // A fault may make other artifacts than those that the plan names.
+        if let (None, Some(missing)) = (plan.fault, needed.clone().find(is_missing)) {
+            return Err(RunError::Needs { step: self.id.clone(), needed: missing.id.clone() });
+        }
         let folder = ResultsFolder::new(plan.results.clone());
-        let steps = Steps { executor, folder: &folder, observer, repeat: plan.repeat };
+        let steps = Steps { executor, folder: &folder, observer, repeat: plan.repeat, waits };
         steps.run(&Item { number: self.number, step: &self.step, images: self.images, share: 1.0 })
     }
 }
 
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+/// A path as a plan holds it.
+fn absolute(path: &Path) -> Result<PathBuf, RunError> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    if absolute.to_str().is_none() {
+        let reason = "a plan cannot hold this name, which is not UTF-8; give it another".to_owned();
+        return Err(RunError::Plan { path: absolute, reason });
+    }
+    Ok(absolute)
 }

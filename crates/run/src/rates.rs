@@ -19,7 +19,7 @@ use thaw_spec::{
 };
 use thaw_train::{FitData, PhaseData, SplitData, StoredActivations, TrainError, extract, fit};
 
-use crate::{Executor as _, RealExecutor, RunError, RunInputs};
+use crate::{RealExecutor, RunError, RunInputs};
 
 /// How a step is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -171,7 +171,8 @@ impl<'a> Rates<'a> {
         is_stored: bool,
         share: Share,
     ) -> Result<FitPace, RunError> {
-        let procedure = like_the_first(phase.procedure, &self.inputs.cells[0], is_stored);
+        let mut procedure = like_the_first(phase.procedure, &self.inputs.cells[0], is_stored);
+        procedure.batch_size = procedure.batch_size.min(self.facts.images.train.max(1) as usize);
         let key = (ContentHash::of_value(&(&procedure, is_stored)), share);
         if let Some(known) = self.known().fit.get(&key) {
             return Ok(*known);
@@ -207,15 +208,15 @@ impl<'a> Rates<'a> {
         let start = mean(&first, &|trial| trial.beside);
         let mut pace = FitPace {
             start,
-            train: mean(&first, &|trial| trial.train) / cell.procedure.batch_size as f64,
+            train: mean(&first, &|trial| trial.train) / shown(&cell) as f64,
             evaluate: mean(&first, &|trial| trial.evaluate) / EVALUATED as f64,
             record: 0.0,
         };
         if epoch < SHORT_EPOCH {
             let epochs = (TRIAL_SECONDS / epoch).clamp(4.0, MOST_EPOCHS).floor();
-            let (few, many) =
-                (trial(epochs as usize, EVALUATED)?, trial(epochs as usize, MORE_EVALUATED)?);
-            pace.train = mean(&few, &|trial| trial.train) / cell.procedure.batch_size as f64;
+            let few = trial(epochs as usize, EVALUATED)?;
+            let many = trial((epochs / 4.0).max(2.0) as usize, MORE_EVALUATED)?;
+            pace.train = mean(&few, &|trial| trial.train) / shown(&cell) as f64;
             // What an epoch takes besides, such as measuring the drift, does not grow with images.
             let [evaluate, more] =
                 [&few, &many].map(|trials| mean(trials, &|trial| trial.evaluate));
@@ -331,9 +332,14 @@ fn base(inputs: &RunInputs, extraction: &Extraction) -> Result<Base, RunError> {
     Ok(Base::new(procedure.architecture, algorithm, weights, blocks, &inputs.device)?)
 }
 
+/// Training images of a trial: a batch, and one of each class at least.
+fn shown(cell: &Cell) -> u64 {
+    cell.procedure.batch_size.max(2) as u64
+}
+
 /// What a trial took, in seconds.
 struct Trial {
-    /// Training one batch.
+    /// Training a batch, or as few as show both classes.
     train: f64,
     /// Evaluating its images, and what an epoch takes besides.
     evaluate: f64,
@@ -352,7 +358,7 @@ impl Trial {
     ) -> Result<Self, RunError> {
         let mut cell = cell.clone();
         cell.procedure.epochs = epochs;
-        let desk = Desk::new(&cell, cell.procedure.batch_size as u64, evaluated)?;
+        let desk = Desk::new(&cell, shown(&cell), evaluated)?;
         let phase = cell.procedure.phases()[0];
         let of_training = Extraction::for_training(&cell, &phase, inputs.sharing);
         let of_evaluation = Extraction::for_evaluation(&cell, &phase, Split::Validation);
@@ -365,7 +371,8 @@ impl Trial {
         };
         let data = FitData { phases: vec![data], device: inputs.device.clone() };
         let folder = ResultsFolder::new(desk.folder.path().join("results"));
-        let manifest = RealExecutor::new(inputs, rayon::current_num_threads()).manifest(&cell)?;
+        let executor = RealExecutor::new(inputs, rayon::current_num_threads());
+        let manifest = executor.described(&cell, Vec::new());
         let mut seen = Seen { records: folder.begin(&manifest)?, epochs: Vec::new() };
         let start = Instant::now();
         match fit(&cell, &inputs.weights, &data, None, &mut seen, &|_| {}) {

@@ -2,12 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use thaw_spec::{Cell, Cost, CostFacts, Plan, Step};
 
 use crate::launch::{CellFailure, Limits};
-use crate::steps::{Item, StepEnd, images};
+use crate::steps::{Item, POLL, StepEnd, images};
 use crate::{Event, Observer, RunError};
 
 /// Does single steps for a schedule.
@@ -62,9 +61,9 @@ pub(crate) fn arranged<T>(
         .map_or(usize::MAX, |bytes| (bytes / 5 * 4 / memory_bytes.max(1)) as usize);
     let jobs = limits.jobs.unwrap_or(limits.threads.min(by_memory)).clamp(1, batch.len().max(1));
     let parts = match limits.jobs {
-        None => divided(batch, jobs, share),
+        None => divided(batch, jobs, &share),
         // A person who asks for so many cells at a time gets them.
-        Some(_) => [batch, Vec::new()],
+        Some(_) => [longest_first(batch, &share), Vec::new()],
     };
     let jobs = jobs.min(parts[0].len()).max(1);
     (jobs, parts)
@@ -107,45 +106,52 @@ impl<H: Hands> Schedule<'_, H> {
         let memory = cells.map(|cell| self.hands.memory_bytes(cell));
         let largest = memory.collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or(1);
         let (jobs, [narrow, wide]) = arranged(batch, self.limits, largest, |item| item.share);
-        let mut failures = Vec::new();
+        let (mut failures, mut elsewhere) = (Vec::new(), Vec::new());
         for (batch, jobs) in [(narrow, jobs), (wide, 1)] {
-            if !batch.is_empty() {
-                failures.extend(self.train_side_by_side(&batch, jobs)?);
-            }
+            let done = self.train_side_by_side(batch, jobs, false)?;
+            failures.extend(done.failures);
+            elsewhere.extend(done.elsewhere);
         }
+        // Those of others come last: they may fail, or their worker may die.
+        failures.extend(self.train_side_by_side(elsewhere, jobs, true)?.failures);
         Ok(failures)
     }
 
-    /// Trains so many cells at a time; returns what failed.
-    fn train_side_by_side(
+    /// Trains so many cells at a time. Those that other workers train are waited for, or told.
+    fn train_side_by_side<'a>(
         &self,
-        batch: &[Item<'_>],
+        batch: Vec<Item<'a>>,
         jobs: usize,
-    ) -> Result<Vec<CellFailure>, RunError> {
+        waits: bool,
+    ) -> Result<Done<'a>, RunError> {
+        let jobs = jobs.min(batch.len());
+        if jobs == 0 {
+            return Ok(Done::default());
+        }
         let slots = self.hands.slots(jobs, (self.limits.threads / jobs).max(1))?;
-        let queue =
-            Mutex::new(Queue { todo: batch.iter().copied().collect(), elsewhere: VecDeque::new() });
-        let failures = Mutex::new(Vec::new());
+        let todo = Mutex::new(VecDeque::from(batch));
+        let done = Mutex::new(Done::default());
         std::thread::scope(|scope| {
             for slot in &slots {
                 scope.spawn(|| {
-                    while let Some((item, is_waited_for)) = next(&queue) {
+                    // The lock is held for this line alone.
+                    while let Some(item) = { locked(&todo).pop_front() } {
                         match self.hands.run(slot, &item) {
                             Ok(StepEnd::Ended(_)) => {}
+                            Ok(StepEnd::Elsewhere(_)) if waits => {
+                                locked(&todo).push_back(item);
+                                std::thread::sleep(POLL);
+                            }
                             Ok(StepEnd::Elsewhere(owner)) => {
-                                locked(&queue).elsewhere.push_back(item);
                                 let Item { number, step, .. } = item;
-                                if is_waited_for {
-                                    std::thread::sleep(POLL);
-                                } else {
-                                    let owner = &owner;
-                                    self.observer.event(&Event::Elsewhere { number, step, owner });
-                                }
+                                let owner = &owner;
+                                self.observer.event(&Event::Elsewhere { number, step, owner });
+                                locked(&done).elsewhere.push(item);
                             }
                             Err(error) => {
                                 if let Step::Fit(cell) = item.step {
                                     let failure = CellFailure { cell: cell.clone(), error };
-                                    locked(&failures).push(failure);
+                                    locked(&done).failures.push(failure);
                                 }
                             }
                         }
@@ -153,16 +159,23 @@ impl<H: Hands> Schedule<'_, H> {
                 });
             }
         });
-        Ok(failures.into_inner().unwrap_or_else(PoisonError::into_inner))
+        Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// What became of cells that were to be trained.
+#[derive(Default)]
+struct Done<'a> {
+    failures: Vec<CellFailure>,
+    /// Those that other workers train.
+    elsewhere: Vec<Item<'a>>,
 }
 
 /// Divides items that take estimated times on one thread into those that run side by side, `jobs` at a
 /// time, the longest first, and those that run one after the other with all threads: as many of the
 /// longest as make the whole shortest. Equal items keep their order.
 fn divided<T>(items: Vec<T>, jobs: usize, time: impl Fn(&T) -> f64) -> [Vec<T>; 2] {
-    let mut items = items;
-    items.sort_by(|one, other| time(other).total_cmp(&time(one)));
+    let mut items = longest_first(items, &time);
     let times: Vec<f64> = items.iter().map(time).collect();
     // Several threads work on one item a little worse than each on its own.
     const WIDE: f64 = 1.1;
@@ -175,6 +188,12 @@ fn divided<T>(items: Vec<T>, jobs: usize, time: impl Fn(&T) -> f64) -> [Vec<T>; 
     [narrow, items]
 }
 
+/// Items in the order of their times, the longest first; equal ones keep their order.
+fn longest_first<T>(mut items: Vec<T>, time: impl Fn(&T) -> f64) -> Vec<T> {
+    items.sort_by(|one, other| time(other).total_cmp(&time(one)));
+    items
+}
+
 /// The time until the last of some items ends, each begun, in this order, as soon as one of `jobs`
 /// threads is free (Graham 1969, *Bounds on multiprocessing timing anomalies*: with the longest first
 /// at most 4/3 of the shortest possible).
@@ -185,23 +204,6 @@ pub(crate) fn side_by_side(times: &[f64], jobs: usize) -> f64 {
         free.into_iter().for_each(|end| *end += time);
     }
     ends.into_iter().fold(0.0, f64::max)
-}
-
-/// Cells that are to be trained, and those that another worker trains.
-struct Queue<'a> {
-    todo: VecDeque<Item<'a>>,
-    elsewhere: VecDeque<Item<'a>>,
-}
-
-/// Cells of other workers are looked at this often.
-const POLL: Duration = Duration::from_secs(1);
-
-/// The next cell, and whether it was another worker's when it was looked at before. Those of others
-/// come last: they may fail, or their worker may die.
-fn next<'a>(queue: &Mutex<Queue<'a>>) -> Option<(Item<'a>, bool)> {
-    let mut queue = locked(queue);
-    let own = queue.todo.pop_front().map(|item| (item, false));
-    own.or_else(|| queue.elsewhere.pop_front().map(|item| (item, true)))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

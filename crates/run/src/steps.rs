@@ -2,6 +2,7 @@
 //! and recorded.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use thaw_analysis::{CellState, Failure, ResultsFolder};
 use thaw_spec::{Cell, CostFacts, EpochRecord, Outcome, Prediction, RecordSink, SinkError, Step};
@@ -21,6 +22,9 @@ pub(crate) struct Item<'a> {
     pub(crate) share: f64,
 }
 
+/// What another worker makes or trains is looked for this often.
+pub(crate) const POLL: Duration = Duration::from_secs(1);
+
 /// What became of a step.
 #[derive(Debug)]
 pub enum StepEnd {
@@ -38,6 +42,8 @@ pub(crate) struct Steps<'a> {
     pub(crate) observer: &'a dyn Observer,
     /// Whether cells are trained that are complete already.
     pub(crate) repeat: bool,
+    /// Whether an artifact that another worker makes is waited for.
+    pub(crate) waits: bool,
 }
 
 impl Steps<'_> {
@@ -45,7 +51,7 @@ impl Steps<'_> {
     pub(crate) fn run(&self, item: &Item<'_>) -> Result<StepEnd, RunError> {
         match item.step {
             Step::Fit(cell) => self.fit(item, cell),
-            Step::Decode { .. } | Step::Extract(_) => self.make(item).map(StepEnd::Ended),
+            Step::Decode { .. } | Step::Extract(_) => self.make(item),
         }
     }
 
@@ -63,14 +69,21 @@ impl Steps<'_> {
         self.observer.event(&Event::Advanced { number, images });
     }
 
-    fn make(&self, item: &Item<'_>) -> Result<Ending, RunError> {
+    fn make(&self, item: &Item<'_>) -> Result<StepEnd, RunError> {
         self.start(item);
         let advance = |images| self.advance(item.number, images);
-        let ending = match self.executor.make(item.step, &advance)? {
-            Artifact::Made => Ending::Made,
-            Artifact::Kept => Ending::Kept,
-        };
-        Ok(self.end(item, ending))
+        loop {
+            let ending = match caught(|| self.executor.make(item.step, &advance))? {
+                Artifact::Made => Ending::Made,
+                Artifact::Kept => Ending::Kept,
+                Artifact::Elsewhere(owner) if !self.waits => return Ok(StepEnd::Elsewhere(owner)),
+                Artifact::Elsewhere(_) => {
+                    std::thread::sleep(POLL);
+                    continue;
+                }
+            };
+            return Ok(StepEnd::Ended(self.end(item, ending)));
+        }
     }
 
     /// Trains a cell, unless another worker does or did.
@@ -111,9 +124,9 @@ pub(crate) fn fail(folder: &ResultsFolder, cell: &Cell, error: &RunError) {
     let _ = folder.fail(&cell.id(), &failure);
 }
 
-/// What a cell returns; a panic in it is an error, so that the others go on.
-fn caught<T>(cell: impl FnOnce() -> Result<T, RunError>) -> Result<T, RunError> {
-    catch_unwind(AssertUnwindSafe(cell)).unwrap_or_else(|panic| {
+/// What a step returns; a panic in it is an error, so that the others go on.
+fn caught<T>(step: impl FnOnce() -> Result<T, RunError>) -> Result<T, RunError> {
+    catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<String>()
             .cloned()

@@ -449,6 +449,15 @@ impl Step {
         }
     }
 
+    /// A cell that wants the step.
+    #[must_use]
+    pub fn cell(&self) -> &Cell {
+        match self {
+            Self::Decode { cell, .. } | Self::Fit(cell) => cell,
+            Self::Extract(extraction) => &extraction.cell,
+        }
+    }
+
     /// The name of the artifact this step makes, if it makes one.
     pub fn artifact(&self) -> Option<ContentHash> {
         match self {

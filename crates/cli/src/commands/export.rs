@@ -18,13 +18,19 @@ use crate::terminal::say;
 pub(crate) struct Export {
     #[command(flatten)]
     selection: CellSelection,
-    /// csv, json, tensorboard or mlflow
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", help = formats())]
     format: Format,
-    /// The file to write, or for tensorboard and mlflow the folder [default: below the experiment's
+    /// The file or folder to write [default: below the experiment's
     /// results]
     #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
+}
+
+/// The names of the formats, in words.
+fn formats() -> String {
+    let names = Format::ALL.map(|format| format.name);
+    let (last, others) = names.split_last().expect("there are formats");
+    format!("{} or {last}", others.join(", "))
 }
 
 pub(crate) fn run(options: &Export) -> Result<ExitCode, CliError> {
@@ -39,31 +45,12 @@ pub(crate) fn run(options: &Export) -> Result<ExitCode, CliError> {
             procedure.runs.iter().filter_map(|run| exported(run, &procedure.levels))
         })
         .collect();
-    let output = options.output.clone().unwrap_or_else(|| {
-        selection.written_folder(&experiment).root().join(match options.format {
-            Format::Csv => "export.csv",
-            Format::Json => "export.json",
-            Format::Tensorboard => "tensorboard",
-            Format::Mlflow => "mlruns",
-        })
-    });
+    let root = || selection.written_folder(&experiment).root();
+    let output =
+        options.output.clone().unwrap_or_else(|| root().join(options.format.default_output));
     export(&experiment.name, &runs, options.format, &output)?;
     say(&format!("{} run(s) of `{}`: {}", runs.len(), experiment.name, output.display()));
-    match options.format {
-        Format::Csv | Format::Json => {}
-        Format::Tensorboard => {
-            say(&format!("open them with: tensorboard --logdir {}", output.display()))
-        }
-        // MLflow 3 reads its file store only where it is allowed to, and opens on what it has for
-        // language models.
-        Format::Mlflow => {
-            say(&format!(
-                "open them with: MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri {}",
-                output.display()
-            ));
-            say("the runs are under `Model training`");
-        }
-    }
+    (options.format.opened_with)(&output).iter().for_each(|line| say(line));
     Ok(ExitCode::from(SUCCESS))
 }
 

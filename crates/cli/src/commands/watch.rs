@@ -10,7 +10,7 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers
 use thaw_analysis::ResultsFolder;
 use thaw_spec::Experiment;
 
-use crate::error::{CliError, SUCCESS};
+use crate::error::{CliError, SOFTWARE, SUCCESS};
 use crate::matrix::{Entry, Matrix, State};
 use crate::screen::{self, View};
 use crate::selection::CellSelection;
@@ -21,20 +21,20 @@ pub(crate) struct Watch {
     #[command(flatten)]
     selection: CellSelection,
     /// Look this often
-    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = interval)]
     every: Duration,
 }
 
-/// Shows the cells until all of them have ended, or until a key ends it.
+/// Shows the cells until a key ends it, or without a terminal until all of them have ended.
 pub(crate) fn run(options: &Watch) -> Result<ExitCode, CliError> {
     let experiment = options.selection.load()?;
-    let folder = options.selection.read_folder(&experiment)?;
+    let folder = options.selection.written_folder(&experiment);
     if std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
         on_a_terminal(options, &experiment, &folder)?;
+        Ok(ExitCode::from(SUCCESS))
     } else {
-        in_lines(options, &experiment, &folder)?;
+        in_lines(options, &experiment, &folder)
     }
-    Ok(ExitCode::from(SUCCESS))
 }
 
 fn on_a_terminal(
@@ -71,8 +71,9 @@ fn on_a_terminal(
         }
         if read.elapsed() >= options.every {
             match Matrix::read(experiment, folder) {
-                Ok(matrix) => view.matrix = matrix,
-                Err(error) => break Err(error),
+                Ok(matrix) => (view.matrix, view.trouble) = (matrix, None),
+                // It may be mended, or be half a copy; what was seen last stays.
+                Err(error) => view.trouble = Some(error.message()),
             }
             read = Instant::now();
         }
@@ -81,16 +82,37 @@ fn on_a_terminal(
     outcome
 }
 
+/// A failed cell that nobody tries again in so many looks has ended.
+const LOOKS: usize = 5;
+
+/// A time above 0.
+fn interval(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if time.is_zero() { Err("expected a time above 0".to_owned()) } else { Ok(time) }
+}
+
 /// Without a terminal: a line for whatever changes, and how much is left.
 fn in_lines(
     options: &Watch,
     experiment: &Experiment,
     folder: &ResultsFolder,
-) -> Result<(), CliError> {
+) -> Result<ExitCode, CliError> {
+    let mut over = 0;
     let mut before: BTreeMap<String, String> = BTreeMap::new();
     let mut heading = String::new();
     loop {
-        let matrix = Matrix::read(experiment, folder)?;
+        let matrix = match Matrix::read(experiment, folder) {
+            Ok(matrix) => matrix,
+            Err(error) => {
+                // It may be mended, or be half a copy.
+                if heading != error.message() {
+                    say(&error.message());
+                    heading = error.message();
+                }
+                std::thread::sleep(options.every);
+                continue;
+            }
+        };
         for entry in &matrix.entries {
             let line = line(entry);
             if before.get(&entry.name()) != Some(&line) {
@@ -105,8 +127,11 @@ fn in_lines(
             say(&format!("{now}; {}", matrix.left().words()));
             heading = now;
         }
-        if matrix.is_over() {
-            return Ok(());
+        // A cell that failed may be tried again at once.
+        over = if matrix.is_over() { over + 1 } else { 0 };
+        let has_failed = matrix.has_failed();
+        if over >= if has_failed { LOOKS } else { 1 } {
+            return Ok(ExitCode::from(if has_failed { SOFTWARE } else { SUCCESS }));
         }
         std::thread::sleep(options.every);
     }
@@ -119,7 +144,7 @@ fn line(entry: &Entry) -> String {
         .map_or_else(String::new, |value| format!(", validation accuracy {:.2} %", 100.0 * value));
     let epoch = format!("epoch {} of {}{accuracy}", entry.recorded.epochs, entry.epochs);
     let words = match &entry.state {
-        State::Failed { reason } => reason.clone(),
+        State::Failed { reason } | State::Unreadable { reason } => reason.clone(),
         State::Running { owner } => format!("{epoch} · {owner}"),
         State::Done { .. } | State::Interrupted | State::Waiting => epoch,
     };

@@ -73,7 +73,7 @@ fn attached(options: &Worker) -> Result<ExitCode, CliError> {
         std::process::exit(TERMINATED);
     });
     let messages = Messages::on(std::io::stdout());
-    let done = Prepared::new(options).and_then(|prepared| prepared.run(&messages));
+    let done = Prepared::new(options).and_then(|prepared| prepared.run(&messages, true));
     match done {
         Ok(StepEnd::Ended(_)) => Ok(ExitCode::from(SUCCESS)),
         Ok(StepEnd::Elsewhere(owner)) => {
@@ -98,7 +98,7 @@ fn alone(options: &Worker) -> Result<ExitCode, CliError> {
     let progress = Progress::new(options.quiet);
     let started = Instant::now();
     loop {
-        match prepared.run(&progress)? {
+        match prepared.run(&progress, false)? {
             StepEnd::Ended(_) => return Ok(ExitCode::from(SUCCESS)),
             StepEnd::Elsewhere(owner) => {
                 if started.elapsed() >= options.wait.unwrap_or_default() {
@@ -168,8 +168,8 @@ impl Prepared {
         Ok(Self { plan, step, inputs, threads })
     }
 
-    fn run(&self, observer: &dyn thaw_run::Observer) -> Result<StepEnd, CliError> {
+    fn run(&self, observer: &dyn thaw_run::Observer, waits: bool) -> Result<StepEnd, CliError> {
         let executor = RealExecutor::new(&self.inputs, self.threads);
-        Ok(self.step.run(&self.plan, &executor, observer)?)
+        Ok(self.step.run(&self.plan, &self.inputs, &executor, observer, waits)?)
     }
 }

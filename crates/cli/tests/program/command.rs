@@ -546,7 +546,10 @@ fn progress_is_lines_without_a_terminal_json_for_machines_and_nothing_when_quiet
     let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
     assert_eq!(of("epoch"), 6, "two epochs of three cells");
     assert_eq!(of("step_started"), of("step_finished"));
-    let last = events.iter().rfind(|event| event["event"] == "epoch").expect("an epoch");
+    let is_thawed = |event: &&serde_json::Value| {
+        event["event"] == "epoch" && event["step"] == "train regime=thawed seed 1"
+    };
+    let last = events.iter().rfind(is_thawed).expect("an epoch");
     assert_eq!((&last["epoch"], &last["epochs"]), (&2.into(), &2.into()), "{last}");
     assert_eq!((&last["moved_tensors"], &last["tensors"]), (&50.into(), &50.into()), "{last}");
     assert!(last["validation_accuracy"].is_number() && last["cell"].is_string(), "{last}");

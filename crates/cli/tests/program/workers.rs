@@ -12,7 +12,7 @@ use thaw_spec::CellId;
 use thaw_store::Claimed;
 
 use crate::desk::{Desk, EXPERIMENT};
-use crate::thaw::{assert_code, refuses, succeeds, text};
+use crate::thaw::{assert_code, refuses, succeeds, text, thaw_in};
 
 /// Three workers share one experiment; two of them are killed, at moments that a clock chooses, and
 /// replaced.
@@ -287,14 +287,35 @@ fn a_worker_refuses_what_its_plan_was_not_made_for() {
     let other = desk.worker(&["--step", fit, "--weights", "other.safetensors"]);
     refuses(&other, 65, &["other.safetensors", "not what the plan was made for"]);
 
+    // What it needs has not been made; that is no failure of the cell.
+    refuses(&desk.worker(&["--step", fit]), 66, &[fit, "has to be run first"]);
+    let listed = succeeds(&desk.thaw(&["worker", "plan.json"]));
+    for line in listed.lines().filter(|line| !line.contains("fit-")) {
+        let id = line.split_whitespace().nth(1).expect("a name");
+        assert_code(&desk.worker(&["--step", id]), 0);
+    }
+
     // A claim of a living worker.
     let folder = ResultsFolder::new(desk.path("planned/tiny"));
     let id: CellId =
         serde_json::from_value(fit.trim_start_matches("fit-").into()).expect("an identifier");
     let Claimed::Ours(claim) = folder.claim(&id).expect("claims") else { panic!("it is free") };
-    // Its artifacts are not needed to see that.
     refuses(&desk.worker(&["--step", fit]), 75, &[fit, "works on it", "--wait"]);
     drop(claim);
+
+    // Steps that are not what their names say.
+    let written = fs::read(desk.path("plan.json")).expect("a plan");
+    for (part, value) in [
+        ("/steps/0/number", serde_json::json!(7)),
+        ("/steps/0/needs", serde_json::json!([3])),
+        ("/steps/0/step/decode/cell/procedure/image_size", serde_json::json!(1_u64 << 40)),
+        ("/steps/0/step/decode/cell/inputs/weights", serde_json::json!("0".repeat(64))),
+        ("/steps/1/step/extract/blocks", serde_json::json!(99)),
+    ] {
+        desk.change_plan(|plan| *plan.pointer_mut(part).expect(part) = value.clone());
+        refuses(&desk.worker(&["--step", "0"]), 65, &["is not what its name says"]);
+        fs::write(desk.path("plan.json"), &written).expect("written");
+    }
 
     // Plans of other versions.
     desk.change_plan(|plan| plan["format"] = 2.into());
@@ -326,4 +347,67 @@ fn a_watch_without_a_terminal_tells_in_lines_what_changes_and_ends_with_the_swee
     let thawed = told.lines().find(|line| line.starts_with("done") && line.contains(thawed));
     assert!(thawed.is_some_and(|line| line.contains("THAWED")), "{told}");
     refuses(&desk.thaw(&["watch", "nowhere.toml"]), 66, &["nowhere.toml"]);
+}
+
+#[test]
+fn images_that_are_left_out_are_recorded_whoever_works() {
+    let desk = Desk::new();
+    fs::write(desk.path("images/train/cats/3.png"), b"no image").expect("written");
+    fs::rename(desk.path("images/train/cats/3.png"), desk.path("images/train/cats/3.jpg"))
+        .expect("renamed");
+    let options =
+        ["--skip-unreadable-images", "--quiet", "--only", "regime=cached", "--seeds", "0"];
+    let skipped = |results: &str| {
+        let cells = ResultsFolder::new(desk.path(results).join("tiny")).manifests();
+        let cells = cells.expect("cells");
+        let [cell] = &cells[..] else { panic!("one cell") };
+        (cell.images, cell.skipped_images.clone())
+    };
+    assert_code(&desk.sweep(&[&options[..], &["--results", "alone"]].concat()), 0);
+    let by_processes = ["--results", "processes", "--launcher", "processes"];
+    assert_code(&desk.sweep(&[&options[..], &by_processes].concat()), 0);
+    assert_eq!(skipped("alone"), ([9, 6, 4], vec!["train/cats/3.jpg".to_owned()]));
+    assert_eq!(skipped("processes"), skipped("alone"));
+    let refused = desk.sweep(&["--quiet", "--retries", "1"]);
+    refuses(&refused, 64, &["--retries needs --launcher processes"]);
+}
+
+#[test]
+fn a_plan_of_batches_of_one_image_or_of_more_than_there_are_is_foretold() {
+    let desk = Desk::new();
+    for batch in ["1", "100000"] {
+        let experiment = EXPERIMENT.replace("batch_size = 4", &format!("batch_size = {batch}"));
+        fs::write(desk.path("tiny.toml"), experiment).expect("written");
+        desk.plan();
+        let plan = fs::read(desk.path("plan.json")).expect("a plan");
+        let plan: serde_json::Value = serde_json::from_slice(&plan).expect("JSON");
+        let steps = plan["steps"].as_array().expect("steps");
+        assert!(steps.iter().all(|step| step["seconds"].as_f64().is_some_and(|time| time > 0.0)));
+    }
+}
+
+#[test]
+fn what_is_damaged_is_said_of_its_cell_alone() {
+    let desk = Desk::new();
+    assert_code(&desk.sweep(&["--quiet"]), 0);
+    let cells = ResultsFolder::new(desk.path("runs/tiny")).manifests().expect("cells");
+    let damaged = desk.path("runs/tiny/cells").join(cells[0].id.as_str()).join("epochs.parquet");
+    fs::write(&damaged, b"PAR1").expect("written");
+    let told = succeeds(&desk.thaw(&["status", "tiny.toml"]));
+    assert!(told.contains("5 done, 1 unreadable") && told.contains("epochs.parquet"), "{told}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_plan_cannot_hold_a_name_that_is_not_unicode() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let desk = Desk::new();
+    let planned = thaw_in(desk.root.path())
+        .args(["plan", "tiny.toml", "--data", "images", "--weights", "weights.safetensors"])
+        .args(["--output", "plan.json", "--cache"])
+        .arg(std::ffi::OsStr::from_bytes(b"bad\xff"))
+        .output()
+        .expect("it runs");
+    refuses(&planned, 65, &["a plan cannot hold this name, which is not UTF-8"]);
+    assert!(!desk.path("plan.json").exists());
 }

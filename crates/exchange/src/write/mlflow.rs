@@ -7,18 +7,29 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::ExportedRun;
+use super::{Export, ExportedRun, Format, write_folder};
 
 /// The experiment's number; MLflow keeps 0 for its default experiment.
 const EXPERIMENT: &str = "1";
 
-/// `output` is where the folder will lie in the end.
-pub(super) fn write(
-    experiment: &str,
-    runs: &[ExportedRun],
-    folder: &Path,
-    output: &Path,
-) -> io::Result<()> {
+pub(super) const FORMAT: Format = Format {
+    name: "mlflow",
+    default_output: "mlruns",
+    write: |export| write_folder(export.output, |folder| write(export, folder)),
+    // MLflow 3 reads its file store only where it is allowed to, and opens on what it has for
+    // language models.
+    opened_with: |output| {
+        let command = "MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri";
+        vec![
+            format!("open them with: {command} {}", output.display()),
+            "the runs are under `Model training`".to_owned(),
+        ]
+    },
+};
+
+/// Fills a folder that will lie at the export's output in the end.
+fn write(export: &Export<'_>, folder: &Path) -> io::Result<()> {
+    let Export { experiment, runs, output } = *export;
     let home = folder.join(EXPERIMENT);
     let location = format!("file://{}", std::path::absolute(output)?.join(EXPERIMENT).display());
     let first = runs.iter().map(|run| run.started_unix_seconds * 1000).min().unwrap_or(0);

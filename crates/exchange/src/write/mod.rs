@@ -1,44 +1,49 @@
 //! Records as other programs read them.
 
-mod board;
+mod csv;
+mod json;
 mod mlflow;
-mod text;
+mod tensorboard;
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
 use tempfile::TempDir;
 use thaw_spec::{TrainingLog, UnknownName};
-use thaw_store::write_whole;
 
 use crate::ExchangeError;
 
-/// Format of an export.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// One CSV file, with a row for each epoch of each run.
-    Csv,
-    /// One JSON file: a list of runs, each with Keras' `history` and its procedure in words.
-    Json,
-    /// A folder with event files, to be opened by `tensorboard --logdir`.
-    Tensorboard,
-    /// A folder with MLflow's file store, to be opened by `mlflow ui --backend-store-uri`.
-    Mlflow,
+/// Format of an export: a file of its own, and a place in [`Format::ALL`].
+#[derive(Clone, Copy)]
+pub struct Format {
+    /// Name on a command line.
+    pub name: &'static str,
+    /// Name of the file or folder that is written where none is named.
+    pub default_output: &'static str,
+    /// Writes all of it or nothing.
+    write: fn(&Export<'_>) -> io::Result<()>,
+    /// How a person opens what lies at a path, in sentences.
+    pub opened_with: fn(&Path) -> Vec<String>,
+}
+
+/// What is written where.
+#[derive(Clone, Copy)]
+struct Export<'a> {
+    experiment: &'a str,
+    runs: &'a [ExportedRun],
+    output: &'a Path,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 4] = [Self::Csv, Self::Json, Self::Tensorboard, Self::Mlflow];
+    pub const ALL: [Self; 4] = [csv::FORMAT, json::FORMAT, tensorboard::FORMAT, mlflow::FORMAT];
+}
 
-    /// Name on a command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Csv => "csv",
-            Self::Json => "json",
-            Self::Tensorboard => "tensorboard",
-            Self::Mlflow => "mlflow",
-        }
+impl fmt::Debug for Format {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name)
     }
 }
 
@@ -46,7 +51,7 @@ impl FromStr for Format {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
-        UnknownName::find("format", name, &Self::ALL, Self::name)
+        UnknownName::find("format", name, &Self::ALL, |format| format.name)
     }
 }
 
@@ -106,14 +111,7 @@ pub fn export(
     format: Format,
     output: &Path,
 ) -> Result<(), ExchangeError> {
-    let written = match format {
-        Format::Csv => text::csv(runs).and_then(|bytes| write_whole(output, &bytes)),
-        Format::Json => text::json(runs).and_then(|bytes| write_whole(output, &bytes)),
-        Format::Tensorboard => write_folder(output, |folder| board::write(runs, folder)),
-        Format::Mlflow => {
-            write_folder(output, |folder| mlflow::write(experiment, runs, folder, output))
-        }
-    };
+    let written = (format.write)(&Export { experiment, runs, output });
     written.map_err(ExchangeError::unwritable(output))
 }
 

@@ -78,34 +78,53 @@ impl Parent<'_> {
             .spawn()
             .map_err(|error| failed(format!("{} cannot be started: {error}", program.display())))?;
         let mut worker = Worker(worker);
-        let last = match worker.0.stdout.take() {
+        let (has_started, last) = match worker.0.stdout.take() {
             Some(output) => self.listen(item, output),
-            None => Last::Nothing,
+            None => (false, Last::Nothing),
         };
         let status = worker.0.wait().map_err(|error| failed(error.to_string()))?;
         match last {
             Last::Elsewhere(owner) => Ok(StepEnd::Elsewhere(owner)),
             Last::Ended(ending) if status.success() => Ok(StepEnd::Ended(ending)),
-            Last::Failed(reason) => Err(RunError::Worker { reason, code: status.code() }),
-            Last::Ended(_) | Last::Nothing => {
-                let error = RunError::Worker { reason: died(status), code: None };
-                // It could not say so itself.
-                if let Step::Fit(cell) = item.step {
-                    fail(self.work.folder, cell, &error);
+            Last::Failed(reason) => {
+                let error = RunError::Worker { reason, code: status.code() };
+                if !has_started {
+                    self.record(item, &error);
                 }
+                Err(error)
+            }
+            Last::Ended(_) | Last::Nothing => {
+                let reason = match item.step {
+                    Step::Fit(_) => {
+                        format!("{}; the next sweep goes on from its checkpoint", died(status))
+                    }
+                    Step::Decode { .. } | Step::Extract(_) => {
+                        format!("{}: {}", item.step.id(), died(status))
+                    }
+                };
+                let error = RunError::Worker { reason, code: None };
+                self.record(item, &error);
                 Err(error)
             }
         }
     }
 
-    /// Passes on what a worker says, until it says no more.
-    fn listen(&self, item: &Item<'_>, output: impl Read) -> Last {
+    /// Records why a cell failed whose worker could not say so itself.
+    fn record(&self, item: &Item<'_>, error: &RunError) {
+        if let Step::Fit(cell) = item.step {
+            fail(self.work.folder, cell, error);
+        }
+    }
+
+    /// Passes on what a worker says, until it says no more; whether it began, and what it said last.
+    fn listen(&self, item: &Item<'_>, output: impl Read) -> (bool, Last) {
         let Item { number, step, images, share } = *item;
-        let mut last = Last::Nothing;
+        let (mut has_started, mut last) = (false, Last::Nothing);
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             let Ok(message) = serde_json::from_str(&line) else { continue };
             match message {
                 Message::Started => {
+                    has_started = true;
                     self.observer.event(&Event::Started { number, step, images, share });
                 }
                 Message::Advanced(images) => {
@@ -123,7 +142,7 @@ impl Parent<'_> {
                 Message::Failed(reason) => last = Last::Failed(reason),
             }
         }
-        last
+        (has_started, last)
     }
 }
 
@@ -135,6 +154,12 @@ impl Hands for Parent<'_> {
     }
 
     fn run(&self, threads: &usize, item: &Item<'_>) -> Result<StepEnd, RunError> {
+        // Seen from here, a cell of another worker needs no process.
+        if let Step::Fit(cell) = item.step
+            && let Some(owner) = self.work.folder.claimed_by(&cell.id())?
+        {
+            return Ok(StepEnd::Elsewhere(owner));
+        }
         let mut end = self.attempt(*threads, item);
         for _ in 0..self.processes.retries {
             if end.is_ok() {
@@ -166,7 +191,7 @@ fn died(status: ExitStatus) -> String {
         const KILL: i32 = 9;
         match status.signal() {
             Some(KILL) => {
-                return "its process was killed (signal 9), as the system does when memory is short; the next sweep goes on from its checkpoint".to_owned();
+                return "its process was killed (signal 9), as the system does when memory is short".to_owned();
             }
             Some(signal) => return format!("its process was ended by signal {signal}"),
             None => {}

@@ -22,7 +22,8 @@ impl Launcher for Threads<'_> {
         observer: &dyn Observer,
     ) -> Result<Vec<CellFailure>, RunError> {
         let Work { plan, facts, folder, limits } = *work;
-        let steps = Steps { executor: self.executor, folder, observer, repeat: limits.repeat };
+        let steps =
+            Steps { executor: self.executor, folder, observer, repeat: limits.repeat, waits: true };
         Schedule { plan, facts, limits, observer, hands: &steps }.execute()
     }
 }

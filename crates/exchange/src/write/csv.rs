@@ -1,16 +1,23 @@
-//! CSV and JSON.
+//! One CSV file, with a row for each epoch of each run.
 
 use std::io;
 
-use serde_json::{Map, Value, json};
 use thaw_spec::Metric;
+use thaw_store::write_whole;
 
-use super::ExportedRun;
+use super::{ExportedRun, Format};
 use crate::name::keras_name;
+
+pub(super) const FORMAT: Format = Format {
+    name: "csv",
+    default_output: "export.csv",
+    write: |export| write_whole(export.output, &table(export.runs)?),
+    opened_with: |_| Vec::new(),
+};
 
 /// A row per epoch of each run: the run's name, its factors, seed and verdict, then metrics as
 /// Keras calls them.
-pub(super) fn csv(runs: &[ExportedRun]) -> io::Result<Vec<u8>> {
+fn table(runs: &[ExportedRun]) -> io::Result<Vec<u8>> {
     let factors: Vec<&String> = runs
         .first()
         .map_or_else(Vec::new, |run| run.levels.iter().map(|(factor, _)| factor).collect());
@@ -18,7 +25,7 @@ pub(super) fn csv(runs: &[ExportedRun]) -> io::Result<Vec<u8>> {
         .into_iter()
         .filter(|metric| runs.iter().any(|run| !run.log.curve(*metric).is_empty()))
         .collect();
-    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut writer = ::csv::Writer::from_writer(Vec::new());
     let mut heading = vec!["run", "id"];
     heading.extend(factors.iter().map(|factor| factor.as_str()));
     heading.extend(["seed", "status", "epoch"]);
@@ -44,36 +51,4 @@ pub(super) fn csv(runs: &[ExportedRun]) -> io::Result<Vec<u8>> {
         }
     }
     writer.into_inner().map_err(|error| io::Error::other(error.to_string()))
-}
-
-/// A JSON list of runs.
-pub(super) fn json(runs: &[ExportedRun]) -> io::Result<Vec<u8>> {
-    let words = |pairs: &[(String, String)]| {
-        pairs
-            .iter()
-            .map(|(name, value)| (name.clone(), json!(value)))
-            .collect::<Map<String, Value>>()
-    };
-    let one = |run: &ExportedRun| {
-        let mut history: Map<String, Value> = run
-            .log
-            .metrics()
-            .map(|metric| (keras_name(metric).to_owned(), json!(run.log.curve(metric))))
-            .collect();
-        history.insert("seconds".to_owned(), json!(run.log.seconds()));
-        json!({
-            "run": run.name,
-            "id": run.id,
-            "levels": words(&run.levels),
-            "seed": run.seed,
-            "status": run.status,
-            "started_unix_seconds": run.started_unix_seconds,
-            "parameters": words(&run.parameters),
-            "history": history,
-            "drift": run.drift,
-        })
-    };
-    let mut bytes = serde_json::to_vec_pretty(&runs.iter().map(one).collect::<Vec<Value>>())?;
-    bytes.push(b'\n');
-    Ok(bytes)
 }

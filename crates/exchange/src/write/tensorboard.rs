@@ -6,10 +6,19 @@ use std::path::Path;
 
 use thaw_spec::{Metric, Split};
 
-use super::ExportedRun;
+use super::{ExportedRun, Format, write_folder};
 use crate::tensorboard::{Series, event_file};
 
-pub(super) fn write(runs: &[ExportedRun], folder: &Path) -> io::Result<()> {
+pub(super) const FORMAT: Format = Format {
+    name: "tensorboard",
+    default_output: "tensorboard",
+    write: |export| write_folder(export.output, |folder| write(export.runs, folder)),
+    opened_with: |output| {
+        vec![format!("open them with: tensorboard --logdir {}", output.display())]
+    },
+};
+
+fn write(runs: &[ExportedRun], folder: &Path) -> io::Result<()> {
     for run in runs {
         let ends = run.epoch_ends();
         for split in Split::ALL {
