@@ -1,16 +1,13 @@
 //! The section of the report that divides gaps over the factors.
 
 use maud::{Markup, html};
-use thaw_spec::Metric;
 
-use super::{Division, Page, figure};
+use super::{Division, Page, VALIDATION, figure};
 use crate::number::points;
 use crate::tables::{
     equal_levels_in_words, interactions_table, shares_table, single_changes_table,
 };
 use crate::{ReportError, shares};
-
-const VALIDATION: Metric = Metric::ValidationAccuracy;
 
 /// A chance in per cent, which is never nothing.
 fn rarely(chance: f64) -> String {

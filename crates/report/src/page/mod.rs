@@ -1,14 +1,28 @@
 //! The report: one HTML page that needs no network, no server and no other file. Every figure has
 //! words for those who cannot see it and a table beside it.
 
+mod answer;
+mod audit;
+mod augmentation;
+mod cells;
+mod cost;
+mod curves;
 mod division;
-mod sections;
+mod drift;
+mod provenance;
+mod reproduce;
+mod significance;
+mod variants;
+
+use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use thaw_analysis::{Attribution, MeasuredRung, Measurements, Results, VariantSeries};
-use thaw_spec::{Experiment, Rung};
+use thaw_analysis::{
+    Attribution, CellRun, MeasuredRung, Measurements, ProcedureRuns, Results, VariantSeries,
+};
+use thaw_spec::{Experiment, Metric, Rung};
 
 use crate::table::{Entry, Table};
 use crate::{DriftMap, Overlay, ReportError};
@@ -63,6 +77,8 @@ pub struct Page<'a> {
     pub sheet: Option<ContactSheet>,
 }
 
+const VALIDATION: Metric = Metric::ValidationAccuracy;
+
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 /// Content security policy: the browser loads nothing from anywhere.
@@ -115,6 +131,33 @@ impl Page<'_> {
         };
         Ok(page.into_string())
     }
+}
+
+impl Page<'_> {
+    /// The procedures that have run.
+    fn ran(&self) -> impl Iterator<Item = &ProcedureRuns> {
+        self.results.procedures.iter().filter(|procedure| !procedure.runs.is_empty())
+    }
+
+    /// All runs.
+    fn runs(&self) -> impl Iterator<Item = &CellRun> {
+        self.results.procedures.iter().flat_map(|procedure| &procedure.runs)
+    }
+
+    /// The different descriptions of all runs.
+    fn distinct(&self, describe: impl Fn(&CellRun) -> String) -> String {
+        let descriptions: BTreeSet<String> = self.runs().map(describe).collect();
+        descriptions.into_iter().collect::<Vec<_>>().join("; ")
+    }
+}
+
+fn plain_percent(accuracy: f64) -> String {
+    format!("{:.2} %", accuracy * 100.0)
+}
+
+/// A value of a curve, without an interval.
+fn plain_value(value: f64, metric: Metric) -> String {
+    if metric.is_accuracy() { plain_percent(value) } else { format!("{value:.4}") }
 }
 
 /// An SVG document as a figure with words for those who cannot see it.

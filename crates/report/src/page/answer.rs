@@ -1,0 +1,149 @@
+//! The first screen: one sentence, the waterfall, and its numbers.
+
+use maud::{Markup, html};
+use thaw_analysis::{CellRun, MeasuredRung, ProcedureRuns, Sample};
+
+use super::{Page, VALIDATION, figure};
+use crate::number::{percent, points, statistic_in_words};
+use crate::tables::ladder_table;
+use crate::{ReportError, waterfall};
+
+impl Page<'_> {
+    /// The first screen: one sentence, the waterfall, and its numbers.
+    pub(super) fn answer(&self) -> Result<Markup, ReportError> {
+        if let Some(chart) = waterfall(self.ladder, self.accuracy.statistic()) {
+            let caption = "Bars are changes against the line above. Thick whiskers are 95 % confidence intervals over seeds, thin ones over seeds and images.";
+            return Ok(html! {
+                p class="answer" { (self.headline()) }
+                @if let Some(rising) = self.rising() { p { (rising) } }
+                (figure(&chart.svg()?, &in_words(self.ladder), caption))
+                details { summary { "The same as a table" } (ladder_table(self.ladder, self.accuracy).html()) }
+            });
+        }
+        Ok(html! {
+            p class="answer" { (self.range()) }
+            @if let Some(division) = self.divisions.first() {
+                (self.divided_figure(division)?)
+                p { a href="#division" { "The same as tables" } }
+            }
+        })
+    }
+
+    /// The lowest and the highest cell, where there is no ladder.
+    fn range(&self) -> String {
+        let Some(ends) = self.results.extremes(VALIDATION, self.accuracy.statistic()) else {
+            return "No two cells with different accuracies have run.".to_owned();
+        };
+        let [low, high] = ends.map(|procedure| {
+            let accuracy =
+                self.accuracy.level(procedure).as_ref().map_or_else(String::new, percent);
+            format!("{accuracy} ({})", procedure.label())
+        });
+        format!(
+            "Validation accuracy ({}) lies between {low} and {high}.",
+            statistic_in_words(self.accuracy.statistic())
+        )
+    }
+
+    /// Number of procedures that have run, of which the lowest and the highest are chosen; those that
+    /// are equal to the last bit count once.
+    pub(super) fn compared(&self) -> usize {
+        let ran: Vec<&ProcedureRuns> = self.ran().collect();
+        let is_new = |place: &usize| !ran[..*place].iter().any(|known| known.equals(ran[*place]));
+        (0..ran.len()).filter(is_new).count()
+    }
+
+    /// Which procedures' curves still rise at the end, where a number that is a mean over epochs, or
+    /// the last of them, lags behind; nothing where none does.
+    fn rising(&self) -> Option<String> {
+        let rising: Vec<String> = self
+            .ran()
+            .filter(|procedure| still_rises(procedure))
+            .map(ProcedureRuns::label)
+            .collect();
+        let (first, others) = rising.split_first()?;
+        let others = match others.len() {
+            0 => String::new(),
+            1 => " and of one more procedure".to_owned(),
+            count => format!(" and of {count} more procedures"),
+        };
+        Some(format!(
+            "The validation accuracy of “{first}”{others} still rises at the end: with more epochs the numbers would be others."
+        ))
+    }
+
+    /// The largest certain change, in a sentence.
+    fn headline(&self) -> String {
+        let steps = self.ladder;
+        let ends = steps.iter().filter_map(|step| step.estimate.as_ref()).collect::<Vec<_>>();
+        let (Some(first), Some(last)) = (ends.first(), ends.last()) else {
+            return "Nothing on the ladder has run.".to_owned();
+        };
+        let way = format!("From {} to {}: ", percent(first), percent(last));
+        let missing = steps.iter().filter(|step| step.estimate.is_none()).count();
+        let missing = if missing == 0 {
+            String::new()
+        } else {
+            format!(" {missing} of {} steps have not run.", steps.len())
+        };
+        let certain = steps.iter().filter(|step| is_certain(step));
+        match certain.max_by(|a, b| size(a).total_cmp(&size(b))) {
+            Some(step) => {
+                let change = step.change.as_ref();
+                let change = change.map_or_else(String::new, |change| points(change, step.p_value));
+                let words = statistic_in_words(self.accuracy.statistic());
+                format!(
+                    "{way}the largest single change is “{}”, {change} points of validation accuracy ({words}).{missing}",
+                    step.label
+                )
+            }
+            None => format!(
+                "{way}no single change is larger than chance could make it with these seeds and images.{missing}"
+            ),
+        }
+    }
+}
+
+/// Whether the change of a rung is more than chance would make.
+fn is_certain(step: &MeasuredRung) -> bool {
+    !step.equal && step.p_value.is_some_and(|p_value| p_value < 0.05)
+}
+
+/// The absolute change of a rung.
+fn size(step: &MeasuredRung) -> f64 {
+    step.change.as_ref().map_or(0.0, |change| change.mean.abs())
+}
+
+/// Whether the mean over the last fifth of the epochs lies above that over the fifth before it, by
+/// more than seeds differ: in all seeds, and by half a point on average. Fewer than ten epochs do
+/// not tell.
+fn still_rises(procedure: &ProcedureRuns) -> bool {
+    const RISE: f64 = 0.005;
+    let rise = |run: &CellRun| {
+        let curve = run.curve(VALIDATION);
+        let fifth = curve.len() / 5;
+        let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+        (fifth >= 2).then(|| {
+            let (before, last) = curve[curve.len() - 2 * fifth..].split_at(fifth);
+            mean(last) - mean(before)
+        })
+    };
+    let rises: Option<Vec<f64>> = procedure.runs.iter().map(rise).collect();
+    let Some(rises) = rises.and_then(Sample::new) else { return false };
+    rises.values().iter().all(|rise| *rise > 0.0) && rises.mean() > RISE
+}
+
+fn in_words(steps: &[MeasuredRung]) -> String {
+    format!(
+        "Waterfall of validation accuracy. {}",
+        steps.iter().map(rung_in_words).collect::<Vec<_>>().join(" ")
+    )
+}
+
+fn rung_in_words(step: &MeasuredRung) -> String {
+    let value = step.estimate.as_ref().map_or_else(|| "not run".to_owned(), percent);
+    let change = step.change.as_ref().map_or_else(String::new, |change| {
+        format!(", change {} points", points(change, step.p_value))
+    });
+    format!("{}: {value}{change}.", step.label)
+}

@@ -1,0 +1,75 @@
+//! The section on where the numbers come from.
+
+use std::collections::BTreeSet;
+
+use maud::{Markup, html};
+
+use super::{Page, table};
+use crate::table::Entry;
+
+impl Page<'_> {
+    pub(super) fn provenance(&self) -> Markup {
+        let facts = [
+            (
+                "images",
+                self.distinct(|run| {
+                    let [train, validation, test] = run.manifest.images;
+                    format!(
+                        "{train} for training, {validation} for validation, {test} for the test, SHA-256 {}",
+                        run.cell().inputs.dataset
+                    )
+                }),
+            ),
+            (
+                "weights",
+                self.distinct(|run| {
+                    format!("{}, SHA-256 {}", run.manifest.weights_file, run.cell().inputs.weights)
+                }),
+            ),
+            (
+                "thaw",
+                self.distinct(|run| {
+                    format!(
+                        "{} at commit {}",
+                        run.manifest.environment.thaw, run.manifest.environment.commit
+                    )
+                }),
+            ),
+            ("Candle", self.distinct(|run| run.manifest.environment.candle.clone())),
+            (
+                "machine",
+                self.distinct(|run| {
+                    format!(
+                        "{} ({}), {}",
+                        run.manifest.environment.platform,
+                        run.manifest.environment.instruction_sets,
+                        run.manifest.environment.device
+                    )
+                }),
+            ),
+            ("convolution", self.distinct(|run| run.manifest.environment.convolution.clone())),
+            (
+                "seeds",
+                self.runs()
+                    .map(|run| run.cell().seed)
+                    .collect::<BTreeSet<_>>()
+                    .iter()
+                    .map(u64::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            ),
+        ];
+        let cells = self.runs().map(|run| {
+            vec![
+                Entry::text(run.manifest.id.to_string()),
+                Entry::text(run.cell().label()),
+                Entry::whole(run.cell().seed as usize),
+                Entry::text(run.manifest.environment.commit.clone()),
+            ]
+        });
+        html! {
+            table { tbody { @for (name, value) in facts { tr { th scope="row" { (name) } td { (value) } } } } }
+            details { summary { "Every run by name" } (table("The folders below cells/", &["run", "cell", "seed", "commit"], cells.collect())) }
+        }
+    }
+}
