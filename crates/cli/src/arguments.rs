@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use thaw_run::{Fault, VERSION};
+use thaw_run::{Fault, Limits, VERSION};
 
 use crate::commands::attribute::Attribute;
 use crate::commands::audit::Audit;
@@ -191,6 +191,18 @@ pub(crate) struct Sweep {
     /// notices
     #[arg(long, hide = true, value_name = "FAULT")]
     pub(crate) inject_fault: Option<Fault>,
+}
+
+impl Sweep {
+    /// What its cells have to share.
+    pub(crate) fn limits(&self, threads: usize) -> Limits {
+        Limits {
+            threads,
+            jobs: self.jobs.map(usize::from),
+            repeat: self.force,
+            ..Limits::of_this_machine()
+        }
+    }
 }
 
 /// Who executes the steps of a plan.

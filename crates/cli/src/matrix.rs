@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use thaw_analysis::{AnalysisError, CellState, Recorded, ResultsFolder};
-use thaw_spec::{CellManifest, ContentHash, Experiment, FreezeBoundary, Procedure, RunStatus};
+use thaw_spec::{
+    CellManifest, ContentHash, Experiment, FreezeBoundary, Procedure, RunStatus, label,
+};
 use thaw_store::{Owner, now_unix_seconds};
 
 use crate::error::CliError;
@@ -60,8 +62,6 @@ impl Matrix {
         }
         let mut entries = Vec::new();
         for (levels, procedure) in experiment.procedures() {
-            let label: Vec<String> =
-                levels.iter().map(|(factor, level)| format!("{factor}={level}")).collect();
             let alone: Vec<&str> = levels.iter().map(|(_, level)| level.as_str()).collect();
             let hash = ContentHash::of_value(procedure);
             for seed in experiment.seeds_of(levels) {
@@ -71,7 +71,7 @@ impl Matrix {
                 let furthest = states.min_by_key(|(state, _)| state.rank());
                 let (state, recorded) = furthest.unwrap_or((State::Waiting, Recorded::default()));
                 entries.push(Entry {
-                    label: label.join(" "),
+                    label: label(levels),
                     levels: alone.join(" "),
                     seed: *seed,
                     epochs: procedure.total_epochs(),
@@ -95,16 +95,14 @@ impl Matrix {
         format!("{}: {} cells: {}", self.experiment, self.entries.len(), counts.join(", "))
     }
 
-    /// Whether a cell has failed.
+    /// Whether a cell has failed, or cannot be read.
     pub(crate) fn has_failed(&self) -> bool {
-        self.entries.iter().any(|entry| matches!(entry.state, State::Failed { .. }))
+        self.entries.iter().any(|entry| entry.state.has_failed())
     }
 
     /// Whether no cell is left to run: all are done, or have failed.
     pub(crate) fn is_over(&self) -> bool {
-        self.entries
-            .iter()
-            .all(|entry| matches!(entry.state, State::Done { .. } | State::Failed { .. }))
+        self.entries.iter().all(|entry| entry.state.is_over())
     }
 
     /// Seconds until the last cell ends, if those that run now are followed by others at once and
@@ -121,7 +119,7 @@ impl Matrix {
         let mut left = Left { seconds: None, unknown: 0 };
         let mut total = 0.0;
         for entry in &self.entries {
-            if matches!(entry.state, State::Done { .. } | State::Failed { .. }) {
+            if entry.state.is_over() {
                 continue;
             }
             match pace.get(entry.label.as_str()) {
@@ -191,6 +189,14 @@ fn readable_state(
 }
 
 impl State {
+    fn has_failed(&self) -> bool {
+        matches!(self, Self::Failed { .. } | Self::Unreadable { .. })
+    }
+
+    fn is_over(&self) -> bool {
+        self.has_failed() || matches!(self, Self::Done { .. })
+    }
+
     fn rank(&self) -> u8 {
         match self {
             Self::Running { .. } => 0,

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use thaw_analysis::ResultsFolder;
 use thaw_run::{
-    CellFailure, Executor as _, Forecast, Launcher as _, Limits, Places, PlanFile, Processes,
-    RealExecutor, Threads, Work,
+    CellFailure, Executor as _, Forecast, Launcher as _, Places, PlanFile, Processes, RealExecutor,
+    Threads, Work,
 };
 use thaw_spec::{ContentHash, CostFacts, Plan};
 
@@ -41,12 +41,7 @@ pub(crate) fn sweep(options: &Sweep, precision: Option<&Precision>) -> Result<()
     }
     let facts = inputs.cost_facts()?;
     let plan = inputs.plan(&facts, &finished);
-    let limits = Limits {
-        threads,
-        jobs: options.jobs.map(usize::from),
-        repeat: options.force,
-        ..Limits::of_this_machine()
-    };
+    let limits = options.limits(threads);
     if plan.steps.is_empty() && !options.quiet {
         say_on_stderr(&format!(
             "every cell has run before, with results in {}; --force runs them again",

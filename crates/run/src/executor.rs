@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use thaw_analysis::AnalysisError;
 use thaw_data::Pixels;
-use thaw_model::Base;
 use thaw_spec::{
     Cell, CellManifest, Extraction, Outcome, Phase, RecordSink, Split, Step, TrainingActivations,
 };
@@ -151,14 +150,7 @@ impl<'a> RealExecutor<'a> {
                 )?;
             }
             Step::Extract(extraction) => {
-                let procedure = &extraction.cell.procedure;
-                let base = Base::new(
-                    procedure.architecture,
-                    procedure.convolution,
-                    &self.inputs.weights,
-                    extraction.blocks,
-                    &self.inputs.device,
-                )?;
+                let base = self.inputs.base(extraction)?;
                 let pixels = self.pixels(&extraction.cell, extraction.split)?;
                 extract(extraction, &base, &pixels, path, advance)?;
             }

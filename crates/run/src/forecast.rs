@@ -6,7 +6,7 @@ use thaw_train::fit_memory_bytes;
 use crate::RunError;
 use crate::launch::Limits;
 use crate::rates::{Rates, Share};
-use crate::schedule::{arranged, share, side_by_side};
+use crate::schedule::{arranged, side_by_side, stages, work};
 
 /// What the execution of a plan is expected to take.
 #[derive(Clone, Debug, Default)]
@@ -36,10 +36,10 @@ impl Forecast {
     ) -> Result<Self, RunError> {
         let mut forecast = Self { steps: vec![None; plan.steps.len()], ..Self::default() };
         let alone = Share { jobs: 1, threads: limits.threads };
-        let mut numbers = (0..plan.steps.len()).peekable();
-        while let Some(first) = numbers.next() {
-            let is_fit = |number: &usize| matches!(plan.steps[*number], Step::Fit(_));
-            if !is_fit(&first) {
+        for stage in stages(plan) {
+            if let [first] = stage[..]
+                && !matches!(plan.steps[first], Step::Fit(_))
+            {
                 if !exists(&plan.steps[first]) {
                     let seconds = rates.seconds(plan, &plan.steps[first], alone)?;
                     forecast.steps[first] = Some(seconds);
@@ -47,16 +47,14 @@ impl Forecast {
                 }
                 continue;
             }
-            let mut batch = vec![first];
-            batch.extend(std::iter::from_fn(|| numbers.next_if(is_fit)));
             let mut largest = 1;
-            for number in &batch {
+            for number in &stage {
                 if let Step::Fit(cell) = &plan.steps[*number] {
                     largest = largest.max(fit_memory_bytes(cell, facts.images.train)?);
                 }
             }
             let (jobs, [narrow, wide]) =
-                arranged(batch, limits, largest, |number| share(plan, &plan.steps[*number], facts));
+                arranged(stage, limits, largest, |number| work(plan, &plan.steps[*number], facts));
             let of_narrow = Share { jobs, threads: (limits.threads / jobs).max(1) };
             for (numbers, share) in [(narrow, of_narrow), (wide, alone)] {
                 let mut seconds = Vec::new();

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use thaw_analysis::{CellState, ResultsFolder};
 use thaw_data::{Dataset, OnUnreadable};
-use thaw_model::Weights;
-use thaw_spec::{Cell, CellId, CostFacts, Experiment, Inputs, Plan, PreprocessingName, Sharing};
+use thaw_model::{Base, Weights};
+use thaw_spec::{
+    Cell, CellId, CostFacts, Experiment, Extraction, Inputs, Plan, PreprocessingName, Sharing,
+};
 
 use crate::{Fault, RunError, is_kept};
 
@@ -85,6 +87,18 @@ impl RunInputs {
             Some(shared) if !self.device.is_cpu() => shared,
             _ => &self.cache,
         }
+    }
+
+    /// The frozen base that the images of an extraction run through.
+    pub(crate) fn base(&self, extraction: &Extraction) -> Result<Base, RunError> {
+        let procedure = &extraction.cell.procedure;
+        Ok(Base::new(
+            procedure.architecture,
+            procedure.convolution,
+            &self.weights,
+            extraction.blocks,
+            &self.device,
+        )?)
     }
 
     /// The cells that have run already.

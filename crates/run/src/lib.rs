@@ -50,6 +50,7 @@ mod rates;
 mod schedule;
 pub mod scripted;
 mod steps;
+mod trial;
 
 pub use artifacts::{activations_path, is_kept, pixels_path};
 pub use error::RunError;

@@ -2,24 +2,18 @@
 //! images, by the code that will do it, and as many at a time as will be done.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
-use tempfile::TempDir;
-use thaw_analysis::ResultsFolder;
-use thaw_data::{OnUnreadable, Pixels, Synthetic};
-use thaw_model::Base;
 use thaw_spec::{
-    Augmentation, Cache, Cell, ContentHash, CostFacts, EpochRecord, Extraction, Phase, Plan,
-    Prediction, Procedure, RecordSink, Schedule, SinkError, Split, Step, SyntheticDataset,
-    SyntheticTask, Variants,
+    Augmentation, Cache, Cell, ContentHash, CostFacts, Extraction, Phase, Plan, Procedure,
+    Schedule, Split, Step, Variants,
 };
-use thaw_train::{FitData, PhaseData, SplitData, StoredActivations, TrainError, extract, fit};
 
-use crate::{RealExecutor, RunError, RunInputs};
+use crate::trial::{Desk, Stage, Trial, shown};
+use crate::{RunError, RunInputs};
 
 /// How a step is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +51,7 @@ struct Known {
     /// Seconds for decoding an image, with all threads.
     decode: Option<f64>,
     extract: BTreeMap<ContentHash, f64>,
+    stages: BTreeMap<ContentHash, Arc<Stage>>,
     fit: BTreeMap<(ContentHash, Share), FitPace>,
 }
 
@@ -136,7 +131,7 @@ impl<'a> Rates<'a> {
             return Ok(*known);
         }
         let desk = Desk::new(&extraction.cell, EXTRACTED, 0)?;
-        let base = base(self.inputs, extraction)?;
+        let base = self.inputs.base(extraction)?;
         let mut seconds = f64::INFINITY;
         // The first pass waits for fresh memory.
         for _ in 0..3 {
@@ -163,6 +158,28 @@ impl<'a> Rates<'a> {
         Ok(seconds)
     }
 
+    /// What cells are tried on that see images behind so many blocks, which differ in much else.
+    fn stage(
+        &self,
+        cell: &Cell,
+        blocks: usize,
+        is_stored: bool,
+        evaluated: u64,
+    ) -> Result<Arc<Stage>, RunError> {
+        let procedure = &cell.procedure;
+        let key = ContentHash::of_value(&(
+            (procedure.architecture, procedure.image_size, procedure.resize),
+            (procedure.convolution, procedure.preprocessing),
+            (blocks, is_stored, shown(cell), evaluated),
+        ));
+        if let Some(known) = self.known().stages.get(&key) {
+            return Ok(known.clone());
+        }
+        let stage = Arc::new(Stage::new(self.inputs, cell, is_stored, evaluated)?);
+        self.known().stages.insert(key, stage.clone());
+        Ok(stage)
+    }
+
     /// The pace of a phase of a cell.
     fn pace(
         &self,
@@ -179,6 +196,7 @@ impl<'a> Rates<'a> {
         }
         let cell = Cell { procedure, levels: Vec::new(), ..cell.clone() };
         let trial = |epochs: usize, evaluated: u64| -> Result<Vec<Trial>, RunError> {
+            let stage = self.stage(&cell, phase.untouched_blocks, is_stored, evaluated)?;
             std::thread::scope(|scope| {
                 let begin = |_| {
                     scope.spawn(|| -> Result<Trial, RunError> {
@@ -188,9 +206,7 @@ impl<'a> Rates<'a> {
                             jobs: share.jobs,
                             reason: error.to_string(),
                         })?;
-                        pool.install(|| {
-                            Trial::run(self.inputs, &cell, is_stored, epochs, evaluated)
-                        })
+                        pool.install(|| Trial::run(self.inputs, &cell, &stage, epochs))
                     })
                 };
                 let trials: Vec<_> = (0..share.jobs).map(begin).collect();
@@ -253,165 +269,4 @@ fn like_the_first(of_phase: &Procedure, first: &Cell, is_stored: bool) -> Proced
         procedure.variants = 1;
     }
     procedure
-}
-
-/// A folder of drawn images as a cell wants them.
-struct Desk {
-    folder: TempDir,
-}
-
-impl Desk {
-    /// So many training images, and so many to be evaluated.
-    fn new(cell: &Cell, train: u64, validation: u64) -> Result<Self, RunError> {
-        let folder = TempDir::new()
-            .map_err(|source| RunError::Unwritable { path: std::env::temp_dir(), source })?;
-        let procedure = &cell.procedure;
-        let dataset = Synthetic::new(SyntheticDataset {
-            task: SyntheticTask::CatsAndDogs,
-            seed: 0,
-            size: procedure.image_size.clamp(16, 256),
-            train,
-            validation,
-            test: 0,
-        });
-        let desk = Self { folder };
-        let splits = [(Split::Train, train), (Split::Validation, validation)];
-        for (split, _) in splits.into_iter().filter(|(_, images)| *images > 0) {
-            Pixels::prepare(
-                &dataset,
-                split,
-                procedure.image_size,
-                procedure.resize,
-                OnUnreadable::Refuse,
-                &desk.pixels(split),
-                &|_| {},
-            )?;
-        }
-        Ok(desk)
-    }
-
-    fn pixels(&self, split: Split) -> PathBuf {
-        self.folder.path().join(format!("{split}-pixels"))
-    }
-
-    /// Runs a split through the blocks of an extraction, in one variant.
-    fn extract(
-        &self,
-        base: &Base,
-        extraction: &Extraction,
-        split: Split,
-    ) -> Result<StoredActivations, RunError> {
-        let mut one = extraction.clone();
-        if let Variants::Augmented { count, .. } = &mut one.variants {
-            *count = 1;
-        }
-        let pixels = Pixels::open(&self.pixels(split), OnUnreadable::Refuse)?;
-        let path = self.folder.path().join(format!("{split}-activations"));
-        extract(&one, base, &pixels, &path, &|_| {})?;
-        Ok(StoredActivations::open(&one, &path)?)
-    }
-
-    /// A split as a cell sees it.
-    fn split(
-        &self,
-        inputs: &RunInputs,
-        wanted: Option<Extraction>,
-        split: Split,
-    ) -> Result<SplitData, RunError> {
-        let stored = wanted.map(|wanted| self.extract(&base(inputs, &wanted)?, &wanted, split));
-        let stored = stored.transpose()?;
-        Ok(SplitData { pixels: Pixels::open(&self.pixels(split), OnUnreadable::Refuse)?, stored })
-    }
-}
-
-/// The base of an extraction.
-fn base(inputs: &RunInputs, extraction: &Extraction) -> Result<Base, RunError> {
-    let procedure = &extraction.cell.procedure;
-    let (algorithm, weights) = (procedure.convolution, &inputs.weights);
-    let blocks = extraction.blocks;
-    Ok(Base::new(procedure.architecture, algorithm, weights, blocks, &inputs.device)?)
-}
-
-/// Training images of a trial: a batch, and one of each class at least.
-fn shown(cell: &Cell) -> u64 {
-    cell.procedure.batch_size.max(2) as u64
-}
-
-/// What a trial took, in seconds.
-struct Trial {
-    /// Training a batch, or as few as show both classes.
-    train: f64,
-    /// Evaluating its images, and what an epoch takes besides.
-    evaluate: f64,
-    /// Building the model, and writing all epochs down.
-    beside: f64,
-}
-
-impl Trial {
-    /// Trains a cell of one phase for some epochs of one batch.
-    fn run(
-        inputs: &RunInputs,
-        cell: &Cell,
-        is_stored: bool,
-        epochs: usize,
-        evaluated: u64,
-    ) -> Result<Self, RunError> {
-        let mut cell = cell.clone();
-        cell.procedure.epochs = epochs;
-        let desk = Desk::new(&cell, shown(&cell), evaluated)?;
-        let phase = cell.procedure.phases()[0];
-        let of_training = Extraction::for_training(&cell, &phase, inputs.sharing);
-        let of_evaluation = Extraction::for_evaluation(&cell, &phase, Split::Validation);
-        let data = PhaseData {
-            train: desk.split(inputs, of_training.filter(|_| is_stored), Split::Train)?,
-            evaluation: vec![(
-                Split::Validation,
-                desk.split(inputs, of_evaluation, Split::Validation)?,
-            )],
-        };
-        let data = FitData { phases: vec![data], device: inputs.device.clone() };
-        let folder = ResultsFolder::new(desk.folder.path().join("results"));
-        let executor = RealExecutor::new(inputs, rayon::current_num_threads());
-        let manifest = executor.described(&cell, Vec::new());
-        let mut seen = Seen { records: folder.begin(&manifest)?, epochs: Vec::new() };
-        let start = Instant::now();
-        match fit(&cell, &inputs.weights, &data, None, &mut seen, &|_| {}) {
-            // The images are none that the weights know; what was seen until then has its duration.
-            Err(TrainError::Diverged { .. }) if seen.epochs.len() > 1 => {}
-            outcome => drop(outcome?),
-        }
-        let passed = start.elapsed().as_secs_f64();
-        let all: f64 = seen.epochs.iter().map(|(train, evaluate)| train + evaluate).sum();
-        // The first epoch waits for fresh memory.
-        let (warm, count) = (&seen.epochs[1..], (seen.epochs.len() - 1) as f64);
-        Ok(Self {
-            train: warm.iter().map(|(train, _)| train).sum::<f64>() / count,
-            evaluate: warm.iter().map(|(_, evaluate)| evaluate).sum::<f64>() / count,
-            beside: (passed - all).max(0.0),
-        })
-    }
-}
-
-/// Keeps the durations of epochs, which are written down as always.
-struct Seen<R> {
-    records: R,
-    /// Seconds of training and of the rest, by epoch.
-    epochs: Vec<(f64, f64)>,
-}
-
-impl<R: RecordSink> RecordSink for Seen<R> {
-    fn begin(&mut self, resumed: &[EpochRecord]) -> Result<(), SinkError> {
-        self.records.begin(resumed)
-    }
-
-    fn epoch(&mut self, record: &EpochRecord) -> Result<(), SinkError> {
-        let shown = record.splits.iter().find(|split| split.split == Split::Train);
-        let train = shown.map_or(0.0, |split| split.count as f64) / record.images_per_second;
-        self.epochs.push((train, (record.seconds - train).max(0.0)));
-        self.records.epoch(record)
-    }
-
-    fn predictions(&mut self, predictions: &[Prediction]) -> Result<(), SinkError> {
-        self.records.predictions(predictions)
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use thaw_spec::{Cell, Cost, CostFacts, Plan, Step};
+use thaw_spec::{Cell, CostFacts, Plan, Step};
 
 use crate::launch::{CellFailure, Limits};
 use crate::steps::{Item, POLL, StepEnd, images};
@@ -34,17 +34,23 @@ pub(crate) struct Schedule<'a, H> {
     pub(crate) hands: &'a H,
 }
 
-/// Estimated work in multiply-adds. Forward and backward together cost about three forward passes; the
-/// head's memory traffic makes its steps dear for their arithmetic.
-fn work(cost: &Cost) -> f64 {
+/// A step's estimated work in multiply-adds, by which cells are weighed against each other. Forward and
+/// backward together cost about three forward passes; the head's memory traffic makes its steps dear for
+/// their arithmetic.
+pub(crate) fn work(plan: &Plan, step: &Step, facts: &CostFacts) -> f64 {
+    let cost = plan.cost(step, facts);
     (cost.forward_multiply_adds + 3 * cost.trained_multiply_adds + 8 * cost.head_multiply_adds)
         as f64
         + cost.decoded_images as f64 * 1e8
 }
 
-/// A step's estimated work, by which cells are weighed against each other.
-pub(crate) fn share(plan: &Plan, step: &Step, facts: &CostFacts) -> f64 {
-    work(&plan.cost(step, facts))
+/// The stages of a plan: an artifact that is made with all threads, or cells without an artifact between
+/// them.
+pub(crate) fn stages(plan: &Plan) -> Vec<Vec<usize>> {
+    let is_fit = |number: usize| matches!(plan.steps[number], Step::Fit(_));
+    let numbers: Vec<usize> = (0..plan.steps.len()).collect();
+    let stages = numbers.chunk_by(|one, next| is_fit(*one) && is_fit(*next));
+    stages.map(<[usize]>::to_vec).collect()
 }
 
 /// How cells are run that need so much memory each: how many side by side, which of them so, and which
@@ -72,25 +78,23 @@ pub(crate) fn arranged<T>(
 impl<H: Hands> Schedule<'_, H> {
     /// Executes the plan; returns the cells that failed.
     pub(crate) fn execute(&self) -> Result<Vec<CellFailure>, RunError> {
-        let work = |step| share(self.plan, step, self.facts);
-        let total: f64 = self.plan.steps.iter().map(work).sum();
-        let item = |(number, step)| Item {
-            number,
-            step,
-            images: images(step, self.facts),
-            share: work(step) / total.max(1.0),
+        let works: Vec<f64> =
+            self.plan.steps.iter().map(|step| work(self.plan, step, self.facts)).collect();
+        let total = works.iter().sum::<f64>().max(1.0);
+        let item = |number: usize| {
+            let step = &self.plan.steps[number];
+            Item { number, step, images: images(step, self.facts), share: works[number] / total }
         };
         let mut failures = Vec::new();
-        let mut items = self.plan.steps.iter().enumerate().map(item).peekable();
-        let is_fit = |item: &Item<'_>| matches!(item.step, Step::Fit(_));
-        while let Some(first) = items.next() {
-            if is_fit(&first) {
-                let mut batch = vec![first];
-                batch.extend(std::iter::from_fn(|| items.next_if(is_fit)));
-                failures.extend(self.train(batch)?);
-            } else {
-                let [slot] = &self.hands.slots(1, self.limits.threads)?[..] else { continue };
-                self.hands.run(slot, &first)?;
+        for stage in stages(self.plan) {
+            let items: Vec<Item<'_>> = stage.into_iter().map(item).collect();
+            match items[..] {
+                [artifact] if !matches!(artifact.step, Step::Fit(_)) => {
+                    for slot in &self.hands.slots(1, self.limits.threads)? {
+                        self.hands.run(slot, &artifact)?;
+                    }
+                }
+                _ => failures.extend(self.train(items)?),
             }
         }
         Ok(failures)
@@ -179,19 +183,28 @@ fn divided<T>(items: Vec<T>, jobs: usize, time: impl Fn(&T) -> f64) -> [Vec<T>; 
     let times: Vec<f64> = items.iter().map(time).collect();
     // Several threads work on one item a little worse than each on its own.
     const WIDE: f64 = 1.1;
-    let whole = |wide: usize| {
-        let alone: f64 = times[..wide].iter().map(|time| WIDE * time / jobs as f64).sum();
-        alone + side_by_side(&times[wide..], jobs)
-    };
-    let wide = (0..=items.len()).min_by(|one, other| whole(*one).total_cmp(&whole(*other)));
-    let narrow = items.split_off(wide.unwrap_or(0));
+    let total: f64 = times.iter().sum();
+    let (mut alone, mut best, mut wide) = (0.0, side_by_side(&times, jobs), 0);
+    for (place, time) in times.iter().enumerate() {
+        alone += time;
+        // No division of the others could make up for these.
+        if (total + (WIDE - 1.0) * alone) / jobs as f64 >= best {
+            break;
+        }
+        let whole = WIDE * alone / jobs as f64 + side_by_side(&times[place + 1..], jobs);
+        if whole < best {
+            (best, wide) = (whole, place + 1);
+        }
+    }
+    let narrow = items.split_off(wide);
     [narrow, items]
 }
 
 /// Items in the order of their times, the longest first; equal ones keep their order.
-fn longest_first<T>(mut items: Vec<T>, time: impl Fn(&T) -> f64) -> Vec<T> {
-    items.sort_by(|one, other| time(other).total_cmp(&time(one)));
-    items
+fn longest_first<T>(items: Vec<T>, time: impl Fn(&T) -> f64) -> Vec<T> {
+    let mut timed: Vec<(f64, T)> = items.into_iter().map(|item| (time(&item), item)).collect();
+    timed.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    timed.into_iter().map(|(_, item)| item).collect()
 }
 
 /// The time until the last of some items ends, each begun, in this order, as soon as one of `jobs`
@@ -224,6 +237,9 @@ mod tests {
         // One that takes longer than all others together.
         let [narrow, wide] = divide(&[1.0, 2.0, 60.0, 1.0, 2.0], 2);
         assert_eq!((narrow, wide), (vec![2.0, 2.0, 1.0, 1.0], vec![60.0]));
+        // As many as a large matrix has, in no time.
+        let [narrow, wide] = divide(&[1.0; 20_001], 64);
+        assert_eq!((narrow.len(), wide.len()), (19_968, 33));
         // One alone, and none.
         assert_eq!(divide(&[5.0], 2), [vec![], vec![5.0]]);
         assert_eq!(divide(&[], 2), [Vec::<f64>::new(), vec![]]);

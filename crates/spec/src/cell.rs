@@ -112,8 +112,8 @@ impl Cell {
     }
 }
 
-/// Factor levels in words.
-pub(crate) fn label(levels: &[(String, String)]) -> String {
+/// Factor levels in words, such as `regime=cached dropout=0.5`.
+pub fn label(levels: &[(String, String)]) -> String {
     if levels.is_empty() {
         return "the only cell".to_owned();
     }

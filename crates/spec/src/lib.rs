@@ -32,6 +32,7 @@ mod dataset;
 mod error;
 mod expectation;
 mod experiment;
+mod extraction;
 mod file_kind;
 mod hash;
 mod initializer;
@@ -58,7 +59,7 @@ pub use augmentation::{
 };
 pub use base::{Architecture, ConvolutionAlgorithm};
 pub use batch_norm::{FrozenStatistics, MovingAverage, MovingStatistics, MovingVariance};
-pub use cell::{Cell, CellId, Inputs, ProcedureId};
+pub use cell::{Cell, CellId, Inputs, ProcedureId, label};
 pub use dataset::{DatasetSource, SyntheticDataset, SyntheticTask};
 pub use error::{Contradiction, Location, SpecError, UnknownName};
 pub use expectation::{
@@ -66,6 +67,7 @@ pub use expectation::{
     VerdictKind,
 };
 pub use experiment::{Experiment, PublishedCurve, Rung};
+pub use extraction::{Extraction, Sharing, Variants};
 pub use file_kind::FileKind;
 pub use hash::ContentHash;
 pub use initializer::Initializer;
@@ -78,9 +80,7 @@ pub use optimizer::{
 };
 pub use outcome::{Outcome, PhaseAudit, RunStatus, TensorAudit, TensorRole};
 pub use phase::{Carried, LaterPhase, Phase};
-pub use plan::{
-    Cost, CostFacts, Extraction, Plan, Sharing, SplitCounts, Step, Variants, decoded_key,
-};
+pub use plan::{Cost, CostFacts, Plan, SplitCounts, Step, decoded_key};
 pub use preprocessing::{ChannelOrder, Preprocessing, PreprocessingName, Resize};
 pub use procedure::Procedure;
 pub use profile::Profile;

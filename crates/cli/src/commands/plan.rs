@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use thaw_run::{Forecast, Limits, Rates, RunError, RunInputs, Share, is_kept};
+use thaw_run::{Forecast, Rates, RunError, RunInputs, Share, is_kept};
 use thaw_spec::{Cell, CellId, CostFacts, Experiment, Step};
 
 use crate::arguments::SweepToPrecision;
@@ -57,12 +57,7 @@ pub(crate) fn run(Plan { options, output }: &Plan) -> Result<ExitCode, CliError>
         inputs.weights.hash.short()
     ));
     say("");
-    let limits = Limits {
-        threads,
-        jobs: options.jobs.map(usize::from),
-        repeat: options.force,
-        ..Limits::of_this_machine()
-    };
+    let limits = options.limits(threads);
     let rates = Rates::new(inputs, &facts);
     let exists = |step: &Step| is_kept(&inputs.cache, step);
     let forecast = Forecast::new(&plan, &facts, &limits, &rates, exists)?;

@@ -15,16 +15,7 @@ use crate::thaw::{assert_code, text};
 #[test]
 fn a_sweep_leaves_records_plots_and_a_summary_and_a_check_judges_them() {
     let desk = Desk::new();
-    let planned = desk.thaw(&[
-        "plan",
-        "tiny.toml",
-        "--data",
-        "images",
-        "--weights",
-        "weights.safetensors",
-        "--cache",
-        "cache",
-    ]);
+    let planned = desk.on_inputs("plan", &["--cache", "cache"]);
     assert_code(&planned, 0);
     assert!(
         text(&planned.stdout)

@@ -45,6 +45,9 @@ where = { regime = "thawed" }
 status = "thawed"
 "#;
 
+/// Where the desk has images and weights.
+pub(crate) const INPUTS: [&str; 4] = ["--data", "images", "--weights", "weights.safetensors"];
+
 /// A folder with an experiment, images and weights.
 pub(crate) struct Desk {
     pub(crate) root: TempDir,
@@ -90,18 +93,13 @@ impl Desk {
         thaw_in(self.root.path()).args(arguments).output().expect("it runs")
     }
 
+    /// A command on the experiment, its images and its weights.
+    pub(crate) fn on_inputs(&self, command: &str, more: &[&str]) -> Output {
+        self.thaw(&[&[command, "tiny.toml"], &INPUTS[..], more].concat())
+    }
+
     pub(crate) fn sweep(&self, more: &[&str]) -> Output {
-        let fixed = [
-            "sweep",
-            "tiny.toml",
-            "--data",
-            "images",
-            "--weights",
-            "weights.safetensors",
-            "--cache",
-            "cache",
-        ];
-        self.thaw(&[&fixed, more].concat())
+        self.on_inputs("sweep", &[&["--cache", "cache"], more].concat())
     }
 
     /// Every measured curve in a folder of results, to the last bit.

@@ -11,24 +11,21 @@ use thaw_analysis::ResultsFolder;
 use thaw_spec::CellId;
 use thaw_store::Claimed;
 
-use crate::desk::{Desk, EXPERIMENT};
+use crate::desk::{Desk, EXPERIMENT, INPUTS};
 use crate::thaw::{assert_code, refuses, succeeds, text, thaw_in};
 
 /// Three workers share one experiment; two of them are killed, at moments that a clock chooses, and
 /// replaced.
 #[test]
 fn workers_share_an_experiment_and_the_cells_of_killed_ones_are_taken_over() {
-    let desk = Desk::new();
-    // Longer cells, so that workers are killed within them.
-    fs::write(desk.path("tiny.toml"), EXPERIMENT.replace("epochs = 2", "epochs = 12"))
-        .expect("written");
+    let desk = Desk::with_long_cells();
     assert_code(&desk.sweep(&["--quiet", "--results", "alone"]), 0);
     let worker = |number: usize| {
         let log = fs::File::create(desk.path(&format!("worker-{number}.log"))).expect("a log");
         std::process::Command::new(assert_cmd::cargo::cargo_bin("thaw"))
             .current_dir(desk.root.path())
             .args(["sweep", "tiny.toml", "--log-format", "json", "--threads", "1"])
-            .args(["--data", "images", "--weights", "weights.safetensors"])
+            .args(INPUTS)
             .args(["--cache", "shared-cache", "--results", "shared"])
             .stdout(log.try_clone().expect("the log"))
             .stderr(log)
@@ -37,8 +34,7 @@ fn workers_share_an_experiment_and_the_cells_of_killed_ones_are_taken_over() {
     };
     let mut workers: Vec<_> = (0..3).map(worker).collect();
     for number in 0..2 {
-        let nanoseconds = std::time::UNIX_EPOCH.elapsed().expect("after 1970").subsec_nanos();
-        std::thread::sleep(Duration::from_millis(200 + u64::from(nanoseconds % 600)));
+        std::thread::sleep(Duration::from_millis(u64::from(200 + chance(600))));
         // SIGKILL: nothing is tidied up.
         let _ = workers[number].kill();
         let _ = workers[number].wait();
@@ -81,20 +77,8 @@ impl Desk {
 
     /// Writes `plan.json`, with cache and results of its own.
     fn plan(&self) {
-        let planned = self.thaw(&[
-            "plan",
-            "tiny.toml",
-            "--data",
-            "images",
-            "--weights",
-            "weights.safetensors",
-            "--cache",
-            "planned-cache",
-            "--results",
-            "planned",
-            "--output",
-            "plan.json",
-        ]);
+        let places = ["--cache", "planned-cache", "--results", "planned"];
+        let planned = self.on_inputs("plan", &[&places[..], &["--output", "plan.json"]].concat());
         assert!(succeeds(&planned).contains("steps to plan.json"), "{}", text(&planned.stdout));
     }
 
@@ -115,7 +99,8 @@ impl Desk {
         let log = fs::File::create(self.path("processes.log")).expect("a log");
         std::process::Command::new(assert_cmd::cargo::cargo_bin("thaw"))
             .current_dir(self.root.path())
-            .args(["sweep", "tiny.toml", "--data", "images", "--weights", "weights.safetensors"])
+            .args(["sweep", "tiny.toml"])
+            .args(INPUTS)
             .args(["--launcher", "processes", "--threads", "2", "--log-format", "json"])
             .args(["--cache", "process-cache", "--results", "processes"])
             .args(more)
@@ -124,6 +109,27 @@ impl Desk {
             .spawn()
             .expect("a sweep")
     }
+
+    /// Waits until a sweep with processes has begun a cell, which then has a manifest.
+    fn wait_for_the_first_cell(&self, sweep: &mut Child) {
+        let cells = ResultsFolder::new(self.path("processes/tiny"));
+        while cells.manifests().expect("cells").is_empty() {
+            assert!(
+                sweep.try_wait().expect("a process").is_none(),
+                "it ended before its first cell"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Whether the system tells the children of a process, as Linux does.
+fn tells_children() -> bool {
+    let tells = Path::new("/proc/self/task").exists();
+    if !tells {
+        eprintln!("skipped: the system does not tell the children of a process");
+    }
+    tells
 }
 
 /// The worker processes that a sweep has started and that live now.
@@ -149,8 +155,7 @@ fn chance(below: u32) -> u32 {
 
 #[test]
 fn killed_processes_are_tried_again_and_record_the_same_bits() {
-    if !Path::new("/proc/self/task").exists() {
-        eprintln!("skipped: the system does not tell the children of a process");
+    if !tells_children() {
         return;
     }
     let desk = Desk::with_long_cells();
@@ -172,19 +177,13 @@ fn killed_processes_are_tried_again_and_record_the_same_bits() {
 
 #[test]
 fn a_process_that_is_killed_fails_its_cell_alone() {
-    if !Path::new("/proc/self/task").exists() {
-        eprintln!("skipped: the system does not tell the children of a process");
+    if !tells_children() {
         return;
     }
     let desk = Desk::with_long_cells();
     assert_code(&desk.sweep(&["--quiet", "--results", "alone"]), 0);
     let mut sweep = desk.processes(&["--jobs", "1"]);
-    // The first cell has begun once it has a manifest.
-    let cells = ResultsFolder::new(desk.path("processes/tiny"));
-    while cells.manifests().expect("cells").is_empty() {
-        assert!(sweep.try_wait().expect("a process").is_none(), "it ended before its first cell");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    desk.wait_for_the_first_cell(&mut sweep);
     children(&sweep).into_iter().for_each(kill);
     let status = sweep.wait().expect("it ends");
     let log = fs::read_to_string(desk.path("processes.log")).expect("a log");
@@ -199,19 +198,14 @@ fn a_process_that_is_killed_fails_its_cell_alone() {
 
 #[test]
 fn processes_end_with_the_sweep_that_started_them() {
-    if !Path::new("/proc/self/task").exists() {
-        eprintln!("skipped: the system does not tell the children of a process");
+    if !tells_children() {
         return;
     }
     let desk = Desk::new();
     let endless = EXPERIMENT.replace("epochs = 2", "epochs = 100000");
     fs::write(desk.path("tiny.toml"), endless).expect("written");
     let mut sweep = desk.processes(&["--only", "regime=thawed"]);
-    let cells = ResultsFolder::new(desk.path("processes/tiny"));
-    while cells.manifests().expect("cells").is_empty() {
-        assert!(sweep.try_wait().expect("a process").is_none(), "it ended before its first cell");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    desk.wait_for_the_first_cell(&mut sweep);
     let workers = children(&sweep);
     assert!(!workers.is_empty());
     sweep.kill().expect("killed");
@@ -403,7 +397,8 @@ fn a_plan_cannot_hold_a_name_that_is_not_unicode() {
     use std::os::unix::ffi::OsStrExt as _;
     let desk = Desk::new();
     let planned = thaw_in(desk.root.path())
-        .args(["plan", "tiny.toml", "--data", "images", "--weights", "weights.safetensors"])
+        .args(["plan", "tiny.toml"])
+        .args(INPUTS)
         .args(["--output", "plan.json", "--cache"])
         .arg(std::ffi::OsStr::from_bytes(b"bad\xff"))
         .output()
