@@ -28,6 +28,16 @@ pub enum AnalysisError {
         /// The error of the operating system.
         source: std::io::Error,
     },
+    /// An object store cannot be reached, or refuses.
+    #[error("{}: {action}: {reason}", path.display())]
+    Unreachable {
+        /// Where it is.
+        path: PathBuf,
+        /// The action that failed, such as `cannot write`.
+        action: &'static str,
+        /// What the server says, or why it cannot be heard.
+        reason: String,
+    },
     /// A file is not what thaw writes.
     #[error("{}: {reason}", path.display())]
     Malformed {
@@ -63,6 +73,9 @@ impl From<StoreError> for AnalysisError {
             }
             StoreError::Unwritable { place: path, action, source } => {
                 Self::Unwritable { path, action, source }
+            }
+            StoreError::Unreachable { place: path, action, reason } => {
+                Self::Unreachable { path, action, reason }
             }
         }
     }

@@ -2,7 +2,7 @@
 //! `drift.parquet`, `predictions.parquet` and `outcome.json`.
 
 use std::io::Cursor;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use polars::prelude::{DataFrame, ParquetReader, PolarsResult, SerReader as _};
@@ -78,6 +78,14 @@ impl ResultsFolder {
     /// The results in a folder, which need not exist yet.
     pub fn new(root: PathBuf) -> Self {
         Self::on(Arc::new(FolderStore::new(root)))
+    }
+
+    /// The results in a folder or an object store, as [`thaw_store::open`] knows them.
+    ///
+    /// # Errors
+    /// When the place is a URL that leads to no store.
+    pub fn open(place: &Path) -> Result<Self, AnalysisError> {
+        Ok(Self::on(thaw_store::open(place)?))
     }
 
     /// The results in a store.
@@ -188,9 +196,13 @@ impl ResultsFolder {
     /// # Errors
     /// When the folder cannot be written to.
     pub fn begin(&self, manifest: &CellManifest) -> Result<ParquetSink, AnalysisError> {
-        self.store.tidy(&format!("{CELLS}/{}", manifest.id))?;
-        self.store.remove(&key(&manifest.id, OUTCOME))?;
-        self.store.remove(&key(&manifest.id, FAILURE))?;
+        let folder = format!("{CELLS}/{}", manifest.id);
+        self.store.tidy(&folder)?;
+        for file in self.store.list(&folder)? {
+            if [OUTCOME, FAILURE].contains(&file.as_str()) {
+                self.store.remove(&key(&manifest.id, &file))?;
+            }
+        }
         self.write_json(&manifest.id, MANIFEST, manifest)?;
         Ok(ParquetSink::new(self.store.clone(), manifest.cell.clone()))
     }

@@ -3,15 +3,13 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use crate::claim::BEAT;
+use crate::claim::{Beating, CLAIMS, claim_key};
 use crate::whole::{UNFINISHED, write_whole};
 use crate::{Claim, Claimed, Owner, Store, StoreError};
-
-/// The folder of claims.
-const CLAIMS: &str = "claims";
 
 /// The file whose lock makes claiming one step. It stays; only its lock counts, which the system
 /// takes back from a process that ends.
@@ -34,16 +32,61 @@ impl FolderStore {
         parts.fold(self.root.clone(), |path, part| path.join(part))
     }
 
-    fn claim_key(name: &str) -> String {
-        format!("{CLAIMS}/{name}.json")
+    /// The owner of a claim, living or dead. What is no claim is nobody's.
+    fn named(&self, name: &str) -> Result<Option<Owner>, StoreError> {
+        Ok(self.get(&claim_key(name))?.and_then(|bytes| Owner::parse(&bytes)))
     }
 
-    /// The owner of a claim, if it lives. What is no claim is that of a worker that was killed while it
-    /// wrote with an older version, or of nobody.
+    /// The owner of a claim, if it lives.
     fn owner(&self, name: &str) -> Result<Option<Owner>, StoreError> {
-        let bytes = self.get(&Self::claim_key(name))?;
-        let owner = bytes.and_then(|bytes| serde_json::from_slice::<Owner>(&bytes).ok());
-        Ok(owner.filter(Owner::lives))
+        let named = self.named(name)?;
+        Ok(named.filter(|owner| owner.lives(|| self.silence(&self.path(&claim_key(name))))))
+    }
+
+    /// How long ago a file was written, by the clock of the file system; nothing where it cannot be
+    /// asked. The clocks of the machines that share it may differ.
+    fn silence(&self, path: &Path) -> Option<Duration> {
+        let written = std::fs::metadata(path).ok()?.modified().ok()?;
+        let claims = self.root.join(CLAIMS);
+        let probe = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(claims).ok()?;
+        std::fs::write(probe.path(), b"now").ok()?;
+        let now = probe.as_file().metadata().ok()?.modified().ok()?;
+        Some(now.duration_since(written).unwrap_or_default())
+    }
+
+    /// A claim that beats, and is removed when it is dropped. Whoever took it over, thinking this process
+    /// dead, keeps it.
+    fn held(&self, name: &str, owner: Owner) -> Claim {
+        let is_ours = {
+            let (store, name, token) = (self.clone(), name.to_owned(), owner.token.clone());
+            move || {
+                let named = store.named(&name);
+                named.map(|owner| owner.is_some_and(|owner| owner.token == token))
+            }
+        };
+        let (store, key, is_still_ours) = (self.clone(), claim_key(name), is_ours.clone());
+        let lost = Arc::new(AtomicBool::new(false));
+        let beating = Beating::new(owner, lost.clone(), move |owner| {
+            let _lock = store.lock();
+            match is_still_ours() {
+                Ok(false) => false,
+                // A beat that is lost is made up for by the next.
+                Err(_) => true,
+                Ok(true) => {
+                    let _ = store.put(&key, &owner.written());
+                    true
+                }
+            }
+        });
+        let (store, key) = (self.clone(), claim_key(name));
+        let give_back = move || {
+            // What cannot be removed is that of a dead process soon.
+            let _lock = store.lock();
+            if is_ours().unwrap_or(false) {
+                let _ = store.remove(&key);
+            }
+        };
+        Claim::new(beating.then(give_back), lost)
     }
 
     /// The exclusive lock on the claims, until it is dropped. Some file systems have no locks; there
@@ -139,8 +182,8 @@ impl Store for FolderStore {
             return Ok(Claimed::Theirs(owner));
         }
         let owner = Owner::this_process();
-        self.put(&Self::claim_key(name), &written(&owner))?;
-        Ok(Claimed::Ours(Claim::new(Held::new(self.clone(), name.to_owned(), owner))))
+        self.put(&claim_key(name), &owner.written())?;
+        Ok(Claimed::Ours(self.held(name, owner)))
     }
 
     fn claimed_by(&self, name: &str) -> Result<Option<Owner>, StoreError> {
@@ -149,52 +192,6 @@ impl Store for FolderStore {
 
     fn place(&self, key: &str) -> PathBuf {
         self.path(key)
-    }
-}
-
-fn written(owner: &Owner) -> Vec<u8> {
-    serde_json::to_vec(owner).expect("names and numbers")
-}
-
-/// A claim that beats on a thread of its own, and is removed when it is dropped.
-struct Held {
-    store: FolderStore,
-    name: String,
-    token: String,
-    /// Dropped to end the beats.
-    ends: Option<Sender<()>>,
-    beats: Option<JoinHandle<()>>,
-}
-
-impl Held {
-    fn new(store: FolderStore, name: String, mut owner: Owner) -> Self {
-        let (ends, ended) = channel::<()>();
-        let token = owner.token.clone();
-        let (beating, key) = (store.clone(), FolderStore::claim_key(&name));
-        let beats = std::thread::spawn(move || {
-            while ended.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
-                owner.beats();
-                // A beat that is lost is made up for by the next.
-                let _ = beating.put(&key, &written(&owner));
-            }
-        });
-        Self { store, name, token, ends: Some(ends), beats: Some(beats) }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        drop(self.ends.take());
-        if let Some(beats) = self.beats.take() {
-            let _ = beats.join();
-        }
-        // Whoever took it over, thinking this process dead, keeps it. What cannot be removed is that
-        // of a dead process soon.
-        let _lock = self.store.lock();
-        let is_own = |owner: &Owner| owner.token == self.token;
-        if self.store.owner(&self.name).is_ok_and(|owner| owner.as_ref().is_some_and(is_own)) {
-            let _ = self.store.remove(&FolderStore::claim_key(&self.name));
-        }
     }
 }
 
@@ -210,8 +207,6 @@ fn unwritable(place: &Path, action: &'static str) -> impl FnOnce(io::Error) -> S
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use super::*;
 
     fn store() -> (tempfile::TempDir, FolderStore) {
@@ -221,61 +216,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_is_there_whole_and_listed_by_its_next_part() {
-        let (_folder, store) = store();
-        assert_eq!(store.get("a/b").expect("readable"), None);
-        assert!(store.list("a").expect("readable").is_empty());
-        store.put("a/b", b"1").expect("written");
-        store.put("a/c/d", b"2").expect("written");
-        store.put("a/b", b"3").expect("replaced");
-        assert_eq!(store.get("a/b").expect("readable"), Some(b"3".to_vec()));
-        assert_eq!(store.list("a").expect("readable"), ["b", "c"]);
-        assert!(store.has("a/c/d").expect("told") && !store.has("a/c").expect("told"));
-        store.remove("a/b").expect("removed");
-        store.remove("a/b").expect("it is gone already");
-        assert_eq!(store.list("a").expect("readable"), ["c"]);
-        assert!(store.get("a/c").expect_err("a folder").to_string().contains("cannot read"));
-    }
-
-    #[test]
-    fn a_claim_is_granted_once_at_a_time() {
-        let (_folder, store) = store();
-        let granted = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    for _ in 0..20 {
-                        if let Claimed::Ours(claim) = store.claim("cell").expect("claims") {
-                            assert_eq!(granted.fetch_add(1, Ordering::SeqCst), 0);
-                            std::thread::yield_now();
-                            granted.fetch_sub(1, Ordering::SeqCst);
-                            drop(claim);
-                        }
-                    }
-                });
-            }
-        });
-        assert_eq!(store.claimed_by("cell").expect("claims"), None);
-        assert!(store.list(CLAIMS).expect("readable").is_empty());
-    }
-
-    #[test]
     fn the_claim_of_a_dead_worker_is_taken_over_and_not_given_back_by_it() {
         let (_folder, store) = store();
         let Claimed::Ours(first) = store.claim("cell").expect("claims") else { panic!("free") };
         // As a worker on another machine that fell silent would leave it.
-        let bytes = store.get(&FolderStore::claim_key("cell")).expect("readable").expect("a claim");
+        let bytes = store.get(&claim_key("cell")).expect("readable").expect("a claim");
         let mut owner: serde_json::Value = serde_json::from_slice(&bytes).expect("an owner");
         owner["space"] = "elsewhere".into();
-        owner["beat_unix_seconds"] = 1.into();
-        store.put(&FolderStore::claim_key("cell"), owner.to_string().as_bytes()).expect("written");
+        store.put(&claim_key("cell"), owner.to_string().as_bytes()).expect("written");
+        assert!(matches!(store.claim("cell").expect("claims"), Claimed::Theirs(_)), "it beat now");
+        let long_ago = std::time::SystemTime::now() - Duration::from_secs(121);
+        File::options()
+            .append(true)
+            .open(store.path(&claim_key("cell")))
+            .and_then(|file| file.set_modified(long_ago))
+            .expect("an older file");
         let Claimed::Ours(second) = store.claim("cell").expect("claims") else { panic!("dead") };
         drop(first);
         let owner = store.claimed_by("cell").expect("claims").expect("the second's");
         assert_eq!(owner.pid, std::process::id());
         assert!(owner.to_string().starts_with(&format!("process {} on ", owner.pid)));
         drop(second);
-        store.put(&FolderStore::claim_key("cell"), b"torn").expect("written");
+        store.put(&claim_key("cell"), b"torn").expect("written");
         assert!(matches!(store.claim("cell").expect("claims"), Claimed::Ours(_)));
     }
 }

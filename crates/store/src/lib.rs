@@ -2,7 +2,8 @@
 //!
 //! A [`Store`] can do what an object store can do as well: give, put, remove and list, each key whole
 //! or not at all. Beyond that it hands out claims, so that several workers share one experiment and
-//! none makes what another is making. [`FolderStore`] keeps keys as files.
+//! none makes what another is making. [`FolderStore`] keeps keys as files, [`ObjectStore`] as objects of
+//! a bucket; [`open`] chooses by the place.
 //!
 //! # Example
 //! ```
@@ -24,13 +25,17 @@
 
 mod claim;
 mod folder;
+mod object;
+mod place;
 mod whole;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use claim::{Claim, Claimed, Owner, now_unix_seconds};
 pub use folder::FolderStore;
+pub use object::ObjectStore;
+pub use place::{is_url, open};
 pub use whole::{Unfinished, write_whole};
 
 /// Keeps bytes under keys. Parts of a key are parted by `/`; none begins with a dot.
@@ -81,6 +86,34 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         Ok(())
     }
 
+    /// Copies what is under a key into a file, whole or not at all; tells whether there was anything.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the file cannot be written.
+    fn download(&self, key: &str, path: &Path) -> Result<bool, StoreError> {
+        let Some(bytes) = self.get(key)? else { return Ok(false) };
+        let unwritable = |source| StoreError::Unwritable {
+            place: path.to_owned(),
+            action: "cannot write",
+            source,
+        };
+        write_whole(path, &bytes).map_err(unwritable)?;
+        Ok(true)
+    }
+
+    /// Puts a file under a key: at once, or not at all.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the key cannot be written.
+    fn upload(&self, path: &Path, key: &str) -> Result<(), StoreError> {
+        let unreadable = |source| StoreError::Unreadable {
+            place: path.to_owned(),
+            action: "cannot read",
+            source,
+        };
+        self.put(key, &std::fs::read(path).map_err(unreadable)?)
+    }
+
     /// Claims the making of something, unless a living worker has claimed it. The claim of a worker
     /// that died is taken over.
     ///
@@ -120,5 +153,15 @@ pub enum StoreError {
         action: &'static str,
         /// What the system says.
         source: io::Error,
+    },
+    /// An object store cannot be reached, or refuses.
+    #[error("{}: {action}: {reason}", place.display())]
+    Unreachable {
+        /// Where it is.
+        place: PathBuf,
+        /// The action that failed, such as `cannot write`.
+        action: &'static str,
+        /// What the server says, or why it cannot be heard.
+        reason: String,
     },
 }

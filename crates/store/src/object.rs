@@ -1,0 +1,486 @@
+//! A store in a bucket of an object store: `s3://`, `gs://`, `az://`.
+
+use std::error::Error as _;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use futures_util::StreamExt as _;
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::path::Path as Key;
+use object_store::{
+    BackoffConfig, ClientOptions, Error, ObjectMeta, ObjectStore as Remote, ObjectStoreExt as _,
+    ObjectStoreScheme, PutMode, PutOptions, RetryConfig, UpdateVersion, WriteMultipart,
+};
+use tokio::runtime::Runtime;
+use url::Url;
+
+use crate::claim::{Beating, CLAIMS, claim_key};
+use crate::whole::{UNFINISHED, Unfinished};
+use crate::{Claim, Claimed, Owner, Store, StoreError};
+
+/// A file is uploaded in parts of so many bytes.
+const PART_BYTES: usize = 16 << 20;
+
+/// So many parts of a file are under way at a time.
+const PARTS: usize = 4;
+
+/// Keeps each key as an object below a URL. Credentials, region and endpoint come from the
+/// environment, as the variables of the crate `object_store` say (`AWS_…`, `GOOGLE_…`, `AZURE_…`).
+/// A request that fails is tried again for up to three minutes, with growing pauses; the first of a
+/// process for a quarter of a minute, so that a wrong address is heard of.
+#[derive(Clone, Debug)]
+pub struct ObjectStore {
+    url: String,
+    root: Key,
+    patient: Arc<dyn Remote>,
+    impatient: Arc<dyn Remote>,
+    /// Whether it has answered before.
+    answered: Arc<AtomicBool>,
+    /// How far its clock is ahead of this machine's, in seconds.
+    ahead_seconds: Arc<OnceLock<i64>>,
+}
+
+impl ObjectStore {
+    /// A store below a URL.
+    ///
+    /// # Errors
+    /// When the URL names no object store, or the environment does not say how to reach it.
+    pub fn new(url: &str) -> Result<Self, StoreError> {
+        let refused = |reason: String| StoreError::Unreachable {
+            place: PathBuf::from(url),
+            action: "cannot be opened",
+            reason,
+        };
+        let parsed = Url::parse(url).map_err(|error| refused(error.to_string()))?;
+        let (scheme, path) =
+            ObjectStoreScheme::parse(&parsed).map_err(|_| refused(KNOWN_PLACES.to_owned()))?;
+        let root = Key::parse(path.as_ref()).map_err(|error| refused(error.to_string()))?;
+        // Whoever was first has chosen; there is no other here.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let build = |retry: RetryConfig| -> Result<Arc<dyn Remote>, StoreError> {
+            let client = ClientOptions::new().with_connect_timeout(Duration::from_secs(5));
+            match scheme {
+                ObjectStoreScheme::AmazonS3 => {
+                    let builder = AmazonS3Builder::from_env().with_url(url).with_retry(retry);
+                    built(builder.build())
+                }
+                ObjectStoreScheme::GoogleCloudStorage => {
+                    let builder = GoogleCloudStorageBuilder::from_env().with_url(url);
+                    built(builder.with_client_options(client).with_retry(retry).build())
+                }
+                ObjectStoreScheme::MicrosoftAzure => {
+                    let builder = MicrosoftAzureBuilder::from_env().with_url(url);
+                    built(builder.with_client_options(client).with_retry(retry).build())
+                }
+                _ => return Err(refused(KNOWN_PLACES.to_owned())),
+            }
+            .map_err(|error| refused(said(&error)))
+        };
+        let retrying = |seconds: u64| RetryConfig {
+            backoff: BackoffConfig {
+                init_backoff: Duration::from_millis(100),
+                max_backoff: Duration::from_secs(10),
+                base: 2.0,
+            },
+            max_retries: usize::MAX,
+            retry_timeout: Duration::from_secs(seconds),
+        };
+        Ok(Self {
+            url: url.trim_end_matches('/').to_owned(),
+            root,
+            patient: build(retrying(180))?,
+            impatient: build(retrying(15))?,
+            answered: Arc::default(),
+            ahead_seconds: Arc::default(),
+        })
+    }
+
+    fn key(&self, key: &str) -> Key {
+        let parts = key.split('/').filter(|part| !part.is_empty() && *part != "..");
+        parts.fold(self.root.clone(), |key, part| key.join(part))
+    }
+
+    /// Does a request, and remembers that the store answers.
+    fn ask<T, F>(&self, request: impl FnOnce(Arc<dyn Remote>) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let has_answered = self.answered.load(Ordering::Relaxed);
+        let remote = if has_answered { &self.patient } else { &self.impatient };
+        let answer = runtime().block_on(request(remote.clone()));
+        if answer.is_ok() {
+            self.answered.store(true, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    fn unreachable(&self, key: &str, action: &'static str) -> impl FnOnce(Error) -> StoreError {
+        let place = self.place(key);
+        move |error| StoreError::Unreachable { place, action, reason: said(&error) }
+    }
+
+    /// Bytes and what the store knows of them.
+    fn read(&self, key: &str) -> Result<Option<(Vec<u8>, ObjectMeta)>, StoreError> {
+        let path = self.key(key);
+        let answer = self.ask(|remote| async move {
+            let found = remote.get(&path).await?;
+            let meta = found.meta.clone();
+            Ok((found.bytes().await?.to_vec(), meta))
+        });
+        match answer {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(self.unreachable(key, "cannot read")(error)),
+        }
+    }
+
+    /// Puts bytes where there are none, or in place of a version.
+    fn put_if(&self, key: &str, bytes: Vec<u8>, mode: PutMode) -> Result<UpdateVersion, Error> {
+        let path = self.key(key);
+        let options = PutOptions { mode, ..PutOptions::default() };
+        self.ask(|remote| async move { remote.put_opts(&path, bytes.into(), options).await })
+            .map(UpdateVersion::from)
+    }
+
+    /// An object that is there for a moment.
+    fn probe(&self) -> String {
+        format!("{CLAIMS}/{UNFINISHED}{}", Owner::this_process().token)
+    }
+
+    /// How long ago the store says that an object was written, by its own clock.
+    fn silence(&self, meta: &ObjectMeta) -> Option<Duration> {
+        let ahead = match self.ahead_seconds.get() {
+            Some(ahead) => *ahead,
+            None => {
+                let ahead = self.seconds_ahead()?;
+                *self.ahead_seconds.get_or_init(|| ahead)
+            }
+        };
+        let now = seconds(SystemTime::now()) + ahead;
+        Some(Duration::from_secs(now.saturating_sub(meta.last_modified.timestamp()).max(0) as u64))
+    }
+
+    /// How far the clock of the store is ahead; nothing where it cannot be written to.
+    fn seconds_ahead(&self) -> Option<i64> {
+        let probe = self.probe();
+        self.put(&probe, b"now").ok()?;
+        let path = self.key(&probe);
+        let meta = self.ask(|remote| async move { remote.head(&path).await }).ok()?;
+        let here = seconds(SystemTime::now());
+        // It is in nobody's way.
+        let _ = self.remove(&probe);
+        Some(meta.last_modified.timestamp() - here)
+    }
+
+    /// The claim of a name, with the version that it is.
+    fn claimed(&self, name: &str) -> Result<Option<Standing>, StoreError> {
+        let Some((bytes, meta)) = self.read(&claim_key(name))? else { return Ok(None) };
+        let version = UpdateVersion { e_tag: meta.e_tag.clone(), version: meta.version.clone() };
+        Ok(Some(Standing { owner: Owner::parse(&bytes), meta, version }))
+    }
+
+    fn lives(&self, standing: &Standing) -> bool {
+        let owner = standing.owner.as_ref();
+        owner.is_some_and(|owner| owner.lives(|| self.silence(&standing.meta)))
+    }
+
+    fn held(&self, name: &str, owner: Owner, version: UpdateVersion) -> Claimed {
+        let lost = Arc::new(AtomicBool::new(false));
+        let token = owner.token.clone();
+        let (store, named, mut version) = (self.clone(), name.to_owned(), version);
+        let beat = move |owner: &Owner| {
+            let update = PutMode::Update(version.clone());
+            match store.put_if(&claim_key(&named), owner.written(), update) {
+                Ok(next) => version = next,
+                // Whoever took it over, thinking this process dead, keeps it. An answer that was lost
+                // looks the same from here, unless one looks.
+                Err(Error::Precondition { .. } | Error::NotFound { .. }) => {
+                    match store.claimed(&named) {
+                        Ok(Some(it)) if it.is_of(&owner.token) => version = it.version,
+                        Ok(_) => return false,
+                        Err(_) => {}
+                    }
+                }
+                // A beat that is lost is made up for by the next.
+                Err(_) => {}
+            }
+            true
+        };
+        let beating = Beating::new(owner, lost.clone(), beat);
+        let (store, name) = (self.clone(), name.to_owned());
+        let give_back = move || {
+            if store.claimed(&name).is_ok_and(|held| held.is_some_and(|it| it.is_of(&token))) {
+                let _ = store.remove(&claim_key(&name));
+            }
+        };
+        Claimed::Ours(Claim::new(beating.then(give_back), lost))
+    }
+}
+
+/// A claim as it stands in the store.
+struct Standing {
+    /// Whose it is; nobody's where it cannot be read.
+    owner: Option<Owner>,
+    meta: ObjectMeta,
+    version: UpdateVersion,
+}
+
+impl Standing {
+    fn is_of(&self, token: &str) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.token == token)
+    }
+}
+
+impl Store for ObjectStore {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.read(key)?.map(|(bytes, _)| bytes))
+    }
+
+    fn put(&self, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.put_if(key, bytes.to_vec(), PutMode::Overwrite)
+            .map(drop)
+            .map_err(self.unreachable(key, "cannot write"))
+    }
+
+    fn remove(&self, key: &str) -> Result<(), StoreError> {
+        let path = self.key(key);
+        match self.ask(|remote| async move { remote.delete(&path).await }) {
+            Err(error) if !is_absent(&error) => Err(self.unreachable(key, "cannot remove")(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let path = self.key(prefix);
+        let list = {
+            let path = path.clone();
+            self.ask(|remote| async move { remote.list_with_delimiter(Some(&path)).await })
+        };
+        let list = list.map_err(self.unreachable(prefix, "cannot list"))?;
+        let objects = list.objects.into_iter().map(|object| object.location);
+        let mut names: Vec<String> = list
+            .common_prefixes
+            .into_iter()
+            .chain(objects)
+            .filter_map(|key| Some(key.prefix_match(&path)?.next()?.as_ref().to_owned()))
+            .filter(|name| !name.starts_with('.'))
+            .collect();
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    fn has(&self, key: &str) -> Result<bool, StoreError> {
+        let path = self.key(key);
+        match self.ask(|remote| async move { remote.head(&path).await }) {
+            Ok(_) => Ok(true),
+            // The answer to this has no body, so it does not tell an absent object from an absent bucket.
+            Err(Error::NotFound { .. }) => Ok(self.get(key)?.is_some()),
+            Err(error) => Err(self.unreachable(key, "cannot look for it")(error)),
+        }
+    }
+
+    fn prepare(&self) -> Result<(), StoreError> {
+        let probe = self.probe();
+        let create = || self.put_if(&probe, b"is this here once?".to_vec(), PutMode::Create);
+        create().map_err(self.unreachable("", "cannot write into it"))?;
+        let again = create();
+        self.remove(&probe)?;
+        match again {
+            Err(Error::AlreadyExists { .. }) => Ok(()),
+            Err(error) => Err(self.unreachable("", "cannot write into it")(error)),
+            Ok(_) => Err(StoreError::Unreachable {
+                place: self.place(""),
+                action: "cannot keep claims",
+                reason: "it writes over an object that it was asked to create (If-None-Match), so that two workers would train the same cell; use another server".to_owned(),
+            }),
+        }
+    }
+
+    fn download(&self, key: &str, path: &Path) -> Result<bool, StoreError> {
+        let unwritable = |source| StoreError::Unwritable {
+            place: path.to_owned(),
+            action: "cannot write",
+            source,
+        };
+        // A transfer that breaks off in the middle begins anew.
+        const ATTEMPTS: usize = 5;
+        let mut attempt = 1;
+        loop {
+            let from = self.key(key);
+            let mut file = Unfinished::create(path).map_err(unwritable)?;
+            let to = &mut file;
+            let answer = self.ask(|remote| async move {
+                let found = match remote.get(&from).await {
+                    Err(error) if is_absent(&error) => return Ok(None),
+                    found => found?,
+                };
+                let mut parts = found.into_stream();
+                while let Some(part) = parts.next().await {
+                    if let Err(error) = to.write_all(&part?) {
+                        return Ok(Some(Err(error)));
+                    }
+                }
+                Ok(Some(Ok(())))
+            });
+            match answer {
+                Ok(None) => return Ok(false),
+                Ok(Some(written)) => {
+                    written.and_then(|()| file.finish()).map_err(unwritable)?;
+                    return Ok(true);
+                }
+                Err(_) if attempt < ATTEMPTS => attempt += 1,
+                Err(error) => return Err(self.unreachable(key, "cannot read")(error)),
+            }
+        }
+    }
+
+    fn upload(&self, path: &Path, key: &str) -> Result<(), StoreError> {
+        let unreadable = |source| StoreError::Unreadable {
+            place: path.to_owned(),
+            action: "cannot read",
+            source,
+        };
+        let mut file = std::fs::File::open(path).map_err(unreadable)?;
+        if file.metadata().map_err(unreadable)?.len() <= PART_BYTES as u64 {
+            return self.put(key, &std::fs::read(path).map_err(unreadable)?);
+        }
+        let to = self.key(key);
+        let answer = self.ask(|remote| async move {
+            let mut upload =
+                WriteMultipart::new_with_chunk_size(remote.put_multipart(&to).await?, PART_BYTES);
+            let mut part = vec![0; PART_BYTES];
+            loop {
+                upload.wait_for_capacity(PARTS).await?;
+                match io::Read::read(&mut file, &mut part) {
+                    Ok(0) => break,
+                    Ok(length) => upload.write(&part[..length]),
+                    Err(error) => {
+                        // The parts that are there already are given up; the store forgets them.
+                        let _ = upload.abort().await;
+                        return Ok(Err(error));
+                    }
+                }
+            }
+            upload.finish().await.map(|_| Ok(()))
+        });
+        answer.map_err(self.unreachable(key, "cannot write"))?.map_err(unreadable)
+    }
+
+    fn claim(&self, name: &str) -> Result<Claimed, StoreError> {
+        let key = claim_key(name);
+        let unreachable = || self.unreachable(&key, "cannot claim");
+        let owner = Owner::this_process();
+        let mut mode = PutMode::Create;
+        loop {
+            let error = match self.put_if(&key, owner.written(), mode) {
+                Ok(version) => return Ok(self.held(name, owner, version)),
+                Err(error) => error,
+            };
+            mode = match self.claimed(name)? {
+                // The answer was lost, not the claim.
+                Some(standing) if standing.is_of(&owner.token) => {
+                    return Ok(self.held(name, owner, standing.version));
+                }
+                Some(standing) if self.lives(&standing) => {
+                    let theirs = standing.owner.ok_or_else(|| unreachable()(error))?;
+                    return Ok(Claimed::Theirs(theirs));
+                }
+                standing => {
+                    let was_refused =
+                        matches!(error, Error::AlreadyExists { .. } | Error::Precondition { .. });
+                    if !was_refused {
+                        return Err(unreachable()(error));
+                    }
+                    standing.map_or(PutMode::Create, |dead| PutMode::Update(dead.version))
+                }
+            };
+        }
+    }
+
+    fn claimed_by(&self, name: &str) -> Result<Option<Owner>, StoreError> {
+        let standing = self.claimed(name)?;
+        Ok(standing.filter(|standing| self.lives(standing)).and_then(|standing| standing.owner))
+    }
+
+    fn place(&self, key: &str) -> PathBuf {
+        let key = key.trim_matches('/');
+        PathBuf::from(if key.is_empty() { self.url.clone() } else { format!("{}/{key}", self.url) })
+    }
+}
+
+/// What a URL may begin with.
+const KNOWN_PLACES: &str =
+    "give a folder, or a URL that begins with s3://, gs://, az:// or file://";
+
+fn built<T: Remote>(store: Result<T, Error>) -> Result<Arc<dyn Remote>, Error> {
+    store.map(|store| Arc::new(store) as Arc<dyn Remote>)
+}
+
+/// Where requests are driven, on a thread of its own.
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("the system gives a process one more thread")
+    })
+}
+
+fn seconds(time: SystemTime) -> i64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs() as i64)
+}
+
+/// Whether an object is not there; an absent bucket is another matter.
+fn is_absent(error: &Error) -> bool {
+    const ABSENT_BUCKETS: [&str; 3] =
+        ["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"];
+    matches!(error, Error::NotFound { .. })
+        && !ABSENT_BUCKETS.iter().any(|name| told(error).contains(name))
+}
+
+/// An error with everything that is behind it.
+fn told(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(behind) = source {
+        let more = behind.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        source = behind.source();
+    }
+    text
+}
+
+/// What an error comes to: the server's own words where it has any.
+fn said(error: &Error) -> String {
+    let text = told(error);
+    let inside = |tag: &str| {
+        let (_, behind) = text.split_once(&format!("<{tag}>"))?;
+        Some(behind.split_once(&format!("</{tag}>"))?.0.trim().to_owned())
+    };
+    if let (Some(code), Some(message)) = (inside("Code"), inside("Message")) {
+        let message = message.trim_end_matches('.');
+        return format!("the server says {code}: {message}");
+    }
+    if text.contains("169.254.169.254") || text.contains("metadata.google.internal") {
+        return "there are no credentials: no variable of the environment gives any (such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), nor does the machine's cloud".to_owned();
+    }
+    if text.contains("URL scheme is not allowed") {
+        return "its address has no TLS; where that is meant, set AWS_ALLOW_HTTP=true (or GOOGLE_…, AZURE_…)".to_owned();
+    }
+    // The last is the cause; what stands before it says what was attempted.
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(behind) = cause.source() {
+        cause = behind;
+    }
+    format!("the server cannot be reached ({cause})")
+}
