@@ -14,7 +14,7 @@ use thaw_spec::{
     Augmentation, Extraction, Interpolation, Preprocessing, Procedure, Resampling, Variants,
 };
 
-use crate::TrainError;
+use crate::{Stop, TrainError};
 
 /// Activations that were computed once, `[variants, images, height, width, channels]`, mapped into
 /// memory.
@@ -226,15 +226,17 @@ fn inputs(
 const BATCH: usize = 32;
 
 /// Runs a split through the frozen part of a base and writes the activations to `path`; `progress`
-/// is called with the number of images of each batch that is done.
+/// is called with the number of images of each batch that is done. When `stop` is requested, nothing is
+/// kept.
 ///
 /// # Errors
-/// When the disk refuses.
+/// When the disk refuses, or somebody asked to stop.
 pub fn extract(
     extraction: &Extraction,
     base: &Base,
     pixels: &Pixels,
     path: &Path,
+    stop: &Stop,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(), TrainError> {
     let procedure = &extraction.cell.procedure;
@@ -270,6 +272,9 @@ pub fn extract(
                 base.forward(&input, 0..extraction.blocks)?.flatten_all()?.to_vec1::<f32>()?;
             writer.write(&activations)?;
             progress(batch.len() as u64);
+            if stop.is_requested() {
+                return Err(TrainError::Stopped);
+            }
         }
     }
     Ok(writer.finish()?)

@@ -3,21 +3,27 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use candle_core::{Tensor, Var};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
 use thaw_model::Parameter;
-use thaw_spec::{CellId, EpochRecord, PhaseAudit};
-use thaw_store::write_whole;
+use thaw_spec::{CellId, EpochRecord, PhaseAudit, SplitRecord};
+use thaw_store::{Store, write_whole};
 
-use crate::TrainError;
 use crate::trainer::Run;
+use crate::{Stop, TrainError};
 
 // Entries beside the tensors.
 const CELL: &str = "cell";
 const RECORDS: &str = "records";
+/// Stands in the place of the records where an epoch had begun, so that a version that knows no such
+/// checkpoints does not take one for the end of an epoch.
+const RECORDS_BEFORE: &str = "records_before_begun";
+const BEGUN: &str = "begun";
 const PHASES: &str = "phases";
 const STEPS: &str = "steps";
 
@@ -29,6 +35,102 @@ pub struct CheckpointPolicy {
     /// Least time between two checkpoints; an epoch that ends sooner goes without one. A crash
     /// costs only the time since the last.
     pub interval: Duration,
+    /// Least time before a checkpoint within an epoch.
+    pub interval_within_epochs: Duration,
+    /// When this is requested, a checkpoint is written at the end of the batch, and the run stops.
+    pub stop: Stop,
+    /// Where each checkpoint is copied to, and where workers on other machines find it.
+    pub shared: Option<SharedCheckpoint>,
+}
+
+/// A checkpoint in a store that workers share.
+#[derive(Clone, Debug)]
+pub struct SharedCheckpoint {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The checkpoint's key.
+    pub key: String,
+}
+
+impl CheckpointPolicy {
+    /// Checkpoints at the ends of epochs, at most so often, and every five minutes within long ones.
+    #[must_use]
+    pub fn new(path: PathBuf, interval: Duration) -> Self {
+        Self {
+            path,
+            interval,
+            interval_within_epochs: interval.max(Duration::from_secs(300)),
+            stop: Stop::default(),
+            shared: None,
+        }
+    }
+}
+
+/// Writes the checkpoints of one run as its policy says.
+pub(crate) struct Checkpoints<'a> {
+    policy: Option<&'a CheckpointPolicy>,
+    cell: &'a CellId,
+    last: Instant,
+}
+
+impl<'a> Checkpoints<'a> {
+    pub(crate) fn new(policy: Option<&'a CheckpointPolicy>, cell: &'a CellId) -> Self {
+        Self { policy, cell, last: Instant::now() }
+    }
+
+    /// The checkpoint that a run goes on from: the one in the shared store, where workers may have gone
+    /// further, or else that in the folder.
+    pub(crate) fn found(&self) -> Result<Option<Checkpoint<'a>>, TrainError> {
+        let Some(policy) = self.policy else { return Ok(None) };
+        if let Some(shared) = &policy.shared {
+            shared.store.download(&shared.key, &policy.path)?;
+        }
+        Checkpoint::read(&policy.path, self.cell)
+    }
+
+    /// An epoch has ended and is not the last.
+    pub(crate) fn after_epoch(
+        &mut self,
+        run: &Run<'_>,
+        completed: &CompletedEpochs,
+    ) -> Result<(), TrainError> {
+        match self.policy {
+            Some(policy) if self.last.elapsed() >= policy.interval => {
+                self.write(policy, run, completed, None)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A batch has ended: the epoch goes on, unless somebody asked to stop.
+    pub(crate) fn after_batch(
+        &mut self,
+        run: &Run<'_>,
+        completed: &CompletedEpochs,
+        begun: impl FnOnce() -> BegunEpoch,
+    ) -> Result<(), TrainError> {
+        let Some(policy) = self.policy else { return Ok(()) };
+        let stops = policy.stop.is_requested();
+        if stops || self.last.elapsed() >= policy.interval_within_epochs {
+            self.write(policy, run, completed, Some(&begun()))?;
+        }
+        if stops { Err(TrainError::Stopped) } else { Ok(()) }
+    }
+
+    fn write(
+        &mut self,
+        policy: &CheckpointPolicy,
+        run: &Run<'_>,
+        completed: &CompletedEpochs,
+        begun: Option<&BegunEpoch>,
+    ) -> Result<(), TrainError> {
+        save(&policy.path, self.cell, run, completed, begun)?;
+        if let Some(shared) = &policy.shared {
+            shared.store.upload(&policy.path, &shared.key)?;
+        }
+        self.last = Instant::now();
+        Ok(())
+    }
 }
 
 /// The name of what an optimizer keeps of a variable.
@@ -46,6 +148,17 @@ fn moving(parameter: &Parameter) -> Option<&Var> {
     parameter.variable.as_ref().filter(|_| parameter.trained().is_none())
 }
 
+/// An epoch that had begun and not ended.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct BegunEpoch {
+    /// What was recorded of the training images that it had shown, a whole number of batches.
+    pub(crate) train: SplitRecord,
+    /// How long it had trained.
+    pub(crate) training_seconds: f64,
+    /// How long it had taken altogether.
+    pub(crate) seconds: f64,
+}
+
 /// Records and audits of the completed epochs, which stand in a checkpoint beside the tensors.
 #[derive(Default)]
 pub(crate) struct CompletedEpochs {
@@ -57,11 +170,12 @@ pub(crate) struct CompletedEpochs {
 
 /// Writes variables, moving statistics, the optimizer's state, what earlier phases made of the base,
 /// and the progress so far, under a temporary name first.
-pub(crate) fn save(
+fn save(
     path: &Path,
     cell: &CellId,
     run: &Run<'_>,
     completed: &CompletedEpochs,
+    begun: Option<&BegunEpoch>,
 ) -> Result<(), TrainError> {
     let io = |action: &'static str| {
         move |source: std::io::Error| TrainError::UnwritableCheckpoint {
@@ -99,12 +213,17 @@ pub(crate) fn save(
     });
     let records = serde_json::to_string(&completed.records).expect("records are numbers");
     let phases = serde_json::to_string(&completed.phases).expect("audits are names and numbers");
-    let metadata = HashMap::from([
+    let of_records = if begun.is_some() { RECORDS_BEFORE } else { RECORDS };
+    let mut metadata = HashMap::from([
         (CELL.to_owned(), cell.to_string()),
-        (RECORDS.to_owned(), records),
+        (of_records.to_owned(), records),
         (PHASES.to_owned(), phases),
         (STEPS.to_owned(), state.steps.to_string()),
     ]);
+    if let Some(begun) = begun {
+        let begun = serde_json::to_string(begun).expect("a record is numbers");
+        metadata.insert(BEGUN.to_owned(), begun);
+    }
     let bytes = safetensors::serialize(views, Some(metadata))
         .map_err(|error| damaged(path, error.to_string()))?;
     write_whole(path, &bytes).map_err(io("cannot write the checkpoint"))
@@ -117,11 +236,13 @@ pub(crate) struct Checkpoint<'a> {
     /// Steps of the optimizer.
     steps: u64,
     pub(crate) completed: CompletedEpochs,
+    /// The epoch behind them, if it had begun.
+    pub(crate) begun: Option<BegunEpoch>,
 }
 
 impl<'a> Checkpoint<'a> {
     /// Reads a cell's checkpoint, if there is one.
-    pub(crate) fn read(path: &'a Path, cell: &CellId) -> Result<Option<Self>, TrainError> {
+    fn read(path: &'a Path, cell: &CellId) -> Result<Option<Self>, TrainError> {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -135,7 +256,8 @@ impl<'a> Checkpoint<'a> {
         if metadata.get(CELL).map(String::as_str) != Some(cell.as_str()) {
             return Err(damaged(path, "it belongs to another cell".to_owned()));
         }
-        let records = metadata.get(RECORDS).and_then(|records| serde_json::from_str(records).ok());
+        let records = metadata.get(RECORDS).or_else(|| metadata.get(RECORDS_BEFORE));
+        let records = records.and_then(|records| serde_json::from_str(records).ok());
         let records = records.ok_or_else(|| damaged(path, "it has no records".to_owned()))?;
         // Checkpoints from before there were phases have none.
         let phases = metadata
@@ -147,10 +269,15 @@ impl<'a> Checkpoint<'a> {
         let steps = metadata.get(STEPS).map_or(Some(0), |steps| steps.parse().ok());
         let steps =
             steps.ok_or_else(|| damaged(path, "its number of steps is no number".to_owned()))?;
-        Ok(Some(Self { path, bytes, steps, completed: CompletedEpochs { records, phases } }))
+        let begun =
+            metadata.get(BEGUN).map(|begun| serde_json::from_str(begun)).transpose().map_err(
+                |error| damaged(path, format!("its begun epoch cannot be read: {error}")),
+            )?;
+        let completed = CompletedEpochs { records, phases };
+        Ok(Some(Self { path, bytes, steps, completed, begun }))
     }
 
-    /// Gives a run, which must be in the phase of the last finished epoch, the values it had.
+    /// Gives a run, which must be in the phase of the last epoch that had begun, the values it had.
     pub(crate) fn restore(&self, run: &mut Run<'_>) -> Result<(), TrainError> {
         let tensors = SafeTensors::deserialize(&self.bytes)
             .map_err(|error| damaged(self.path, error.to_string()))?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use thaw_data::DataError;
 use thaw_model::ModelError;
 use thaw_spec::SinkError;
+use thaw_store::StoreError;
 
 /// A step of a plan that failed.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,12 @@ pub enum TrainError {
         /// Sum of the losses of the epoch.
         loss: f64,
     },
+    /// Somebody asked to stop; what was done is in the checkpoint.
+    #[error("stopped")]
+    Stopped,
+    /// A checkpoint cannot be copied to or from the store that workers share.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A learning rate follows the validation loss, and nothing is validated.
     #[error(
         "schedule = \"plateau\" follows the validation loss, and there are no validation images; add some, or choose another schedule"

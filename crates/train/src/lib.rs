@@ -22,12 +22,14 @@ mod error;
 mod memory;
 mod pretraining;
 mod process;
+mod stop;
 mod trainer;
 
 pub use activations::{SplitData, StoredActivations, extract};
-pub use checkpoint::CheckpointPolicy;
+pub use checkpoint::{CheckpointPolicy, SharedCheckpoint};
 pub use error::TrainError;
 pub use memory::fit_memory_bytes;
 pub use pretraining::{FEATURE_SCALE, pretrain};
 pub use process::peak_memory_bytes;
+pub use stop::Stop;
 pub use trainer::{FitData, PhaseData, fit};

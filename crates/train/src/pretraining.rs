@@ -48,7 +48,8 @@ pub fn pretrain(
         run.optimizer.set_learning_rate(
             cell.procedure.optimizer.learning_rate() * (epochs - epoch) as f64 / epochs as f64,
         );
-        let (record, _) = run.epoch(epoch, progress)?;
+        let begun = run.begin();
+        let (record, _) = run.epoch(epoch, begun, &mut |_, _| Ok(()), progress)?;
         report(&record);
         records.push(record);
     }

@@ -16,7 +16,7 @@ use thaw_spec::{
 
 use crate::TrainError;
 use crate::activations::{FeaturesOfBatches, ImageVersion, SplitData};
-use crate::checkpoint::{self, Checkpoint, CheckpointPolicy, CompletedEpochs};
+use crate::checkpoint::{BegunEpoch, CheckpointPolicy, Checkpoints, CompletedEpochs};
 use crate::process::peak_memory_bytes;
 
 /// Data that a cell is trained and evaluated on.
@@ -124,38 +124,40 @@ pub fn fit(
 ) -> Result<Outcome, TrainError> {
     let epochs = cell.procedure.total_epochs();
     let mut run = Run::new(cell, weights, data)?;
-    let mut completed = CompletedEpochs::default();
-    if let Some(policy) = checkpoints
-        && let Some(checkpoint) = Checkpoint::read(&policy.path, &cell.id())?
-    {
-        while run.phase.epochs().end < checkpoint.completed.records.len() {
+    let id = cell.id();
+    let mut checkpoints = Checkpoints::new(checkpoints, &id);
+    let (mut completed, mut begun) = (CompletedEpochs::default(), None);
+    if let Some(checkpoint) = checkpoints.found()? {
+        let finished = checkpoint.completed.records.len();
+        while run.phase.epochs().end < finished + usize::from(checkpoint.begun.is_some()) {
             run.enter_next_phase()?;
         }
         checkpoint.restore(&mut run)?;
-        run.count_updates(checkpoint.completed.records.len());
-        completed = checkpoint.completed;
+        let shown = checkpoint.begun.map_or(0, |begun| begun.train.count as usize);
+        run.count_updates(finished, shown);
+        (completed, begun) = (checkpoint.completed, checkpoint.begun);
     }
     sink.begin(&completed.records)?;
-    progress((completed.records.len() * run.data().train.pixels.len()) as u64);
-    let mut last_checkpoint = Instant::now();
+    let shown = begun.map_or(0, |begun: BegunEpoch| begun.train.count);
+    progress((completed.records.len() * run.data().train.pixels.len()) as u64 + shown);
     for epoch in completed.records.len()..epochs {
         if epoch == run.phase.epochs().end {
             completed.phases.push(run.audit_phase()?);
             run.enter_next_phase()?;
         }
         run.schedule(epoch, &completed.records)?;
-        let (record, predictions) = run.epoch(epoch, progress)?;
+        let begun = begun.take().unwrap_or_else(|| run.begin());
+        let after_batch = &mut |run: &Run<'_>, begun: &dyn Fn() -> BegunEpoch| {
+            checkpoints.after_batch(run, &completed, begun)
+        };
+        let (record, predictions) = run.epoch(epoch, begun, after_batch, progress)?;
         sink.epoch(&record)?;
         if epoch + 1 == epochs {
             sink.predictions(&predictions)?;
         }
         completed.records.push(record);
-        if let Some(policy) = checkpoints
-            && epoch + 1 < epochs
-            && last_checkpoint.elapsed() >= policy.interval
-        {
-            checkpoint::save(&policy.path, &cell.id(), &run, &completed)?;
-            last_checkpoint = Instant::now();
+        if epoch + 1 < epochs {
+            checkpoints.after_epoch(&run, &completed)?;
         }
     }
     if run.phases.len() > 1 {
@@ -182,6 +184,10 @@ pub(crate) struct Run<'a> {
     pub(crate) optimizer: Optimizer,
     pub(crate) device: Device,
 }
+
+/// Is told that a batch has ended, with what has been done of the epoch; may end it by an error.
+pub(crate) type AfterBatch<'f> =
+    &'f mut dyn FnMut(&Run<'_>, &dyn Fn() -> BegunEpoch) -> Result<(), TrainError>;
 
 /// Images evaluated together.
 const EVALUATION_BATCH: usize = 50;
@@ -268,14 +274,20 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Tells the base how often the statistics of each block moved in the first epochs.
-    fn count_updates(&self, epochs: usize) {
+    /// Tells the base how often the statistics of each block moved in the first epochs, and in the
+    /// batches of so many images of the next.
+    fn count_updates(&self, epochs: usize, shown: usize) {
         for block in 0..self.cell.procedure.architecture.blocks() {
             let in_phase = |(phase, data): (&Phase<'_>, &PhaseData)| {
                 let finished = phase.epochs().filter(|epoch| *epoch < epochs).count();
                 let batches = data.train.pixels.len().div_ceil(phase.procedure.batch_size);
                 let moves = Freezing::from(phase.procedure).moves_statistics(block);
-                if moves { finished * batches } else { 0 }
+                let begun = if phase.epochs().contains(&epochs) {
+                    shown.div_ceil(phase.procedure.batch_size)
+                } else {
+                    0
+                };
+                if moves { finished * batches + begun } else { 0 }
             };
             let updates = self.phases.iter().zip(&self.all_data.phases).map(in_phase).sum();
             self.base.set_updates(block, updates);
@@ -298,23 +310,36 @@ impl<'a> Run<'a> {
         &self.all_data.phases[self.phase.number]
     }
 
-    /// Trains for one epoch, counted from 0, and evaluates: the record, and what the model says
-    /// about each evaluated image.
+    /// An epoch of the present phase before its first batch.
+    pub(crate) fn begin(&self) -> BegunEpoch {
+        let train = empty_record(Split::Train, &self.data().train);
+        BegunEpoch { train, training_seconds: 0.0, seconds: 0.0 }
+    }
+
+    /// Trains for one epoch, counted from 0, from where it had begun, and evaluates: the record, and
+    /// what the model says about each evaluated image.
     pub(crate) fn epoch(
         &mut self,
         epoch: usize,
+        begun: BegunEpoch,
+        after_batch: AfterBatch<'_>,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(EpochRecord, Vec<Prediction>), TrainError> {
         let start = Instant::now();
-        let train = self.train(epoch, progress)?;
-        let training_seconds = start.elapsed().as_secs_f64();
+        let train = self.train(epoch, begun, after_batch, progress)?;
+        let training_seconds = begun.training_seconds + start.elapsed().as_secs_f64();
+        let so_far = || BegunEpoch {
+            train,
+            training_seconds,
+            seconds: begun.seconds + start.elapsed().as_secs_f64(),
+        };
         if !train.loss_sum.is_finite() {
             return Err(TrainError::Diverged { epoch: epoch + 1, loss: train.loss_sum });
         }
         let mut splits = vec![train];
         let mut predictions = Vec::new();
         for (split, data) in &self.data().evaluation {
-            let of_split = self.predict(*split, data)?;
+            let of_split = self.predict(*split, data, &mut || after_batch(self, &so_far))?;
             splits.push(self.evaluate(epoch, *split, &of_split));
             predictions.extend(of_split);
         }
@@ -325,17 +350,19 @@ impl<'a> Run<'a> {
             splits,
             drift,
             tensor_drifts,
-            seconds: start.elapsed().as_secs_f64(),
+            seconds: begun.seconds + start.elapsed().as_secs_f64(),
             peak_memory_bytes: peak_memory_bytes(),
         };
         Ok((record, predictions))
     }
 
     /// Shows every training image once, in batches of a random order; the last batch takes what is
-    /// left.
+    /// left. Those of the batches that it had begun with were shown before.
     fn train(
         &mut self,
         epoch: usize,
+        begun: BegunEpoch,
+        after_batch: AfterBatch<'_>,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<SplitRecord, TrainError> {
         let (procedure, data) = (self.phase.procedure, &self.data().train);
@@ -351,8 +378,10 @@ impl<'a> Run<'a> {
             )?;
             self.features_of_batches = Some(features);
         }
-        let mut record = empty_record(Split::Train, data);
-        for images in self.order(epoch).chunks(procedure.batch_size) {
+        let beginning = Instant::now();
+        let mut record = begun.train;
+        let order = self.order(epoch);
+        for images in order[begun.train.count as usize..].chunks(procedure.batch_size) {
             let version = ImageVersion::Training { seed: self.cell.seed, epoch };
             let boundary = match &self.features_of_batches {
                 Some(features) => features.batch(images, &self.device)?,
@@ -378,6 +407,14 @@ impl<'a> Run<'a> {
             self.optimizer.apply(&gradients)?;
             add(&mut record, &losses.to_vec1()?, &self.loss.predicted(&logits)?, &labels);
             progress(images.len() as u64);
+            after_batch(self, &|| {
+                let seconds = beginning.elapsed().as_secs_f64();
+                BegunEpoch {
+                    train: record,
+                    training_seconds: begun.training_seconds + seconds,
+                    seconds: begun.seconds + seconds,
+                }
+            })?;
         }
         Ok(record)
     }
@@ -393,7 +430,12 @@ impl<'a> Run<'a> {
     }
 
     /// Predictions of the present model for each image of a split.
-    fn predict(&self, split: Split, data: &SplitData) -> Result<Vec<Prediction>, TrainError> {
+    fn predict(
+        &self,
+        split: Split,
+        data: &SplitData,
+        after_batch: &mut dyn FnMut() -> Result<(), TrainError>,
+    ) -> Result<Vec<Prediction>, TrainError> {
         let mut predictions = Vec::with_capacity(data.pixels.len());
         let all: Vec<usize> = (0..data.pixels.len()).collect();
         for images in all.chunks(EVALUATION_BATCH) {
@@ -420,6 +462,7 @@ impl<'a> Run<'a> {
                 predicted,
                 loss,
             }));
+            after_batch()?;
         }
         Ok(predictions)
     }

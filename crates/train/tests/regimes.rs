@@ -3,6 +3,7 @@
 //! made-up images with made-up weights, so that nothing but the promise is tested.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -13,7 +14,8 @@ use thaw_spec::{
     RecordSink, RunStatus, Sharing, SinkError, Split, TensorRole,
 };
 use thaw_train::{
-    CheckpointPolicy, FitData, PhaseData, SplitData, StoredActivations, TrainError, extract, fit,
+    CheckpointPolicy, FitData, PhaseData, SplitData, Stop, StoredActivations, TrainError, extract,
+    fit,
 };
 
 /// A folder of random images in which each class has a colour of its own, weights for a base, and a
@@ -103,7 +105,8 @@ impl Workshop {
                     &candle_core::Device::Cpu,
                 )
                 .expect("a base");
-                extract(&extraction, &base, &open(), &path, &|_| {}).expect("activations");
+                extract(&extraction, &base, &open(), &path, &Stop::default(), &|_| {})
+                    .expect("activations");
             }
             StoredActivations::open(&extraction, &path).expect("activations")
         });
@@ -140,7 +143,7 @@ impl Workshop {
     fn resumed(&self, cell: &Cell, data: &FitData, stop_after: usize) -> (Outcome, Curve) {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("checkpoint");
-        let policy = CheckpointPolicy { path, interval: Duration::ZERO };
+        let policy = CheckpointPolicy::new(path, Duration::ZERO);
         let mut interrupted = Memory { stop_after: Some(stop_after), ..Memory::default() };
         fit(cell, &self.weights, data, Some(&policy), &mut interrupted, &|_| {})
             .expect_err("interrupted");
@@ -148,6 +151,37 @@ impl Workshop {
         let outcome = fit(cell, &self.weights, data, Some(&policy), &mut resumed, &|_| {})
             .expect("a finished run");
         (outcome, resumed.curve())
+    }
+}
+
+impl Workshop {
+    /// A cell that was stopped again and again, at the end of a batch of training or evaluation; each
+    /// time another run went on from its checkpoint.
+    fn stopped_again_and_again(&self, cell: &Cell, data: &FitData) -> (Outcome, Curve) {
+        let folder = tempfile::tempdir().expect("a folder");
+        for stops in 0.. {
+            let policy =
+                CheckpointPolicy::new(folder.path().join("checkpoint"), Duration::from_secs(3600));
+            // Before the first batch, whatever it is, or after two or four of training.
+            let batches = [0, 2, 4][stops % 3];
+            let seen = AtomicUsize::new(0);
+            // What a checkpoint brings along is told first.
+            let progress = |_| {
+                if seen.fetch_add(1, Ordering::Relaxed) == batches {
+                    policy.stop.request();
+                }
+            };
+            let mut sink = Memory::default();
+            match fit(cell, &self.weights, data, Some(&policy), &mut sink, &progress) {
+                Ok(outcome) => {
+                    assert!(stops > 3, "it was stopped {stops} times");
+                    return (outcome, sink.curve());
+                }
+                Err(TrainError::Stopped) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        unreachable!("it ends")
     }
 }
 
@@ -347,10 +381,10 @@ fn neither_threads_nor_interruptions_change_a_result() {
         assert_eq!(expected, on_threads(2));
         assert_eq!(expected, on_threads(3));
 
-        let policy = CheckpointPolicy {
-            path: workshop.artifact(&format!("{}.checkpoint", cell.id())),
-            interval: Duration::ZERO,
-        };
+        let policy = CheckpointPolicy::new(
+            workshop.artifact(&format!("{}.checkpoint", cell.id())),
+            Duration::ZERO,
+        );
         for epochs in [1, 2] {
             let mut interrupted = Memory { stop_after: Some(epochs + 1), ..Memory::default() };
             let error =
@@ -363,6 +397,7 @@ fn neither_threads_nor_interruptions_change_a_result() {
             .expect("a finished run");
         assert_eq!(expected, resumed.curve());
         assert_eq!(outcome.epochs, 3);
+        assert_eq!(workshop.stopped_again_and_again(cell, &data), (outcome, expected));
     }
 }
 
@@ -370,8 +405,7 @@ fn neither_threads_nor_interruptions_change_a_result() {
 fn a_checkpoint_of_another_cell_is_refused() {
     let workshop = Workshop::new(&["cats", "dogs"]);
     let cells = workshop.cells("cache = \"features\"\n[matrix]\ndropout = [0.0, 0.5]");
-    let policy =
-        CheckpointPolicy { path: workshop.artifact("checkpoint"), interval: Duration::ZERO };
+    let policy = CheckpointPolicy::new(workshop.artifact("checkpoint"), Duration::ZERO);
     let data = workshop.data(&cells[0]);
     fit(&cells[0], &workshop.weights, &data, Some(&policy), &mut Memory::default(), &|_| {})
         .expect("a finished run");
@@ -582,10 +616,10 @@ fn neither_caching_nor_sharing_nor_interruptions_change_a_procedure_of_phases() 
         .expect("a finished run");
         assert_eq!((&outcome, &shared.curve()), (&expected.0, &expected.1));
 
-        let policy = CheckpointPolicy {
-            path: workshop.artifact(&format!("{}.checkpoint", cell.id())),
-            interval: Duration::ZERO,
-        };
+        let policy = CheckpointPolicy::new(
+            workshop.artifact(&format!("{}.checkpoint", cell.id())),
+            Duration::ZERO,
+        );
         for epochs in 1..5 {
             let mut interrupted = Memory { stop_after: Some(epochs + 1), ..Memory::default() };
             fit(cell, &workshop.weights, &data, Some(&policy), &mut interrupted, &|_| {})
@@ -595,6 +629,7 @@ fn neither_caching_nor_sharing_nor_interruptions_change_a_procedure_of_phases() 
         let outcome = fit(cell, &workshop.weights, &data, Some(&policy), &mut resumed, &|_| {})
             .expect("a finished run");
         assert_eq!((outcome, resumed.curve()), expected);
+        assert_eq!(workshop.stopped_again_and_again(cell, &data), expected);
         let drifting = |sink: &Memory| {
             sink.records.iter().map(|record| record.tensor_drifts.clone()).collect::<Vec<_>>()
         };
@@ -672,10 +707,10 @@ fn every_optimizer_goes_on_from_a_checkpoint_as_if_nothing_had_happened() {
     let mut curves = Vec::new();
     for cell in &cells {
         let (_, whole) = workshop.run(cell);
-        let policy = CheckpointPolicy {
-            path: workshop.artifact(&format!("checkpoint-{}", cell.id())),
-            interval: Duration::ZERO,
-        };
+        let policy = CheckpointPolicy::new(
+            workshop.artifact(&format!("checkpoint-{}", cell.id())),
+            Duration::ZERO,
+        );
         let mut interrupted = Memory { stop_after: Some(1), ..Memory::default() };
         let data = workshop.data(cell);
         fit(cell, &workshop.weights, &data, Some(&policy), &mut interrupted, &|_| {})
@@ -684,6 +719,7 @@ fn every_optimizer_goes_on_from_a_checkpoint_as_if_nothing_had_happened() {
         fit(cell, &workshop.weights, &data, Some(&policy), &mut resumed, &|_| {})
             .expect("a finished run");
         assert_eq!(resumed.curve(), whole, "{}", cell.label());
+        assert_eq!(workshop.stopped_again_and_again(cell, &data).1, whole, "{}", cell.label());
         curves.push(whole);
     }
     for (place, curve) in curves.iter().enumerate() {
@@ -739,8 +775,9 @@ fn moving_statistics_are_audited_and_go_on_from_a_checkpoint() {
     let (outcome, resumed) = workshop.resumed(cell, &workshop.data(cell), 2);
     assert_eq!(resumed, expected);
     assert_eq!(outcome, whole);
-    let policy =
-        CheckpointPolicy { path: workshop.artifact("checkpoint"), interval: Duration::ZERO };
+    let (outcome, stopped) = workshop.stopped_again_and_again(cell, &workshop.data(cell));
+    assert_eq!((outcome, stopped), (whole.clone(), expected.clone()));
+    let policy = CheckpointPolicy::new(workshop.artifact("checkpoint"), Duration::ZERO);
     let data = workshop.data(cell);
     let mut interrupted = Memory { stop_after: Some(2), ..Memory::default() };
     fit(cell, &workshop.weights, &data, Some(&policy), &mut interrupted, &|_| {})
@@ -786,6 +823,8 @@ fn statistics_of_a_frozen_base_move_only_where_a_cell_says_so() {
 
         let resumed = workshop.resumed(cell, &workshop.data(cell), 2).1;
         assert_eq!(resumed, curve, "{}", cell.label());
+        let stopped = workshop.stopped_again_and_again(cell, &workshop.data(cell)).1;
+        assert_eq!(stopped, curve, "{}", cell.label());
         curves.push(curve);
     }
     assert!(curves[0] != curves[1] && curves[1] != curves[2], "each is a procedure of its own");
@@ -811,6 +850,7 @@ fn features_of_batches_are_those_of_the_first_epoch_end_to_end() {
         let data = workshop.shared_data(three_cached, sharing);
         assert!(data.phases[0].train.stored.is_none());
         assert_eq!(workshop.resumed(three_cached, &data, 2).1, cached);
+        assert_eq!(workshop.stopped_again_and_again(three_cached, &data).1, cached);
     }
 }
 
@@ -862,6 +902,8 @@ fn each_phase_treats_frozen_statistics_in_its_own_way() {
             assert_eq!(resumed, curve, "{} after {stop_after}", cell.label());
             assert_eq!(again, outcome);
         }
+        let stopped = workshop.stopped_again_and_again(cell, &workshop.data(cell));
+        assert_eq!(stopped, (outcome, curve.clone()), "{}", cell.label());
         curves.push(curve);
     }
     assert_ne!(curves[0], curves[1]);
