@@ -110,6 +110,21 @@ scale *cells:
     cargo build --release --workspace --examples
     target/release/examples/scale "$@"
 
+# Time workers that share a folder or a bucket and compute nothing: just scale-workers /tmp/shared 1000 1 2 4 8
+scale-workers place cells *workers:
+    cargo build --release --workspace --examples
+    target/release/examples/workers "$@"
+
+# Test the stores on a real object server
+test-store:
+    tools/store/test.sh target/test-cluster
+
+# Run 24 cells through a real Slurm into a real object server while workers are killed; needs Debian's slurm-wlm and munge
+test-slurm *arguments:
+    cargo build --release
+    tools/store/environment.sh target/test-cluster
+    target/test-cluster/bin/python tools/slurm/test.py target/release/thaw "$@"
+
 # Time many images through decoding, extraction and a cached fit: just scale-images 10000 100000
 scale-images *counts:
     cargo build --release --workspace --examples

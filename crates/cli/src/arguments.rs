@@ -155,9 +155,13 @@ pub(crate) struct Sweep {
     /// thaw brings weights of its own]
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
-    /// Folder for decoded images, activations and checkpoints
+    /// Folder for decoded images, activations and checkpoints, or the URL of an object store that
+    /// workers on several machines share, such as s3://bucket/cache
     #[arg(long, env = "THAW_CACHE", default_value = ".thaw-cache", value_name = "FOLDER")]
     pub(crate) cache: PathBuf,
+    /// Where the cache is a URL: the folder of this machine's copies
+    #[arg(long, env = "THAW_LOCAL_CACHE", default_value = ".thaw-cache", value_name = "FOLDER")]
+    pub(crate) local_cache: PathBuf,
     /// Threads to compute with [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
@@ -167,11 +171,15 @@ pub(crate) struct Sweep {
     /// Cells to train at the same time [default: as many as threads and memory allow]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
-    /// Who trains: threads of this process, or a process for each step, so that one that crashes or is
-    /// killed for memory cannot take the others along
+    /// Who trains: threads of this process; a process for each step, so that one that crashes or is
+    /// killed for memory cannot take the others along; or the jobs of a Slurm cluster
     #[arg(long, value_enum, default_value_t, value_name = "LAUNCHER")]
     pub(crate) launcher: LauncherName,
-    /// With --launcher processes: how often a step is tried again that failed [default: never]
+    /// With --launcher slurm: a file with a [launcher.slurm] table, which stands above that of the
+    /// experiment [default: none]
+    #[arg(long, env = "THAW_LAUNCHER_SETTINGS", value_name = "FILE")]
+    pub(crate) launcher_settings: Option<PathBuf>,
+    /// With --launcher processes or slurm: how often a step is tried again that failed [default: never]
     #[arg(long, value_name = "N")]
     pub(crate) retries: Option<u8>,
     /// Run the frozen base for every batch of an end-to-end cell, even where it can only yield the
@@ -213,6 +221,8 @@ pub(crate) enum LauncherName {
     Threads,
     /// A process for each step
     Processes,
+    /// Jobs of a Slurm cluster, which are submitted and not waited for
+    Slurm,
 }
 
 /// A sweep that may go on with more seeds than are planned.

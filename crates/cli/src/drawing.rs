@@ -62,7 +62,7 @@ pub(crate) fn report(
     data: Option<&Path>,
 ) -> Result<(), CliError> {
     let results = accuracy.results();
-    let place = selection.report_place(experiment);
+    let place = selection.report_place(experiment)?;
     let put = |stem: &str, figure: &Figure| -> Result<(), CliError> {
         place.put(&format!("plots/{stem}.png"), &figure.png()?)?;
         place.put(&format!("plots/{stem}.svg"), figure.svg()?.as_bytes())

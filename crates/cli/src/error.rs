@@ -13,8 +13,10 @@ use thaw_model::ModelError;
 use thaw_report::ReportError;
 use thaw_run::RunError;
 use thaw_spec::SpecError;
+use thaw_store::StoreError;
 use thaw_train::TrainError;
 
+use crate::signals;
 use crate::terminal::{LogFormat, log_format, print_event, say_on_stderr};
 
 /// Why a command could not do what it was asked.
@@ -91,10 +93,14 @@ impl CliError {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Run(RunError::Panicked { .. }) => SOFTWARE,
+            Self::Run(RunError::Stopped) => signals::exit_code(),
+            Self::Run(RunError::Store(error)) => store_code(error),
             Self::Run(RunError::Worker { code, .. }) => {
                 code.and_then(|code| u8::try_from(code).ok()).unwrap_or(SOFTWARE)
             }
             Self::Run(RunError::Needs { .. }) => NO_INPUT,
+            Self::Run(RunError::Scheduler { .. }) => UNAVAILABLE,
+            Self::Run(RunError::InTheQueue { .. }) => TRY_AGAIN,
             Self::Run(RunError::Plan { .. } | RunError::OtherInputs { .. }) => DATA,
             Self::Usage { .. } | Self::Run(_) => USAGE,
             Self::Unreadable { .. } => NO_INPUT,
@@ -106,9 +112,11 @@ impl CliError {
             Self::Train(TrainError::UnreadableCheckpoint { .. }) => NO_INPUT,
             Self::Train(TrainError::UnwritableCheckpoint { .. }) => CANNOT_CREATE,
             Self::Train(TrainError::Checkpoint { .. }) => DATA,
+            Self::Train(TrainError::Store(error)) => store_code(error),
             Self::Train(_) | Self::Cells(_) => SOFTWARE,
             Self::Analysis(AnalysisError::Unreadable { .. }) => NO_INPUT,
             Self::Analysis(AnalysisError::Unwritable { .. }) => CANNOT_CREATE,
+            Self::Analysis(AnalysisError::Unreachable { .. }) => UNAVAILABLE,
             Self::Analysis(_) | Self::Diagnosis { .. } => DATA,
             Self::Exchange(ExchangeError::Unreadable { .. }) => NO_INPUT,
             Self::Exchange(ExchangeError::Unwritable { .. }) => CANNOT_CREATE,
@@ -129,6 +137,7 @@ impl CliError {
         }
         let remedy = match self {
             Self::Run(RunError::Threads { .. }) => "; give --threads or --jobs",
+            Self::Run(RunError::Stopped) => "; the same command goes on from here",
             Self::Analysis(AnalysisError::Unwritable { .. }) => "; choose another with --results",
             Self::Data(DataError::UnreadableImage { .. })
             | Self::Train(TrainError::Data(DataError::UnreadableImage { .. })) => {
@@ -155,6 +164,14 @@ impl CliError {
             }
         }
         ExitCode::from(self.code())
+    }
+}
+
+fn store_code(error: &StoreError) -> u8 {
+    match error {
+        StoreError::Unreadable { .. } => NO_INPUT,
+        StoreError::Unwritable { .. } => CANNOT_CREATE,
+        StoreError::Unreachable { .. } => UNAVAILABLE,
     }
 }
 

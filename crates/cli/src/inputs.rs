@@ -5,10 +5,10 @@ use std::sync::OnceLock;
 
 use thaw_data::OnUnreadable;
 use thaw_model::Weights;
-use thaw_run::{ImageSource, RunInputs, open_device};
+use thaw_run::{Cache, ImageSource, RunInputs, open_device};
 use thaw_spec::{DatasetSource, Experiment, Sharing};
 
-use crate::arguments::{Images, Sweep};
+use crate::arguments::{Images, LauncherName, Sweep};
 use crate::error::CliError;
 use crate::selection::CellSelection;
 
@@ -81,7 +81,8 @@ pub(crate) fn open(options: &Sweep) -> Result<Opened, CliError> {
             Weights::read(&path, experiment.architecture)?
         }
     };
-    let mut inputs = RunInputs::new(&experiment, dataset, weights, &options.cache)?;
+    let cache = Cache::open(&options.cache, &options.local_cache)?;
+    let mut inputs = RunInputs::new(&experiment, dataset, weights, cache)?;
     if options.skip_unreadable_images {
         inputs.unreadable = OnUnreadable::Skip;
     }
@@ -89,7 +90,10 @@ pub(crate) fn open(options: &Sweep) -> Result<Opened, CliError> {
         inputs.sharing = Sharing::Literal;
     }
     inputs.fault = options.inject_fault;
-    inputs.compute_on(open_device(&options.device)?);
+    // The machine that submits jobs need not have the device.
+    if options.launcher != LauncherName::Slurm {
+        inputs.compute_on(open_device(&options.device)?);
+    }
     Ok(Opened { experiment, images, inputs })
 }
 

@@ -14,6 +14,7 @@ mod progress;
 mod screen;
 mod selection;
 mod sheets;
+mod signals;
 mod summary;
 mod sweeping;
 mod terminal;

@@ -7,7 +7,7 @@ use thaw_analysis::{
     Addition, CellState, PrecisionTarget, Results, ResultsFolder, WantedDifference,
     smallest_difference, wanted_differences,
 };
-use thaw_run::{Rates, RunInputs, Share, is_kept};
+use thaw_run::{Rates, RunInputs, Share};
 use thaw_spec::{Cell, CostFacts, Expectations, Experiment, Plan, Step, Variants};
 
 use crate::arguments::Precision;
@@ -194,9 +194,8 @@ impl Seeding<'_> {
                 .iter()
                 .map(|(procedure, seed)| cell(self.experiment, self.inputs, *procedure, *seed))
                 .collect();
-            let plan = Plan::new(&cells, &BTreeSet::new(), self.facts, |step| {
-                is_kept(&self.inputs.cache, step)
-            });
+            let kept = self.inputs.cache.kept()?;
+            let plan = Plan::new(&cells, &BTreeSet::new(), self.facts, kept);
             (self.run)(&plan)?;
             state = read()?;
         }

@@ -98,6 +98,7 @@ impl Observer for Progress {
                     Ending::Kept => task.kept(),
                     Ending::Made => task.finish("done"),
                     Ending::Trained(status) => task.finish(verdict(*status)),
+                    Ending::Stopped => task.finish("stopped"),
                     _ => task.finish("failed"),
                 }
             }

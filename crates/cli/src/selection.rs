@@ -26,8 +26,9 @@ const REFERENCE: &str = "results";
 /// The folder of results.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ResultsArgument {
-    /// Folder of results, with a folder per experiment [default: runs; commands that only read use
-    /// the reference results in `results` when `runs` has none of the experiment]
+    /// Folder of results, with a folder per experiment, or the URL of an object store, such as
+    /// s3://bucket/runs [default: runs; commands that only read use the reference results in `results`
+    /// when `runs` has none of the experiment]
     #[arg(long = "results", env = "THAW_RESULTS", value_name = "FOLDER")]
     named: Option<PathBuf>,
 }
@@ -82,19 +83,25 @@ impl CellSelection {
     }
 
     /// The folder that its cells are written to.
-    pub(crate) fn written_folder(&self, experiment: &Experiment) -> ResultsFolder {
-        ResultsFolder::new(self.results.written().join(&experiment.name))
+    ///
+    /// # Errors
+    /// When the results are at a URL that leads to no store.
+    pub(crate) fn written_folder(
+        &self,
+        experiment: &Experiment,
+    ) -> Result<ResultsFolder, CliError> {
+        Ok(ResultsFolder::open(&self.results.written().join(&experiment.name))?)
     }
 
     /// The folder that its cells are read from: the first one that has any. Says so when it is
     /// that of the reference results.
     ///
     /// # Errors
-    /// When a folder cannot be listed.
+    /// When a folder cannot be listed, or a URL leads to no store.
     pub(crate) fn read_folder(&self, experiment: &Experiment) -> Result<ResultsFolder, CliError> {
-        let written = self.written_folder(experiment);
+        let written = self.written_folder(experiment)?;
         for results in self.results.read() {
-            let folder = ResultsFolder::new(results.join(&experiment.name));
+            let folder = ResultsFolder::open(&results.join(&experiment.name))?;
             if folder.has_cells()? {
                 if folder.root() != written.root() {
                     say_on_stderr(&format!(
@@ -111,7 +118,10 @@ impl CellSelection {
 
     /// Where the report is written to. A narrowed report has a place of its own, so that it never
     /// replaces a fuller one.
-    pub(crate) fn report_place(&self, experiment: &Experiment) -> ReportPlace {
+    ///
+    /// # Errors
+    /// When the results are at a URL that leads to no store.
+    pub(crate) fn report_place(&self, experiment: &Experiment) -> Result<ReportPlace, CliError> {
         let seeds = self.seeds.as_ref().map(|seeds| {
             let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
             ("seeds".to_owned(), seeds.join("-"))
@@ -126,14 +136,14 @@ impl CellSelection {
             .chain(self.epochs.map(|epochs| ("epochs".to_owned(), epochs.to_string())))
             .chain(seeds)
             .collect();
-        ReportPlace {
-            folder: self.written_folder(experiment),
+        Ok(ReportPlace {
+            folder: self.written_folder(experiment)?,
             prefix: if narrowed.is_empty() {
                 String::new()
             } else {
                 format!("{}/", file_stem(&narrowed))
             },
-        }
+        })
     }
 
     /// The experiment's file, for messages.
@@ -150,6 +160,19 @@ impl CellSelection {
             || format!("thaw {verb}"),
             |path| format!("thaw {verb} {}", path.display()),
         )
+    }
+
+    /// The command that continues with these cells of it, where they are now.
+    pub(crate) fn command_for_these(&self, verb: &str) -> String {
+        let joined =
+            |numbers: &[u64]| numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+        let mut command = self.command(verb);
+        command.extend(self.epochs.map(|epochs| format!(" --epochs {epochs}")));
+        command.extend(self.seeds.as_deref().map(|seeds| format!(" --seeds {}", joined(seeds))));
+        command.extend(self.only.iter().map(|only| format!(" --only {only}")));
+        let named = self.results.named.as_ref();
+        command.extend(named.map(|place| format!(" --results {}", place.display())));
+        command
     }
 
     /// What the experiment's paths are relative to.

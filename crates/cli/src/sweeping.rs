@@ -1,15 +1,15 @@
 //! A sweep: plan, make shared artifacts, train cells side by side, report.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use thaw_analysis::ResultsFolder;
 use thaw_run::{
-    CellFailure, Executor as _, Forecast, Launcher as _, Places, PlanFile, Processes, RealExecutor,
-    Threads, Work,
+    CellFailure, Event, Executor as _, Forecast, Launcher as _, Limits, Observer, Places, PlanFile,
+    Processes, Rates, RealExecutor, Slurm, Threads, Work,
 };
-use thaw_spec::{ContentHash, CostFacts, Plan};
+use thaw_spec::{ContentHash, CostFacts, Experiment, LauncherSettings, Plan, StepKind};
 
 use crate::arguments::{LauncherName, Precision, Sweep};
 use crate::drawing::{accuracies, read, report};
@@ -18,21 +18,24 @@ use crate::inputs::{self, Opened, start_threads};
 use crate::precision::Seeding;
 use crate::progress::Progress;
 use crate::selection::CellSelection;
+use crate::signals::stop_on_signals;
 use crate::terminal::{say, say_on_stderr};
 
 /// Runs the cells that have not run yet, then draws; with `precision`, goes on with more seeds.
 pub(crate) fn sweep(options: &Sweep, precision: Option<&Precision>) -> Result<(), CliError> {
     let started = Instant::now();
     if options.retries.is_some() && options.launcher == LauncherName::Threads {
-        let message = "--retries needs --launcher processes: a thread that fails fails again";
+        let message =
+            "--retries needs --launcher processes or slurm: a thread that fails fails again";
         return Err(CliError::Usage { message: message.to_owned() });
     }
     let threads = start_threads(options.threads)?;
     let opened = inputs::open(options)?;
     let Opened { experiment, inputs, .. } = &opened;
-    let folder = options.selection.written_folder(experiment);
+    let folder = options.selection.written_folder(experiment)?;
     folder.prepare()?;
-    let executor = RealExecutor::new(inputs, threads);
+    let stop = stop_on_signals(options.quiet);
+    let executor = RealExecutor::new(inputs, threads).stopped_by(&stop);
     let finished = if options.force { BTreeSet::new() } else { inputs.finished(&folder)? };
     if options.force {
         for cell in &inputs.cells {
@@ -40,7 +43,7 @@ pub(crate) fn sweep(options: &Sweep, precision: Option<&Precision>) -> Result<()
         }
     }
     let facts = inputs.cost_facts()?;
-    let plan = inputs.plan(&facts, &finished);
+    let plan = inputs.plan(&facts, &finished)?;
     let limits = options.limits(threads);
     if plan.steps.is_empty() && !options.quiet {
         say_on_stderr(&format!(
@@ -51,8 +54,21 @@ pub(crate) fn sweep(options: &Sweep, precision: Option<&Precision>) -> Result<()
     if !options.quiet {
         inputs.warnings().iter().for_each(|warning| say_on_stderr(warning));
     }
+    if options.launcher == LauncherName::Slurm {
+        if precision.is_some_and(|precision| precision.points.is_some()) {
+            let message = "--precision looks at what has run before it adds seeds, so it cannot be used with --launcher slurm, which does not wait";
+            return Err(CliError::Usage { message: message.to_owned() });
+        }
+        if !plan.steps.is_empty() {
+            return submit(
+                &Work { plan: &plan, facts: &facts, folder: &folder, limits: &limits, stop: &stop },
+                options,
+                &opened,
+            );
+        }
+    }
     let run = |plan: &Plan| {
-        let work = Work { plan, facts: &facts, folder: &folder, limits: &limits };
+        let work = Work { plan, facts: &facts, folder: &folder, limits: &limits, stop: &stop };
         launch(&work, options, &opened, &executor)
     };
     run(&plan)?;
@@ -89,7 +105,8 @@ fn launch(
     let failures = match options.launcher {
         LauncherName::Threads => Threads { executor }.launch(work, &progress)?,
         // A plan of no steps has nothing to be written down.
-        LauncherName::Processes if work.plan.steps.is_empty() => Vec::new(),
+        LauncherName::Processes | LauncherName::Slurm if work.plan.steps.is_empty() => Vec::new(),
+        LauncherName::Slurm => unreachable!("it has submitted its steps"),
         LauncherName::Processes => {
             let processes = Processes {
                 program: this_program()?,
@@ -109,6 +126,73 @@ fn launch(
     Err(CliError::Cells(failures.into_iter().map(words).collect()))
 }
 
+/// Hands a plan to Slurm, and says how to go on.
+fn submit(work: &Work<'_>, options: &Sweep, opened: &Opened) -> Result<(), CliError> {
+    let Opened { experiment, inputs, .. } = opened;
+    let settings = launcher_settings(options, experiment)?.slurm;
+    let has_time = [StepKind::Decode, StepKind::Extract, StepKind::Fit]
+        .into_iter()
+        .all(|kind| settings.of(kind).time.is_some());
+    let forecast = if has_time {
+        None
+    } else {
+        if !options.quiet {
+            say_on_stderr("trying each kind of work, to ask for as much time as it needs");
+        }
+        let rates = Rates::new(inputs, work.facts);
+        // Each step has the cores of its job to itself.
+        let limits = Limits { jobs: Some(1), ..*work.limits };
+        let kept = inputs.cache.kept()?;
+        Some(Forecast::new(work.plan, work.facts, &limits, &rates, kept)?)
+    };
+    let plan = plan_file(work.plan, work.facts, options, opened, work.folder, forecast.as_ref())?;
+    let name = format!("plans/{}.json", ContentHash::of_value(&plan).short());
+    work.folder.publish(&name, &plan.text())?;
+    let slurm = Slurm {
+        program: this_program()?,
+        plan_place: plan.results.join(name),
+        plan,
+        settings,
+        retries: options.retries.map_or(0, usize::from),
+        at_a_time: options.jobs.map(usize::from),
+        logs: absolute(Path::new("thaw-slurm"))?,
+    };
+    slurm.launch(work, &Submissions)?;
+    let selection = &options.selection;
+    say(&format!("what the jobs print: {}", slurm.logs.display()));
+    say(&format!("how far they are: {}", selection.command_for_these("watch")));
+    say(&format!("when they have ended: {}", selection.command_for_these("report")));
+    Ok(())
+}
+
+/// What a site and the experiment say about launchers.
+fn launcher_settings(
+    options: &Sweep,
+    experiment: &Experiment,
+) -> Result<LauncherSettings, CliError> {
+    let Some(path) = &options.launcher_settings else { return Ok(experiment.launcher.clone()) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| CliError::Unreadable { path: path.clone(), source })?;
+    let of_site = LauncherSettings::parse(&path.display().to_string(), &text)?;
+    Ok(experiment.launcher.clone().overlaid(of_site))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, CliError> {
+    std::path::absolute(path)
+        .map_err(|source| CliError::Unreadable { path: path.to_owned(), source })
+}
+
+/// Says what was submitted.
+struct Submissions;
+
+impl Observer for Submissions {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Submitted { job, steps } = event {
+            say(&format!("job {job}: {steps} step(s)"));
+        }
+    }
+}
+
 fn this_program() -> Result<PathBuf, CliError> {
     std::env::current_exe()
         .map_err(|source| CliError::Unreadable { path: PathBuf::from("thaw"), source })
@@ -118,7 +202,7 @@ fn this_program() -> Result<PathBuf, CliError> {
 fn write_plan(work: &Work<'_>, options: &Sweep, opened: &Opened) -> Result<PathBuf, CliError> {
     let file = plan_file(work.plan, work.facts, options, opened, work.folder, None)?;
     let name = format!("{}-{}.json", file.experiment, ContentHash::of_value(&file).short());
-    let path = options.cache.join("plans").join(name);
+    let path = opened.inputs.cache.folder().join("plans").join(name);
     file.write(&path)?;
     Ok(path)
 }
@@ -148,7 +232,7 @@ fn draw(selection: &CellSelection) -> Result<(), CliError> {
     let whole = selection.whole();
     let drawn = if whole.load()?.contains(&selection.load()?) { whole } else { every_level };
     let experiment = drawn.load()?;
-    let folder = drawn.written_folder(&experiment);
+    let folder = drawn.written_folder(&experiment)?;
     let results = read(&drawn, &experiment, &folder)?;
     report(&drawn, &experiment, &folder, &accuracies(&experiment, &results, &folder)?, None)
 }

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use thaw_analysis::ResultsFolder;
 use thaw_data::{Dataset, Folder, Synthetic};
 use thaw_model::Weights;
-use thaw_run::{Event, Limits, Observer, RealExecutor, RunInputs, execute};
+use thaw_run::{Cache, Event, Limits, Observer, RealExecutor, RunInputs, execute};
 use thaw_spec::{Architecture, Experiment, Split, Step, SyntheticDataset, SyntheticTask};
 
 const HEADING: &str =
@@ -111,12 +111,13 @@ fn run(
         None => Box::new(Synthetic::new(*drawn)),
     };
     let weights = Weights::shipped(Architecture::MiniVgg).ok_or("thaw brings its weights")??;
-    let inputs = RunInputs::new(&experiment, dataset, weights, &desk.join("cache"))?;
+    let inputs =
+        RunInputs::new(&experiment, dataset, weights, Cache::in_folder(&desk.join("cache")))?;
     let watch = Watch::default();
     watch.add("open", start.elapsed());
     let results = ResultsFolder::new(desk.join("results"));
     let facts = inputs.cost_facts()?;
-    let plan = inputs.plan(&facts, &inputs.finished(&results)?);
+    let plan = inputs.plan(&facts, &inputs.finished(&results)?)?;
     let limits = Limits::of_this_machine();
     let executor = RealExecutor::new(&inputs, limits.threads);
     let failures = execute(&plan, &facts, &executor, &results, &limits, &watch)?;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use thaw_analysis::ResultsFolder;
 use thaw_data::Synthetic;
 use thaw_model::Weights;
-use thaw_run::{Limits, RealExecutor, RunInputs, Silent, execute};
+use thaw_run::{Cache, Limits, RealExecutor, RunInputs, Silent, execute};
 use thaw_spec::{DatasetSource, Experiment};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -21,11 +21,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let weights = Weights::shipped(experiment.architecture).ok_or("thaw brings its weights")??;
     let dataset = Box::new(Synthetic::new(drawn));
-    let inputs = RunInputs::new(&experiment, dataset, weights, &root.join("cache"))?;
+    let inputs =
+        RunInputs::new(&experiment, dataset, weights, Cache::in_folder(&root.join("cache")))?;
     let folder = ResultsFolder::new(root.join("results"));
     folder.prepare()?;
     let facts = inputs.cost_facts()?;
-    let plan = inputs.plan(&facts, &inputs.finished(&folder)?);
+    let plan = inputs.plan(&facts, &inputs.finished(&folder)?)?;
     let limits = Limits::of_this_machine();
     let executor = RealExecutor::new(&inputs, limits.threads);
     let failures = execute(&plan, &facts, &executor, &folder, &limits, &Silent)?;

@@ -1,41 +1,222 @@
-//! Where shared artifacts lie in the cache folder.
+//! The cache: shared artifacts and checkpoints, in a folder and, where workers have folders of their
+//! own, in a store that they share.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use thaw_spec::{Cell, CellId, ContentHash, Extraction, Split, Step, decoded_key};
+use thaw_store::{Claimed, FolderStore, Store, StoreError, is_url};
+use thaw_train::SharedCheckpoint;
 
-/// The file of a split, decoded as a cell wants it.
-pub fn pixels_path(cache: &Path, cell: &Cell, split: Split) -> PathBuf {
-    file(cache, "pixels", &decoded_key(cell, split))
+use crate::RunError;
+
+/// Kinds of artifacts, and their folders.
+const PIXELS: &str = "pixels";
+const ACTIVATIONS: &str = "activations";
+
+/// Where artifacts and checkpoints are kept. Files of the folder are mapped into memory; what the
+/// store has is copied there first, and what is made there is copied to the store.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    root: PathBuf,
+    /// Folder of the present device, below the root.
+    device: &'static str,
+    /// The store's place, as it was named, and the store.
+    shared: Option<(PathBuf, Arc<dyn Store>)>,
 }
 
-/// The file of activations.
-pub fn activations_path(cache: &Path, extraction: &Extraction) -> PathBuf {
-    file(cache, "activations", &extraction.key())
-}
+impl Cache {
+    /// A cache in a folder, which all workers share.
+    #[must_use]
+    pub fn in_folder(root: &Path) -> Self {
+        Self { root: root.to_owned(), device: "", shared: None }
+    }
 
-fn file(cache: &Path, kind: &str, key: &ContentHash) -> PathBuf {
-    cache.join(kind).join(format!("{}.safetensors", key.short()))
-}
+    /// A cache in a folder, or, where `place` is a URL, in its store with copies in the folder `local`.
+    ///
+    /// # Errors
+    /// When the URL leads to no store.
+    pub fn open(place: &Path, local: &Path) -> Result<Self, RunError> {
+        if !is_url(place) {
+            return Ok(Self::in_folder(place));
+        }
+        let store = thaw_store::open(place)?;
+        Ok(Self { shared: Some((place.to_owned(), store)), ..Self::in_folder(local) })
+    }
 
-/// The file of activations that were made before, or of more variants that begin with them.
-pub(crate) fn kept_activations(cache: &Path, extraction: &Extraction) -> Option<PathBuf> {
-    extraction
-        .covering()
-        .map(|covering| activations_path(cache, &covering))
-        .find(|path| path.exists())
-}
+    /// Keeps what a GPU computes apart: other arithmetic, other last bits.
+    pub(crate) fn of_gpu(&mut self) {
+        self.device = "cuda";
+    }
 
-/// Whether a step's artifact was made before.
-pub fn is_kept(cache: &Path, step: &Step) -> bool {
-    match step {
-        Step::Decode { cell, split } => pixels_path(cache, cell, *split).exists(),
-        Step::Extract(extraction) => kept_activations(cache, extraction).is_some(),
-        Step::Fit(_) => false,
+    /// Where the workers find what is shared: the folder, or the URL of the store.
+    #[must_use]
+    pub fn place(&self) -> &Path {
+        self.shared.as_ref().map_or(&self.root, |(place, _)| place)
+    }
+
+    /// The folder of files that are mapped into memory.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        self.root.join(self.device)
+    }
+
+    /// The store of what is shared, and whether it is beside the folder.
+    fn store(&self) -> Arc<dyn Store> {
+        match &self.shared {
+            Some((_, store)) => store.clone(),
+            None => Arc::new(FolderStore::new(self.root.clone())),
+        }
+    }
+
+    fn key(&self, path: &Path) -> String {
+        let relative = path.strip_prefix(&self.root).unwrap_or(path);
+        let parts: Vec<_> =
+            relative.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        parts.join("/")
+    }
+
+    /// The names of the artifacts of a kind that the store has: a request, however many are looked for.
+    fn listed(&self, kind: &str) -> Result<BTreeSet<String>, RunError> {
+        let Some((_, store)) = &self.shared else { return Ok(BTreeSet::new()) };
+        Ok(store.list(&self.key(&self.folder().join(kind)))?.into_iter().collect())
+    }
+
+    /// Copies a file from the store, unless it is in the folder; tells whether it is there now.
+    pub(crate) fn obtain(&self, path: &Path) -> Result<bool, RunError> {
+        match &self.shared {
+            Some((_, store)) if !path.exists() => Ok(store.download(&self.key(path), path)?),
+            _ => Ok(path.exists()),
+        }
+    }
+
+    /// Copies a file of the folder to the store.
+    pub(crate) fn share(&self, path: &Path) -> Result<(), StoreError> {
+        match &self.shared {
+            Some((_, store)) => store.upload(path, &self.key(path)),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes sure that the others have what was found in the folder.
+    pub(crate) fn share_if_missing(&self, path: &Path) -> Result<(), RunError> {
+        match &self.shared {
+            Some((_, store)) if path.exists() && !store.has(&self.key(path))? => {
+                Ok(self.share(path)?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Claims the making of a file.
+    pub(crate) fn claim(&self, path: &Path) -> Result<Claimed, RunError> {
+        let name = path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into());
+        Ok(self.store().claim(&name)?)
+    }
+
+    /// The file of a split, decoded as a cell wants it.
+    #[must_use]
+    pub fn pixels_path(&self, cell: &Cell, split: Split) -> PathBuf {
+        self.file(PIXELS, &decoded_key(cell, split))
+    }
+
+    /// The file of activations.
+    #[must_use]
+    pub fn activations_path(&self, extraction: &Extraction) -> PathBuf {
+        self.file(ACTIVATIONS, &extraction.key())
+    }
+
+    fn file(&self, kind: &str, key: &ContentHash) -> PathBuf {
+        self.folder().join(kind).join(format!("{}.safetensors", key.short()))
+    }
+
+    /// The file of activations that were made before, or of more variants that begin with them; copied
+    /// from the store where it is not in the folder.
+    pub(crate) fn kept_activations(
+        &self,
+        extraction: &Extraction,
+    ) -> Result<Option<PathBuf>, RunError> {
+        let paths: Vec<PathBuf> =
+            extraction.covering().map(|covering| self.activations_path(&covering)).collect();
+        if let Some(path) = paths.iter().find(|path| path.exists()) {
+            return Ok(Some(path.clone()));
+        }
+        let listed = self.listed(ACTIVATIONS)?;
+        let Some(path) = paths.into_iter().find(|path| is_among(path, &listed)) else {
+            return Ok(None);
+        };
+        Ok(self.obtain(&path)?.then_some(path))
+    }
+
+    /// Files of which each would be the artifact of a step, and the kind that they are of.
+    fn candidates(&self, step: &Step) -> (Vec<PathBuf>, &'static str) {
+        match step {
+            Step::Decode { cell, split } => (vec![self.pixels_path(cell, *split)], PIXELS),
+            Step::Extract(extraction) => {
+                let paths = extraction.covering().map(|covering| self.activations_path(&covering));
+                (paths.collect(), ACTIVATIONS)
+            }
+            Step::Fit(_) => (Vec::new(), ACTIVATIONS),
+        }
+    }
+
+    /// Whether a step's artifact was made before.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub fn has_artifact(&self, step: &Step) -> Result<bool, RunError> {
+        let (paths, kind) = self.candidates(step);
+        if paths.is_empty() || paths.iter().any(|path| path.exists()) {
+            return Ok(!paths.is_empty());
+        }
+        let listed = self.listed(kind)?;
+        Ok(paths.iter().any(|path| is_among(path, &listed)))
+    }
+
+    /// Tells which steps' artifacts are there now, for a plan or an estimate, which ask about many.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub fn kept(&self) -> Result<impl Fn(&Step) -> bool + use<>, RunError> {
+        let listed = [self.listed(PIXELS)?, self.listed(ACTIVATIONS)?];
+        let cache = self.clone();
+        Ok(move |step: &Step| {
+            let (paths, _) = cache.candidates(step);
+            let is_there = |path: &PathBuf| {
+                path.exists() || listed.iter().any(|listed| is_among(path, listed))
+            };
+            paths.iter().any(is_there)
+        })
+    }
+
+    /// The file of a cell's checkpoint.
+    pub(crate) fn checkpoint_path(&self, cell: &CellId) -> PathBuf {
+        self.folder().join("checkpoints").join(format!("{cell}.safetensors"))
+    }
+
+    /// Where a checkpoint is copied to.
+    pub(crate) fn shared_checkpoint(&self, path: &Path) -> Option<SharedCheckpoint> {
+        let (_, store) = self.shared.as_ref()?;
+        Some(SharedCheckpoint { store: store.clone(), key: self.key(path) })
+    }
+
+    /// Removes a file from the folder and the store.
+    pub(crate) fn forget(&self, path: &Path) -> Result<(), RunError> {
+        match std::fs::remove_file(path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(RunError::Unwritable { path: path.to_owned(), source });
+            }
+            _ => {}
+        }
+        if let Some((_, store)) = &self.shared {
+            store.remove(&self.key(path))?;
+        }
+        Ok(())
     }
 }
 
-/// The file of a cell's checkpoint.
-pub(crate) fn checkpoint_path(cache: &Path, cell: &CellId) -> PathBuf {
-    cache.join("checkpoints").join(format!("{cell}.safetensors"))
+/// Whether the name of a file is among those that a store has.
+fn is_among(path: &Path, listed: &BTreeSet<String>) -> bool {
+    path.file_name().is_some_and(|name| listed.contains(&*name.to_string_lossy()))
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use thaw_analysis::AnalysisError;
 use thaw_data::DataError;
 use thaw_model::ModelError;
+use thaw_store::StoreError;
 use thaw_train::TrainError;
 
 /// Why an experiment, or one of its cells, cannot be run.
@@ -19,10 +20,13 @@ pub enum RunError {
     Model(#[from] ModelError),
     /// A training.
     #[error(transparent)]
-    Train(#[from] TrainError),
+    Train(TrainError),
     /// The records.
     #[error(transparent)]
     Analysis(#[from] AnalysisError),
+    /// The place of the cache or of the results.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A file of the cache cannot be written or removed.
     #[error("{}: cannot write the file: {source}", path.display())]
     Unwritable {
@@ -81,6 +85,25 @@ pub enum RunError {
         /// Its exit code, where it ended by itself.
         code: Option<i32>,
     },
+    /// A scheduler cannot be reached, or refuses.
+    #[error("{reason}")]
+    Scheduler {
+        /// What it says, and what to do about it.
+        reason: String,
+    },
+    /// Jobs for the same results are in a scheduler's queue.
+    #[error(
+        "the queue has jobs of this experiment already ({jobs}); wait until they have ended, or cancel them with `scancel --name {name}`"
+    )]
+    InTheQueue {
+        /// The jobs.
+        jobs: String,
+        /// The name that all of them have.
+        name: String,
+    },
+    /// Somebody asked to stop.
+    #[error("stopped")]
+    Stopped,
     /// The experiment has no cell.
     #[error("the experiment has no cell")]
     NoCell,
@@ -108,4 +131,13 @@ pub enum RunError {
         /// What it said.
         message: String,
     },
+}
+
+impl From<TrainError> for RunError {
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Stopped => Self::Stopped,
+            error => Self::Train(error),
+        }
+    }
 }

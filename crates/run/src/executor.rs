@@ -3,18 +3,16 @@
 use std::path::Path;
 use std::time::Duration;
 
-use thaw_analysis::AnalysisError;
 use thaw_data::Pixels;
 use thaw_spec::{
     Cell, CellManifest, Extraction, Outcome, Phase, RecordSink, Split, Step, TrainingActivations,
 };
-use thaw_store::{Claimed, FolderStore, Owner, Store as _};
+use thaw_store::{Claimed, Owner};
 use thaw_train::{
-    CheckpointPolicy, FitData, PhaseData, SplitData, StoredActivations, extract, fit,
+    CheckpointPolicy, FitData, PhaseData, SplitData, Stop, StoredActivations, extract, fit,
     fit_memory_bytes,
 };
 
-use crate::artifacts::{activations_path, checkpoint_path, is_kept, kept_activations, pixels_path};
 use crate::{RunError, RunInputs, provenance};
 
 /// Told how many images are done.
@@ -68,20 +66,32 @@ pub trait Executor: Sync {
 /// Checkpoints are written when an epoch ends and this long has passed since the last one.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Those that are copied to a store are written less often.
+const SHARED_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
+
 /// Executes on real images.
 pub struct RealExecutor<'a> {
     inputs: &'a RunInputs,
     threads: usize,
+    stop: Stop,
 }
 
 impl<'a> RealExecutor<'a> {
     /// An executor that computes with so many threads.
     pub fn new(inputs: &'a RunInputs, threads: usize) -> Self {
-        Self { inputs, threads }
+        Self { inputs, threads, stop: Stop::default() }
+    }
+
+    /// An executor that stops at the end of a batch when that is requested.
+    #[must_use]
+    pub fn stopped_by(self, stop: &Stop) -> Self {
+        Self { stop: stop.clone(), ..self }
     }
 
     fn pixels(&self, cell: &Cell, split: Split) -> Result<Pixels, RunError> {
-        let path = pixels_path(&self.inputs.cache, cell, split);
+        let path = self.inputs.cache.pixels_path(cell, split);
+        // Where it is nowhere, opening it says so.
+        self.inputs.cache.obtain(&path)?;
         Ok(Pixels::open(&path, self.inputs.unreadable)?)
     }
 
@@ -97,17 +107,16 @@ impl<'a> RealExecutor<'a> {
     /// What a cell sees of a split in a phase. Activations that no procedure demands are computed
     /// where there was no room for them.
     fn split(&self, cell: &Cell, phase: &Phase<'_>, split: Split) -> Result<SplitData, RunError> {
-        let stored =
-            Extraction::of(cell, phase, split, self.inputs.sharing).and_then(|extraction| {
-                let kept = kept_activations(&self.inputs.cache, &extraction);
-                let demanded = || {
-                    extraction
-                        .is_demanded(phase)
-                        .then(|| activations_path(&self.inputs.cache, &extraction))
-                };
-                Some(StoredActivations::open(&extraction, &kept.or_else(demanded)?))
-            });
-        Ok(SplitData { pixels: self.pixels(cell, split)?, stored: stored.transpose()? })
+        let cache = &self.inputs.cache;
+        let mut stored = None;
+        if let Some(extraction) = Extraction::of(cell, phase, split, self.inputs.sharing) {
+            let demanded =
+                || extraction.is_demanded(phase).then(|| cache.activations_path(&extraction));
+            if let Some(path) = cache.kept_activations(&extraction)?.or_else(demanded) {
+                stored = Some(StoredActivations::open(&extraction, &path)?);
+            }
+        }
+        Ok(SplitData { pixels: self.pixels(cell, split)?, stored })
     }
 
     /// Makes the artifact of a step unless it is there, or another worker with the same cache is making
@@ -119,16 +128,16 @@ impl<'a> RealExecutor<'a> {
         advance: Advance<'_>,
     ) -> Result<Artifact, RunError> {
         let cache = &self.inputs.cache;
-        let name = path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into());
-        let store = FolderStore::new(cache.clone());
-        if is_kept(cache, step) {
+        if cache.has_artifact(step)? {
+            cache.share_if_missing(path)?;
             return Ok(Artifact::Kept);
         }
-        match store.claim(&name).map_err(AnalysisError::from)? {
+        match cache.claim(path)? {
             Claimed::Theirs(owner) => Ok(Artifact::Elsewhere(owner)),
-            Claimed::Ours(_claim) if is_kept(cache, step) => Ok(Artifact::Kept),
+            Claimed::Ours(_claim) if cache.has_artifact(step)? => Ok(Artifact::Kept),
             Claimed::Ours(_claim) => {
                 self.make_anew(step, path, advance)?;
+                cache.share(path)?;
                 Ok(Artifact::Made)
             }
         }
@@ -152,7 +161,7 @@ impl<'a> RealExecutor<'a> {
             Step::Extract(extraction) => {
                 let base = self.inputs.base(extraction)?;
                 let pixels = self.pixels(&extraction.cell, extraction.split)?;
-                extract(extraction, &base, &pixels, path, advance)?;
+                extract(extraction, &base, &pixels, path, &self.stop, advance)?;
             }
             Step::Fit(_) => {}
         }
@@ -160,12 +169,16 @@ impl<'a> RealExecutor<'a> {
     }
 
     /// What is written down about a cell, of whose images some were left out.
-    pub(crate) fn described(&self, cell: &Cell, skipped_images: Vec<String>) -> CellManifest {
+    pub(crate) fn described(
+        &self,
+        cell: &Cell,
+        skipped_images: Vec<String>,
+    ) -> Result<CellManifest, RunError> {
         let left_out = |split: Split| {
             skipped_images.iter().filter(|image| image.starts_with(split.name())).count() as u64
         };
         let counts = self.inputs.dataset.counts();
-        CellManifest {
+        Ok(CellManifest {
             experiment: self.inputs.experiment.clone(),
             id: cell.id(),
             procedure_id: cell.procedure_id(),
@@ -173,7 +186,7 @@ impl<'a> RealExecutor<'a> {
             images: Split::ALL.map(|split| counts.of(split) - left_out(split)),
             skipped_images,
             passed_over_files: self.inputs.dataset.passed_over().to_vec(),
-            training_activations: match self.trains_on_kept_activations(cell) {
+            training_activations: match self.trains_on_kept_activations(cell)? {
                 true => TrainingActivations::Stored,
                 false => TrainingActivations::Computed,
             },
@@ -190,15 +203,19 @@ impl<'a> RealExecutor<'a> {
                 &self.inputs.device,
                 cell.procedure.convolution,
             ),
-        }
+        })
     }
 
     /// Whether every phase of a cell trains on activations that are kept.
-    fn trains_on_kept_activations(&self, cell: &Cell) -> bool {
-        cell.procedure.phases().iter().all(|phase| {
-            let wanted = Extraction::for_training(cell, phase, self.inputs.sharing);
-            wanted.is_some_and(|wanted| kept_activations(&self.inputs.cache, &wanted).is_some())
-        })
+    fn trains_on_kept_activations(&self, cell: &Cell) -> Result<bool, RunError> {
+        for phase in cell.procedure.phases() {
+            let wanted = Extraction::for_training(cell, &phase, self.inputs.sharing);
+            let Some(wanted) = wanted else { return Ok(false) };
+            if self.inputs.cache.kept_activations(&wanted)?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -213,8 +230,8 @@ impl Executor for RealExecutor<'_> {
         }
         let cache = &self.inputs.cache;
         let path = match &step {
-            Step::Decode { cell, split } => pixels_path(cache, cell, *split),
-            Step::Extract(extraction) => activations_path(cache, extraction),
+            Step::Decode { cell, split } => cache.pixels_path(cell, *split),
+            Step::Extract(extraction) => cache.activations_path(extraction),
             Step::Fit(_) => return Ok(Artifact::Kept),
         };
         let artifact = self.make_once(&step, &path, advance)?;
@@ -233,7 +250,7 @@ impl Executor for RealExecutor<'_> {
         for split in self.inputs.dataset.counts().present() {
             skipped.extend_from_slice(self.pixels(cell, split)?.skipped());
         }
-        Ok(self.described(cell, skipped))
+        self.described(cell, skipped)
     }
 
     fn fit(
@@ -255,21 +272,24 @@ impl Executor for RealExecutor<'_> {
         let phases =
             cell.procedure.phases().iter().map(of_phase).collect::<Result<_, RunError>>()?;
         let data = FitData { phases, device: self.inputs.device.clone() };
+        let cache = &self.inputs.cache;
+        let path = cache.checkpoint_path(&cell.id());
+        let shared = cache.shared_checkpoint(&path);
+        let interval = match shared {
+            Some(_) => SHARED_CHECKPOINT_INTERVAL,
+            None => CHECKPOINT_INTERVAL,
+        };
         let policy = CheckpointPolicy {
-            path: checkpoint_path(&self.inputs.cache, &cell.id()),
-            interval: CHECKPOINT_INTERVAL,
+            stop: self.stop.clone(),
+            shared,
+            ..CheckpointPolicy::new(path, interval)
         };
         Ok(fit(cell, &self.inputs.weights, &data, Some(&policy), sink, advance)?)
     }
 
     fn forget(&self, cell: &Cell) -> Result<(), RunError> {
-        let path = checkpoint_path(&self.inputs.cache, &cell.id());
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(RunError::Unwritable { path, source })
-            }
-            _ => Ok(()),
-        }
+        let cache = &self.inputs.cache;
+        cache.forget(&cache.checkpoint_path(&cell.id()))
     }
 
     fn memory_bytes(&self, cell: &Cell) -> Result<u64, RunError> {

@@ -1,7 +1,7 @@
 //! What an experiment runs on: the images, the weights and the cells they make.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use candle_core::Device;
 use thaw_analysis::{CellState, ResultsFolder};
@@ -11,7 +11,7 @@ use thaw_spec::{
     Cell, CellId, CostFacts, Experiment, Extraction, Inputs, Plan, PreprocessingName, Sharing,
 };
 
-use crate::{Fault, RunError, is_kept};
+use crate::{Cache, Fault, RunError};
 
 /// Images and weights, hashed, and the cells of an experiment on them.
 pub struct RunInputs {
@@ -26,8 +26,8 @@ pub struct RunInputs {
     pub weights: Weights,
     /// The cells of the experiment on these images and weights.
     pub cells: Vec<Cell>,
-    /// Folder of decoded images, activations and checkpoints.
-    pub cache: PathBuf,
+    /// Decoded images, activations and checkpoints.
+    pub cache: Cache,
     /// What is done about images that cannot be read.
     pub unreadable: OnUnreadable,
     /// Which artifacts cells share.
@@ -48,7 +48,7 @@ impl RunInputs {
         experiment: &Experiment,
         dataset: Box<dyn Dataset>,
         weights: Weights,
-        cache: &Path,
+        cache: Cache,
     ) -> Result<Self, RunError> {
         let inputs = Inputs {
             dataset: dataset.content_hash()?,
@@ -65,7 +65,7 @@ impl RunInputs {
             dataset,
             weights,
             cells,
-            cache: cache.to_owned(),
+            cache,
             unreadable: OnUnreadable::Refuse,
             sharing: Sharing::ByContent,
             device: Device::Cpu,
@@ -76,17 +76,9 @@ impl RunInputs {
     /// Computes on another device. What it computes is kept apart: other arithmetic, other last bits.
     pub fn compute_on(&mut self, device: Device) {
         if !device.is_cpu() {
-            self.cache.push("cuda");
+            self.cache.of_gpu();
         }
         self.device = device;
-    }
-
-    /// The cache, whatever is computed on.
-    pub(crate) fn shared_cache(&self) -> &Path {
-        match self.cache.parent() {
-            Some(shared) if !self.device.is_cpu() => shared,
-            _ => &self.cache,
-        }
     }
 
     /// The frozen base that the images of an extraction run through.
@@ -116,9 +108,11 @@ impl RunInputs {
     }
 
     /// The steps that the cells need which are not `finished`.
-    #[must_use]
-    pub fn plan(&self, facts: &CostFacts, finished: &BTreeSet<CellId>) -> Plan {
-        Plan::new(&self.cells, finished, facts, |step| is_kept(&self.cache, step))
+    ///
+    /// # Errors
+    /// When a cache in an object store cannot be asked.
+    pub fn plan(&self, facts: &CostFacts, finished: &BTreeSet<CellId>) -> Result<Plan, RunError> {
+        Ok(Plan::new(&self.cells, finished, facts, self.cache.kept()?))
     }
 
     /// What a person should know of the images and the weights, and a sentence for each preprocessing in the matrix
@@ -167,7 +161,7 @@ impl RunInputs {
         Ok(CostFacts {
             images: self.dataset.counts(),
             sharing: self.sharing,
-            room_bytes: room_bytes(&self.cache),
+            room_bytes: room_bytes(&self.cache.folder()),
             block_multiply_adds: shapes.iter().map(|block| block.multiply_adds).collect(),
             boundary_floats: std::iter::once((size * size * 3) as u64).chain(floats).collect(),
             feature_channels: shapes.last().map_or(3, |block| block.channels as u64),

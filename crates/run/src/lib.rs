@@ -7,7 +7,7 @@
 //! what stands around it.
 //!
 //! A [`Launcher`] decides who works: [`Threads`] of this process, as [`execute`] does, or [`Processes`],
-//! each of which reads one step from a [`PlanFile`].
+//! each of which reads one step from a [`PlanFile`], as do the jobs that [`Slurm`] submits.
 //!
 //! # Example
 //! The experiment that thaw brings with it, with one epoch of one cell (`examples/miniature.rs` runs
@@ -16,7 +16,7 @@
 //! use thaw_analysis::ResultsFolder;
 //! use thaw_data::Synthetic;
 //! use thaw_model::Weights;
-//! use thaw_run::{Limits, RealExecutor, RunInputs, Silent, execute};
+//! use thaw_run::{Cache, Limits, RealExecutor, RunInputs, Silent, execute};
 //! use thaw_spec::{DatasetSource, Experiment};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,10 +24,11 @@
 //! let experiment = Experiment::parse("miniature.toml", &text)?;
 //! let DatasetSource::Synthetic(drawn) = experiment.dataset else { return Ok(()) };
 //! let weights = Weights::shipped(experiment.architecture).ok_or("no shipped weights")??;
-//! let inputs = RunInputs::new(&experiment, Box::new(Synthetic::new(drawn)), weights, "cache".as_ref())?;
+//! let cache = Cache::in_folder("cache".as_ref());
+//! let inputs = RunInputs::new(&experiment, Box::new(Synthetic::new(drawn)), weights, cache)?;
 //! let folder = ResultsFolder::new("runs/miniature".into());
 //! let facts = inputs.cost_facts()?;
-//! let plan = inputs.plan(&facts, &inputs.finished(&folder)?);
+//! let plan = inputs.plan(&facts, &inputs.finished(&folder)?)?;
 //! let limits = Limits::of_this_machine();
 //! let executor = RealExecutor::new(&inputs, limits.threads);
 //! let failures = execute(&plan, &facts, &executor, &folder, &limits, &Silent)?;
@@ -52,15 +53,18 @@ pub mod scripted;
 mod steps;
 mod trial;
 
-pub use artifacts::{activations_path, is_kept, pixels_path};
+pub use artifacts::Cache;
 pub use error::RunError;
 pub use executor::{Advance, Artifact, Executor, RealExecutor};
 pub use fault::Fault;
 pub use forecast::Forecast;
 pub use inputs::{RunInputs, open_device};
-pub use launch::{CellFailure, Launcher, Limits, Messages, Processes, Threads, Work, execute};
+pub use launch::{
+    CellFailure, Launcher, Limits, Messages, Processes, Slurm, Threads, Work, execute,
+};
 pub use observer::{Ending, Event, Observer, Silent};
 pub use plan_file::{ImageSource, Places, PlanFile, PlannedStep};
 pub use provenance::{VERSION, environment};
 pub use rates::{Rates, Share};
 pub use steps::StepEnd;
+pub use thaw_train::Stop;

@@ -28,6 +28,13 @@ pub enum Event<'a> {
         /// The worker.
         owner: &'a Owner,
     },
+    /// Steps were handed to a scheduler.
+    Submitted {
+        /// The scheduler's name of the job.
+        job: &'a str,
+        /// Number of steps.
+        steps: usize,
+    },
     /// Images are done.
     Advanced {
         /// Number of the step.
@@ -71,6 +78,8 @@ pub enum Ending {
     Trained(RunStatus),
     /// Its cell failed; [`execute`](crate::execute) returns the reason.
     Failed,
+    /// Somebody asked to stop; it goes on from here another time.
+    Stopped,
 }
 
 /// Is told what happens, from several threads.

@@ -1,6 +1,8 @@
 //! `plan.json`: a plan with everything that a worker needs to know to execute one of its steps,
 //! whatever started it and wherever it runs.
 
+use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
@@ -11,12 +13,12 @@ use thaw_model::Weights;
 use thaw_spec::{
     ContentHash, CostFacts, Inputs, Plan, PreprocessingName, Sharing, Step, SyntheticDataset,
 };
-use thaw_store::write_whole;
-use thaw_train::fit_memory_bytes;
+use thaw_store::{is_url, write_whole};
+use thaw_train::{Stop, fit_memory_bytes};
 
 use crate::steps::{Item, StepEnd, Steps, images};
 use crate::{
-    Executor, Fault, Forecast, Observer, RunError, RunInputs, VERSION, is_kept, open_device,
+    Cache, Executor, Fault, Forecast, Observer, RunError, RunInputs, VERSION, open_device,
 };
 
 /// Raised when plans of before cannot be read any more.
@@ -66,9 +68,10 @@ pub struct PlanFile {
     pub weights: Option<PathBuf>,
     /// The preprocessing that the weights were trained on, where it is known.
     pub trained_with: Option<PreprocessingName>,
-    /// Folder of decoded images, activations and checkpoints, which workers share.
+    /// Folder of decoded images, activations and checkpoints, which workers share, or the URL of an
+    /// object store.
     pub cache: PathBuf,
-    /// Folder of the experiment's results, which workers share.
+    /// Folder of the experiment's results, which workers share, or the URL of an object store.
     pub results: PathBuf,
     /// Where to compute: `cpu`, or `cuda:N`.
     pub device: String,
@@ -163,7 +166,7 @@ impl PlanFile {
             inputs: cell.inputs.clone(),
             weights: (!is_shipped).then(|| absolute(&inputs.weights.path)).transpose()?,
             trained_with: inputs.trained_with,
-            cache: absolute(inputs.shared_cache())?,
+            cache: absolute(inputs.cache.place())?,
             results: absolute(places.results)?,
             device: places.device.to_owned(),
             sharing: inputs.sharing,
@@ -174,18 +177,24 @@ impl PlanFile {
         })
     }
 
+    /// The text of the file.
+    #[must_use]
+    pub fn text(&self) -> Vec<u8> {
+        let mut text = serde_json::to_vec_pretty(self).expect("names and numbers");
+        text.push(b'\n');
+        text
+    }
+
     /// Writes the file, whole or not at all.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), RunError> {
-        let mut text = serde_json::to_vec_pretty(self).expect("names and numbers");
-        text.push(b'\n');
-        write_whole(path, &text)
+        write_whole(path, &self.text())
             .map_err(|source| RunError::Unwritable { path: path.to_owned(), source })
     }
 
-    /// Reads a file.
+    /// Reads a file, or an object where `path` is the URL of one.
     ///
     /// # Errors
     /// When it cannot be read, is no plan, or one of another version.
@@ -196,8 +205,7 @@ impl PlanFile {
             thaw: String,
         }
         let refused = |reason: String| RunError::Plan { path: path.to_owned(), reason };
-        let bytes = std::fs::read(path)
-            .map_err(|source| RunError::Unreadable { path: path.to_owned(), source })?;
+        let bytes = read(path)?;
         let not_a_plan = |error: serde_json::Error| {
             refused(format!("is not a plan ({error}); write one with `thaw plan --output`"))
         };
@@ -240,11 +248,12 @@ impl PlanFile {
         })
     }
 
-    /// The images and weights of the plan, made sure of.
+    /// The images and weights of the plan, made sure of. What a cache in an object store has is copied to
+    /// the folder `local`.
     ///
     /// # Errors
     /// When they cannot be read, or are others than those that the plan was made for.
-    pub fn open(&self) -> Result<RunInputs, RunError> {
+    pub fn open(&self, local: &Path) -> Result<RunInputs, RunError> {
         let cells: Vec<_> = self
             .steps
             .iter()
@@ -279,7 +288,7 @@ impl PlanFile {
             dataset,
             weights,
             cells,
-            cache: self.cache.clone(),
+            cache: Cache::open(&self.cache, local)?,
             unreadable: self.unreadable,
             sharing: self.sharing,
             device: Device::Cpu,
@@ -303,21 +312,37 @@ impl PlannedStep {
         executor: &dyn Executor,
         observer: &dyn Observer,
         waits: bool,
+        stop: &Stop,
     ) -> Result<StepEnd, RunError> {
-        let is_missing = |needed: &&PlannedStep| !is_kept(&inputs.cache, &needed.step);
-        let needed = self.needs.iter().filter_map(|number| plan.steps.get(*number));
-        // A fault may make other artifacts than those that the plan names.
-        if let (None, Some(missing)) = (plan.fault, needed.clone().find(is_missing)) {
-            return Err(RunError::Needs { step: self.id.clone(), needed: missing.id.clone() });
+        for needed in self.needs.iter().filter_map(|number| plan.steps.get(*number)) {
+            // A fault may make other artifacts than those that the plan names.
+            if plan.fault.is_none() && !inputs.cache.has_artifact(&needed.step)? {
+                return Err(RunError::Needs { step: self.id.clone(), needed: needed.id.clone() });
+            }
         }
-        let folder = ResultsFolder::new(plan.results.clone());
-        let steps = Steps { executor, folder: &folder, observer, repeat: plan.repeat, waits };
+        let folder = &ResultsFolder::open(&plan.results)?;
+        let steps = Steps { executor, folder, observer, repeat: plan.repeat, waits, stop };
         steps.run(&Item { number: self.number, step: &self.step, images: self.images, share: 1.0 })
+    }
+}
+
+/// The bytes of a plan, which may lie in an object store.
+fn read(path: &Path) -> Result<Vec<u8>, RunError> {
+    let unreadable = |source| RunError::Unreadable { path: path.to_owned(), source };
+    match (is_url(path), path.parent(), path.file_name().and_then(OsStr::to_str)) {
+        (true, Some(folder), Some(name)) => {
+            let bytes = thaw_store::open(folder)?.get(name)?;
+            bytes.ok_or_else(|| unreadable(ErrorKind::NotFound.into()))
+        }
+        _ => std::fs::read(path).map_err(unreadable),
     }
 }
 
 /// A path as a plan holds it.
 fn absolute(path: &Path) -> Result<PathBuf, RunError> {
+    if is_url(path) {
+        return Ok(path.to_owned());
+    }
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     if absolute.to_str().is_none() {
         let reason = "a plan cannot hold this name, which is not UTF-8; give it another".to_owned();

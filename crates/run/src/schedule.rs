@@ -151,6 +151,12 @@ impl<H: Hands> Schedule<'_, H> {
                                 let owner = &owner;
                                 self.observer.event(&Event::Elsewhere { number, step, owner });
                                 locked(&done).elsewhere.push(item);
+                                keep_clear(&mut locked(&todo));
+                            }
+                            Err(RunError::Stopped) => {
+                                locked(&done).is_stopped = true;
+                                // The others of the batch are not begun.
+                                locked(&todo).clear();
                             }
                             Err(error) => {
                                 if let Step::Fit(cell) = item.step {
@@ -163,8 +169,17 @@ impl<H: Hands> Schedule<'_, H> {
                 });
             }
         });
-        Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner))
+        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if done.is_stopped { Err(RunError::Stopped) } else { Ok(done) }
     }
+}
+
+/// Goes on with others of the cells that take as long as the next, half of them further: another worker
+/// takes the next ones, and would be met at each of them.
+fn keep_clear(todo: &mut VecDeque<Item<'_>>) {
+    let todo = todo.make_contiguous();
+    let equal = todo.iter().take_while(|item| item.share == todo[0].share).count();
+    todo[..equal].rotate_left(equal / 2);
 }
 
 /// What became of cells that were to be trained.
@@ -173,6 +188,8 @@ struct Done<'a> {
     failures: Vec<CellFailure>,
     /// Those that other workers train.
     elsewhere: Vec<Item<'a>>,
+    /// Whether somebody asked to stop.
+    is_stopped: bool,
 }
 
 /// Divides items that take estimated times on one thread into those that run side by side, `jobs` at a

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use thaw_analysis::{CellState, Failure, ResultsFolder};
 use thaw_spec::{Cell, CostFacts, EpochRecord, Outcome, Prediction, RecordSink, SinkError, Step};
-use thaw_store::{Claimed, Owner, now_unix_seconds};
+use thaw_store::{Claim, Claimed, Owner, now_unix_seconds};
+use thaw_train::{Stop, TrainError};
 
 use crate::{Artifact, Ending, Event, Executor, Observer, RunError};
 
@@ -44,11 +45,16 @@ pub(crate) struct Steps<'a> {
     pub(crate) repeat: bool,
     /// Whether an artifact that another worker makes is waited for.
     pub(crate) waits: bool,
+    /// Asks not to begin another step.
+    pub(crate) stop: &'a Stop,
 }
 
 impl Steps<'_> {
     /// Runs a step on the threads of the caller.
     pub(crate) fn run(&self, item: &Item<'_>) -> Result<StepEnd, RunError> {
+        if self.stop.is_requested() {
+            return Err(RunError::Stopped);
+        }
         match item.step {
             Step::Fit(cell) => self.fit(item, cell),
             Step::Decode { .. } | Step::Extract(_) => self.make(item),
@@ -73,6 +79,9 @@ impl Steps<'_> {
         self.start(item);
         let advance = |images| self.advance(item.number, images);
         loop {
+            if self.stop.is_requested() {
+                return Err(RunError::Stopped);
+            }
             let ending = match caught(|| self.executor.make(item.step, &advance))? {
                 Artifact::Made => Ending::Made,
                 Artifact::Kept => Ending::Kept,
@@ -88,30 +97,53 @@ impl Steps<'_> {
 
     /// Trains a cell, unless another worker does or did.
     fn fit(&self, item: &Item<'_>, cell: &Cell) -> Result<StepEnd, RunError> {
+        let is_complete = || -> Result<bool, RunError> {
+            Ok(!self.repeat && self.folder.state(cell)? == CellState::Complete)
+        };
+        let kept = || {
+            self.start(item);
+            Ok(StepEnd::Ended(self.end(item, Ending::Kept)))
+        };
+        // What others have done needs no claim.
+        if is_complete()? {
+            return kept();
+        }
         let claim = match self.folder.claim(&cell.id())? {
             Claimed::Ours(claim) => claim,
             Claimed::Theirs(owner) => return Ok(StepEnd::Elsewhere(owner)),
         };
-        let is_complete = self.folder.state(cell)? == CellState::Complete && !self.repeat;
+        // It may have been done since.
+        if is_complete()? {
+            return kept();
+        }
         self.start(item);
-        if is_complete {
-            return Ok(StepEnd::Ended(self.end(item, Ending::Kept)));
+        let trained = caught(|| self.train(item.number, cell, &claim));
+        if claim.is_lost() {
+            // What another worker makes of it counts.
+            let owner = self.folder.claimed_by(&cell.id())?;
+            if let Some(owner) = owner {
+                return Ok(StepEnd::Elsewhere(owner));
+            }
         }
-        let trained = caught(|| self.train(item.number, cell));
-        if let Err(error) = &trained {
-            fail(self.folder, cell, error);
-        }
+        let ending = match &trained {
+            Ok(outcome) => Ending::Trained(outcome.status),
+            Err(RunError::Stopped) => Ending::Stopped,
+            Err(error) => {
+                fail(self.folder, cell, error);
+                Ending::Failed
+            }
+        };
         drop(claim);
-        let ending = trained.as_ref().map_or(Ending::Failed, |it| Ending::Trained(it.status));
         self.end(item, ending);
         trained.map(|_| StepEnd::Ended(ending))
     }
 
     /// Runs one cell from its manifest to its outcome.
-    fn train(&self, number: usize, cell: &Cell) -> Result<Outcome, RunError> {
+    fn train(&self, number: usize, cell: &Cell, claim: &Claim) -> Result<Outcome, RunError> {
         let mut records = self.folder.begin(&self.executor.manifest(cell)?)?;
-        let mut sink = Observed { records: &mut records, observer: self.observer, number };
+        let mut sink = Observed { records: &mut records, observer: self.observer, number, claim };
         let outcome = self.executor.fit(cell, &mut sink, &|images| self.advance(number, images))?;
+        sink.is_still_ours().map_err(TrainError::from)?;
         self.folder.finish(&cell.id(), &outcome)?;
         self.executor.forget(cell)?;
         Ok(outcome)
@@ -151,6 +183,18 @@ struct Observed<'a> {
     records: &'a mut dyn RecordSink,
     observer: &'a dyn Observer,
     number: usize,
+    claim: &'a Claim,
+}
+
+impl Observed<'_> {
+    /// Refuses to record what another worker has taken over.
+    fn is_still_ours(&self) -> Result<(), SinkError> {
+        if self.claim.is_lost() {
+            let reason = "another worker has taken the cell over, because this one did not renew its claim for two minutes";
+            return Err(SinkError(reason.into()));
+        }
+        Ok(())
+    }
 }
 
 impl RecordSink for Observed<'_> {
@@ -163,12 +207,14 @@ impl RecordSink for Observed<'_> {
     }
 
     fn epoch(&mut self, record: &EpochRecord) -> Result<(), SinkError> {
+        self.is_still_ours()?;
         self.records.epoch(record)?;
         self.observer.event(&Event::Epoch { number: self.number, record });
         Ok(())
     }
 
     fn predictions(&mut self, predictions: &[Prediction]) -> Result<(), SinkError> {
+        self.is_still_ours()?;
         self.records.predictions(predictions)
     }
 }

@@ -11,7 +11,9 @@ use thaw_spec::{
     Cell, EpochRecord, Extraction, Prediction, RecordSink, SinkError, Split, SyntheticDataset,
     SyntheticTask, Variants,
 };
-use thaw_train::{FitData, PhaseData, SplitData, StoredActivations, TrainError, extract, fit};
+use thaw_train::{
+    FitData, PhaseData, SplitData, Stop, StoredActivations, TrainError, extract, fit,
+};
 
 use crate::{RealExecutor, RunError, RunInputs};
 
@@ -66,7 +68,7 @@ impl Desk {
         }
         let pixels = Pixels::open(&self.pixels(split), OnUnreadable::Refuse)?;
         let path = self.folder.path().join(format!("{split}-activations"));
-        extract(&one, base, &pixels, &path, &|_| {})?;
+        extract(&one, base, &pixels, &path, &Stop::default(), &|_| {})?;
         Ok(StoredActivations::open(&one, &path)?)
     }
 
@@ -145,7 +147,7 @@ impl Trial {
         let folder = temporary_folder()?;
         let results = ResultsFolder::new(folder.path().to_owned());
         let executor = RealExecutor::new(inputs, rayon::current_num_threads());
-        let manifest = executor.described(&cell, Vec::new());
+        let manifest = executor.described(&cell, Vec::new())?;
         let mut seen = Seen { records: results.begin(&manifest)?, epochs: Vec::new() };
         let start = Instant::now();
         match fit(&cell, &inputs.weights, &stage.data, None, &mut seen, &|_| {}) {

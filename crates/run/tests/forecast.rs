@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tempfile::TempDir;
 use thaw_data::Synthetic;
 use thaw_model::Weights;
-use thaw_run::{Forecast, Limits, Rates, RunInputs};
+use thaw_run::{Cache, Forecast, Limits, Rates, RunInputs};
 use thaw_spec::{DatasetSource, Experiment, Step};
 
 const EXPERIMENT: &str = r#"
@@ -27,9 +27,10 @@ fn a_forecast_counts_steps_side_by_side_and_finds_the_longest_chain() {
     let desk = TempDir::new().expect("a folder");
     let dataset = Box::new(Synthetic::new(drawn));
     let inputs =
-        RunInputs::new(&experiment, dataset, weights, &desk.path().join("cache")).expect("inputs");
+        RunInputs::new(&experiment, dataset, weights, Cache::in_folder(&desk.path().join("cache")))
+            .expect("inputs");
     let facts = inputs.cost_facts().expect("facts");
-    let plan = inputs.plan(&facts, &BTreeSet::new());
+    let plan = inputs.plan(&facts, &BTreeSet::new()).expect("a plan");
     let limits = Limits { threads: 2, jobs: Some(2), memory_bytes: None, repeat: false };
     let rates = Rates::new(&inputs, &facts);
     let forecast = |exists: &dyn Fn(&Step) -> bool| {
@@ -64,9 +65,10 @@ fn steps_need_the_artifacts_that_they_read_and_no_others() {
     let DatasetSource::Synthetic(drawn) = experiment.dataset else { panic!("drawn") };
     let weights = Weights::shipped(experiment.architecture).expect("shipped").expect("weights");
     let dataset = Box::new(Synthetic::new(drawn));
-    let inputs = RunInputs::new(&experiment, dataset, weights, "cache".as_ref()).expect("inputs");
+    let inputs = RunInputs::new(&experiment, dataset, weights, Cache::in_folder("cache".as_ref()))
+        .expect("inputs");
     let facts = inputs.cost_facts().expect("facts");
-    let plan = inputs.plan(&facts, &BTreeSet::new());
+    let plan = inputs.plan(&facts, &BTreeSet::new()).expect("a plan");
     let needs = plan.needs(facts.sharing);
     for (number, step) in plan.steps.iter().enumerate() {
         assert!(needs[number].iter().all(|needed| *needed < number), "artifacts come first");

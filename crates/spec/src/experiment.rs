@@ -8,8 +8,8 @@ use crate::matrix::{Combination, Matrix, MatrixTable};
 use crate::phase::PhaseSettings;
 use crate::settings::{DEFAULTS, Settings};
 use crate::{
-    Architecture, Cell, DatasetSource, Inputs, Location, PreprocessingName, Procedure, Selector,
-    SpecError, Statistic,
+    Architecture, Cell, DatasetSource, Inputs, LauncherSettings, Location, PreprocessingName,
+    Procedure, Selector, SpecError, Statistic,
 };
 
 /// The `[base]` table.
@@ -83,6 +83,8 @@ struct ExperimentTable {
     published: Vec<Spanned<PublishedCurve>>,
     #[serde(default)]
     ladder: Vec<Spanned<Rung>>,
+    #[serde(default)]
+    launcher: LauncherSettings,
 }
 
 /// A procedure with the factor levels that name it.
@@ -224,6 +226,8 @@ pub struct Experiment {
     pub published: Vec<PublishedCurve>,
     /// The ladder from one procedure to another, one change at a time.
     pub ladder: Vec<Rung>,
+    /// How its steps are handed to a scheduler; it decides nothing about what they compute.
+    pub launcher: LauncherSettings,
     /// Whether runs with other seeds than those planned count for nothing.
     planned_seeds_only: bool,
     procedures: Vec<NamedProcedure>,
@@ -351,6 +355,7 @@ impl Experiment {
             factors: matrix.factor_names(),
             published: table.published.into_iter().map(Spanned::into_inner).collect(),
             ladder: table.ladder.into_iter().map(Spanned::into_inner).collect(),
+            launcher: table.launcher,
             procedures,
             seeds_for,
         })

@@ -7,6 +7,7 @@ use clap::Args;
 use thaw_analysis::CellRun;
 use thaw_exchange::{ExportedRun, Format, export};
 use thaw_spec::RunStatus;
+use thaw_store::is_url;
 
 use crate::drawing::read;
 use crate::error::{CliError, SUCCESS};
@@ -45,9 +46,18 @@ pub(crate) fn run(options: &Export) -> Result<ExitCode, CliError> {
             procedure.runs.iter().filter_map(|run| exported(run, &procedure.levels))
         })
         .collect();
-    let root = || selection.written_folder(&experiment).root();
-    let output =
-        options.output.clone().unwrap_or_else(|| root().join(options.format.default_output));
+    let root = selection.written_folder(&experiment)?.root();
+    let output = match &options.output {
+        Some(output) => output.clone(),
+        None if is_url(&root) => {
+            let message = format!(
+                "the results lie in {}, and an export is files of this machine; say where with --output",
+                root.display()
+            );
+            return Err(CliError::Usage { message });
+        }
+        None => root.join(options.format.default_output),
+    };
     export(&experiment.name, &runs, options.format, &output)?;
     say(&format!("{} run(s) of `{}`: {}", runs.len(), experiment.name, output.display()));
     (options.format.opened_with)(&output).iter().for_each(|line| say(line));

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use thaw_run::{Forecast, Rates, RunError, RunInputs, Share, is_kept};
-use thaw_spec::{Cell, CellId, CostFacts, Experiment, Step};
+use thaw_run::{Forecast, Rates, RunError, RunInputs, Share};
+use thaw_spec::{Cell, CellId, CostFacts, Experiment};
 
 use crate::arguments::SweepToPrecision;
 use crate::error::{CliError, SUCCESS};
@@ -30,10 +30,10 @@ pub(crate) fn run(Plan { options, output }: &Plan) -> Result<ExitCode, CliError>
     let threads = start_threads(options.threads)?;
     let opened = inputs::open(options)?;
     let Opened { experiment, inputs, .. } = &opened;
-    let folder = options.selection.written_folder(experiment);
+    let folder = options.selection.written_folder(experiment)?;
     let finished = if options.force { BTreeSet::new() } else { inputs.finished(&folder)? };
     let facts = inputs.cost_facts()?;
-    let plan = inputs.plan(&facts, &finished);
+    let plan = inputs.plan(&facts, &finished)?;
     inputs.warnings().iter().for_each(|warning| say_on_stderr(warning));
     let counts = inputs.dataset.counts();
     say(&format!(
@@ -59,8 +59,7 @@ pub(crate) fn run(Plan { options, output }: &Plan) -> Result<ExitCode, CliError>
     say("");
     let limits = options.limits(threads);
     let rates = Rates::new(inputs, &facts);
-    let exists = |step: &Step| is_kept(&inputs.cache, step);
-    let forecast = Forecast::new(&plan, &facts, &limits, &rates, exists)?;
+    let forecast = Forecast::new(&plan, &facts, &limits, &rates, inputs.cache.kept()?)?;
     if plan.steps.is_empty() {
         say("nothing is left to do");
     } else {
@@ -102,7 +101,7 @@ fn say_steps(plan: &thaw_spec::Plan, inputs: &RunInputs, facts: &CostFacts, fore
     say("");
     say(&format!("{} artifacts are shared instead of computed again", plan.shared));
     if !plan.without_room.is_empty() {
-        let (count, cache) = (plan.without_room.len(), inputs.cache.display());
+        let (count, cache) = (plan.without_room.len(), inputs.cache.place().display());
         say(&format!(
             "no room in {cache} for {count} artifact(s) of activations: they are computed for every batch"
         ));
@@ -118,10 +117,10 @@ fn say_total(
 ) -> Result<(), CliError> {
     let Rates { inputs, facts, .. } = *rates;
     let none = BTreeSet::new();
-    let exists = |step: &Step| is_kept(&inputs.cache, step);
+    let exists = inputs.cache.kept()?;
     let everything = Share { jobs: 1, threads: rayon::current_num_threads() };
     let alone = |cell: &Cell| -> Result<f64, RunError> {
-        let plan = thaw_spec::Plan::new(std::slice::from_ref(cell), &none, facts, exists);
+        let plan = thaw_spec::Plan::new(std::slice::from_ref(cell), &none, facts, &exists);
         plan.steps.iter().map(|step| rates.seconds(&plan, step, everything)).sum()
     };
     let todo = inputs.cells.iter().filter(|cell| !finished.contains(&cell.id()));
@@ -135,7 +134,7 @@ fn say_total(
         "about {} on this machine, {} in {}",
         duration(forecast.seconds),
         mebibytes(bytes),
-        inputs.cache.display()
+        inputs.cache.place().display()
     ));
     if let Some(last) = forecast.critical.last() {
         say(&format!(

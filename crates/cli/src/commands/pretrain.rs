@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 use thaw_data::{Dataset, OnUnreadable, Pixels};
-use thaw_run::{environment, pixels_path};
+use thaw_run::{Cache, environment};
 use thaw_spec::{
     Cell, ContentHash, DatasetSource, Environment, EpochRecord, FreezeBoundary, Inputs, Split,
 };
@@ -134,7 +134,7 @@ fn decoded(
     split: Split,
     cache: &Path,
 ) -> Result<SplitData, CliError> {
-    let path = pixels_path(cache, cell, split);
+    let path = Cache::in_folder(cache).pixels_path(cell, split);
     if !path.exists() {
         Pixels::prepare(
             dataset,

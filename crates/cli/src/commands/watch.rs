@@ -28,7 +28,7 @@ pub(crate) struct Watch {
 /// Shows the cells until a key ends it, or without a terminal until all of them have ended.
 pub(crate) fn run(options: &Watch) -> Result<ExitCode, CliError> {
     let experiment = options.selection.load()?;
-    let folder = options.selection.written_folder(&experiment);
+    let folder = options.selection.written_folder(&experiment)?;
     if std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
         on_a_terminal(options, &experiment, &folder)?;
         Ok(ExitCode::from(SUCCESS))

@@ -7,22 +7,27 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use thaw_run::{
-    ImageSource, Messages, PlanFile, PlannedStep, RealExecutor, RunInputs, StepEnd, VERSION,
+    ImageSource, Messages, PlanFile, PlannedStep, RealExecutor, RunError, RunInputs, StepEnd, Stop,
+    VERSION,
 };
 use thaw_store::Owner;
 
 use crate::error::{CliError, SUCCESS};
 use crate::inputs::start_threads;
 use crate::progress::Progress;
+use crate::signals::{end_after, stop_on_signals};
 use crate::terminal::{say, say_on_stderr};
 use crate::words::describe;
+
+/// A step whose process nobody waits for any more gets so long to end its batch.
+const ORPHANED: Duration = Duration::from_secs(30);
 
 /// The claims of others are looked at this often.
 const POLL: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 pub(crate) struct Worker {
-    /// The plan, as `thaw plan --output` writes it
+    /// The plan, as `thaw plan --output` writes it: a file, or a URL such as s3://bucket/plan.json
     #[arg(value_name = "PLAN")]
     plan: PathBuf,
     /// The step to execute, by its name or number; without it, the steps are listed
@@ -44,6 +49,9 @@ pub(crate) struct Worker {
     /// Where the cache lies for this worker, which all workers share [default: where the plan says]
     #[arg(long, value_name = "FOLDER")]
     cache: Option<PathBuf>,
+    /// Where the cache is a URL: the folder of this machine's copies
+    #[arg(long, env = "THAW_LOCAL_CACHE", default_value = ".thaw-cache", value_name = "FOLDER")]
+    local_cache: PathBuf,
     /// Where the experiment's results lie for this worker, which all workers share [default: where the
     /// plan says]
     #[arg(long, value_name = "FOLDER")]
@@ -66,19 +74,25 @@ pub(crate) fn run(options: &Worker) -> Result<ExitCode, CliError> {
 
 /// Executes the step for a process that listens.
 fn attached(options: &Worker) -> Result<ExitCode, CliError> {
-    std::thread::spawn(|| {
+    let stop = stop_on_signals(true);
+    let nobody_waits = stop.clone();
+    std::thread::spawn(move || {
         // Nothing is ever sent: the end of this says that nobody waits for the step any more.
         let _ = std::io::stdin().read(&mut [0]);
-        const TERMINATED: i32 = 143;
-        std::process::exit(TERMINATED);
+        nobody_waits.request();
+        end_after(ORPHANED);
     });
     let messages = Messages::on(std::io::stdout());
-    let done = Prepared::new(options).and_then(|prepared| prepared.run(&messages, true));
+    let done = Prepared::new(options, stop).and_then(|prepared| prepared.run(&messages, true));
     match done {
         Ok(StepEnd::Ended(_)) => Ok(ExitCode::from(SUCCESS)),
         Ok(StepEnd::Elsewhere(owner)) => {
             messages.elsewhere(&owner);
             Ok(ExitCode::from(SUCCESS))
+        }
+        Err(error @ CliError::Run(RunError::Stopped)) => {
+            messages.stopped();
+            Ok(ExitCode::from(error.code()))
         }
         Err(error) => {
             messages.failed(&error.message());
@@ -94,13 +108,16 @@ fn alone(options: &Worker) -> Result<ExitCode, CliError> {
         plan.steps.iter().for_each(|step| say(&line(step)));
         return Ok(ExitCode::from(SUCCESS));
     }
-    let prepared = Prepared::new(options)?;
+    let prepared = Prepared::new(options, stop_on_signals(options.quiet))?;
     let progress = Progress::new(options.quiet);
     let started = Instant::now();
     loop {
         match prepared.run(&progress, false)? {
             StepEnd::Ended(_) => return Ok(ExitCode::from(SUCCESS)),
             StepEnd::Elsewhere(owner) => {
+                if prepared.stop.is_requested() {
+                    return Err(RunError::Stopped.into());
+                }
                 if started.elapsed() >= options.wait.unwrap_or_default() {
                     return Err(claimed(&prepared.step, &owner));
                 }
@@ -133,10 +150,11 @@ struct Prepared {
     step: PlannedStep,
     inputs: RunInputs,
     threads: usize,
+    stop: Stop,
 }
 
 impl Prepared {
-    fn new(options: &Worker) -> Result<Self, CliError> {
+    fn new(options: &Worker, stop: Stop) -> Result<Self, CliError> {
         let mut plan = PlanFile::read(&options.plan)?;
         let step = plan.step(options.step.as_deref().unwrap_or_default())?.clone();
         if let Some(path) = &options.data {
@@ -157,7 +175,7 @@ impl Prepared {
         plan.results = options.results.clone().unwrap_or(plan.results);
         plan.device = options.device.clone().unwrap_or(plan.device);
         let threads = start_threads(options.threads)?;
-        let inputs = plan.open()?;
+        let inputs = plan.open(&options.local_cache)?;
         if plan.thaw != VERSION && !options.quiet && !options.attached {
             say_on_stderr(&format!(
                 "warning: {} was made by thaw {}, and this is thaw {VERSION}",
@@ -165,11 +183,12 @@ impl Prepared {
                 plan.thaw
             ));
         }
-        Ok(Self { plan, step, inputs, threads })
+        Ok(Self { plan, step, inputs, threads, stop })
     }
 
     fn run(&self, observer: &dyn thaw_run::Observer, waits: bool) -> Result<StepEnd, CliError> {
-        let executor = RealExecutor::new(&self.inputs, self.threads);
-        Ok(self.step.run(&self.plan, &self.inputs, &executor, observer, waits)?)
+        let Self { plan, step, inputs, threads, stop } = self;
+        let executor = RealExecutor::new(inputs, *threads).stopped_by(stop);
+        Ok(step.run(plan, inputs, &executor, observer, waits, stop)?)
     }
 }

@@ -104,11 +104,14 @@ impl Desk {
 
     /// Every measured curve in a folder of results, to the last bit.
     pub(crate) fn curves(&self, results: &str) -> Vec<BitCurve> {
+        self.curves_in(&ResultsFolder::new(self.path(results).join("tiny")))
+    }
+
+    /// The same in a store.
+    pub(crate) fn curves_in(&self, results: &ResultsFolder) -> Vec<BitCurve> {
         let text = fs::read_to_string(self.path("tiny.toml")).expect("the experiment");
         let experiment = Experiment::parse("tiny.toml", &text).expect("an experiment");
-        let results =
-            Results::read(&ResultsFolder::new(self.path(results).join("tiny")), &experiment)
-                .expect("results");
+        let results = Results::read(results, &experiment).expect("results");
         let runs = results.procedures.iter().flat_map(|procedure| &procedure.runs);
         let metrics = [
             Metric::TrainAccuracy,

@@ -11,6 +11,7 @@ mod diagnosis;
 mod documents;
 mod markdown;
 mod miniature;
+mod object_store;
 mod package;
 mod precision;
 mod references;

@@ -159,6 +159,7 @@ fn tables() -> Vec<Described> {
             "[[published]]\n",
             &[("label", "\"x\""), ("file", "\"x\""), ("run", "\"x\"")],
         ),
+        Described::of_experiment("`[launcher.slurm]`", "[launcher.slurm]\n", &[]),
         Described::of_expectations("Tables", "", &[]),
         Described::of_expectations("`[[band]]`", "[[band]]\n", BAND),
         Described {
@@ -244,7 +245,7 @@ fn kind(message: Option<&str>) -> &'static str {
             let expected =
                 message.split_once("expected ").map_or(message, |(_, expected)| expected);
             match expected {
-                "usize" | "u64" => "whole number",
+                "usize" | "u64" | "u16" => "whole number",
                 "f64" => "number",
                 "a boolean" => "boolean",
                 "a sequence" => "list",

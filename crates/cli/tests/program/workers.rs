@@ -406,3 +406,76 @@ fn a_plan_cannot_hold_a_name_that_is_not_unicode() {
     refuses(&planned, 65, &["a plan cannot hold this name, which is not UTF-8"]);
     assert!(!desk.path("plan.json").exists());
 }
+
+/// Sends a signal to a process.
+#[cfg(unix)]
+fn signal(process: &Child, name: &str) {
+    let sent = std::process::Command::new("kill").args([name, &process.id().to_string()]).status();
+    assert!(sent.expect("kill").success());
+}
+
+/// A signal ends the batch, not the cell: whatever is done stands in a checkpoint, also within an
+/// epoch.
+#[test]
+#[cfg(unix)]
+fn a_sweep_that_is_stopped_says_how_to_go_on_and_goes_on_to_the_same_bits() {
+    let desk = Desk::with_long_cells();
+    assert_code(&desk.sweep(&["--quiet", "--results", "alone"]), 0);
+    for (launcher, name, code) in [("threads", "-INT", 130), ("processes", "-TERM", 143)] {
+        let places = ["--cache", "stopped-cache", "--results", launcher, "--launcher", launcher];
+        let begin = || {
+            let log = fs::File::create(desk.path("stopped.log")).expect("a log");
+            std::process::Command::new(assert_cmd::cargo::cargo_bin("thaw"))
+                .current_dir(desk.root.path())
+                .args(["sweep", "tiny.toml", "--threads", "2"])
+                .args(INPUTS)
+                .args(places)
+                .stdout(Stdio::null())
+                .stderr(log)
+                .spawn()
+                .expect("a sweep")
+        };
+        let mut stopped = 0;
+        loop {
+            let mut sweep = begin();
+            std::thread::sleep(Duration::from_millis(u64::from(300 + chance(700))));
+            if sweep.try_wait().expect("a process").is_none() {
+                signal(&sweep, name);
+            }
+            let status = sweep.wait().expect("it ends");
+            let log = fs::read_to_string(desk.path("stopped.log")).expect("a log");
+            if status.success() {
+                break;
+            }
+            assert_eq!(status.code(), Some(code), "{log}");
+            assert!(log.contains("the same command goes on from here"), "{log}");
+            stopped += 1;
+        }
+        assert!(stopped > 0, "it took longer than the first pause");
+        assert_eq!(
+            desk.curves("alone"),
+            desk.curves(launcher),
+            "{launcher}, stopped {stopped} times"
+        );
+        fs::remove_dir_all(desk.path("stopped-cache")).expect("a cache");
+    }
+}
+
+#[test]
+fn what_slurm_cannot_do_is_said_before_anything_is_submitted() {
+    let desk = Desk::new();
+    let slurm = |more: &[&str]| {
+        let launched = ["--launcher", "slurm", "--cache", "cache", "--results", "slurm"];
+        // A path on which there is nothing.
+        let mut command = thaw_in(desk.root.path());
+        command.env("PATH", desk.path("nothing")).args(["sweep", "tiny.toml"]).args(INPUTS);
+        command.args(launched).args(more).output().expect("it runs")
+    };
+    let site = "[launcher.slurm]\ntime = \"1:00:00\"\n";
+    fs::write(desk.path("site.toml"), site).expect("written");
+    let of_site = slurm(&["--launcher-settings", "site.toml"]);
+    refuses(&of_site, 69, &["this is no machine of a Slurm cluster"]);
+    fs::write(desk.path("site.toml"), site.replace("time", "tiem")).expect("written");
+    refuses(&slurm(&["--launcher-settings", "site.toml"]), 78, &["site.toml:2:", "tiem"]);
+    refuses(&slurm(&["--precision", "1.0"]), 64, &["does not wait"]);
+}

@@ -19,6 +19,8 @@ pub(super) enum Message {
     Resumed(EpochRecord),
     Epoch(EpochRecord),
     Ended(Ending),
+    /// Somebody asked to stop.
+    Stopped,
     /// Why the step failed.
     Failed(String),
 }
@@ -37,6 +39,11 @@ impl<W: Write> Messages<W> {
     /// Another worker has claimed the step.
     pub fn elsewhere(&self, owner: &Owner) {
         self.send(&Message::Elsewhere(owner.clone()));
+    }
+
+    /// Somebody asked to stop.
+    pub fn stopped(&self) {
+        self.send(&Message::Stopped);
     }
 
     /// The step failed.
@@ -62,6 +69,8 @@ impl<W: Write + Send> Observer for Messages<W> {
             Event::Resumed { last, .. } => Message::Resumed(last.clone()),
             Event::Epoch { record, .. } => Message::Epoch(record.clone()),
             Event::Ended { ending, .. } => Message::Ended(ending),
+            // A worker hands nothing on.
+            Event::Submitted { .. } => return,
         };
         self.send(&message);
     }

@@ -1,16 +1,19 @@
-//! Who does the steps of a plan: threads of this process, or processes of their own.
+//! Who does the steps of a plan: threads of this process, processes of their own, or a cluster.
 
 mod message;
 mod processes;
+mod slurm;
 mod threads;
 
 use thaw_analysis::ResultsFolder;
 use thaw_spec::{Cell, CostFacts, Plan};
+use thaw_train::Stop;
 
 use crate::{Executor, Observer, RunError};
 
 pub use message::Messages;
 pub use processes::Processes;
+pub use slurm::Slurm;
 pub use threads::Threads;
 
 /// What cells that train side by side have to share.
@@ -60,6 +63,8 @@ pub struct Work<'a> {
     pub folder: &'a ResultsFolder,
     /// What cells side by side have to share.
     pub limits: &'a Limits,
+    /// Asks to end at the end of a batch.
+    pub stop: &'a Stop,
 }
 
 /// Executes plans.
@@ -67,10 +72,12 @@ pub trait Launcher {
     /// Executes a plan and writes the records of its cells. Artifacts are made before what needs them.
     /// A cell that fails, even by a panic, does not stop the others; those that failed are returned.
     /// Several workers may execute plans into one folder: each cell is claimed by one of them, and the
-    /// others wait for it at the end.
+    /// others wait for it at the end. One that hands the steps to a scheduler does not wait for them: it
+    /// tells what it [submitted](crate::Event::Submitted), and no cell has failed yet.
     ///
     /// # Errors
-    /// When an artifact cannot be made, or threads or processes cannot be started.
+    /// When an artifact cannot be made, threads or processes cannot be started, or somebody asked to
+    /// stop.
     fn launch(
         &self,
         work: &Work<'_>,
@@ -90,7 +97,8 @@ pub fn execute(
     limits: &Limits,
     observer: &dyn Observer,
 ) -> Result<Vec<CellFailure>, RunError> {
-    Threads { executor }.launch(&Work { plan, facts, folder, limits }, observer)
+    let stop = &Stop::default();
+    Threads { executor }.launch(&Work { plan, facts, folder, limits, stop }, observer)
 }
 
 /// Memory that is free, where the system tells (Linux).

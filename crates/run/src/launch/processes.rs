@@ -3,6 +3,8 @@
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use thaw_spec::{Cell, Step};
 use thaw_store::Owner;
@@ -13,6 +15,9 @@ use super::{CellFailure, Launcher, Work};
 use crate::schedule::{Hands, Schedule};
 use crate::steps::{Item, StepEnd, fail};
 use crate::{Ending, Event, Observer, RunError};
+
+/// Whether somebody asked to stop is looked at this often.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Executes each step of a plan by `PROGRAM worker PLAN --step ID --threads N --attached`.
 #[derive(Clone, Debug)]
@@ -49,6 +54,7 @@ enum Last {
     Nothing,
     Ended(Ending),
     Elsewhere(Owner),
+    Stopped,
     Failed(String),
 }
 
@@ -78,14 +84,25 @@ impl Parent<'_> {
             .spawn()
             .map_err(|error| failed(format!("{} cannot be started: {error}", program.display())))?;
         let mut worker = Worker(worker);
-        let (has_started, last) = match worker.0.stdout.take() {
-            Some(output) => self.listen(item, output),
-            None => (false, Last::Nothing),
-        };
+        let (input, output) = (worker.0.stdin.take(), worker.0.stdout.take());
+        let is_over = AtomicBool::new(false);
+        let (has_started, last) = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) && !self.work.stop.is_requested() {
+                    std::thread::sleep(LOOK);
+                }
+                // From this it knows that it has to end.
+                drop(input);
+            });
+            let heard = output.map_or((false, Last::Nothing), |output| self.listen(item, output));
+            is_over.store(true, Ordering::Relaxed);
+            heard
+        });
         let status = worker.0.wait().map_err(|error| failed(error.to_string()))?;
         match last {
             Last::Elsewhere(owner) => Ok(StepEnd::Elsewhere(owner)),
             Last::Ended(ending) if status.success() => Ok(StepEnd::Ended(ending)),
+            Last::Stopped => Err(RunError::Stopped),
             Last::Failed(reason) => {
                 let error = RunError::Worker { reason, code: status.code() };
                 if !has_started {
@@ -138,6 +155,7 @@ impl Parent<'_> {
                 }
                 // Told once the process has ended well.
                 Message::Ended(ending) => last = Last::Ended(ending),
+                Message::Stopped => last = Last::Stopped,
                 Message::Elsewhere(owner) => last = Last::Elsewhere(owner),
                 Message::Failed(reason) => last = Last::Failed(reason),
             }
@@ -154,6 +172,9 @@ impl Hands for Parent<'_> {
     }
 
     fn run(&self, threads: &usize, item: &Item<'_>) -> Result<StepEnd, RunError> {
+        if self.work.stop.is_requested() {
+            return Err(RunError::Stopped);
+        }
         // Seen from here, a cell of another worker needs no process.
         if let Step::Fit(cell) = item.step
             && let Some(owner) = self.work.folder.claimed_by(&cell.id())?
@@ -162,7 +183,7 @@ impl Hands for Parent<'_> {
         }
         let mut end = self.attempt(*threads, item);
         for _ in 0..self.processes.retries {
-            if end.is_ok() {
+            if matches!(end, Ok(_) | Err(RunError::Stopped)) {
                 break;
             }
             end = self.attempt(*threads, item);
@@ -170,6 +191,7 @@ impl Hands for Parent<'_> {
         let ending = match &end {
             Ok(StepEnd::Ended(ending)) => Some(*ending),
             Ok(StepEnd::Elsewhere(_)) => None,
+            Err(RunError::Stopped) => Some(Ending::Stopped),
             Err(_) => Some(Ending::Failed),
         };
         if let Some(ending) = ending {

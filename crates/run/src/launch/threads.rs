@@ -21,9 +21,9 @@ impl Launcher for Threads<'_> {
         work: &Work<'_>,
         observer: &dyn Observer,
     ) -> Result<Vec<CellFailure>, RunError> {
-        let Work { plan, facts, folder, limits } = *work;
-        let steps =
-            Steps { executor: self.executor, folder, observer, repeat: limits.repeat, waits: true };
+        let Work { plan, facts, folder, limits, stop } = *work;
+        let (executor, repeat) = (self.executor, limits.repeat);
+        let steps = Steps { executor, folder, observer, repeat, waits: true, stop };
         Schedule { plan, facts, limits, observer, hands: &steps }.execute()
     }
 }

@@ -1,0 +1,66 @@
+//! Signals: the first asks to end at the end of a batch, the second ends at once.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+use thaw_run::Stop;
+
+use crate::terminal::say_on_stderr;
+
+/// The signal that asked to stop; zero before.
+static ASKED: AtomicI32 = AtomicI32::new(0);
+
+/// A process that has not ended so long after the first signal ends where it is: whoever sent it may
+/// kill it soon, and the file that it writes is not there until it is whole.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The code of a process that a signal ended, as shells have it.
+pub(crate) fn exit_code() -> u8 {
+    const BEYOND: i32 = 128;
+    const TERMINATE: i32 = 15;
+    let signal = ASKED.load(Ordering::Relaxed);
+    let signal = if signal == 0 { TERMINATE } else { signal };
+    u8::try_from(BEYOND + signal).unwrap_or(u8::MAX)
+}
+
+/// What SIGINT and SIGTERM request from now on.
+#[cfg(unix)]
+pub(crate) fn stop_on_signals(quiet: bool) -> Stop {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::iterator::Signals;
+
+    let stop = Stop::default();
+    let requested = stop.clone();
+    // A system that allows no handlers ends the process at the first signal, as ever.
+    if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) {
+        std::thread::spawn(move || {
+            for signal in &mut signals {
+                if ASKED.swap(signal, Ordering::Relaxed) != 0 {
+                    std::process::exit(exit_code().into());
+                }
+                requested.request();
+                if !quiet {
+                    say_on_stderr(
+                        "stopping at the end of this batch; a second signal stops at once",
+                    );
+                }
+                end_after(PATIENCE);
+            }
+        });
+    }
+    stop
+}
+
+/// Other systems end the process at once.
+#[cfg(not(unix))]
+pub(crate) fn stop_on_signals(_quiet: bool) -> Stop {
+    Stop::default()
+}
+
+/// Ends the process after a time, if it is still there.
+pub(crate) fn end_after(time: Duration) {
+    std::thread::spawn(move || {
+        std::thread::sleep(time);
+        std::process::exit(exit_code().into());
+    });
+}

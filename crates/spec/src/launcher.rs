@@ -1,0 +1,180 @@
+//! How the steps of an experiment are handed to a scheduler: the `[launcher]` tables.
+
+use serde::{Deserialize, Serialize};
+
+use crate::SpecError;
+
+/// The `[launcher]` table of an experiment, or of a file of a site's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LauncherSettings {
+    /// For `--launcher slurm`.
+    #[serde(default)]
+    pub slurm: SlurmSettings,
+}
+
+impl LauncherSettings {
+    /// Reads a file that has nothing but `[launcher]` tables. `file` is only used in messages.
+    ///
+    /// # Errors
+    /// Names the file, the line, the key and what is allowed there.
+    ///
+    /// # Example
+    /// ```
+    /// use thaw_spec::{LauncherSettings, StepKind};
+    ///
+    /// let text = "[launcher.slurm]\npartition = \"short\"\n[launcher.slurm.fit]\nmemory = \"8G\"";
+    /// let slurm = LauncherSettings::parse("site.toml", text)?.slurm;
+    /// assert_eq!(slurm.of(StepKind::Decode).memory, None);
+    /// let fit = slurm.of(StepKind::Fit);
+    /// assert_eq!((fit.partition.as_deref(), fit.memory.as_deref()), (Some("short"), Some("8G")));
+    /// # Ok::<(), thaw_spec::SpecError>(())
+    /// ```
+    pub fn parse(file: &str, text: &str) -> Result<Self, SpecError> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            launcher: LauncherSettings,
+        }
+        let table: Table =
+            toml::from_str(text).map_err(|error| SpecError::from_toml(file, text, &error))?;
+        Ok(table.launcher)
+    }
+
+    /// These settings with others laid over them.
+    #[must_use]
+    pub fn overlaid(self, other: Self) -> Self {
+        Self { slurm: self.slurm.overlaid(other.slurm) }
+    }
+}
+
+/// A kind of step, as far as schedulers care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// Images are decoded.
+    Decode,
+    /// Activations are extracted.
+    Extract,
+    /// A cell is trained.
+    Fit,
+}
+
+/// What a step asks of a cluster, in the words of `sbatch`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepResources {
+    /// `--partition`.
+    pub partition: Option<String>,
+    /// `--constraint`.
+    pub constraint: Option<String>,
+    /// `--time`, such as `2:00:00`.
+    pub time: Option<String>,
+    /// `--mem`, such as `8G`.
+    pub memory: Option<String>,
+    /// `--cpus-per-task`.
+    pub cpus: Option<u16>,
+    /// `--gpus`; the step computes on the first.
+    pub gpus: Option<u16>,
+}
+
+impl StepResources {
+    fn overlaid(self, other: Self) -> Self {
+        Self {
+            partition: other.partition.or(self.partition),
+            constraint: other.constraint.or(self.constraint),
+            time: other.time.or(self.time),
+            memory: other.memory.or(self.memory),
+            cpus: other.cpus.or(self.cpus),
+            gpus: other.gpus.or(self.gpus),
+        }
+    }
+}
+
+/// The `[launcher.slurm]` table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlurmSettings {
+    /// `--account`.
+    pub account: Option<String>,
+    /// `--qos`.
+    pub qos: Option<String>,
+    /// Further options of `sbatch`, each as it would be typed.
+    #[serde(default)]
+    pub options: Vec<String>,
+    /// Lines of shell before the worker, such as `module load cuda`.
+    #[serde(default)]
+    pub setup: Vec<String>,
+    partition: Option<String>,
+    constraint: Option<String>,
+    time: Option<String>,
+    memory: Option<String>,
+    cpus: Option<u16>,
+    gpus: Option<u16>,
+    #[serde(default)]
+    decode: StepResources,
+    #[serde(default)]
+    extract: StepResources,
+    #[serde(default)]
+    fit: StepResources,
+}
+
+impl SlurmSettings {
+    /// What a step of a kind asks for: what is said of its kind, else what is said of all.
+    #[must_use]
+    pub fn of(&self, kind: StepKind) -> StepResources {
+        let of_kind = match kind {
+            StepKind::Decode => &self.decode,
+            StepKind::Extract => &self.extract,
+            StepKind::Fit => &self.fit,
+        };
+        self.of_all().overlaid(of_kind.clone())
+    }
+
+    fn of_all(&self) -> StepResources {
+        let Self { partition, constraint, time, memory, cpus, gpus, .. } = self.clone();
+        StepResources { partition, constraint, time, memory, cpus, gpus }
+    }
+
+    fn overlaid(self, other: Self) -> Self {
+        let StepResources { partition, constraint, time, memory, cpus, gpus } =
+            self.of_all().overlaid(other.of_all());
+        let longer = |one: Vec<String>, more: Vec<String>| one.into_iter().chain(more).collect();
+        Self {
+            account: other.account.or(self.account),
+            qos: other.qos.or(self.qos),
+            options: longer(self.options, other.options),
+            setup: longer(self.setup, other.setup),
+            partition,
+            constraint,
+            time,
+            memory,
+            cpus,
+            gpus,
+            decode: self.decode.overlaid(other.decode),
+            extract: self.extract.overlaid(other.extract),
+            fit: self.fit.overlaid(other.fit),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_stands_above_the_experiment_and_a_kind_above_all() {
+        let experiment = "[launcher.slurm]\ncpus = 8\nmemory = \"4G\"\nsetup = [\"a\"]\n[launcher.slurm.fit]\nmemory = \"16G\"";
+        let site = "[launcher.slurm]\npartition = \"gpu\"\ncpus = 2\nsetup = [\"b\"]\n[launcher.slurm.fit]\ngpus = 1";
+        let parsed = |text| LauncherSettings::parse("x.toml", text).expect("settings");
+        let slurm = parsed(experiment).overlaid(parsed(site)).slurm;
+        assert_eq!(slurm.setup, ["a", "b"]);
+        let fit = slurm.of(StepKind::Fit);
+        assert_eq!((fit.cpus, fit.gpus, fit.memory.as_deref()), (Some(2), Some(1), Some("16G")));
+        let decode = slurm.of(StepKind::Decode);
+        assert_eq!((decode.gpus, decode.memory.as_deref()), (None, Some("4G")));
+        let wrong = LauncherSettings::parse("x.toml", "[launcher.slurm]\npartitoin = \"a\"");
+        let wrong = wrong.expect_err("a misprint").to_string();
+        assert!(wrong.starts_with("x.toml:2:") && wrong.contains("partitoin"), "{wrong}");
+    }
+}
