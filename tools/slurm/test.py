@@ -72,7 +72,8 @@ class Test:
         self.server = subprocess.Popen(
             [sys.executable, HERE.parent / "store" / "server.py", str(PORT), self.counts], stdout=subprocess.PIPE, text=True
         )
-        self.server.stdout.readline()
+        if "serving" not in self.server.stdout.readline():
+            raise SystemExit(f"the object server does not come up; is port {PORT} taken?")
         self.s3 = boto3.client(
             "s3", endpoint_url=f"http://127.0.0.1:{PORT}", aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1"
         )
@@ -94,7 +95,13 @@ class Test:
     def training(self):
         """The processes that train cells now."""
         listed = subprocess.run(["pgrep", "-f", f"{self.options.thaw} worker"], capture_output=True, text=True).stdout.split()
-        return [int(pid) for pid in listed]
+        return [int(pid) for pid in listed if self.is_of_this_cluster(pid)]
+
+    def is_of_this_cluster(self, pid):
+        try:
+            return str(self.folder).encode() in pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            return False
 
     def has_begun_cells(self, count):
         found = self.s3.list_objects_v2(Bucket="thaw", Prefix="runs/miniature/cells/")
@@ -110,7 +117,7 @@ class Test:
 
     def disturb(self):
         """What goes wrong, one after the other."""
-        self.wait_for("the first cell", lambda: self.has_begun_cells(1))
+        self.wait_for("the first cell", lambda: self.has_begun_cells(1) and self.training())
         pid = self.training()[0]
         os.kill(pid, signal.SIGKILL)
         self.say(f"SIGKILL to a worker (process {pid})")
@@ -132,11 +139,13 @@ class Test:
     def terminate(self):
         """Sends SIGTERM to a task; one that is about to end takes none."""
         for task, node in self.running():
-            done = subprocess.run(["scancel", "--batch", "--signal=TERM", task], env=self.environment, capture_output=True)
+            # To the script and to the worker, as Slurm itself sends it.
+            done = subprocess.run(["scancel", "--full", "--signal=TERM", task], env=self.environment, capture_output=True)
             if done.returncode == 0:
-                self.say(f"SIGTERM to {task} on {node}, as before a node goes down")
+                self.say(f"SIGTERM to {task} on {node}, to its script and its worker")
                 self.wait_for("the word of the job", lambda: "is queued again" in self.printed(task), 60)
-                self.say(f"{task} printed: {self.printed(task).splitlines()[-1]}")
+                words = [line for line in self.printed(task).splitlines() if "is queued again" in line]
+                self.say(f"{task} printed: {words[-1]}")
                 return True
         return False
 
@@ -235,6 +244,9 @@ class Test:
         self.say("thaw report draws them")
 
     def end(self):
+        if "SLURM_CONF" in self.environment:
+            subprocess.run(["scancel", "--me"], env=self.environment, check=False)
+            time.sleep(3)
         subprocess.run([HERE / "cluster.sh", "stop", self.folder / "slurm"], check=False)
         if hasattr(self, "server"):
             self.server.kill()

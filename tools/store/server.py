@@ -46,9 +46,6 @@ class Server(socketserver.ThreadingMixIn, WSGIServer):
 
 
 class Quiet(WSGIRequestHandler):
-    # One connection for many requests, as real servers offer.
-    protocol_version = "HTTP/1.1"
-
     def log_message(self, *_):
         pass
 

@@ -5,7 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 if ! tools/store/environment.sh "$1" > /dev/null 2>&1; then
-    rm -rf "$1"
     echo "skipped: no Python environment for the object server can be made"
     exit
 fi

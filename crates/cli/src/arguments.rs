@@ -129,6 +129,9 @@ pub(crate) enum Command {
     Man(Man),
 }
 
+/// The folder of copies of a cache in an object store, where none is named.
+pub(crate) const LOCAL_CACHE: &str = ".thaw-cache";
+
 /// Where a folder of images lies, for experiments that need one.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Images {

@@ -24,6 +24,8 @@ use crate::terminal::{LogFormat, log_format, print_event, say_on_stderr};
 pub(crate) enum CliError {
     #[error("{message}")]
     Usage { message: String },
+    #[error("stopped; the same command without --force goes on from here")]
+    Stopped,
     #[error("{message}")]
     Claimed { message: String },
     #[error("{message}")]
@@ -93,7 +95,7 @@ impl CliError {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Run(RunError::Panicked { .. }) => SOFTWARE,
-            Self::Run(RunError::Stopped) => signals::exit_code(),
+            Self::Stopped | Self::Run(RunError::Stopped) => signals::exit_code(),
             Self::Run(RunError::Store(error)) => store_code(error),
             Self::Run(RunError::Worker { code, .. }) => {
                 code.and_then(|code| u8::try_from(code).ok()).unwrap_or(SOFTWARE)

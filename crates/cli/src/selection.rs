@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use thaw_analysis::ResultsFolder;
 use thaw_spec::{Expectations, Experiment, Selector};
+use thaw_store::below;
 
 use crate::error::CliError;
 use crate::files::file_stem;
@@ -90,7 +91,7 @@ impl CellSelection {
         &self,
         experiment: &Experiment,
     ) -> Result<ResultsFolder, CliError> {
-        Ok(ResultsFolder::open(&self.results.written().join(&experiment.name))?)
+        Ok(ResultsFolder::open(&below(&self.results.written(), &experiment.name))?)
     }
 
     /// The folder that its cells are read from: the first one that has any. Says so when it is
@@ -101,7 +102,7 @@ impl CellSelection {
     pub(crate) fn read_folder(&self, experiment: &Experiment) -> Result<ResultsFolder, CliError> {
         let written = self.written_folder(experiment)?;
         for results in self.results.read() {
-            let folder = ResultsFolder::open(&results.join(&experiment.name))?;
+            let folder = ResultsFolder::open(&below(&results, &experiment.name))?;
             if folder.has_cells()? {
                 if folder.root() != written.root() {
                     say_on_stderr(&format!(

@@ -1,7 +1,7 @@
 //! Signals: the first asks to end at the end of a batch, the second ends at once.
 
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thaw_run::Stop;
 
@@ -13,6 +13,10 @@ static ASKED: AtomicI32 = AtomicI32::new(0);
 /// A process that has not ended so long after the first signal ends where it is: whoever sent it may
 /// kill it soon, and the file that it writes is not there until it is whole.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Signals of a scheduler that follow each other so soon are one request.
+#[cfg(unix)]
+const ONE_REQUEST: Duration = Duration::from_secs(20);
 
 /// The code of a process that a signal ended, as shells have it.
 pub(crate) fn exit_code() -> u8 {
@@ -34,10 +38,17 @@ pub(crate) fn stop_on_signals(quiet: bool) -> Stop {
     // A system that allows no handlers ends the process at the first signal, as ever.
     if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) {
         std::thread::spawn(move || {
+            let mut asked: Option<Instant> = None;
             for signal in &mut signals {
-                if ASKED.swap(signal, Ordering::Relaxed) != 0 {
+                if let Some(asked) = asked {
+                    // Schedulers send theirs to a script and to what it runs, and the script passes it on.
+                    if signal == SIGTERM && asked.elapsed() < ONE_REQUEST {
+                        continue;
+                    }
                     std::process::exit(exit_code().into());
                 }
+                asked = Some(Instant::now());
+                ASKED.store(signal, Ordering::Relaxed);
                 requested.request();
                 if !quiet {
                     say_on_stderr(

@@ -7,11 +7,13 @@ use std::time::Instant;
 use thaw_analysis::ResultsFolder;
 use thaw_run::{
     CellFailure, Event, Executor as _, Forecast, Launcher as _, Limits, Observer, Places, PlanFile,
-    Processes, Rates, RealExecutor, Slurm, Threads, Work,
+    Processes, Rates, RealExecutor, RunError, SLURM_CPUS, Slurm, Stop, Threads, Work, check_device,
+    refuse_a_second_time,
 };
 use thaw_spec::{ContentHash, CostFacts, Experiment, LauncherSettings, Plan, StepKind};
+use thaw_store::is_url;
 
-use crate::arguments::{LauncherName, Precision, Sweep};
+use crate::arguments::{LOCAL_CACHE, LauncherName, Precision, Sweep};
 use crate::drawing::{accuracies, read, report};
 use crate::error::CliError;
 use crate::inputs::{self, Opened, start_threads};
@@ -29,12 +31,34 @@ pub(crate) fn sweep(options: &Sweep, precision: Option<&Precision>) -> Result<()
             "--retries needs --launcher processes or slurm: a thread that fails fails again";
         return Err(CliError::Usage { message: message.to_owned() });
     }
+    if options.launcher == LauncherName::Slurm
+        && precision.is_some_and(|precision| precision.points.is_some())
+    {
+        let message = "--precision looks at what has run before it adds seeds, so it cannot be used with --launcher slurm, which does not wait";
+        return Err(CliError::Usage { message: message.to_owned() });
+    }
     let threads = start_threads(options.threads)?;
     let opened = inputs::open(options)?;
     let Opened { experiment, inputs, .. } = &opened;
     let folder = options.selection.written_folder(experiment)?;
     folder.prepare()?;
-    let stop = stop_on_signals(options.quiet);
+    if options.launcher == LauncherName::Slurm {
+        // Before anything is tried or forgotten.
+        let settings = launcher_settings(options, experiment)?.slurm;
+        let asks_for_gpus = |kind| settings.of(kind).gpus.is_some();
+        let device = if asks_for_gpus(StepKind::Fit) { "cuda:0" } else { &options.device };
+        check_device(device)?;
+        if asks_for_gpus(StepKind::Extract) != asks_for_gpus(StepKind::Fit) {
+            let message = "[launcher.slurm]: `extract` and `fit` have to compute on the same device, because what a GPU extracts is kept apart; give both `gpus`, or neither";
+            return Err(CliError::Usage { message: message.to_owned() });
+        }
+        refuse_a_second_time(&experiment.name, &absolute_place(&folder.root())?)?;
+    }
+    // A signal ends a submission where it is.
+    let stop = match options.launcher {
+        LauncherName::Slurm => Stop::default(),
+        LauncherName::Threads | LauncherName::Processes => stop_on_signals(options.quiet),
+    };
     let executor = RealExecutor::new(inputs, threads).stopped_by(&stop);
     let finished = if options.force { BTreeSet::new() } else { inputs.finished(&folder)? };
     if options.force {
@@ -54,24 +78,20 @@ pub(crate) fn sweep(options: &Sweep, precision: Option<&Precision>) -> Result<()
     if !options.quiet {
         inputs.warnings().iter().for_each(|warning| say_on_stderr(warning));
     }
-    if options.launcher == LauncherName::Slurm {
-        if precision.is_some_and(|precision| precision.points.is_some()) {
-            let message = "--precision looks at what has run before it adds seeds, so it cannot be used with --launcher slurm, which does not wait";
-            return Err(CliError::Usage { message: message.to_owned() });
-        }
-        if !plan.steps.is_empty() {
-            return submit(
-                &Work { plan: &plan, facts: &facts, folder: &folder, limits: &limits, stop: &stop },
-                options,
-                &opened,
-            );
-        }
+    if options.launcher == LauncherName::Slurm && !plan.steps.is_empty() {
+        let work =
+            Work { plan: &plan, facts: &facts, folder: &folder, limits: &limits, stop: &stop };
+        return submit(&work, options, &opened);
     }
     let run = |plan: &Plan| {
         let work = Work { plan, facts: &facts, folder: &folder, limits: &limits, stop: &stop };
         launch(&work, options, &opened, &executor)
     };
-    run(&plan)?;
+    run(&plan).map_err(|error| match error {
+        // The same command would forget the checkpoints.
+        CliError::Run(RunError::Stopped) if options.force => CliError::Stopped,
+        error => error,
+    })?;
     let wanted = precision.and_then(|precision| Some((precision, precision.points?)));
     let reached = wanted.map(|(precision, points)| {
         let seeding = Seeding {
@@ -111,6 +131,7 @@ fn launch(
             let processes = Processes {
                 program: this_program()?,
                 plan_file: write_plan(work, options, opened)?,
+                local_cache: options.local_cache.clone(),
                 retries: options.retries.map_or(0, usize::from),
             };
             processes.launch(work, &progress)?
@@ -130,9 +151,8 @@ fn launch(
 fn submit(work: &Work<'_>, options: &Sweep, opened: &Opened) -> Result<(), CliError> {
     let Opened { experiment, inputs, .. } = opened;
     let settings = launcher_settings(options, experiment)?.slurm;
-    let has_time = [StepKind::Decode, StepKind::Extract, StepKind::Fit]
-        .into_iter()
-        .all(|kind| settings.of(kind).time.is_some());
+    let kinds = [StepKind::Decode, StepKind::Extract, StepKind::Fit];
+    let has_time = kinds.iter().all(|kind| settings.of(*kind).time.is_some());
     let forecast = if has_time {
         None
     } else {
@@ -141,7 +161,9 @@ fn submit(work: &Work<'_>, options: &Sweep, opened: &Opened) -> Result<(), CliEr
         }
         let rates = Rates::new(inputs, work.facts);
         // Each step has the cores of its job to itself.
-        let limits = Limits { jobs: Some(1), ..*work.limits };
+        let cpus = kinds.iter().filter_map(|kind| settings.of(*kind).cpus).min();
+        let threads = work.limits.threads.min(cpus.unwrap_or(SLURM_CPUS).into());
+        let limits = Limits { jobs: Some(1), threads, ..*work.limits };
         let kept = inputs.cache.kept()?;
         Some(Forecast::new(work.plan, work.facts, &limits, &rates, kept)?)
     };
@@ -150,12 +172,14 @@ fn submit(work: &Work<'_>, options: &Sweep, opened: &Opened) -> Result<(), CliEr
     work.folder.publish(&name, &plan.text())?;
     let slurm = Slurm {
         program: this_program()?,
-        plan_place: plan.results.join(name),
+        plan_place: thaw_store::below(&plan.results, &name),
         plan,
         settings,
         retries: options.retries.map_or(0, usize::from),
+        local_cache: (options.local_cache != Path::new(LOCAL_CACHE))
+            .then(|| options.local_cache.clone()),
         at_a_time: options.jobs.map(usize::from),
-        logs: absolute(Path::new("thaw-slurm"))?,
+        logs: absolute_place(Path::new("thaw-slurm"))?,
     };
     slurm.launch(work, &Submissions)?;
     let selection = &options.selection;
@@ -177,7 +201,11 @@ fn launcher_settings(
     Ok(experiment.launcher.clone().overlaid(of_site))
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, CliError> {
+/// A place as other machines find it.
+fn absolute_place(path: &Path) -> Result<PathBuf, CliError> {
+    if is_url(path) {
+        return Ok(path.to_owned());
+    }
     std::path::absolute(path)
         .map_err(|source| CliError::Unreadable { path: path.to_owned(), source })
 }

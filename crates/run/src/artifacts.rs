@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use thaw_spec::{Cell, CellId, ContentHash, Extraction, Split, Step, decoded_key};
-use thaw_store::{Claimed, FolderStore, Store, StoreError, is_url};
+use thaw_store::{Claimed, FolderStore, Store, StoreError};
 use thaw_train::SharedCheckpoint;
 
 use crate::RunError;
@@ -14,6 +14,9 @@ use crate::RunError;
 /// Kinds of artifacts, and their folders.
 const PIXELS: &str = "pixels";
 const ACTIVATIONS: &str = "activations";
+
+/// The folder of what a GPU computes.
+const GPU: &str = "cuda";
 
 /// Where artifacts and checkpoints are kept. Files of the folder are mapped into memory; what the
 /// store has is copied there first, and what is made there is copied to the store.
@@ -38,16 +41,17 @@ impl Cache {
     /// # Errors
     /// When the URL leads to no store.
     pub fn open(place: &Path, local: &Path) -> Result<Self, RunError> {
-        if !is_url(place) {
-            return Ok(Self::in_folder(place));
+        if let Some(folder) = thaw_store::folder(place)? {
+            return Ok(Self::in_folder(&folder));
         }
         let store = thaw_store::open(place)?;
         Ok(Self { shared: Some((place.to_owned(), store)), ..Self::in_folder(local) })
     }
 
-    /// Keeps what a GPU computes apart: other arithmetic, other last bits.
+    /// Keeps what a GPU computes apart: other arithmetic, other last bits. Images are decoded by the
+    /// processor all the same.
     pub(crate) fn of_gpu(&mut self) {
-        self.device = "cuda";
+        self.device = GPU;
     }
 
     /// Where the workers find what is shared: the folder, or the URL of the store.
@@ -80,13 +84,19 @@ impl Cache {
     /// The names of the artifacts of a kind that the store has: a request, however many are looked for.
     fn listed(&self, kind: &str) -> Result<BTreeSet<String>, RunError> {
         let Some((_, store)) = &self.shared else { return Ok(BTreeSet::new()) };
-        Ok(store.list(&self.key(&self.folder().join(kind)))?.into_iter().collect())
+        let folder = if kind == PIXELS { self.root.clone() } else { self.folder() };
+        Ok(store.list(&self.key(&folder.join(kind)))?.into_iter().collect())
     }
 
     /// Copies a file from the store, unless it is in the folder; tells whether it is there now.
     pub(crate) fn obtain(&self, path: &Path) -> Result<bool, RunError> {
+        // Cells that begin side by side wait for one copy.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         match &self.shared {
-            Some((_, store)) if !path.exists() => Ok(store.download(&self.key(path), path)?),
+            Some((_, store)) if !path.exists() => {
+                let _copying = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+                Ok(path.exists() || store.download(&self.key(path), path)?)
+            }
             _ => Ok(path.exists()),
         }
     }
@@ -99,11 +109,16 @@ impl Cache {
         }
     }
 
-    /// Makes sure that the others have what was found in the folder.
-    pub(crate) fn share_if_missing(&self, path: &Path) -> Result<(), RunError> {
-        match &self.shared {
-            Some((_, store)) if path.exists() && !store.has(&self.key(path))? => {
-                Ok(self.share(path)?)
+    /// Makes sure that the others have the artifact of a step that was found in the folder.
+    pub(crate) fn share_found(&self, step: &Step) -> Result<(), RunError> {
+        if self.shared.is_none() {
+            return Ok(());
+        }
+        let (paths, kind) = self.candidates(step);
+        let listed = self.listed(kind)?;
+        match paths.iter().find(|path| path.exists()) {
+            Some(found) if !paths.iter().any(|path| is_among(path, &listed)) => {
+                Ok(self.share(found)?)
             }
             _ => Ok(()),
         }
@@ -118,17 +133,13 @@ impl Cache {
     /// The file of a split, decoded as a cell wants it.
     #[must_use]
     pub fn pixels_path(&self, cell: &Cell, split: Split) -> PathBuf {
-        self.file(PIXELS, &decoded_key(cell, split))
+        file(&self.root, PIXELS, &decoded_key(cell, split))
     }
 
     /// The file of activations.
     #[must_use]
     pub fn activations_path(&self, extraction: &Extraction) -> PathBuf {
-        self.file(ACTIVATIONS, &extraction.key())
-    }
-
-    fn file(&self, kind: &str, key: &ContentHash) -> PathBuf {
-        self.folder().join(kind).join(format!("{}.safetensors", key.short()))
+        file(&self.folder(), ACTIVATIONS, &extraction.key())
     }
 
     /// The file of activations that were made before, or of more variants that begin with them; copied
@@ -201,19 +212,27 @@ impl Cache {
         Some(SharedCheckpoint { store: store.clone(), key: self.key(path) })
     }
 
-    /// Removes a file from the folder and the store.
-    pub(crate) fn forget(&self, path: &Path) -> Result<(), RunError> {
-        match std::fs::remove_file(path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(RunError::Unwritable { path: path.to_owned(), source });
+    /// Removes the checkpoints of a cell, on whatever device it was trained, from the folder and the
+    /// store.
+    pub(crate) fn forget_checkpoints(&self, cell: &CellId) -> Result<(), RunError> {
+        for device in ["", GPU] {
+            let path = Self { device, ..self.clone() }.checkpoint_path(cell);
+            match std::fs::remove_file(&path) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(RunError::Unwritable { path, source });
+                }
+                _ => {}
             }
-            _ => {}
-        }
-        if let Some((_, store)) = &self.shared {
-            store.remove(&self.key(path))?;
+            if let Some((_, store)) = &self.shared {
+                store.remove(&self.key(&path))?;
+            }
         }
         Ok(())
     }
+}
+
+fn file(folder: &Path, kind: &str, key: &ContentHash) -> PathBuf {
+    folder.join(kind).join(format!("{}.safetensors", key.short()))
 }
 
 /// Whether the name of a file is among those that a store has.

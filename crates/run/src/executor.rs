@@ -129,7 +129,7 @@ impl<'a> RealExecutor<'a> {
     ) -> Result<Artifact, RunError> {
         let cache = &self.inputs.cache;
         if cache.has_artifact(step)? {
-            cache.share_if_missing(path)?;
+            cache.share_found(step)?;
             return Ok(Artifact::Kept);
         }
         match cache.claim(path)? {
@@ -288,8 +288,7 @@ impl Executor for RealExecutor<'_> {
     }
 
     fn forget(&self, cell: &Cell) -> Result<(), RunError> {
-        let cache = &self.inputs.cache;
-        cache.forget(&cache.checkpoint_path(&cell.id()))
+        self.inputs.cache.forget_checkpoints(&cell.id())
     }
 
     fn memory_bytes(&self, cell: &Cell) -> Result<u64, RunError> {

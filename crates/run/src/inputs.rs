@@ -177,6 +177,18 @@ fn room_bytes(cache: &Path) -> Option<u64> {
     fs4::available_space(existing).ok().map(|bytes| bytes / 2)
 }
 
+/// Refuses the name of a device that no machine has for this program, whether or not this one has it.
+///
+/// # Errors
+/// When it is no such name, or the program was built without what it needs.
+pub fn check_device(name: &str) -> Result<(), RunError> {
+    let is_gpu = name.strip_prefix("cuda:").is_some_and(|number| number.parse::<usize>().is_ok());
+    if is_gpu && candle_core::utils::cuda_is_available() {
+        return Ok(());
+    }
+    open_device(name).map(drop)
+}
+
 /// The device of a name: `cpu`, or `cuda:N` where thaw was built for it and finds it.
 ///
 /// # Errors

@@ -58,9 +58,10 @@ pub use error::RunError;
 pub use executor::{Advance, Artifact, Executor, RealExecutor};
 pub use fault::Fault;
 pub use forecast::Forecast;
-pub use inputs::{RunInputs, open_device};
+pub use inputs::{RunInputs, check_device, open_device};
 pub use launch::{
-    CellFailure, Launcher, Limits, Messages, Processes, Slurm, Threads, Work, execute,
+    CellFailure, Launcher, Limits, Messages, Processes, SLURM_CPUS, Slurm, Threads, Work, execute,
+    refuse_a_second_time,
 };
 pub use observer::{Ending, Event, Observer, Silent};
 pub use plan_file::{ImageSource, Places, PlanFile, PlannedStep};

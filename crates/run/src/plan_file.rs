@@ -14,7 +14,7 @@ use thaw_spec::{
     ContentHash, CostFacts, Inputs, Plan, PreprocessingName, Sharing, Step, SyntheticDataset,
 };
 use thaw_store::{is_url, write_whole};
-use thaw_train::{Stop, fit_memory_bytes};
+use thaw_train::{Stop, extract_memory_bytes, fit_memory_bytes};
 
 use crate::steps::{Item, StepEnd, Steps, images};
 use crate::{
@@ -99,7 +99,7 @@ pub struct PlannedStep {
     pub needs: Vec<usize>,
     /// Images that it goes over, each as often as it does.
     pub images: u64,
-    /// Estimated memory of a training, in bytes.
+    /// Estimated memory of a training or an extraction, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
     /// Estimated seconds on the machine that made the plan, where it was measured.
@@ -142,7 +142,8 @@ impl PlanFile {
         {
             let memory_bytes = match step {
                 Step::Fit(cell) => Some(fit_memory_bytes(cell, facts.images.train)?),
-                Step::Decode { .. } | Step::Extract(_) => None,
+                Step::Extract(extraction) => Some(extract_memory_bytes(extraction)?),
+                Step::Decode { .. } => None,
             };
             steps.push(PlannedStep {
                 number,
@@ -185,11 +186,14 @@ impl PlanFile {
         text
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the file, or the object where `path` is the URL of one: whole or not at all.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), RunError> {
+        if let Some((folder, name)) = object(path) {
+            return Ok(thaw_store::open(folder)?.put(name, &self.text())?);
+        }
         write_whole(path, &self.text())
             .map_err(|source| RunError::Unwritable { path: path.to_owned(), source })
     }
@@ -329,13 +333,19 @@ impl PlannedStep {
 /// The bytes of a plan, which may lie in an object store.
 fn read(path: &Path) -> Result<Vec<u8>, RunError> {
     let unreadable = |source| RunError::Unreadable { path: path.to_owned(), source };
-    match (is_url(path), path.parent(), path.file_name().and_then(OsStr::to_str)) {
-        (true, Some(folder), Some(name)) => {
+    match object(path) {
+        Some((folder, name)) => {
             let bytes = thaw_store::open(folder)?.get(name)?;
             bytes.ok_or_else(|| unreadable(ErrorKind::NotFound.into()))
         }
-        _ => std::fs::read(path).map_err(unreadable),
+        None => std::fs::read(path).map_err(unreadable),
     }
+}
+
+/// The place and the name of an object that a URL names; nothing for a file.
+fn object(path: &Path) -> Option<(&Path, &str)> {
+    let name = path.file_name().and_then(OsStr::to_str)?;
+    path.parent().filter(|_| is_url(path)).map(|folder| (folder, name))
 }
 
 /// A path as a plan holds it.

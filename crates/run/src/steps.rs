@@ -119,11 +119,12 @@ impl Steps<'_> {
         self.start(item);
         let trained = caught(|| self.train(item.number, cell, &claim));
         if claim.is_lost() {
-            // What another worker makes of it counts.
-            let owner = self.folder.claimed_by(&cell.id())?;
-            if let Some(owner) = owner {
-                return Ok(StepEnd::Elsewhere(owner));
-            }
+            // What another worker makes of it counts, or has made; where it died too, it is begun again.
+            drop(claim);
+            return match self.folder.claimed_by(&cell.id())? {
+                Some(owner) => Ok(StepEnd::Elsewhere(owner)),
+                None => self.fit(item, cell),
+            };
         }
         let ending = match &trained {
             Ok(outcome) => Ending::Trained(outcome.status),
@@ -140,10 +141,12 @@ impl Steps<'_> {
 
     /// Runs one cell from its manifest to its outcome.
     fn train(&self, number: usize, cell: &Cell, claim: &Claim) -> Result<Outcome, RunError> {
-        let mut records = self.folder.begin(&self.executor.manifest(cell)?)?;
+        let manifest = self.executor.manifest(cell)?;
+        is_still_ours(claim).map_err(TrainError::from)?;
+        let mut records = self.folder.begin(&manifest)?;
         let mut sink = Observed { records: &mut records, observer: self.observer, number, claim };
         let outcome = self.executor.fit(cell, &mut sink, &|images| self.advance(number, images))?;
-        sink.is_still_ours().map_err(TrainError::from)?;
+        is_still_ours(claim).map_err(TrainError::from)?;
         self.folder.finish(&cell.id(), &outcome)?;
         self.executor.forget(cell)?;
         Ok(outcome)
@@ -186,15 +189,13 @@ struct Observed<'a> {
     claim: &'a Claim,
 }
 
-impl Observed<'_> {
-    /// Refuses to record what another worker has taken over.
-    fn is_still_ours(&self) -> Result<(), SinkError> {
-        if self.claim.is_lost() {
-            let reason = "another worker has taken the cell over, because this one did not renew its claim for two minutes";
-            return Err(SinkError(reason.into()));
-        }
-        Ok(())
+/// Refuses to record what another worker has taken over.
+fn is_still_ours(claim: &Claim) -> Result<(), SinkError> {
+    if claim.is_lost() {
+        let reason = "another worker has taken the cell over, because this one did not renew its claim for two minutes";
+        return Err(SinkError(reason.into()));
     }
+    Ok(())
 }
 
 impl RecordSink for Observed<'_> {
@@ -207,14 +208,14 @@ impl RecordSink for Observed<'_> {
     }
 
     fn epoch(&mut self, record: &EpochRecord) -> Result<(), SinkError> {
-        self.is_still_ours()?;
+        is_still_ours(self.claim)?;
         self.records.epoch(record)?;
         self.observer.event(&Event::Epoch { number: self.number, record });
         Ok(())
     }
 
     fn predictions(&mut self, predictions: &[Prediction]) -> Result<(), SinkError> {
-        self.is_still_ours()?;
+        is_still_ours(self.claim)?;
         self.records.predictions(predictions)
     }
 }

@@ -117,10 +117,14 @@ pub struct SlurmSettings {
     extract: StepResources,
     #[serde(default)]
     fit: StepResources,
+    /// The settings that these are laid over.
+    #[serde(skip)]
+    below: Option<Box<SlurmSettings>>,
 }
 
 impl SlurmSettings {
-    /// What a step of a kind asks for: what is said of its kind, else what is said of all.
+    /// What a step of a kind asks for: what is said of its kind, else what is said of all, else what the
+    /// settings below say.
     #[must_use]
     pub fn of(&self, kind: StepKind) -> StepResources {
         let of_kind = match kind {
@@ -128,32 +132,21 @@ impl SlurmSettings {
             StepKind::Extract => &self.extract,
             StepKind::Fit => &self.fit,
         };
-        self.of_all().overlaid(of_kind.clone())
-    }
-
-    fn of_all(&self) -> StepResources {
         let Self { partition, constraint, time, memory, cpus, gpus, .. } = self.clone();
-        StepResources { partition, constraint, time, memory, cpus, gpus }
+        let of_all = StepResources { partition, constraint, time, memory, cpus, gpus };
+        let below = self.below.as_ref().map(|below| below.of(kind)).unwrap_or_default();
+        below.overlaid(of_all).overlaid(of_kind.clone())
     }
 
     fn overlaid(self, other: Self) -> Self {
-        let StepResources { partition, constraint, time, memory, cpus, gpus } =
-            self.of_all().overlaid(other.of_all());
-        let longer = |one: Vec<String>, more: Vec<String>| one.into_iter().chain(more).collect();
+        let longer = |one: &[String], more: &[String]| [one, more].concat();
         Self {
-            account: other.account.or(self.account),
-            qos: other.qos.or(self.qos),
-            options: longer(self.options, other.options),
-            setup: longer(self.setup, other.setup),
-            partition,
-            constraint,
-            time,
-            memory,
-            cpus,
-            gpus,
-            decode: self.decode.overlaid(other.decode),
-            extract: self.extract.overlaid(other.extract),
-            fit: self.fit.overlaid(other.fit),
+            account: other.account.clone().or_else(|| self.account.clone()),
+            qos: other.qos.clone().or_else(|| self.qos.clone()),
+            options: longer(&self.options, &other.options),
+            setup: longer(&self.setup, &other.setup),
+            below: Some(Box::new(self)),
+            ..other
         }
     }
 }
@@ -163,16 +156,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_site_stands_above_the_experiment_and_a_kind_above_all() {
+    fn a_site_stands_above_the_experiment_and_in_each_a_kind_above_all() {
         let experiment = "[launcher.slurm]\ncpus = 8\nmemory = \"4G\"\nsetup = [\"a\"]\n[launcher.slurm.fit]\nmemory = \"16G\"";
-        let site = "[launcher.slurm]\npartition = \"gpu\"\ncpus = 2\nsetup = [\"b\"]\n[launcher.slurm.fit]\ngpus = 1";
+        let site = "[launcher.slurm]\npartition = \"gpu\"\ncpus = 2\nmemory = \"6G\"\nsetup = [\"b\"]\n[launcher.slurm.fit]\ngpus = 1";
         let parsed = |text| LauncherSettings::parse("x.toml", text).expect("settings");
         let slurm = parsed(experiment).overlaid(parsed(site)).slurm;
         assert_eq!(slurm.setup, ["a", "b"]);
         let fit = slurm.of(StepKind::Fit);
-        assert_eq!((fit.cpus, fit.gpus, fit.memory.as_deref()), (Some(2), Some(1), Some("16G")));
+        assert_eq!((fit.cpus, fit.gpus, fit.memory.as_deref()), (Some(2), Some(1), Some("6G")));
         let decode = slurm.of(StepKind::Decode);
-        assert_eq!((decode.gpus, decode.memory.as_deref()), (None, Some("4G")));
+        assert_eq!((decode.gpus, decode.memory.as_deref()), (None, Some("6G")));
         let wrong = LauncherSettings::parse("x.toml", "[launcher.slurm]\npartitoin = \"a\"");
         let wrong = wrong.expect_err("a misprint").to_string();
         assert!(wrong.starts_with("x.toml:2:") && wrong.contains("partitoin"), "{wrong}");

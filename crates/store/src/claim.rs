@@ -99,7 +99,7 @@ impl Owner {
             since_unix_seconds: now,
             beat_unix_seconds: now,
             space: space(),
-            token: format!("{pid}-{started}-{now}-{count}"),
+            token: format!("{pid}-{started}-{now}-{count}-{:016x}", random()),
             started,
         }
     }
@@ -179,6 +179,12 @@ impl Drop for Beating {
 /// Seconds since 1970, in UTC; zero before.
 pub fn now_unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+}
+
+/// A number that other machines do not draw, whatever their clocks and process numbers.
+fn random() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one("a claim")
 }
 
 /// Name of this machine, as far as it tells.

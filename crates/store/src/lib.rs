@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 pub use claim::{Claim, Claimed, Owner, now_unix_seconds};
 pub use folder::FolderStore;
 pub use object::ObjectStore;
-pub use place::{is_url, open};
+pub use place::{below, folder, is_url, open};
 pub use whole::{Unfinished, write_whole};
 
 /// Keeps bytes under keys. Parts of a key are parted by `/`; none begins with a dot.

@@ -8,12 +8,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
-use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::path::Path as Key;
 use object_store::{
-    BackoffConfig, ClientOptions, Error, ObjectMeta, ObjectStore as Remote, ObjectStoreExt as _,
+    BackoffConfig, ClientConfigKey, Error, ObjectMeta, ObjectStore as Remote, ObjectStoreExt as _,
     ObjectStoreScheme, PutMode, PutOptions, RetryConfig, UpdateVersion, WriteMultipart,
 };
 use tokio::runtime::Runtime;
@@ -25,6 +25,9 @@ use crate::{Claim, Claimed, Owner, Store, StoreError};
 
 /// A file is uploaded in parts of so many bytes.
 const PART_BYTES: usize = 16 << 20;
+
+/// What fails in a way that the requests themselves do not mend is tried so often.
+const ATTEMPTS: u64 = 5;
 
 /// So many parts of a file are under way at a time.
 const PARTS: usize = 4;
@@ -63,19 +66,33 @@ impl ObjectStore {
         // Whoever was first has chosen; there is no other here.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let build = |retry: RetryConfig| -> Result<Arc<dyn Remote>, StoreError> {
-            let client = ClientOptions::new().with_connect_timeout(Duration::from_secs(5));
+            // The time of a whole answer is not limited, for artifacts are long; that of its pauses is.
+            let limits = [
+                (ClientConfigKey::Timeout, "30 days"),
+                (ClientConfigKey::ReadTimeout, "30 seconds"),
+            ];
             match scheme {
                 ObjectStoreScheme::AmazonS3 => {
                     let builder = AmazonS3Builder::from_env().with_url(url).with_retry(retry);
+                    let builder = limits.iter().fold(builder, |builder, (key, value)| {
+                        builder.with_config(AmazonS3ConfigKey::Client(*key), *value)
+                    });
                     built(builder.build())
                 }
                 ObjectStoreScheme::GoogleCloudStorage => {
-                    let builder = GoogleCloudStorageBuilder::from_env().with_url(url);
-                    built(builder.with_client_options(client).with_retry(retry).build())
+                    let builder =
+                        GoogleCloudStorageBuilder::from_env().with_url(url).with_retry(retry);
+                    let builder = limits.iter().fold(builder, |builder, (key, value)| {
+                        builder.with_config(GoogleConfigKey::Client(*key), *value)
+                    });
+                    built(builder.build())
                 }
                 ObjectStoreScheme::MicrosoftAzure => {
-                    let builder = MicrosoftAzureBuilder::from_env().with_url(url);
-                    built(builder.with_client_options(client).with_retry(retry).build())
+                    let builder = MicrosoftAzureBuilder::from_env().with_url(url).with_retry(retry);
+                    let builder = limits.iter().fold(builder, |builder, (key, value)| {
+                        builder.with_config(AzureConfigKey::Client(*key), *value)
+                    });
+                    built(builder.build())
                 }
                 _ => return Err(refused(KNOWN_PLACES.to_owned())),
             }
@@ -287,19 +304,34 @@ impl Store for ObjectStore {
 
     fn prepare(&self) -> Result<(), StoreError> {
         let probe = self.probe();
-        let create = || self.put_if(&probe, b"is this here once?".to_vec(), PutMode::Create);
-        create().map_err(self.unreachable("", "cannot write into it"))?;
-        let again = create();
+        let put = |mode| self.put_if(&probe, b"is this here once?".to_vec(), mode);
+        let unreachable = || self.unreachable("", "cannot write into it");
+        let first = put(PutMode::Create).map_err(unreachable())?;
+        let again = put(PutMode::Create);
+        let renewed = put(PutMode::Update(first.clone()));
+        let mut outdated = first;
+        outdated.e_tag = outdated.e_tag.map(|_| "\"00000000000000000000000000000000\"".to_owned());
+        // Some stores count instead.
+        outdated.version = outdated.version.map(|_| "1".to_owned());
+        let outdated = put(PutMode::Update(outdated));
         self.remove(&probe)?;
-        match again {
-            Err(Error::AlreadyExists { .. }) => Ok(()),
-            Err(error) => Err(self.unreachable("", "cannot write into it")(error)),
-            Ok(_) => Err(StoreError::Unreachable {
-                place: self.place(""),
-                action: "cannot keep claims",
-                reason: "it writes over an object that it was asked to create (If-None-Match), so that two workers would train the same cell; use another server".to_owned(),
-            }),
+        renewed.map_err(unreachable())?;
+        for (answer, header) in [(again, "If-None-Match"), (outdated, "If-Match")] {
+            match answer {
+                Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
+                Err(error) => return Err(unreachable()(error)),
+                Ok(_) => {
+                    return Err(StoreError::Unreachable {
+                        place: self.place(""),
+                        action: "cannot keep claims",
+                        reason: format!(
+                            "it writes an object whatever {header} asks, so that two workers would train the same cell; use another server"
+                        ),
+                    });
+                }
+            }
         }
+        Ok(())
     }
 
     fn download(&self, key: &str, path: &Path) -> Result<bool, StoreError> {
@@ -309,7 +341,6 @@ impl Store for ObjectStore {
             source,
         };
         // A transfer that breaks off in the middle begins anew.
-        const ATTEMPTS: usize = 5;
         let mut attempt = 1;
         loop {
             let from = self.key(key);
@@ -355,19 +386,19 @@ impl Store for ObjectStore {
             let mut upload =
                 WriteMultipart::new_with_chunk_size(remote.put_multipart(&to).await?, PART_BYTES);
             let mut part = vec![0; PART_BYTES];
-            loop {
-                upload.wait_for_capacity(PARTS).await?;
-                match io::Read::read(&mut file, &mut part) {
-                    Ok(0) => break,
-                    Ok(length) => upload.write(&part[..length]),
-                    Err(error) => {
-                        // The parts that are there already are given up; the store forgets them.
-                        let _ = upload.abort().await;
-                        return Ok(Err(error));
-                    }
+            let given_up = loop {
+                if let Err(error) = upload.wait_for_capacity(PARTS).await {
+                    break Err(error);
                 }
-            }
-            upload.finish().await.map(|_| Ok(()))
+                match io::Read::read(&mut file, &mut part) {
+                    Ok(0) => return upload.finish().await.map(|_| Ok(())),
+                    Ok(length) => upload.write(&part[..length]),
+                    Err(error) => break Ok(Err(error)),
+                }
+            };
+            // The store forgets the parts that are there already.
+            let _ = upload.abort().await;
+            given_up
         });
         answer.map_err(self.unreachable(key, "cannot write"))?.map_err(unreadable)
     }
@@ -377,7 +408,9 @@ impl Store for ObjectStore {
         let unreachable = || self.unreachable(&key, "cannot claim");
         let owner = Owner::this_process();
         let mut mode = PutMode::Create;
+        let mut attempts = 0;
         loop {
+            attempts += 1;
             let error = match self.put_if(&key, owner.written(), mode) {
                 Ok(version) => return Ok(self.held(name, owner, version)),
                 Err(error) => error,
@@ -394,9 +427,11 @@ impl Store for ObjectStore {
                 standing => {
                     let was_refused =
                         matches!(error, Error::AlreadyExists { .. } | Error::Precondition { .. });
-                    if !was_refused {
+                    // Others may be faster a few times; a server that refuses for ever is broken.
+                    if !was_refused || attempts == ATTEMPTS {
                         return Err(unreachable()(error));
                     }
+                    std::thread::sleep(Duration::from_millis(50 * attempts));
                     standing.map_or(PutMode::Create, |dead| PutMode::Update(dead.version))
                 }
             };

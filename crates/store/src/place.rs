@@ -22,13 +22,30 @@ pub fn is_url(place: &Path) -> bool {
 /// # Errors
 /// When it is a URL that names no object store, or the environment does not say how to reach it.
 pub fn open(place: &Path) -> Result<Arc<dyn Store>, StoreError> {
-    let Some(url) = place.to_str().filter(|_| is_url(place)) else {
-        return Ok(Arc::new(FolderStore::new(place.to_owned())));
-    };
-    Ok(match folder_of(url)? {
+    Ok(match folder(place)? {
         Some(folder) => Arc::new(FolderStore::new(folder)),
-        None => Arc::new(ObjectStore::new(url)?),
+        None => Arc::new(ObjectStore::new(&place.to_string_lossy())?),
     })
+}
+
+/// A place below another, such as the folder of an experiment among the results.
+#[must_use]
+pub fn below(place: &Path, name: &str) -> PathBuf {
+    match place.to_str().filter(|_| is_url(place)) {
+        Some(url) => PathBuf::from(format!("{}/{name}", url.trim_end_matches('/'))),
+        None => place.join(name),
+    }
+}
+
+/// The folder that a place is: one without a URL, or that of `file://`; nothing for an object store.
+///
+/// # Errors
+/// When it is a `file://` URL without an absolute path.
+pub fn folder(place: &Path) -> Result<Option<PathBuf>, StoreError> {
+    match place.to_str().filter(|_| is_url(place)) {
+        Some(url) => folder_of(url),
+        None => Ok(Some(place.to_owned())),
+    }
 }
 
 /// The folder of a `file://` URL; nothing for others.

@@ -223,7 +223,7 @@ fn inputs(
 }
 
 /// Number of images that pass through the base together. An image's result does not depend on it.
-const BATCH: usize = 32;
+pub(crate) const BATCH: usize = 32;
 
 /// Runs a split through the frozen part of a base and writes the activations to `path`; `progress`
 /// is called with the number of images of each batch that is done. When `stop` is requested, nothing is

@@ -78,12 +78,15 @@ impl<'a> Checkpoints<'a> {
         Self { policy, cell, last: Instant::now() }
     }
 
-    /// The checkpoint that a run goes on from: the one in the shared store, where workers may have gone
-    /// further, or else that in the folder.
+    /// The checkpoint that a run goes on from: the one in the shared store, where there is such a store,
+    /// or else that in the folder.
     pub(crate) fn found(&self) -> Result<Option<Checkpoint<'a>>, TrainError> {
         let Some(policy) = self.policy else { return Ok(None) };
-        if let Some(shared) = &policy.shared {
-            shared.store.download(&shared.key, &policy.path)?;
+        if let Some(shared) = &policy.shared
+            && !shared.store.download(&shared.key, &policy.path)?
+        {
+            // What lies in the folder is of a run that ended elsewhere.
+            return Ok(None);
         }
         Checkpoint::read(&policy.path, self.cell)
     }

@@ -28,7 +28,7 @@ mod trainer;
 pub use activations::{SplitData, StoredActivations, extract};
 pub use checkpoint::{CheckpointPolicy, SharedCheckpoint};
 pub use error::TrainError;
-pub use memory::fit_memory_bytes;
+pub use memory::{extract_memory_bytes, fit_memory_bytes};
 pub use pretraining::{FEATURE_SCALE, pretrain};
 pub use process::peak_memory_bytes;
 pub use stop::Stop;

@@ -3,6 +3,8 @@
 use thaw_model::ModelError;
 use thaw_spec::{Cell, Extraction, Phase, Sharing};
 
+use crate::activations::BATCH;
+
 /// A generous estimate of the memory that training a cell on so many images needs, in bytes:
 /// activations of a batch with their gradients, features that a phase keeps of all images, and the
 /// head's weights with gradients and accumulators, in the phase that needs most.
@@ -33,4 +35,16 @@ pub fn fit_memory_bytes(cell: &Cell, training_images: u64) -> Result<u64, ModelE
     };
     let floats = procedure.phases().iter().map(floats_of).max().unwrap_or(0);
     Ok(4 * (floats + 6 * head) + (64 << 20))
+}
+
+/// A generous estimate of the memory that an extraction needs, in bytes: all activations of a batch,
+/// though those of a block are given back when the next has been computed.
+///
+/// # Errors
+/// When the images are too small for the base.
+pub fn extract_memory_bytes(extraction: &Extraction) -> Result<u64, ModelError> {
+    let procedure = &extraction.cell.procedure;
+    let shapes = thaw_model::shapes(procedure.architecture, procedure.image_size)?;
+    let floats: usize = shapes.iter().take(extraction.blocks).map(|block| block.activations).sum();
+    Ok(4 * (BATCH * floats) as u64 + (64 << 20))
 }

@@ -333,9 +333,6 @@ impl<'a> Run<'a> {
             training_seconds,
             seconds: begun.seconds + start.elapsed().as_secs_f64(),
         };
-        if !train.loss_sum.is_finite() {
-            return Err(TrainError::Diverged { epoch: epoch + 1, loss: train.loss_sum });
-        }
         let mut splits = vec![train];
         let mut predictions = Vec::new();
         for (split, data) in &self.data().evaluation {
@@ -407,6 +404,10 @@ impl<'a> Run<'a> {
             self.optimizer.apply(&gradients)?;
             add(&mut record, &losses.to_vec1()?, &self.loss.predicted(&logits)?, &labels);
             progress(images.len() as u64);
+            // No checkpoint holds what no run can go on from.
+            if !record.loss_sum.is_finite() {
+                return Err(TrainError::Diverged { epoch: epoch + 1, loss: record.loss_sum });
+            }
             after_batch(self, &|| {
                 let seconds = beginning.elapsed().as_secs_f64();
                 BegunEpoch {

@@ -20,7 +20,7 @@ use crate::terminal::{say, say_on_stderr};
 use crate::words::describe;
 
 /// A step whose process nobody waits for any more gets so long to end its batch.
-const ORPHANED: Duration = Duration::from_secs(30);
+const ORPHANED: Duration = Duration::from_secs(90);
 
 /// The claims of others are looked at this often.
 const POLL: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use crate::{Executor, Observer, RunError};
 
 pub use message::Messages;
 pub use processes::Processes;
-pub use slurm::Slurm;
+pub use slurm::{SLURM_CPUS, Slurm, refuse_a_second_time};
 pub use threads::Threads;
 
 /// What cells that train side by side have to share.

@@ -26,6 +26,8 @@ pub struct Processes {
     pub program: PathBuf,
     /// The file of the plan.
     pub plan_file: PathBuf,
+    /// Where the cache is in an object store: the folder of copies.
+    pub local_cache: PathBuf,
     /// How often a step is tried again that failed or whose process died.
     pub retries: usize,
 }
@@ -72,11 +74,13 @@ impl Drop for Worker {
 impl Parent<'_> {
     /// Runs a step in a process.
     fn attempt(&self, threads: usize, item: &Item<'_>) -> Result<StepEnd, RunError> {
-        let Processes { program, plan_file, .. } = self.processes;
+        let Processes { program, plan_file, local_cache, .. } = self.processes;
         let failed = |reason: String| RunError::Worker { reason, code: None };
         let worker = Command::new(program)
             .arg("worker")
             .arg(plan_file)
+            .arg("--local-cache")
+            .arg(local_cache)
             .args(["--step", &item.step.id(), "--threads", &threads.to_string(), "--attached"])
             // It ends when this is closed, as it is when this process ends, however it ends.
             .stdin(Stdio::piped())
@@ -103,6 +107,8 @@ impl Parent<'_> {
             Last::Elsewhere(owner) => Ok(StepEnd::Elsewhere(owner)),
             Last::Ended(ending) if status.success() => Ok(StepEnd::Ended(ending)),
             Last::Stopped => Err(RunError::Stopped),
+            // It did not reach the end of a batch in time.
+            Last::Nothing if self.work.stop.is_requested() => Err(RunError::Stopped),
             Last::Failed(reason) => {
                 let error = RunError::Worker { reason, code: status.code() };
                 if !has_started {

@@ -1,6 +1,6 @@
 //! Steps as jobs of a Slurm cluster: an array for the steps that need the same and ask for the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -28,12 +28,14 @@ pub struct Slurm {
     pub retries: usize,
     /// Steps of an array that run at the same time, at most.
     pub at_a_time: Option<usize>,
+    /// Where the cache is in an object store: the nodes' folder of copies, if it is not the usual one.
+    pub local_cache: Option<PathBuf>,
     /// Folder of what the jobs print, as the nodes find it.
     pub logs: PathBuf,
 }
 
 /// Cores of a step, where nothing is said.
-const CPUS: u16 = 4;
+pub const SLURM_CPUS: u16 = 4;
 
 /// Memory of a step whose need is not estimated, in bytes.
 const MEMORY_BYTES: u64 = 2 << 30;
@@ -70,13 +72,14 @@ impl Launcher for Slurm {
         _work: &Work<'_>,
         observer: &dyn Observer,
     ) -> Result<Vec<CellFailure>, RunError> {
-        self.refuse_a_second_time()?;
+        refuse_a_second_time(&self.plan.experiment, &self.plan.results)?;
         std::fs::create_dir_all(&self.logs)
             .map_err(|source| RunError::Unwritable { path: self.logs.clone(), source })?;
         let mut submitted: BTreeMap<usize, Submitted> = BTreeMap::new();
         for group in self.groups(longest_array()) {
-            let script = self.script(&group, &submitted);
-            let job = submit(&script).inspect_err(|_| cancel(&submitted))?;
+            let options = self.options(&group, &submitted);
+            let job =
+                submit(&options, &self.script(&group)).map_err(|error| self.give_up(error))?;
             observer.event(&Event::Submitted { job: &job, steps: group.steps.len() });
             let length = group.steps.len();
             for (place, step) in group.steps.into_iter().enumerate() {
@@ -89,33 +92,21 @@ impl Launcher for Slurm {
 
 impl Slurm {
     /// The name of its jobs, which other results have not.
-    #[must_use]
-    pub fn job_name(&self) -> String {
-        let place = self.plan.results.to_string_lossy();
-        let hash = thaw_spec::ContentHash::of_bytes(place.as_bytes());
-        format!("thaw-{}-{}", self.plan.experiment, &hash.short()[..8])
+    fn job_name(&self) -> String {
+        job_name(&self.plan.experiment, &self.plan.results)
     }
 
-    /// Refuses where jobs of the same results are in the queue.
-    fn refuse_a_second_time(&self) -> Result<(), RunError> {
+    /// Takes back what was submitted before something failed.
+    fn give_up(&self, error: RunError) -> RunError {
         let name = self.job_name();
-        let listed = answer(Command::new("squeue").args([
-            "--me",
-            "--noheader",
-            "--format=%A",
-            "--name",
-            &name,
-        ]))?;
-        let mut jobs: Vec<u64> =
-            listed.split_whitespace().filter_map(|job| job.parse().ok()).collect();
-        jobs.sort_unstable();
-        jobs.dedup();
-        if jobs.is_empty() {
-            return Ok(());
+        match (answer(Command::new("scancel").args(["--name", &name])), error) {
+            (Err(_), RunError::Scheduler { reason }) => RunError::Scheduler {
+                reason: format!(
+                    "{reason}. What was submitted before is in the queue still: scancel --name {name}"
+                ),
+            },
+            (_, error) => error,
         }
-        let jobs: Vec<String> = jobs.iter().map(u64::to_string).collect();
-        let jobs = jobs.join(", ");
-        Err(RunError::InTheQueue { jobs, name })
     }
 
     /// The steps in groups, each behind those that it needs.
@@ -150,24 +141,22 @@ impl Slurm {
         StepResources {
             memory: said.memory.or_else(|| Some(memory(estimated))),
             time: said.time.or_else(|| planned.seconds.map(time)),
-            cpus: said.cpus.or(Some(CPUS)),
+            cpus: said.cpus.or(Some(SLURM_CPUS)),
             ..said
         }
     }
 
     /// The batch script of a group.
-    fn script(&self, group: &Group, submitted: &BTreeMap<usize, Submitted>) -> String {
+    fn script(&self, group: &Group) -> String {
         let mut script = "#!/bin/bash\n".to_owned();
-        for option in self.options(group, submitted) {
-            let _ = writeln!(script, "#SBATCH {option}");
-        }
-        let numbers: Vec<String> = group.steps.iter().map(usize::to_string).collect();
-        let _ = writeln!(script, "steps=({})", numbers.join(" "));
-        let _ = writeln!(script, "worker=({})", self.worker(&group.resources));
-        let _ = writeln!(script, "tries={}", self.retries + 1);
         for line in &self.settings.setup {
             let _ = writeln!(script, "{line}");
         }
+        let numbers: Vec<String> = group.steps.iter().map(usize::to_string).collect();
+        let _ = writeln!(script, "steps=({})", numbers.join(" "));
+        let _ = writeln!(script, "kind={}", word(group.kind));
+        let _ = writeln!(script, "worker=({})", self.worker(group));
+        let _ = writeln!(script, "tries={}", self.retries + 1);
         script + BODY
     }
 
@@ -178,7 +167,7 @@ impl Slurm {
         let mut options = vec![
             format!("--job-name={}", self.job_name()),
             format!("--array=0-{}{at_a_time}", group.steps.len() - 1),
-            format!("--output={}/%A_%a.log", self.logs.display()),
+            format!("--output={}/%A_%a.log", self.logs.display().to_string().replace('%', "%%")),
             "--open-mode=append".to_owned(),
             "--requeue".to_owned(),
             "--ntasks=1".to_owned(),
@@ -207,7 +196,7 @@ impl Slurm {
     }
 
     /// The command of a worker, without the step.
-    fn worker(&self, resources: &StepResources) -> String {
+    fn worker(&self, group: &Group) -> String {
         let mut words = vec![
             quoted(&self.program.to_string_lossy()),
             "worker".to_owned(),
@@ -216,12 +205,14 @@ impl Slurm {
             "--threads=${SLURM_CPUS_PER_TASK:-1}".to_owned(),
         ];
         if is_url(&self.plan.cache) {
-            // Jobs on one node share the copies.
-            words.push(
-                "--local-cache=\"${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/thaw-cache-$USER\"".to_owned(),
-            );
+            words.push(match &self.local_cache {
+                Some(folder) => format!("--local-cache={}", quoted(&folder.to_string_lossy())),
+                // Jobs on one node share the copies.
+                None => "--local-cache=\"${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/thaw-cache-$(id -un)\""
+                    .to_owned(),
+            });
         }
-        if resources.gpus.is_some() && self.plan.device == "cpu" {
+        if group.resources.gpus.is_some() && group.kind != StepKind::Decode {
             words.push("--device=cuda:0".to_owned());
         }
         words.join(" ")
@@ -234,30 +225,80 @@ impl Slurm {
 const BODY: &str = r#"step=${steps[$SLURM_ARRAY_TASK_ID]}
 task=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
 asked=
-ask() { asked=1; kill -TERM "$pid" 2> /dev/null; }
-trap ask TERM USR1
+ask() { asked=$1; kill -TERM "$pid" 2> /dev/null; }
+trap 'ask stop' TERM
+trap 'ask time' USR1
+queue_again() {
+    if [ "${SLURM_RESTART_COUNT:-0}" -ge 100 ]; then
+        echo "thaw: step $step was queued again 100 times; no more"
+    elif [ "$(squeue --noheader --format=%T --job "$task")" != RUNNING ]; then
+        echo "thaw: stopped; the next sweep goes on from here"
+    elif scontrol requeue "$task"; then
+        echo "thaw: stopped; $task is queued again"
+        sleep 600
+    else
+        echo "thaw: stopped; $task cannot be queued again, and the next sweep goes on from here"
+    fi
+}
 for ((try = 1; try <= tries; try++)); do
     "${worker[@]}" --step "$step" &
     pid=$!
     # A signal ends the waiting, not the worker.
     while wait "$pid"; code=$?; kill -0 "$pid" 2> /dev/null; do :; done
-    if [ -n "$asked" ]; then
-        case $(squeue --noheader --format=%T --job "$task") in
-        RUNNING)
-            echo "thaw: stopped; $task is queued again"
-            scontrol requeue "$task" && sleep 600
-            ;;
-        esac
+    case $code in
+    0 | 64 | 65 | 78) exit $code ;;
+    esac
+    if [ "$asked" = time ] && [ $kind != fit ]; then
+        echo "thaw: step $step needs more time than it was given, and has no checkpoint; raise time in [launcher.slurm.$kind]"
         exit 143
     fi
-    case $code in
-    0) exit 0 ;;
-    64 | 65 | 78) exit $code ;;
-    esac
+    if [ -n "$asked" ] || [ $code = 143 ]; then
+        queue_again
+        exit 143
+    fi
     echo "thaw: step $step ended with code $code in try $try of $tries"
 done
 exit $code
 "#;
+
+/// The name of the jobs of an experiment, which other results have not.
+fn job_name(experiment: &str, results: &Path) -> String {
+    let hash = thaw_spec::ContentHash::of_bytes(results.to_string_lossy().as_bytes());
+    format!("thaw-{experiment}-{}", &hash.short()[..8])
+}
+
+/// Refuses where jobs of the same results are in the queue: they would do the same twice.
+///
+/// # Errors
+/// When there are such jobs, or this is no machine of a cluster.
+pub fn refuse_a_second_time(experiment: &str, results: &Path) -> Result<(), RunError> {
+    let name = job_name(experiment, results);
+    let listed = answer(Command::new("squeue").args([
+        "--me",
+        "--noheader",
+        "--format=%F",
+        "--name",
+        &name,
+    ]))?;
+    let mut jobs: Vec<u64> = listed.split_whitespace().filter_map(|job| job.parse().ok()).collect();
+    jobs.sort_unstable();
+    jobs.dedup();
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let jobs: Vec<String> = jobs.iter().map(u64::to_string).collect();
+    let jobs = jobs.join(", ");
+    Err(RunError::InTheQueue { jobs, name })
+}
+
+/// A kind of step as `[launcher.slurm]` names it.
+fn word(kind: StepKind) -> &'static str {
+    match kind {
+        StepKind::Decode => "decode",
+        StepKind::Extract => "extract",
+        StepKind::Fit => "fit",
+    }
+}
 
 fn kind(step: &Step) -> StepKind {
     match step {
@@ -321,10 +362,12 @@ fn longest_array() -> usize {
     allowed.unwrap_or(ARRAY_LENGTH + 1).saturating_sub(1).clamp(1, ARRAY_LENGTH)
 }
 
-fn submit(script: &str) -> Result<String, RunError> {
+fn submit(options: &[String], script: &str) -> Result<String, RunError> {
     let missing = |error: std::io::Error| missing("sbatch", &error);
+    // On the command line they stand above the variables of the environment.
     let mut sbatch = Command::new("sbatch")
         .arg("--parsable")
+        .args(options)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -341,15 +384,6 @@ fn submit(script: &str) -> Result<String, RunError> {
     let job = String::from_utf8_lossy(&output.stdout);
     // Behind a semicolon comes the cluster.
     Ok(job.trim().split(';').next().unwrap_or_default().to_owned())
-}
-
-/// Takes back what was submitted before something failed.
-fn cancel(submitted: &BTreeMap<usize, Submitted>) {
-    let jobs: BTreeSet<&str> = submitted.values().map(|it| it.job.as_str()).collect();
-    if !jobs.is_empty() {
-        // Where this fails too, what went wrong first is said.
-        let _ = answer(Command::new("scancel").args(jobs));
-    }
 }
 
 /// What a command of Slurm prints.
@@ -377,11 +411,13 @@ fn refused(command: &str, said: &[u8]) -> RunError {
         line.strip_prefix(&format!("{command}: ")).unwrap_or(line).trim_start_matches("error: ")
     });
     let said = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
-    RunError::Scheduler {
-        reason: format!(
-            "Slurm refuses ({command} says: {said}); no job of this sweep stays in the queue. Mend [launcher.slurm]"
-        ),
-    }
+    let remedy = match command {
+        "sbatch" => {
+            "; nothing is submitted. Where it is about what the steps ask for, mend [launcher.slurm]"
+        }
+        _ => "",
+    };
+    RunError::Scheduler { reason: format!("Slurm refuses ({command} says: {said}){remedy}") }
 }
 
 #[cfg(test)]
@@ -395,7 +431,7 @@ mod tests {
         assert_eq!(memory((5 << 30) + 1), "6G");
         assert_eq!(
             [0.0, 10.0, 301.0, 3600.0, 20_000.0].map(time),
-            ["0:15:00", "0:30:00", "0:45:00", "4:00:00", "20:00:00"]
+            ["0:15:00", "0:30:00", "0:45:00", "4:00:00", "24:00:00"]
         );
     }
 
