@@ -110,7 +110,7 @@ scale *cells:
     cargo build --release --workspace --examples
     target/release/examples/scale "$@"
 
-# Time workers that share a folder or a bucket and compute nothing: just scale-workers /tmp/shared 1000 1 2 4 8
+# Time workers that share a folder or a bucket and compute nothing: just scale-workers target/shared 1000 1 2 4 8
 scale-workers place cells *workers:
     cargo build --release --workspace --examples
     target/release/examples/workers "$@"

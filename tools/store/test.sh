@@ -15,6 +15,8 @@ server=$!
 trap 'kill "$server"; rm -f "$counts"' EXIT
 export AWS_ENDPOINT_URL="http://127.0.0.1:$port" AWS_ALLOW_HTTP=true AWS_REGION=us-east-1
 export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test THAW_TEST_OBJECT_STORE=s3://thaw
+sleep 1
+kill -0 "$server" || { echo "the object server does not come up; is port $port taken?" >&2; exit 1; }
 "$1/bin/python" - "$AWS_ENDPOINT_URL" << 'END'
 import sys, time
 import boto3

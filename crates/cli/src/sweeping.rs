@@ -151,8 +151,8 @@ fn launch(
 fn submit(work: &Work<'_>, options: &Sweep, opened: &Opened) -> Result<(), CliError> {
     let Opened { experiment, inputs, .. } = opened;
     let settings = launcher_settings(options, experiment)?.slurm;
-    let kinds = [StepKind::Decode, StepKind::Extract, StepKind::Fit];
-    let has_time = kinds.iter().all(|kind| settings.of(*kind).time.is_some());
+    let of_kinds = StepKind::ALL.map(|kind| settings.of(kind));
+    let has_time = of_kinds.iter().all(|resources| resources.time.is_some());
     let forecast = if has_time {
         None
     } else {
@@ -161,7 +161,7 @@ fn submit(work: &Work<'_>, options: &Sweep, opened: &Opened) -> Result<(), CliEr
         }
         let rates = Rates::new(inputs, work.facts);
         // Each step has the cores of its job to itself.
-        let cpus = kinds.iter().filter_map(|kind| settings.of(*kind).cpus).min();
+        let cpus = of_kinds.iter().filter_map(|resources| resources.cpus).min();
         let threads = work.limits.threads.min(cpus.unwrap_or(SLURM_CPUS).into());
         let limits = Limits { jobs: Some(1), threads, ..*work.limits };
         let kept = inputs.cache.kept()?;

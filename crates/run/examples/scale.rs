@@ -13,12 +13,9 @@ use std::time::Instant;
 use thaw_analysis::{
     CellState, Measurements, Results, ResultsFolder, check, derive_bands, evaluate_ladder,
 };
-use thaw_run::scripted::ScriptedExecutor;
+use thaw_run::scripted::{self, ScriptedExecutor};
 use thaw_run::{Limits, Silent, execute};
-use thaw_spec::{
-    ContentHash, CostFacts, Expectations, Experiment, Inputs, Metric, Plan, Sharing, SplitCounts,
-    Statistic,
-};
+use thaw_spec::{ContentHash, Expectations, Experiment, Inputs, Metric, Plan, Statistic};
 
 /// Procedures with 50 seeds each.
 const SEEDS: usize = 50;
@@ -59,14 +56,7 @@ fn row(count: usize) -> Result<String, Box<dyn Error>> {
     let hash = ContentHash::of_bytes(b"scale");
     let classes = vec!["cats".to_owned(), "dogs".to_owned()];
     let cells = experiment.cells(&Inputs { dataset: hash.clone(), weights: hash, classes });
-    let facts = CostFacts {
-        images: SplitCounts { train: 2000, validation: 1000, test: 0 },
-        sharing: Sharing::ByContent,
-        room_bytes: None,
-        block_multiply_adds: vec![1_000_000; 5],
-        boundary_floats: vec![8192; 6],
-        feature_channels: 512,
-    };
+    let facts = scripted::cost_facts();
     let plan = Plan::new(&cells, &BTreeSet::new(), &facts, |_| false);
     lap(&mut seconds);
     let desk = std::env::temp_dir().join(format!("thaw-scale-{}", std::process::id()));

@@ -13,9 +13,9 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use thaw_analysis::{CellState, ResultsFolder};
-use thaw_run::scripted::ScriptedExecutor;
+use thaw_run::scripted::{self, ScriptedExecutor};
 use thaw_run::{Limits, Silent, execute};
-use thaw_spec::{Cell, ContentHash, CostFacts, Experiment, Inputs, Plan, Sharing, SplitCounts};
+use thaw_spec::{Cell, ContentHash, Experiment, Inputs, Plan};
 
 const HEADING: &str =
     "| place | cells | workers | seconds | cells a second |\n| --- | ---: | ---: | ---: | ---: |";
@@ -71,14 +71,7 @@ fn together(place: &str, cells: &[Cell], workers: usize) -> Result<f64, Box<dyn 
 
 /// What one process does; returns how many cells it trained.
 fn work(place: &Path, cells: &[Cell]) -> Result<usize, Box<dyn Error>> {
-    let facts = CostFacts {
-        images: SplitCounts { train: 2000, validation: 1000, test: 0 },
-        sharing: Sharing::ByContent,
-        room_bytes: None,
-        block_multiply_adds: vec![1_000_000; 5],
-        boundary_floats: vec![8192; 6],
-        feature_channels: 512,
-    };
+    let facts = scripted::cost_facts();
     let plan = Plan::new(cells, &BTreeSet::new(), &facts, |_| false);
     let executor = ScriptedExecutor::new(|cell, epoch| Ok(900 + cell.seed % 7 + epoch as u64));
     let folder = ResultsFolder::open(&PathBuf::from(place))?;

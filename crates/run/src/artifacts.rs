@@ -66,7 +66,7 @@ impl Cache {
         self.root.join(self.device)
     }
 
-    /// The store of what is shared, and whether it is beside the folder.
+    /// The store of what is shared: beside the folder, or the folder itself.
     fn store(&self) -> Arc<dyn Store> {
         match &self.shared {
             Some((_, store)) => store.clone(),
@@ -142,14 +142,18 @@ impl Cache {
         file(&self.folder(), ACTIVATIONS, &extraction.key())
     }
 
+    /// The files of activations, and of more variants that begin with them.
+    fn covering_paths(&self, extraction: &Extraction) -> Vec<PathBuf> {
+        extraction.covering().map(|covering| self.activations_path(&covering)).collect()
+    }
+
     /// The file of activations that were made before, or of more variants that begin with them; copied
     /// from the store where it is not in the folder.
     pub(crate) fn kept_activations(
         &self,
         extraction: &Extraction,
     ) -> Result<Option<PathBuf>, RunError> {
-        let paths: Vec<PathBuf> =
-            extraction.covering().map(|covering| self.activations_path(&covering)).collect();
+        let paths = self.covering_paths(extraction);
         if let Some(path) = paths.iter().find(|path| path.exists()) {
             return Ok(Some(path.clone()));
         }
@@ -164,10 +168,7 @@ impl Cache {
     fn candidates(&self, step: &Step) -> (Vec<PathBuf>, &'static str) {
         match step {
             Step::Decode { cell, split } => (vec![self.pixels_path(cell, *split)], PIXELS),
-            Step::Extract(extraction) => {
-                let paths = extraction.covering().map(|covering| self.activations_path(&covering));
-                (paths.collect(), ACTIVATIONS)
-            }
+            Step::Extract(extraction) => (self.covering_paths(extraction), ACTIVATIONS),
             Step::Fit(_) => (Vec::new(), ACTIVATIONS),
         }
     }

@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use candle_core::Device;
 use thaw_spec::{
-    Cell, CellManifest, DriftSummary, EpochRecord, Outcome, Prediction, RecordSink, Split,
-    SplitRecord, Step, TensorAudit, TensorDrift, TensorRole, TrainingActivations,
+    Cell, CellManifest, CostFacts, DriftSummary, EpochRecord, Outcome, Prediction, RecordSink,
+    Sharing, Split, SplitCounts, SplitRecord, Step, TensorAudit, TensorDrift, TensorRole,
+    TrainingActivations,
 };
 use thaw_train::TrainError;
 
@@ -15,6 +16,19 @@ use crate::{Advance, Artifact, Executor, RunError, environment};
 
 /// Right answers among a thousand validation images after an epoch, counted from 1.
 type Script = Box<dyn Fn(&Cell, usize) -> Result<u64, RunError> + Send + Sync>;
+
+/// Facts for plans whose cells are not computed: two thousand training images and a base of five blocks.
+#[must_use]
+pub fn cost_facts() -> CostFacts {
+    CostFacts {
+        images: SplitCounts { train: 2000, validation: 1000, test: 0 },
+        sharing: Sharing::ByContent,
+        room_bytes: None,
+        block_multiply_adds: vec![1_000_000; 5],
+        boundary_floats: vec![8192; 6],
+        feature_channels: 512,
+    }
+}
 
 /// Trains nothing and records what its script says.
 pub struct ScriptedExecutor {

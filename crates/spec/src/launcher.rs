@@ -1,6 +1,6 @@
 //! How the steps of an experiment are handed to a scheduler: the `[launcher]` tables.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::SpecError;
 
@@ -49,8 +49,7 @@ impl LauncherSettings {
 }
 
 /// A kind of step, as far as schedulers care.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepKind {
     /// Images are decoded.
     Decode,
@@ -60,8 +59,23 @@ pub enum StepKind {
     Fit,
 }
 
+impl StepKind {
+    /// Every kind, in the order of work.
+    pub const ALL: [Self; 3] = [Self::Decode, Self::Extract, Self::Fit];
+
+    /// Its name in `[launcher.slurm]`, and the beginning of the names of its steps.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Decode => "decode",
+            Self::Extract => "extract",
+            Self::Fit => "fit",
+        }
+    }
+}
+
 /// What a step asks of a cluster, in the words of `sbatch`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StepResources {
     /// `--partition`.
@@ -132,8 +146,14 @@ impl SlurmSettings {
             StepKind::Extract => &self.extract,
             StepKind::Fit => &self.fit,
         };
-        let Self { partition, constraint, time, memory, cpus, gpus, .. } = self.clone();
-        let of_all = StepResources { partition, constraint, time, memory, cpus, gpus };
+        let of_all = StepResources {
+            partition: self.partition.clone(),
+            constraint: self.constraint.clone(),
+            time: self.time.clone(),
+            memory: self.memory.clone(),
+            cpus: self.cpus,
+            gpus: self.gpus,
+        };
         let below = self.below.as_ref().map(|below| below.of(kind)).unwrap_or_default();
         below.overlaid(of_all).overlaid(of_kind.clone())
     }

@@ -6,7 +6,7 @@ use std::ops::{Add, Range};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cell, CellId, ContentHash, Extraction, Phase, Sharing, Split};
+use crate::{Cell, CellId, ContentHash, Extraction, Phase, Sharing, Split, StepKind};
 
 /// A step of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -272,10 +272,21 @@ impl Step {
     /// The step's name: what it makes, and the hash of everything that decides it.
     #[must_use]
     pub fn id(&self) -> String {
+        let kind = self.kind().name();
         match self {
-            Self::Decode { cell, split } => format!("decode-{}", decoded_key(cell, *split).short()),
-            Self::Extract(extraction) => format!("extract-{}", extraction.key().short()),
-            Self::Fit(cell) => format!("fit-{}", cell.id()),
+            Self::Decode { cell, split } => format!("{kind}-{}", decoded_key(cell, *split).short()),
+            Self::Extract(extraction) => format!("{kind}-{}", extraction.key().short()),
+            Self::Fit(cell) => format!("{kind}-{}", cell.id()),
+        }
+    }
+
+    /// What kind of step it is.
+    #[must_use]
+    pub fn kind(&self) -> StepKind {
+        match self {
+            Self::Decode { .. } => StepKind::Decode,
+            Self::Extract(_) => StepKind::Extract,
+            Self::Fit(_) => StepKind::Fit,
         }
     }
 

@@ -24,6 +24,7 @@ mod pretraining;
 mod process;
 mod stop;
 mod trainer;
+mod validation;
 
 pub use activations::{SplitData, StoredActivations, extract};
 pub use checkpoint::{CheckpointPolicy, SharedCheckpoint};

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use thaw_spec::{SlurmSettings, Step, StepKind, StepResources};
+use thaw_spec::{SlurmSettings, StepKind, StepResources};
 use thaw_store::is_url;
 
 use super::{CellFailure, Launcher, Work};
@@ -113,7 +113,7 @@ impl Slurm {
     fn groups(&self, longest: usize) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::new();
         for planned in &self.plan.steps {
-            let kind = kind(&planned.step);
+            let kind = planned.step.kind();
             let resources = self.resources(planned);
             let found = groups.iter_mut().find(|group| {
                 group.kind == kind
@@ -136,7 +136,7 @@ impl Slurm {
 
     /// What a step asks for; where nothing is said, what the plan estimates, with a margin.
     fn resources(&self, planned: &PlannedStep) -> StepResources {
-        let said = self.settings.of(kind(&planned.step));
+        let said = self.settings.of(planned.step.kind());
         let estimated = planned.memory_bytes.map_or(MEMORY_BYTES, with_margin);
         StepResources {
             memory: said.memory.or_else(|| Some(memory(estimated))),
@@ -154,7 +154,7 @@ impl Slurm {
         }
         let numbers: Vec<String> = group.steps.iter().map(usize::to_string).collect();
         let _ = writeln!(script, "steps=({})", numbers.join(" "));
-        let _ = writeln!(script, "kind={}", word(group.kind));
+        let _ = writeln!(script, "kind={}", group.kind.name());
         let _ = writeln!(script, "worker=({})", self.worker(group));
         let _ = writeln!(script, "tries={}", self.retries + 1);
         script + BODY
@@ -289,23 +289,6 @@ pub fn refuse_a_second_time(experiment: &str, results: &Path) -> Result<(), RunE
     let jobs: Vec<String> = jobs.iter().map(u64::to_string).collect();
     let jobs = jobs.join(", ");
     Err(RunError::InTheQueue { jobs, name })
-}
-
-/// A kind of step as `[launcher.slurm]` names it.
-fn word(kind: StepKind) -> &'static str {
-    match kind {
-        StepKind::Decode => "decode",
-        StepKind::Extract => "extract",
-        StepKind::Fit => "fit",
-    }
-}
-
-fn kind(step: &Step) -> StepKind {
-    match step {
-        Step::Decode { .. } => StepKind::Decode,
-        Step::Extract(_) => StepKind::Extract,
-        Step::Fit(_) => StepKind::Fit,
-    }
 }
 
 /// Submitted steps as `afterok` wants them: a job where all of its array is meant, else its tasks.

@@ -1,6 +1,8 @@
 //! A store in a bucket of an object store: `s3://`, `gs://`, `az://`.
 
-use std::error::Error as _;
+mod server;
+mod words;
+
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,17 +10,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
-use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
-use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::path::Path as Key;
 use object_store::{
-    BackoffConfig, ClientConfigKey, Error, ObjectMeta, ObjectStore as Remote, ObjectStoreExt as _,
-    ObjectStoreScheme, PutMode, PutOptions, RetryConfig, UpdateVersion, WriteMultipart,
+    Error, ObjectMeta, ObjectStore as Remote, ObjectStoreExt as _, PutMode, PutOptions,
+    UpdateVersion, WriteMultipart,
 };
-use tokio::runtime::Runtime;
-use url::Url;
 
+use self::server::{Server, runtime};
+use self::words::{is_absent, said};
 use crate::claim::{Beating, CLAIMS, claim_key};
 use crate::whole::{UNFINISHED, Unfinished};
 use crate::{Claim, Claimed, Owner, Store, StoreError};
@@ -54,64 +53,12 @@ impl ObjectStore {
     /// # Errors
     /// When the URL names no object store, or the environment does not say how to reach it.
     pub fn new(url: &str) -> Result<Self, StoreError> {
-        let refused = |reason: String| StoreError::Unreachable {
-            place: PathBuf::from(url),
-            action: "cannot be opened",
-            reason,
-        };
-        let parsed = Url::parse(url).map_err(|error| refused(error.to_string()))?;
-        let (scheme, path) =
-            ObjectStoreScheme::parse(&parsed).map_err(|_| refused(KNOWN_PLACES.to_owned()))?;
-        let root = Key::parse(path.as_ref()).map_err(|error| refused(error.to_string()))?;
-        // Whoever was first has chosen; there is no other here.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let build = |retry: RetryConfig| -> Result<Arc<dyn Remote>, StoreError> {
-            // The time of a whole answer is not limited, for artifacts are long; that of its pauses is.
-            let limits = [
-                (ClientConfigKey::Timeout, "30 days"),
-                (ClientConfigKey::ReadTimeout, "30 seconds"),
-            ];
-            match scheme {
-                ObjectStoreScheme::AmazonS3 => {
-                    let builder = AmazonS3Builder::from_env().with_url(url).with_retry(retry);
-                    let builder = limits.iter().fold(builder, |builder, (key, value)| {
-                        builder.with_config(AmazonS3ConfigKey::Client(*key), *value)
-                    });
-                    built(builder.build())
-                }
-                ObjectStoreScheme::GoogleCloudStorage => {
-                    let builder =
-                        GoogleCloudStorageBuilder::from_env().with_url(url).with_retry(retry);
-                    let builder = limits.iter().fold(builder, |builder, (key, value)| {
-                        builder.with_config(GoogleConfigKey::Client(*key), *value)
-                    });
-                    built(builder.build())
-                }
-                ObjectStoreScheme::MicrosoftAzure => {
-                    let builder = MicrosoftAzureBuilder::from_env().with_url(url).with_retry(retry);
-                    let builder = limits.iter().fold(builder, |builder, (key, value)| {
-                        builder.with_config(AzureConfigKey::Client(*key), *value)
-                    });
-                    built(builder.build())
-                }
-                _ => return Err(refused(KNOWN_PLACES.to_owned())),
-            }
-            .map_err(|error| refused(said(&error)))
-        };
-        let retrying = |seconds: u64| RetryConfig {
-            backoff: BackoffConfig {
-                init_backoff: Duration::from_millis(100),
-                max_backoff: Duration::from_secs(10),
-                base: 2.0,
-            },
-            max_retries: usize::MAX,
-            retry_timeout: Duration::from_secs(seconds),
-        };
+        let server = Server::of(url)?;
         Ok(Self {
             url: url.trim_end_matches('/').to_owned(),
-            root,
-            patient: build(retrying(180))?,
-            impatient: build(retrying(15))?,
+            root: server.root.clone(),
+            patient: server.connect(Duration::from_secs(180))?,
+            impatient: server.connect(Duration::from_secs(15))?,
             answered: Arc::default(),
             ahead_seconds: Arc::default(),
         })
@@ -449,73 +396,6 @@ impl Store for ObjectStore {
     }
 }
 
-/// What a URL may begin with.
-const KNOWN_PLACES: &str =
-    "give a folder, or a URL that begins with s3://, gs://, az:// or file://";
-
-fn built<T: Remote>(store: Result<T, Error>) -> Result<Arc<dyn Remote>, Error> {
-    store.map(|store| Arc::new(store) as Arc<dyn Remote>)
-}
-
-/// Where requests are driven, on a thread of its own.
-fn runtime() -> &'static Runtime {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("the system gives a process one more thread")
-    })
-}
-
 fn seconds(time: SystemTime) -> i64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs() as i64)
-}
-
-/// Whether an object is not there; an absent bucket is another matter.
-fn is_absent(error: &Error) -> bool {
-    const ABSENT_BUCKETS: [&str; 3] =
-        ["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"];
-    matches!(error, Error::NotFound { .. })
-        && !ABSENT_BUCKETS.iter().any(|name| told(error).contains(name))
-}
-
-/// An error with everything that is behind it.
-fn told(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(behind) = source {
-        let more = behind.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        source = behind.source();
-    }
-    text
-}
-
-/// What an error comes to: the server's own words where it has any.
-fn said(error: &Error) -> String {
-    let text = told(error);
-    let inside = |tag: &str| {
-        let (_, behind) = text.split_once(&format!("<{tag}>"))?;
-        Some(behind.split_once(&format!("</{tag}>"))?.0.trim().to_owned())
-    };
-    if let (Some(code), Some(message)) = (inside("Code"), inside("Message")) {
-        let message = message.trim_end_matches('.');
-        return format!("the server says {code}: {message}");
-    }
-    if text.contains("169.254.169.254") || text.contains("metadata.google.internal") {
-        return "there are no credentials: no variable of the environment gives any (such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), nor does the machine's cloud".to_owned();
-    }
-    if text.contains("URL scheme is not allowed") {
-        return "its address has no TLS; where that is meant, set AWS_ALLOW_HTTP=true (or GOOGLE_…, AZURE_…)".to_owned();
-    }
-    // The last is the cause; what stands before it says what was attempted.
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(behind) = cause.source() {
-        cause = behind;
-    }
-    format!("the server cannot be reached ({cause})")
 }
