@@ -10,6 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::process::{host, space, started};
+
 /// The folder of claims.
 pub(crate) const CLAIMS: &str = "claims";
 
@@ -185,38 +187,6 @@ pub fn now_unix_seconds() -> u64 {
 fn random() -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
     RandomState::new().hash_one("a claim")
-}
-
-/// Name of this machine, as far as it tells.
-fn host() -> String {
-    let of_system = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let named = of_system.or_else(|| std::env::var("HOSTNAME").ok());
-    let named = named.or_else(|| std::env::var("COMPUTERNAME").ok());
-    named.map_or_else(|| "this machine".to_owned(), |name| name.trim().to_owned())
-}
-
-/// The space of process numbers, where the system tells it (Linux); empty elsewhere, so that a claim
-/// is judged by its beats.
-fn space() -> String {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
-    let numbers = std::fs::read_link("/proc/self/ns/pid").ok();
-    match (boot, numbers) {
-        (Some(boot), Some(numbers)) => format!("{} {}", boot.trim(), numbers.display()),
-        _ => String::new(),
-    }
-}
-
-/// When a process was started, in the system's ticks; nothing for one that is gone, or is only waiting
-/// to be buried.
-fn started(pid: u32) -> Option<String> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in brackets may hold anything.
-    let (_, behind) = text.rsplit_once(") ")?;
-    let fields: Vec<&str> = behind.split(' ').collect();
-    if matches!(*fields.first()?, "Z" | "X") {
-        return None;
-    }
-    fields.get(19).map(|ticks| (*ticks).to_owned())
 }
 
 #[cfg(test)]

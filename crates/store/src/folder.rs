@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::claim::{Beating, CLAIMS, claim_key};
-use crate::whole::{UNFINISHED, write_whole};
+use crate::whole::{UNFINISHED, orphans, remove_orphans, unfinished, write_whole};
 use crate::{Claim, Claimed, Owner, Store, StoreError};
 
 /// The file whose lock makes claiming one step. It stays; only its lock counts, which the system
@@ -48,7 +48,7 @@ impl FolderStore {
     fn silence(&self, path: &Path) -> Option<Duration> {
         let written = std::fs::metadata(path).ok()?.modified().ok()?;
         let claims = self.root.join(CLAIMS);
-        let probe = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(claims).ok()?;
+        let probe = unfinished(&claims).ok()?;
         std::fs::write(probe.path(), b"now").ok()?;
         let now = probe.as_file().metadata().ok()?.modified().ok()?;
         Some(now.duration_since(written).unwrap_or_default())
@@ -152,9 +152,7 @@ impl Store for FolderStore {
     fn prepare(&self) -> Result<(), StoreError> {
         std::fs::create_dir_all(&self.root)
             .map_err(unwritable(&self.root, "cannot make the results folder"))?;
-        tempfile::Builder::new()
-            .prefix(UNFINISHED)
-            .tempfile_in(&self.root)
+        unfinished(&self.root)
             .map(drop)
             .map_err(unwritable(&self.root, "cannot write into the results folder"))
     }
@@ -171,6 +169,28 @@ impl Store for FolderStore {
             if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
                 std::fs::remove_file(entry.path())
                     .map_err(unwritable(&entry.path(), "cannot remove"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn orphans(&self, folder: &str) -> Result<Vec<PathBuf>, StoreError> {
+        let path = self.path(folder);
+        orphans(&path).map_err(unreadable(&path, "cannot list"))
+    }
+
+    fn remove_orphans(&self, folder: &str) -> Result<(), StoreError> {
+        let path = self.path(folder);
+        remove_orphans(&path)
+            .map_err(unwritable(&path, "cannot remove what was left behind in"))?;
+        if folder.is_empty() && self.root.join(CLAIMS).is_dir() {
+            self.remove_orphans(CLAIMS)?;
+            let _lock = self.lock()?;
+            for file in self.list(CLAIMS)? {
+                let Some(name) = file.strip_suffix(".json") else { continue };
+                if self.owner(name)?.is_none() {
+                    self.remove(&claim_key(name))?;
+                }
             }
         }
         Ok(())
@@ -231,11 +251,19 @@ mod tests {
             .open(store.path(&claim_key("cell")))
             .and_then(|file| file.set_modified(long_ago))
             .expect("an older file");
+        store.remove_orphans("").expect("tidied");
+        assert_eq!(
+            store.get(&claim_key("cell")).expect("readable"),
+            None,
+            "the claim of a dead one"
+        );
         let Claimed::Ours(second) = store.claim("cell").expect("claims") else { panic!("dead") };
         drop(first);
         let owner = store.claimed_by("cell").expect("claims").expect("the second's");
         assert_eq!(owner.pid, std::process::id());
         assert!(owner.to_string().starts_with(&format!("process {} on ", owner.pid)));
+        store.remove_orphans("").expect("tidied");
+        assert!(store.claimed_by("cell").expect("claims").is_some(), "that of a living one stays");
         drop(second);
         store.put(&claim_key("cell"), b"torn").expect("written");
         assert!(matches!(store.claim("cell").expect("claims"), Claimed::Ours(_)));

@@ -23,20 +23,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod checksum;
 mod claim;
 mod folder;
 mod object;
 mod place;
+mod process;
 mod whole;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use checksum::{Checksum, UNKNOWN as UNKNOWN_CHECKSUM};
 pub use claim::{Claim, Claimed, Owner, now_unix_seconds};
 pub use folder::FolderStore;
 pub use object::ObjectStore;
 pub use place::{below, folder, is_url, open};
-pub use whole::{Unfinished, write_whole};
+pub use whole::{Unfinished, orphans, remove_orphans, write_whole};
 
 /// Keeps bytes under keys. Parts of a key are parted by `/`; none begins with a dot.
 pub trait Store: Send + Sync + std::fmt::Debug {
@@ -83,6 +86,23 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// When it cannot be removed.
     fn tidy(&self, _prefix: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Files in a folder that dead workers had begun; stores that keep no such files have none.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    fn orphans(&self, _folder: &str) -> Result<Vec<PathBuf>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Removes what dead workers left behind in a folder: files that they had begun, and, in the place of
+    /// all (`""`), their claims. Stores that keep neither have nothing to do.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    fn remove_orphans(&self, _folder: &str) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -1,12 +1,18 @@
 //! Files that are there whole or not at all.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
-/// How the names of unfinished files begin.
+use crate::process::{in_a_name, of_a_name_lives};
+
+/// How the names of unfinished files begin. Behind it stands the process that writes the file.
 pub(crate) const UNFINISHED: &str = ".thaw-";
+
+/// An unfinished file whose process cannot be asked after is left behind if it is so old.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A file that is being written: until [`Unfinished::finish`] nothing stands under its name, and what
 /// stood there stays.
@@ -25,8 +31,20 @@ impl Unfinished {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)?;
-        let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
+        let file = unfinished(folder)?;
         Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Writes over bytes that were written before, from an offset; what is written next comes behind
+    /// all of them.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn overwrite(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let file = self.file.as_file_mut();
+        file.seek(SeekFrom::Start(offset))?;
+        file.write_all(bytes)?;
+        file.seek(SeekFrom::End(0)).map(drop)
     }
 
     /// Gives the file its name, once its bytes are on the disk.
@@ -42,7 +60,10 @@ impl Unfinished {
             let readable = std::fs::Permissions::from_mode(0o644);
             self.file.as_file().set_permissions(readable)?;
         }
-        self.file.persist(&self.path).map(drop).map_err(|error| error.error)
+        // What cannot get its name is removed.
+        let temporary = self.file.into_temp_path();
+        std::fs::rename(&temporary, &self.path)?;
+        temporary.keep().map(drop).map_err(|error| error.error)
     }
 }
 
@@ -64,4 +85,91 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = Unfinished::create(path)?;
     file.write_all(bytes)?;
     file.finish()
+}
+
+/// A new file in a folder under a name that tells who writes it.
+pub(crate) fn unfinished(folder: &Path) -> io::Result<NamedTempFile> {
+    let prefix = format!("{UNFINISHED}{}", in_a_name());
+    tempfile::Builder::new().prefix(&prefix).tempfile_in(folder)
+}
+
+/// The files in a folder that processes began to write which are gone: killed, or of another machine and
+/// a day old. A folder that is not there has none.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn orphans(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut orphans = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let Some(writer) = name.strip_prefix(UNFINISHED) else { continue };
+        let is_old = || {
+            let written = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+            written.and_then(|written| written.elapsed().ok()).is_some_and(|age| age > ABANDONED)
+        };
+        if of_a_name_lives(writer).map_or_else(is_old, |lives| !lives) {
+            orphans.push(entry.path());
+        }
+    }
+    orphans.sort();
+    Ok(orphans)
+}
+
+/// Removes the [`orphans`] of a folder.
+///
+/// # Errors
+/// When the folder cannot be listed, or a file cannot be removed.
+pub fn remove_orphans(folder: &Path) -> io::Result<()> {
+    for orphan in orphans(folder)? {
+        match std::fs::remove_file(&orphan) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_dead_process_began_is_an_orphan_and_what_a_living_one_writes_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut living = Unfinished::create(&folder.path().join("whole")).expect("begun");
+        living.write_all(b"half").expect("written");
+        let own = living.file.path().file_name().expect("a name").to_string_lossy().into_owned();
+        let of_day_before_yesterday = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, b"torn").expect("written");
+            let then = std::time::SystemTime::now() - 2 * ABANDONED;
+            let file = std::fs::File::options().append(true).open(&path).expect("a file");
+            file.set_modified(then).expect("an older file");
+        };
+        std::fs::write(folder.path().join(".thaw-abcdef"), b"torn").expect("written");
+        std::fs::write(folder.path().join("whole.json"), b"{}").expect("written");
+        assert_eq!(orphans(folder.path()).expect("listed"), Vec::<PathBuf>::new());
+        of_day_before_yesterday(".thaw-1-2-elsewhere-abcdef");
+        let mut expected = vec![folder.path().join(".thaw-1-2-elsewhere-abcdef")];
+        // Its number is that of this process, which was started at another time.
+        let parts: Vec<&str> = own.split('-').collect();
+        if parts.iter().all(|part| !part.is_empty()) {
+            let dead = format!(".thaw-{}-1-{}-abcdef", parts[1], parts[3]);
+            std::fs::write(folder.path().join(&dead), b"torn").expect("written");
+            expected.push(folder.path().join(dead));
+        }
+        expected.sort();
+        assert_eq!(orphans(folder.path()).expect("listed"), expected);
+        remove_orphans(folder.path()).expect("removed");
+        assert_eq!(orphans(folder.path()).expect("listed"), Vec::<PathBuf>::new());
+        living.finish().expect("it was left alone");
+        assert_eq!(orphans(&folder.path().join("nowhere")).expect("none"), Vec::<PathBuf>::new());
+    }
 }
