@@ -1,16 +1,19 @@
 //! Artifacts: large arrays that are computed once, kept under the hash of what produced them, and
 //! mapped into memory.
 //!
-//! The format is safetensors with a single tensor `values`, so that other programs can look inside.
+//! The format is safetensors with a single tensor `values`, so that other programs can look inside. Its
+//! metadata hold a checksum, which is compared when the file is opened for the first time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufWriter, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
-use thaw_store::Unfinished;
+use thaw_store::{Checksum, UNKNOWN_CHECKSUM, Unfinished};
 
 use crate::DataError;
 use crate::mapped::map;
@@ -37,6 +40,9 @@ const ALIGNMENT: usize = 64;
 pub struct ArtifactWriter<T> {
     path: PathBuf,
     file: BufWriter<Unfinished>,
+    checksum: Checksum,
+    /// Where the checksum is to stand.
+    place: usize,
     missing: usize,
     element: PhantomData<T>,
 }
@@ -55,19 +61,25 @@ impl<T: Element> ArtifactWriter<T> {
         let mut file =
             BufWriter::new(file.map_err(DataError::unwritable(path, "cannot write the artifact"))?);
         let bytes = shape.iter().product::<usize>() * size_of::<T>();
+        let mut metadata = metadata.clone();
+        metadata.insert(CHECKSUM.to_owned(), UNKNOWN_CHECKSUM.to_owned());
         let header = serde_json::json!({
             "__metadata__": metadata,
             "values": { "dtype": T::DTYPE, "shape": shape, "data_offsets": [0, bytes] },
         });
         let mut header = header.to_string().into_bytes();
         header.resize((header.len() + 8).next_multiple_of(ALIGNMENT) - 8, b' ');
-        let length = (header.len() as u64).to_le_bytes();
-        file.write_all(&length)
-            .and_then(|()| file.write_all(&header))
-            .map_err(DataError::unwritable(path, "cannot write"))?;
+        let mut beginning = (header.len() as u64).to_le_bytes().to_vec();
+        beginning.append(&mut header);
+        file.write_all(&beginning).map_err(DataError::unwritable(path, "cannot write"))?;
+        let place = Checksum::place(&beginning).expect("it stands in the metadata");
+        let mut checksum = Checksum::default();
+        checksum.add(&beginning);
         Ok(Self {
             path: path.to_owned(),
             file,
+            checksum,
+            place,
             missing: bytes / size_of::<T>(),
             element: PhantomData,
         })
@@ -80,9 +92,9 @@ impl<T: Element> ArtifactWriter<T> {
     pub fn write(&mut self, values: &[T]) -> Result<(), DataError> {
         assert!(values.len() <= self.missing, "more values than the artifact's shape holds");
         self.missing -= values.len();
-        self.file
-            .write_all(bytemuck::cast_slice(values))
-            .map_err(DataError::unwritable(&self.path, "cannot write"))
+        let bytes = bytemuck::cast_slice(values);
+        self.checksum.add(bytes);
+        self.file.write_all(bytes).map_err(DataError::unwritable(&self.path, "cannot write"))
     }
 
     /// Publishes the complete artifact under its name.
@@ -96,10 +108,54 @@ impl<T: Element> ArtifactWriter<T> {
             action: "cannot write",
             source,
         };
-        let file = self.file.into_inner().map_err(|error| io(error.into_error()))?;
+        let mut file = self.file.into_inner().map_err(|error| io(error.into_error()))?;
+        let checksum = self.checksum.finish();
+        file.overwrite(self.place as u64, checksum.as_bytes()).map_err(io)?;
         file.finish().map_err(io)
     }
 }
+
+/// The checksum's name among the metadata.
+const CHECKSUM: &str = "checksum";
+
+/// Files whose checksums were compared, with their lengths and the times of their last changes.
+static COMPARED: LazyLock<Mutex<HashSet<(PathBuf, u64, SystemTime)>>> =
+    LazyLock::new(Mutex::default);
+
+/// Whether a file's bytes are those that were written; files of versions that knew no checksums are
+/// believed. A file that stays as it is is read once.
+fn is_as_written(path: &Path, bytes: &[u8], values: usize) -> bool {
+    let compared = || COMPARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let changed = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let known = changed.map(|changed| (path.to_owned(), bytes.len() as u64, changed));
+    if known.as_ref().is_some_and(|known| compared().contains(known)) {
+        return true;
+    }
+    let is_right = Checksum::is_right(bytes, values).unwrap_or(true);
+    if is_right {
+        compared().extend(known);
+    }
+    is_right
+}
+
+/// Reads a file that begins as safetensors do, whatever it holds, as far as its checksum tells whether
+/// it is what was written.
+///
+/// # Errors
+/// When it cannot be read or is damaged.
+pub fn examine(path: &Path) -> Result<(), DataError> {
+    let damaged = |reason: String| DataError::DamagedArtifact { path: path.to_owned(), reason };
+    let bytes = map(path)?;
+    let (length, _) =
+        SafeTensors::read_metadata(&bytes).map_err(|error| damaged(error.to_string()))?;
+    if is_as_written(path, &bytes, 8 + length) {
+        Ok(())
+    } else {
+        Err(damaged(OTHER_CHECKSUM.to_owned()))
+    }
+}
+
+const OTHER_CHECKSUM: &str = "its bytes do not add up to its checksum";
 
 /// An artifact mapped into memory.
 #[derive(Debug)]
@@ -115,7 +171,7 @@ impl<T: Element> Artifact<T> {
     /// Maps a finished artifact.
     ///
     /// # Errors
-    /// When the file is missing or not what [`ArtifactWriter`] writes.
+    /// When the file is missing or not what [`ArtifactWriter`] has written.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let damaged = |reason: String| DataError::DamagedArtifact { path: path.to_owned(), reason };
         let bytes = map(path)?;
@@ -135,6 +191,9 @@ impl<T: Element> Artifact<T> {
         {
             return Err(damaged(format!("it has {} bytes", bytes.len())));
         }
+        if !is_as_written(path, &bytes, start) {
+            return Err(damaged(OTHER_CHECKSUM.to_owned()));
+        }
         let metadata = header.metadata().clone().unwrap_or_default();
         Ok(Self { bytes, start, shape, metadata, element: PhantomData })
     }
@@ -152,5 +211,50 @@ impl<T: Element> Artifact<T> {
     /// Metadata that stands beside the values.
     pub fn metadata(&self) -> &HashMap<String, String> {
         &self.metadata
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flipped_bit_and_a_cut_are_found_and_files_of_before_are_believed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("values.safetensors");
+        let metadata = HashMap::from([("labels".to_owned(), "[0]".to_owned())]);
+        let mut writer = ArtifactWriter::create(&path, &[3, 5], &metadata).expect("begun");
+        writer.write(&[0.5_f32; 10]).expect("written");
+        writer.write(&[1.5; 5]).expect("written");
+        writer.finish().expect("finished");
+        let artifact = Artifact::<f32>::open(&path).expect("whole");
+        assert_eq!(artifact.values()[9..11], [0.5, 1.5]);
+        assert_eq!(artifact.metadata()["labels"], "[0]");
+        assert_ne!(artifact.metadata()[CHECKSUM], UNKNOWN_CHECKSUM);
+        drop(artifact);
+        let whole = std::fs::read(&path).expect("readable");
+        for bit in (0..8 * whole.len()).step_by(37) {
+            let mut damaged = whole.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let other = folder.path().join(format!("{bit}.safetensors"));
+            std::fs::write(&other, &damaged).expect("written");
+            // A checksum that is not called so any more is not found, and then nothing else is damaged.
+            if let Ok(opened) = Artifact::<f32>::open(&other) {
+                assert_eq!(opened.values()[9..11], [0.5, 1.5], "bit {bit}");
+                assert_eq!(opened.metadata()["labels"], "[0]", "bit {bit}");
+            }
+        }
+        for length in (0..whole.len()).step_by(11) {
+            let other = folder.path().join(format!("cut-{length}.safetensors"));
+            std::fs::write(&other, &whole[..length]).expect("written");
+            assert!(Artifact::<f32>::open(&other).is_err(), "cut to {length}");
+        }
+        // As versions wrote it that knew no checksums: another name stands there.
+        let text = String::from_utf8_lossy(&whole).into_owned();
+        let place = text.find("xxh3:").expect("a checksum");
+        let mut old = whole;
+        old[place..place + 5].copy_from_slice(b"none:");
+        std::fs::write(&path, &old).expect("written");
+        assert_eq!(Artifact::<f32>::open(&path).expect("believed").values()[0], 0.5);
     }
 }

@@ -70,7 +70,7 @@ pub enum DataError {
         class: String,
     },
     /// A kept artifact is damaged.
-    #[error("{}: the cached artifact is damaged ({reason}); delete it and it will be made again", path.display())]
+    #[error("{}: the cached artifact is damaged ({reason}); run the same command again, which makes it again", path.display())]
     DamagedArtifact {
         /// The file.
         path: PathBuf,

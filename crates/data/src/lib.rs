@@ -61,7 +61,7 @@ mod resize;
 mod stream;
 mod synthetic;
 
-pub use artifact::{Artifact, ArtifactWriter, Element};
+pub use artifact::{Artifact, ArtifactWriter, Element, examine};
 pub use augment::Transform;
 pub use dataset::Dataset;
 pub use decode::{decode, write_png};

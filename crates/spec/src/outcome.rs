@@ -1,9 +1,11 @@
 //! A cell's outcome, written after its last epoch: how the run ended, and the audit of its freezing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::ContentHash;
 
 /// What a tensor of a base is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +66,9 @@ pub enum RunStatus {
     Completed,
     /// All epochs ran, and a tensor that was declared frozen moved.
     Thawed,
+    /// In the epoch behind the last that ran, a loss was not a finite number any more. The same would
+    /// come of it again.
+    Diverged,
 }
 
 impl fmt::Display for RunStatus {
@@ -71,6 +76,7 @@ impl fmt::Display for RunStatus {
         formatter.write_str(match self {
             Self::Completed => "completed",
             Self::Thawed => "thawed",
+            Self::Diverged => "diverged",
         })
     }
 }
@@ -87,6 +93,10 @@ pub struct Outcome {
     /// Audit of each phase by itself, where there are several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub phases: Vec<PhaseAudit>,
+    /// SHA-256 of the run's other records by the names of their files, so that a flipped bit is found.
+    /// Older versions wrote none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub records: BTreeMap<String, ContentHash>,
 }
 
 /// Audit of one phase.
@@ -105,7 +115,19 @@ impl Outcome {
         let mut all = phases.iter().flat_map(|phase| &phase.audit).chain(&audit);
         let status =
             if all.any(TensorAudit::thawed) { RunStatus::Thawed } else { RunStatus::Completed };
-        Self { status, epochs, audit, phases }
+        Self { status, epochs, audit, phases, records: BTreeMap::new() }
+    }
+
+    /// The audit of a run that diverged behind so many epochs.
+    #[must_use]
+    pub fn diverged(epochs: usize, audit: Vec<TensorAudit>, phases: Vec<PhaseAudit>) -> Self {
+        Self { status: RunStatus::Diverged, ..Self::new(epochs, audit, phases) }
+    }
+
+    /// Whether no more is to come of a run of so many epochs.
+    #[must_use]
+    pub fn is_final(&self, epochs: usize) -> bool {
+        self.epochs == epochs || self.status == RunStatus::Diverged
     }
 
     /// Number of tensors that moved while they were declared frozen, in the whole run or in one of

@@ -156,6 +156,10 @@ pub trait RecordSink {
     /// When they cannot be kept.
     fn begin(&mut self, resumed: &[EpochRecord]) -> Result<(), SinkError>;
 
+    /// Takes what a person should know of how the run goes, such as that a damaged checkpoint was left
+    /// alone. The default keeps nothing.
+    fn remark(&mut self, _remark: &str) {}
+
     /// Adds the record of a finished epoch.
     ///
     /// # Errors

@@ -37,7 +37,11 @@ fn every_name_is_parsed_as_files_write_it() {
         assert!(is_displayed_as_in_json(&boundary));
         assert!(parses_to(&boundary.to_string(), boundary), "{boundary}");
     }
-    assert!([RunStatus::Completed, RunStatus::Thawed].iter().all(is_displayed_as_in_json));
+    assert!(
+        [RunStatus::Completed, RunStatus::Thawed, RunStatus::Diverged]
+            .iter()
+            .all(is_displayed_as_in_json)
+    );
     assert!(parses_to("none", Augmentation::None));
     assert!(parses_to("book", AugmentationSetting::Book));
 }

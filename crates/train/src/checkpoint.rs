@@ -12,7 +12,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use thaw_model::Parameter;
 use thaw_spec::{CellId, EpochRecord, PhaseAudit, SplitRecord};
-use thaw_store::{Store, write_whole};
+use thaw_store::{Checksum, Store, UNKNOWN_CHECKSUM, write_whole};
 
 use crate::trainer::Run;
 use crate::{Stop, TrainError};
@@ -26,6 +26,7 @@ const RECORDS_BEFORE: &str = "records_before_begun";
 const BEGUN: &str = "begun";
 const PHASES: &str = "phases";
 const STEPS: &str = "steps";
+const CHECKSUM: &str = "checksum";
 
 /// Path and interval of a run's checkpoints.
 #[derive(Clone, Debug)]
@@ -79,7 +80,7 @@ impl<'a> Checkpoints<'a> {
     }
 
     /// The checkpoint that a run goes on from: the one in the shared store, where there is such a store,
-    /// or else that in the folder.
+    /// or else that in the folder. One that is damaged is the error [`TrainError::Checkpoint`].
     pub(crate) fn found(&self) -> Result<Option<Checkpoint<'a>>, TrainError> {
         let Some(policy) = self.policy else { return Ok(None) };
         if let Some(shared) = &policy.shared
@@ -222,13 +223,15 @@ fn save(
         (of_records.to_owned(), records),
         (PHASES.to_owned(), phases),
         (STEPS.to_owned(), state.steps.to_string()),
+        (CHECKSUM.to_owned(), UNKNOWN_CHECKSUM.to_owned()),
     ]);
     if let Some(begun) = begun {
         let begun = serde_json::to_string(begun).expect("a record is numbers");
         metadata.insert(BEGUN.to_owned(), begun);
     }
-    let bytes = safetensors::serialize(views, Some(metadata))
+    let mut bytes = safetensors::serialize(views, Some(metadata))
         .map_err(|error| damaged(path, error.to_string()))?;
+    Checksum::seal(&mut bytes);
     write_whole(path, &bytes).map_err(io("cannot write the checkpoint"))
 }
 
@@ -253,8 +256,12 @@ impl<'a> Checkpoint<'a> {
                 return Err(TrainError::UnreadableCheckpoint { path: path.to_owned(), source });
             }
         };
-        let (_, header) =
+        let (length, header) =
             SafeTensors::read_metadata(&bytes).map_err(|error| damaged(path, error.to_string()))?;
+        // Versions that knew no checksums wrote none.
+        if Checksum::is_right(&bytes, 8 + length) == Some(false) {
+            return Err(damaged(path, "its bytes do not add up to its checksum".to_owned()));
+        }
         let metadata = header.metadata().clone().unwrap_or_default();
         if metadata.get(CELL).map(String::as_str) != Some(cell.as_str()) {
             return Err(damaged(path, "it belongs to another cell".to_owned()));
@@ -278,6 +285,11 @@ impl<'a> Checkpoint<'a> {
             )?;
         let completed = CompletedEpochs { records, phases };
         Ok(Some(Self { path, bytes, steps, completed, begun }))
+    }
+
+    /// The error of one that cannot be used.
+    pub(crate) fn damaged(&self, reason: &str) -> TrainError {
+        damaged(self.path, reason.to_owned())
     }
 
     /// Gives a run, which must be in the phase of the last epoch that had begun, the values it had.

@@ -56,8 +56,8 @@ pub enum TrainError {
         /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A checkpoint is not one of this cell.
-    #[error("{}: the checkpoint cannot be used ({reason}); delete it and the cell starts over", path.display())]
+    /// A checkpoint is damaged, or not one of this cell.
+    #[error("{}: the checkpoint cannot be used ({reason}), so the cell starts over", path.display())]
     Checkpoint {
         /// The file.
         path: PathBuf,

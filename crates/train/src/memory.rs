@@ -31,7 +31,8 @@ pub fn fit_memory_bytes(cell: &Cell, training_images: u64) -> Result<u64, ModelE
         } else {
             0
         };
-        (phase.procedure.batch_size * (below + above)) as u64 + kept
+        let batch = (phase.procedure.batch_size as u64).min(training_images);
+        batch * (below + above) as u64 + kept
     };
     let floats = procedure.phases().iter().map(floats_of).max().unwrap_or(0);
     Ok(4 * (floats + 6 * head) + (64 << 20))

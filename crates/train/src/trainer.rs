@@ -16,7 +16,7 @@ use thaw_spec::{
 
 use crate::TrainError;
 use crate::activations::{FeaturesOfBatches, ImageVersion, SplitData};
-use crate::checkpoint::{BegunEpoch, CheckpointPolicy, Checkpoints, CompletedEpochs};
+use crate::checkpoint::{BegunEpoch, Checkpoint, CheckpointPolicy, Checkpoints, CompletedEpochs};
 use crate::process::peak_memory_bytes;
 use crate::validation::seen_in_validation_pass;
 
@@ -128,17 +128,17 @@ pub fn fit(
     let id = cell.id();
     let mut checkpoints = Checkpoints::new(checkpoints, &id);
     let (mut completed, mut begun) = (CompletedEpochs::default(), None);
-    if let Some(checkpoint) = checkpoints.found()? {
-        let finished = checkpoint.completed.records.len();
-        while run.phase.epochs().end < finished + usize::from(checkpoint.begun.is_some()) {
-            run.enter_next_phase()?;
+    match checkpoints.found().and_then(|found| run.go_on_from(found)) {
+        Ok(found) => (completed, begun) = found,
+        // What can be computed again is no reason to give up.
+        Err(damaged @ TrainError::Checkpoint { .. }) => {
+            sink.remark(&damaged.to_string());
+            run = Run::new(cell, weights, data)?;
         }
-        checkpoint.restore(&mut run)?;
-        let shown = checkpoint.begun.map_or(0, |begun| begun.train.count as usize);
-        run.count_updates(finished, shown);
-        (completed, begun) = (checkpoint.completed, checkpoint.begun);
+        Err(error) => return Err(error),
     }
     sink.begin(&completed.records)?;
+    let mut diverged = None;
     let shown = begun.map_or(0, |begun: BegunEpoch| begun.train.count);
     progress((completed.records.len() * run.data().train.pixels.len()) as u64 + shown);
     for epoch in completed.records.len()..epochs {
@@ -151,7 +151,13 @@ pub fn fit(
         let after_batch = &mut |run: &Run<'_>, begun: &dyn Fn() -> BegunEpoch| {
             checkpoints.after_batch(run, &completed, begun)
         };
-        let (record, predictions) = run.epoch(epoch, begun, after_batch, progress)?;
+        let (record, predictions) = match run.epoch(epoch, begun, after_batch, progress) {
+            Err(TrainError::Diverged { .. }) => {
+                diverged = Some(epoch);
+                break;
+            }
+            trained => trained?,
+        };
         sink.epoch(&record)?;
         if epoch + 1 == epochs {
             sink.predictions(&predictions)?;
@@ -166,7 +172,11 @@ pub fn fit(
     }
     // Declared frozen is what every phase declares.
     let declared = run.phases.iter().map(Run::declared_blocks).min().unwrap_or(0);
-    Ok(Outcome::new(epochs, audit(&run.base, declared)?, completed.phases))
+    let audit = audit(&run.base, declared)?;
+    Ok(match diverged {
+        None => Outcome::new(epochs, audit, completed.phases),
+        Some(epoch) => Outcome::diverged(epoch, audit, completed.phases),
+    })
 }
 
 /// What changes while a cell is trained, and what it is trained with.
@@ -222,6 +232,25 @@ impl<'a> Run<'a> {
             optimizer,
             device,
         })
+    }
+
+    /// Takes the values of a checkpoint, if there is one; returns what had been done until then.
+    fn go_on_from(
+        &mut self,
+        checkpoint: Option<Checkpoint<'_>>,
+    ) -> Result<(CompletedEpochs, Option<BegunEpoch>), TrainError> {
+        let Some(checkpoint) = checkpoint else { return Ok(Default::default()) };
+        let finished = checkpoint.completed.records.len();
+        if finished >= self.cell.procedure.total_epochs() {
+            return Err(checkpoint.damaged("it holds more epochs than the cell has"));
+        }
+        while self.phase.epochs().end < finished + usize::from(checkpoint.begun.is_some()) {
+            self.enter_next_phase()?;
+        }
+        checkpoint.restore(self)?;
+        let shown = checkpoint.begun.map_or(0, |begun| begun.train.count as usize);
+        self.count_updates(finished, shown);
+        Ok((checkpoint.completed, checkpoint.begun))
     }
 
     /// Compiles the model again, as the next phase says: other blocks are variable, and head and
@@ -340,6 +369,10 @@ impl<'a> Run<'a> {
             let of_split = self.predict(*split, data, &mut || after_batch(self, &so_far))?;
             splits.push(self.evaluate(epoch, *split, &of_split));
             predictions.extend(of_split);
+        }
+        // The last step may have led the weights where the loss has no value.
+        if let Some(record) = splits.iter().find(|record| !record.loss_sum.is_finite()) {
+            return Err(TrainError::Diverged { epoch: epoch + 1, loss: record.loss_sum });
         }
         let (drift, tensor_drifts) = drift(&self.base)?;
         let record = EpochRecord {

@@ -209,6 +209,7 @@ struct Memory {
     records: Vec<EpochRecord>,
     stop_after: Option<usize>,
     predictions: Vec<Prediction>,
+    remarks: Vec<String>,
 }
 
 impl Memory {
@@ -256,6 +257,10 @@ impl Memory {
 }
 
 impl RecordSink for Memory {
+    fn remark(&mut self, remark: &str) {
+        self.remarks.push(remark.to_owned());
+    }
+
     fn predictions(&mut self, predictions: &[Prediction]) -> Result<(), SinkError> {
         self.predictions = predictions.to_vec();
         Ok(())
@@ -402,24 +407,40 @@ fn neither_threads_nor_interruptions_change_a_result() {
 }
 
 #[test]
-fn a_checkpoint_of_another_cell_is_refused() {
+fn a_checkpoint_that_is_damaged_or_of_another_cell_is_named_and_the_cell_starts_over() {
     let workshop = Workshop::new(&["cats", "dogs"]);
     let cells = workshop.cells("cache = \"features\"\n[matrix]\ndropout = [0.0, 0.5]");
     let policy = CheckpointPolicy::new(workshop.artifact("checkpoint"), Duration::ZERO);
     let data = workshop.data(&cells[0]);
-    fit(&cells[0], &workshop.weights, &data, Some(&policy), &mut Memory::default(), &|_| {})
+    let mut expected = Memory::default();
+    fit(&cells[0], &workshop.weights, &data, Some(&policy), &mut expected, &|_| {})
         .expect("a finished run");
-    let error =
-        fit(&cells[1], &workshop.weights, &data, Some(&policy), &mut Memory::default(), &|_| {})
-            .expect_err("refused")
-            .to_string();
-    assert!(error.contains("belongs to another cell"), "{error}");
-    std::fs::write(&policy.path, b"torn").expect("written");
-    let error =
-        fit(&cells[0], &workshop.weights, &data, Some(&policy), &mut Memory::default(), &|_| {})
-            .expect_err("refused")
-            .to_string();
-    assert!(error.contains("delete it and the cell starts over"), "{error}");
+    let whole = std::fs::read(&policy.path).expect("a checkpoint");
+    let flipped = {
+        let mut bytes = whole.clone();
+        *bytes.last_mut().expect("values") ^= 1;
+        bytes
+    };
+    let damaged: [(&[u8], &str); 4] = [
+        (b"torn", "checkpoint cannot be used"),
+        (b"", "checkpoint cannot be used"),
+        (&whole[..whole.len() - 4], "checkpoint cannot be used"),
+        (&flipped, "do not add up to its checksum"),
+    ];
+    for (bytes, reason) in damaged {
+        std::fs::write(&policy.path, bytes).expect("written");
+        let mut again = Memory::default();
+        fit(&cells[0], &workshop.weights, &data, Some(&policy), &mut again, &|_| {})
+            .expect("a finished run");
+        assert_eq!(again.curve(), expected.curve());
+        let [remark] = &again.remarks[..] else { panic!("one remark") };
+        assert!(remark.contains(reason) && remark.contains("starts over"), "{remark}");
+    }
+    let mut other = Memory::default();
+    fit(&cells[1], &workshop.weights, &data, Some(&policy), &mut other, &|_| {})
+        .expect("a finished run");
+    assert!(other.remarks[0].contains("belongs to another cell"), "{:?}", other.remarks);
+    assert_eq!(other.records.len(), expected.records.len());
 }
 
 #[test]
@@ -436,15 +457,23 @@ fn three_classes_are_learned_with_a_softmax_head() {
 }
 
 #[test]
-fn a_diverging_loss_is_an_error_and_not_a_curve() {
+fn a_diverging_loss_ends_the_run_and_is_no_curve() {
     let workshop = Workshop::new(&["cats", "dogs"]);
     let cells = workshop.cells("cache = \"features\"\n[matrix]\nlearning_rate = [1e30]");
     let mut sink = Memory::default();
-    let error =
+    let outcome =
         fit(&cells[0], &workshop.weights, &workshop.data(&cells[0]), None, &mut sink, &|_| {})
-            .expect_err("diverged")
-            .to_string();
-    assert!(error.contains("a smaller learning_rate may help"), "{error}");
+            .expect("a result");
+    assert_eq!(outcome.status, RunStatus::Diverged);
+    assert!(outcome.epochs < cells[0].procedure.epochs);
+    assert_eq!(
+        sink.records.len(),
+        outcome.epochs,
+        "of the epoch in which it diverged there is no record"
+    );
+    let finite =
+        |record: &EpochRecord| record.splits.iter().all(|split| split.loss_sum.is_finite());
+    assert!(sink.records.iter().all(finite));
 }
 
 #[test]
