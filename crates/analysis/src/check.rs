@@ -389,6 +389,14 @@ fn judge_status(expected: RunStatus, procedure: &ProcedureRuns, subject: &str) -
         let reason = format!("in all {} runs", procedure.runs.len());
         return verdict(VerdictKind::Pass, subject, reason);
     };
+    if run.outcome.status == RunStatus::Diverged {
+        let (seed, epoch) = (run.cell().seed, run.outcome.epochs + 1);
+        return verdict(
+            VerdictKind::Fail,
+            subject,
+            format!("seed {seed} diverged in epoch {epoch}"),
+        );
+    }
     let moved = run.outcome.thawed_tensors();
     let (seed, status, tensors) = (run.cell().seed, run.outcome.status, run.outcome.audit.len());
     let reason = format!(

@@ -59,6 +59,15 @@ pub enum AnalysisError {
 }
 
 impl AnalysisError {
+    /// Whether a file is damaged, or cannot be read while others can.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Malformed { .. } | Self::Unreadable { .. } | Self::Parquet { action: "read", .. }
+        )
+    }
+
     pub(crate) fn parquet(path: &Path, action: &'static str) -> impl FnOnce(PolarsError) -> Self {
         let path = path.to_owned();
         move |source| Self::Parquet { path, action, source }

@@ -38,6 +38,7 @@
 mod attribution;
 mod bands;
 mod check;
+mod comparison;
 mod diagnosis;
 mod equality;
 mod error;
@@ -61,6 +62,7 @@ pub use attribution::{
 };
 pub use bands::derive_bands;
 pub use check::check;
+pub use comparison::{Comparison, compare_records};
 pub use diagnosis::{
     Answer, Candidate, Classifier, Diagnosis, DiagnosisError, HeldOutResult, Pace, Score, Work,
     pace, typical_seconds,
@@ -75,5 +77,5 @@ pub use precision::{Addition, PrecisionTarget, WantedDifference, wanted_differen
 pub use results::{CellRun, ProcedureRuns, Results};
 pub use schema::SCHEMA_VERSION;
 pub use sink::ParquetSink;
-pub use store::{CellState, DriftCurve, Failure, Recorded, ResultsFolder};
+pub use store::{CellState, Damage, DriftCurve, Examination, Failure, Recorded, ResultsFolder};
 pub use variants::{VariantSeries, variant_series};

@@ -40,6 +40,7 @@ pub struct Measurements<'a> {
     differences: Spread,
     /// Number of each image and what a run says of it after its last epoch, by the id of the cell.
     outcomes: BTreeMap<String, Vec<(u32, f32)>>,
+    damaged: Vec<String>,
 }
 
 /// What the variances of all procedures between seeds say of each one's.
@@ -80,6 +81,7 @@ impl<'a> Measurements<'a> {
             levels: Spread::default(),
             differences: Spread::default(),
             outcomes: BTreeMap::new(),
+            damaged: Vec::new(),
         };
         // Of procedures that are equal to the last bit the one with most seeds counts, and of
         // differences between equal procedures the one with most seeds that both have.
@@ -111,13 +113,22 @@ impl<'a> Measurements<'a> {
         measurements
     }
 
-    /// Takes what each run says of each image as well, where that was recorded.
+    /// Takes what each run says of each image as well, where that was recorded and is not
+    /// [damaged](Self::damaged).
     ///
     /// # Errors
-    /// When records cannot be read.
+    /// When the store of the records cannot be reached.
     pub fn with_images(mut self, folder: &ResultsFolder) -> Result<Self, AnalysisError> {
         for run in self.results.procedures.iter().flat_map(|procedure| &procedure.runs) {
-            let Some(predictions) = folder.read_predictions(&run.manifest.id)? else { continue };
+            let predictions = match folder.read_predictions(&run.manifest.id) {
+                Ok(Some(predictions)) => predictions,
+                Ok(None) => continue,
+                Err(error) if error.is_damage() => {
+                    self.damaged.push(error.to_string());
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let outcome = |prediction: &Prediction| {
                 let value = if self.metric.is_accuracy() {
                     f32::from(u8::from(prediction.is_correct()))
@@ -133,6 +144,11 @@ impl<'a> Measurements<'a> {
             }
         }
         Ok(self)
+    }
+
+    /// What is wrong with files of what runs say of images that cannot be read, in sentences.
+    pub fn damaged(&self) -> &[String] {
+        &self.damaged
     }
 
     /// The results that are measured.

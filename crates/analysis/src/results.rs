@@ -9,7 +9,7 @@ use thaw_spec::{
 
 use crate::estimate::{Sample, reduce};
 use crate::schema::Row;
-use crate::{AnalysisError, CellState, ResultsFolder};
+use crate::{AnalysisError, CellState, Damage, ResultsFolder};
 
 /// One cell that has run to its end.
 #[derive(Clone, Debug)]
@@ -27,11 +27,17 @@ impl CellRun {
         &self.manifest.cell
     }
 
-    /// A metric by epoch; empty when its split was not evaluated.
+    /// A metric by epoch; empty when its split was not evaluated. From the epoch on in which a run
+    /// diverged it is no number.
     pub fn curve(&self, metric: Metric) -> Vec<f64> {
-        let rows = self.curves.get(&metric.split()).map_or(&[][..], Vec::as_slice);
+        let split = metric.split();
+        let rows = self.curves.get(&split).map_or(&[][..], Vec::as_slice);
         let value = |row: &Row| if metric.is_accuracy() { row.correct as f64 } else { row.loss_sum } / row.count as f64;
-        rows.iter().map(value).collect()
+        let mut curve: Vec<f64> = rows.iter().map(value).collect();
+        if self.outcome.status == RunStatus::Diverged && self.manifest.images_of(split) > 0 {
+            curve.resize(self.cell().procedure.total_epochs(), f64::NAN);
+        }
+        curve
     }
 
     /// The run as a training log; nothing for a run without an epoch.
@@ -109,6 +115,11 @@ impl ProcedureRuns {
     pub fn thawed(&self) -> bool {
         self.runs.iter().any(|run| run.outcome.status == RunStatus::Thawed)
     }
+
+    /// Whether any seed diverged.
+    pub fn has_diverged(&self) -> bool {
+        self.runs.iter().any(|run| run.outcome.status == RunStatus::Diverged)
+    }
 }
 
 /// What has come of an experiment so far.
@@ -116,6 +127,8 @@ impl ProcedureRuns {
 pub struct Results {
     /// The procedures in the order of the matrix, those without a run included.
     pub procedures: Vec<ProcedureRuns>,
+    /// Cells that are damaged, of whatever procedure; they are left out.
+    pub damaged: Vec<Damage>,
 }
 
 impl Results {
@@ -123,19 +136,26 @@ impl Results {
     /// or not, unless the experiment was narrowed to some seeds. Other cells in the folder, of an
     /// earlier version of the experiment or of a trial with fewer epochs, are passed over.
     ///
+    /// Damaged cells are left out and named.
+    ///
     /// # Errors
-    /// When a file cannot be read, or the folder holds runs of the same procedure on different data
-    /// or weights.
+    /// When the folder cannot be listed, or holds runs of the same procedure on different data or
+    /// weights.
     pub fn read(folder: &ResultsFolder, experiment: &Experiment) -> Result<Self, AnalysisError> {
         let mut procedures: Vec<(ProcedureRuns, Vec<CellManifest>)> = Vec::new();
-        let manifests = folder.manifests()?;
+        let (manifests, mut damaged) = folder.manifests()?;
         for (levels, procedure) in experiment.procedures() {
             let mut wanted = Vec::new();
             for manifest in &manifests {
                 let fits = manifest.cell.procedure == *procedure
                     && experiment.counts_seed(levels, manifest.cell.seed);
-                if fits && folder.state(&manifest.cell)? == CellState::Complete {
-                    wanted.push(manifest.clone());
+                if !fits {
+                    continue;
+                }
+                match folder.state(&manifest.cell) {
+                    Ok(CellState::Complete) => wanted.push(manifest.clone()),
+                    Ok(_) => {}
+                    Err(error) => damaged.push(damage(manifest, error)?),
                 }
             }
             wanted.sort_by_key(|manifest| manifest.cell.seed);
@@ -155,28 +175,20 @@ impl Results {
             );
             return Err(AnalysisError::Malformed { path: folder.root().to_owned(), reason });
         }
-        let mut curves = read_curves(folder, &all)?;
         let mut result = Vec::new();
         for (mut procedure, wanted) in procedures {
             for manifest in wanted {
-                let Some(outcome) = folder.outcome(&manifest.id)? else { continue };
-                let curves = curves.remove(manifest.id.as_str()).unwrap_or_default();
-                let epochs = curves.get(&Split::Train).map_or(0, Vec::len);
-                if epochs != manifest.cell.procedure.total_epochs() {
-                    let reason = format!(
-                        "holds {epochs} epochs of {}; delete its folder and run the cell again",
-                        manifest.cell.procedure.total_epochs()
-                    );
-                    return Err(AnalysisError::Malformed {
-                        path: folder.epochs(&manifest.id),
-                        reason,
-                    });
+                match read_run(folder, &manifest) {
+                    Ok(Some((outcome, curves))) => {
+                        procedure.runs.push(CellRun { manifest, outcome, curves });
+                    }
+                    Ok(None) => {}
+                    Err(error) => damaged.push(damage(&manifest, error)?),
                 }
-                procedure.runs.push(CellRun { manifest, outcome, curves });
             }
             result.push(procedure);
         }
-        Ok(Self { procedures: result })
+        Ok(Self { procedures: result, damaged })
     }
 
     /// The procedures with the lowest and the highest mean over seeds; nothing with fewer than two
@@ -199,18 +211,32 @@ impl Results {
     }
 }
 
-type Curves = BTreeMap<String, BTreeMap<Split, Vec<Row>>>;
+type Curves = BTreeMap<Split, Vec<Row>>;
 
-/// The records of some cells.
-fn read_curves(folder: &ResultsFolder, cells: &[&CellManifest]) -> Result<Curves, AnalysisError> {
+/// The outcome and the records of a cell that has ended.
+fn read_run(
+    folder: &ResultsFolder,
+    manifest: &CellManifest,
+) -> Result<Option<(Outcome, Curves)>, AnalysisError> {
+    let Some(outcome) = folder.outcome(&manifest.id)? else { return Ok(None) };
     let mut curves = Curves::new();
-    for manifest in cells {
-        for row in folder.read_epochs(&manifest.id)? {
-            curves.entry(row.cell.clone()).or_default().entry(row.split).or_default().push(row);
+    for row in folder.read_epochs(&manifest.id, &outcome)? {
+        // Rows of another cell do not count.
+        if row.cell == manifest.id.as_str() {
+            curves.entry(row.split).or_default().push(row);
         }
     }
-    for rows in curves.values_mut().flat_map(BTreeMap::values_mut) {
-        rows.sort_by_key(|row| row.epoch);
+    curves.values_mut().for_each(|rows| rows.sort_by_key(|row| row.epoch));
+    match curves.get(&Split::Train).map_or(0, Vec::len) {
+        epochs if epochs == outcome.epochs => Ok(Some((outcome, curves))),
+        epochs => Err(folder.other_number(&manifest.id, epochs, &outcome)),
     }
-    Ok(curves)
+}
+
+/// The damage of a cell; other errors are those of the store.
+fn damage(manifest: &CellManifest, error: AnalysisError) -> Result<Damage, AnalysisError> {
+    match error.is_damage() {
+        true => Ok(Damage { cell: manifest.id.to_string(), reason: error.to_string() }),
+        false => Err(error),
+    }
 }

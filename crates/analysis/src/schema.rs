@@ -35,6 +35,11 @@ const IMAGE: &str = "image";
 const LABEL: &str = "label";
 const PREDICTED: &str = "predicted";
 
+/// Columns that differ from run to run.
+pub(crate) const TIMES: [&str; 3] = [SECONDS, IMAGES_PER_SECOND, PEAK_MEMORY_BYTES];
+/// Columns that name what a row is about.
+pub(crate) const KEYS: [&str; 4] = [EPOCH, SPLIT, TENSOR, IMAGE];
+
 /// The rows of some epochs of a cell.
 pub(crate) fn epoch_frame(cell: &Cell, records: &[EpochRecord]) -> PolarsResult<DataFrame> {
     let rows: Vec<(&EpochRecord, &SplitRecord)> = records

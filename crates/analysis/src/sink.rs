@@ -1,10 +1,11 @@
 //! Records to `epochs.parquet` and `drift.parquet`, whole after every epoch; at the end predictions
 //! to `predictions.parquet`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use polars::prelude::{DataFrame, ParquetWriter, PolarsResult};
-use thaw_spec::{Cell, EpochRecord, Prediction, RecordSink, SinkError};
+use thaw_spec::{Cell, ContentHash, EpochRecord, Prediction, RecordSink, SinkError};
 use thaw_store::Store;
 
 use crate::AnalysisError;
@@ -22,15 +23,21 @@ pub struct ParquetSink {
     store: Arc<dyn Store>,
     cell: Cell,
     records: Vec<EpochRecord>,
+    hashes: BTreeMap<String, ContentHash>,
 }
 
 impl ParquetSink {
     /// A sink for the records of a cell, into a store.
     pub fn new(store: Arc<dyn Store>, cell: Cell) -> Self {
-        Self { store, cell, records: Vec::new() }
+        Self { store, cell, records: Vec::new(), hashes: BTreeMap::new() }
     }
 
-    fn write(&self, name: &str, frame: PolarsResult<DataFrame>) -> Result<(), SinkError> {
+    /// The hashes of the files as they were last written, by their names.
+    pub fn hashes(&self) -> &BTreeMap<String, ContentHash> {
+        &self.hashes
+    }
+
+    fn write(&mut self, name: &str, frame: PolarsResult<DataFrame>) -> Result<(), SinkError> {
         let key = key(&self.cell.id(), name);
         let bytes = frame.and_then(|mut frame| {
             let mut bytes = Vec::new();
@@ -39,7 +46,11 @@ impl ParquetSink {
         });
         let written = bytes
             .map_err(AnalysisError::parquet(&self.store.place(&key), "write"))
-            .and_then(|bytes| Ok(self.store.put(&key, &bytes)?));
+            .and_then(|bytes| {
+                self.store.put(&key, &bytes)?;
+                self.hashes.insert(name.to_owned(), ContentHash::of_bytes(&bytes));
+                Ok(())
+            });
         written.map_err(|error| SinkError(error.into()))
     }
 }
@@ -47,18 +58,24 @@ impl ParquetSink {
 impl RecordSink for ParquetSink {
     fn begin(&mut self, resumed: &[EpochRecord]) -> Result<(), SinkError> {
         self.records = resumed.to_vec();
-        Ok(())
+        if self.records.is_empty() { Ok(()) } else { self.write_epochs() }
     }
 
     fn epoch(&mut self, record: &EpochRecord) -> Result<(), SinkError> {
         self.records.push(record.clone());
-        if self.records.iter().any(|record| !record.tensor_drifts.is_empty()) {
-            self.write(DRIFT, drift_frame(&self.cell, &self.records))?;
-        }
-        self.write(EPOCHS, epoch_frame(&self.cell, &self.records))
+        self.write_epochs()
     }
 
     fn predictions(&mut self, predictions: &[Prediction]) -> Result<(), SinkError> {
         self.write(PREDICTIONS, prediction_frame(&self.cell, predictions))
+    }
+}
+
+impl ParquetSink {
+    fn write_epochs(&mut self) -> Result<(), SinkError> {
+        if self.records.iter().any(|record| !record.tensor_drifts.is_empty()) {
+            self.write(DRIFT, drift_frame(&self.cell, &self.records))?;
+        }
+        self.write(EPOCHS, epoch_frame(&self.cell, &self.records))
     }
 }

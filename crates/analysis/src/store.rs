@@ -8,7 +8,7 @@ use std::sync::Arc;
 use polars::prelude::{DataFrame, ParquetReader, PolarsResult, SerReader as _};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use thaw_spec::{Cell, CellId, CellManifest, Outcome, Prediction, Split, TensorDrift};
+use thaw_spec::{Cell, CellId, CellManifest, ContentHash, Outcome, Prediction, Split, TensorDrift};
 use thaw_store::{Claimed, FolderStore, Owner, Store};
 
 use crate::schema::{Row, drifts, predictions, rows, wanted_columns};
@@ -22,7 +22,7 @@ pub enum CellState {
     Absent,
     /// It was begun and not finished.
     Partial,
-    /// Every epoch was run.
+    /// Every epoch was run, or it diverged.
     Complete,
 }
 
@@ -31,6 +31,33 @@ const MANIFEST: &str = "cell.json";
 const OUTCOME: &str = "outcome.json";
 const FAILURE: &str = "failure.json";
 const CELLS: &str = "cells";
+
+/// The place of what is damaged.
+const SET_ASIDE: &str = "set-aside";
+
+/// What is done about a damaged cell.
+const REMEDY: &str =
+    "`thaw doctor --set-aside` moves its cell away, and the next sweep runs it again";
+
+/// A cell whose records cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The name of its folder.
+    pub cell: String,
+    /// The file, what is wrong with it, and what to do, in a sentence.
+    pub reason: String,
+}
+
+/// What was found in a folder of results.
+#[derive(Clone, Debug, Default)]
+pub struct Examination {
+    /// Number of cells that are complete, all files of which can be read.
+    pub complete: usize,
+    /// Number of cells that were begun.
+    pub partial: usize,
+    /// Cells with a file that cannot be read.
+    pub damaged: Vec<Damage>,
+}
 
 /// Why a cell failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,13 +167,44 @@ impl ResultsFolder {
         self.store.place(&key(id, EPOCHS))
     }
 
-    /// A cell's records, as far as analysis needs them.
-    pub(crate) fn read_epochs(&self, id: &CellId) -> Result<Vec<Row>, AnalysisError> {
-        let found = self.read_parquet(id, EPOCHS, Some(wanted_columns()), rows)?;
-        found.ok_or_else(|| {
-            let source = std::io::ErrorKind::NotFound.into();
-            AnalysisError::Unreadable { path: self.epochs(id), action: "cannot read", source }
-        })
+    /// The records of a cell that has ended, as far as analysis needs them.
+    pub(crate) fn read_epochs(
+        &self,
+        id: &CellId,
+        outcome: &Outcome,
+    ) -> Result<Vec<Row>, AnalysisError> {
+        if outcome.epochs == 0 {
+            return Ok(Vec::new());
+        }
+        let Some(bytes) = self.store.get(&key(id, EPOCHS))? else {
+            return Err(self.missing(id, EPOCHS));
+        };
+        self.is_as_recorded(id, EPOCHS, &bytes, outcome)?;
+        self.parquet(id, EPOCHS, bytes, Some(wanted_columns()), rows)
+    }
+
+    /// The error of a file that should be there.
+    fn missing(&self, id: &CellId, file: &str) -> AnalysisError {
+        let path = self.store.place(&key(id, file));
+        let source = std::io::ErrorKind::NotFound.into();
+        AnalysisError::Unreadable { path, action: "cannot read", source }
+    }
+
+    /// Refuses a file that is not the one whose hash the outcome tells.
+    fn is_as_recorded(
+        &self,
+        id: &CellId,
+        file: &str,
+        bytes: &[u8],
+        outcome: &Outcome,
+    ) -> Result<(), AnalysisError> {
+        let recorded = outcome.records.get(file);
+        if recorded.is_none_or(|recorded| *recorded == ContentHash::of_bytes(bytes)) {
+            return Ok(());
+        }
+        let path = self.store.place(&key(id, file));
+        let reason = format!("is not the file whose hash {OUTCOME} holds; {REMEDY}");
+        Err(AnalysisError::Malformed { path, reason })
     }
 
     /// What a cell has recorded so far.
@@ -181,14 +239,42 @@ impl ResultsFolder {
         if manifest.cell.id() != cell.id() {
             return Ok(CellState::Absent);
         }
-        let finished = self
-            .outcome(&cell.id())?
-            .is_some_and(|outcome| outcome.epochs == cell.procedure.total_epochs());
-        Ok(if finished && self.store.has(&key(&cell.id(), EPOCHS))? {
-            CellState::Complete
-        } else {
-            CellState::Partial
+        let outcome = self.outcome(&cell.id())?;
+        let outcome = outcome.filter(|outcome| outcome.is_final(cell.procedure.total_epochs()));
+        Ok(match outcome {
+            // One that diverged in its first epoch recorded none.
+            Some(outcome) if outcome.epochs == 0 => CellState::Complete,
+            Some(_) if self.store.has(&key(&cell.id(), EPOCHS))? => CellState::Complete,
+            _ => CellState::Partial,
         })
+    }
+
+    /// Removes what dead workers left behind: files that they had begun, and their claims.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed or written to.
+    pub fn remove_orphans(&self) -> Result<(), AnalysisError> {
+        for folder in ["", "plots", "plans"] {
+            self.store.remove_orphans(folder)?;
+        }
+        for cell in self.store.list(CELLS)? {
+            self.store.remove_orphans(&format!("{CELLS}/{cell}"))?;
+        }
+        Ok(())
+    }
+
+    /// Files that dead workers had begun, where the results are in a folder.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn orphans(&self) -> Result<Vec<PathBuf>, AnalysisError> {
+        let mut folders = vec![String::new(), "plots".to_owned(), "plans".to_owned()];
+        folders.extend(self.store.list(CELLS)?.iter().map(|cell| format!("{CELLS}/{cell}")));
+        let mut orphans = Vec::new();
+        for folder in folders {
+            orphans.extend(self.store.orphans(&folder)?);
+        }
+        Ok(orphans)
     }
 
     /// Writes a cell's manifest and takes back an earlier outcome: from now on the cell is partial.
@@ -199,7 +285,7 @@ impl ResultsFolder {
         let folder = format!("{CELLS}/{}", manifest.id);
         self.store.tidy(&folder)?;
         for file in self.store.list(&folder)? {
-            if [OUTCOME, FAILURE].contains(&file.as_str()) {
+            if [OUTCOME, FAILURE, PREDICTIONS].contains(&file.as_str()) {
                 self.store.remove(&key(&manifest.id, &file))?;
             }
         }
@@ -300,15 +386,102 @@ impl ResultsFolder {
         Ok(!self.store.list(CELLS)?.is_empty())
     }
 
-    /// The manifests of all cells, in the order of their names.
+    /// The manifests of all cells, in the order of their names, and those that cannot be read.
     ///
     /// # Errors
-    /// When the folder or a manifest cannot be read.
-    pub fn manifests(&self) -> Result<Vec<CellManifest>, AnalysisError> {
-        let names = self.store.list(CELLS)?;
-        let manifests =
-            names.iter().map(|name| self.read_key(&format!("{CELLS}/{name}/{MANIFEST}")));
-        manifests.filter_map(Result::transpose).collect()
+    /// When the folder cannot be listed, or its store cannot be reached.
+    pub fn manifests(&self) -> Result<(Vec<CellManifest>, Vec<Damage>), AnalysisError> {
+        let (mut manifests, mut damaged) = (Vec::new(), Vec::new());
+        for name in self.store.list(CELLS)? {
+            match sound(&name, self.manifest_of(&name))? {
+                Ok(manifest) => manifests.extend(manifest),
+                Err(damage) => damaged.push(damage),
+            }
+        }
+        Ok((manifests, damaged))
+    }
+
+    /// The manifest in the folder of a name, if there is one.
+    fn manifest_of(&self, name: &str) -> Result<Option<CellManifest>, AnalysisError> {
+        let key = format!("{CELLS}/{name}/{MANIFEST}");
+        let Some(manifest) = self.read_key::<CellManifest>(&key)? else { return Ok(None) };
+        let is_of = manifest.cell.id();
+        if manifest.id == is_of && name == is_of.as_str() {
+            return Ok(Some(manifest));
+        }
+        let reason = format!(
+            "the folder and `id` should be `{is_of}`, which is what its cell is called; {REMEDY}"
+        );
+        Err(AnalysisError::Malformed { path: self.store.place(&key), reason })
+    }
+
+    /// Everything that the folder holds, looked at: each file of each cell is read.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed, or its store cannot be reached.
+    pub fn examine(&self) -> Result<Examination, AnalysisError> {
+        let mut examination = Examination::default();
+        for name in self.store.list(CELLS)? {
+            match sound(&name, self.examine_cell(&name))? {
+                Ok(Some(CellState::Complete)) => examination.complete += 1,
+                Ok(Some(_)) => examination.partial += 1,
+                Ok(None) => {}
+                Err(damage) => examination.damaged.push(damage),
+            }
+        }
+        Ok(examination)
+    }
+
+    /// Reads all files of a cell; nothing of one that was not begun.
+    fn examine_cell(&self, name: &str) -> Result<Option<CellState>, AnalysisError> {
+        let Some(manifest) = self.manifest_of(name)? else { return Ok(None) };
+        let id = &manifest.id;
+        self.failure(id)?;
+        let Some(outcome) = self.outcome(id)? else {
+            // What is recorded of a cell that goes on is written again with its next epoch.
+            return Ok(Some(CellState::Partial));
+        };
+        for file in outcome.records.keys() {
+            let bytes = self.store.get(&key(id, file))?.ok_or_else(|| self.missing(id, file))?;
+            self.is_as_recorded(id, file, &bytes, &outcome)?;
+        }
+        let rows = self.read_epochs(id, &outcome)?;
+        let epochs = rows.iter().filter(|row| row.split == Split::Train).count();
+        if epochs != outcome.epochs {
+            return Err(self.other_number(id, epochs, &outcome));
+        }
+        self.read_predictions(id)?;
+        self.read_drift(id)?;
+        self.state(&manifest.cell).map(Some)
+    }
+
+    /// The error of records that are of another number of epochs than the outcome tells.
+    pub(crate) fn other_number(
+        &self,
+        id: &CellId,
+        epochs: usize,
+        outcome: &Outcome,
+    ) -> AnalysisError {
+        let reason = format!("holds {epochs} epochs of {}; {REMEDY}", outcome.epochs);
+        AnalysisError::Malformed { path: self.epochs(id), reason }
+    }
+
+    /// Moves the files of a cell to `set-aside/`, where nothing reads them; returns their place.
+    ///
+    /// # Errors
+    /// When one cannot be read or written.
+    pub fn set_aside(&self, name: &str) -> Result<PathBuf, AnalysisError> {
+        let taken = self.store.list(SET_ASIDE)?;
+        let number = (1..).find(|number| !taken.contains(&numbered(name, *number)));
+        let place = format!("{SET_ASIDE}/{}", numbered(name, number.unwrap_or(1)));
+        for file in self.store.list(&format!("{CELLS}/{name}"))? {
+            let from = format!("{CELLS}/{name}/{file}");
+            if let Some(bytes) = self.store.get(&from)? {
+                self.store.put(&format!("{place}/{file}"), &bytes)?;
+                self.store.remove(&from)?;
+            }
+        }
+        Ok(self.store.place(&place))
     }
 
     fn write_json<T: Serialize>(
@@ -338,7 +511,7 @@ impl ResultsFolder {
     fn read_key<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, AnalysisError> {
         let Some(text) = self.store.get(key)? else { return Ok(None) };
         serde_json::from_slice(&text).map(Some).map_err(|error| {
-            let reason = format!("is not what this version of thaw writes ({error}); delete its folder and run the cell again");
+            let reason = format!("is not what this version of thaw writes ({error}); {REMEDY}");
             AnalysisError::Malformed { path: self.store.place(key), reason }
         })
     }
@@ -351,13 +524,53 @@ impl ResultsFolder {
         columns: Option<Vec<String>>,
         rows: impl Fn(&DataFrame) -> PolarsResult<Vec<T>>,
     ) -> Result<Option<Vec<T>>, AnalysisError> {
-        let key = key(id, file);
-        let Some(bytes) = self.store.get(&key)? else { return Ok(None) };
+        let bytes = self.store.get(&key(id, file))?;
+        bytes.map(|bytes| self.parquet(id, file, bytes, columns, rows)).transpose()
+    }
+
+    fn parquet<T>(
+        &self,
+        id: &CellId,
+        file: &str,
+        bytes: Vec<u8>,
+        columns: Option<Vec<String>>,
+        rows: impl Fn(&DataFrame) -> PolarsResult<Vec<T>>,
+    ) -> Result<Vec<T>, AnalysisError> {
         ParquetReader::new(Cursor::new(bytes))
             .with_columns(columns)
             .finish()
             .and_then(|frame| rows(&frame))
-            .map(Some)
-            .map_err(AnalysisError::parquet(&self.store.place(&key), "read"))
+            .map_err(AnalysisError::parquet(&self.store.place(&key(id, file)), "read"))
+    }
+
+    /// All columns of a file of a cell; nothing where it is not there.
+    pub(crate) fn frame(
+        &self,
+        id: &CellId,
+        file: &str,
+    ) -> Result<Option<DataFrame>, AnalysisError> {
+        let key = key(id, file);
+        let Some(bytes) = self.store.get(&key)? else { return Ok(None) };
+        let frame = ParquetReader::new(Cursor::new(bytes)).finish();
+        frame.map(Some).map_err(AnalysisError::parquet(&self.store.place(&key), "read"))
+    }
+}
+
+/// The name of the cell that is set aside for the first, the second, … time.
+fn numbered(name: &str, number: usize) -> String {
+    if number == 1 { name.to_owned() } else { format!("{name}-{number}") }
+}
+
+/// What was read of a cell, or its damage; other errors are those of the store.
+fn sound<T>(
+    cell: &str,
+    read: Result<T, AnalysisError>,
+) -> Result<Result<T, Damage>, AnalysisError> {
+    match read {
+        Ok(value) => Ok(Ok(value)),
+        Err(error) if error.is_damage() => {
+            Ok(Err(Damage { cell: cell.to_owned(), reason: error.to_string() }))
+        }
+        Err(error) => Err(error),
     }
 }

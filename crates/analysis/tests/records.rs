@@ -134,7 +134,8 @@ fn written() -> (TempDir, PathBuf) {
     let prediction =
         Prediction { split: Split::Validation, image: 0, label: 0, predicted: 1, loss: 0.5 };
     sink.predictions(&[prediction]).expect("written");
-    folder.finish(&manifest.id, &outcome()).expect("written");
+    let records = sink.hashes().clone();
+    folder.finish(&manifest.id, &Outcome { records, ..outcome() }).expect("written");
     let cell = root.path().join("cells").join(manifest.id.as_str());
     (root, cell)
 }
@@ -198,6 +199,7 @@ fn fields(value: &Value) -> BTreeMap<String, &'static str> {
     fn walk(path: &str, value: &Value, fields: &mut BTreeMap<String, &'static str>) {
         let path = match path {
             "phases[].audit[]" => "audit[]",
+            file if file.starts_with("records.") => "records.<file>",
             other => other,
         };
         let kind = match value {

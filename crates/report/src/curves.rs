@@ -41,7 +41,11 @@ pub fn curves(procedure: &ProcedureRuns, overlays: &[Overlay]) -> Figure {
         color: BLACK,
         stroke,
     }));
-    let thawed = if procedure.thawed() { "  [thawed: the frozen base moved]" } else { "" };
+    let thawed = match () {
+        () if procedure.has_diverged() => "  [diverged]",
+        () if procedure.thawed() => "  [thawed: the frozen base moved]",
+        () => "",
+    };
     Figure {
         title: format!("{}{thawed}", procedure.label()),
         panels: vec![
@@ -93,7 +97,8 @@ fn panel(
 
 /// Outline of the area between the lowest and the highest seed at each epoch.
 fn outline(curves: &[Vec<f64>]) -> Vec<(f64, f64)> {
-    let epochs = curves.iter().map(Vec::len).min().unwrap_or(0);
+    let finite = |curve: &Vec<f64>| curve.iter().take_while(|value| value.is_finite()).count();
+    let epochs = curves.iter().map(finite).min().unwrap_or(0);
     let extreme = |epoch: usize, choose: fn(f64, f64) -> f64| {
         curves.iter().map(|curve| curve[epoch]).reduce(choose).unwrap_or_default()
     };
@@ -102,7 +107,7 @@ fn outline(curves: &[Vec<f64>]) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// A line through a curve whose first value belongs to epoch 1.
+/// A line through a curve whose first value belongs to epoch 1, as far as its values are numbers.
 pub(crate) fn line(
     curve: &[f64],
     color: RGBColor,
@@ -110,7 +115,8 @@ pub(crate) fn line(
     width: u32,
     stroke: Stroke,
 ) -> Line {
-    let points = (1u32..).map(f64::from).zip(curve.iter().copied()).collect();
+    let points = (1u32..).map(f64::from).zip(curve.iter().copied());
+    let points = points.take_while(|(_, value)| value.is_finite()).collect();
     Line { points, color, opacity, width, stroke }
 }
 

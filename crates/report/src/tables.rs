@@ -207,6 +207,7 @@ fn half_with_images(estimate: &Estimate) -> f64 {
 pub(crate) fn audit_in_words(procedure: &ProcedureRuns) -> &'static str {
     match (procedure.runs.is_empty(), procedure.thawed()) {
         (true, _) => "not run",
+        (false, _) if procedure.has_diverged() => "diverged",
         (false, true)
             if procedure
                 .runs

@@ -63,7 +63,8 @@ impl Page<'_> {
         let rows = (0..epochs).map(|epoch| {
             let mut row = vec![Entry::whole(epoch + 1)];
             row.extend(metrics.iter().zip(&means).map(|(metric, mean)| {
-                Entry::maybe(mean.get(epoch).copied(), |value| plain_value(value, *metric))
+                let value = mean.get(epoch).copied().filter(|value| value.is_finite());
+                Entry::maybe(value, |value| plain_value(value, *metric))
             }));
             row
         });
