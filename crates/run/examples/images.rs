@@ -117,7 +117,7 @@ fn run(
     watch.add("open", start.elapsed());
     let results = ResultsFolder::new(desk.join("results"));
     let facts = inputs.cost_facts()?;
-    let plan = inputs.plan(&facts, &inputs.finished(&results)?)?;
+    let plan = inputs.plan(&facts, &inputs.finished(&results)?.left_out())?;
     let limits = Limits::of_this_machine();
     let executor = RealExecutor::new(&inputs, limits.threads);
     let failures = execute(&plan, &facts, &executor, &results, &limits, &watch)?;

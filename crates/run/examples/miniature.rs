@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = ResultsFolder::new(root.join("results"));
     folder.prepare()?;
     let facts = inputs.cost_facts()?;
-    let plan = inputs.plan(&facts, &inputs.finished(&folder)?)?;
+    let plan = inputs.plan(&facts, &inputs.finished(&folder)?.left_out())?;
     let limits = Limits::of_this_machine();
     let executor = RealExecutor::new(&inputs, limits.threads);
     let failures = execute(&plan, &facts, &executor, &folder, &limits, &Silent)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use thaw_data::DataError;
 use thaw_spec::{Cell, CellId, ContentHash, Extraction, Split, Step, decoded_key};
 use thaw_store::{Claimed, FolderStore, Store, StoreError};
 use thaw_train::SharedCheckpoint;
@@ -14,6 +15,13 @@ use crate::RunError;
 /// Kinds of artifacts, and their folders.
 const PIXELS: &str = "pixels";
 const ACTIVATIONS: &str = "activations";
+
+/// The folders of what else is kept.
+const CHECKPOINTS: &str = "checkpoints";
+const PLANS: &str = "plans";
+
+/// The place of what is damaged.
+const SET_ASIDE: &str = "set-aside";
 
 /// The folder of what a GPU computes.
 const GPU: &str = "cuda";
@@ -202,9 +210,135 @@ impl Cache {
         })
     }
 
+    /// The folders of the cache, as the folder store names them: of files that are made there.
+    fn folders(&self) -> Vec<String> {
+        let devices = ["", GPU].map(Path::new);
+        let kinds = ["", PIXELS, ACTIVATIONS, CHECKPOINTS, PLANS].map(Path::new);
+        let all = devices.iter().flat_map(|device| kinds.iter().map(move |kind| device.join(kind)));
+        all.map(|folder| folder.to_string_lossy().into_owned()).collect()
+    }
+
+    /// Removes what dead workers left behind in the folder: files that they had begun, and their claims;
+    /// and the checkpoints of cells that have ended.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove_orphans(&self, ended: &BTreeSet<CellId>) -> Result<(), RunError> {
+        let folder = FolderStore::new(self.root.clone());
+        for name in self.folders() {
+            folder.remove_orphans(&name)?;
+        }
+        for device in ["", GPU] {
+            let place = Path::new(device).join(CHECKPOINTS);
+            for file in folder.list(&place.to_string_lossy())? {
+                let id = Path::new(&file).file_stem().map(|stem| stem.to_string_lossy());
+                if let Some(cell) = ended.iter().find(|cell| id.as_deref() == Some(cell.as_str())) {
+                    self.forget_checkpoints(cell)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Files that dead workers had begun in the folder.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    pub fn orphans(&self) -> Result<Vec<PathBuf>, RunError> {
+        let mut orphans = Vec::new();
+        for name in self.folders() {
+            let folder = self.root.join(name);
+            let found = thaw_store::orphans(&folder);
+            orphans.extend(
+                found.map_err(|source| RunError::Unreadable { path: folder.clone(), source })?,
+            );
+        }
+        Ok(orphans)
+    }
+
+    /// All artifacts and checkpoints in the folder.
+    fn files(&self) -> Result<Vec<PathBuf>, RunError> {
+        let folder = FolderStore::new(self.root.clone());
+        let mut files = Vec::new();
+        for device in ["", GPU] {
+            for kind in [PIXELS, ACTIVATIONS, CHECKPOINTS] {
+                let place = Path::new(device).join(kind);
+                let names = folder.list(&place.to_string_lossy())?;
+                files.extend(names.iter().map(|name| self.root.join(&place).join(name)));
+            }
+        }
+        Ok(files)
+    }
+
+    /// Reads every artifact and checkpoint in the folder: how many are sound, and those that are
+    /// damaged with the reason.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    pub fn examine(&self) -> Result<(usize, Vec<(PathBuf, String)>), RunError> {
+        let (mut sound, mut damaged) = (0, Vec::new());
+        for file in self.files()? {
+            match examined(&file) {
+                Ok(()) => sound += 1,
+                Err(reason) => damaged.push((file, reason)),
+            }
+        }
+        Ok((sound, damaged))
+    }
+
+    /// Moves a file of the folder to `set-aside/`, where nothing reads it; returns its place.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub fn set_aside(&self, file: &Path) -> Result<PathBuf, RunError> {
+        let folder = self.root.join(SET_ASIDE);
+        let name = file.file_name().unwrap_or_default();
+        let target = folder.join(name);
+        std::fs::create_dir_all(&folder)
+            .and_then(|()| std::fs::rename(file, &target))
+            .map_err(|source| RunError::Unwritable { path: target.clone(), source })?;
+        Ok(target)
+    }
+
+    /// Removes the damaged artifacts among those of these steps, here and from the store, so that they
+    /// are made again; tells which they were and why.
+    ///
+    /// # Errors
+    /// When one cannot be removed.
+    pub fn remove_damaged(&self, steps: &[Step]) -> Result<Vec<String>, RunError> {
+        let mut removed = Vec::new();
+        for step in steps {
+            for path in self.candidates(step).0.iter().filter(|path| path.exists()) {
+                // What cannot be read may be whole; opening it says why.
+                if let Err(DataError::DamagedArtifact { reason, .. }) = thaw_data::examine(path) {
+                    self.discard(path)?;
+                    removed.push(format!(
+                        "{}: the artifact is damaged ({reason}), so it is made again",
+                        path.display()
+                    ));
+                }
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Removes a file from the folder, and from the store that it is copied to.
+    pub(crate) fn discard(&self, path: &Path) -> Result<(), RunError> {
+        match std::fs::remove_file(path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(RunError::Unwritable { path: path.to_owned(), source });
+            }
+            _ => {}
+        }
+        match &self.shared {
+            Some((_, store)) => Ok(store.remove(&self.key(path))?),
+            None => Ok(()),
+        }
+    }
+
     /// The file of a cell's checkpoint.
     pub(crate) fn checkpoint_path(&self, cell: &CellId) -> PathBuf {
-        self.folder().join("checkpoints").join(format!("{cell}.safetensors"))
+        self.folder().join(CHECKPOINTS).join(format!("{cell}.safetensors"))
     }
 
     /// Where a checkpoint is copied to.
@@ -218,18 +352,18 @@ impl Cache {
     pub(crate) fn forget_checkpoints(&self, cell: &CellId) -> Result<(), RunError> {
         for device in ["", GPU] {
             let path = Self { device, ..self.clone() }.checkpoint_path(cell);
-            match std::fs::remove_file(&path) {
-                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(RunError::Unwritable { path, source });
-                }
-                _ => {}
-            }
-            if let Some((_, store)) = &self.shared {
-                store.remove(&self.key(&path))?;
-            }
+            self.discard(&path)?;
         }
         Ok(())
     }
+}
+
+/// Reads an artifact or a checkpoint as far as its checksum tells; the reason where it is damaged.
+fn examined(path: &Path) -> Result<(), String> {
+    thaw_data::examine(path).map_err(|error| match error {
+        DataError::DamagedArtifact { reason, .. } => reason,
+        error => error.to_string(),
+    })
 }
 
 fn file(folder: &Path, kind: &str, key: &ContentHash) -> PathBuf {

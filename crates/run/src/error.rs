@@ -18,6 +18,21 @@ pub enum RunError {
     /// The base or its weights.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A step needs more memory than it may use.
+    #[error(
+        "{step} needs about {} of memory{}, and {} may be used; a smaller batch_size needs less",
+        mebibytes(*needed), if *jobs > 1 { format!(" for each of {jobs} jobs") } else { String::new() }, mebibytes(*allowed)
+    )]
+    Memory {
+        /// Name of the step.
+        step: String,
+        /// What it needs, in bytes.
+        needed: u64,
+        /// So many at the same time.
+        jobs: usize,
+        /// What may be used, in bytes.
+        allowed: u64,
+    },
     /// A training.
     #[error(transparent)]
     Train(TrainError),
@@ -131,6 +146,10 @@ pub enum RunError {
         /// What it said.
         message: String,
     },
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
 impl From<TrainError> for RunError {

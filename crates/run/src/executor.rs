@@ -9,8 +9,8 @@ use thaw_spec::{
 };
 use thaw_store::{Claimed, Owner};
 use thaw_train::{
-    CheckpointPolicy, FitData, PhaseData, SplitData, Stop, StoredActivations, extract, fit,
-    fit_memory_bytes,
+    CheckpointPolicy, FitData, PhaseData, SplitData, Stop, StoredActivations, TrainError, extract,
+    fit, fit_memory_bytes,
 };
 
 use crate::{RunError, RunInputs, provenance};
@@ -74,12 +74,13 @@ pub struct RealExecutor<'a> {
     inputs: &'a RunInputs,
     threads: usize,
     stop: Stop,
+    checkpoint_interval: Option<Duration>,
 }
 
 impl<'a> RealExecutor<'a> {
     /// An executor that computes with so many threads.
     pub fn new(inputs: &'a RunInputs, threads: usize) -> Self {
-        Self { inputs, threads, stop: Stop::default() }
+        Self { inputs, threads, stop: Stop::default(), checkpoint_interval: None }
     }
 
     /// An executor that stops at the end of a batch when that is requested.
@@ -88,11 +89,30 @@ impl<'a> RealExecutor<'a> {
         Self { stop: stop.clone(), ..self }
     }
 
+    /// An executor whose checkpoints are at least so long apart; within epochs thirty times as long.
+    #[must_use]
+    pub fn with_checkpoints_every(self, interval: Option<Duration>) -> Self {
+        Self { checkpoint_interval: interval, ..self }
+    }
+
     fn pixels(&self, cell: &Cell, split: Split) -> Result<Pixels, RunError> {
         let path = self.inputs.cache.pixels_path(cell, split);
         // Where it is nowhere, opening it says so.
         self.inputs.cache.obtain(&path)?;
-        Ok(Pixels::open(&path, self.inputs.unreadable)?)
+        self.sound(&path, Pixels::open(&path, self.inputs.unreadable).map_err(RunError::from))
+    }
+
+    /// What was opened; a damaged file is removed, so that the next try makes it again.
+    fn sound<T>(&self, path: &Path, opened: Result<T, RunError>) -> Result<T, RunError> {
+        use thaw_data::DataError;
+        if let Err(
+            RunError::Data(DataError::DamagedArtifact { .. })
+            | RunError::Train(TrainError::Data(DataError::DamagedArtifact { .. })),
+        ) = opened
+        {
+            self.inputs.cache.discard(path)?;
+        }
+        opened
     }
 
     /// The cell as it is executed.
@@ -113,7 +133,8 @@ impl<'a> RealExecutor<'a> {
             let demanded =
                 || extraction.is_demanded(phase).then(|| cache.activations_path(&extraction));
             if let Some(path) = cache.kept_activations(&extraction)?.or_else(demanded) {
-                stored = Some(StoredActivations::open(&extraction, &path)?);
+                let opened = StoredActivations::open(&extraction, &path);
+                stored = Some(self.sound(&path, opened.map_err(RunError::from))?);
             }
         }
         Ok(SplitData { pixels: self.pixels(cell, split)?, stored })
@@ -275,14 +296,17 @@ impl Executor for RealExecutor<'_> {
         let cache = &self.inputs.cache;
         let path = cache.checkpoint_path(&cell.id());
         let shared = cache.shared_checkpoint(&path);
-        let interval = match shared {
+        let usual = match shared {
             Some(_) => SHARED_CHECKPOINT_INTERVAL,
             None => CHECKPOINT_INTERVAL,
         };
+        let policy = CheckpointPolicy::new(path, self.checkpoint_interval.unwrap_or(usual));
+        let within_epochs = self.checkpoint_interval.map(|interval| interval * 30);
         let policy = CheckpointPolicy {
+            interval_within_epochs: within_epochs.unwrap_or(policy.interval_within_epochs),
             stop: self.stop.clone(),
             shared,
-            ..CheckpointPolicy::new(path, interval)
+            ..policy
         };
         Ok(fit(cell, &self.inputs.weights, &data, Some(&policy), sink, advance)?)
     }

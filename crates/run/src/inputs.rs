@@ -1,6 +1,6 @@
 //! What an experiment runs on: the images, the weights and the cells they make.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use candle_core::Device;
@@ -36,6 +36,23 @@ pub struct RunInputs {
     pub device: Device,
     /// A fault that is injected into the execution, to see that the guard guards.
     pub fault: Option<Fault>,
+}
+
+/// How far the cells of an experiment are.
+#[derive(Clone, Debug, Default)]
+pub struct Finished {
+    /// Those that are complete.
+    pub cells: BTreeSet<CellId>,
+    /// Those whose records are damaged, and how. They are left as they are.
+    pub damaged: BTreeMap<CellId, String>,
+}
+
+impl Finished {
+    /// The cells that a plan leaves out: no more is to come of them, or nobody has looked after them.
+    #[must_use]
+    pub fn left_out(&self) -> BTreeSet<CellId> {
+        self.cells.iter().chain(self.damaged.keys()).cloned().collect()
+    }
 }
 
 impl RunInputs {
@@ -93,18 +110,37 @@ impl RunInputs {
         )?)
     }
 
-    /// The cells that have run already.
+    /// The cells that have run already, and those whose records are damaged.
     ///
     /// # Errors
-    /// When a record cannot be read.
-    pub fn finished(&self, folder: &ResultsFolder) -> Result<BTreeSet<CellId>, RunError> {
-        let mut finished = BTreeSet::new();
+    /// When the store of the records cannot be reached.
+    pub fn finished(&self, folder: &ResultsFolder) -> Result<Finished, RunError> {
+        let mut finished = Finished::default();
         for cell in &self.cells {
-            if folder.state(cell)? == CellState::Complete {
-                finished.insert(cell.id());
+            match folder.state(cell) {
+                Ok(CellState::Complete) => drop(finished.cells.insert(cell.id())),
+                Ok(_) => {}
+                Err(error) if error.is_damage() => {
+                    finished.damaged.insert(cell.id(), error.to_string());
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(finished)
+    }
+
+    /// Removes what dead workers left behind in the cache, and the artifacts that these cells need and
+    /// that are damaged, so that they are made again; tells which they were.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub fn tidy(
+        &self,
+        facts: &CostFacts,
+        finished: &BTreeSet<CellId>,
+    ) -> Result<Vec<String>, RunError> {
+        self.cache.remove_orphans(finished)?;
+        self.cache.remove_damaged(&Plan::new(&self.cells, finished, facts, |_| false).steps)
     }
 
     /// The steps that the cells need which are not `finished`.

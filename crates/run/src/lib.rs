@@ -28,7 +28,7 @@
 //! let inputs = RunInputs::new(&experiment, Box::new(Synthetic::new(drawn)), weights, cache)?;
 //! let folder = ResultsFolder::new("runs/miniature".into());
 //! let facts = inputs.cost_facts()?;
-//! let plan = inputs.plan(&facts, &inputs.finished(&folder)?)?;
+//! let plan = inputs.plan(&facts, &inputs.finished(&folder)?.left_out())?;
 //! let limits = Limits::of_this_machine();
 //! let executor = RealExecutor::new(&inputs, limits.threads);
 //! let failures = execute(&plan, &facts, &executor, &folder, &limits, &Silent)?;
@@ -58,10 +58,10 @@ pub use error::RunError;
 pub use executor::{Advance, Artifact, Executor, RealExecutor};
 pub use fault::Fault;
 pub use forecast::Forecast;
-pub use inputs::{RunInputs, check_device, open_device};
+pub use inputs::{Finished, RunInputs, check_device, open_device};
 pub use launch::{
     CellFailure, Launcher, Limits, Messages, Processes, SLURM_CPUS, Slurm, Threads, Work, execute,
-    refuse_a_second_time,
+    refuse_a_second_time, refuse_what_cannot_fit,
 };
 pub use observer::{Ending, Event, Observer, Silent};
 pub use plan_file::{ImageSource, Places, PlanFile, PlannedStep};

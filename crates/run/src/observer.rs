@@ -42,6 +42,13 @@ pub enum Event<'a> {
         /// How many images, since the last time.
         images: u64,
     },
+    /// Something that a person should know of how a step goes.
+    Remark {
+        /// Number of the step.
+        number: usize,
+        /// A sentence.
+        remark: &'a str,
+    },
     /// An interrupted cell goes on from its checkpoint.
     Resumed {
         /// Number of the step.

@@ -40,7 +40,7 @@ pub struct ScriptedExecutor {
 
 impl ScriptedExecutor {
     /// An executor whose cells answer so many of a thousand validation images right after an epoch,
-    /// counted from 1, or fail in it. Bases with no frozen block move a tensor.
+    /// counted from 1, or fail or diverge in it. Bases with no frozen block move a tensor.
     pub fn new(
         script: impl Fn(&Cell, usize) -> Result<u64, RunError> + Send + Sync + 'static,
     ) -> Self {
@@ -131,10 +131,19 @@ impl Executor for ScriptedExecutor {
         _advance: Advance<'_>,
     ) -> Result<Outcome, RunError> {
         sink.begin(&[]).map_err(TrainError::from)?;
+        let mut diverged = None;
         for epoch in 1..=cell.procedure.epochs {
-            sink.epoch(&self.record(cell, epoch)?).map_err(TrainError::from)?;
+            match self.record(cell, epoch) {
+                Err(RunError::Train(TrainError::Diverged { .. })) => {
+                    diverged = Some(epoch - 1);
+                    break;
+                }
+                record => sink.epoch(&record?).map_err(TrainError::from)?,
+            }
         }
-        sink.predictions(&self.predictions).map_err(TrainError::from)?;
+        if diverged.is_none() {
+            sink.predictions(&self.predictions).map_err(TrainError::from)?;
+        }
         let moves = cell.procedure.frozen_blocks() == 0;
         let tensor = TensorAudit {
             name: TENSOR.to_owned(),
@@ -146,7 +155,10 @@ impl Executor for ScriptedExecutor {
             relative_drift: 0.01,
         };
         self.trained.lock().unwrap_or_else(PoisonError::into_inner).push(cell.clone());
-        Ok(Outcome::new(cell.procedure.epochs, vec![tensor], Vec::new()))
+        Ok(match diverged {
+            None => Outcome::new(cell.procedure.epochs, vec![tensor], Vec::new()),
+            Some(epochs) => Outcome::diverged(epochs, vec![tensor], Vec::new()),
+        })
     }
 
     fn forget(&self, _cell: &Cell) -> Result<(), RunError> {

@@ -145,8 +145,10 @@ impl Steps<'_> {
         is_still_ours(claim).map_err(TrainError::from)?;
         let mut records = self.folder.begin(&manifest)?;
         let mut sink = Observed { records: &mut records, observer: self.observer, number, claim };
-        let outcome = self.executor.fit(cell, &mut sink, &|images| self.advance(number, images))?;
+        let mut outcome =
+            self.executor.fit(cell, &mut sink, &|images| self.advance(number, images))?;
         is_still_ours(claim).map_err(TrainError::from)?;
+        outcome.records = records.hashes().clone();
         self.folder.finish(&cell.id(), &outcome)?;
         self.executor.forget(cell)?;
         Ok(outcome)
@@ -205,6 +207,10 @@ impl RecordSink for Observed<'_> {
             self.observer.event(&Event::Resumed { number: self.number, last });
         }
         Ok(())
+    }
+
+    fn remark(&mut self, remark: &str) {
+        self.observer.event(&Event::Remark { number: self.number, remark });
     }
 
     fn epoch(&mut self, record: &EpochRecord) -> Result<(), SinkError> {

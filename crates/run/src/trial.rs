@@ -150,10 +150,11 @@ impl Trial {
         let manifest = executor.described(&cell, Vec::new())?;
         let mut seen = Seen { records: results.begin(&manifest)?, epochs: Vec::new() };
         let start = Instant::now();
-        match fit(&cell, &inputs.weights, &stage.data, None, &mut seen, &|_| {}) {
-            // The images are none that the weights know; what was seen until then has its duration.
-            Err(TrainError::Diverged { .. }) if seen.epochs.len() > 1 => {}
-            outcome => drop(outcome?),
+        let outcome = fit(&cell, &inputs.weights, &stage.data, None, &mut seen, &|_| {})?;
+        // The images are none that the weights know; what was seen until then has its duration.
+        if seen.epochs.len() < 2 {
+            let epoch = outcome.epochs + 1;
+            return Err(TrainError::Diverged { epoch, loss: f64::NAN }.into());
         }
         let passed = start.elapsed().as_secs_f64();
         let all: f64 = seen.epochs.iter().map(|(train, evaluate)| train + evaluate).sum();

@@ -216,8 +216,8 @@ fn records_go_through_parquet_to_exact_estimates_and_verdicts() {
 #[test]
 fn a_cell_that_fails_stops_no_other_and_is_missing_in_the_verdicts() {
     let stage = Stage::new();
-    let diverged = |epoch| TrainError::Diverged { epoch, loss: f64::NAN }.into();
-    let failures = stage.sweep(&broken("cached", 1, diverged));
+    let fails = |epoch| RunError::OtherInputs { subject: format!("epoch {epoch}") };
+    let failures = stage.sweep(&broken("cached", 1, fails));
     let [CellFailure { cell, error }] = &failures[..] else { panic!("one cell fails") };
     assert_eq!((cell.label().as_str(), cell.seed), ("regime=cached", 1));
     assert!(error.to_string().contains("epoch 3"), "{error}");
@@ -229,6 +229,45 @@ fn a_cell_that_fails_stops_no_other_and_is_missing_in_the_verdicts() {
     assert!(states.contains(&CellState::Partial));
     stage.sweep_all();
     assert_eq!(stage.verdicts(), [Pass; 6]);
+}
+
+#[test]
+fn a_cell_that_diverges_is_a_result_and_nothing_is_said_of_its_accuracy() {
+    for first_epoch in [1, 3] {
+        let stage = Stage::new();
+        let script = move |cell: &Cell, epoch: usize| match cell.levels[0].1 == "thawed" {
+            true if cell.seed == 1 && epoch >= first_epoch => {
+                Err(TrainError::Diverged { epoch, loss: f64::NAN }.into())
+            }
+            _ => Ok(900),
+        };
+        assert!(stage.sweep(&ScriptedExecutor::new(script)).is_empty(), "no cell failed");
+        let folder = stage.folder();
+        for cell in &stage.cells {
+            assert_eq!(folder.state(cell).expect("readable"), CellState::Complete);
+        }
+        let results = Results::read(&folder, &stage.experiment).expect("results");
+        let thawed = &results.procedures[2];
+        assert!(thawed.is_complete() && thawed.has_diverged());
+        assert_eq!(thawed.diverged(Metric::ValidationLoss), Some((1, first_epoch)));
+        assert_eq!(thawed.diverged(Metric::TestLoss), None, "there is no test split");
+        assert_eq!(thawed.sample(Metric::ValidationAccuracy, Statistic::Final), None);
+        assert_eq!(thawed.runs[1].curve(Metric::TrainLoss).len(), 4);
+        let accuracy = Measurements::new(&results, Metric::ValidationAccuracy, Statistic::Final);
+        let level = |level: &str| Selector::from_arguments(&[format!("regime={level}")]);
+        let divided = attribute(
+            &accuracy,
+            &level("cached").expect("a selector"),
+            &level("thawed").expect("a selector"),
+        );
+        let said = divided.expect_err("a run diverged").to_string();
+        assert!(said.contains("seed 1") && said.contains("diverged"), "{said}");
+        // Its band and its audit fail; the same would come of it again.
+        assert!(stage.verdicts().contains(&Fail));
+        let again = scripted(0);
+        stage.sweep(&again);
+        assert!(again.trained().is_empty());
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub(super) enum Message {
     Elsewhere(Owner),
     Advanced(u64),
     Resumed(EpochRecord),
+    Remark(String),
     Epoch(EpochRecord),
     Ended(Ending),
     /// Somebody asked to stop.
@@ -66,6 +67,7 @@ impl<W: Write + Send> Observer for Messages<W> {
             Event::Started { .. } => Message::Started,
             Event::Elsewhere { owner, .. } => Message::Elsewhere(owner.clone()),
             Event::Advanced { images, .. } => Message::Advanced(images),
+            Event::Remark { remark, .. } => Message::Remark(remark.to_owned()),
             Event::Resumed { last, .. } => Message::Resumed(last.clone()),
             Event::Epoch { record, .. } => Message::Epoch(record.clone()),
             Event::Ended { ending, .. } => Message::Ended(ending),

@@ -1,5 +1,6 @@
 //! Who does the steps of a plan: threads of this process, processes of their own, or a cluster.
 
+mod memory;
 mod message;
 mod processes;
 mod slurm;
@@ -11,6 +12,7 @@ use thaw_train::Stop;
 
 use crate::{Executor, Observer, RunError};
 
+pub use memory::refuse_what_cannot_fit;
 pub use message::Messages;
 pub use processes::Processes;
 pub use slurm::{SLURM_CPUS, Slurm, refuse_a_second_time};
@@ -37,7 +39,7 @@ impl Limits {
         Self {
             threads: rayon::current_num_threads(),
             jobs: None,
-            memory_bytes: available_memory_bytes(),
+            memory_bytes: memory::available_bytes(),
             repeat: false,
         }
     }
@@ -99,11 +101,4 @@ pub fn execute(
 ) -> Result<Vec<CellFailure>, RunError> {
     let stop = &Stop::default();
     Threads { executor }.launch(&Work { plan, facts, folder, limits, stop }, observer)
-}
-
-/// Memory that is free, where the system tells (Linux).
-fn available_memory_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
 }

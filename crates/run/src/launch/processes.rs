@@ -28,6 +28,8 @@ pub struct Processes {
     pub plan_file: PathBuf,
     /// Where the cache is in an object store: the folder of copies.
     pub local_cache: PathBuf,
+    /// Least time between two checkpoints of a cell, where it is not the usual.
+    pub checkpoint_interval: Option<Duration>,
     /// How often a step is tried again that failed or whose process died.
     pub retries: usize,
 }
@@ -75,12 +77,16 @@ impl Parent<'_> {
     /// Runs a step in a process.
     fn attempt(&self, threads: usize, item: &Item<'_>) -> Result<StepEnd, RunError> {
         let Processes { program, plan_file, local_cache, .. } = self.processes;
+        let interval = self.processes.checkpoint_interval.map(|interval| {
+            ["--checkpoint-every".to_owned(), format!("{}ms", interval.as_millis())]
+        });
         let failed = |reason: String| RunError::Worker { reason, code: None };
         let worker = Command::new(program)
             .arg("worker")
             .arg(plan_file)
             .arg("--local-cache")
             .arg(local_cache)
+            .args(interval.into_iter().flatten())
             .args(["--step", &item.step.id(), "--threads", &threads.to_string(), "--attached"])
             // It ends when this is closed, as it is when this process ends, however it ends.
             .stdin(Stdio::piped())
@@ -152,6 +158,9 @@ impl Parent<'_> {
                 }
                 Message::Advanced(images) => {
                     self.observer.event(&Event::Advanced { number, images });
+                }
+                Message::Remark(remark) => {
+                    self.observer.event(&Event::Remark { number, remark: &remark });
                 }
                 Message::Resumed(last) => {
                     self.observer.event(&Event::Resumed { number, last: &last });
