@@ -125,6 +125,10 @@ test-slurm *arguments:
     tools/store/environment.sh target/test-cluster
     target/test-cluster/bin/python tools/slurm/test.py target/release/thaw "$@"
 
+# Kill sweeps at random moments and let every file operation fail in turn: just torture 200, about 40 minutes
+torture kills="200" stride="1":
+    THAW_TORTURE_KILLS={{kills}} THAW_TORTURE_STRIDE={{stride}} cargo test --release --workspace --test program torture:: -- --nocapture --test-threads 1
+
 # Time many images through decoding, extraction and a cached fit: just scale-images 10000 100000
 scale-images *counts:
     cargo build --release --workspace --examples

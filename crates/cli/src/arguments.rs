@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use thaw_run::{Fault, Limits, VERSION};
 
@@ -11,6 +12,7 @@ use crate::commands::audit::Audit;
 use crate::commands::check::Check;
 use crate::commands::diagnose::Diagnose;
 use crate::commands::diff::Diff;
+use crate::commands::doctor::Doctor;
 use crate::commands::export::Export;
 use crate::commands::fetch::Fetch;
 use crate::commands::init::Init;
@@ -20,6 +22,7 @@ use crate::commands::pretrain::Pretrain;
 use crate::commands::preview::Preview;
 use crate::commands::report::Report;
 use crate::commands::status::Status;
+use crate::commands::verify::Verify;
 use crate::commands::watch::Watch;
 use crate::commands::worker::Worker;
 use crate::selection::CellSelection;
@@ -101,6 +104,17 @@ pub(crate) enum Command {
     /// Say what differs between two runs, in procedure, machine and outcome
     #[command(after_help = "Example: thaw diff 08ae4926 3265aa48")]
     Diff(Diff),
+    /// Run finished cells again and compare their records to the last bit
+    #[command(
+        after_help = "Examples: thaw verify results/miniature --sample 3\n          thaw verify results/book --sample 1 --only regime=cached --data images --weights vgg16.safetensors\nExit codes: 0 the same · 1 something differs"
+    )]
+    Verify(Verify),
+    /// Look for damage in results and caches: files that cannot be read, flipped bits, what killed
+    /// workers left behind
+    #[command(
+        after_help = "Examples: thaw doctor\n          thaw doctor experiments/squeezenet.toml --set-aside\nExit codes: 0 all is sound · 65 something is damaged"
+    )]
+    Doctor(Doctor),
     /// Compare two checkpoints of your own training: which tensors moved, and whether a frozen one
     /// is among them
     #[command(
@@ -174,6 +188,10 @@ pub(crate) struct Sweep {
     /// Cells to train at the same time [default: as many as threads and memory allow]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
+    /// Memory that all cells together may use, such as 8GB or 1500MiB; what cannot fit is refused
+    /// [default: what is free]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<ByteSize>,
     /// Who trains: threads of this process; a process for each step, so that one that crashes or is
     /// killed for memory cannot take the others along; or the jobs of a Slurm cluster
     #[arg(long, value_enum, default_value_t, value_name = "LAUNCHER")]
@@ -185,6 +203,10 @@ pub(crate) struct Sweep {
     /// With --launcher processes or slurm: how often a step is tried again that failed [default: never]
     #[arg(long, value_name = "N")]
     pub(crate) retries: Option<u8>,
+    /// Least time between two checkpoints of a cell, such as 10s; within long epochs thirty times as
+    /// long [default: 10s; 1min where they are copied to an object store]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) checkpoint_every: Option<Duration>,
     /// Run the frozen base for every batch of an end-to-end cell, even where it can only yield the
     /// same again
     #[arg(long)]
@@ -207,11 +229,12 @@ pub(crate) struct Sweep {
 impl Sweep {
     /// What its cells have to share.
     pub(crate) fn limits(&self, threads: usize) -> Limits {
+        let free = Limits::of_this_machine();
         Limits {
             threads,
             jobs: self.jobs.map(usize::from),
             repeat: self.force,
-            ..Limits::of_this_machine()
+            memory_bytes: self.memory.map(|memory| memory.as_u64()).or(free.memory_bytes),
         }
     }
 }
@@ -235,6 +258,10 @@ pub(crate) struct SweepToPrecision {
     pub(crate) sweep: Sweep,
     #[command(flatten)]
     pub(crate) precision: Precision,
+    /// At the end, run so many of the finished cells again and compare their records to the last bit;
+    /// a difference ends with exit code 1
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) verify: Option<u16>,
 }
 
 /// How far a sweep goes on with more seeds.

@@ -18,7 +18,7 @@ use crate::files::file_stem;
 use crate::selection::CellSelection;
 use crate::sheets::augmented_sheet;
 use crate::summary::last_screen;
-use crate::terminal::say;
+use crate::terminal::{say, say_on_stderr};
 
 /// What has run, at least one cell.
 pub(crate) fn read(
@@ -37,6 +37,19 @@ pub(crate) fn read(
         return Err(CliError::Usage { message });
     }
     Ok(results)
+}
+
+/// Says which cells are damaged and left out.
+pub(crate) fn say_damage(results: &Results) {
+    for line in damage(results, &[]) {
+        say_on_stderr(&format!("warning: {line}"));
+    }
+}
+
+/// What is damaged of cells and of what they say about each image, in sentences.
+pub(crate) fn damage(results: &Results, measured: &[Measurements<'_>]) -> Vec<String> {
+    let of_cells = results.damaged.iter().map(|damage| damage.reason.clone());
+    of_cells.chain(measured.iter().flat_map(Measurements::damaged).cloned()).collect()
 }
 
 /// The validation accuracy and the test accuracy of every run, by the experiment's statistic. The
@@ -193,7 +206,14 @@ fn rung(procedure: &ProcedureRuns) -> Rung {
 fn drifts(results: &Results, folder: &ResultsFolder) -> Result<Vec<DriftMap>, CliError> {
     let mut maps = Vec::new();
     for procedure in &results.procedures {
-        let rows = folder.mean_drift(procedure)?;
+        let rows = match folder.mean_drift(procedure) {
+            // A map of some seeds would be another.
+            Err(error) if error.is_damage() => {
+                say_on_stderr(&format!("warning: {error}"));
+                continue;
+            }
+            rows => rows?,
+        };
         if rows.iter().flat_map(|row| &row.by_epoch).any(|drift| *drift > 0.0) {
             maps.push(DriftMap { procedure: procedure.label(), rows });
         }

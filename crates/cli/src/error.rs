@@ -58,6 +58,8 @@ pub(crate) enum CliError {
     Run(RunError),
     #[error("{}", .0.join("\n"))]
     Cells(Vec<String>),
+    #[error("{}", .0.join("\n"))]
+    Damaged(Vec<String>),
 }
 
 /// Every expectation is met; everything asked for was done.
@@ -68,7 +70,7 @@ pub(crate) const FAILED: u8 = 1;
 pub(crate) const CANNOT_TELL: u8 = 2;
 // The others are those of sysexits.h.
 const USAGE: u8 = 64;
-const DATA: u8 = 65;
+pub(crate) const DATA: u8 = 65;
 const NO_INPUT: u8 = 66;
 const UNAVAILABLE: u8 = 69;
 /// A cell failed, or the program did.
@@ -76,6 +78,12 @@ pub(crate) const SOFTWARE: u8 = 70;
 const CANNOT_CREATE: u8 = 73;
 const TRY_AGAIN: u8 = 75;
 const CONFIGURATION: u8 = 78;
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        Self::Analysis(error.into())
+    }
+}
 
 impl From<RunError> for CliError {
     fn from(error: RunError) -> Self {
@@ -128,7 +136,7 @@ impl CliError {
             Self::Network { .. } => UNAVAILABLE,
             Self::Fetch(FetchError::Unreadable { .. }) => NO_INPUT,
             Self::Fetch(FetchError::Unwritable { .. }) => CANNOT_CREATE,
-            Self::Fetch(_) => DATA,
+            Self::Fetch(_) | Self::Damaged(_) => DATA,
         }
     }
 
@@ -139,6 +147,7 @@ impl CliError {
         }
         let remedy = match self {
             Self::Run(RunError::Threads { .. }) => "; give --threads or --jobs",
+            Self::Run(RunError::Memory { .. }) => ", and --jobs runs fewer cells at a time",
             Self::Run(RunError::Stopped) => "; the same command goes on from here",
             Self::Analysis(AnalysisError::Unwritable { .. }) => "; choose another with --results",
             Self::Data(DataError::UnreadableImage { .. })

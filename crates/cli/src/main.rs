@@ -26,8 +26,8 @@ use clap::Parser as _;
 
 use arguments::{Arguments, Command};
 use commands::{
-    attribute, audit, check, diagnose, diff, export, fetch, init, manual, plan, pretrain, preview,
-    report, status, sweep, watch, worker,
+    attribute, audit, check, diagnose, diff, doctor, export, fetch, init, manual, plan, pretrain,
+    preview, report, status, sweep, verify, watch, worker,
 };
 
 fn main() -> ExitCode {
@@ -51,6 +51,8 @@ fn main() -> ExitCode {
         Command::Diagnose(options) => diagnose::run(&options),
         Command::Export(options) => export::run(&options),
         Command::Diff(options) => diff::run(&options),
+        Command::Verify(options) => verify::run(&options),
+        Command::Doctor(options) => doctor::run(&options),
         Command::Audit(options) => audit::run(&options),
         Command::Fetch(options) => fetch::run(&options),
         Command::Pretrain(options) => pretrain::run(&options),

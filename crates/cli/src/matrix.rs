@@ -50,13 +50,16 @@ pub(crate) struct Entry {
 pub(crate) struct Matrix {
     pub(crate) experiment: String,
     pub(crate) entries: Vec<Entry>,
+    /// What is wrong with cells of which it cannot be told which they are, in sentences.
+    pub(crate) damaged: Vec<String>,
 }
 
 impl Matrix {
     /// Images and weights are not read, so a cell is known by its procedure and its seed.
     pub(crate) fn read(experiment: &Experiment, folder: &ResultsFolder) -> Result<Self, CliError> {
         let mut begun: BTreeMap<(ContentHash, u64), Vec<CellManifest>> = BTreeMap::new();
-        for manifest in folder.manifests()? {
+        let (manifests, damaged) = folder.manifests()?;
+        for manifest in manifests {
             let key = (ContentHash::of_value(&manifest.cell.procedure), manifest.cell.seed);
             begun.entry(key).or_default().push(manifest);
         }
@@ -81,12 +84,14 @@ impl Matrix {
                 });
             }
         }
-        Ok(Self { experiment: experiment.name.clone(), entries })
+        let damaged = damaged.iter().map(|damage| damage.reason.clone()).collect();
+        Ok(Self { experiment: experiment.name.clone(), entries, damaged })
     }
 
     /// How many cells are in each state, in words.
     pub(crate) fn heading(&self) -> String {
-        let states = ["done", "running", "failed", "unreadable", "interrupted", "waiting"];
+        let states =
+            ["done", "diverged", "running", "failed", "unreadable", "interrupted", "waiting"];
         let counts = states.map(|state| {
             let count = self.entries.iter().filter(|entry| entry.state.name() == state).count();
             (count > 0).then(|| format!("{count} {state}"))
@@ -210,6 +215,7 @@ impl State {
 
     pub(crate) fn name(&self) -> &'static str {
         match self {
+            Self::Done { status: RunStatus::Diverged } => "diverged",
             Self::Done { .. } => "done",
             Self::Running { .. } => "running",
             Self::Failed { .. } => "failed",
@@ -266,6 +272,9 @@ impl Entry {
             }
             State::Interrupted => Some(format!("{recorded} · the next sweep goes on")),
             State::Failed { reason } | State::Unreadable { reason } => Some(reason.clone()),
+            State::Done { status: RunStatus::Diverged } => {
+                Some(format!("a loss was not finite in epoch {}", self.recorded.epochs + 1))
+            }
             State::Done { .. } | State::Waiting => None,
         }
     }

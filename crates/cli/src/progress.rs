@@ -85,6 +85,12 @@ impl Observer for Progress {
             Event::Advanced { number, images } => {
                 self.task(*number).iter().for_each(|task| task.advance(*images));
             }
+            Event::Remark { number, remark } => {
+                let task = self.task(*number);
+                let step =
+                    task.as_ref().map_or_else(String::new, |task| format!("{} · ", task.name()));
+                self.view.remark(&format!("{step}{remark}"));
+            }
             Event::Resumed { number, last } => {
                 self.task(*number).iter().for_each(|task| task.resumed(last));
             }
@@ -120,6 +126,16 @@ impl View {
                 let fields =
                     json!({ "step": describe(step), "host": owner.host, "pid": owner.pid });
                 print_event("trained_elsewhere", fields);
+            }
+        }
+    }
+
+    /// Says what a person should know. That nothing is to be shown of the progress does not silence it.
+    fn remark(&self, words: &str) {
+        match &self.shown {
+            Shown::Bars { bars, .. } => drop(bars.println(format!("warning: {words}"))),
+            Shown::Nothing | Shown::Lines | Shown::Json => {
+                say_on_stderr(&format!("warning: {words}"));
             }
         }
     }
@@ -171,6 +187,10 @@ struct Task {
 impl Task {
     /// Begins a step of some images and an estimated share of all work; the shares of a sweep add up
     /// to 1.
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     fn begin(view: &Arc<View>, step: &Step, images: u64, share: f64) -> Self {
         let name = describe(step);
         let cell = match step {

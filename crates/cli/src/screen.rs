@@ -200,6 +200,7 @@ mod tests {
         let failed = State::Failed { reason: "the training diverged in epoch 3".to_owned() };
         Matrix {
             experiment: "tiny".to_owned(),
+            damaged: Vec::new(),
             entries: vec![
                 entry("cached", 0, done(RunStatus::Completed), &rising, 0.0),
                 entry("thawed", 0, done(RunStatus::Thawed), &rising, 0.1),
@@ -238,7 +239,8 @@ mod tests {
         for (width, height) in [(1, 1), (5, 3), (200, 2)] {
             drawn(&mut View::new(matrix()), width, height);
         }
-        drawn(&mut View::new(Matrix { experiment: String::new(), entries: Vec::new() }), 80, 24);
+        let none = Matrix { experiment: String::new(), entries: Vec::new(), damaged: Vec::new() };
+        drawn(&mut View::new(none), 80, 24);
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::terminal::say_on_stderr;
 /// The experiment that runs when none is named: it draws its images itself and brings its weights.
 /// The package holds a copy of `experiments/miniature.toml`, because it must build by itself.
 pub(crate) const MINIATURE: &str = include_str!("miniature/miniature.toml");
+/// Its name.
+pub(crate) const MINIATURE_NAME: &str = "miniature";
 /// What is expected of it.
 pub(crate) const MINIATURE_EXPECTED: &str = include_str!("miniature/miniature.expected.toml");
 

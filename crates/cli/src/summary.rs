@@ -58,6 +58,12 @@ pub(crate) fn last_screen(
         0 => "what was declared frozen stayed frozen".to_owned(),
         thawed => format!("THAWED: in {thawed} of them a base that was declared frozen moved"),
     };
-    lines.push(format!("{complete} of {all} procedures have run with every seed; {audit}"));
+    let diverged = match count(&ProcedureRuns::has_diverged) {
+        0 => String::new(),
+        diverged => format!("; DIVERGED: in {diverged} of them a loss was not finite"),
+    };
+    lines.push(format!(
+        "{complete} of {all} procedures have run with every seed; {audit}{diverged}"
+    ));
     lines
 }

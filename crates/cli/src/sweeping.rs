@@ -1,20 +1,20 @@
 //! A sweep: plan, make shared artifacts, train cells side by side, report.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use thaw_analysis::ResultsFolder;
 use thaw_run::{
-    CellFailure, Event, Executor as _, Forecast, Launcher as _, Limits, Observer, Places, PlanFile,
-    Processes, Rates, RealExecutor, RunError, SLURM_CPUS, Slurm, Stop, Threads, Work, check_device,
-    refuse_a_second_time,
+    CellFailure, Event, Executor as _, Finished, Forecast, Launcher as _, Limits, Observer, Places,
+    PlanFile, Processes, Rates, RealExecutor, RunError, SLURM_CPUS, Slurm, Stop, Threads, Work,
+    check_device, refuse_a_second_time, refuse_what_cannot_fit,
 };
 use thaw_spec::{ContentHash, CostFacts, Experiment, LauncherSettings, Plan, StepKind};
 use thaw_store::is_url;
 
 use crate::arguments::{LOCAL_CACHE, LauncherName, Precision, Sweep};
-use crate::drawing::{accuracies, read, report};
+use crate::commands::verify::{Again, chosen};
+use crate::drawing::{accuracies, damage, read, report};
 use crate::error::CliError;
 use crate::inputs::{self, Opened, start_threads};
 use crate::precision::Seeding;
@@ -23,8 +23,13 @@ use crate::selection::CellSelection;
 use crate::signals::stop_on_signals;
 use crate::terminal::{say, say_on_stderr};
 
-/// Runs the cells that have not run yet, then draws; with `precision`, goes on with more seeds.
-pub(crate) fn sweep(options: &Sweep, precision: Option<&Precision>) -> Result<(), CliError> {
+/// Runs the cells that have not run yet, then draws; with `precision`, goes on with more seeds; with
+/// `verify`, runs so many cells again. Tells whether these gave the same.
+pub(crate) fn sweep(
+    options: &Sweep,
+    precision: Option<&Precision>,
+    verify: Option<u16>,
+) -> Result<bool, CliError> {
     let started = Instant::now();
     if options.retries.is_some() && options.launcher == LauncherName::Threads {
         let message =
@@ -59,17 +64,23 @@ pub(crate) fn sweep(options: &Sweep, precision: Option<&Precision>) -> Result<()
         LauncherName::Slurm => Stop::default(),
         LauncherName::Threads | LauncherName::Processes => stop_on_signals(options.quiet),
     };
-    let executor = RealExecutor::new(inputs, threads).stopped_by(&stop);
-    let finished = if options.force { BTreeSet::new() } else { inputs.finished(&folder)? };
+    let executor = RealExecutor::new(inputs, threads)
+        .stopped_by(&stop)
+        .with_checkpoints_every(options.checkpoint_every);
+    let finished = if options.force { Finished::default() } else { inputs.finished(&folder)? };
     if options.force {
         for cell in &inputs.cells {
             executor.forget(cell)?;
         }
     }
     let facts = inputs.cost_facts()?;
-    let plan = inputs.plan(&facts, &finished)?;
+    folder.remove_orphans()?;
+    let damaged = inputs.tidy(&facts, &finished.left_out())?;
+    damaged.iter().for_each(|damaged| say_on_stderr(&format!("warning: {damaged}")));
+    let plan = inputs.plan(&facts, &finished.left_out())?;
     let limits = options.limits(threads);
-    if plan.steps.is_empty() && !options.quiet {
+    fits(options, &plan, &facts, &limits)?;
+    if plan.steps.is_empty() && finished.damaged.is_empty() && !options.quiet {
         say_on_stderr(&format!(
             "every cell has run before, with results in {}; --force runs them again",
             folder.root().display()
@@ -81,7 +92,7 @@ pub(crate) fn sweep(options: &Sweep, precision: Option<&Precision>) -> Result<()
     if options.launcher == LauncherName::Slurm && !plan.steps.is_empty() {
         let work =
             Work { plan: &plan, facts: &facts, folder: &folder, limits: &limits, stop: &stop };
-        return submit(&work, options, &opened);
+        return submit(&work, options, &opened).map(|()| true);
     }
     let run = |plan: &Plan| {
         let work = Work { plan, facts: &facts, folder: &folder, limits: &limits, stop: &stop };
@@ -109,9 +120,42 @@ pub(crate) fn sweep(options: &Sweep, precision: Option<&Precision>) -> Result<()
         seeding.run()
     });
     let reached = reached.transpose()?;
-    draw(&options.selection)?;
+    let mut damaged = draw(&options.selection)?;
     reached.iter().flatten().for_each(|line| say(line));
-    Ok(())
+    let unread = finished.damaged.into_values().filter(|line| !damaged.contains(line));
+    damaged.extend(unread.collect::<Vec<_>>());
+    if !damaged.is_empty() {
+        return Err(CliError::Damaged(damaged));
+    }
+    let Some(sample) = verify else { return Ok(true) };
+    let ended = inputs.finished(&folder)?.cells;
+    let (mut manifests, _) = folder.manifests()?;
+    manifests.retain(|manifest| ended.contains(&manifest.id));
+    let again = Again {
+        folder: &folder,
+        inputs,
+        facts: &facts,
+        limits: &limits,
+        stop: &stop,
+        quiet: options.quiet,
+    };
+    again.verify(&chosen(manifests, sample.into()))
+}
+
+/// Refuses what needs more memory than --memory allows, and warns of what needs more than is free.
+pub(crate) fn fits(
+    options: &Sweep,
+    plan: &Plan,
+    facts: &CostFacts,
+    limits: &Limits,
+) -> Result<(), CliError> {
+    match refuse_what_cannot_fit(plan, facts, limits) {
+        Err(error @ RunError::Memory { .. }) if options.memory.is_none() => {
+            say_on_stderr(&format!("warning: {error}"));
+            Ok(())
+        }
+        fits => Ok(fits?),
+    }
 }
 
 /// Executes a plan as it was asked for and shows its progress; the cells that failed are the error.
@@ -132,6 +176,7 @@ fn launch(
                 program: this_program()?,
                 plan_file: write_plan(work, options, opened)?,
                 local_cache: options.local_cache.clone(),
+                checkpoint_interval: options.checkpoint_every,
                 retries: options.retries.map_or(0, usize::from),
             };
             processes.launch(work, &progress)?
@@ -254,13 +299,16 @@ pub(crate) fn plan_file(
 }
 
 /// Draws the report of every cell of the experiment's file, whatever `--only` left out now. Where
-/// the sweep ran cells that the file does not have (`--epochs`, or other seeds), it draws theirs.
-fn draw(selection: &CellSelection) -> Result<(), CliError> {
+/// the sweep ran cells that the file does not have (`--epochs`, or other seeds), it draws theirs. Tells
+/// which cells are damaged.
+fn draw(selection: &CellSelection) -> Result<Vec<String>, CliError> {
     let every_level = CellSelection { only: Vec::new(), ..selection.clone() };
     let whole = selection.whole();
     let drawn = if whole.load()?.contains(&selection.load()?) { whole } else { every_level };
     let experiment = drawn.load()?;
     let folder = drawn.written_folder(&experiment)?;
     let results = read(&drawn, &experiment, &folder)?;
-    report(&drawn, &experiment, &folder, &accuracies(&experiment, &results, &folder)?, None)
+    let measured = accuracies(&experiment, &results, &folder)?;
+    report(&drawn, &experiment, &folder, &measured, None)?;
+    Ok(damage(&results, &measured))
 }

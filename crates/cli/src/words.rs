@@ -44,5 +44,8 @@ pub(crate) fn verdict(status: RunStatus) -> &'static str {
     match status {
         RunStatus::Completed => "completed",
         RunStatus::Thawed => "THAWED: the base was declared frozen and moved",
+        RunStatus::Diverged => {
+            "DIVERGED: a loss is not finite any more; a smaller learning_rate may help"
+        }
     }
 }

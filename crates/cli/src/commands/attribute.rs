@@ -11,6 +11,7 @@ use thaw_report::{
 use thaw_spec::{Metric, Selector, Statistic};
 
 use crate::arguments::Sweep;
+use crate::drawing::say_damage;
 use crate::error::{CANNOT_TELL, CliError, SUCCESS};
 use crate::sweeping::sweep;
 use crate::terminal::say;
@@ -55,6 +56,7 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
     let divide = || -> Result<_, CliError> {
         let folder = selection.read_folder(&experiment)?;
         let results = Results::read(&folder, &experiment)?;
+        say_damage(&results);
         let number = Measurements::new(&results, options.metric, statistic).with_images(&folder)?;
         Ok(attribute(&number, &from, &to))
     };
@@ -65,7 +67,7 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
             one.selection
                 .only
                 .extend(levels.iter().map(|(factor, level)| format!("{factor}={level}")));
-            sweep(&one, None)?;
+            sweep(&one, None, None)?;
         }
         outcome = divide()?;
     }

@@ -11,6 +11,7 @@ use thaw_spec::{
     BandProvenance, Environment, Expectations, Metric, Statistic, Verdict, VerdictKind,
 };
 
+use crate::drawing::say_damage;
 use crate::error::{CANNOT_TELL, CliError, FAILED, SUCCESS};
 use crate::files::write_whole;
 use crate::selection::{CellSelection, MINIATURE_EXPECTED, expected_path};
@@ -57,6 +58,7 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
     };
     let folder = options.selection.read_folder(&experiment)?;
     let results = Results::read(&folder, &experiment)?;
+    say_damage(&results);
     let text = if options.update {
         update(&path, &text, &results, experiment.statistic, &options.creator)?
     } else {

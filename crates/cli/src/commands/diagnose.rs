@@ -13,7 +13,7 @@ use thaw_report::{Entry, Table};
 use thaw_spec::{Metric, TrainingLog};
 
 use crate::arguments::positive;
-use crate::drawing::read;
+use crate::drawing::{read, say_damage};
 use crate::error::{CANNOT_TELL, CliError, SUCCESS};
 use crate::selection::{CellSelection, ResultsArgument};
 use crate::terminal::say;
@@ -58,6 +58,7 @@ pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
     let experiment = selection.load()?;
     let folder = selection.read_folder(&experiment)?;
     let mut results = read(&selection, &experiment, &folder)?;
+    say_damage(&results);
     // What is examined is not learnt from.
     let held_out = options.held_out.as_deref().unwrap_or_default();
     for procedure in &mut results.procedures {

@@ -120,7 +120,7 @@ fn outcome(
 fn find(results: &[PathBuf], name: &str) -> Result<(ResultsFolder, CellManifest), CliError> {
     let mut found: Vec<(ResultsFolder, CellManifest)> = Vec::new();
     for folder in experiment_folders(results)?.into_iter().map(ResultsFolder::new) {
-        for manifest in folder.manifests()? {
+        for manifest in folder.manifests()?.0 {
             let known = found.iter().any(|(_, known)| known.id == manifest.id);
             if manifest.id.as_str().starts_with(name) && !known {
                 found.push((folder.clone(), manifest));

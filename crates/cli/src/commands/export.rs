@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use clap::Args;
 use thaw_analysis::CellRun;
 use thaw_exchange::{ExportedRun, Format, export};
-use thaw_spec::RunStatus;
+
 use thaw_store::is_url;
 
-use crate::drawing::read;
+use crate::drawing::{read, say_damage};
 use crate::error::{CliError, SUCCESS};
 use crate::fields::fields;
 use crate::selection::CellSelection;
@@ -39,6 +39,7 @@ pub(crate) fn run(options: &Export) -> Result<ExitCode, CliError> {
     let experiment = selection.load()?;
     let folder = selection.read_folder(&experiment)?;
     let results = read(selection, &experiment, &folder)?;
+    say_damage(&results);
     let runs: Vec<ExportedRun> = results
         .procedures
         .iter()
@@ -83,11 +84,7 @@ fn exported(run: &CellRun, levels: &[(String, String)]) -> Option<ExportedRun> {
         levels: levels.to_vec(),
         seed: manifest.cell.seed,
         parameters,
-        status: match run.outcome.status {
-            RunStatus::Completed => "completed",
-            RunStatus::Thawed => "thawed",
-        }
-        .to_owned(),
+        status: run.outcome.status.to_string(),
         started_unix_seconds: manifest.environment.started_unix_seconds,
         log: run.log()?,
         drift: run.drift(),

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use thaw_run::{Forecast, Rates, RunError, RunInputs, Share};
+use thaw_run::{Finished, Forecast, Rates, RunError, RunInputs, Share};
 use thaw_spec::{Cell, CellId, CostFacts, Experiment};
 
 use crate::arguments::SweepToPrecision;
 use crate::error::{CliError, SUCCESS};
 use crate::inputs::{self, Opened, start_threads};
 use crate::precision::{State, expected_seeds, what_could_be_shown};
-use crate::sweeping::plan_file;
+use crate::sweeping::{fits, plan_file};
 use crate::terminal::{say, say_on_stderr};
 use crate::words::{describe, duration, mebibytes};
 
@@ -26,12 +26,16 @@ pub(crate) struct Plan {
 }
 
 pub(crate) fn run(Plan { options, output }: &Plan) -> Result<ExitCode, CliError> {
-    let SweepToPrecision { sweep: options, precision } = options;
+    let SweepToPrecision { sweep: options, precision, .. } = options;
     let threads = start_threads(options.threads)?;
     let opened = inputs::open(options)?;
     let Opened { experiment, inputs, .. } = &opened;
     let folder = options.selection.written_folder(experiment)?;
-    let finished = if options.force { BTreeSet::new() } else { inputs.finished(&folder)? };
+    let finished = if options.force { Finished::default() } else { inputs.finished(&folder)? };
+    for damaged in finished.damaged.values() {
+        say_on_stderr(&format!("warning: {damaged}"));
+    }
+    let finished = finished.left_out();
     let facts = inputs.cost_facts()?;
     let plan = inputs.plan(&facts, &finished)?;
     inputs.warnings().iter().for_each(|warning| say_on_stderr(warning));
@@ -58,6 +62,7 @@ pub(crate) fn run(Plan { options, output }: &Plan) -> Result<ExitCode, CliError>
     ));
     say("");
     let limits = options.limits(threads);
+    fits(options, &plan, &facts, &limits)?;
     let rates = Rates::new(inputs, &facts);
     let forecast = Forecast::new(&plan, &facts, &limits, &rates, inputs.cache.kept()?)?;
     if plan.steps.is_empty() {

@@ -6,7 +6,7 @@ use clap::Args;
 use thaw_report::procedures_table;
 
 use crate::arguments::Shown;
-use crate::drawing::{accuracies, read, report};
+use crate::drawing::{accuracies, damage, read, report};
 use crate::error::{CliError, SUCCESS};
 use crate::selection::CellSelection;
 use crate::terminal::say;
@@ -28,5 +28,9 @@ pub(crate) fn run(options: &Report) -> Result<ExitCode, CliError> {
     let [accuracy, test_accuracy] = &accuracies;
     say(&procedures_table(accuracy, test_accuracy).markdown().join("\n"));
     report(selection, &experiment, &folder, &accuracies, options.shown.data.as_deref())?;
-    Ok(ExitCode::from(SUCCESS))
+    match damage(&results, &accuracies) {
+        damaged if damaged.is_empty() => Ok(ExitCode::from(SUCCESS)),
+        // What is sound was reported.
+        damaged => Err(CliError::Damaged(damaged)),
+    }
 }

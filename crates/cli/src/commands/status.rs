@@ -7,7 +7,7 @@ use clap::Args;
 use crate::error::{CliError, SUCCESS};
 use crate::matrix::{Entry, Matrix};
 use crate::selection::CellSelection;
-use crate::terminal::say;
+use crate::terminal::{say, say_on_stderr};
 
 #[derive(Debug, Args)]
 pub(crate) struct Status {
@@ -22,6 +22,9 @@ pub(crate) fn run(options: &Status) -> Result<ExitCode, CliError> {
     let selection = &options.selection;
     let experiment = selection.load()?;
     let matrix = Matrix::read(&experiment, &selection.read_folder(&experiment)?)?;
+    for damaged in &matrix.damaged {
+        say_on_stderr(&format!("warning: {damaged}"));
+    }
     if options.json {
         matrix.entries.iter().for_each(|entry| say(&entry.json().to_string()));
     } else {

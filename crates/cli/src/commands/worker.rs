@@ -59,6 +59,10 @@ pub(crate) struct Worker {
     /// Where to compute: cpu, or cuda:N for a GPU [default: where the plan says]
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
+    /// Least time between two checkpoints of a cell, such as 10s [default: 10s; 1min where they are
+    /// copied to an object store]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    checkpoint_every: Option<Duration>,
     /// No progress
     #[arg(long, short)]
     quiet: bool,
@@ -151,6 +155,7 @@ struct Prepared {
     inputs: RunInputs,
     threads: usize,
     stop: Stop,
+    checkpoint_interval: Option<Duration>,
 }
 
 impl Prepared {
@@ -183,12 +188,15 @@ impl Prepared {
                 plan.thaw
             ));
         }
-        Ok(Self { plan, step, inputs, threads, stop })
+        let checkpoint_interval = options.checkpoint_every;
+        Ok(Self { plan, step, inputs, threads, stop, checkpoint_interval })
     }
 
     fn run(&self, observer: &dyn thaw_run::Observer, waits: bool) -> Result<StepEnd, CliError> {
-        let Self { plan, step, inputs, threads, stop } = self;
-        let executor = RealExecutor::new(inputs, *threads).stopped_by(stop);
+        let Self { plan, step, inputs, threads, stop, checkpoint_interval } = self;
+        let executor = RealExecutor::new(inputs, *threads)
+            .stopped_by(stop)
+            .with_checkpoints_every(*checkpoint_interval);
         Ok(step.run(plan, inputs, &executor, observer, waits, stop)?)
     }
 }

@@ -213,7 +213,7 @@ fn the_status_tells_what_is_done_running_failed_interrupted_and_waiting() {
     assert_code(&desk.sweep(&["--quiet", "--only", "regime=end_to_end"]), 0);
     assert_eq!(status(&[]), "tiny: 6 cells: 4 done, 2 waiting\n");
     let folder = ResultsFolder::new(desk.path("runs/tiny"));
-    let cells = folder.manifests().expect("cells");
+    let cells = folder.manifests().expect("cells").0;
     let of = |regime: &str, seed| {
         let wanted = |cell: &&thaw_spec::CellManifest| {
             cell.cell.levels[0].1 == regime && cell.cell.seed == seed

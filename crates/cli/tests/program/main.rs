@@ -17,5 +17,7 @@ mod precision;
 mod references;
 mod standalone;
 mod thaw;
+#[cfg(unix)]
+mod torture;
 mod walls;
 mod workers;

@@ -61,7 +61,7 @@ fn workers_share_an_experiment_and_the_cells_of_killed_ones_are_taken_over() {
     assert!(trained.values().all(|times| *times == 1), "nothing runs twice: {trained:?}");
     // That of a worker that was killed behind its last cell may lie there still.
     let folder = ResultsFolder::new(desk.path("shared/tiny"));
-    for cell in folder.manifests().expect("cells") {
+    for cell in folder.manifests().expect("cells").0 {
         assert_eq!(folder.claimed_by(&cell.id).expect("claims"), None);
     }
 }
@@ -113,7 +113,7 @@ impl Desk {
     /// Waits until a sweep with processes has begun a cell, which then has a manifest.
     fn wait_for_the_first_cell(&self, sweep: &mut Child) {
         let cells = ResultsFolder::new(self.path("processes/tiny"));
-        while cells.manifests().expect("cells").is_empty() {
+        while cells.manifests().expect("cells").0.is_empty() {
             assert!(
                 sweep.try_wait().expect("a process").is_none(),
                 "it ended before its first cell"
@@ -149,7 +149,7 @@ fn kill(pid: u32) {
 }
 
 /// A number that a clock chooses.
-fn chance(below: u32) -> u32 {
+pub(crate) fn chance(below: u32) -> u32 {
     std::time::UNIX_EPOCH.elapsed().expect("after 1970").subsec_micros() % below
 }
 
@@ -352,7 +352,8 @@ fn images_that_are_left_out_are_recorded_whoever_works() {
     let options =
         ["--skip-unreadable-images", "--quiet", "--only", "regime=cached", "--seeds", "0"];
     let skipped = |results: &str| {
-        let cells = ResultsFolder::new(desk.path(results).join("tiny")).manifests();
+        let cells =
+            ResultsFolder::new(desk.path(results).join("tiny")).manifests().map(|found| found.0);
         let cells = cells.expect("cells");
         let [cell] = &cells[..] else { panic!("one cell") };
         (cell.images, cell.skipped_images.clone())
@@ -384,7 +385,7 @@ fn a_plan_of_batches_of_one_image_or_of_more_than_there_are_is_foretold() {
 fn what_is_damaged_is_said_of_its_cell_alone() {
     let desk = Desk::new();
     assert_code(&desk.sweep(&["--quiet"]), 0);
-    let cells = ResultsFolder::new(desk.path("runs/tiny")).manifests().expect("cells");
+    let cells = ResultsFolder::new(desk.path("runs/tiny")).manifests().expect("cells").0;
     let damaged = desk.path("runs/tiny/cells").join(cells[0].id.as_str()).join("epochs.parquet");
     fs::write(&damaged, b"PAR1").expect("written");
     let told = succeeds(&desk.thaw(&["status", "tiny.toml"]));

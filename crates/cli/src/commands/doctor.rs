@@ -1,0 +1,118 @@
+//! `thaw doctor`: looks for damage in results and caches, and sets aside what is damaged.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use thaw_analysis::ResultsFolder;
+use thaw_run::Cache;
+use thaw_store::below;
+
+use crate::error::{CliError, DATA, SUCCESS};
+use crate::selection::{CellSelection, ResultsArgument};
+use crate::terminal::say;
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// The experiment file [default: every experiment in the folder of results]
+    experiment: Option<PathBuf>,
+    #[command(flatten)]
+    results: ResultsArgument,
+    /// Folder of decoded images, activations and checkpoints
+    #[arg(long, env = "THAW_CACHE", default_value = ".thaw-cache", value_name = "FOLDER")]
+    cache: PathBuf,
+    /// Move what is damaged to folders `set-aside` beside it, so that the next sweep makes it again
+    #[arg(long)]
+    set_aside: bool,
+}
+
+pub(crate) fn run(options: &Doctor) -> Result<ExitCode, CliError> {
+    let mut damaged = 0;
+    for place in experiments(options)? {
+        damaged += examine_results(&place, options.set_aside)?;
+    }
+    damaged += examine_cache(options)?;
+    if damaged == 0 {
+        return Ok(ExitCode::from(SUCCESS));
+    }
+    if options.set_aside {
+        say("the next sweep makes again what was set aside");
+        return Ok(ExitCode::from(SUCCESS));
+    }
+    say("with --set-aside, what is damaged is moved away, and the next sweep makes it again");
+    Ok(ExitCode::from(DATA))
+}
+
+/// The places of the experiments' results.
+fn experiments(options: &Doctor) -> Result<Vec<PathBuf>, CliError> {
+    let mut places = Vec::new();
+    for results in options.results.read() {
+        match &options.experiment {
+            Some(path) => {
+                let experiment = CellSelection::plain(Some(path.clone())).load()?;
+                places.push(below(&results, &experiment.name));
+            }
+            None => {
+                let names = thaw_store::open(&results).and_then(|store| store.list(""))?;
+                places.extend(names.iter().map(|name| below(&results, name)));
+            }
+        }
+    }
+    Ok(places)
+}
+
+/// Looks at the results of an experiment; returns how many cells are damaged.
+fn examine_results(place: &std::path::Path, set_aside: bool) -> Result<usize, CliError> {
+    let folder = ResultsFolder::open(place)?;
+    if !folder.has_cells()? {
+        return Ok(0);
+    }
+    let examination = folder.examine()?;
+    say(&format!(
+        "{}: {} complete cells are sound, {} are not complete, {} damaged",
+        folder.root().display(),
+        examination.complete,
+        examination.partial,
+        examination.damaged.len()
+    ));
+    for damage in &examination.damaged {
+        say(&format!("  {}", damage.reason));
+        if set_aside {
+            let place = folder.set_aside(&damage.cell)?;
+            say(&format!("  set aside: {}", place.display()));
+        }
+    }
+    let orphans = folder.orphans()?;
+    left_behind(&orphans);
+    Ok(examination.damaged.len())
+}
+
+/// Looks at the files of the cache; returns how many are damaged.
+fn examine_cache(options: &Doctor) -> Result<usize, CliError> {
+    if thaw_store::folder(&options.cache)?.is_none_or(|folder| !folder.is_dir()) {
+        return Ok(0);
+    }
+    let cache = Cache::open(&options.cache, &options.cache)?;
+    let (sound, damaged) = cache.examine()?;
+    say(&format!(
+        "{}: {sound} artifacts and checkpoints are sound, {} damaged",
+        options.cache.display(),
+        damaged.len()
+    ));
+    for (file, reason) in &damaged {
+        say(&format!("  {}: {reason}", file.display()));
+        if options.set_aside {
+            say(&format!("  set aside: {}", cache.set_aside(file)?.display()));
+        }
+    }
+    left_behind(&cache.orphans()?);
+    Ok(damaged.len())
+}
+
+/// Says which files killed workers left behind; these are no damage.
+fn left_behind(orphans: &[PathBuf]) {
+    for orphan in orphans {
+        let place = orphan.display();
+        say(&format!("  {place}: a killed worker left it behind; the next sweep removes it"));
+    }
+}

@@ -1,0 +1,455 @@
+//! The program killed at moments that nobody chose, and with faults below every file that it touches:
+//! nothing is lost, nothing is run twice, and the numbers are the same to the last bit.
+//!
+//! These are the short forms; `just torture` and `just faults` take the number of kills, and every
+//! place, from `THAW_TORTURE_KILLS` and `THAW_TORTURE_STRIDE`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use thaw_analysis::{ResultsFolder, compare_records};
+
+use crate::desk::{Desk, EXPERIMENT, INPUTS};
+use crate::thaw::{assert_code, text};
+use crate::workers::chance;
+
+/// A number from the environment, for long forms.
+fn number(variable: &str, otherwise: usize) -> usize {
+    let set = std::env::var(variable).ok().filter(|value| !value.is_empty());
+    set.map_or(otherwise, |value| value.parse().expect("a number"))
+}
+
+/// A sweep of a desk's experiment into `runs`, in a process group of its own.
+fn start(desk: &Desk, launcher: &str) -> Child {
+    Command::new(assert_cmd::cargo::cargo_bin("thaw"))
+        .current_dir(desk.root.path())
+        .args(["sweep", "tiny.toml", "--quiet", "--cache", "cache", "--threads", "2"])
+        .args(["--checkpoint-every", "1ms", "--launcher", launcher])
+        .args(INPUTS)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(desk.path("log")).expect("a log"))
+        .process_group(0)
+        .spawn()
+        .expect("a sweep")
+}
+
+/// Kills a process with all that it has started.
+fn kill(child: &mut Child) -> ExitStatus {
+    let group = format!("-{}", child.id());
+    let killed = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
+    killed.expect("kill is there");
+    child.wait().expect("it ends")
+}
+
+/// The cells that have ended, with their records as they are in the files.
+fn ended(desk: &Desk) -> BTreeMap<String, Vec<u8>> {
+    let Ok(cells) = fs::read_dir(desk.path("runs/tiny/cells")) else { return BTreeMap::new() };
+    let of_cell = |folder: PathBuf| {
+        let name = folder.file_name()?.to_string_lossy().into_owned();
+        let outcome = fs::read(folder.join("outcome.json")).ok()?;
+        let epochs = fs::read(folder.join("epochs.parquet")).ok()?;
+        Some((name, [outcome, epochs].concat()))
+    };
+    cells.filter_map(|cell| of_cell(cell.expect("a cell").path())).collect()
+}
+
+/// All files below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let entries = entries.map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// What a killed program leaves behind, by what it is of: unfinished files, claims, checkpoints.
+fn left_behind(desk: &Desk) -> BTreeMap<&'static str, usize> {
+    let mut found = BTreeMap::new();
+    let places = ["cache", "runs"].map(|place| desk.path(place));
+    for file in places.iter().flat_map(|place| files(place)) {
+        let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+        let is_in = |folder: &str| file.iter().any(|part| part == folder);
+        let kind = match () {
+            () if name.starts_with(".thaw-") && is_in("pixels") => "unfinished pixels",
+            () if name.starts_with(".thaw-") && is_in("activations") => "unfinished activations",
+            () if name.starts_with(".thaw-") && is_in("checkpoints") => "unfinished checkpoint",
+            () if name.starts_with(".thaw-") && is_in("cells") => "unfinished record",
+            () if name.starts_with(".thaw-") && is_in("claims") => "unfinished claim",
+            () if name.starts_with(".thaw-") => "other unfinished file",
+            () if is_in("claims") && name != ".lock" => "claim",
+            () if is_in("checkpoints") => "checkpoint",
+            () => continue,
+        };
+        *found.entry(kind).or_default() += 1;
+    }
+    found
+}
+
+impl Desk {
+    /// A desk with cells that write checkpoints and move their bases.
+    fn of_torture(epochs: usize) -> Self {
+        let desk = Self::new();
+        let longer = EXPERIMENT.replace("epochs = 2", &format!("epochs = {epochs}"));
+        fs::write(desk.path("tiny.toml"), longer).expect("written");
+        desk
+    }
+
+    /// Makes sure that the results are those of a sweep that nothing disturbed, and that nothing else
+    /// is left.
+    fn is_as_undisturbed(&self, cells: usize) {
+        let (alone, tortured) = (
+            ResultsFolder::new(self.path("alone/tiny")),
+            ResultsFolder::new(self.path("runs/tiny")),
+        );
+        let (manifests, damaged) = alone.manifests().expect("cells");
+        assert!(damaged.is_empty() && manifests.len() == cells);
+        for manifest in manifests {
+            let comparison = compare_records(&alone, &tortured, &manifest.id).expect("records");
+            assert!(comparison.is_equal() && comparison.values > 20, "{comparison:?}");
+        }
+        assert_eq!(left_behind(self), BTreeMap::new());
+        let examination = tortured.examine().expect("readable");
+        assert_eq!((examination.complete, examination.damaged), (cells, Vec::new()));
+    }
+}
+
+#[test]
+fn kills_at_random_moments_lose_nothing_and_repeat_nothing() {
+    let wanted = number("THAW_TORTURE_KILLS", 12);
+    let (mut kills, mut sweeps) = (0, 0);
+    let (mut found, mut phases) = (BTreeMap::new(), BTreeMap::new());
+    let alone = Desk::of_torture(8);
+    let begun = Instant::now();
+    assert_code(&alone.sweep(&["--quiet", "--results", "alone"]), 0);
+    let whole = begun.elapsed();
+    while kills < wanted {
+        let desk = Desk::of_torture(8);
+        copy(&alone.path("alone"), &desk.path("alone"));
+        let mut before = BTreeMap::new();
+        // The last sweep of a desk is left alone.
+        for round in 0..=12 {
+            let launcher = ["threads", "processes"][(sweeps + round) % 2];
+            let mut sweep = start(&desk, launcher);
+            let moment = whole.mul_f64(f64::from(chance(1000)) / 1000.0 * 0.8);
+            let begun = Instant::now();
+            let mut done = None;
+            while done.is_none() && (round == 12 || begun.elapsed() < moment) {
+                std::thread::sleep(Duration::from_millis(1));
+                done = sweep.try_wait().expect("a process");
+            }
+            let status = done.unwrap_or_else(|| kill(&mut sweep));
+            let now = ended(&desk);
+            for (cell, records) in &before {
+                assert_eq!(now.get(cell), Some(records), "{cell} had ended, and was run again");
+            }
+            before = now;
+            if status.success() {
+                break;
+            }
+            let log = fs::read_to_string(desk.path("log")).expect("a log");
+            assert_eq!(status.signal(), Some(9), "{status}: {log}");
+            kills += 1;
+            let phase = match (before.len(), desk.path("cache/activations").exists()) {
+                (6, _) => "report",
+                (0, false) => "decoding",
+                (0, true) => "extraction and first cells",
+                _ => "cells",
+            };
+            *phases.entry(phase).or_insert(0) += 1;
+            for (kind, count) in left_behind(&desk) {
+                *found.entry(kind).or_insert(0) += count;
+            }
+        }
+        sweeps += 1;
+        desk.is_as_undisturbed(6);
+    }
+    eprintln!(
+        "torture: {kills} kills in {sweeps} sweeps survived, of those in {phases:?}; left behind and tidied up: {found:?}"
+    );
+}
+
+fn copy(from: &Path, to: &Path) {
+    for file in files(from) {
+        let target = to.join(file.strip_prefix(from).expect("within"));
+        fs::create_dir_all(target.parent().expect("a folder")).expect("made");
+        fs::copy(&file, target).expect("copied");
+    }
+}
+
+/// The library that makes faults, where it can be compiled.
+fn faults(desk: &Desk) -> Option<PathBuf> {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tools/torture/faults.c");
+    let library = desk.path("faults.so");
+    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let compiled = Command::new(compiler)
+        .args(["-shared", "-fPIC", "-O2", "-o"])
+        .arg(&library)
+        .args([source, "-ldl"])
+        .status();
+    let is_there = cfg!(target_os = "linux") && compiled.is_ok_and(|status| status.success());
+    if !is_there {
+        eprintln!("skipped: no faults can be injected, which needs Linux and a C compiler");
+    }
+    is_there.then_some(library)
+}
+
+/// A sweep with a fault; its status, what it said, and how many calls there were where it could tell.
+fn faulty(desk: &Desk, library: &Path, kind: &str, at: usize) -> (ExitStatus, String, usize) {
+    let count = desk.root.path().with_extension("count");
+    let _ = fs::remove_file(&count);
+    let output = Command::new(assert_cmd::cargo::cargo_bin("thaw"))
+        .current_dir(desk.root.path())
+        .args(["sweep", "tiny.toml", "--quiet", "--cache", "cache", "--threads", "1"])
+        .args(["--checkpoint-every", "1ms", "--jobs", "1"])
+        .args(INPUTS)
+        .env("LD_PRELOAD", library)
+        .env("FAULTS_UNDER", desk.root.path())
+        .env("FAULTS_AT", at.to_string())
+        .env("FAULTS_KIND", kind)
+        .env("FAULTS_COUNT", &count)
+        .output()
+        .expect("it runs");
+    let calls = fs::read_to_string(&count).ok().and_then(|text| text.trim().parse().ok());
+    let _ = fs::remove_file(&count);
+    (output.status, text(&output.stderr), calls.unwrap_or(0))
+}
+
+/// A desk whose sweep is short: two cells, one of which moves its base.
+fn short_desk() -> Desk {
+    let desk = Desk::of_torture(2);
+    let one_seed = fs::read_to_string(desk.path("tiny.toml")).expect("the experiment");
+    let shorter =
+        one_seed.replace("seeds = [0, 1]", "seeds = [0]").replace("end_to_end = {}\n", "");
+    fs::write(desk.path("tiny.toml"), shorter).expect("written");
+    desk
+}
+
+#[test]
+fn a_fault_at_any_file_operation_is_said_and_loses_nothing() {
+    let alone = short_desk();
+    let Some(library) = faults(&alone) else { return };
+    assert_code(&alone.sweep(&["--quiet", "--results", "alone"]), 0);
+    let stride = number("THAW_TORTURE_STRIDE", 23).max(1);
+    // Codes that say what happened: what cannot be read, what cannot be written, a failed cell.
+    let said_so = BTreeSet::from([65, 66, 70, 73]);
+    for kind in ["kill", "ENOSPC", "sticky-ENOSPC", "EIO", "EACCES", "EXDEV", "read"] {
+        let fresh = short_desk();
+        let (status, said, calls) = faulty(&fresh, &library, kind, 0);
+        assert!(status.success() && calls > 20, "{status}, {calls} calls: {said}");
+        let (mut injected, mut codes) = (0, BTreeMap::new());
+        for at in (1..=calls).filter(|at| (at + kind.len()) % stride == 0) {
+            let desk = short_desk();
+            copy(&alone.path("alone"), &desk.path("alone"));
+            let (status, said, _) = faulty(&desk, &library, kind, at);
+            injected += 1;
+            let place = format!("{kind} at call {at}: {status}: {said}");
+            assert!(!said.contains("panicked"), "{place}");
+            match (kind, status.code()) {
+                ("kill", None) => assert_eq!(status.signal(), Some(9), "{place}"),
+                // Some things may fail without harm, such as the beat of a claim.
+                (_, Some(0)) => {}
+                (_, Some(code)) => {
+                    assert!(said_so.contains(&code) && said.contains("thaw: "), "{place}");
+                }
+                _ => panic!("{place}"),
+            }
+            *codes.entry(status.code()).or_insert(0) += 1;
+            let again = desk.sweep(&["--quiet"]);
+            let place = format!("{place}\nand then: {}", text(&again.stderr));
+            assert_eq!(again.status.code(), Some(0), "{place}");
+            desk.is_as_undisturbed(2);
+        }
+        eprintln!(
+            "faults: {kind}: {injected} of {calls} calls, with the exit codes {codes:?}; nothing lost"
+        );
+    }
+}
+
+#[test]
+fn short_writes_and_a_clock_that_runs_backwards_change_nothing() {
+    let alone = short_desk();
+    let Some(library) = faults(&alone) else { return };
+    assert_code(&alone.sweep(&["--quiet", "--results", "alone"]), 0);
+    for kind in ["short", "backwards"] {
+        let desk = short_desk();
+        copy(&alone.path("alone"), &desk.path("alone"));
+        let (status, said, _) = faulty(&desk, &library, kind, 0);
+        assert!(status.success(), "{kind}: {status}: {said}");
+        desk.is_as_undisturbed(2);
+    }
+}
+
+#[test]
+fn damaged_caches_are_found_said_and_made_again() {
+    let alone = short_desk();
+    assert_code(&alone.sweep(&["--quiet", "--results", "alone"]), 0);
+    for damage in ["a flipped bit", "a cut", "emptied", "another file"] {
+        let desk = short_desk();
+        copy(&alone.path("alone"), &desk.path("alone"));
+        copy(&alone.path("cache"), &desk.path("cache"));
+        let artifacts: Vec<PathBuf> = files(&desk.path("cache"))
+            .into_iter()
+            .filter(|file| file.iter().any(|part| part == "pixels" || part == "activations"))
+            .collect();
+        assert!(artifacts.len() >= 4, "{artifacts:?}");
+        let mut damaged = 0;
+        for artifact in &artifacts {
+            let mut bytes = fs::read(artifact).expect("an artifact");
+            let place = bytes.len() * 2 / 3;
+            match damage {
+                "a flipped bit" => bytes[place] ^= 4,
+                "a cut" => bytes.truncate(place),
+                "emptied" => bytes.clear(),
+                _ => bytes = b"<!doctype html>".to_vec(),
+            }
+            fs::write(artifact, bytes).expect("damaged");
+            damaged += 1;
+        }
+        let doctor = desk.thaw(&["doctor", "tiny.toml", "--cache", "cache"]);
+        assert_code(&doctor, 65);
+        assert!(text(&doctor.stdout).contains(&format!("{damaged} damaged")), "{doctor:?}");
+        let swept = desk.sweep(&["--quiet"]);
+        assert_code(&swept, 0);
+        let said = text(&swept.stderr);
+        assert_eq!(said.matches("so it is made again").count(), damaged, "{damage}: {said}");
+        desk.is_as_undisturbed(2);
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_said_and_its_cell_starts_over() {
+    let alone = short_desk();
+    let Some(library) = faults(&alone) else { return };
+    assert_code(&alone.sweep(&["--quiet", "--results", "alone"]), 0);
+    let desk = short_desk();
+    copy(&alone.path("alone"), &desk.path("alone"));
+    let checkpoint = || {
+        let found = files(&desk.path("cache/checkpoints")).into_iter();
+        found.into_iter().find(|file| file.extension().is_some_and(|end| end == "safetensors"))
+    };
+    // Killed at one call after the other, until a checkpoint lies there.
+    let mut at = 20;
+    while checkpoint().is_none() {
+        at += 1;
+        let (status, said, _) = faulty(&desk, &library, "kill", at);
+        assert!(!status.success() && at < 400, "{said}");
+    }
+    let path = checkpoint().expect("a checkpoint");
+    let mut bytes = fs::read(&path).expect("readable");
+    let place = bytes.len() - 5;
+    bytes[place] ^= 1;
+    fs::write(&path, bytes).expect("damaged");
+    let swept = desk.sweep(&["--quiet"]);
+    assert_code(&swept, 0);
+    let said = text(&swept.stderr);
+    assert!(said.contains("checkpoint cannot be used") && said.contains("starts over"), "{said}");
+    desk.is_as_undisturbed(2);
+}
+
+#[test]
+fn damaged_records_are_named_and_the_rest_is_reported() {
+    let desk = Desk::of_torture(2);
+    assert_code(&desk.sweep(&["--quiet"]), 0);
+    copy(&desk.path("runs"), &desk.path("alone"));
+    let doctor = |more: &[&str]| {
+        desk.thaw(
+            &[&["doctor", "tiny.toml", "--results", "runs", "--cache", "cache"], more].concat(),
+        )
+    };
+    assert_code(&doctor(&[]), 0);
+    let mut cells: Vec<PathBuf> = fs::read_dir(desk.path("runs/tiny/cells"))
+        .expect("cells")
+        .map(|cell| cell.expect("a cell").path())
+        .collect();
+    cells.sort();
+    // A number in a Parquet file, the middle of another, a cut manifest, an outcome of nothing.
+    let change = |file: PathBuf, change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = fs::read(&file).expect("a record");
+        change(&mut bytes);
+        fs::write(&file, bytes).expect("damaged");
+        file
+    };
+    let damaged = [
+        change(cells[0].join("epochs.parquet"), &|bytes| bytes[40] ^= 16),
+        change(cells[1].join("predictions.parquet"), &|bytes| bytes.truncate(100)),
+        change(cells[2].join("cell.json"), &|bytes| bytes.truncate(100)),
+        change(cells[3].join("outcome.json"), &Vec::clear),
+    ];
+    let names_all = |said: &str| {
+        damaged.iter().all(|file| {
+            let file = file.strip_prefix(desk.root.path()).expect("within");
+            said.contains(&file.display().to_string())
+        })
+    };
+    let report = desk.thaw(&["report", "tiny.toml", "--results", "runs"]);
+    assert_code(&report, 65);
+    assert!(names_all(&text(&report.stderr)), "{}", text(&report.stderr));
+    assert!(text(&report.stdout).contains("the report: "), "the rest is reported");
+    let check = desk.thaw(&["check", "tiny.toml", "--results", "runs"]);
+    assert_code(&check, 2);
+    let status = desk.thaw(&["status", "tiny.toml", "--results", "runs"]);
+    assert_code(&status, 0);
+    // A sweep leaves alone what nobody has looked after.
+    assert_code(&desk.sweep(&["--quiet"]), 65);
+    let examined = doctor(&[]);
+    assert_code(&examined, 65);
+    assert!(names_all(&text(&examined.stdout)), "{}", text(&examined.stdout));
+    assert!(text(&examined.stdout).contains("2 complete cells are sound"), "{examined:?}");
+    assert_code(&doctor(&["--set-aside"]), 0);
+    assert_eq!(fs::read_dir(desk.path("runs/tiny/set-aside")).expect("a folder").count(), 4);
+    assert_code(&doctor(&[]), 0);
+    assert_code(&desk.sweep(&["--quiet"]), 0);
+    desk.is_as_undisturbed(6);
+}
+
+#[test]
+fn finished_cells_are_run_again_and_compared_to_the_last_bit() {
+    let desk = short_desk();
+    let swept = desk.sweep(&["--quiet", "--verify", "2"]);
+    assert_code(&swept, 0);
+    assert!(text(&swept.stdout).contains("2 of 2 cells are the same to the last bit"), "{swept:?}");
+    let verify = |more: &[&str]| {
+        let all = ["verify", "runs/tiny", "--experiment", "tiny.toml", "--quiet"];
+        desk.thaw(&[&all[..], &INPUTS[..], more].concat())
+    };
+    let verified = verify(&["--sample", "5"]);
+    assert_code(&verified, 0);
+    assert!(text(&verified.stdout).contains("2 of 2 cells are the same to the last bit"));
+    // An accuracy that was made up: the files of one cell stand in the folder of the other.
+    let results = ResultsFolder::new(desk.path("runs/tiny"));
+    let (manifests, _) = results.manifests().expect("cells");
+    let cell = |manifest: &thaw_spec::CellManifest| {
+        desk.path("runs/tiny/cells").join(manifest.id.as_str())
+    };
+    let of_cached = manifests.iter().find(|manifest| manifest.cell.levels[0].1 == "cached");
+    let of_thawed = manifests.iter().find(|manifest| manifest.cell.levels[0].1 == "thawed");
+    let (cached, thawed) = (of_cached.expect("it ran"), of_thawed.expect("it ran"));
+    fs::copy(cell(thawed).join("predictions.parquet"), cell(cached).join("predictions.parquet"))
+        .expect("copied");
+    let verified = verify(&["--only", "regime=cached"]);
+    assert_code(&verified, 1);
+    let said = text(&verified.stdout);
+    assert!(said.contains("predictions.parquet: cell, split validation, image 0: "), "{said}");
+    assert!(said.contains("0 of 1 cells are the same"), "{said}");
+    // Other images.
+    fs::remove_file(desk.path("images/train/cats/0.png")).expect("an image");
+    let verified = verify(&[]);
+    assert_code(&verified, 64);
+    assert!(text(&verified.stderr).contains("were run on other images"), "{verified:?}");
+}
+
+#[test]
+fn what_cannot_fit_into_memory_is_refused_before_it_begins() {
+    let desk = short_desk();
+    let refused = desk.sweep(&["--quiet", "--memory", "10MB"]);
+    assert_code(&refused, 64);
+    let said = text(&refused.stderr);
+    assert!(said.contains("MiB of memory, and 10 MiB may be used"), "{said}");
+    assert!(!desk.path("runs/tiny/cells").exists(), "nothing was begun");
+    assert_code(&desk.on_inputs("plan", &["--cache", "cache", "--memory", "10MB"]), 64);
+    assert_code(&desk.sweep(&["--quiet", "--memory", "1GB"]), 0);
+    assert_code(&desk.sweep(&["--quiet", "--memory", "much"]), 64);
+}
