@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 use thaw_run::{Ending, Event, Observer};
-use thaw_spec::{EpochRecord, Split, Step};
+use thaw_spec::{EpochRecord, Split, Step, visible};
 use thaw_store::Owner;
 
 use crate::terminal::{LogFormat, log_format, print_event, say_on_stderr};
@@ -115,7 +115,7 @@ impl View {
             Shown::Nothing => {}
             Shown::Lines => say_on_stderr(&words),
             // A terminal that is gone cannot be told anything.
-            Shown::Bars { bars, .. } => drop(bars.println(words)),
+            Shown::Bars { bars, .. } => drop(bars.println(visible(&words))),
             Shown::Json => {
                 let fields =
                     json!({ "step": describe(step), "host": owner.host, "pid": owner.pid });
@@ -152,6 +152,11 @@ fn style(template: &str) -> ProgressStyle {
         .progress_chars("━╸─")
 }
 
+/// Words beside a bar.
+fn show(bar: &ProgressBar, words: &str) {
+    bar.set_message(visible(words).into_owned());
+}
+
 /// A step that is under way.
 struct Task {
     view: Arc<View>,
@@ -181,7 +186,7 @@ impl Task {
             Shown::Bars { bars, .. } => {
                 let bar = bars.insert_from_back(1, ProgressBar::new(images.max(1)));
                 bar.set_style(style("  {bar:20} {percent:>3} % {msg}"));
-                bar.set_message(name.clone());
+                show(&bar, &name);
                 Some(bar)
             }
             Shown::Nothing | Shown::Lines | Shown::Json => None,
@@ -256,7 +261,8 @@ impl Task {
         );
         match &self.view.shown {
             Shown::Bars { .. } => {
-                self.bar.iter().for_each(|bar| bar.set_message(format!("{} · {words}", self.name)));
+                let words = format!("{} · {words}", self.name);
+                self.bar.iter().for_each(|bar| show(bar, &words));
             }
             Shown::Lines => {
                 if record.seconds >= LONG_EPOCH.as_secs_f64() || self.is_due(SILENCE) {
@@ -321,7 +327,8 @@ impl Task {
                 whole.set_position((self.view.left().0 * WHOLE as f64) as u64);
                 let seconds = duration(self.start.elapsed().as_secs_f64());
                 // A terminal that is gone cannot be told anything.
-                let _ = bars.println(format!("{} · {result} · {seconds}", self.name));
+                let line = format!("{} · {result} · {seconds}", self.name);
+                let _ = bars.println(visible(&line));
             }
             Shown::Lines => self.line(result),
             Shown::Json => self.event("step_finished", &json!({ "result": result })),

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::error::{CliError, SUCCESS};
 use crate::matrix::{Entry, Matrix};
 use crate::selection::CellSelection;
-use crate::terminal::say;
+use crate::terminal::{say, say_json};
 
 #[derive(Debug, Args)]
 pub(crate) struct Status {
@@ -23,7 +23,7 @@ pub(crate) fn run(options: &Status) -> Result<ExitCode, CliError> {
     let experiment = selection.load()?;
     let matrix = Matrix::read(&experiment, &selection.read_folder(&experiment)?)?;
     if options.json {
-        matrix.entries.iter().for_each(|entry| say(&entry.json().to_string()));
+        matrix.entries.iter().for_each(|entry| say_json(&entry.json(), true));
     } else {
         say(&matrix.heading());
         matrix.entries.iter().filter_map(Entry::line).for_each(|line| say(&line));
