@@ -216,6 +216,8 @@ mod tests {
         }
         let usual = file_names(&["cached 0.5", "a"], stand_in);
         assert_eq!(usual, ["cached_0p5", "a"], "what is not ambiguous needs no hash");
+        let alone = |text: &str| file_names(&[text], stand_in).concat();
+        assert_ne!(alone("a/b"), alone("a\\b"), "texts that do not know of each other differ too");
     }
 
     #[test]
