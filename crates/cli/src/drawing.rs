@@ -8,13 +8,13 @@ use thaw_analysis::{
 };
 use thaw_exchange::read_log;
 use thaw_report::{
-    ContactSheet, Division, DriftMap, Figure, Overlay, Page, curves, ladder_table, overview,
-    procedures_table,
+    ContactSheet, Division, DriftMap, Figure, Overlay, Page, curves, ladder_table, markdown_text,
+    overview, procedures_table,
 };
 use thaw_spec::{Experiment, Metric, Rung, Selector, Statistic};
 
 use crate::error::CliError;
-use crate::files::file_stem;
+use crate::files::file_stems;
 use crate::selection::CellSelection;
 use crate::sheets::augmented_sheet;
 use crate::summary::last_screen;
@@ -81,7 +81,8 @@ pub(crate) fn report(
         place.put(&format!("plots/{stem}.svg"), figure.svg()?.as_bytes())
     };
     let mut all_overlays = Vec::new();
-    for procedure in &results.procedures {
+    let stems = file_stems(results.procedures.iter().map(|procedure| procedure.levels.as_slice()));
+    for (procedure, stem) in results.procedures.iter().zip(stems) {
         let mut overlays = Vec::new();
         for published in experiment
             .published
@@ -95,7 +96,7 @@ pub(crate) fn report(
             });
         }
         if !procedure.runs.is_empty() {
-            put(&file_stem(&procedure.levels), &curves(procedure, &overlays))?;
+            put(&stem, &curves(procedure, &overlays))?;
         }
         all_overlays.push(overlays);
     }
@@ -124,7 +125,7 @@ pub(crate) fn report(
     };
     let text = format!(
         "# {}\n\n![validation accuracy by epoch](plots/overview.svg)\n\nAccuracies are means over seeds of the {} (`statistic = \"{}\"`). The first ± is the 95 % confidence interval over seeds: what other seeds would give on these images. The second, with images, is over seeds and other images of the same kind.\n\n{section}{}\n",
-        experiment.title,
+        markdown_text(&experiment.title),
         match experiment.statistic {
             Statistic::Final => "last epoch".to_owned(),
             Statistic::Best => "best epoch".to_owned(),

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Parser as _;
 use serde_json::json;
 use thaw_analysis::{AnalysisError, DiagnosisError};
 use thaw_data::DataError;
@@ -12,10 +13,11 @@ use thaw_fetch::FetchError;
 use thaw_model::ModelError;
 use thaw_report::ReportError;
 use thaw_run::RunError;
-use thaw_spec::SpecError;
+use thaw_spec::{SpecError, is_hidden, visible};
 use thaw_store::StoreError;
 use thaw_train::TrainError;
 
+use crate::arguments::Arguments;
 use crate::signals;
 use crate::terminal::{LogFormat, log_format, print_event, say_on_stderr};
 
@@ -168,7 +170,15 @@ impl CliError {
     /// Says what is wrong and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         match log_format() {
-            LogFormat::Text => say_on_stderr(&format!("thaw: {}", self.message())),
+            LogFormat::Text => {
+                let lines = match self {
+                    Self::Cells(lines) | Self::Damaged(lines) => lines.clone(),
+                    _ => vec![self.message()],
+                };
+                for (place, line) in lines.iter().enumerate() {
+                    say_on_stderr(&format!("{}{line}", if place == 0 { "thaw: " } else { "" }));
+                }
+            }
             LogFormat::Json => {
                 let fields = json!({ "text": self.message(), "exit_code": self.code() });
                 print_event("error", fields);
@@ -199,9 +209,24 @@ fn model_code(error: &ModelError) -> u8 {
 }
 
 /// Shows help, a version, or what is wrong with the command line.
-pub(crate) fn usage(error: &clap::Error) -> ExitCode {
-    // Nothing can be done about a closed terminal.
-    let _ = error.print();
+pub(crate) fn usage(error: clap::Error) -> ExitCode {
+    let is_harmless = |character: char| character == '\n' || !is_hidden(character);
+    // The message quotes arguments, which are no lines of ours.
+    let given: Vec<String> =
+        std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let error = if given.iter().any(|argument| argument.contains(is_hidden)) {
+        let shown = given.iter().map(|argument| visible(argument).into_owned());
+        Arguments::try_parse_from(shown).err().unwrap_or(error)
+    } else {
+        error
+    };
+    let plain = error.render().to_string();
+    if plain.chars().all(is_harmless) {
+        // Nothing can be done about a closed terminal.
+        let _ = error.print();
+    } else {
+        plain.trim_end().lines().for_each(say_on_stderr);
+    }
     ExitCode::from(if error.use_stderr() { USAGE } else { SUCCESS })
 }
 

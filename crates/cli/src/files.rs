@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use thaw_spec::file_names;
+
 use crate::error::CliError;
 
 /// Writes a file at once, or not at all.
@@ -20,19 +22,36 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     write_whole(path, bytes)
 }
 
-/// A file name without extension that is made of levels, such as `regime-cached_dropout-0p5`.
-pub(crate) fn file_stem(levels: &[(String, String)]) -> String {
-    if levels.is_empty() {
-        return "cell".to_owned();
-    }
-    let words: Vec<String> =
-        levels.iter().map(|(factor, level)| format!("{factor}-{level}")).collect();
-    file_stem_of(&words.join("_"))
+/// File names without extension that are made of levels, such as `regime-cached_dropout-0p5`. Other
+/// levels have other names.
+pub(crate) fn file_stems<'a>(all: impl IntoIterator<Item = &'a [(String, String)]>) -> Vec<String> {
+    // No name has these characters, so that the texts differ wherever levels do.
+    const WITHIN: char = '\u{1f}';
+    const BETWEEN: char = '\u{1e}';
+    let stand_in = |character: char| match character {
+        WITHIN => Some('-'),
+        BETWEEN => Some('_'),
+        // What follows a dot would be taken for an extension.
+        '.' => Some('p'),
+        _ => (character.is_ascii_alphanumeric() || "-_".contains(character)).then_some(character),
+    };
+    let text = |levels: &[(String, String)]| {
+        if levels.is_empty() {
+            return "cell".to_owned();
+        }
+        let words: Vec<String> =
+            levels.iter().map(|(factor, level)| format!("{factor}{WITHIN}{level}")).collect();
+        words.join(&BETWEEN.to_string())
+    };
+    let texts: Vec<String> = all.into_iter().map(text).collect();
+    file_names(&texts, stand_in)
 }
 
-/// A text as a file name without extension: letters, digits, `-` and `_`.
+/// A text as a file name without extension: letters, digits, `-` and `_`, as many as the name of an
+/// experiment may have.
 pub(crate) fn file_stem_of(text: &str) -> String {
-    text.chars().map(file_character).collect()
+    const LONGEST: usize = 200;
+    text.chars().map(file_character).take(LONGEST).collect()
 }
 
 /// Dots are replaced too: what follows one would be taken for an extension.
@@ -41,5 +60,37 @@ fn file_character(character: char) -> char {
         '.' => 'p',
         _ if character.is_ascii_alphanumeric() || "-_".contains(character) => character,
         _ => '_',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_levels_have_other_file_names() {
+        let levels = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs
+                .iter()
+                .map(|(factor, level)| ((*factor).to_owned(), (*level).to_owned()))
+                .collect()
+        };
+        let all = [
+            levels(&[("regime", "cached"), ("dropout", "0.5")]),
+            levels(&[("regime", "cached"), ("dropout", "0p5")]),
+            levels(&[("regime", "cached"), ("dropout", "0.25")]),
+            levels(&[("a", "../x")]),
+            levels(&[("a", "..:x")]),
+            levels(&[("a", "x_b-y"), ("b", "z")]),
+            levels(&[("a", "x"), ("b", "y_b-z")]),
+            levels(&[("a", &"x".repeat(300))]),
+            levels(&[]),
+        ];
+        let stems = file_stems(all.iter().map(Vec::as_slice));
+        let distinct: std::collections::BTreeSet<&String> = stems.iter().collect();
+        assert_eq!(distinct.len(), all.len(), "{stems:?}");
+        assert_eq!(stems[2], "regime-cached_dropout-0p25");
+        assert_eq!(stems[8], "cell");
+        assert!(stems.iter().all(|stem| stem.len() <= 200 && !stem.contains('/')), "{stems:?}");
     }
 }

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     thaw_model::keep_freed_memory();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return error::usage(&error),
+        Err(error) => return error::usage(error),
     };
     terminal::set_log_format(arguments.log_format);
     let done = match arguments.command {

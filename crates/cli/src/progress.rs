@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 use thaw_run::{Ending, Event, Observer};
-use thaw_spec::{EpochRecord, Split, Step};
+use thaw_spec::{EpochRecord, Split, Step, visible};
 use thaw_store::Owner;
 
 use crate::terminal::{LogFormat, log_format, print_event, say_on_stderr};
@@ -121,7 +121,7 @@ impl View {
             Shown::Nothing => {}
             Shown::Lines => say_on_stderr(&words),
             // A terminal that is gone cannot be told anything.
-            Shown::Bars { bars, .. } => drop(bars.println(words)),
+            Shown::Bars { bars, .. } => drop(bars.println(visible(&words))),
             Shown::Json => {
                 let fields =
                     json!({ "step": describe(step), "host": owner.host, "pid": owner.pid });
@@ -133,7 +133,7 @@ impl View {
     /// Says what a person should know. That nothing is to be shown of the progress does not silence it.
     fn remark(&self, words: &str) {
         match &self.shown {
-            Shown::Bars { bars, .. } => drop(bars.println(format!("warning: {words}"))),
+            Shown::Bars { bars, .. } => drop(bars.println(visible(&format!("warning: {words}")))),
             Shown::Nothing | Shown::Lines | Shown::Json => {
                 say_on_stderr(&format!("warning: {words}"));
             }
@@ -166,6 +166,11 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─")
+}
+
+/// Words beside a bar.
+fn show(bar: &ProgressBar, words: &str) {
+    bar.set_message(visible(words).into_owned());
 }
 
 /// A step that is under way.
@@ -201,7 +206,7 @@ impl Task {
             Shown::Bars { bars, .. } => {
                 let bar = bars.insert_from_back(1, ProgressBar::new(images.max(1)));
                 bar.set_style(style("  {bar:20} {percent:>3} % {msg}"));
-                bar.set_message(name.clone());
+                show(&bar, &name);
                 Some(bar)
             }
             Shown::Nothing | Shown::Lines | Shown::Json => None,
@@ -276,7 +281,8 @@ impl Task {
         );
         match &self.view.shown {
             Shown::Bars { .. } => {
-                self.bar.iter().for_each(|bar| bar.set_message(format!("{} · {words}", self.name)));
+                let words = format!("{} · {words}", self.name);
+                self.bar.iter().for_each(|bar| show(bar, &words));
             }
             Shown::Lines => {
                 if record.seconds >= LONG_EPOCH.as_secs_f64() || self.is_due(SILENCE) {
@@ -341,7 +347,8 @@ impl Task {
                 whole.set_position((self.view.left().0 * WHOLE as f64) as u64);
                 let seconds = duration(self.start.elapsed().as_secs_f64());
                 // A terminal that is gone cannot be told anything.
-                let _ = bars.println(format!("{} · {result} · {seconds}", self.name));
+                let line = format!("{} · {result} · {seconds}", self.name);
+                let _ = bars.println(visible(&line));
             }
             Shown::Lines => self.line(result),
             Shown::Json => self.event("step_finished", &json!({ "result": result })),

@@ -7,6 +7,8 @@ use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph, Row, Table, TableState};
 
+use thaw_spec::visible;
+
 use crate::matrix::{Entry, Matrix, State};
 
 /// Frozen bases that moved are named up to so many.
@@ -49,7 +51,7 @@ pub(crate) fn draw(view: &mut View, frame: &mut Frame<'_>) {
         view.table.select(running.or(view.table.selected()).or(Some(0)));
     }
     let mut alarms: Vec<Line<'_>> = alarms(&view.matrix);
-    alarms.extend(view.trouble.as_deref().map(Line::raw));
+    alarms.extend(view.trouble.as_deref().map(|trouble| Line::raw(visible(trouble))));
     let [head, body, foot, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Min(4),
@@ -58,7 +60,7 @@ pub(crate) fn draw(view: &mut View, frame: &mut Frame<'_>) {
     ])
     .areas(frame.area());
     let heading = format!("{}; {}", view.matrix.heading(), view.matrix.left().words());
-    frame.render_widget(Line::styled(heading, Modifier::BOLD), head);
+    frame.render_widget(Line::styled(visible(&heading), Modifier::BOLD), head);
     let alarms = Paragraph::new(alarms).style(Color::Red);
     let cells = if body.width < NARROW {
         body
@@ -91,7 +93,7 @@ pub(crate) fn draw(view: &mut View, frame: &mut Frame<'_>) {
     });
     let [keys, name] = Layout::horizontal([Constraint::Length(24), Constraint::Min(0)]).areas(keys);
     frame.render_widget(Line::styled("↑ ↓ choose · q ends", Modifier::DIM), keys);
-    frame.render_widget(Line::raw(chosen), name);
+    frame.render_widget(Line::raw(visible(&chosen)), name);
 }
 
 fn row(entry: &Entry) -> Row<'_> {
@@ -106,7 +108,7 @@ fn row(entry: &Entry) -> Row<'_> {
     let accuracy = entry.recorded.validation_accuracy.last();
     Row::new([
         entry.state.name().to_owned(),
-        entry.levels.clone(),
+        visible(&entry.levels).into_owned(),
         entry.seed.to_string(),
         format!("{}/{}", entry.recorded.epochs, entry.epochs),
         accuracy.map_or_else(String::new, |value| format!("{:.2} %", 100.0 * value)),
@@ -118,7 +120,8 @@ fn row(entry: &Entry) -> Row<'_> {
 fn alarms(matrix: &Matrix) -> Vec<Line<'_>> {
     let thawed: Vec<&Entry> = matrix.entries.iter().filter(|entry| entry.thawed()).collect();
     let line = |entry: &&Entry| {
-        Line::raw(format!("THAWED: {}: the base was declared frozen and moved", entry.name()))
+        let line = format!("THAWED: {}: the base was declared frozen and moved", entry.name());
+        Line::raw(visible(&line).into_owned())
     };
     let mut lines: Vec<Line<'_>> = thawed.iter().take(ALARMS).map(line).collect();
     if thawed.len() > ALARMS {
@@ -232,6 +235,24 @@ mod tests {
         view.choose(10);
         view.choose(-1);
         insta::assert_snapshot!(drawn(&mut view, 60, 10));
+    }
+
+    #[test]
+    fn names_and_reasons_of_any_characters_are_shown_as_escapes() {
+        let reason = "worse\u{9b}2J\nthan \u{1b}]52;c;aGk=\u{7}".to_owned();
+        let failed = entry("\u{202e}lived\u{1b}[2J", 0, State::Failed { reason }, &[], 0.0);
+        let matrix =
+            Matrix { experiment: "tiny".to_owned(), entries: vec![failed], damaged: Vec::new() };
+        let mut view = View::new(matrix);
+        view.trouble = Some("node\u{1b}[31m\n".to_owned());
+        let screen = drawn(&mut view, 200, 10);
+        for shown in
+            [r"\u{202e}lived\u{1b}[2J", r"worse\u{9b}2J\nthan \u{1b}]52", r"node\u{1b}[31m\n"]
+        {
+            assert!(screen.contains(shown), "{shown}: {screen}");
+        }
+        let hidden = |character: char| character != '\n' && thaw_spec::is_hidden(character);
+        assert!(!screen.contains(hidden), "{screen}");
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use thaw_analysis::ResultsFolder;
-use thaw_spec::{Expectations, Experiment, Selector};
+use thaw_spec::{Expectations, Experiment, Selector, shell_word};
 use thaw_store::below;
 
 use crate::error::CliError;
-use crate::files::file_stem;
+use crate::files::file_stems;
 use crate::terminal::say_on_stderr;
 
 /// The experiment that runs when none is named: it draws its images itself and brings its weights.
@@ -144,7 +144,7 @@ impl CellSelection {
             prefix: if narrowed.is_empty() {
                 String::new()
             } else {
-                format!("{}/", file_stem(&narrowed))
+                format!("{}/", file_stems([narrowed.as_slice()]).concat())
             },
         })
     }
@@ -161,7 +161,7 @@ impl CellSelection {
     pub(crate) fn command(&self, verb: &str) -> String {
         self.experiment.as_ref().map_or_else(
             || format!("thaw {verb}"),
-            |path| format!("thaw {verb} {}", path.display()),
+            |path| format!("thaw {verb} {}", shell_word(&path.to_string_lossy())),
         )
     }
 
@@ -172,9 +172,11 @@ impl CellSelection {
         let mut command = self.command(verb);
         command.extend(self.epochs.map(|epochs| format!(" --epochs {epochs}")));
         command.extend(self.seeds.as_deref().map(|seeds| format!(" --seeds {}", joined(seeds))));
-        command.extend(self.only.iter().map(|only| format!(" --only {only}")));
+        command.extend(self.only.iter().map(|only| format!(" --only {}", shell_word(only))));
         let named = self.results.named.as_ref();
-        command.extend(named.map(|place| format!(" --results {}", place.display())));
+        command.extend(
+            named.map(|place| format!(" --results {}", shell_word(&place.to_string_lossy()))),
+        );
         command
     }
 

@@ -22,11 +22,14 @@ pub(crate) fn last_screen(
 ) -> Vec<String> {
     const LADDER: usize = 7;
     let results = accuracy.results();
-    let mut lines = vec![format!(
-        "{title}\n{}, {}, with 95 % confidence intervals over seeds",
-        accuracy.metric(),
-        statistic_in_words(accuracy.statistic())
-    )];
+    let mut lines = vec![
+        title.to_owned(),
+        format!(
+            "{}, {}, with 95 % confidence intervals over seeds",
+            accuracy.metric(),
+            statistic_in_words(accuracy.statistic())
+        ),
+    ];
     if steps.is_empty() {
         let mut ranked: Vec<_> = results
             .procedures

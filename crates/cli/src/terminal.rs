@@ -1,10 +1,15 @@
 //! What the program says: results on standard output, everything else on standard error.
+//!
+//! Names and messages come from files, file names and servers. Here they are made harmless, so that
+//! nobody else has to: each text is one line, and what would command a terminal stands there as an
+//! escape.
 
 use std::io::Write as _;
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
+use thaw_spec::{visible, visible_json};
 
 /// The form of what is said on standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -30,13 +35,24 @@ pub(crate) fn log_format() -> LogFormat {
 
 /// A line of the command's result. A reader who left early, as `head` does, is no error.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let _ = writeln!(std::io::stdout(), "{}", visible(line));
+}
+
+/// Lines of the command's result.
+pub(crate) fn say_lines<T: AsRef<str>>(lines: impl IntoIterator<Item = T>) {
+    lines.into_iter().for_each(|line| say(line.as_ref()));
+}
+
+/// The command's result as JSON, for machines: on one line, or on several.
+pub(crate) fn say_json(value: &Value, is_on_one_line: bool) {
+    let document = if is_on_one_line { value.to_string() } else { format!("{value:#}") };
+    let _ = writeln!(std::io::stdout(), "{}", visible_json(&document));
 }
 
 /// A message for the person at the terminal.
 pub(crate) fn say_on_stderr(line: &str) {
     match log_format() {
-        LogFormat::Text => write_line(line),
+        LogFormat::Text => write_line(&visible(line)),
         LogFormat::Json => print_event("message", json!({ "text": line })),
     }
 }
@@ -47,7 +63,7 @@ pub(crate) fn print_event(event: &str, fields: Value) {
     if let Value::Object(fields) = fields {
         object.extend(fields);
     }
-    write_line(&Value::Object(object).to_string());
+    write_line(&visible_json(&Value::Object(object).to_string()));
 }
 
 /// Nothing can be done about a closed terminal.

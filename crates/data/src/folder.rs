@@ -1,6 +1,7 @@
 //! A dataset as a folder: `train|validation|test / class / image`. Folders within a class are
 //! walked, as Keras and torchvision walk them.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -72,9 +73,10 @@ impl Folder {
             if !folder.is_dir() {
                 return Err(DataError::MissingFolder { path: folder });
             }
-            let found = entries(&folder, |path| path.is_dir())?;
-            let beside = entries(&folder, |path| !path.is_dir())?;
-            passed_over.extend(beside.into_iter().map(|file| format!("{name}/{file}")));
+            let (folders, beside): (Vec<_>, Vec<_>) =
+                entries(&folder)?.into_iter().partition(|entry| folder.join(&entry.name).is_dir());
+            passed_over.extend(beside.iter().map(|entry| format!("{name}/{}", entry.text)));
+            let found: Vec<String> = folders.iter().map(|entry| entry.text.clone()).collect();
             if found.len() < 2 {
                 return Err(DataError::TooFewClasses { path: folder, found: found.len() });
             }
@@ -88,15 +90,15 @@ impl Folder {
                     expected: classes,
                 });
             }
-            for (label, class) in (0u32..).zip(&classes) {
-                let class_folder = folder.join(class);
+            for ((label, class), entry) in (0u32..).zip(&classes).zip(&folders) {
+                let class_folder = folder.join(&entry.name);
                 let before = images.len();
                 for file in files(&class_folder)? {
                     let within = file.iter().map(|part| part.to_string_lossy());
                     let within = within.collect::<Vec<_>>().join("/");
                     if is_image(&class_folder.join(&file))? {
                         let path = format!("{split}/{class}/{within}");
-                        let file = Path::new(&name).join(class).join(file);
+                        let file = Path::new(&name).join(&entry.name).join(file);
                         images.push(ImageFile { path, file, label });
                     } else {
                         passed_over.push(format!("{name}/{class}/{within}"));
@@ -105,7 +107,10 @@ impl Folder {
                 if images.len() == before {
                     return Err(DataError::EmptyClass { path: class_folder });
                 }
-                images[before..].sort_unstable_by(|one, other| one.path.cmp(&other.path));
+                // Names that are not UTF-8 may differ and have the same text.
+                images[before..].sort_unstable_by(|one, other| {
+                    (&one.path, &one.file).cmp(&(&other.path, &other.file))
+                });
             }
         }
         passed_over.sort_unstable();
@@ -227,18 +232,37 @@ fn is_not_ours(name: &str) -> bool {
     name.starts_with('.') || NOT_OURS.contains(&name.to_ascii_lowercase().as_str())
 }
 
-/// The sorted names of a folder's entries, those that are not ours left out.
-fn entries(folder: &Path, keep: impl Fn(&Path) -> bool) -> Result<Vec<String>, DataError> {
-    let mut names = Vec::new();
+/// An entry of a folder.
+struct Entry {
+    /// Its name.
+    name: OsString,
+    /// The name as text: bytes that are not UTF-8 as `\xff`, so that other names have other texts.
+    text: String,
+}
+
+/// The entries of a folder, sorted by their names as text, those that are not ours left out.
+fn entries(folder: &Path) -> Result<Vec<Entry>, DataError> {
+    let mut entries = Vec::new();
     for entry in fs::read_dir(folder).map_err(DataError::unreadable(folder, "cannot list"))? {
         let entry = entry.map_err(DataError::unreadable(folder, "cannot list"))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !is_not_ours(&name) && keep(&entry.path()) {
-            names.push(name);
+        let name = entry.file_name();
+        let text = text_of(&name);
+        if !is_not_ours(&text) {
+            entries.push(Entry { name, text });
         }
     }
-    names.sort_unstable();
-    Ok(names)
+    entries.sort_unstable_by(|one, other| (&one.text, &one.name).cmp(&(&other.text, &other.name)));
+    Ok(entries)
+}
+
+/// A file's name as text, with bytes that are not UTF-8 as `\xff`.
+fn text_of(name: &OsStr) -> String {
+    let mut text = String::new();
+    for chunk in name.as_encoded_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    text
 }
 
 /// The files of a class, in its folder and in the folders within, relative to it.

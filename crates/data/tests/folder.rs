@@ -226,3 +226,36 @@ fn every_photograph_of_a_real_dataset_can_be_read() {
     let pixels = Pixels::open(&path, OnUnreadable::Refuse).expect("prepared");
     assert_eq!(pixels.labels().iter().filter(|label| **label == 1).count(), 500);
 }
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_utf_8_are_classes_and_images_like_others() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let root = TempDir::new().expect("a folder");
+    for split in ["train", "validation"] {
+        for class in [&b"\xff\xfebad"[..], b"\xff\xfdbad", b"a\n\x1b[2J"] {
+            let folder = root.path().join(split).join(OsStr::from_bytes(class));
+            // Not every file system has such names.
+            if fs::create_dir_all(&folder).is_err() {
+                return;
+            }
+            for (seed, image) in [(1, &b"\xfe.png"[..]), (2, b"\xfd.png")] {
+                picture(&folder.join(OsStr::from_bytes(image)), seed);
+            }
+        }
+    }
+    let folder = Folder::scan(root.path()).expect("a dataset");
+    assert_eq!(folder.classes, [r"\xff\xfdbad", r"\xff\xfebad", "a\n\u{1b}[2J"]);
+    let images = folder.images(Split::Train);
+    assert_eq!(images.len(), 6);
+    for (index, image) in images.iter().enumerate() {
+        folder.image(Split::Train, index).expect("an image");
+        assert_eq!(image.label as usize, index / 2);
+    }
+    let seeds: Vec<u8> = (0..6)
+        .map(|index| folder.image(Split::Train, index).expect("an image").get_pixel(0, 0).0[0])
+        .collect();
+    assert_eq!(seeds, [2, 1].repeat(3), "images whose names have the same text are in order");
+}

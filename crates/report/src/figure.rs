@@ -5,6 +5,7 @@ use plotters::prelude::*;
 
 use crate::ReportError;
 use crate::bitmap::render_png;
+use crate::escape::shown;
 use crate::font::{FONT, register_fonts};
 use crate::palette::GRID;
 
@@ -180,7 +181,7 @@ where
     let outcome = draw(&SVGBackend::with_string(&mut svg, size).into_drawing_area());
     outcome
         .map_err(|error| ReportError::Drawing { name: title.into(), reason: error.to_string() })?;
-    Ok(svg)
+    Ok(shown(svg))
 }
 
 /// The strokes of a line of some length.

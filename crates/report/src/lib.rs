@@ -8,6 +8,7 @@
 //! - [`DriftMap`]: how far each tensor moved. [`Sheet`]: images side by side.
 //! - [`percent`], [`points`], [`magnitude`]: numbers as people read them.
 //! - [`Page`]: the report. It loads nothing from anywhere, and text from files is escaped.
+//! - [`markdown_text`]: such text in Markdown.
 //!
 //! Accuracies come in as fractions of 1 and are shown in percent.
 //!
@@ -33,6 +34,7 @@ mod bitmap;
 mod curves;
 mod drift;
 mod error;
+mod escape;
 mod figure;
 mod font;
 mod heat;
@@ -49,6 +51,7 @@ mod waterfall;
 
 pub use curves::{Overlay, curves};
 pub use error::ReportError;
+pub use escape::markdown_text;
 pub use figure::{Figure, LegendEntry, Line, Panel, ShadedArea, Stroke};
 pub use heat::{DriftMap, decades};
 pub use number::{changed, magnitude, measured, percent, points, statistic_in_words, with_images};

@@ -1,6 +1,9 @@
 //! One kind of table for the terminal, the summary and the page.
 
 use maud::{Markup, html};
+use thaw_spec::visible;
+
+use crate::escape::markdown_text;
 
 /// An entry of a table.
 #[derive(Clone, Debug)]
@@ -39,7 +42,7 @@ impl Entry {
     }
 }
 
-/// A table. The terminal and the summary show it as Markdown, the page as HTML.
+/// A table. The summary shows it as Markdown, the terminal in the same lines, the page as HTML.
 #[derive(Clone, Debug)]
 pub struct Table {
     /// Caption, for the page.
@@ -64,12 +67,32 @@ impl Table {
         }
     }
 
-    /// The lines of the table in Markdown, easy to read as they are: each column is as wide as its
-    /// widest entry, and columns of numbers are flush right.
+    /// The lines of the table in Markdown, in which every entry shows itself.
     pub fn markdown(&self) -> Vec<String> {
-        let widths: Vec<usize> = (0..self.headings.len()).map(|place| self.width(place)).collect();
+        self.drawn(markdown_text)
+    }
+
+    /// The same lines for a terminal, on which nothing is markup.
+    pub fn lines(&self) -> Vec<String> {
+        self.drawn(|entry| visible(entry).into_owned())
+    }
+
+    /// The lines of the table, easy to read as they are: each column is as wide as its widest entry, and
+    /// columns of numbers are flush right.
+    fn drawn(&self, escape: impl Fn(&str) -> String) -> Vec<String> {
+        let headings: Vec<String> = self.headings.iter().map(|heading| escape(heading)).collect();
+        let rows: Vec<Vec<String>> = self
+            .rows
+            .iter()
+            .map(|row| row.iter().map(|entry| escape(entry.shown())).collect())
+            .collect();
+        let width = |place: usize| {
+            let entries = rows.iter().chain([&headings]).map(|row| row[place].chars().count());
+            entries.max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..self.headings.len()).map(width).collect();
         let columns = 0..self.headings.len();
-        let line = |entries: Vec<&str>| {
+        let line = |entries: &Vec<String>| {
             let padded = columns.clone().zip(entries).map(|(place, entry)| {
                 let width = widths[place];
                 if self.is_numeric(place) {
@@ -84,15 +107,8 @@ impl Table {
             let dashes = "-".repeat(widths[place] + 1);
             if self.is_numeric(place) { format!("{dashes}:|") } else { format!(":{dashes}|") }
         });
-        let head = line(self.headings.iter().map(String::as_str).collect());
-        let rows = self.rows.iter().map(|row| line(row.iter().map(Entry::shown).collect()));
-        [head, format!("|{}", rule.collect::<String>())].into_iter().chain(rows).collect()
-    }
-
-    fn width(&self, place: usize) -> usize {
-        let entries = self.rows.iter().map(|row| row[place].shown());
-        let all = entries.chain([self.headings[place].as_str()]);
-        all.map(|entry| entry.chars().count()).max().unwrap_or(0)
+        let rule = format!("|{}", rule.collect::<String>());
+        [line(&headings), rule].into_iter().chain(rows.iter().map(line)).collect()
     }
 
     fn is_numeric(&self, place: usize) -> bool {
@@ -137,7 +153,7 @@ mod tests {
     #[test]
     fn columns_are_as_wide_as_their_widest_entry() {
         assert_eq!(
-            table().markdown(),
+            table().lines(),
             [
                 "| cell            |   s |",
                 "|:----------------|----:|",
@@ -145,6 +161,21 @@ mod tests {
                 "| <none>          | 100 |"
             ]
         );
+    }
+
+    #[test]
+    fn an_entry_of_any_characters_is_one_cell_of_one_line() {
+        let rows = [vec![Entry::text("a|b\n`c`\u{1b}"), Entry::whole(1)]];
+        let table = Table::new("Time", &["cell|", "s"], rows);
+        assert_eq!(
+            table.markdown(),
+            [
+                r"| cell\|              | s |",
+                r"|:--------------------|--:|",
+                r"| a\|b\\n\`c\`\\u{1b} | 1 |"
+            ]
+        );
+        assert_eq!(table.lines()[2], r"| a|b\n`c`\u{1b} | 1 |");
     }
 
     #[test]

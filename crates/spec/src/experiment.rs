@@ -7,6 +7,7 @@ use crate::cell::label;
 use crate::matrix::{Combination, Matrix, MatrixTable};
 use crate::phase::PhaseSettings;
 use crate::settings::{DEFAULTS, Settings};
+use crate::text::visible;
 use crate::{
     Architecture, Cell, DatasetSource, Inputs, LauncherSettings, Location, PreprocessingName,
     Procedure, Selector, SpecError, Statistic,
@@ -61,7 +62,7 @@ struct SeedsFor {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ExperimentTable {
-    name: String,
+    name: Spanned<String>,
     #[serde(default)]
     title: String,
     seeds: Spanned<Vec<u64>>,
@@ -86,6 +87,9 @@ struct ExperimentTable {
     #[serde(default)]
     launcher: LauncherSettings,
 }
+
+/// Characters of an experiment's name: a folder may have 255, and Slurm puts more around it.
+const LONGEST_NAME: usize = 200;
 
 /// A procedure with the factor levels that name it.
 type NamedProcedure = (Vec<(String, String)>, Procedure);
@@ -121,16 +125,24 @@ impl Source<'_> {
     }
 
     /// Refuses names that no folder can have.
-    fn check_name(&self, name: &str) -> Result<(), SpecError> {
+    fn check_name(&self, typed: &Spanned<String>) -> Result<(), SpecError> {
+        let name = typed.get_ref();
         let is_valid =
             |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-        if name.is_empty() || name.starts_with('.') || !name.chars().all(is_valid) {
-            let message = format!(
-                "name: `{name}` cannot name a folder; use letters, digits, `-`, `_` and `.`"
-            );
-            return Err(self.syntax_error(0, message));
-        }
-        Ok(())
+        let message = if name.is_empty() || name.starts_with('.') || !name.chars().all(is_valid) {
+            format!(
+                "name: `{}` cannot name a folder; use letters, digits, `-`, `_` and `.`",
+                visible(name)
+            )
+        } else if name.len() > LONGEST_NAME {
+            format!(
+                "name: {} characters are too many for the name of a folder; use at most {LONGEST_NAME}",
+                name.len()
+            )
+        } else {
+            return Ok(());
+        };
+        Err(self.syntax_error(typed.span().start, message))
     }
 
     /// Seeds in ascending order, of which there is at least one and none twice.
@@ -346,8 +358,8 @@ impl Experiment {
         Ok(Self {
             statistic,
             planned_seeds_only: false,
-            title: if table.title.is_empty() { table.name.clone() } else { table.title },
-            name: table.name,
+            title: if table.title.is_empty() { table.name.get_ref().clone() } else { table.title },
+            name: table.name.into_inner(),
             seeds,
             dataset: table.dataset.into_inner(),
             architecture: table.base.architecture,

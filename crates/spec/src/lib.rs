@@ -53,6 +53,7 @@ mod regime;
 mod sampling;
 mod selector;
 mod settings;
+mod text;
 
 pub use augmentation::{
     AffineRanges, Augmentation, AugmentationSetting, Interpolation, Resampling, ShearUnit,
@@ -92,3 +93,4 @@ pub use record::{
 pub use regime::{Cache, FreezeBoundary, FreezeBy, NestedFreeze, OptimizerCollects, Pooling};
 pub use sampling::ValidationSampling;
 pub use selector::{Selector, SelectorError};
+pub use text::{file_names, is_hidden, shell_word, visible, visible_json};

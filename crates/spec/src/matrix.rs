@@ -12,6 +12,7 @@ use toml::{Spanned, Table, Value};
 use crate::error::{one_line, quoted};
 use crate::selector::{Selector, level_name};
 use crate::settings::Settings;
+use crate::text::check_name;
 use crate::{Location, SpecError};
 
 /// The `[matrix]` table as typed: factors in the order of the file, with the places of names and
@@ -98,6 +99,12 @@ impl Matrix {
                 ),
             };
             let levels = levels.map_err(problem)?;
+            check_factor_name(name.get_ref()).map_err(|message| SpecError::Matrix {
+                location: at(name.span().start),
+                key: "matrix".to_owned(),
+                message,
+            })?;
+            levels.iter().try_for_each(|level| check_name(&level.name)).map_err(problem)?;
             if levels.is_empty() {
                 return Err(problem("a factor needs at least one level".to_owned()));
             }
@@ -209,6 +216,17 @@ impl Combination {
         settings.overlay(&level.settings);
         Self { levels, settings }
     }
+}
+
+/// Says why a text cannot be the name of a factor.
+fn check_factor_name(name: &str) -> Result<(), String> {
+    check_name(name)?;
+    if name.contains('=') {
+        return Err(format!(
+            "the name `{name}` has a `=`, and cells are chosen by FACTOR=LEVEL; use another character"
+        ));
+    }
+    Ok(())
 }
 
 fn value_level(factor: &str, value: &Value) -> Result<Level, String> {

@@ -85,10 +85,12 @@ impl Selector {
     pub(crate) fn to_toml(&self) -> String {
         let value = |level: &String| toml_edit::Value::from(level.as_str()).to_string();
         let entry = |(factor, levels): &(String, Vec<String>)| match &levels[..] {
-            [level] => format!("{factor} = {}", value(level)),
-            levels => {
-                format!("{factor} = [{}]", levels.iter().map(value).collect::<Vec<_>>().join(", "))
-            }
+            [level] => format!("{} = {}", toml_edit::Key::new(factor), value(level)),
+            levels => format!(
+                "{} = [{}]",
+                toml_edit::Key::new(factor),
+                levels.iter().map(value).collect::<Vec<_>>().join(", ")
+            ),
         };
         format!("{{ {} }}", self.0.iter().map(entry).collect::<Vec<_>>().join(", "))
     }

@@ -913,3 +913,56 @@ fn what_cannot_matter_to_an_optimizer_makes_no_other_procedure() {
     // Without decay AdamW is Adam.
     assert_eq!(procedure("optimizer = 'adamw'"), procedure("optimizer = 'adam'"));
 }
+
+#[test]
+fn names_that_nobody_can_see_or_choose_are_refused_with_their_line() {
+    let named = |factor: &str, level: &str| {
+        let text = format!("{GOOD}\n[matrix.{factor}]\n{level} = {{ hidden_units = 8 }}\n");
+        Experiment::parse("test.toml", &text).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let line = GOOD.lines().count() + 2;
+    for (factor, level, expected) in [
+        (r#""a\nb""#, "x", r"`a\nb` has a line break or another control character"),
+        (r#""\u001b[2J""#, "x", r"`\u{1b}[2J` has a line break or another control character"),
+        (r#""\u009b""#, "x", r"`\u{9b}` has a line break or another control character"),
+        ("head", r#""a\tb""#, r"`a\tb` has a line break or another control character"),
+        (r#""a=b""#, "x", "`a=b` has a `=`, and cells are chosen by FACTOR=LEVEL"),
+    ] {
+        let message = named(factor, level).expect_err("refused");
+        assert!(message.starts_with(&format!("test.toml:{line}: matrix")), "{message}");
+        assert!(message.contains(expected), "{message}");
+    }
+    for (factor, level) in [
+        (r#""<script>alert(1)</script>""#, r#""../../x|`y`""#),
+        (r#""@SUM(1)""#, r#""=1+1, חתול""#),
+        (r#""\u202Elived""#, r#""-0.5""#),
+    ] {
+        named(factor, level).expect("every other name can be used");
+    }
+    let long = say("name = \"two-ways\"", &format!("name = \"{}\"", "x".repeat(201)));
+    assert!(long.starts_with("test.toml:2: name: 201 characters are too many"), "{long}");
+}
+
+#[test]
+fn bands_of_factors_and_levels_of_any_names_are_read_again() {
+    let odd = [("=HYPERLINK(\"x\")<b>", "../|\u{202e}"), ("a b.c", "\"'''\\"), ("", "# x")];
+    let levels = odd.map(|(factor, level)| (factor.to_owned(), level.to_owned()));
+    let provenance = BandProvenance {
+        creator: "<x>\u{1b}[2J\n\"\"\"\n[[band]]".to_owned(),
+        date: "2026-01-01".to_owned(),
+        commit: "c".to_owned(),
+        machine: "m".to_owned(),
+    };
+    let band = Band {
+        selector: Selector::exactly(&levels),
+        metric: Metric::ValidationAccuracy,
+        statistic: Statistic::Final,
+        lower: 0.0,
+        upper: 0.5,
+        per_seed: None,
+    };
+    let text = Expectations::with_bands("x", "", &provenance, std::slice::from_ref(&band))
+        .expect("a text");
+    let read = Expectations::parse("x", &text).expect("expectations");
+    assert_eq!((read.bands, read.provenance), (vec![band], Some(provenance)));
+}

@@ -8,13 +8,13 @@ use thaw_report::{
     changed, equal_levels_in_words, interactions_table, measured, orders, shares_table,
     single_changes_table, statistic_in_words, unit, with_images,
 };
-use thaw_spec::{Metric, Selector, Statistic};
+use thaw_spec::{Metric, Selector, Statistic, shell_word};
 
 use crate::arguments::Sweep;
 use crate::drawing::say_damage;
 use crate::error::{CANNOT_TELL, CliError, SUCCESS};
 use crate::sweeping::sweep;
-use crate::terminal::say;
+use crate::terminal::{say, say_lines};
 
 #[derive(Debug, Args)]
 pub(crate) struct Attribute {
@@ -46,7 +46,7 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
     let experiment = selection.load()?;
     let known = experiment.known_levels();
     let selector = |flag: &str, text: &str| {
-        let words: Vec<&str> = text.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+        let words = words(text, &known);
         let selector = Selector::from_arguments(&words)
             .and_then(|selector| selector.check(&known).map(|()| selector));
         selector.map_err(|message| CliError::Usage { message: format!("{flag}: {message}") })
@@ -73,7 +73,7 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
     }
     match outcome {
         Ok(attribution) => {
-            say(&report(&attribution, &from, &to, options.metric, statistic));
+            say_lines(report(&attribution, &from, &to, options.metric, statistic));
             Ok(ExitCode::from(SUCCESS))
         }
         Err(AttributionError::Missing(cells)) => {
@@ -81,7 +81,9 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
             for levels in &cells {
                 let only: Vec<String> = levels
                     .iter()
-                    .map(|(factor, level)| format!("--only {factor}={level}"))
+                    .map(|(factor, level)| {
+                        format!("--only {}", shell_word(&format!("{factor}={level}")))
+                    })
                     .collect();
                 say(&format!("  {} {}", selection.command("sweep"), only.join(" ")));
             }
@@ -91,13 +93,41 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
     }
 }
 
+/// The levels in an argument such as `regime=cached dropout=0.5`, with spaces or commas between. A
+/// name may hold both: a word begins where a factor does.
+fn words<'a>(text: &'a str, known: &[(String, Vec<String>)]) -> Vec<&'a str> {
+    let is_between = |character: char| character == ' ' || character == ',';
+    let begins = |word: &str| {
+        known.iter().any(|(factor, _)| {
+            word.strip_prefix(factor.as_str()).is_some_and(|rest| rest.starts_with('='))
+        })
+    };
+    let is_start = |place: &usize| {
+        begins(&text[*place..]) && text[..*place].chars().next_back().is_none_or(is_between)
+    };
+    let starts: Vec<usize> = text.char_indices().map(|(place, _)| place).filter(is_start).collect();
+    let first = starts.first().copied().unwrap_or(text.len());
+    let ends = starts.iter().skip(1).copied().chain([text.len()]);
+    // What stands before the first factor is a mistake that is named.
+    let unknown = text[..first].split(is_between);
+    unknown
+        .chain(
+            starts
+                .iter()
+                .zip(ends)
+                .map(|(start, end)| text[*start..end].trim_end_matches(is_between)),
+        )
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
 fn report(
     attribution: &Attribution,
     from: &Selector,
     to: &Selector,
     metric: Metric,
     statistic: Statistic,
-) -> String {
+) -> Vec<String> {
     let number = |estimate: &Estimate| {
         format!("{} {}", measured(estimate, metric), with_images(estimate, metric))
             .trim_end()
@@ -122,20 +152,40 @@ fn report(
     ];
     lines.extend(equal_levels_in_words(attribution));
     lines.push(String::new());
-    lines.extend(shares_table(attribution, metric).markdown());
+    lines.extend(shares_table(attribution, metric).lines());
     lines.push(orders(attribution));
     lines.push(format!(
         "whether a share may be chance is judged over seeds and images, for all {} together (Holm)",
         attribution.shares.len()
     ));
     lines.push(String::new());
-    lines.extend(single_changes_table(attribution, metric).markdown());
+    lines.extend(single_changes_table(attribution, metric).lines());
     lines.push("a main effect is a mean over combinations of the other factors with which both cells exist".to_owned());
     let mut interactions = interactions_table(attribution, metric);
     interactions.rows.truncate(INTERACTIONS);
     if !interactions.rows.is_empty() {
         lines.push(String::new());
-        lines.extend(interactions.markdown());
+        lines.extend(interactions.lines());
     }
-    lines.join("\n")
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_told_apart_by_their_factors() {
+        let known = ["regime", "a b"].map(|factor| (factor.to_owned(), Vec::new()));
+        for (text, expected) in [
+            ("regime=cached a b=0.5", &["regime=cached", "a b=0.5"][..]),
+            ("regime=cached,a b=0.5", &["regime=cached", "a b=0.5"]),
+            (" regime=one, two three ,a b=x=y ", &["regime=one, two three", "a b=x=y"]),
+            ("regmie=cached dropout=1", &["regmie=cached", "dropout=1"]),
+            ("xregime=a", &["xregime=a"]),
+            ("", &[]),
+        ] {
+            assert_eq!(words(text, &known), expected, "{text}");
+        }
+    }
 }

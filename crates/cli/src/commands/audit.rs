@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use glob::Pattern;
 use regex::Regex;
-use serde_json::json;
+use serde_json::{Value, json};
 use thaw_model::{
     Comparison, ComparisonOptions, ListedTensor, OtherTensors, TensorComparison, UnreadableTensor,
     compare, list,
@@ -14,7 +14,7 @@ use thaw_model::{
 use thaw_report::{Entry, Table, magnitude};
 
 use crate::error::{CANNOT_TELL, CliError, FAILED, SUCCESS};
-use crate::terminal::say;
+use crate::terminal::{say, say_json, say_lines};
 
 #[derive(Debug, Args)]
 pub(crate) struct Audit {
@@ -68,11 +68,11 @@ pub(crate) fn run(options: &Audit) -> Result<ExitCode, CliError> {
     let comparison = compare(&options.before, after, &how)?;
     let (verdict, code) = judge(&comparison, &patterns, options.state_dict.is_some());
     if options.json {
-        say(&as_json(&comparison, &patterns, &verdict, code));
+        say_json(&as_json(&comparison, &patterns, &verdict, code), false);
         return Ok(ExitCode::from(code));
     }
     if !comparison.tensors.is_empty() {
-        say(&table(&comparison.tensors, &patterns).markdown().join("\n"));
+        say_lines(table(&comparison.tensors, &patterns).lines());
     }
     remarks(&comparison, [&options.before, after]).iter().for_each(|line| say(line));
     say(&verdict);
@@ -99,7 +99,7 @@ fn list_tensors(options: &Audit, how: &ComparisonOptions) -> Result<ExitCode, Cl
             "left_out": left_out_as_json(&listing.left_out),
             "unplaced": listing.unplaced,
         });
-        say(&format!("{document:#}"));
+        say_json(&document, false);
         return Ok(ExitCode::from(SUCCESS));
     }
     let row = |tensor: &ListedTensor| match &tensor.number_type {
@@ -118,7 +118,7 @@ fn list_tensors(options: &Audit, how: &ComparisonOptions) -> Result<ExitCode, Cl
         }
     };
     let headings = ["tensor", "type", "shape", "bytes", "role"];
-    say(&Table::new("Tensors", &headings, listing.tensors.iter().map(row)).markdown().join("\n"));
+    say_lines(Table::new("Tensors", &headings, listing.tensors.iter().map(row)).lines());
     let path = options.before.display();
     listing.place.iter().for_each(|place| say(&format!("the state dict of {path}: `{place}`")));
     for OtherTensors { place, names, .. } in &listing.left_out {
@@ -142,7 +142,7 @@ fn in_words(shape: &[usize]) -> String {
     shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×")
 }
 
-fn left_out_as_json(others: &[OtherTensors]) -> Vec<serde_json::Value> {
+fn left_out_as_json(others: &[OtherTensors]) -> Vec<Value> {
     let others = others.iter().map(|OtherTensors { place, names, is_optimizer }| {
         json!({ "place": place, "tensors": names.len(), "optimizer": is_optimizer })
     });
@@ -227,7 +227,7 @@ fn remarks(comparison: &Comparison, paths: [&PathBuf; 2]) -> Vec<String> {
     lines
 }
 
-fn as_json(comparison: &Comparison, patterns: &[Pattern], verdict: &str, code: u8) -> String {
+fn as_json(comparison: &Comparison, patterns: &[Pattern], verdict: &str, code: u8) -> Value {
     let tensors = comparison.tensors.iter().map(|tensor| {
         json!({
             "name": tensor.name,
@@ -246,7 +246,7 @@ fn as_json(comparison: &Comparison, patterns: &[Pattern], verdict: &str, code: u
         json!({ "name": tensor.name, "declared_frozen": declared, "reason": tensor.reason })
     });
     let left_out = comparison.left_out.each_ref().map(|places| left_out_as_json(places));
-    let document = json!({
+    json!({
         "verdict": verdict,
         "exit_code": code,
         "tensors": tensors.collect::<Vec<_>>(),
@@ -258,8 +258,7 @@ fn as_json(comparison: &Comparison, patterns: &[Pattern], verdict: &str, code: u
         "undecided_prefixes": comparison.undecided,
         "left_out": left_out,
         "unplaced": comparison.unplaced,
-    });
-    format!("{document:#}")
+    })
 }
 
 /// One sentence, and the exit code that belongs to it; whether the state dict was chosen.

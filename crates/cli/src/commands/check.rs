@@ -8,7 +8,7 @@ use clap::Args;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use thaw_analysis::{Results, check, derive_bands};
 use thaw_spec::{
-    BandProvenance, Environment, Expectations, Metric, Statistic, Verdict, VerdictKind,
+    BandProvenance, Environment, Expectations, Metric, Statistic, Verdict, VerdictKind, visible,
 };
 
 use crate::drawing::say_damage;
@@ -146,12 +146,15 @@ fn update(
         }),
     };
     let text = Expectations::with_bands(&name, text, &origin, &bands)?;
+    // What is written is also understood.
+    Expectations::parse(&name, &text)?;
     write_whole(path, text.as_bytes())?;
     say(&format!("{name}: {} bands recorded", bands.len()));
     Ok(text)
 }
 
 fn write_junit(path: &Path, experiment: &str, verdicts: &[Verdict]) -> Result<(), CliError> {
+    // The library leaves characters out that XML cannot hold, and what follows an escape sequence.
     let mut suite = TestSuite::new(experiment);
     for verdict in verdicts {
         let status = match verdict.kind {
@@ -163,7 +166,7 @@ fn write_junit(path: &Path, experiment: &str, verdicts: &[Verdict]) -> Result<()
                 with_message(TestCaseStatus::non_success(NonSuccessKind::Error), verdict)
             }
         };
-        suite.add_test_case(TestCase::new(verdict.subject.clone(), status));
+        suite.add_test_case(TestCase::new(visible(&verdict.subject), status));
     }
     let mut report = quick_junit::Report::new("thaw check");
     report.add_test_suite(suite);
@@ -176,7 +179,7 @@ fn write_junit(path: &Path, experiment: &str, verdicts: &[Verdict]) -> Result<()
 
 fn with_message(mut status: TestCaseStatus, verdict: &Verdict) -> TestCaseStatus {
     status.set_type(verdict.kind.to_string());
-    status.set_message(verdict.reason.clone());
+    status.set_message(visible(&verdict.reason));
     status
 }
 

@@ -16,7 +16,7 @@ use crate::arguments::positive;
 use crate::drawing::{read, say_damage};
 use crate::error::{CANNOT_TELL, CliError, SUCCESS};
 use crate::selection::{CellSelection, ResultsArgument};
-use crate::terminal::say;
+use crate::terminal::{say, say_lines};
 
 #[derive(Debug, Args)]
 pub(crate) struct Diagnose {
@@ -104,7 +104,8 @@ pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
         let logs = chosen(options, path)?;
         for (name, reason) in &logs.unreadable {
             certain = false;
-            say(&format!("{}, run `{name}`: not read, since {reason}\n", path.display()));
+            say(&format!("{}, run `{name}`: not read, since {reason}", path.display()));
+            say("");
         }
         let several = logs.trainings.len() > 1;
         for training in logs.trainings {
@@ -125,7 +126,8 @@ pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
                 Ok(classifier) => classifier,
                 Err(error) if several => {
                     certain = false;
-                    say(&format!("not compared: {error}\n"));
+                    say(&format!("not compared: {error}"));
+                    say("");
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -139,11 +141,19 @@ pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
                 "beside {count} procedures of `{}` that curves can tell apart, {runs} runs",
                 experiment.name
             ));
-            say(&not_compared(&results));
-            table(&classifier, &diagnosis).iter().for_each(|line| say(line));
-            say(&format!("\n{}", answer(&classifier, &diagnosis)));
-            say(&timing(&classifier, &diagnosis, &log, options.forward_seconds, validation_share)
-                .unwrap_or_default());
+            say_lines(not_compared(&results));
+            say("");
+            say_lines(table(&classifier, &diagnosis));
+            say("");
+            say_lines(answer(&classifier, &diagnosis));
+            say_lines(timing(
+                &classifier,
+                &diagnosis,
+                &log,
+                options.forward_seconds,
+                validation_share,
+            ));
+            say("");
             paces.extend(typical_seconds(log.seconds()).map(|seconds| (title, seconds)));
         }
     }
@@ -152,26 +162,25 @@ pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
 }
 
 /// The procedures that a log is not compared with: of one run nobody knows how such runs spread.
-/// Ends with an empty line.
-fn not_compared(results: &Results) -> String {
+fn not_compared(results: &Results) -> Vec<String> {
     let with = |count: usize| {
         results.procedures.iter().filter(move |procedure| procedure.runs.len() == count)
     };
-    let single: Vec<String> =
-        with(1).map(|procedure| format!("  {}\n", procedure.label())).collect();
-    let mut text = match with(0).count() {
-        0 => String::new(),
-        absent => {
-            format!("not compared: {absent} procedure(s) of the experiment that have not run\n")
-        }
-    };
-    if !single.is_empty() {
-        text += &format!(
-            "not compared, since one run does not tell how such runs spread (run another seed):\n{}",
-            single.concat()
-        );
+    let mut lines = Vec::new();
+    let absent = with(0).count();
+    if absent > 0 {
+        lines.push(format!(
+            "not compared: {absent} procedure(s) of the experiment that have not run"
+        ));
     }
-    text
+    if with(1).next().is_some() {
+        lines.push(
+            "not compared, since one run does not tell how such runs spread (run another seed):"
+                .to_owned(),
+        );
+        lines.extend(with(1).map(|procedure| format!("  {}", procedure.label())));
+    }
+    lines
 }
 
 /// The trainings of a log that were asked for.
@@ -217,7 +226,7 @@ fn table(classifier: &Classifier, diagnosis: &Diagnosis) -> Vec<String> {
         ]
     };
     let headings = ["probability", "p-value", "procedure"];
-    let mut lines = Table::new("Procedures", &headings, shown.map(row)).markdown();
+    let mut lines = Table::new("Procedures", &headings, shown.map(row)).lines();
     lines.push(String::new());
     lines.push(
         "probability: if it is one of these, all equally likely beforehand · p-value: the share of the procedure's runs that would lie as far from its mean"
@@ -230,16 +239,17 @@ fn p_value_in_words(p_value: f64) -> String {
     if p_value >= 0.001 { format!("{p_value:.3}") } else { format!("{p_value:.0e}") }
 }
 
-fn answer(classifier: &Classifier, diagnosis: &Diagnosis) -> String {
+/// The answer, in lines.
+fn answer(classifier: &Classifier, diagnosis: &Diagnosis) -> Vec<String> {
     let label = |score: &Score| classifier.candidates[score.candidate].label();
     let Some(first) = diagnosis.scores.first() else {
-        return "answer: there is nothing to compare with".to_owned();
+        return vec!["answer: there is nothing to compare with".to_owned()];
     };
     match diagnosis.answer {
-        Answer::Identified => format!("answer: {}", label(first)),
+        Answer::Identified => vec![format!("answer: {}", label(first))],
         Answer::Among(count) => {
-            let among: Vec<String> = diagnosis.scores[..count].iter().map(label).collect();
-            format!("answer: undecided, one of\n  {}", among.join("\n  "))
+            let among = diagnosis.scores[..count].iter().map(|score| format!("  {}", label(score)));
+            std::iter::once("answer: undecided, one of".to_owned()).chain(among).collect()
         }
         Answer::NoneOfThese => {
             let mut worst = first.by_curve.clone();
@@ -258,20 +268,20 @@ fn answer(classifier: &Classifier, diagnosis: &Diagnosis) -> String {
                 .typical_all_the_same()
                 .map(|score| format!("{} ({})", label(score), p_value_in_words(score.p_value)))
                 .collect();
-            let typical = if typical.is_empty() {
-                String::new()
-            } else {
-                format!(
-                    "\nLess likely, but not unusual for such a run (p-value): {}.",
-                    typical.join("; ")
-                )
-            };
-            format!(
-                "answer: none of these. Even the likeliest, {}, has a p-value of {}.{typical}\nWhat does not fit it (p-value): {what}.\nAnother base, other images, \
-                 or a procedure that is no cell of this experiment: add it to the matrix, and run it.",
+            let mut lines = vec![format!(
+                "answer: none of these. Even the likeliest, {}, has a p-value of {}.",
                 label(first),
                 p_value_in_words(first.p_value)
-            )
+            )];
+            if !typical.is_empty() {
+                lines.push(format!(
+                    "Less likely, but not unusual for such a run (p-value): {}.",
+                    typical.join("; ")
+                ));
+            }
+            lines.push(format!("What does not fit it (p-value): {what}."));
+            lines.push("Another base, other images, or a procedure that is no cell of this experiment: add it to the matrix, and run it.".to_owned());
+            lines
         }
     }
 }
@@ -287,7 +297,7 @@ fn timing(
     let seconds = typical_seconds(log.seconds())?;
     let Some(forward) = forward_seconds else {
         return Some(format!(
-            "time: {seconds:.1} s per epoch; --forward-seconds lets it tell whether the base was trained\n"
+            "time: {seconds:.1} s per epoch; --forward-seconds lets it tell whether the base was trained"
         ));
     };
     let found = pace(seconds, forward, validation_share);
@@ -308,7 +318,7 @@ fn timing(
         (Work::Forward, _) => ": the base was run and not trained",
         (Work::Nothing, _) => ": the base was not run, so its features were cached",
     };
-    Some(format!("{measure}{verdict}\n"))
+    Some(format!("{measure}{verdict}"))
 }
 
 /// How the slowest log compares with the quickest.
@@ -405,6 +415,6 @@ fn confusion(classifier: &Classifier, trials: &[HeldOutResult]) -> Vec<String> {
             .collect()
     };
     let rows = classifier.candidates.iter().enumerate().map(row);
-    lines.extend(Table::new("Taken for", &headings, rows).markdown());
+    lines.extend(Table::new("Taken for", &headings, rows).lines());
     lines
 }

@@ -12,7 +12,7 @@ use thaw_spec::{CellManifest, Split};
 use crate::error::{CliError, SUCCESS};
 use crate::fields::fields;
 use crate::selection::ResultsArgument;
-use crate::terminal::say;
+use crate::terminal::{say, say_lines};
 
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
@@ -58,11 +58,9 @@ pub(crate) fn run(options: &Diff) -> Result<ExitCode, CliError> {
             .filter(|name| first.get(*name) != second.get(*name))
             .map(|name| format!("  {name}: {} → {}", value(&first, name), value(&second, name)))
             .collect();
-        say(&if differing.is_empty() {
-            format!("\n{title}: the same")
-        } else {
-            format!("\n{title}:\n{}", differing.join("\n"))
-        });
+        say("");
+        say(&format!("{title}:{}", if differing.is_empty() { " the same" } else { "" }));
+        say_lines(differing);
     }
     outcome(&one, &other)?;
     Ok(ExitCode::from(SUCCESS))
@@ -73,7 +71,8 @@ fn outcome(
     one: &(ResultsFolder, CellManifest),
     other: &(ResultsFolder, CellManifest),
 ) -> Result<(), CliError> {
-    say("\noutcome:");
+    say("");
+    say("outcome:");
     for (name, (folder, manifest)) in [("first", one), ("second", other)] {
         let ended = folder.outcome(&manifest.id)?.map_or_else(
             || "not finished".to_owned(),

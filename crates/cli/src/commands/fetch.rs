@@ -1,6 +1,5 @@
 //! `thaw fetch`: weights and datasets from the catalogue.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,9 +9,10 @@ use thaw_fetch::{
     CatalogueEntry, DownloadKind, FetchError, RetryPolicy, catalogue, download,
     split_cats_and_dogs, verify,
 };
+use thaw_spec::shell_word;
 
 use crate::error::{CliError, SUCCESS};
-use crate::terminal::{say, say_on_stderr};
+use crate::terminal::{say, say_lines, say_on_stderr};
 
 #[derive(Debug, Args)]
 pub(crate) struct Fetch {
@@ -34,7 +34,7 @@ pub(crate) struct Fetch {
 
 pub(crate) fn run(options: &Fetch) -> Result<ExitCode, CliError> {
     let Some(name) = &options.name else {
-        say(&list());
+        say_lines(list());
         return Ok(ExitCode::from(SUCCESS));
     };
     let entry = catalogue().iter().find(|entry| entry.name == *name).ok_or_else(|| {
@@ -51,12 +51,9 @@ pub(crate) fn run(options: &Fetch) -> Result<ExitCode, CliError> {
                 .clone()
                 .unwrap_or_else(|| PathBuf::from("weights").join(&entry.file));
             fetch(entry, options, &target)?;
-            say(&format!(
-                "{}\nlicence: {}\nuse it by --weights {}",
-                target.display(),
-                entry.licence,
-                target.display()
-            ));
+            say(&target.display().to_string());
+            say(&format!("licence: {}", entry.licence));
+            say(&format!("use it by --weights {}", shell_word(&target.to_string_lossy())));
             if let Some(preprocessing) = &entry.preprocessing {
                 say(&format!("it was trained with preprocessing = \"{preprocessing}\""));
             }
@@ -73,10 +70,10 @@ pub(crate) fn run(options: &Fetch) -> Result<ExitCode, CliError> {
                 report.images,
                 report.passed_over.join(", ")
             ));
+            say(&format!("licence: {}", entry.licence));
             say(&format!(
-                "licence: {}\nuse it by --data {}; the archive can be removed",
-                entry.licence,
-                folder.display()
+                "use it by --data {}; the archive can be removed",
+                shell_word(&folder.to_string_lossy())
             ));
         }
     }
@@ -136,15 +133,18 @@ fn by_hand(entry: &CatalogueEntry, target: &std::path::Path) -> String {
     )
 }
 
-fn list() -> String {
-    let mut text = "What can be fetched (thaw fetch NAME):\n".to_owned();
+fn list() -> Vec<String> {
+    let mut lines = vec!["What can be fetched (thaw fetch NAME):".to_owned()];
     for entry in catalogue() {
         let size = entry.size.map_or_else(String::new, |bytes| format!(", {} MiB", bytes >> 20));
-        let _ = write!(
-            text,
-            "\n{}\n    {}\n    {}\n    {}{size}; {}\n",
-            entry.name, entry.title, entry.url, entry.checksum, entry.licence
-        );
+        lines.extend([
+            String::new(),
+            entry.name.clone(),
+            format!("    {}", entry.title),
+            format!("    {}", entry.url),
+            format!("    {}{size}; {}", entry.checksum, entry.licence),
+        ]);
     }
-    text
+    lines.push(String::new());
+    lines
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use thaw_data::{Dataset as _, Folder};
-use thaw_spec::{Architecture, Experiment, PreprocessingName, Split};
+use thaw_spec::{Architecture, Experiment, PreprocessingName, Split, shell_word, visible};
 
 use crate::error::{CliError, SUCCESS};
 use crate::files::{file_stem_of, write_new};
@@ -161,7 +161,11 @@ pub(crate) fn run(options: &Init) -> Result<ExitCode, CliError> {
         base.architecture
     ));
     say("next:");
-    let mut arguments = format!("{} --data {}", output.display(), options.folder.display());
+    let mut arguments = format!(
+        "{} --data {}",
+        shell_word(&output.to_string_lossy()),
+        shell_word(&options.folder.to_string_lossy())
+    );
     if let Some(entry) = base.fetched {
         say(&format!("  thaw fetch {entry}"));
     }
@@ -292,11 +296,8 @@ where = {{ regime = "accidentally_unfrozen", augmentation = "book", preprocessin
 /// Class names for a comment: on one line, at most ten of them.
 fn comment_words(classes: &[String]) -> String {
     const SHOWN: usize = 10;
-    let shown: Vec<String> = classes
-        .iter()
-        .take(SHOWN)
-        .map(|class| class.chars().filter(|character| !character.is_control()).collect())
-        .collect();
+    let shown: Vec<String> =
+        classes.iter().take(SHOWN).map(|class| visible(class).into_owned()).collect();
     match classes.len().saturating_sub(SHOWN) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),

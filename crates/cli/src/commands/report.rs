@@ -9,7 +9,7 @@ use crate::arguments::Shown;
 use crate::drawing::{accuracies, damage, read, report};
 use crate::error::{CliError, SUCCESS};
 use crate::selection::CellSelection;
-use crate::terminal::say;
+use crate::terminal::say_lines;
 
 #[derive(Debug, Args)]
 pub(crate) struct Report {
@@ -26,7 +26,7 @@ pub(crate) fn run(options: &Report) -> Result<ExitCode, CliError> {
     let results = read(selection, &experiment, &folder)?;
     let accuracies = accuracies(&experiment, &results, &folder)?;
     let [accuracy, test_accuracy] = &accuracies;
-    say(&procedures_table(accuracy, test_accuracy).markdown().join("\n"));
+    say_lines(procedures_table(accuracy, test_accuracy).lines());
     report(selection, &experiment, &folder, &accuracies, options.shown.data.as_deref())?;
     match damage(&results, &accuracies) {
         damaged if damaged.is_empty() => Ok(ExitCode::from(SUCCESS)),

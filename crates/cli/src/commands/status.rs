@@ -7,7 +7,7 @@ use clap::Args;
 use crate::error::{CliError, SUCCESS};
 use crate::matrix::{Entry, Matrix};
 use crate::selection::CellSelection;
-use crate::terminal::{say, say_on_stderr};
+use crate::terminal::{say, say_json, say_on_stderr};
 
 #[derive(Debug, Args)]
 pub(crate) struct Status {
@@ -26,7 +26,7 @@ pub(crate) fn run(options: &Status) -> Result<ExitCode, CliError> {
         say_on_stderr(&format!("warning: {damaged}"));
     }
     if options.json {
-        matrix.entries.iter().for_each(|entry| say(&entry.json().to_string()));
+        matrix.entries.iter().for_each(|entry| say_json(&entry.json(), true));
     } else {
         say(&matrix.heading());
         matrix.entries.iter().filter_map(Entry::line).for_each(|line| say(&line));

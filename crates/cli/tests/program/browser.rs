@@ -126,6 +126,13 @@ impl Browser {
     }
 }
 
+/// The document that a browser makes of a page, after its scripts have run; nothing without a browser.
+pub(crate) fn document_of(page: &Path) -> Option<String> {
+    let desk = TempDir::new().expect("a folder");
+    let browser = Browser { program: browser()?, annotation: Value::Null };
+    Some(browser.open(page, desk.path(), &[]).document)
+}
+
 #[track_caller]
 fn assert_page_is_right(
     browser: &Browser,

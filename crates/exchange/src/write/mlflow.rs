@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use thaw_spec::{file_names, is_hidden, shell_word, visible_json};
 
 use super::{Export, ExportedRun, Format, write_folder};
 
@@ -21,7 +22,7 @@ pub(super) const FORMAT: Format = Format {
     opened_with: |output| {
         let command = "MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri";
         vec![
-            format!("open them with: {command} {}", output.display()),
+            format!("open them with: {command} {}", shell_word(&output.to_string_lossy())),
             "the runs are under `Model training`".to_owned(),
         ]
     },
@@ -31,7 +32,7 @@ pub(super) const FORMAT: Format = Format {
 fn write(export: &Export<'_>, folder: &Path) -> io::Result<()> {
     let Export { experiment, runs, output } = *export;
     let home = folder.join(EXPERIMENT);
-    let location = format!("file://{}", std::path::absolute(output)?.join(EXPERIMENT).display());
+    let location = file_url(&std::path::absolute(output)?.join(EXPERIMENT))?;
     let first = runs.iter().map(|run| run.started_unix_seconds * 1000).min().unwrap_or(0);
     let meta = json!({
         "artifact_location": location,
@@ -100,8 +101,14 @@ fn write_values<'a>(
     folder: &Path,
     values: impl IntoIterator<Item = &'a (String, String)>,
 ) -> io::Result<()> {
+    // MLflow takes what follows a slash for a file in a folder.
+    let stand_in = |character: char| {
+        (!is_hidden(character) && !"/\\:*?\"<>|".contains(character)).then_some(character)
+    };
+    let values: Vec<&(String, String)> = values.into_iter().collect();
+    let names: Vec<&str> = values.iter().map(|(name, _)| name.as_str()).collect();
     std::fs::create_dir_all(folder)?;
-    for (name, value) in values {
+    for (name, (_, value)) in file_names(&names, stand_in).into_iter().zip(values) {
         let path = folder.join(name);
         if !path.exists() {
             std::fs::write(path, value)?;
@@ -110,7 +117,17 @@ fn write_values<'a>(
     Ok(())
 }
 
+/// The URL of a folder.
+fn file_url(folder: &Path) -> io::Result<String> {
+    let url = url::Url::from_directory_path(folder).map_err(|()| {
+        let reason = format!("{} cannot be written as a URL", folder.display());
+        io::Error::new(io::ErrorKind::InvalidInput, reason)
+    })?;
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
 fn write_yaml(folder: &Path, value: &Value) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
-    std::fs::write(folder.join("meta.yaml"), serde_json::to_vec_pretty(value)?)
+    // YAML holds fewer characters as they are.
+    std::fs::write(folder.join("meta.yaml"), visible_json(&serde_json::to_string_pretty(value)?))
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use tempfile::TempDir;
-use thaw_spec::{TrainingLog, UnknownName};
+use thaw_spec::{TrainingLog, UnknownName, file_names};
 
 use crate::ExchangeError;
 
@@ -90,14 +90,16 @@ impl ExportedRun {
             })
             .collect()
     }
+}
 
-    /// The name as a folder's: without spaces and separators.
-    fn folder_name(&self) -> String {
-        let safe = |character: char| {
-            if character.is_alphanumeric() || "=._-".contains(character) { character } else { '_' }
-        };
-        self.name.chars().map(safe).collect()
-    }
+/// The runs' names as those of folders: without spaces and separators, each another.
+fn folder_names(runs: &[ExportedRun]) -> Vec<String> {
+    let stand_in = |character: char| match character {
+        ' ' => Some('_'),
+        _ => (character.is_alphanumeric() || "=._-".contains(character)).then_some(character),
+    };
+    let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+    file_names(&names, stand_in)
 }
 
 /// Writes runs of an experiment to a file, or to a folder that must not exist yet. Either all of it
@@ -145,4 +147,70 @@ fn readable(path: &Path, mode: u32) -> io::Result<()> {
     )?;
     let _ = (path, mode);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use thaw_spec::Metric;
+
+    use super::*;
+
+    /// Two runs whose names differ only in characters that no file name has.
+    fn hostile_runs() -> Vec<ExportedRun> {
+        let run = |level: &str| {
+            let levels = [
+                ("../../outside", level),
+                ("/absolute", "x"),
+                ("..", "y"),
+                ("", "z"),
+                ("<b>\u{202e}", "u"),
+            ];
+            let words: Vec<String> =
+                levels.iter().map(|(factor, level)| format!("{factor}={level}")).collect();
+            ExportedRun {
+                id: format!("id{}", level.len()),
+                name: format!("{} {}", words.join(" "), "long".repeat(100)),
+                levels: levels.map(|(factor, level)| (factor.to_owned(), level.to_owned())).into(),
+                seed: 0,
+                parameters: vec![("phases[0].dropout".to_owned(), "0.5".to_owned())],
+                status: "completed".to_owned(),
+                started_unix_seconds: 0,
+                log: TrainingLog::new([(Metric::TrainLoss, vec![0.5])].into(), Vec::new())
+                    .expect("a log"),
+                drift: vec![0.0],
+            }
+        };
+        vec![run("a/b"), run("a:::b")]
+    }
+
+    fn files(folder: &Path) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() { files.extend(self::files(&path)) } else { files.push(path) }
+        }
+        files
+    }
+
+    #[test]
+    fn runs_of_any_names_have_each_a_folder_within_the_export() {
+        let desk = TempDir::new().expect("a folder");
+        for format in Format::ALL {
+            let output = desk.path().join("a b#%41").join(format.name);
+            export("tiny", &hostile_runs(), format, &output).expect("written");
+        }
+        let below = desk.path().join("a b#%41");
+        let beside: Vec<_> = std::fs::read_dir(desk.path()).expect("a folder").collect();
+        assert_eq!(beside.len(), 1, "nothing lies outside: {beside:?}");
+        assert_eq!(files(&below.join("tensorboard")).len(), 2, "a file for each run");
+        let parameters = files(&below.join("mlflow/1/id3/params"));
+        assert_eq!(parameters.len(), 5 + 1 + 1, "{parameters:?}");
+        assert!(below.join("mlflow/1/id3/params/phases[0].dropout").is_file(), "{parameters:?}");
+        let meta = std::fs::read_to_string(below.join("mlflow/1/meta.yaml")).expect("read");
+        assert!(meta.contains("/a%20b%23%2541/mlflow/1\""), "{meta}");
+        let meta = std::fs::read_to_string(below.join("mlflow/1/id3/meta.yaml")).expect("read");
+        assert!(meta.contains(r"<b>\u202e=u"), "{meta}");
+    }
 }

@@ -4,9 +4,9 @@
 use std::io;
 use std::path::Path;
 
-use thaw_spec::{Metric, Split};
+use thaw_spec::{Metric, Split, shell_word};
 
-use super::{ExportedRun, Format, write_folder};
+use super::{ExportedRun, Format, folder_names, write_folder};
 use crate::tensorboard::{Series, event_file};
 
 pub(super) const FORMAT: Format = Format {
@@ -14,12 +14,15 @@ pub(super) const FORMAT: Format = Format {
     default_output: "tensorboard",
     write: |export| write_folder(export.output, |folder| write(export.runs, folder)),
     opened_with: |output| {
-        vec![format!("open them with: tensorboard --logdir {}", output.display())]
+        vec![format!(
+            "open them with: tensorboard --logdir {}",
+            shell_word(&output.to_string_lossy())
+        )]
     },
 };
 
 fn write(runs: &[ExportedRun], folder: &Path) -> io::Result<()> {
-    for run in runs {
+    for (run, name) in runs.iter().zip(folder_names(runs)) {
         let ends = run.epoch_ends();
         for split in Split::ALL {
             let metrics = Metric::ALL.into_iter().filter(|metric| metric.split() == split);
@@ -35,11 +38,11 @@ fn write(runs: &[ExportedRun], folder: &Path) -> io::Result<()> {
             if split == Split::Train {
                 scalars.push(Series { tag: "base/drift_maximum", values: &run.drift });
             }
-            let folder = folder.join(run.folder_name()).join(split.name());
+            let folder = folder.join(&name).join(split.name());
             std::fs::create_dir_all(&folder)?;
-            let name = format!("events.out.tfevents.{}.thaw", run.started_unix_seconds);
+            let file = format!("events.out.tfevents.{}.thaw", run.started_unix_seconds);
             std::fs::write(
-                folder.join(name),
+                folder.join(file),
                 event_file(run.started_unix_seconds as f64, &ends, &scalars),
             )?;
         }

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use thaw_analysis::{CellRun, MeasuredRung, ProcedureRuns, Sample};
 
 use super::{Page, VALIDATION, figure};
+use crate::escape::name;
 use crate::number::{percent, points, statistic_in_words};
 use crate::tables::ladder_table;
 use crate::{ReportError, waterfall};
@@ -30,19 +31,19 @@ impl Page<'_> {
     }
 
     /// The lowest and the highest cell, where there is no ladder.
-    fn range(&self) -> String {
+    fn range(&self) -> Markup {
         let Some(ends) = self.results.extremes(VALIDATION, self.accuracy.statistic()) else {
-            return "No two cells with different accuracies have run.".to_owned();
+            return html! { "No two cells with different accuracies have run." };
         };
         let [low, high] = ends.map(|procedure| {
             let accuracy =
                 self.accuracy.level(procedure).as_ref().map_or_else(String::new, percent);
-            format!("{accuracy} ({})", procedure.label())
+            html! { (accuracy) " (" (name(&procedure.label())) ")" }
         });
-        format!(
-            "Validation accuracy ({}) lies between {low} and {high}.",
-            statistic_in_words(self.accuracy.statistic())
-        )
+        html! {
+            "Validation accuracy (" (statistic_in_words(self.accuracy.statistic())) ") lies between "
+            (low) " and " (high) "."
+        }
     }
 
     /// Number of procedures that have run, of which the lowest and the highest are chosen; those that
@@ -55,7 +56,7 @@ impl Page<'_> {
 
     /// Which procedures' curves still rise at the end, where a number that is a mean over epochs, or
     /// the last of them, lags behind; nothing where none does.
-    fn rising(&self) -> Option<String> {
+    fn rising(&self) -> Option<Markup> {
         let rising: Vec<String> = self
             .ran()
             .filter(|procedure| still_rises(procedure))
@@ -67,17 +68,17 @@ impl Page<'_> {
             1 => " and of one more procedure".to_owned(),
             count => format!(" and of {count} more procedures"),
         };
-        Some(format!(
-            "The validation accuracy of “{first}”{others} still rises at the end: with more epochs the numbers would be others."
-        ))
+        Some(html! {
+            "The validation accuracy of “" (name(first)) "”" (others) " still rises at the end: with more epochs the numbers would be others."
+        })
     }
 
     /// The largest certain change, in a sentence.
-    fn headline(&self) -> String {
+    fn headline(&self) -> Markup {
         let steps = self.ladder;
         let ends = steps.iter().filter_map(|step| step.estimate.as_ref()).collect::<Vec<_>>();
         let (Some(first), Some(last)) = (ends.first(), ends.last()) else {
-            return "Nothing on the ladder has run.".to_owned();
+            return html! { "Nothing on the ladder has run." };
         };
         let way = format!("From {} to {}: ", percent(first), percent(last));
         let missing = steps.iter().filter(|step| step.estimate.is_none()).count();
@@ -92,14 +93,14 @@ impl Page<'_> {
                 let change = step.change.as_ref();
                 let change = change.map_or_else(String::new, |change| points(change, step.p_value));
                 let words = statistic_in_words(self.accuracy.statistic());
-                format!(
-                    "{way}the largest single change is “{}”, {change} points of validation accuracy ({words}).{missing}",
-                    step.label
-                )
+                html! {
+                    (way) "the largest single change is “" (name(&step.label)) "”, " (change)
+                    " points of validation accuracy (" (words) ")." (missing)
+                }
             }
-            None => format!(
-                "{way}no single change is larger than chance could make it with these seeds and images.{missing}"
-            ),
+            None => html! {
+                (way) "no single change is larger than chance could make it with these seeds and images." (missing)
+            },
         }
     }
 }

@@ -1,13 +1,35 @@
 //! The section of the report that divides gaps over the factors.
 
 use maud::{Markup, html};
+use thaw_analysis::{Attribution, EqualLevels};
+use thaw_spec::Selector;
 
 use super::{Division, Page, VALIDATION, figure};
+use crate::escape::name;
 use crate::number::points;
-use crate::tables::{
-    equal_levels_in_words, interactions_table, shares_table, single_changes_table,
-};
+use crate::tables::{interactions_table, shares_table, single_changes_table};
 use crate::{ReportError, shares};
+
+/// Levels that were taken for one; nothing when there are none.
+fn equal_levels(attribution: &Attribution) -> Markup {
+    html! {
+        @if !attribution.equal_levels.is_empty() {
+            p {
+                "equal to the last bit, and so one level here: "
+                @for (place, EqualLevels { factor, levels: [one, other], pairs }) in attribution.equal_levels.iter().enumerate() {
+                    @if place > 0 { ", " }
+                    (name(factor)) " `" (name(one)) "` and `" (name(other)) "` (in " (pairs) " of " (pairs) " pairs of cells)"
+                }
+                "."
+            }
+        }
+    }
+}
+
+/// A selector as an argument in quotation marks.
+fn quoted(selector: &Selector) -> String {
+    format!("'{}'", selector.to_string().replace('\'', r"'\''"))
+}
 
 /// A chance in per cent, which is never nothing.
 fn rarely(chance: f64) -> String {
@@ -59,7 +81,7 @@ impl Page<'_> {
         let chosen = self.ladder.is_empty();
         let by_chance = attribution.gap.p_value_of_extremes(self.compared());
         Ok(html! {
-            h3 { "From “" (from.label) "” to “" (to.label) "”" }
+            h3 { "From “" (name(&from.label)) "” to “" (name(&to.label)) "”" }
             (self.divided_figure(division)?)
             p {
                 "The gap: " (points(&attribution.gap, if chosen { by_chance } else { attribution.gap.p_value() })) " points."
@@ -69,11 +91,13 @@ impl Page<'_> {
                     "."
                 }
             }
-            @if let Some(equal) = equal_levels_in_words(attribution) { p { (equal) "." } }
+            (equal_levels(attribution))
             (shares_table(attribution, VALIDATION).html())
             (single_changes_table(attribution, VALIDATION).html())
             @if !interactions.rows.is_empty() { (interactions.html()) }
-            pre tabindex="0" { code { (self.command("attribute")) " --from '" (from.selector) "' --to '" (to.selector) "'" } }
+            pre tabindex="0" { code {
+                (self.command("attribute")) " --from " (quoted(&from.selector)) " --to " (quoted(&to.selector))
+            } }
         })
     }
 }

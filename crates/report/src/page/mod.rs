@@ -24,6 +24,7 @@ use thaw_analysis::{
 };
 use thaw_spec::{Experiment, Metric, Rung};
 
+use crate::escape::shown;
 use crate::table::{Entry, Table};
 use crate::{DriftMap, Overlay, ReportError};
 
@@ -129,7 +130,7 @@ impl Page<'_> {
                 }
             }
         };
-        Ok(page.into_string())
+        Ok(shown(page.into_string()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The section on how to do it again.
 
 use maud::{Markup, html};
-use thaw_spec::DatasetSource;
+use thaw_spec::{DatasetSource, shell_word};
 
 use super::Page;
 
@@ -18,7 +18,7 @@ impl Page<'_> {
         let weights = self.runs().next().map(|run| &run.manifest.weights_file);
         let weights = weights
             .filter(|name| !name.ends_with(SHIPPED))
-            .map_or_else(String::new, |name| format!(" --weights {name}"));
+            .map_or_else(String::new, |name| format!(" --weights {}", shell_word(name)));
         let report = self.command("report");
         let ways = [
             (
@@ -50,8 +50,9 @@ impl Page<'_> {
     }
 
     pub(super) fn command(&self, verb: &str) -> String {
-        self.file
-            .as_ref()
-            .map_or_else(|| format!("thaw {verb}"), |file| format!("thaw {verb} {file}"))
+        self.file.as_ref().map_or_else(
+            || format!("thaw {verb}"),
+            |file| format!("thaw {verb} {}", shell_word(file)),
+        )
     }
 }

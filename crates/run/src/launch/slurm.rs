@@ -429,5 +429,10 @@ mod tests {
     #[test]
     fn words_of_the_shell_are_quoted() {
         assert_eq!(quoted("a b's"), r"'a b'\''s'");
+        for word in ["$(touch x)", "`id`", "a\n#SBATCH --x", "\"\\'", "-rf", "", "\u{1b}[2J!x"] {
+            let script = format!("printf %s {}", quoted(word));
+            let output = Command::new("bash").args(["-c", &script]).output().expect("a shell");
+            assert_eq!(output.stdout, word.as_bytes(), "{script}");
+        }
     }
 }
