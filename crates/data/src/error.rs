@@ -51,6 +51,20 @@ pub enum DataError {
         /// The train split's classes.
         expected: Vec<String>,
     },
+    /// The name of a class or an image is no text, so that two names could be taken for one.
+    #[error("{path:?}: the name is not UTF-8, so that no result could name it; rename it")]
+    Name {
+        /// The folder of the class, or the image.
+        path: PathBuf,
+    },
+    /// A link within a class leads nowhere, or to a folder that it lies in.
+    #[error("{}: it is a link {leads}; mend or remove it", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads, in words.
+        leads: &'static str,
+    },
     /// An image cannot be read.
     #[error("{}: {reason}; mend or remove it", path.display())]
     UnreadableImage {

@@ -1,8 +1,9 @@
 //! A dataset as a folder: `train|validation|test / class / image`. Folders within a class are
 //! walked, as Keras and torchvision walk them.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
@@ -66,15 +67,22 @@ impl Folder {
                 renamed.push(format!("{name}/ holds the {split} images"));
             }
             let folder = root.join(&name);
-            if split == Split::Test && !folder.exists() {
+            if split == Split::Test && fs::symlink_metadata(&folder).is_err() {
                 continue;
             }
             if !folder.is_dir() {
                 return Err(DataError::MissingFolder { path: folder });
             }
-            let found = entries(&folder, |path| path.is_dir())?;
-            let beside = entries(&folder, |path| !path.is_dir())?;
-            passed_over.extend(beside.into_iter().map(|file| format!("{name}/{file}")));
+            let mut found = Vec::new();
+            for entry in entries(&folder)? {
+                if !folder.join(&entry).is_dir() {
+                    passed_over.push(format!("{name}/{}", entry.to_string_lossy()));
+                } else {
+                    let path = folder.join(&entry);
+                    found.push(text(entry, &path)?);
+                }
+            }
+            found.sort_unstable();
             if found.len() < 2 {
                 return Err(DataError::TooFewClasses { path: folder, found: found.len() });
             }
@@ -91,15 +99,19 @@ impl Folder {
             for (label, class) in (0u32..).zip(&classes) {
                 let class_folder = folder.join(class);
                 let before = images.len();
-                for file in files(&class_folder)? {
-                    let within = file.iter().map(|part| part.to_string_lossy());
-                    let within = within.collect::<Vec<_>>().join("/");
-                    if is_image(&class_folder.join(&file))? {
+                for (file, is_file) in files(&class_folder)? {
+                    // What is no file, such as a pipe, may never end; nothing is read of it.
+                    if is_file && is_image(&class_folder.join(&file))? {
+                        let parts = file
+                            .iter()
+                            .map(|part| text(part.to_owned(), &class_folder.join(&file)));
+                        let within = parts.collect::<Result<Vec<_>, _>>()?.join("/");
                         let path = format!("{split}/{class}/{within}");
                         let file = Path::new(&name).join(class).join(file);
                         images.push(ImageFile { path, file, label });
                     } else {
-                        passed_over.push(format!("{name}/{class}/{within}"));
+                        let within = file.iter().map(OsStr::to_string_lossy).collect::<Vec<_>>();
+                        passed_over.push(format!("{name}/{class}/{}", within.join("/")));
                     }
                 }
                 if images.len() == before {
@@ -227,32 +239,46 @@ fn is_not_ours(name: &str) -> bool {
     name.starts_with('.') || NOT_OURS.contains(&name.to_ascii_lowercase().as_str())
 }
 
-/// The sorted names of a folder's entries, those that are not ours left out.
-fn entries(folder: &Path, keep: impl Fn(&Path) -> bool) -> Result<Vec<String>, DataError> {
+/// The names of a folder's entries, those that are not ours left out.
+fn entries(folder: &Path) -> Result<Vec<OsString>, DataError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(DataError::unreadable(folder, "cannot list"))? {
         let entry = entry.map_err(DataError::unreadable(folder, "cannot list"))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !is_not_ours(&name) && keep(&entry.path()) {
+        let name = entry.file_name();
+        if !is_not_ours(&name.to_string_lossy()) {
             names.push(name);
         }
     }
-    names.sort_unstable();
     Ok(names)
 }
 
-/// The files of a class, in its folder and in the folders within, relative to it.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+/// A name as text, which results can hold.
+fn text(name: OsString, path: &Path) -> Result<String, DataError> {
+    name.into_string().map_err(|_| DataError::Name { path: path.to_owned() })
+}
+
+/// What a class holds but for folders, in its folder and in the folders within, relative to it; and whether
+/// it is a file.
+fn files(folder: &Path) -> Result<Vec<(PathBuf, bool)>, DataError> {
     let walk = WalkDir::new(folder).min_depth(1).follow_links(true).into_iter();
     let mut files = Vec::new();
     for entry in walk.filter_entry(|entry| !is_not_ours(&entry.file_name().to_string_lossy())) {
         let entry = entry.map_err(|error| {
             let path = error.path().unwrap_or(folder).to_owned();
-            DataError::unreadable(&path, "cannot list")(error.into())
+            let is_link = path.is_symlink();
+            match error.io_error().map(std::io::Error::kind) {
+                None if error.loop_ancestor().is_some() => {
+                    DataError::Link { path, leads: "to a folder that it lies in" }
+                }
+                Some(ErrorKind::NotFound) if is_link => {
+                    DataError::Link { path, leads: "to what is not there" }
+                }
+                _ => DataError::unreadable(&path, "cannot list")(error.into()),
+            }
         })?;
-        if entry.file_type().is_file() {
+        if !entry.file_type().is_dir() {
             let within = entry.path().strip_prefix(folder).unwrap_or(entry.path());
-            files.push(within.to_owned());
+            files.push((within.to_owned(), entry.file_type().is_file()));
         }
     }
     Ok(files)
