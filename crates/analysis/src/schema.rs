@@ -179,7 +179,9 @@ pub(crate) fn drifts(frame: &DataFrame) -> PolarsResult<Vec<(usize, TensorDrift)
     let row = |index: usize| {
         let drift =
             TensorDrift { tensor: tensors.get(index)?.to_owned(), relative: relatives.get(index)? };
-        Some((epochs.get(index)? as usize, drift))
+        // They are counted from 1.
+        let epoch = usize::try_from(epochs.get(index)?).ok().filter(|epoch| *epoch > 0)?;
+        Some((epoch, drift))
     };
     every_row(frame, row)
 }

@@ -2,10 +2,13 @@
 //! `drift.parquet`, `predictions.parquet` and `outcome.json`.
 
 use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use polars::prelude::{DataFrame, ParquetReader, PolarsResult, SerReader as _};
+use polars::prelude::{
+    DataFrame, FileMetadata, ParquetReader, PolarsResult, SerReader as _, polars_bail,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thaw_spec::{Cell, CellId, CellManifest, ContentHash, Outcome, Prediction, Split, TensorDrift};
@@ -359,7 +362,15 @@ impl ResultsFolder {
         let mut curves: Vec<DriftCurve> = Vec::new();
         for run in &procedure.runs {
             let share = 1.0 / procedure.runs.len() as f64;
+            let epochs = run.cell().procedure.total_epochs();
             for (epoch, drift) in self.read_drift(&run.manifest.id)? {
+                if epoch > epochs {
+                    let reason = format!(
+                        "holds epoch {epoch} of {epochs}; {REMEDY}"
+                    );
+                    let path = self.store.place(&key(&run.manifest.id, DRIFT));
+                    return Err(AnalysisError::Malformed { path, reason });
+                }
                 let place = curves
                     .iter()
                     .position(|curve| curve.tensor == drift.tensor)
@@ -536,11 +547,8 @@ impl ResultsFolder {
         columns: Option<Vec<String>>,
         rows: impl Fn(&DataFrame) -> PolarsResult<Vec<T>>,
     ) -> Result<Vec<T>, AnalysisError> {
-        ParquetReader::new(Cursor::new(bytes))
-            .with_columns(columns)
-            .finish()
-            .and_then(|frame| rows(&frame))
-            .map_err(AnalysisError::parquet(&self.store.place(&key(id, file)), "read"))
+        let place = self.store.place(&key(id, file));
+        guarded(&place, bytes, columns, |frame| rows(&frame))
     }
 
     /// All columns of a file of a cell; nothing where it is not there.
@@ -551,8 +559,31 @@ impl ResultsFolder {
     ) -> Result<Option<DataFrame>, AnalysisError> {
         let key = key(id, file);
         let Some(bytes) = self.store.get(&key)? else { return Ok(None) };
-        let frame = ParquetReader::new(Cursor::new(bytes)).finish();
-        frame.map(Some).map_err(AnalysisError::parquet(&self.store.place(&key), "read"))
+        guarded(&self.store.place(&key), bytes, None, Ok).map(Some)
+    }
+}
+
+/// What is made of a file, or of some of its columns, which may be damaged in any way.
+fn guarded<T>(
+    place: &Path,
+    bytes: Vec<u8>,
+    columns: Option<Vec<String>>,
+    made: impl FnOnce(DataFrame) -> PolarsResult<T>,
+) -> Result<T, AnalysisError> {
+    let length = bytes.len();
+    let read = || {
+        let mut reader = ParquetReader::new(Cursor::new(bytes)).with_columns(columns);
+        check_sizes(reader.get_metadata()?, length)?;
+        reader.finish().and_then(made)
+    };
+    // Of a damaged file polars answers some parts with a panic (0.55.2): flags in its footer, and
+    // lengths within its pages, which cannot be looked at beforehand.
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(read) => read.map_err(AnalysisError::parquet(place, "read")),
+        Err(_) => {
+            let (path, reason) = (place.to_owned(), format!("is damaged; {REMEDY}"));
+            Err(AnalysisError::Malformed { path, reason })
+        }
     }
 }
 
@@ -573,4 +604,25 @@ fn sound<T>(
         }
         Err(error) => Err(error),
     }
+}
+
+/// How many times its bytes a file of records may hold, and how many rows for each of its bytes.
+const LARGEST_RATIO: usize = 1_000;
+
+/// Refuses what a file declares and cannot hold, before anything is made of it.
+fn check_sizes(metadata: &FileMetadata, length: usize) -> PolarsResult<()> {
+    let most = length.saturating_mul(LARGEST_RATIO);
+    let columns = || metadata.row_groups.iter().flat_map(|group| group.parquet_columns());
+    let ends_within = |end: u64| usize::try_from(end).is_ok_and(|end| end <= length);
+    if !columns().all(|column| ends_within(column.byte_range().end)) {
+        polars_bail!(ComputeError: "it ends before its columns do; {}", REMEDY);
+    }
+    let unpacked =
+        columns().map(|column| usize::try_from(column.uncompressed_size()).unwrap_or(usize::MAX));
+    let rows = metadata.row_groups.iter().map(|group| group.num_rows());
+    let counts = [unpacked.fold(0, usize::saturating_add), rows.fold(0, usize::saturating_add)];
+    if counts.into_iter().chain([metadata.num_rows]).any(|count| count > most) {
+        polars_bail!(ComputeError: "it declares more than it can hold; {}", REMEDY);
+    }
+    Ok(())
 }

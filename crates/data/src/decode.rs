@@ -8,13 +8,17 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
 use crate::DataError;
 
+/// Bytes that an image may take when it is decoded, whether in its own colours or in red, green and blue:
+/// of the latter 178 million pixels, more than any camera takes.
+const LARGEST: u64 = 512 << 20;
+
 /// Decodes an image by its content, whatever its name says: JPEG, PNG, WebP, BMP, TIFF, PNM, or a
 /// GIF's first frame. Grey values are repeated and transparency is dropped, as Pillow's `convert("RGB")` does;
 /// EXIF orientation is ignored, as Keras does.
 ///
 /// # Errors
-/// When the file is empty, truncated, of no known format, or holds colours that eight bits of red,
-/// green and blue cannot hold.
+/// When the file is empty, truncated, of no known format, without pixels, larger than 512 MiB when it is
+/// decoded, or holds colours that eight bits of red, green and blue cannot hold.
 pub fn decode(path: &Path) -> Result<RgbImage, DataError> {
     let unreadable = |reason: String| DataError::UnreadableImage { path: path.to_owned(), reason };
     let bytes = fs::read(path).map_err(DataError::unreadable(path, "cannot read"))?;
@@ -32,7 +36,23 @@ pub fn decode(path: &Path) -> Result<RgbImage, DataError> {
     }
     let describe = |error: image::ImageError| unreadable(format!("cannot be decoded ({error})"));
     let mut decoder = reader.into_decoder().map_err(describe)?;
-    decoder.set_limits(image::Limits::default()).map_err(describe)?;
+    let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 {
+        return Err(unreadable(format!("it declares {width} × {height} pixels, which are none")));
+    }
+    let colored = u64::from(width).saturating_mul(u64::from(height)).saturating_mul(3);
+    let most = decoder.total_bytes().max(colored);
+    if most > LARGEST {
+        return Err(unreadable(format!(
+            "it declares {width} × {height} pixels, which take {} MiB when they are decoded, and at most {} MiB are; make the image smaller",
+            most >> 20,
+            LARGEST >> 20
+        )));
+    }
+    // These are of what a decoder takes beside the image, which it makes as large as its header says.
+    let mut limits = image::Limits::default();
+    limits.max_alloc = Some(LARGEST);
+    decoder.set_limits(limits).map_err(describe)?;
     let color = decoder.original_color_type();
     if color.bits_per_pixel() / u16::from(color.channel_count()) > 8 {
         return Err(unreadable(

@@ -51,6 +51,14 @@ pub enum DataError {
         /// The train split's classes.
         expected: Vec<String>,
     },
+    /// A link within a class leads nowhere, or to a folder that it lies in.
+    #[error("{}: it is a link {leads}; mend or remove it", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads, in words.
+        leads: &'static str,
+    },
     /// An image cannot be read.
     #[error("{}: {reason}; mend or remove it", path.display())]
     UnreadableImage {

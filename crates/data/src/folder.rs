@@ -3,7 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
@@ -67,7 +67,7 @@ impl Folder {
                 renamed.push(format!("{name}/ holds the {split} images"));
             }
             let folder = root.join(&name);
-            if split == Split::Test && !folder.exists() {
+            if split == Split::Test && fs::symlink_metadata(&folder).is_err() {
                 continue;
             }
             if !folder.is_dir() {
@@ -93,10 +93,10 @@ impl Folder {
             for ((label, class), entry) in (0u32..).zip(&classes).zip(&folders) {
                 let class_folder = folder.join(&entry.name);
                 let before = images.len();
-                for file in files(&class_folder)? {
-                    let within = file.iter().map(|part| part.to_string_lossy());
-                    let within = within.collect::<Vec<_>>().join("/");
-                    if is_image(&class_folder.join(&file))? {
+                for (file, is_file) in files(&class_folder)? {
+                    // What is no file, such as a pipe, may never end; nothing is read of it.
+                    let within = file.iter().map(text_of).collect::<Vec<_>>().join("/");
+                    if is_file && is_image(&class_folder.join(&file))? {
                         let path = format!("{split}/{class}/{within}");
                         let file = Path::new(&name).join(&entry.name).join(file);
                         images.push(ImageFile { path, file, label });
@@ -265,18 +265,28 @@ fn text_of(name: &OsStr) -> String {
     text
 }
 
-/// The files of a class, in its folder and in the folders within, relative to it.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+/// What a class holds but for folders, in its folder and in the folders within, relative to it; and whether
+/// it is a file.
+fn files(folder: &Path) -> Result<Vec<(PathBuf, bool)>, DataError> {
     let walk = WalkDir::new(folder).min_depth(1).follow_links(true).into_iter();
     let mut files = Vec::new();
     for entry in walk.filter_entry(|entry| !is_not_ours(&entry.file_name().to_string_lossy())) {
         let entry = entry.map_err(|error| {
             let path = error.path().unwrap_or(folder).to_owned();
-            DataError::unreadable(&path, "cannot list")(error.into())
+            let is_link = path.is_symlink();
+            match error.io_error().map(std::io::Error::kind) {
+                None if error.loop_ancestor().is_some() => {
+                    DataError::Link { path, leads: "to a folder that it lies in" }
+                }
+                Some(ErrorKind::NotFound) if is_link => {
+                    DataError::Link { path, leads: "to what is not there" }
+                }
+                _ => DataError::unreadable(&path, "cannot list")(error.into()),
+            }
         })?;
-        if entry.file_type().is_file() {
+        if !entry.file_type().is_dir() {
             let within = entry.path().strip_prefix(folder).unwrap_or(entry.path());
-            files.push(within.to_owned());
+            files.push((within.to_owned(), entry.file_type().is_file()));
         }
     }
     Ok(files)

@@ -259,3 +259,181 @@ fn names_that_are_not_utf_8_are_classes_and_images_like_others() {
         .collect();
     assert_eq!(seeds, [2, 1].repeat(3), "images whose names have the same text are in order");
 }
+
+#[test]
+fn images_that_declare_more_than_any_photograph_has_are_refused_before_memory_is_taken() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("bomb");
+    let refused = |bytes: &[u8]| {
+        fs::write(&path, bytes).expect("written");
+        decode(&path).expect_err("a bomb").to_string()
+    };
+    let side = 60_000u32;
+    let (big, little) = (side.to_be_bytes(), side.to_le_bytes());
+    let short = (side as u16).to_le_bytes();
+    let chunk = |name: &[u8; 4], content: &[u8], checksum: u32| {
+        let length = (content.len() as u32).to_be_bytes();
+        [&length[..], name, content, &checksum.to_be_bytes()].concat()
+    };
+    // zlib.crc32(b"IHDR" + …) of Python.
+    let header = [&big[..], &big[..], &[8, 2, 0, 0, 0]].concat();
+    let png = [
+        b"\x89PNG\r\n\x1a\n".to_vec(),
+        chunk(b"IHDR", &header, 0x0fb0_e215),
+        chunk(b"IDAT", &[0x78, 0x9c, 3, 0, 0, 0, 0, 1], 0x4806_89d2),
+    ]
+    .concat();
+    let bmp = [
+        b"BM\x40\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0".as_slice(),
+        &little,
+        &little,
+        b"\x01\0\x18\0\0\0\0\0\x0a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        &[0; 10],
+    ]
+    .concat();
+    let gif = [
+        b"GIF89a".as_slice(),
+        &short,
+        &short,
+        b"\0\0\0,\0\0\0\0",
+        &short,
+        &short,
+        b"\0\x02\x02\x44\x01\0;",
+    ]
+    .concat();
+    let entry = |tag: u16, value: u32| {
+        [&tag.to_le_bytes()[..], &[4, 0, 1, 0, 0, 0], &value.to_le_bytes()].concat()
+    };
+    let entries = [
+        (256, side),
+        (257, side),
+        (258, 8),
+        (259, 1),
+        (262, 1),
+        (273, 8),
+        (277, 1),
+        (278, side),
+        (279, 10),
+    ];
+    let tiff = [
+        b"II*\0\x08\0\0\0\x09\0".to_vec(),
+        entries.map(|(tag, value)| entry(tag, value)).concat(),
+        vec![0; 20],
+    ]
+    .concat();
+    let jpeg = {
+        let whole = folder.path().join("whole.jpg");
+        RgbImage::new(8, 8).save(&whole).expect("an image");
+        let mut bytes = fs::read(whole).expect("read");
+        let frame = bytes.windows(2).position(|pair| pair == [0xFF, 0xC0]).expect("a frame");
+        bytes[frame + 5..frame + 9].copy_from_slice(&[big[2], big[3], big[2], big[3]]);
+        bytes
+    };
+    let files: [(&str, &[u8]); 7] = [
+        ("PNG", &png),
+        ("BMP", &bmp),
+        ("GIF", &gif),
+        ("TIFF", &tiff),
+        ("JPEG", &jpeg),
+        ("PPM", b"P6 60000 60000 255\n123456"),
+        (
+            "PAM",
+            b"P7\nWIDTH 60000\nHEIGHT 60000\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n123456",
+        ),
+    ];
+    for (name, bytes) in files {
+        let message = refused(bytes);
+        assert!(
+            message.contains("pixels, which take") && message.contains("make the image smaller"),
+            "{name}: {message}"
+        );
+    }
+    for (name, bytes) in [
+        ("GIF", b"GIF89a\0\0\0\0\0\0\0,\0\0\0\0\0\0\0\0\0\x02\x02\x44\x01\0;".as_slice()),
+        ("PBM", b"P4 0 0\n"),
+        ("PPM", b"P6 0 7 255\n"),
+    ] {
+        let message = refused(bytes);
+        assert!(
+            message.contains("which are none") || message.contains("decoded"),
+            "{name}: {message}"
+        );
+    }
+    // The largest that is read: 13,377 pixels squared in three colours, of which the file has none.
+    let message = refused(b"P6 13377 13377 255\n");
+    assert!(message.contains("cannot be decoded"), "{message}");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_nowhere_or_back_are_named() {
+    use std::os::unix::fs::symlink;
+    let say = |link: &str, target: &str| {
+        let root = dataset();
+        symlink(target, root.path().join(link)).expect("a link");
+        let message = Folder::scan(root.path()).map(|_| ()).expect_err("a link").to_string();
+        message.replace(&root.path().display().to_string(), "ROOT")
+    };
+    assert_eq!(
+        say("train/cats/gone.jpg", "nowhere.jpg"),
+        "ROOT/train/cats/gone.jpg: it is a link to what is not there; mend or remove it"
+    );
+    assert_eq!(
+        say("train/cats/back", ".."),
+        "ROOT/train/cats/back/cats/back: it is a link to a folder that it lies in; mend or remove it"
+    );
+    assert_eq!(
+        say("train/cats/here", "."),
+        "ROOT/train/cats/here: it is a link to a folder that it lies in; mend or remove it"
+    );
+    let itself = say("train/cats/itself", "itself");
+    assert!(itself.starts_with("ROOT/train/cats/itself: cannot list"), "{itself}");
+    let root = dataset();
+    fs::remove_dir_all(root.path().join("test")).expect("removed");
+    symlink("nowhere", root.path().join("test")).expect("a link");
+    let message = Folder::scan(root.path()).map(|_| ()).expect_err("a link").to_string();
+    assert!(message.contains("test: there is no such folder"), "{message}");
+    // Links that lead somewhere are followed.
+    let root = dataset();
+    symlink("a.jpg", root.path().join("train/cats/z.jpg")).expect("a link");
+    symlink("../dogs", root.path().join("train/cats/more")).expect("a link");
+    let folder = Folder::scan(root.path()).expect("a dataset");
+    assert_eq!(folder.images(Split::Train).iter().filter(|image| image.label == 0).count(), 5);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_passed_over_by_name_and_never_read() {
+    let root = dataset();
+    let cats = root.path().join("train/cats");
+    let made = |name: &str| {
+        let made = std::process::Command::new("mkfifo").arg(cats.join(name)).status();
+        assert!(made.expect("mkfifo runs").success());
+    };
+    // Whoever opens a pipe waits until somebody writes.
+    made("pipe");
+    made("pipe.jpg");
+    std::os::unix::fs::symlink("pipe", cats.join("linked.png")).expect("a link");
+    let _socket = std::os::unix::net::UnixListener::bind(cats.join("socket.png")).expect("bound");
+    let folder = Folder::scan(root.path()).expect("a dataset");
+    assert_eq!(folder.images(Split::Train).len(), 4);
+    assert_eq!(
+        folder.passed_over(),
+        ["linked.png", "pipe", "pipe.jpg", "socket.png"].map(|name| format!("train/cats/{name}"))
+    );
+    folder.content_hash().expect("nothing is waited for");
+}
+
+#[test]
+fn folders_within_folders_are_walked_however_deep() {
+    let root = dataset();
+    let mut deep = root.path().join("train/cats");
+    for _ in 0..1_900 {
+        deep.push("d");
+    }
+    fs::create_dir_all(&deep).expect("folders");
+    picture(&deep.join("c.png"), 1);
+    let folder = Folder::scan(root.path()).expect("a dataset");
+    assert_eq!(folder.images(Split::Train).len(), 5);
+    folder.content_hash().expect("it is read");
+}

@@ -333,3 +333,30 @@ fn any_number_of_tables_may_stand_under_each_other() {
     let logs = read_logs(&path).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(logs.trainings.len(), 40_000);
 }
+
+#[test]
+fn brackets_within_brackets_without_end_are_refused_in_whatever_dress() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("history.json");
+    // Brackets in texts and comments are none that end; the quotes make it no strict JSON.
+    for (open, close) in [
+        ("[", "]"),
+        ("['a', \"]\", ", "]"),
+        ("[/*]*/", "]"),
+        ("[//]\n", "]"),
+        ("{'}': ", "}"),
+        ("['\\'', ", "]"),
+        ("(", ")"),
+    ] {
+        for closes in [0, 30_000] {
+            fs::write(&path, [&open.repeat(30_000), "'x'", &close.repeat(closes)].concat())
+                .expect("written");
+            let message = read_logs(&path).expect_err("nothing is told").to_string();
+            assert!(message.contains("history.json"), "{message}");
+        }
+    }
+    // As deep as anyone writes, it is read.
+    fs::write(&path, "{'history': {'loss': [0.5, (0.25)], 'note': ['}', \"]\"]}}")
+        .expect("written");
+    assert_eq!(only(&path).curve(Metric::TrainLoss), [0.5, 0.25]);
+}

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Read as _;
 use std::path::{Component, Path};
 
 use zip::ZipArchive;
@@ -16,6 +17,13 @@ const BROKEN: [(&str, &[u32]); 2] =
 
 /// Split, and photographs of each class in it.
 const SPLITS: [(&str, usize); 3] = [("train", 1000), ("validation", 500), ("test", 500)];
+
+/// Bytes that a photograph may have; the largest of this archive has less than one megabyte.
+const LARGEST: u64 = 64 << 20;
+
+/// How many times the bytes of an archive its photographs may have together: JPEG files hardly get smaller
+/// when they are packed.
+const LARGEST_RATIO: u64 = 4;
 
 /// Count of the photographs that a split was made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +39,8 @@ pub struct SplitReport {
 /// it is complete, or not at all.
 ///
 /// # Errors
-/// When the archive is damaged, lacks photographs, or holds an entry whose name leads out of the
-/// folder; when the folder exists; when the disk refuses.
+/// When the archive is damaged, lacks photographs, holds an entry whose name leads out of the folder, or
+/// more than photographs can be packed into it; when the folder exists; when the disk refuses.
 pub fn split_cats_and_dogs(archive: &Path, folder: &Path) -> Result<SplitReport, FetchError> {
     let wrong = |reason: String| FetchError::Archive { path: archive.to_owned(), reason };
     if folder.exists() {
@@ -43,6 +51,8 @@ pub fn split_cats_and_dogs(archive: &Path, folder: &Path) -> Result<SplitReport,
         });
     }
     let file = File::open(archive).map_err(FetchError::unreadable(archive, "cannot read"))?;
+    let size = file.metadata().map_err(FetchError::unreadable(archive, "cannot read"))?.len();
+    let mut left = size.saturating_mul(LARGEST_RATIO);
     let mut zip = ZipArchive::new(file)
         .map_err(|error| wrong(format!("not a zip archive that can be read ({error})")))?;
     let photographs = by_class(&mut zip, archive)?;
@@ -83,11 +93,21 @@ pub fn split_cats_and_dogs(archive: &Path, folder: &Path) -> Result<SplitReport,
                 let damaged = |error: &dyn std::fmt::Display| {
                     wrong(format!("PetImages/{class}/{number}.jpg is damaged ({error})"))
                 };
-                let mut entry = zip.by_index(index).map_err(|error| damaged(&error))?;
+                let entry = zip.by_index(index).map_err(|error| damaged(&error))?;
+                // Whatever size the entry declares.
+                let most = left.min(LARGEST);
+                let mut content = Vec::new();
+                entry.take(most + 1).read_to_end(&mut content).map_err(|error| damaged(&error))?;
+                let length = content.len() as u64;
+                if length > most {
+                    return Err(wrong(format!(
+                        "PetImages/{class}/{number}.jpg unpacks to more than a photograph can be packed to; the archive is not to be trusted"
+                    )));
+                }
+                left -= length;
                 let path = target.join(format!("{word}.{number}.jpg"));
-                let mut output =
-                    File::create(&path).map_err(FetchError::unwritable(&path, "cannot write"))?;
-                std::io::copy(&mut entry, &mut output).map_err(|error| damaged(&error))?;
+                std::fs::write(&path, content)
+                    .map_err(FetchError::unwritable(&path, "cannot write"))?;
                 report.images += 1;
             }
         }

@@ -327,3 +327,39 @@ fn small_and_damaged_archives_are_refused_and_leave_nothing() {
     assert!(refused().contains("not a zip archive"), "{}", refused());
     assert_eq!(files(folder.path()), ["a.zip"]);
 }
+
+#[test]
+fn archives_that_unpack_to_more_than_photographs_are_refused_whatever_they_declare() {
+    let folder = TempDir::new().expect("a folder");
+    let (zip, split) = (folder.path().join("a.zip"), folder.path().join("split"));
+    // 100 MB of zeros in 100 kB: one photograph, and a hundred of a megabyte each.
+    for (photographs, megabytes) in [(1, 100), (100, 1)] {
+        let mut writer = ZipWriter::new(File::create(&zip).expect("a file"));
+        for number in 0..photographs {
+            let name = format!("PetImages/Cat/{number}.jpg");
+            let options =
+                SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+            writer.start_file(name, options).expect("an entry");
+            for _ in 0..megabytes {
+                writer.write_all(&[0; 1_000_000]).expect("written");
+            }
+        }
+        writer.start_file("PetImages/Dog/0.jpg", SimpleFileOptions::default()).expect("an entry");
+        writer.finish().expect("an archive");
+        // What an entry declares is not believed.
+        let declared = (megabytes as u32 * 1_000_000).to_le_bytes();
+        let mut bytes = std::fs::read(&zip).expect("read");
+        for place in 0..bytes.len() - 4 {
+            if bytes[place..place + 4] == declared {
+                bytes[place..place + 4].copy_from_slice(&10u32.to_le_bytes());
+            }
+        }
+        for _ in 0..2 {
+            let message = split_cats_and_dogs(&zip, &split).expect_err("refused").to_string();
+            let said = ["unpacks to more than a photograph", "larger than its declared"];
+            assert!(said.iter().any(|said| message.contains(said)), "{message}");
+            assert_eq!(files(folder.path()), ["a.zip"]);
+            std::fs::write(&zip, &bytes).expect("written");
+        }
+    }
+}

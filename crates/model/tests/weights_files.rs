@@ -1,12 +1,13 @@
 //! Weights files as Keras, torchvision and timm write them; `tools/golden/weights_files.py` made
 //! them.
 
+use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 
 use candle_core::safetensors::{Load as _, load};
 use candle_core::{DType, Device, Tensor};
 use safetensors::SafeTensors;
-use thaw_model::{Base, TensorSpec, Weights, weights_file};
+use thaw_model::{Base, ComparisonOptions, TensorSpec, Weights, list, list_bytes, weights_file};
 use thaw_spec::{Architecture, ConvolutionAlgorithm, PreprocessingName};
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
@@ -243,6 +244,101 @@ fn damaged_files_are_refused_in_one_sentence() -> Tested {
         std::fs::remove_dir_all(&folder)?;
     }
     Ok(())
+}
+
+/// Files of h5py whose groups hold themselves, or each other in a million million ways.
+#[test]
+fn groups_within_groups_are_read_or_refused_at_once() -> Tested {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hostile");
+    for (name, expected) in [
+        ("cyclic.h5", "a/w"),
+        ("many-ways.h5", "more groups or datasets than a model has"),
+        ("nested.h5", "nested more than 256 deep"),
+        ("many-links.h5", "together, which it cannot hold"),
+    ] {
+        let said = match list(&folder.join(name), &ComparisonOptions::default()) {
+            Ok(listing) => {
+                let names: Vec<String> =
+                    listing.tensors.into_iter().map(|tensor| tensor.name).collect();
+                names.join(" ")
+            }
+            Err(error) => error.to_string(),
+        };
+        assert!(said.contains(expected), "{name}: {said}");
+    }
+    Ok(())
+}
+
+/// A pickle of PyTorch's of so many tensors, each of so many numbers in a storage of its own.
+fn pickled(tensors: u32, count: u32) -> Vec<u8> {
+    let text =
+        |text: &str| [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat();
+    let number = |number: u32| [b"J", &number.to_le_bytes()[..]].concat();
+    let mut bytes = b"\x80\x02}(".to_vec();
+    for key in 0..tensors {
+        let key = key.to_string();
+        bytes.extend(text(&format!("tensor{key}")));
+        bytes.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
+        bytes.extend([text("storage"), b"ctorch\nFloatStorage\n".to_vec()].concat());
+        bytes.extend([text(&key), text("cpu"), number(count), b"tQ".to_vec()].concat());
+        bytes.extend([number(0), number(count), b"\x85K\x01\x85\x89}tR".to_vec()].concat());
+    }
+    bytes.extend(b"u.");
+    bytes
+}
+
+#[test]
+fn archives_that_unpack_to_more_than_they_can_hold_are_not_unpacked() -> Tested {
+    // 100 storages of a megabyte each in a kilobyte each.
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default()
+        .compression_method(zip::CompressionMethod::Deflated);
+    archive.start_file("archive/data.pkl", options)?;
+    archive.write_all(&pickled(100, 1 << 18))?;
+    for key in 0..100 {
+        archive.start_file(format!("archive/data/{key}"), options)?;
+        archive.write_all(&vec![0; 1 << 20])?;
+    }
+    let bytes = archive.finish()?.into_inner();
+    let listing = list_bytes(Path::new("bomb.pth"), &bytes, &ComparisonOptions::default())?;
+    let (read, refused): (Vec<_>, Vec<_>) =
+        listing.tensors.iter().partition(|tensor| tensor.number_type.is_ok());
+    assert!(!read.is_empty() && read.len() + refused.len() == 100);
+    let unpacked: usize = read.iter().map(|tensor| tensor.bytes).sum();
+    assert!(unpacked <= bytes.len() * 16 + (1 << 20), "{unpacked} bytes of {}", bytes.len());
+    assert!(refused[0].number_type.as_ref().is_err_and(|reason| reason.contains("damaged")));
+    Ok(())
+}
+
+#[test]
+fn headers_that_declare_more_than_any_file_has_are_refused() {
+    let refused = |length: u64, header: &str| {
+        let bytes = [&length.to_le_bytes()[..], header.as_bytes(), &[0; 8]].concat();
+        let listing = list_bytes(Path::new("x.safetensors"), &bytes, &ComparisonOptions::default());
+        listing.expect_err("a bomb").to_string()
+    };
+    let deep = |open: &str| open.repeat(100_000);
+    let tensor = |shape: &str, end: u64| {
+        format!(r#"{{"a":{{"dtype":"F32","shape":[{shape}],"data_offsets":[0,{end}]}}}}"#)
+    };
+    for header in [
+        "{}".to_owned(),
+        tensor("1152921504606846976", 8),
+        tensor("1152921504606846976", 4 << 60),
+        tensor("4294967296,4294967296", 0),
+        tensor("2", u64::MAX),
+        deep("["),
+        format!("{{\"a\":{}", deep("{\"a\":")),
+        format!("{{\"__metadata__\":{}", deep("[")),
+    ] {
+        for length in [header.len() as u64, 1 << 60, u64::MAX] {
+            if header != "{}" || length > 2 {
+                let message = refused(length, &header);
+                assert!(message.starts_with("x.safetensors: "), "{message}");
+                assert!(message.len() < 1_000, "{} characters", message.len());
+            }
+        }
+    }
 }
 
 /// VGG16 at 150×150 with the files of real Keras and PyTorch (60 MB each, so they are not part of

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Images that a split of synthetic pictures may have.
+const MOST_IMAGES: u64 = 100_000_000;
+
 /// Source of an experiment's images: the `[dataset]` table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "source", rename_all = "snake_case", deny_unknown_fields)]
@@ -70,6 +73,13 @@ impl DatasetSource {
         };
         if !(16..=1024).contains(&dataset.size) {
             return Err(format!("size = {} is not in 16 to 1024 pixels", dataset.size));
+        }
+        for (name, count) in
+            [("train", dataset.train), ("validation", dataset.validation), ("test", dataset.test)]
+        {
+            if count > MOST_IMAGES {
+                return Err(format!("{name} = {count} is more than {MOST_IMAGES} images"));
+            }
         }
         for (name, count) in [("train", dataset.train), ("validation", dataset.validation)] {
             if count < classes {

@@ -25,6 +25,9 @@ impl fmt::Display for Location {
     }
 }
 
+/// Bytes of what stands before the sign of equality that a message repeats.
+const LONGEST_KEY: usize = 200;
+
 /// An experiment or expectation file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
@@ -154,8 +157,8 @@ impl SpecError {
         let line = text.lines().nth(location.line - 1).unwrap_or_default();
         let message = one_line(error.message());
         let message = match line.split_once('=') {
-            Some((key, _)) => format!("{}: {message}", key.trim()),
-            None => message,
+            Some((key, _)) if key.len() <= LONGEST_KEY => format!("{}: {message}", key.trim()),
+            _ => message,
         };
         Self::Syntax { location, message }
     }

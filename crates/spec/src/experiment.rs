@@ -13,6 +13,9 @@ use crate::{
     Procedure, Selector, SpecError, Statistic,
 };
 
+/// Cells that an experiment may have.
+const MOST_CELLS: usize = 100_000;
+
 /// The `[base]` table.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -337,6 +340,17 @@ impl Experiment {
             let seeds = source.sorted_seeds(&entry.get_ref().seeds, entry.span().start)?;
             seeds_for.push(SeedsFor { seeds, ..entry.into_inner() });
         }
+        let seeds_of = |levels: &[(String, String)]| {
+            let chosen = seeds_for.iter().rfind(|entry| entry.selector.matches(levels));
+            chosen.map_or(seeds.len(), |entry| entry.seeds.len())
+        };
+        let cells: usize = procedures.iter().map(|(levels, _)| seeds_of(levels)).sum();
+        if cells > MOST_CELLS {
+            let message = format!(
+                "seeds: {cells} cells, each a procedure with a seed, are more than the {MOST_CELLS} that an experiment may have; list fewer seeds or levels, or divide the experiment into several"
+            );
+            return Err(source.syntax_error(table.seeds.span().start, message));
+        }
         for rung in &table.ladder {
             let (selector, offset) = (&rung.get_ref().selector, rung.span().start);
             source.check_selector(selector, &known, offset, "ladder")?;
@@ -407,13 +421,14 @@ impl Experiment {
     /// several names (under profiles that agree in it) is there once, by the first.
     pub fn cells(&self, inputs: &Inputs) -> Vec<Cell> {
         let mut cells: Vec<Cell> = Vec::new();
-        for (levels, procedure) in &self.procedures {
-            let before = cells.len();
+        for (number, (levels, procedure)) in self.procedures.iter().enumerate() {
+            let before: Vec<&[u64]> = self.procedures[..number]
+                .iter()
+                .filter(|(_, earlier)| earlier == procedure)
+                .map(|(levels, _)| self.seeds_of(levels))
+                .collect();
             for &seed in self.seeds_of(levels) {
-                if !cells[..before]
-                    .iter()
-                    .any(|cell| cell.seed == seed && cell.procedure == *procedure)
-                {
+                if !before.iter().any(|seeds| seeds.binary_search(&seed).is_ok()) {
                     cells.push(Cell {
                         levels: levels.clone(),
                         procedure: procedure.clone(),

@@ -15,6 +15,16 @@ use crate::settings::Settings;
 use crate::text::check_name;
 use crate::{Location, SpecError};
 
+/// Procedures that a matrix may have, those that it excludes among them.
+const MOST_PROCEDURES: usize = 10_000;
+
+/// What is said of a matrix with more.
+fn too_many() -> String {
+    format!(
+        "the levels combine to more than {MOST_PROCEDURES} procedures; list fewer, or divide the experiment into several"
+    )
+}
+
 /// The `[matrix]` table as typed: factors in the order of the file, with the places of names and
 /// values.
 #[derive(Debug, Default)]
@@ -74,6 +84,7 @@ impl Matrix {
         typed: &MatrixTable,
         at: &dyn Fn(usize) -> Location,
     ) -> Result<Self, SpecError> {
+        let mut combined = 1usize;
         let factors = typed.0.iter().map(|(name, value)| {
             let key = format!("matrix.{}", name.get_ref());
             let problem = |message: String| SpecError::Matrix {
@@ -81,6 +92,15 @@ impl Matrix {
                 key: key.clone(),
                 message,
             };
+            let count = match value.get_ref() {
+                Value::Array(values) => values.len(),
+                Value::Table(levels) => levels.len(),
+                _ => 1,
+            };
+            combined = combined.saturating_mul(count.max(1));
+            if combined > MOST_PROCEDURES {
+                return Err(problem(too_many()));
+            }
             let (is_list, levels) = match value.get_ref() {
                 Value::Array(values) => (
                     true,
@@ -169,6 +189,9 @@ impl Matrix {
                 message,
             };
             let combination = self.included(entry.get_ref()).map_err(problem)?;
+            if combinations.len() > MOST_PROCEDURES {
+                return Err(problem(too_many()));
+            }
             if !combinations.iter().any(|other| other.levels == combination.levels) {
                 combinations.push(combination);
             }

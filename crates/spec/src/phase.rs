@@ -56,7 +56,7 @@ pub struct Phase<'a> {
 impl Phase<'_> {
     /// The epochs of the phase, counted from 0 over all phases.
     pub fn epochs(&self) -> std::ops::Range<usize> {
-        self.first_epoch..self.first_epoch + self.procedure.epochs
+        self.first_epoch..self.first_epoch.saturating_add(self.procedure.epochs)
     }
 }
 
@@ -84,7 +84,7 @@ impl Procedure {
                     head,
                     optimizer_state,
                 };
-                first_epoch += procedure.epochs;
+                first_epoch = first_epoch.saturating_add(procedure.epochs);
                 phase
             },
         );
@@ -93,7 +93,9 @@ impl Procedure {
 
     /// Number of passes over the training images in all phases.
     pub fn total_epochs(&self) -> usize {
-        self.epochs + self.later_phases.iter().map(|later| later.procedure.epochs).sum::<usize>()
+        let later = self.later_phases.iter().map(|later| later.procedure.epochs);
+        // A record may hold any number.
+        later.fold(self.epochs, usize::saturating_add)
     }
 }
 

@@ -356,15 +356,37 @@ impl Procedure {
         if !(0.0..0.5).contains(&self.loss_clip) {
             return contradiction(format!("loss_clip = {} is not in [0, 0.5)", self.loss_clip));
         }
-        if let Augmentation::Affine(ranges) = self.augmentation
-            && !(0.0..1.0).contains(&ranges.zoom)
-        {
-            return contradiction(format!("zoom = {} is not in [0, 1)", ranges.zoom));
+        if let Augmentation::Affine(ranges) = self.augmentation {
+            if !(0.0..1.0).contains(&ranges.zoom) {
+                return contradiction(format!("zoom = {} is not in [0, 1)", ranges.zoom));
+            }
+            for (name, value) in [
+                ("rotation_degrees", ranges.rotation_degrees),
+                ("width_shift", ranges.width_shift),
+                ("height_shift", ranges.height_shift),
+                ("shear_radians", ranges.shear_radians),
+            ] {
+                if !value.is_finite() {
+                    return contradiction(format!("{name} = {value} is not a number"));
+                }
+            }
         }
         for (name, value) in [("epochs", self.epochs), ("batch_size", self.batch_size)] {
             if value == 0 {
                 return Err(Contradiction::new(format!("{name} = 0"))
                     .remedy(&format!("set `{name}` to 1 or more")));
+            }
+        }
+        // Beyond these no arithmetic of sizes and durations holds.
+        for (name, value, most) in [
+            ("epochs", self.epochs, 1_000_000),
+            ("batch_size", self.batch_size, 10_000_000),
+            ("hidden_units", self.hidden_units, 1_000_000),
+            ("image_size", self.image_size, 10_000),
+        ] {
+            if value > most {
+                return Err(Contradiction::new(format!("{name} = {value} is more than {most}"))
+                    .remedy(&format!("set `{name}` to {most} or fewer")));
             }
         }
         if self.image_size < 32 {

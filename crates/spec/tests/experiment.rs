@@ -450,15 +450,19 @@ fn cells_that_shuffle_and_convolve_by_definition_keep_the_names_they_had_before_
     }
 }
 
-#[test]
-fn recorded_bands_replace_old_ones_and_nothing_else() {
-    let old = "# first\n[[audit]] # thawed?\nstatus = \"completed\"\n\n# about the band\n[[band]]\nmetric = \"test_loss\"\nstatistic = \"best\"\nlower = 0\nupper = 1\n";
-    let provenance = BandProvenance {
+fn provenance() -> BandProvenance {
+    BandProvenance {
         creator: "me".into(),
         date: "2026-01-02".into(),
         commit: "abc".into(),
         machine: "m".into(),
-    };
+    }
+}
+
+#[test]
+fn recorded_bands_replace_old_ones_and_nothing_else() {
+    let old = "# first\n[[audit]] # thawed?\nstatus = \"completed\"\n\n# about the band\n[[band]]\nmetric = \"test_loss\"\nstatistic = \"best\"\nlower = 0\nupper = 1\n";
+    let provenance = provenance();
     let levels =
         [("regime".to_owned(), "cached".to_owned()), ("dropout".to_owned(), "0.5".to_owned())];
     let band = Band {
@@ -965,4 +969,79 @@ fn bands_of_factors_and_levels_of_any_names_are_read_again() {
         .expect("a text");
     let read = Expectations::parse("x", &text).expect("expectations");
     assert_eq!((read.bands, read.provenance), (vec![band], Some(provenance)));
+}
+
+#[test]
+fn experiments_larger_than_anyone_runs_are_refused_at_once() {
+    let head =
+        "name = \"many\"\n[dataset]\nsource = \"folder\"\n[base]\narchitecture = \"vgg16\"\n";
+    let refused =
+        |text: &str| Experiment::parse("test.toml", text).expect_err("too many").to_string();
+    let list = |count: usize| format!("{:?}", (1..=count).collect::<Vec<_>>());
+    let seeds = |count: usize| format!("seeds = {}\n{head}", list(count));
+    // Ten factors of ten levels are ten thousand million procedures.
+    let factors = ["epochs", "batch_size", "hidden_units", "image_size", "step_epochs"];
+    let factors = factors.map(|factor| format!("{factor} = {}\n", list(10))).concat();
+    assert_eq!(
+        refused(&format!("seeds = [0]\n{head}[matrix]\n{factors}")),
+        "test.toml:12: matrix.step_epochs: the levels combine to more than 10000 procedures; list fewer, or divide the experiment into several"
+    );
+    let message = refused(&format!("seeds = [0]\n{head}[matrix]\nepochs = {}", list(1_000_000)));
+    assert!(message.starts_with("test.toml:8: matrix.epochs: the levels combine"), "{message}");
+    let included: String =
+        (0..10_010).map(|epochs| format!("[[include]]\nepochs = {}\n", epochs + 2)).collect();
+    let message = refused(&format!("seeds = [0]\n{head}[matrix]\nepochs = [1]\n{included}"));
+    assert!(message.contains(": include: the levels combine to more than"), "{message}");
+    let many = seeds(1_000_000).replace("seeds = ", "\nseeds = ");
+    assert_eq!(
+        refused(&many),
+        "test.toml:2: seeds: 1000000 cells, each a procedure with a seed, are more than the 100000 that an experiment may have; list fewer seeds or levels, or divide the experiment into several"
+    );
+    // What is allowed is understood in no time.
+    let text = format!("{}[matrix]\nepochs = {}", seeds(10), list(10_000));
+    let experiment = Experiment::parse("test.toml", &text).expect("an experiment");
+    assert_eq!(experiment.cells(&inputs()).len(), 100_000);
+}
+
+#[test]
+fn values_within_values_without_end_are_refused() {
+    for deep in [
+        format!("[matrix]\nepochs = {}1{}", "[".repeat(100_000), "]".repeat(100_000)),
+        format!("[matrix]\nepochs = {}", "[".repeat(100_000)),
+        format!("[matrix]\na = {}1{}", "{ b = ".repeat(100_000), " }".repeat(100_000)),
+        format!("[matrix{}]\na = 1", ".b".repeat(100_000)),
+        format!("[procedure]\naugmentation{} = 1", ".b".repeat(100_000)),
+    ] {
+        let text = format!("name = \"deep\"\nseeds = [0]\n{deep}");
+        let message = Experiment::parse("test.toml", &text).expect_err("too deep").to_string();
+        assert!(message.starts_with("test.toml:"), "{message}");
+        assert!(message.len() < 1_000, "{} characters", message.len());
+        Expectations::parse("test.toml", &text).expect_err("too deep");
+        let _ = Expectations::with_bands("test.toml", &deep, &provenance(), &[]);
+    }
+}
+
+#[test]
+fn sizes_beyond_all_arithmetic_and_ranges_without_end_are_refused() {
+    for (setting, expected) in [
+        ("epochs = 9223372036854775807", "epochs = 9223372036854775807 is more than 1000000"),
+        ("batch_size = 9223372036854775807", "set `batch_size` to 10000000 or fewer"),
+        ("hidden_units = 9223372036854775807", "set `hidden_units` to 1000000 or fewer"),
+        ("image_size = 9223372036854775807", "set `image_size` to 10000 or fewer"),
+        ("augmentation = { rotation_degrees = inf }", "rotation_degrees = inf is not a number"),
+        ("augmentation = { width_shift = nan }", "width_shift = NaN is not a number"),
+        ("augmentation = { zoom = nan }", "zoom = NaN is not in [0, 1)"),
+    ] {
+        let message = with_settings(setting).expect_err(setting);
+        assert!(message.contains(expected), "{message}");
+    }
+    // The records of other versions are read whatever they hold.
+    let mut cell = cells(GOOD).remove(0);
+    let later = r#"{"procedure":PROCEDURE,"head":"kept","optimizer_state":"fresh"}"#;
+    cell.procedure.epochs = usize::MAX;
+    let procedure = serde_json::to_string(&cell.procedure).expect("JSON");
+    cell.procedure.later_phases =
+        vec![serde_json::from_str(&later.replace("PROCEDURE", &procedure)).expect("a phase"); 2];
+    assert_eq!(cell.procedure.total_epochs(), usize::MAX);
+    assert_eq!(cell.procedure.phases()[2].epochs(), usize::MAX..usize::MAX);
 }

@@ -1,6 +1,7 @@
 //! Records of runs that never ran, written as thaw writes them.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use tempfile::TempDir;
 use thaw_analysis::{Results, ResultsFolder};
@@ -148,6 +149,11 @@ impl Made {
         folder
             .finish(&manifest.id, &Outcome::new(curve.losses.len(), Vec::new(), Vec::new()))
             .expect("written");
+    }
+
+    /// The folder of its results.
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
     }
 
     /// The experiment.

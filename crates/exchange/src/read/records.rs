@@ -42,10 +42,6 @@ pub(super) fn trainings(text: &str) -> Result<Vec<Training>, String> {
 /// JSON, or what Python prints: its words replaced, then read as JSON5, which knows its quotes.
 fn parse(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).or_else(|strict| {
-        // The reader of JSON5 calls itself for each bracket.
-        if deepest(text) > 100 {
-            return Err(strict.to_string());
-        }
         let mut tuples: Vec<bool> = Vec::new();
         let replaced = PYTHON.replace_all(text, |found: &regex::Captures<'_>| {
             let whole = &found[0];
@@ -71,17 +67,39 @@ fn parse(text: &str) -> Result<Value, String> {
                 String::new()
             }
         });
+        // The reader of JSON5 calls itself for each bracket.
+        if deepest(&replaced) > 100 {
+            return Err(strict.to_string());
+        }
         json5::from_str(&replaced).map_err(|_| strict.to_string())
     })
 }
 
-/// How many brackets are open at once.
+/// How many brackets of JSON5 are open at once; those in its strings and comments are none.
 fn deepest(text: &str) -> usize {
     let (mut open, mut deepest) = (0usize, 0);
-    for sign in text.bytes() {
+    let mut signs = text.chars().peekable();
+    while let Some(sign) = signs.next() {
         match sign {
-            b'[' | b'{' | b'(' => open += 1,
-            b']' | b'}' | b')' => open = open.saturating_sub(1),
+            '[' | '{' => open += 1,
+            ']' | '}' => open = open.saturating_sub(1),
+            '"' | '\'' => {
+                while let Some(inner) = signs.next().filter(|inner| *inner != sign) {
+                    if inner == '\\' {
+                        signs.next();
+                    }
+                }
+            }
+            '/' if signs.peek() == Some(&'/') => {
+                signs.find(|inner| ['\n', '\r', '\u{2028}', '\u{2029}'].contains(inner));
+            }
+            '/' if signs.next_if_eq(&'*').is_some() => {
+                while let Some(inner) = signs.next() {
+                    if inner == '*' && signs.next_if_eq(&'/').is_some() {
+                        break;
+                    }
+                }
+            }
             _ => {}
         }
         deepest = deepest.max(open);

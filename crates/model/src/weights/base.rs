@@ -63,6 +63,10 @@ pub(crate) fn read(
     Ok(RawFile { tensors, part, keras_preprocessing: None })
 }
 
+/// Bytes that the name of a base's tensor may have, without what stands before it; those of all libraries
+/// have fewer than a hundred.
+const LONGEST_NAME: usize = 256;
+
 /// What stands before the names of a base that is a part of a model; nothing where the file is the
 /// base's own.
 fn part(
@@ -86,7 +90,9 @@ fn part(
     }
     let prefixes: BTreeSet<&str> = names
         .iter()
-        .flat_map(|name| name.match_indices('.').map(|(end, _)| &name[..=end]))
+        .flat_map(|name| name.match_indices('.').map(move |(end, _)| name.split_at(end + 1)))
+        .filter(|(_, own)| own.len() <= LONGEST_NAME)
+        .map(|(prefix, _)| prefix)
         .collect();
     // `base.` and `base.features.` are one place.
     let prefixes = prefixes.into_iter().filter(|prefix| {

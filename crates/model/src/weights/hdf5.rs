@@ -43,6 +43,13 @@ impl ExternalLinkResolver for OtherFiles {
 /// Datasets that a file may have, by all the links to them.
 const MOST_DATASETS: usize = 200_000;
 
+/// Groups that a file may have, by all the links to them: a few links in each of some groups are
+/// exponentially many ways.
+const MOST_GROUPS: usize = 10_000;
+
+/// Groups within groups that are looked into.
+const DEEPEST: usize = 256;
+
 /// The most that deflate can shrink something by, about (zlib's documentation: 1032).
 const LARGEST_RATIO: usize = 1100;
 
@@ -59,9 +66,7 @@ impl DatasetFile {
             .and_then(|file| file.root_group())
             .map_err(malformed)?;
         let model = root.group(MODEL).ok();
-        let mut datasets = BTreeMap::new();
-        collect(model.as_ref().unwrap_or(&root), "", &mut BTreeSet::new(), &mut datasets)
-            .map_err(malformed)?;
+        let mut datasets = Collection::of(model.as_ref().unwrap_or(&root)).map_err(malformed)?;
         let mut left_out = Vec::new();
         for group in root.groups().map_err(malformed)? {
             let is_optimizer = OPTIMIZERS.contains(&group.name());
@@ -71,8 +76,7 @@ impl DatasetFile {
             }
             let prefix = format!("{}/", group.name());
             datasets.retain(|path, _| model.is_some() || !path.starts_with(&prefix));
-            let mut own = BTreeMap::new();
-            collect(&group, "", &mut BTreeSet::new(), &mut own).map_err(malformed)?;
+            let own = Collection::of(&group).map_err(malformed)?;
             if !own.is_empty() {
                 let names = own.into_keys().collect();
                 left_out.push(OtherTensors { place: group.name().to_owned(), names, is_optimizer });
@@ -94,17 +98,32 @@ impl DatasetFile {
         }
         let place = model.map_or_else(String::new, |_| MODEL.to_owned());
         let most_bytes = bytes.len().saturating_mul(LARGEST_RATIO);
-        Ok(Self { datasets, place, left_out, most_bytes })
+        let file = Self { datasets, place, left_out, most_bytes };
+        // A dataset that many links lead to is read as often.
+        let declared = file.datasets.values().filter_map(|dataset| file.declared(dataset).ok());
+        let declared = declared.fold(0usize, usize::saturating_add);
+        if declared > most_bytes {
+            return Err(format!(
+                "an HDF5 file whose datasets declare {declared} bytes together, which it cannot hold"
+            ));
+        }
+        Ok(file)
     }
 
-    /// The bits of a dataset.
-    pub(crate) fn numbers(&self, dataset: &Dataset) -> Result<Numbers<'static>, String> {
+    /// The bytes that a dataset declares, if its file can hold them.
+    fn declared(&self, dataset: &Dataset) -> Result<usize, String> {
         let declared = dataset.raw_byte_len().map_err(|error| first_line(&error))?;
         let is_packed = dataset.chunks().is_some();
         let most = if is_packed { self.most_bytes } else { self.most_bytes / LARGEST_RATIO };
         if declared > most {
             return Err(format!("it declares {declared} bytes, which its file cannot hold"));
         }
+        Ok(declared)
+    }
+
+    /// The bits of a dataset.
+    pub(crate) fn numbers(&self, dataset: &Dataset) -> Result<Numbers<'static>, String> {
+        self.declared(dataset)?;
         numbers(dataset)
     }
 }
@@ -114,29 +133,45 @@ fn first_line(error: &dyn std::fmt::Display) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
-/// Adds all datasets of a group and of the groups within it; a group that holds itself once.
-fn collect(
-    group: &Group,
-    path: &str,
-    above: &mut BTreeSet<u64>,
-    found: &mut BTreeMap<String, Dataset>,
-) -> Result<(), Error> {
-    if !above.insert(group.address()) {
-        return Ok(());
+/// The datasets of a group and of the groups within it; of a group that holds itself once.
+#[derive(Default)]
+struct Collection {
+    found: BTreeMap<String, Dataset>,
+    above: BTreeSet<u64>,
+    groups: usize,
+}
+
+impl Collection {
+    fn of(group: &Group) -> Result<BTreeMap<String, Dataset>, Error> {
+        let mut collection = Self::default();
+        collection.add(group, "")?;
+        Ok(collection.found)
     }
-    if found.len() > MOST_DATASETS {
-        return Err(Error::InvalidData(
-            "its groups hold more datasets than a model has".to_owned(),
-        ));
+
+    fn add(&mut self, group: &Group, path: &str) -> Result<(), Error> {
+        if !self.above.insert(group.address()) {
+            return Ok(());
+        }
+        self.groups += 1;
+        if self.above.len() > DEEPEST {
+            return Err(Error::InvalidData(format!(
+                "its groups are nested more than {DEEPEST} deep"
+            )));
+        }
+        if self.found.len() > MOST_DATASETS || self.groups > MOST_GROUPS {
+            return Err(Error::InvalidData(
+                "its groups hold more groups or datasets than a model has".to_owned(),
+            ));
+        }
+        for dataset in group.datasets()? {
+            self.found.insert(format!("{path}{}", dataset.name()), dataset);
+        }
+        for inner in group.groups()? {
+            self.add(&inner, &format!("{path}{}/", inner.name()))?;
+        }
+        self.above.remove(&group.address());
+        Ok(())
     }
-    for dataset in group.datasets()? {
-        found.insert(format!("{path}{}", dataset.name()), dataset);
-    }
-    for inner in group.groups()? {
-        collect(&inner, &format!("{path}{}/", inner.name()), above, found)?;
-    }
-    above.remove(&group.address());
-    Ok(())
 }
 
 fn numbers(dataset: &Dataset) -> Result<Numbers<'static>, String> {

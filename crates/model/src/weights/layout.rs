@@ -6,6 +6,10 @@ pub(crate) type RawTensor = (Vec<usize>, Vec<f32>);
 
 /// `[height, width, input, output]` to `[output, input, height, width]`.
 pub(crate) fn to_oihw(values: &[f32], shape: &[usize]) -> Vec<f32> {
+    // Of a shape with an extent of 0 the others may be anything.
+    if values.is_empty() {
+        return Vec::new();
+    }
     let (taps, inputs, outputs) = (shape[0] * shape[1], shape[2], shape[3]);
     let mut result = Vec::with_capacity(values.len());
     for output in 0..outputs {
@@ -27,4 +31,19 @@ pub(crate) fn to_hwio(values: &[f32], shape: &[usize]) -> Vec<f32> {
         }
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_nothing_no_shape_makes_more() {
+        let huge = 1 << 40;
+        for shape in [[0, 1, 1, huge], [huge, huge, 0, 1], [0, huge, huge, huge]] {
+            assert!(to_oihw(&[], &shape).is_empty());
+        }
+        let values = [1.0, 2.0, 3.0, 4.0];
+        assert_eq!(to_oihw(&values, &[1, 1, 2, 2]), [1.0, 3.0, 2.0, 4.0]);
+    }
 }

@@ -87,6 +87,8 @@ impl PyTorchFile {
         let entry = archive.by_name(pickle).map_err(not_pytorch)?;
         entry.take(most).read_to_end(&mut content).map_err(not_pytorch)?;
         let (pickle, _) = Pickle::read(&content).map_err(not_pytorch)?;
+        // Of all storages together: entries of an archive can share their bytes.
+        let mut left = most;
         let mut unpacked = Vec::new();
         let mut known: HashMap<String, Storage> = HashMap::new();
         let mut storage = |key: &str| -> Result<Storage, String> {
@@ -101,7 +103,8 @@ impl PyTorchFile {
                 }
                 _ => {
                     let mut content = Vec::new();
-                    entry.take(most).read_to_end(&mut content).map_err(not_pytorch)?;
+                    entry.take(left).read_to_end(&mut content).map_err(not_pytorch)?;
+                    left -= content.len() as u64;
                     unpacked.push(content);
                     Storage::Unpacked(unpacked.len() - 1)
                 }
@@ -186,7 +189,7 @@ impl PyTorchFile {
     }
 }
 
-/// The most that an entry of an archive is unpacked to. PyTorch and Keras do not pack theirs.
+/// The most that entries of an archive are unpacked to. PyTorch and Keras do not pack theirs.
 pub(crate) fn most_unpacked(archive: &[u8]) -> u64 {
     archive.len() as u64 * 16 + (1 << 20)
 }
