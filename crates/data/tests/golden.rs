@@ -26,6 +26,7 @@ fn resizing_is_pillows_to_the_last_pixel() {
         for (name, filter) in [("nearest", Resize::Nearest), ("bilinear", Resize::Bilinear)] {
             let expected = get(name);
             let actual = resize(&image, expected.shape()[0], filter);
+            assert_eq!(actual.len(), expected.data().len(), "image {number}, {name}");
             let wrong = actual.iter().zip(expected.data()).filter(|(a, b)| a != b).count();
             assert_eq!(
                 wrong,
