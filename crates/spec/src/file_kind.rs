@@ -95,7 +95,7 @@ impl FileKind {
             return Some(Self::TensorFlowCheckpoint);
         }
         // Protocol buffers have no mark: ONNX begins with its version and names its producer or its
-        // graph, a graph of TensorFlow with a node.
+        // graph, a graph of TensorFlow with a node, which begins with its name behind its length.
         if bytes[0] == 0x08
             && bytes.get(1).is_some_and(|version| *version < 0x20)
             && bytes.get(2).is_some_and(|tag| [0x12, 0x3a, 0x42].contains(tag))
@@ -103,7 +103,7 @@ impl FileKind {
             return Some(Self::Onnx);
         }
         if bytes[0] == 0x0a
-            && bytes.iter().take(4).any(|byte| *byte == 0x0a)
+            && bytes.iter().skip(2).take(4).any(|byte| *byte == 0x0a)
             && contains(bytes, b"\x12\x0bPlaceholder")
         {
             return Some(Self::TensorFlowGraph);
@@ -180,7 +180,10 @@ mod tests {
             (b"\x08\x08\x13\x07".to_vec(), None),
             (b"\x09\x08\x12\x07".to_vec(), None),
             (graph(b"\x0a\x20\x0a\x01x"), Some(FileKind::TensorFlowGraph)),
+            (graph(b"\x0a\x80\x80\x80\x01\x0a\x01x"), Some(FileKind::TensorFlowGraph)),
             (graph(b"\x0b\x20\x0a\x01x"), None),
+            // The first byte is a length of ten, and no name follows.
+            (graph(b"\x0a\x0a\x12\x01x"), None),
             (b"\x0a\x20\x0a\x01x".to_vec(), None),
             (far, None),
             (b"  <!DocType HTML>".to_vec(), Some(FileKind::WebPage)),
