@@ -152,6 +152,8 @@ fn misprints_are_answered_with_file_line_key_and_what_is_allowed() {
             say("name = \"two-ways\"", "name = \"two/ways\""),
             say("epochs = 4", "epochs = 4\naugmentation = 5"),
             say("[[exclude]]", "[[exclude]]\n[[exclude]]"),
+            say("[[exclude]]", "[[include]]\nregimes = \"thawed\"\n[[exclude]]"),
+            say("[[exclude]]", "[[include]]\nregime = \"thaw\"\naugmentation = \"none\"\ndropout = 0.5\n[[exclude]]"),
             Experiment::parse("test.toml", "matrix = 3").expect_err("no table").to_string(),
         ]
         .join("\n")
