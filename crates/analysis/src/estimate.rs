@@ -200,6 +200,38 @@ mod tests {
     }
 
     #[test]
+    fn images_make_an_interval_wider_where_they_were_recorded() {
+        let seeds = Uncertainty { standard_error: 0.01, freedom: 2.0 };
+        let images = Uncertainty { standard_error: 0.02, freedom: 2.0 };
+        let estimate = |mean: f64, over_seeds_and_images| Estimate {
+            mean,
+            count: 3,
+            over_seeds: Some(seeds),
+            over_seeds_and_images,
+            bounds: (-1.0, 1.0),
+            sample: Sample::new(vec![mean; 3]).expect("three values"),
+        };
+        // ±4.302653 standard errors, and never beyond the bounds.
+        let near = |found: Option<(f64, f64)>, low: f64, high: f64| {
+            let (found_low, found_high) = found.expect("three seeds");
+            (found_low - low).abs() < 1e-7 && (found_high - high).abs() < 1e-7
+        };
+        let narrow = estimate(0.5, None);
+        assert!(near(narrow.interval(), 0.456_973_47, 0.543_026_53));
+        assert!(near(narrow.widest_interval(), 0.456_973_47, 0.543_026_53));
+        let wide = estimate(0.5, Some(images));
+        assert!(near(wide.interval(), 0.456_973_47, 0.543_026_53));
+        assert!(near(wide.widest_interval(), 0.413_946_95, 0.586_053_05));
+        assert!(near(estimate(-0.99, None).interval(), -1.0, -0.946_973_47));
+        assert!(near(estimate(0.99, None).interval(), 0.946_973_47, 1.0));
+        // 5 % at 4.302653 standard errors from 0, on either side of it.
+        for (mean, over) in [(0.043_026_527, None), (-0.086_053_05, Some(images))] {
+            let p_value = estimate(mean, over).p_value().expect("three seeds");
+            assert!((p_value - 0.05).abs() < 1e-6, "{mean}: {p_value}");
+        }
+    }
+
+    #[test]
     fn several_comparisons_are_adjusted_as_holm_did() {
         // statsmodels' multipletests(…, method="holm"), by tools/golden/sample_statistics.py.
         let adjusted = holm(&[Some(0.01), Some(0.04), None, Some(0.03), Some(0.005)]);

@@ -289,3 +289,78 @@ fn next_seed(one: &BTreeSet<u64>, other: &BTreeSet<u64>) -> u64 {
         (0..).find(|seed| !one.contains(seed)).expect("there are more seeds than runs")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::estimate::Sample;
+
+    /// Differences whose standard deviation is 1, with so many degrees of freedom from elsewhere.
+    fn estimate(count: usize, lent: f64) -> Estimate {
+        Estimate {
+            mean: 0.0,
+            count,
+            over_seeds: Some(Uncertainty {
+                standard_error: 1.0 / (count as f64).sqrt(),
+                freedom: count as f64 - 1.0 + lent,
+            }),
+            over_seeds_and_images: None,
+            bounds: (f64::NEG_INFINITY, f64::INFINITY),
+            sample: Sample::new(vec![0.0; count]).expect("values"),
+        }
+    }
+
+    #[test]
+    fn intervals_narrow_as_a_table_of_students_t_says() {
+        // The 97.5 % quantile with n − 1 + lent degrees of freedom, divided by √n: with 3, 6, 9 and
+        // 15 degrees 3.182446, 2.446912, 2.262157 and 2.131450.
+        for (count, lent, seeds, expected) in [
+            (3, 0.0, 4, 3.182_446 / 2.0),
+            (3, 0.0, 7, 2.446_912 / 7.0f64.sqrt()),
+            (5, 0.0, 4, 3.182_446 / 2.0),
+            (3, 4.0, 6, 2.262_157 / 6.0f64.sqrt()),
+            (9, 7.0, 9, 2.131_450 / 3.0),
+        ] {
+            let forecast = SeedForecast::of(&estimate(count, lent)).expect("two seeds or more");
+            assert!(
+                (forecast.variance - 1.0).abs() < 1e-12 && (forecast.lent - lent).abs() < 1e-12
+            );
+            let found = forecast.half_width(seeds);
+            assert!((found - expected).abs() < 1e-5, "{count} {lent} {seeds}: {found}");
+        }
+    }
+
+    #[test]
+    fn as_many_seeds_settle_a_number_as_bring_the_interval_below_its_distance() {
+        // Half-widths of 3 to 7 seeds: 2.484, 1.591, 1.242, 1.049, 0.925; with four degrees lent, of 4
+        // to 6: 1.182, 1.031, 0.924.
+        for (count, lent, number, expected) in [
+            (3, 0.0, 1.0, Some(4)),
+            (3, 0.0, -1.0, Some(4)),
+            (3, 0.0, 1.06, Some(3)),
+            (3, 0.0, 2.0, Some(1)),
+            (6, 0.0, 1.0, Some(1)),
+            (3, 4.0, 1.0, Some(3)),
+            (3, 0.0, 0.0, None),
+        ] {
+            let found = estimate(count, lent).seeds_to_settle(number);
+            assert_eq!(found, expected, "{count} {lent} {number}");
+        }
+        let one = Estimate { over_seeds: None, ..estimate(1, 0.0) };
+        assert_eq!(one.seeds_to_settle(1.0), None);
+    }
+
+    #[test]
+    fn two_procedures_share_the_smallest_seed_that_one_lacks() {
+        for (one, other, expected) in [
+            (&[][..], &[][..], 0),
+            (&[0, 1], &[0, 1], 2),
+            (&[0, 2], &[0, 2], 1),
+            (&[0, 5], &[0], 5),
+            (&[0, 5], &[0, 3], 3),
+        ] {
+            let seeds = |seeds: &[u64]| seeds.iter().copied().collect::<BTreeSet<u64>>();
+            assert_eq!(next_seed(&seeds(one), &seeds(other)), expected, "{one:?} {other:?}");
+        }
+    }
+}

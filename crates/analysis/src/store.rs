@@ -365,9 +365,7 @@ impl ResultsFolder {
             let epochs = run.cell().procedure.total_epochs();
             for (epoch, drift) in self.read_drift(&run.manifest.id)? {
                 if epoch > epochs {
-                    let reason = format!(
-                        "holds epoch {epoch} of {epochs}; {REMEDY}"
-                    );
+                    let reason = format!("holds epoch {epoch} of {epochs}; {REMEDY}");
                     let path = self.store.place(&key(&run.manifest.id, DRIFT));
                     return Err(AnalysisError::Malformed { path, reason });
                 }

@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn conventions_are_those_of_keras() {
         // keras.applications.imagenet_utils.preprocess_input of Keras 3.12, modes tf, caffe and torch.
-        let pixels = [0, 1, 2, 64, 127, 128, 254, 255, 200];
+        let pixels = [0u8, 1, 2, 64, 127, 128, 254, 255, 200];
         for (name, expected) in [
             (
                 PreprocessingName::Tf,
@@ -94,6 +94,9 @@ mod tests {
                 (found - expected).abs() <= 1e-6 * expected.abs().max(1.0)
             });
             assert!(close, "{name:?}: {found:?} where Keras has {expected:?}");
+            let mut interpolated = [0f32; 9];
+            preprocess_interpolated(&pixels.map(f32::from), &preprocessing, &mut interpolated);
+            assert_eq!(interpolated, found, "bytes are among what lies between them");
         }
     }
 }

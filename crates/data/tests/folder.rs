@@ -7,7 +7,7 @@ use std::path::Path;
 
 use image::{ColorType, ImageFormat, RgbImage};
 use tempfile::TempDir;
-use thaw_data::{DataError, Dataset, Folder, OnUnreadable, Pixels, decode};
+use thaw_data::{DataError, Dataset, Folder, OnUnreadable, Pixels, decode, write_png};
 use thaw_spec::{Resize, Split};
 
 fn picture(path: &Path, seed: u8) {
@@ -48,8 +48,42 @@ fn classes_and_files_come_in_sorted_order() {
         paths,
         ["train/cats/a.jpg", "train/cats/b.png", "train/dogs/a.jpg", "train/dogs/b.png"]
     );
+    assert_eq!(Dataset::classes(&folder), ["cats", "dogs"]);
     let pixels = prepare(root.path(), OnUnreadable::Refuse).expect("pixels");
     assert_eq!((pixels.len(), pixels.size(), pixels.labels()), (4, 8, &[0, 0, 1, 1][..]));
+}
+
+#[test]
+fn shorter_sides_are_those_of_evenly_chosen_training_images() {
+    let root = dataset();
+    for (class, sides) in [("cats", [(5, 9), (9, 6)]), ("dogs", [(7, 7), (30, 8)])] {
+        for (name, (width, height)) in ["a.jpg", "b.png"].iter().zip(sides) {
+            RgbImage::new(width, height)
+                .save(root.path().join("train").join(class).join(name))
+                .expect("an image");
+        }
+    }
+    let folder = Folder::scan(root.path()).expect("a dataset");
+    for (most, expected) in [
+        (9, &[5, 6, 7, 8][..]),
+        (4, &[5, 6, 7, 8]),
+        (3, &[5, 7]),
+        (2, &[5, 7]),
+        (1, &[5]),
+        (0, &[5]),
+    ] {
+        assert_eq!(folder.shorter_sides(most), expected, "{most}");
+    }
+}
+
+#[test]
+fn a_picture_is_read_as_it_was_written() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("picture.png");
+    let pixels: Vec<u8> = (0..3 * 2 * 3).map(|byte| byte * 9).collect();
+    write_png(&path, &pixels, 3, 2).expect("written");
+    let read = decode(&path).expect("an image");
+    assert_eq!((read.dimensions(), read.as_raw()), ((3, 2), &pixels));
 }
 
 #[test]

@@ -4,7 +4,9 @@
 use image::RgbImage;
 use safetensors::SafeTensors;
 use thaw_data::{Transform, resize};
-use thaw_spec::{Augmentation, AugmentationSetting, Interpolation, Profile, Resize};
+use thaw_spec::{
+    AffineRanges, Augmentation, AugmentationSetting, Interpolation, Profile, Resampling, Resize,
+};
 
 fn read(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/tests/fixtures/{name}.safetensors", env!("CARGO_MANIFEST_DIR")))
@@ -24,6 +26,7 @@ fn resizing_is_pillows_to_the_last_pixel() {
         for (name, filter) in [("nearest", Resize::Nearest), ("bilinear", Resize::Bilinear)] {
             let expected = get(name);
             let actual = resize(&image, expected.shape()[0], filter);
+            assert_eq!(actual.len(), expected.data().len(), "image {number}, {name}");
             let wrong = actual.iter().zip(expected.data()).filter(|(a, b)| a != b).count();
             assert_eq!(
                 wrong,
@@ -89,6 +92,34 @@ fn augmentation_is_that_of_each_version_of_keras() {
             }
         }
     }
+}
+
+#[test]
+fn an_image_is_flipped_in_half_of_the_draws_where_that_is_allowed() {
+    let flip = |unit: f64, horizontal_flip: bool| {
+        let ranges = AffineRanges { horizontal_flip, ..AffineRanges::KERAS_2_0_8 };
+        Transform::from_units(&ranges, 4, 4, || unit).flip
+    };
+    // Keras' `np.random.random() < 0.5`.
+    assert!(flip(0.0, true) && flip(0.499, true) && !flip(0.5, true) && !flip(0.75, true));
+    assert!(!flip(0.0, false) && !flip(0.75, false));
+}
+
+#[test]
+fn a_picture_shows_what_a_base_is_given() {
+    let image: Vec<u8> = (0..4 * 4 * 3).map(|byte| byte * 5).collect();
+    let picture = |transform: Transform, interpolation| {
+        let resampling = Resampling { interpolation, ..Resampling::default() };
+        transform.picture(&image, 4, 4, resampling)
+    };
+    for interpolation in [Interpolation::Nearest, Interpolation::Bilinear] {
+        assert_eq!(picture(Transform::IDENTITY, interpolation), image);
+    }
+    // Rows 15 · 4 apart, half a row further down, and the last beyond the edge.
+    let shifted = Transform { shift_rows: 0.5, ..Transform::IDENTITY };
+    let expected: Vec<u8> =
+        (0..4 * 4 * 3).map(|byte| if byte < 36 { byte * 5 + 30 } else { byte * 5 }).collect();
+    assert_eq!(picture(shifted, Interpolation::Bilinear), expected);
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {

@@ -57,6 +57,7 @@ fn a_picture_does_not_depend_on_how_many_there_are() {
     assert_eq!(picture(&few, 19), picture(&many, 50_009), "the tenth dog");
     assert_eq!(many.name(Split::Train, 99_999), "train/dogs/49999");
     assert_ne!(picture(&many, 99_999), picture(&many, 99_998));
+    assert!(many.passed_over().is_empty() && many.remarks().is_empty());
 }
 
 #[test]

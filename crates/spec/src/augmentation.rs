@@ -180,7 +180,7 @@ impl<'de> Deserialize<'de> for Augmentation {
             type Value = Augmentation;
 
             fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                write!(formatter, "expected {EXPECTED}")
+                formatter.write_str(EXPECTED)
             }
 
             fn visit_str<E: de::Error>(self, name: &str) -> Result<Augmentation, E> {

@@ -186,3 +186,38 @@ impl ConvolutionAlgorithm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn white_becomes_what_the_convention_and_the_base_make_of_it() {
+        // (255 · scale − mean) / deviation, by hand: 1; (1 − 0.485) / 0.229 and so on; 255 / 127.5 − 1;
+        // 255 less the mean of blue, green and red.
+        use Architecture::{EfficientnetLite0, EfficientnetLite0Timm, Squeezenet1_0, Vgg16};
+        use PreprocessingName::{Caffe, Rescale, Tf, Torch};
+        for (base, name, expected) in [
+            (Vgg16, Rescale, [1.0; 3]),
+            (Vgg16, Torch, [2.248_908, 2.428_571, 2.64]),
+            (Vgg16, Tf, [1.0; 3]),
+            (EfficientnetLite0Timm, Tf, [1.0; 3]),
+            // MEAN_RGB of 127 and STDDEV_RGB of 128, not halves of 255.
+            (EfficientnetLite0, Tf, [1.0; 3]),
+            (Vgg16, Caffe, [151.061, 138.221, 131.32]),
+            (Squeezenet1_0, Caffe, [151.0, 138.0, 132.0]),
+        ] {
+            let preprocessing = base.preprocessing(name);
+            for (channel, expected) in expected.into_iter().enumerate() {
+                let white = (255.0 * preprocessing.scale - preprocessing.mean[channel])
+                    / preprocessing.standard_deviation[channel];
+                assert!((white - expected).abs() < 1e-6, "{base} {name:?}: {white}");
+            }
+        }
+        let black = |base: Architecture| {
+            let preprocessing = base.preprocessing(Tf);
+            -preprocessing.mean[0] / preprocessing.standard_deviation[0]
+        };
+        assert_eq!((black(Vgg16), black(EfficientnetLite0)), (-1.0, -0.992_187_5));
+    }
+}

@@ -190,3 +190,40 @@ impl MovingStatistics {
         Ok(resolved.filter(|_| resolved != own))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moving_variance_follows_the_corrected_one_of_a_batch() {
+        // n / (n − 1), and its square.
+        for (count, sample, twice) in [(2, 2.0, 4.0), (5, 1.25, 1.5625), (9, 1.125, 1.265_625)] {
+            assert_eq!(
+                [
+                    MovingVariance::Population.correction(count),
+                    MovingVariance::Sample.correction(count),
+                    MovingVariance::SampleTwice.correction(count),
+                ],
+                [1.0, sample, twice]
+            );
+        }
+    }
+
+    #[test]
+    fn a_zero_debiased_average_begins_with_the_first_batch() {
+        let average = |average| MovingStatistics {
+            share: 0.1,
+            variance: MovingVariance::Population,
+            average,
+        };
+        // 0.1 / (1 − 0.9^t).
+        for (updates, expected) in
+            [(1, 1.0), (2, 0.526_315_789), (3, 0.369_003_690), (10, 0.153_533_993), (200, 0.1)]
+        {
+            assert_eq!(average(MovingAverage::Plain).share_of(updates), 0.1);
+            let found = average(MovingAverage::ZeroDebiased).share_of(updates);
+            assert!((found - expected).abs() < 1e-9, "{updates}: {found}");
+        }
+    }
+}

@@ -455,7 +455,7 @@ impl Experiment {
                 procedure.later_phases.iter_mut().for_each(|later| later.procedure.shorten(epochs));
             }
             self.statistic = match self.statistic {
-                Statistic::Last(last) if last > epochs => Statistic::Last(epochs),
+                Statistic::Last(last) => Statistic::Last(last.min(epochs)),
                 other => other,
             };
         }

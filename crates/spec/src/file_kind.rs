@@ -95,7 +95,7 @@ impl FileKind {
             return Some(Self::TensorFlowCheckpoint);
         }
         // Protocol buffers have no mark: ONNX begins with its version and names its producer or its
-        // graph, a graph of TensorFlow with a node.
+        // graph, a graph of TensorFlow with a node, which begins with its name behind its length.
         if bytes[0] == 0x08
             && bytes.get(1).is_some_and(|version| *version < 0x20)
             && bytes.get(2).is_some_and(|tag| [0x12, 0x3a, 0x42].contains(tag))
@@ -103,7 +103,7 @@ impl FileKind {
             return Some(Self::Onnx);
         }
         if bytes[0] == 0x0a
-            && bytes.iter().take(4).any(|byte| *byte == 0x0a)
+            && bytes.iter().skip(2).take(4).any(|byte| *byte == 0x0a)
             && contains(bytes, b"\x12\x0bPlaceholder")
         {
             return Some(Self::TensorFlowGraph);
@@ -146,5 +146,51 @@ impl fmt::Display for FileKind {
             Self::Picture => "a picture",
             Self::Pdf => "a PDF document",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_known_by_their_marks() {
+        let table = |footer: &[u8]| [b"\0\0\0\0".as_slice(), footer].concat();
+        let graph = |start: &[u8]| [start, b"\x12\x0bPlaceholder"].concat();
+        let far = [b"\x0a\x0a".as_slice(), &[0; 5000], b"\x12\x0bPlaceholder"].concat();
+        for (bytes, kind) in [
+            (b"".to_vec(), Some(FileKind::Empty)),
+            (b"\x10\x02\0\0\0\0\0\0{\"a\"".to_vec(), Some(FileKind::Safetensors)),
+            // A header whose length begins as gzip does.
+            (b"\x1f\x8b\x01\0\0\0\0\0{\"a\"".to_vec(), Some(FileKind::Safetensors)),
+            // No header begins like this, and none is so long.
+            (b"\x10\x02\0\0\0\0\0\0[1]".to_vec(), None),
+            (b"\x10\x02\0\x01\0\0\0\0{\"a\"".to_vec(), None),
+            (b"PK\x03\x04".to_vec(), Some(FileKind::Zip)),
+            (b"\x1f\x8b\x08".to_vec(), Some(FileKind::Gzip)),
+            (b"\x18\0\0\0TFL3".to_vec(), Some(FileKind::TfLite)),
+            (b"\x18\0\0\0TFL2".to_vec(), None),
+            (table(b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"), Some(FileKind::TensorFlowCheckpoint)),
+            (table(b"\x57\xfb\x80\x8b\x24\x75\x47\xda"), None),
+            // ir_version 8, then the name of the producer; a graph; a version that no ONNX has.
+            (b"\x08\x08\x12\x07pytorch".to_vec(), Some(FileKind::Onnx)),
+            (b"\x08\x08\x3a\x07".to_vec(), Some(FileKind::Onnx)),
+            (b"\x08\x1f\x12\x07".to_vec(), Some(FileKind::Onnx)),
+            (b"\x08\x20\x12\x07".to_vec(), None),
+            (b"\x08\x08\x13\x07".to_vec(), None),
+            (b"\x09\x08\x12\x07".to_vec(), None),
+            (graph(b"\x0a\x20\x0a\x01x"), Some(FileKind::TensorFlowGraph)),
+            (graph(b"\x0a\x80\x80\x80\x01\x0a\x01x"), Some(FileKind::TensorFlowGraph)),
+            (graph(b"\x0b\x20\x0a\x01x"), None),
+            // The first byte is a length of ten, and no name follows.
+            (graph(b"\x0a\x0a\x12\x01x"), None),
+            (b"\x0a\x20\x0a\x01x".to_vec(), None),
+            (far, None),
+            (b"  <!DocType HTML>".to_vec(), Some(FileKind::WebPage)),
+            (b"epoch,acc\n1,0.5\n".to_vec(), None),
+        ] {
+            assert_eq!(FileKind::of(&bytes), kind, "{}", bytes.escape_ascii());
+        }
+        assert_eq!(FileKind::Onnx.to_string(), "an ONNX model");
     }
 }

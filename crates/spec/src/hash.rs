@@ -64,5 +64,6 @@ mod tests {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
         assert_eq!(hash.short(), "ba7816bf8f01cfea");
+        assert_eq!(hash.to_string(), hash.as_str());
     }
 }

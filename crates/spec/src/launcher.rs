@@ -179,13 +179,19 @@ mod tests {
     fn a_site_stands_above_the_experiment_and_in_each_a_kind_above_all() {
         let experiment = "[launcher.slurm]\ncpus = 8\nmemory = \"4G\"\nsetup = [\"a\"]\n[launcher.slurm.fit]\nmemory = \"16G\"";
         let site = "[launcher.slurm]\npartition = \"gpu\"\ncpus = 2\nmemory = \"6G\"\nsetup = [\"b\"]\n[launcher.slurm.fit]\ngpus = 1";
-        let parsed = |text| LauncherSettings::parse("x.toml", text).expect("settings");
+        let parsed = |text: &str| LauncherSettings::parse("x.toml", text).expect("settings");
         let slurm = parsed(experiment).overlaid(parsed(site)).slurm;
         assert_eq!(slurm.setup, ["a", "b"]);
         let fit = slurm.of(StepKind::Fit);
         assert_eq!((fit.cpus, fit.gpus, fit.memory.as_deref()), (Some(2), Some(1), Some("6G")));
         let decode = slurm.of(StepKind::Decode);
         assert_eq!((decode.gpus, decode.memory.as_deref()), (None, Some("6G")));
+        for kind in StepKind::ALL {
+            let text = format!("[launcher.slurm.{}]\nmemory = \"1G\"", kind.name());
+            let slurm = parsed(&text).slurm;
+            let asking = StepKind::ALL.map(|other| slurm.of(other).memory.is_some());
+            assert_eq!(asking, StepKind::ALL.map(|other| other == kind), "{kind:?}");
+        }
         let wrong = LauncherSettings::parse("x.toml", "[launcher.slurm]\npartitoin = \"a\"");
         let wrong = wrong.expect_err("a misprint").to_string();
         assert!(wrong.starts_with("x.toml:2:") && wrong.contains("partitoin"), "{wrong}");

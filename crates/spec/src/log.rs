@@ -111,7 +111,7 @@ impl TrainingLog {
             let scale = if is_percentage { 100.0 } else { 1.0 };
             let allowed = if metric.is_accuracy() { 0.0..=1.0 } else { 0.0..=f64::MAX };
             let rounded = |value: f64| match value / scale {
-                value if metric.is_accuracy() && value > 1.0 && value <= 1.0001 => 1.0,
+                value if metric.is_accuracy() && (1.0..=1.0001).contains(&value) => 1.0,
                 value => value,
             };
             let (epochs, values): (Vec<usize>, Vec<f64>) =
@@ -192,12 +192,14 @@ mod tests {
         let sums = log(&[0.57, 1.000_000_1], &[0.7, 0.6]).expect("a log");
         assert_eq!(sums.curve(Metric::ValidationAccuracy), [0.57, 1.0]);
         assert!(refused(&[0.5, 1.2], &[0.7, 0.6]).contains("epoch 2 is 1.2, which cannot be"));
+        assert!(refused(&[0.5, 1.5], &[0.7, 0.6]).contains("epoch 2 is 1.5, which cannot be"));
         // Validated every other epoch.
         let curves = [
             (Metric::TrainLoss, [(1, 0.7), (2, 0.6), (3, 0.5), (4, 0.4)].into()),
             (Metric::ValidationAccuracy, [(2, 80.0), (4, 90.0)].into()),
         ];
-        let sparse = TrainingLog::by_epoch(curves.into(), Vec::new()).expect("a log");
+        let sparse = TrainingLog::by_epoch(curves.into(), vec![8.0, 7.5]).expect("a log");
+        assert_eq!(sparse.seconds(), [8.0, 7.5]);
         let validation = Metric::ValidationAccuracy;
         assert_eq!(sparse.epochs_of(validation), [2, 4]);
         assert_eq!((sparse.curve(validation), sparse.epochs()), (&[0.8, 0.9][..], 4));

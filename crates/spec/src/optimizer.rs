@@ -511,31 +511,80 @@ mod tests {
     }
 
     #[test]
+    fn a_loss_that_falls_by_exactly_the_least_progress_has_made_none() {
+        // Keras' `np.less(current, best - min_delta)`.
+        assert_eq!(plateaus(&[1.0, 1.0 - Course::LEAST_PROGRESS], 1), 1);
+        assert_eq!(plateaus(&[1.0, 1.0 - 1.001 * Course::LEAST_PROGRESS], 1), 0);
+    }
+
+    const RMSPROP: RmsProp = RmsProp {
+        learning_rate: 1e-4,
+        rho: 0.9,
+        epsilon: 1e-7,
+        epsilon_position: EpsilonPosition::OutsideRoot,
+    };
+    const SGD: Sgd = Sgd {
+        learning_rate: 0.1,
+        momentum: 0.9,
+        nesterov: true,
+        momentum_form: MomentumForm::Gradients,
+        weight_decay: 1e-4,
+        weight_decay_form: WeightDecayForm::Coupled,
+    };
+    const ADAM: Adam = Adam {
+        learning_rate: 1e-3,
+        beta_1: 0.9,
+        beta_2: 0.999,
+        epsilon: 1e-8,
+        bias_correction: BiasCorrection::OfMoments,
+        weight_decay: 0.01,
+        weight_decay_form: WeightDecayForm::Decoupled,
+    };
+
+    #[test]
+    fn constants_can_be_changed_where_they_are() {
+        for (mut optimizer, learning_rate, epsilon) in [
+            (Optimizer::RmsProp(RMSPROP), 1e-4, Some(1e-7)),
+            (SGD.into(), 0.1, None),
+            (ADAM.into(), 1e-3, Some(1e-8)),
+        ] {
+            assert_eq!(*optimizer.learning_rate_mut(), learning_rate);
+            assert_eq!(optimizer.epsilon_mut().copied(), epsilon);
+            *optimizer.learning_rate_mut() = 0.5;
+            if let Some(epsilon) = optimizer.epsilon_mut() {
+                *epsilon = 0.25;
+            }
+            assert_eq!(optimizer.learning_rate(), 0.5);
+            assert_eq!(optimizer.epsilon_mut().copied(), epsilon.map(|_| 0.25));
+        }
+    }
+
+    #[test]
+    fn an_optimizer_goes_on_with_what_keeps_the_same_numbers() {
+        let plain = Sgd { momentum: 0.0, ..SGD };
+        let less = Sgd { momentum: 0.5, nesterov: false, ..SGD };
+        let steps = Sgd { momentum_form: MomentumForm::Steps, ..SGD };
+        let plain_steps = Sgd { momentum: 0.0, ..steps };
+        for (one, other, expected) in [
+            (Optimizer::RmsProp(RMSPROP), RMSPROP.into(), true),
+            (ADAM.into(), Adam { beta_1: 0.5, ..ADAM }.into(), true),
+            (ADAM.into(), RMSPROP.into(), false),
+            (SGD.into(), ADAM.into(), false),
+            (SGD.into(), less.into(), true),
+            (plain.into(), plain.into(), true),
+            // Velocities are there or not, and of steps or of gradients.
+            (plain.into(), SGD.into(), false),
+            (SGD.into(), steps.into(), false),
+            (plain_steps.into(), SGD.into(), false),
+        ] {
+            let answers = [one.keeps_the_state_of(&other), other.keeps_the_state_of(&one)];
+            assert_eq!(answers, [expected; 2], "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
     fn every_optimizer_survives_json_and_rmsprop_has_no_name_in_it() {
-        let rmsprop = RmsProp {
-            learning_rate: 1e-4,
-            rho: 0.9,
-            epsilon: 1e-7,
-            epsilon_position: EpsilonPosition::OutsideRoot,
-        };
-        let sgd = Sgd {
-            learning_rate: 0.1,
-            momentum: 0.9,
-            nesterov: true,
-            momentum_form: MomentumForm::Gradients,
-            weight_decay: 1e-4,
-            weight_decay_form: WeightDecayForm::Coupled,
-        };
-        let adam = Adam {
-            learning_rate: 1e-3,
-            beta_1: 0.9,
-            beta_2: 0.999,
-            epsilon: 1e-8,
-            bias_correction: BiasCorrection::OfMoments,
-            weight_decay: 0.01,
-            weight_decay_form: WeightDecayForm::Decoupled,
-        };
-        for optimizer in [rmsprop.into(), sgd.into(), Optimizer::Adam(adam)] {
+        for optimizer in [RMSPROP.into(), SGD.into(), Optimizer::Adam(ADAM)] {
             let text = serde_json::to_string(&optimizer).expect("JSON");
             assert_eq!(text.contains("\"name\""), !matches!(optimizer, Optimizer::RmsProp(_)));
             assert_eq!(serde_json::from_str::<Optimizer>(&text).expect("JSON"), optimizer);

@@ -175,3 +175,23 @@ pub trait RecordSink {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn means_are_of_the_images_seen() {
+        let record = SplitRecord {
+            split: Split::Train,
+            loss_sum: 2.5,
+            correct: 3,
+            count: 4,
+            distinct_images: 2,
+        };
+        assert_eq!((record.loss(), record.accuracy()), (0.625, 0.75));
+        let prediction =
+            |predicted| Prediction { split: Split::Test, image: 0, label: 1, predicted, loss: 0.5 };
+        assert!(prediction(1).is_correct() && !prediction(0).is_correct());
+    }
+}

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use thaw_spec::{
-    Augmentation, Band, BandProvenance, Cache, Carried, Cell, CellId, ContentHash, CostFacts,
-    DatasetSource, Expectations, Experiment, Extraction, FreezeBoundary, Inputs, Interpolation,
-    Metric, MovingAverage, MovingVariance, Optimizer, OptimizerCollects, PerSeed, Plan, Procedure,
-    Profile, RmsProp, Selector, Sharing, Split, SplitCounts, Statistic, Step, TransformCenter,
-    ValidationSampling, Variants,
+    Augmentation, Band, BandProvenance, Cache, Carried, Cell, CellId, ClipNormOf, Clipping,
+    ContentHash, CostFacts, DatasetSource, Expectations, Experiment, Extraction, FreezeBoundary,
+    Inputs, Interpolation, Metric, MovingAverage, MovingVariance, Optimizer, OptimizerCollects,
+    PerSeed, Plan, Procedure, Profile, RmsProp, Selector, Sharing, Split, SplitCounts, Statistic,
+    Step, TransformCenter, ValidationSampling, Variants,
 };
 
 const GOOD: &str = r#"
@@ -147,6 +147,14 @@ fn misprints_are_answered_with_file_line_key_and_what_is_allowed() {
             say("regime = \"cached\"", "regimes = \"cached\""),
             say("name = \"two-ways\"", "name = \"../up\""),
             say("name = \"two-ways\"", "name = "),
+            say("name = \"two-ways\"", "name = \"\""),
+            say("name = \"two-ways\"", "name = \".hidden\""),
+            say("name = \"two-ways\"", "name = \"two/ways\""),
+            say("epochs = 4", "epochs = 4\naugmentation = 5"),
+            say("[[exclude]]", "[[exclude]]\n[[exclude]]"),
+            say("[[exclude]]", "[[include]]\nregimes = \"thawed\"\n[[exclude]]"),
+            say("[[exclude]]", "[[include]]\nregime = \"thaw\"\naugmentation = \"none\"\ndropout = 0.5\n[[exclude]]"),
+            Experiment::parse("test.toml", "matrix = 3").expect_err("no table").to_string(),
         ]
         .join("\n")
     );
@@ -258,6 +266,11 @@ fn selectors_choose_by_level_and_refuse_what_nobody_has() {
         "a change of epochs is the same as writing them"
     );
     assert!(Selector::from_arguments(&["regime:cached"]).is_err());
+    for (levels, _) in experiment.procedures() {
+        let matched =
+            experiment.procedures().filter(|(others, _)| Selector::exactly(levels).matches(others));
+        assert_eq!(matched.map(|(others, _)| others).collect::<Vec<_>>(), [levels]);
+    }
     let unknown = Selector::from_arguments(&["dropout=0.4"])
         .expect("a selector")
         .check(&known)
@@ -397,6 +410,9 @@ fn synthetic_datasets_have_the_books_sizes_and_refuse_impossible_ones() {
         say("source = \"folder\"", "source = \"folder\"\ntrain = 10"),
         "test.toml:5: unknown field `train`, there are no fields"
     );
+    for line in ["size = 16", "size = 1024", "train = 2\nvalidation = 2"] {
+        Experiment::parse("test.toml", &synthetic.replace("seed = 3", line)).expect(line);
+    }
     for (line, message) in [
         ("size = 4", "test.toml:5: dataset: size = 4 is not in 16 to 1024 pixels"),
         (
@@ -409,6 +425,64 @@ fn synthetic_datasets_have_the_books_sizes_and_refuse_impossible_ones() {
             Experiment::parse("test.toml", &text).map(|_| ()).expect_err("a message").to_string(),
             message
         );
+    }
+}
+
+#[test]
+fn the_statistic_is_the_last_third_of_the_shortest_procedure_at_most_ten_epochs() {
+    use Statistic::{Final, Last};
+    let statistic = |epochs: usize, statistic: &str| {
+        let text = GOOD
+            .replace("epochs = 4", &format!("epochs = {epochs}"))
+            .replace("name =", &format!("{statistic}\nname ="));
+        Experiment::parse("test.toml", &text).expect("an experiment")
+    };
+    for (epochs, expected) in [
+        (1, Final),
+        (5, Final),
+        (6, Last(2)),
+        (10, Last(3)),
+        (29, Last(9)),
+        (30, Last(10)),
+        (90, Last(10)),
+    ] {
+        assert_eq!(statistic(epochs, "").statistic, expected, "{epochs}");
+    }
+    let all = Selector::default();
+    for (chosen, expected) in [
+        ("last_3", [Last(2), Last(3), Last(3)]),
+        ("best", [Statistic::Best; 3]),
+        ("final", [Final; 3]),
+    ] {
+        let experiment = statistic(4, &format!("statistic = \"{chosen}\""));
+        let found = [2, 3, 4]
+            .map(|epochs| experiment.clone().shortened(Some(epochs), None, &all).statistic);
+        assert_eq!(found, expected, "{chosen}");
+    }
+}
+
+#[test]
+fn runs_count_with_any_seed_unless_the_seeds_were_narrowed() {
+    let experiment = Experiment::parse("test.toml", GOOD).expect("an experiment");
+    let (levels, _) = experiment.procedures().next().expect("a procedure");
+    let counts =
+        |experiment: &Experiment| [0, 1, 99].map(|seed| experiment.counts_seed(levels, seed));
+    assert_eq!(counts(&experiment), [true; 3]);
+    assert_eq!(counts(&experiment.clone().with_planned_seeds_only()), [true, true, false]);
+    let narrowed = |epochs, seeds: &[u64], levels: &[&str]| {
+        let only = Selector::from_arguments(levels).expect("a selector");
+        experiment.clone().shortened(epochs, Some(seeds), &only)
+    };
+    assert_eq!(counts(&narrowed(None, &[99], &[])), [false, false, true]);
+    // A narrowed form has fewer seeds and procedures; with other epochs it has others.
+    for (narrowed, is_part) in [
+        (narrowed(None, &[0, 1], &[]), true),
+        (narrowed(None, &[1], &["regime=cached"]), true),
+        (narrowed(None, &[1, 7], &["regime=cached"]), false),
+        (narrowed(Some(4), &[0], &[]), true),
+        (narrowed(Some(2), &[0], &[]), false),
+    ] {
+        assert_eq!(experiment.contains(&narrowed), is_part);
     }
 }
 
@@ -480,10 +554,12 @@ fn recorded_bands_replace_old_ones_and_nothing_else() {
         "{text}"
     );
     let read = Expectations::parse("x", &text).expect("expectations");
+    assert_eq!((read.len(), read.is_empty()), (2, false));
     assert_eq!(
         (read.provenance, &read.bands[..], read.audits.len()),
         (Some(provenance.clone()), &[band][..], 1)
     );
+
     let again = Expectations::with_bands("x", &text, &provenance, &[]).expect("a text");
     assert!(!again.contains("[[band]]") && again.matches("[recorded]").count() == 1, "{again}");
 }
@@ -515,6 +591,28 @@ fn a_relation_refuses_keys_that_its_kind_does_not_have() {
         .map(|said| said.expect_err("a message"))
         .join("\n")
     );
+}
+
+#[test]
+fn expectations_are_counted_and_speak_of_levels_that_there_are() {
+    let known = Experiment::parse("test.toml", GOOD).expect("an experiment").known_levels();
+    let band = "[[band]]\nwhere = { regime = \"cached\" }\nmetric = \"test_loss\"\nstatistic = \"best\"\nlower = 0\nupper = 1\n";
+    let relation = "[[relation]]\nkind = \"equal_curve\"\nmetric = \"test_loss\"\nleft = { dropout = 0.0 }\nright = { dropout = 0.5 }\n";
+    let audit = "[[audit]]\nwhere = { regime = \"thawed\" }\nstatus = \"thawed\"\n";
+    let parse = |text: &str| Expectations::parse("x.expected.toml", text).expect("expectations");
+    let text = [band, band, band, relation, relation, audit].concat();
+    assert_eq!((parse(&text).len(), parse(&text).is_empty()), (6, false));
+    assert_eq!((parse("").len(), parse("").is_empty()), (0, true));
+    assert_eq!(parse(&text).check_selectors(&known), Ok(()));
+    for (from, to) in [
+        ("{ regime = \"cached\" }", "{ regime = \"chached\" }"),
+        ("{ dropout = 0.0 }", "{ dropout = 0.1 }"),
+        ("{ dropout = 0.5 }", "{ droput = 0.5 }"),
+        ("{ regime = \"thawed\" }", "{ regime = \"thaw\" }"),
+    ] {
+        let unknown = parse(&text.replacen(from, to, 1)).check_selectors(&known);
+        assert!(unknown.is_err(), "{to}");
+    }
 }
 
 /// A matrix over all profiles, in the book's two procedures.
@@ -573,6 +671,8 @@ fn profiles_decide_what_the_same_arguments_mean() {
         centers,
         [(nearest, plus), (nearest, plus), (bilinear, plus), (bilinear, minus), (nearest, plus)]
     );
+    let of_profiles = Profile::ALL.map(Profile::resampling);
+    assert_eq!(centers, of_profiles.map(|found| (found.interpolation, found.center)));
 }
 
 #[test]
@@ -881,6 +981,76 @@ fn with_settings(lines: &str) -> Result<Procedure, String> {
 }
 
 #[test]
+fn a_phase_can_set_each_of_its_keys_for_itself_alone() {
+    let phases = |keys: &str| {
+        let lines = format!(
+            "epochs = 4\noptimizer = 'sgd'\n[[procedure.phase]]\n[[procedure.phase]]\n{keys}"
+        );
+        let procedure = with_settings(&lines).expect(keys);
+        procedure.phases().into_iter().map(|phase| phase.procedure.clone()).collect::<Vec<_>>()
+    };
+    let same = phases("");
+    for keys in [
+        "epochs = 3",
+        "freeze = 'block_5'",
+        "optimizer_collects = 'everything'",
+        "cache = 'features'",
+        "cache = 'variants'\naugmentation = 'book'",
+        "augmentation = 'book'",
+        "dropout = 0.25",
+        "optimizer = 'adam'",
+        "learning_rate = 1e-3",
+        "momentum = 0.9",
+        "weight_decay = 0.1",
+        "schedule = 'cosine'",
+        "warmup_epochs = 2",
+        "batch_size = 7",
+    ] {
+        let changed = phases(keys);
+        // The first carries the second in its list.
+        let first = Procedure { later_phases: Vec::new(), ..changed[0].clone() };
+        assert_eq!(first, Procedure { later_phases: Vec::new(), ..same[0].clone() }, "{keys}");
+        assert_ne!(changed[1], same[1], "{keys}");
+    }
+}
+
+#[test]
+fn phases_share_a_cache_of_blocks_that_neither_trains() {
+    let caches = |lines: &str| {
+        let procedure = with_settings(lines).expect(lines);
+        let caches = procedure.phases();
+        caches
+            .iter()
+            .map(|phase| (phase.procedure.cache, phase.procedure.variants))
+            .collect::<Vec<_>>()
+    };
+    let two = "[[procedure.phase]]\n[[procedure.phase]]";
+    assert_eq!(caches(&format!("cache = 'features'\n{two}")), [(Cache::Features, 1); 2]);
+    // A number of variants is that of each phase; without one, each has one an epoch.
+    let variants = "epochs = 4\ncache = 'variants'\naugmentation = 'book'";
+    assert_eq!(
+        caches(&format!("{variants}\nvariants = 3\n{two}\nepochs = 9")),
+        [(Cache::Variants, 3); 2]
+    );
+    assert_eq!(
+        caches(&format!("{variants}\n{two}\nepochs = 9")),
+        [(Cache::Variants, 4), (Cache::Variants, 9)]
+    );
+    assert_eq!(
+        caches(&format!("{variants}\nvariants = 3\n{two}\ncache = 'none'")),
+        [(Cache::Variants, 3), (Cache::None, 1)]
+    );
+}
+
+#[test]
+fn limits_on_gradients_are_of_what_was_chosen_where_there_is_one() {
+    let clipping = |lines: &str| with_settings(lines).expect(lines).clipping;
+    let each = Clipping { norm: 1.0, norm_of: ClipNormOf::EachTensor, value: 0.5 };
+    assert_eq!(clipping("clip_norm = 1.0\nclip_norm_of = 'each_tensor'\nclip_value = 0.5"), each);
+    assert_eq!(clipping("clip_norm_of = 'each_tensor'"), Clipping::default());
+}
+
+#[test]
 fn what_an_optimizer_does_not_know_is_refused_with_a_remedy() {
     let say = |lines: &str| with_settings(lines).expect_err(lines);
     insta::assert_snapshot!(
@@ -894,6 +1064,7 @@ fn what_an_optimizer_does_not_know_is_refused_with_a_remedy() {
             say("optimizer = 'lion'"),
             say("schedule = 'step'\nstep_epochs = 0"),
             say("schedule = 'step'\nstep_factor = 2.0"),
+            say("schedule = 'step'\nstep_factor = 0.0"),
             say("clip_norm = -1.0"),
             say("freeze = 'none'\noptimizer_collects = 'everything_with_zero_gradients'"),
             say("[[procedure.phase]]\n[[procedure.phase]]\noptimizer = 'adam'\noptimizer_state = 'kept'"),

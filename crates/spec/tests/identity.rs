@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use thaw_spec::CellManifest;
+use thaw_spec::{CellManifest, ProcedureId, Split};
 
 /// The folders of all committed cells, `results/**/cells/<cell>`.
 fn cells(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -15,6 +15,10 @@ fn cells(folder: &Path, found: &mut Vec<PathBuf>) {
             cells(&path, found);
         }
     }
+}
+
+fn in_json(id: &ProcedureId) -> String {
+    serde_json::to_value(id).expect("a name").as_str().expect("a string").to_owned()
 }
 
 #[test]
@@ -29,5 +33,7 @@ fn every_committed_cell_has_the_name_of_its_folder() {
         let name = folder.file_name().expect("a name").to_string_lossy();
         assert_eq!((manifest.cell.id().as_str(), manifest.id.as_str()), (&*name, &*name));
         assert_eq!(manifest.cell.procedure_id(), manifest.procedure_id, "{name}");
+        assert_eq!(in_json(&manifest.procedure_id), manifest.procedure_id.to_string());
+        assert_eq!(Split::ALL.map(|split| manifest.images_of(split)), manifest.images);
     }
 }

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::Serialize;
 use thaw_spec::{
-    Augmentation, AugmentationSetting, FreezeBoundary, Metric, Profile, RunStatus, Split, Statistic,
+    Augmentation, AugmentationSetting, ConvolutionAlgorithm, FreezeBoundary, Metric,
+    PreprocessingName, Profile, RunStatus, Split, Statistic, VerdictKind,
 };
 
 /// The name of a value in JSON.
@@ -42,6 +43,12 @@ fn every_name_is_parsed_as_files_write_it() {
             .iter()
             .all(is_displayed_as_in_json)
     );
+    use ConvolutionAlgorithm::{Direct, WinogradF2, WinogradF3};
+    assert!([Direct, WinogradF2, WinogradF3].iter().all(|name| in_json(name) == name.name()));
+    use PreprocessingName::{Caffe, Rescale, Tf, Torch};
+    assert!([Rescale, Caffe, Torch, Tf].iter().all(|name| in_json(name) == name.name()));
+    use VerdictKind::{Fail, Inconclusive, Missing, Pass};
+    assert!([Pass, Inconclusive, Missing, Fail].iter().all(is_displayed_as_in_json));
     assert!(parses_to("none", Augmentation::None));
     assert!(parses_to("book", AugmentationSetting::Book));
 }

@@ -211,3 +211,173 @@ fn a_band_from_many_seeds_is_wide_enough_for_the_few_that_are_planned() {
     let ratio = half_width(2) / half_width(5);
     assert!((ratio - (0.7f64 / 0.4).sqrt()).abs() < 1e-3, "{ratio}");
 }
+
+#[test]
+fn a_band_of_one_seed_is_three_images_or_two_per_cent_of_a_loss() {
+    let bands = |correct: u64| {
+        let mut made = Made::new(&["a", "b"], 1, 4);
+        made.run("a", 0, &Curve::steady(4, correct));
+        let numbers = [
+            (Metric::ValidationAccuracy, Statistic::Final),
+            (Metric::ValidationLoss, Statistic::Final),
+        ];
+        let bands = derive_bands(&made.results(), &numbers);
+        // The other procedure has not run.
+        let [accuracy, loss] = &bands[..] else { panic!("{bands:?}") };
+        [accuracy, loss].map(|band| {
+            let seed = band.per_seed.as_ref().expect("a seed");
+            assert_eq!(seed.seeds, [0]);
+            (band.lower, band.upper, seed.values[0], seed.tolerance)
+        })
+    };
+    // Of 1,000 images; the last of four losses is 0.5 / 4. A seed may differ by a point, and by half
+    // a per cent of the loss.
+    assert_eq!(bands(900), [(0.897, 0.903, 0.9, 0.01), (0.1225, 0.1275, 0.125, 0.000_625)]);
+    assert_eq!(bands(999)[0], (0.996, 1.0, 0.999, 0.01));
+    assert_eq!(bands(1)[0], (0.0, 0.004, 0.001, 0.01));
+}
+
+#[test]
+fn the_value_of_one_seed_decides_alone_and_must_be_the_recorded_one() {
+    let mut made = Made::new(&["a"], 1, 4);
+    made.run("a", 0, &Curve::steady(4, 750));
+    let judge = |lower: f64, upper: f64, rest: &str| {
+        let band = format!(
+            "[[band]]\nmetric = 'validation_accuracy'\nstatistic = 'final'\nlower = {lower:?}\nupper = {upper:?}\n{rest}"
+        );
+        verdict(&made, &band)
+    };
+    for (lower, upper, kind) in [
+        (0.75, 0.8, VerdictKind::Pass),
+        (0.7, 0.75, VerdictKind::Pass),
+        (0.76, 0.8, VerdictKind::Fail),
+        (0.7, 0.74, VerdictKind::Fail),
+    ] {
+        let expected = (kind, "the mean is 0.7500 (one seed)".to_owned());
+        assert_eq!(judge(lower, upper, ""), expected, "{lower} {upper}");
+    }
+    // Differences of exactly the tolerance pass; other seeds say nothing.
+    for (recorded, kind) in [
+        ("seeds = [0], values = [0.5], tolerance = 0.25", VerdictKind::Pass),
+        ("seeds = [0], values = [1.0], tolerance = 0.25", VerdictKind::Pass),
+        ("seeds = [1], values = [0.1], tolerance = 0.25", VerdictKind::Pass),
+        ("seeds = [1, 0], values = [0.75, 0.5], tolerance = 0.2", VerdictKind::Fail),
+        ("seeds = [0], values = [1.0], tolerance = 0.2", VerdictKind::Fail),
+    ] {
+        let (found, reason) = judge(0.0, 1.0, &format!("per_seed = {{ {recorded} }}"));
+        assert_eq!(found, kind, "{recorded}: {reason}");
+        assert_eq!(reason.contains("seed 0 gave 0.7500 where"), kind == VerdictKind::Fail);
+    }
+}
+
+#[test]
+fn curves_are_equal_within_a_tolerance_that_is_reached_but_not_exceeded() {
+    // 0.25 becomes 0.5 in the second epoch of two seeds.
+    let made = twins(|seed, curve| {
+        if seed > 0 {
+            curve.losses[1] += 0.25;
+        }
+    });
+    let within = |tolerance: f64| verdict(&made, &format!("{EQUAL}tolerance = {tolerance:?}"));
+    assert_eq!(
+        within(0.25),
+        (
+            VerdictKind::Pass,
+            "the largest difference in 12 epochs of 3 seeds is 2.500e-1".to_owned()
+        )
+    );
+    assert_eq!(
+        within(0.2),
+        (VerdictKind::Fail, "they differ by 2.500e-1 in epoch 2 of seed 1".to_owned())
+    );
+}
+
+#[test]
+fn what_is_equal_to_the_last_bit_exceeds_by_nothing() {
+    let made = twins(|_, _| {});
+    for (margin, kind) in
+        [(-0.01, VerdictKind::Pass), (0.0, VerdictKind::Fail), (0.01, VerdictKind::Fail)]
+    {
+        let relation = format!(
+            "[[relation]]\nkind = 'greater_by_at_least'\nleft = {{ regime = 'a' }}\nright = {{ regime = 'b' }}\nmetric = 'validation_accuracy'\nstatistic = 'final'\nmargin = {margin:?}"
+        );
+        let expected = (kind, "they are equal to the last bit".to_owned());
+        assert_eq!(verdict(&made, &relation), expected, "{margin}");
+    }
+}
+
+#[test]
+fn a_difference_is_judged_by_its_whole_interval() {
+    let mut made = Made::new(&["a", "b"], 3, 4);
+    for (seed, (one, other)) in [(900, 951), (904, 953), (898, 948)].into_iter().enumerate() {
+        made.run("a", seed as u64, &Curve::steady(4, one));
+        made.run("b", seed as u64, &Curve::steady(4, other));
+    }
+    // Differences of 51, 49 and 50 images: 0.05 ± 4.3 · 0.001 / √3, or about 0.0025 either way.
+    for (left, right, margin, kind) in [
+        ("b", "a", 0.045, VerdictKind::Pass),
+        ("b", "a", 0.05, VerdictKind::Inconclusive),
+        ("b", "a", 0.055, VerdictKind::Fail),
+        ("a", "b", -0.055, VerdictKind::Pass),
+        ("a", "b", -0.045, VerdictKind::Fail),
+    ] {
+        let relation = format!(
+            "[[relation]]\nkind = 'greater_by_at_least'\nleft = {{ regime = '{left}' }}\nright = {{ regime = '{right}' }}\nmetric = 'validation_accuracy'\nstatistic = 'final'\nmargin = {margin:?}"
+        );
+        let (found, reason) = verdict(&made, &relation);
+        assert_eq!(found, kind, "{left} {right} {margin}: {reason}");
+        assert!(
+            reason.starts_with(&format!(
+                "the mean difference is {}0.0500 (95 % confidence over seeds",
+                if left == "a" { "-" } else { "" }
+            )),
+            "{reason}"
+        );
+    }
+}
+
+#[test]
+fn what_is_missing_is_counted_and_what_was_chosen_is_named() {
+    let mut made = Made::new(&["a", "b", "c"], 3, 4);
+    for (level, seeds) in [("a", 3), ("b", 2)] {
+        for seed in 0..seeds {
+            made.run(level, seed, &Curve::steady(4, 900 + seed));
+        }
+    }
+    let audit = |regime: &str, status: &str| {
+        verdict(&made, &format!("[[audit]]\nwhere = {{ regime = {regime} }}\nstatus = '{status}'"))
+    };
+    assert_eq!(audit("'a'", "completed"), (VerdictKind::Pass, "in all 3 runs".to_owned()));
+    assert_eq!(
+        audit("'a'", "thawed"),
+        (
+            VerdictKind::Fail,
+            "seed 0 is completed: 0 of 0 tensors were declared frozen and moved".to_owned()
+        )
+    );
+    for (regime, reason) in [
+        ("'b'", "`regime=b` has 2 of 3 runs; `thaw sweep` runs the others"),
+        ("'c'", "`regime=c` has 0 of 3 runs; `thaw sweep` runs the others"),
+        ("'d'", "no cell of the experiment is `regime=d`"),
+    ] {
+        assert_eq!(audit(regime, "completed"), (VerdictKind::Missing, reason.to_owned()));
+    }
+    let both = EQUAL.replace("{ regime = \"b\" }", "{ regime = [\"a\", \"b\"] }");
+    assert_eq!(
+        verdict(&made, &both),
+        (
+            VerdictKind::Missing,
+            "`regime=a|b` chooses 2 procedures; name enough factors to choose one".to_owned()
+        )
+    );
+    let results = made.results();
+    let [a, b, c] = &results.procedures[..] else { panic!("three procedures") };
+    assert_eq!([a.is_complete(), b.is_complete(), c.is_complete()], [true, false, false]);
+    assert_eq!((b.missing_seeds(), c.missing_seeds()), (vec![2], vec![0, 1, 2]));
+    // Every epoch took a second.
+    assert_eq!([a.mean_seconds(), c.mean_seconds()], [Some(4.0), None]);
+    let accuracy = (Metric::ValidationAccuracy, Statistic::Final);
+    let extremes = results.extremes(accuracy.0, accuracy.1).expect("two means");
+    assert_eq!(extremes.map(|procedure| procedure.label()), ["regime=b", "regime=a"]);
+    assert!(made.narrowed_results(&[0]).extremes(accuracy.0, accuracy.1).is_none());
+}
