@@ -116,6 +116,11 @@ fuzz seconds="300":
     done
     [ -z "$failed" ] || { echo "failed:$failed; the inputs lie in tools/fuzz/artifacts" >&2; exit 1; }
 
+# Change a crate's code in one small way after the other, and list what its tests do not notice: just mutants thaw-spec
+mutants crate="thaw-spec" *arguments:
+    command -v cargo-mutants > /dev/null || cargo install cargo-mutants --locked
+    CARGO_TARGET_DIR="$PWD/target/mutants" cargo mutants --package "$1" --output target/mutants --timeout 120 "${@:2}"
+
 # Time what thaw does around cells that compute nothing: just scale 1000 10000
 scale *cells:
     cargo build --release --workspace --examples

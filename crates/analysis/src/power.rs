@@ -79,6 +79,14 @@ mod tests {
                 "{pairs}: {found} against {expected}"
             );
         }
+        // With one degree of freedom the density begins at its highest. By the integral over Z
+        // instead of V, ∫ φ(z) (2 Φ(|z + shift| / 12.706205) − 1) dz, in Python.
+        for (shift, expected) in
+            [(0.0, 0.05), (1.0, 0.072_988_894), (10.0, 0.567_306_566), (20.0, 0.883_394_433)]
+        {
+            let found = power(shift, 1.0).expect("freedom");
+            assert!((found - expected).abs() < 1e-6, "{shift}: {found}");
+        }
         assert!((power(0.0, 2.0).expect("freedom") - 0.05).abs() < 1e-6);
         assert!((power(0.0, 1e4).expect("freedom") - 0.05).abs() < 1e-6);
     }

@@ -919,6 +919,10 @@ fn the_largest_number_of_variants_serves_the_smaller_ones() {
             .collect::<Vec<_>>()
     });
     assert_eq!(short, long);
+    // Its own first, then those of 3 to 1,000 variants.
+    let two = cells.iter().find(|cell| cell.procedure.variants == 2).expect("a cell");
+    let own = training(two, Sharing::Literal).expect("variants").key();
+    assert_eq!((short.len(), &short[0]), (999, &own));
 }
 
 #[test]
@@ -939,6 +943,9 @@ fn procedures_that_take_hours_can_have_fewer_seeds() {
         [seeds("thawed"), seeds("cached"), seeds("end_to_end")],
         [BTreeSet::from([1]), BTreeSet::from([0, 1, 2, 3]), BTreeSet::from([0, 1])]
     );
+    let cached = experiment.procedures().find(|(levels, _)| levels[0].1 == "cached");
+    let (cached, _) = cached.expect("a procedure");
+    assert_eq!(experiment.seeds_of(cached), [0, 1, 2, 3], "ascending, as they are not typed");
     let narrowed = experiment.clone().shortened(None, Some(&[7]), &Selector::default());
     assert!(
         narrowed.cells(&inputs()).iter().all(|cell| cell.seed == 7),

@@ -117,4 +117,20 @@ mod tests {
         assert_eq!(orders.share_of_change(Subset::EMPTY, 0), 0.5);
         assert_eq!(orders.share_of_change(Subset::full(3).without(0), 0), 0.25);
     }
+
+    #[test]
+    fn an_order_passes_through_what_can_be_reached_and_left() {
+        assert_eq!(Subset::full(3).with(1), Subset::full(3));
+        // By bits, the first factor lowest: the third alone leads nowhere, and the last two together
+        // come from nowhere.
+        for existing in [[0, 1, 3, 4, 7], [0, 1, 3, 6, 7]] {
+            let exists: Vec<bool> = (0..8).map(|set| existing.contains(&set)).collect();
+            let orders = Orders::through(&exists);
+            let passed: Vec<usize> = Subset::all(3)
+                .filter(|subset| orders.pass_through(*subset))
+                .map(Subset::index)
+                .collect();
+            assert_eq!(passed, [0, 1, 3, 7]);
+        }
+    }
 }

@@ -337,6 +337,57 @@ fn a_difference_is_judged_by_its_whole_interval() {
 }
 
 #[test]
+fn a_mean_outside_a_band_fails_unless_its_interval_reaches_in() {
+    let mut made = Made::new(&["a"], 3, 4);
+    for (seed, correct) in [951, 953, 948].into_iter().enumerate() {
+        made.run("a", seed as u64, &Curve::steady(4, correct));
+    }
+    // 0.9507 ± 4.3 · 0.0025 / √3, or about 0.0063 either way.
+    for (lower, upper, kind) in [
+        (0.9, 0.94, VerdictKind::Fail),
+        (0.94, 0.947, VerdictKind::Inconclusive),
+        (0.95, 0.96, VerdictKind::Pass),
+        (0.954, 0.96, VerdictKind::Inconclusive),
+        (0.96, 0.99, VerdictKind::Fail),
+    ] {
+        let band = format!(
+            "[[band]]\nmetric = 'validation_accuracy'\nstatistic = 'final'\nlower = {lower:?}\nupper = {upper:?}"
+        );
+        let expectations = Expectations::parse("made.expected.toml", &band).expect("a band");
+        let verdict = check(&expectations, &made.results()).remove(0);
+        assert_eq!(verdict.kind, kind, "{verdict:?}");
+        assert_eq!(
+            verdict.subject,
+            format!("final validation accuracy of `regime=a` in [{lower}, {upper}]")
+        );
+    }
+}
+
+#[test]
+fn a_verdict_says_what_was_expected() {
+    let made = twins(|_, _| {});
+    let both = "left = { regime = 'a' }\nright = { regime = 'b' }\nmetric = 'test_loss'\n";
+    for (kind, subject) in [
+        (
+            "kind = 'equal_curve'\ntolerance = 0.5",
+            "test loss of `regime=a` equals that of `regime=b` within 0.5",
+        ),
+        (
+            "kind = 'interval_above'\nstatistic = 'best'",
+            "best test loss of `regime=a` lies above that of `regime=b`",
+        ),
+        (
+            "kind = 'greater_by_at_least'\nstatistic = 'last_2'\nmargin = 0.25",
+            "last_2 test loss of `regime=a` exceeds that of `regime=b` by at least 0.25",
+        ),
+    ] {
+        let text = format!("[[relation]]\n{both}{kind}\n");
+        let expectations = Expectations::parse("made.expected.toml", &text).expect("a relation");
+        assert_eq!(check(&expectations, &made.results())[0].subject, subject);
+    }
+}
+
+#[test]
 fn what_is_missing_is_counted_and_what_was_chosen_is_named() {
     let mut made = Made::new(&["a", "b", "c"], 3, 4);
     for (level, seeds) in [("a", 3), ("b", 2)] {
