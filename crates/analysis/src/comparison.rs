@@ -5,6 +5,7 @@ use thaw_spec::{CellId, Outcome};
 
 use crate::schema::{KEYS, TIMES};
 use crate::sink::{DRIFT, EPOCHS, PREDICTIONS};
+use crate::store::key;
 use crate::{AnalysisError, ResultsFolder};
 
 /// What two runs of a cell have in common.
@@ -116,7 +117,7 @@ pub fn compare_records(
         let frames = (one.frame(id, file)?, other.frame(id, file)?);
         comparison
             .frames(file, frames.0.as_ref(), frames.1.as_ref())
-            .map_err(AnalysisError::parquet(&one.place(file), "compare"))?;
+            .map_err(AnalysisError::parquet(&one.store.place(&key(id, file)), "compare"))?;
     }
     Ok(comparison)
 }

@@ -43,9 +43,11 @@ mod diagnosis;
 mod equality;
 mod error;
 mod estimate;
+mod examination;
 mod ladder;
 mod mcnemar;
 mod measurements;
+mod parquet;
 mod power;
 mod precision;
 mod prior;
@@ -69,6 +71,7 @@ pub use diagnosis::{
 };
 pub use error::AnalysisError;
 pub use estimate::{Estimate, Sample, Uncertainty, holm};
+pub use examination::{Damage, Examination};
 pub use ladder::{MeasuredRung, evaluate_ladder};
 pub use mcnemar::{McNemar, mcnemar};
 pub use measurements::Measurements;
@@ -77,5 +80,5 @@ pub use precision::{Addition, PrecisionTarget, WantedDifference, wanted_differen
 pub use results::{CellRun, ProcedureRuns, Results};
 pub use schema::SCHEMA_VERSION;
 pub use sink::ParquetSink;
-pub use store::{CellState, Damage, DriftCurve, Examination, Failure, Recorded, ResultsFolder};
+pub use store::{CellState, DriftCurve, Failure, Recorded, ResultsFolder};
 pub use variants::{VariantSeries, variant_series};

@@ -53,6 +53,13 @@ impl ParquetSink {
             });
         written.map_err(|error| SinkError(error.into()))
     }
+
+    fn write_epochs(&mut self) -> Result<(), SinkError> {
+        if self.records.iter().any(|record| !record.tensor_drifts.is_empty()) {
+            self.write(DRIFT, drift_frame(&self.cell, &self.records))?;
+        }
+        self.write(EPOCHS, epoch_frame(&self.cell, &self.records))
+    }
 }
 
 impl RecordSink for ParquetSink {
@@ -68,14 +75,5 @@ impl RecordSink for ParquetSink {
 
     fn predictions(&mut self, predictions: &[Prediction]) -> Result<(), SinkError> {
         self.write(PREDICTIONS, prediction_frame(&self.cell, predictions))
-    }
-}
-
-impl ParquetSink {
-    fn write_epochs(&mut self) -> Result<(), SinkError> {
-        if self.records.iter().any(|record| !record.tensor_drifts.is_empty()) {
-            self.write(DRIFT, drift_frame(&self.cell, &self.records))?;
-        }
-        self.write(EPOCHS, epoch_frame(&self.cell, &self.records))
     }
 }

@@ -1,22 +1,19 @@
 //! The folder of an experiment's results: `cells/<cell>/` with `cell.json`, `epochs.parquet`,
 //! `drift.parquet`, `predictions.parquet` and `outcome.json`.
 
-use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use polars::prelude::{
-    DataFrame, FileMetadata, ParquetReader, PolarsResult, SerReader as _, polars_bail,
-};
+use polars::prelude::{DataFrame, PolarsResult};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thaw_spec::{Cell, CellId, CellManifest, ContentHash, Outcome, Prediction, Split, TensorDrift};
 use thaw_store::{Claimed, FolderStore, Owner, Store};
 
+use crate::examination::sound;
 use crate::schema::{Row, drifts, predictions, rows, wanted_columns};
 use crate::sink::{DRIFT, EPOCHS, PREDICTIONS};
-use crate::{AnalysisError, ParquetSink, ProcedureRuns};
+use crate::{AnalysisError, Damage, ParquetSink, ProcedureRuns, parquet};
 
 /// How far a cell has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,34 +30,11 @@ pub enum CellState {
 const MANIFEST: &str = "cell.json";
 const OUTCOME: &str = "outcome.json";
 const FAILURE: &str = "failure.json";
-const CELLS: &str = "cells";
-
-/// The place of what is damaged.
-const SET_ASIDE: &str = "set-aside";
+pub(crate) const CELLS: &str = "cells";
 
 /// What is done about a damaged cell.
-const REMEDY: &str =
+pub(crate) const REMEDY: &str =
     "`thaw doctor --set-aside` moves its cell away, and the next sweep runs it again";
-
-/// A cell whose records cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damage {
-    /// The name of its folder.
-    pub cell: String,
-    /// The file, what is wrong with it, and what to do, in a sentence.
-    pub reason: String,
-}
-
-/// What was found in a folder of results.
-#[derive(Clone, Debug, Default)]
-pub struct Examination {
-    /// Number of cells that are complete, all files of which can be read.
-    pub complete: usize,
-    /// Number of cells that were begun.
-    pub partial: usize,
-    /// Cells with a file that cannot be read.
-    pub damaged: Vec<Damage>,
-}
 
 /// Why a cell failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +70,7 @@ pub struct DriftCurve {
 /// An experiment's results: cells in a store.
 #[derive(Clone, Debug)]
 pub struct ResultsFolder {
-    store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
 }
 
 /// The key of a cell's file.
@@ -187,14 +161,14 @@ impl ResultsFolder {
     }
 
     /// The error of a file that should be there.
-    fn missing(&self, id: &CellId, file: &str) -> AnalysisError {
+    pub(crate) fn missing(&self, id: &CellId, file: &str) -> AnalysisError {
         let path = self.store.place(&key(id, file));
         let source = std::io::ErrorKind::NotFound.into();
         AnalysisError::Unreadable { path, action: "cannot read", source }
     }
 
     /// Refuses a file that is not the one whose hash the outcome tells.
-    fn is_as_recorded(
+    pub(crate) fn is_as_recorded(
         &self,
         id: &CellId,
         file: &str,
@@ -250,34 +224,6 @@ impl ResultsFolder {
             Some(_) if self.store.has(&key(&cell.id(), EPOCHS))? => CellState::Complete,
             _ => CellState::Partial,
         })
-    }
-
-    /// Removes what dead workers left behind: files that they had begun, and their claims.
-    ///
-    /// # Errors
-    /// When the folder cannot be listed or written to.
-    pub fn remove_orphans(&self) -> Result<(), AnalysisError> {
-        for folder in ["", "plots", "plans"] {
-            self.store.remove_orphans(folder)?;
-        }
-        for cell in self.store.list(CELLS)? {
-            self.store.remove_orphans(&format!("{CELLS}/{cell}"))?;
-        }
-        Ok(())
-    }
-
-    /// Files that dead workers had begun, where the results are in a folder.
-    ///
-    /// # Errors
-    /// When the folder cannot be listed.
-    pub fn orphans(&self) -> Result<Vec<PathBuf>, AnalysisError> {
-        let mut folders = vec![String::new(), "plots".to_owned(), "plans".to_owned()];
-        folders.extend(self.store.list(CELLS)?.iter().map(|cell| format!("{CELLS}/{cell}")));
-        let mut orphans = Vec::new();
-        for folder in folders {
-            orphans.extend(self.store.orphans(&folder)?);
-        }
-        Ok(orphans)
     }
 
     /// Writes a cell's manifest and takes back an earlier outcome: from now on the cell is partial.
@@ -411,7 +357,7 @@ impl ResultsFolder {
     }
 
     /// The manifest in the folder of a name, if there is one.
-    fn manifest_of(&self, name: &str) -> Result<Option<CellManifest>, AnalysisError> {
+    pub(crate) fn manifest_of(&self, name: &str) -> Result<Option<CellManifest>, AnalysisError> {
         let key = format!("{CELLS}/{name}/{MANIFEST}");
         let Some(manifest) = self.read_key::<CellManifest>(&key)? else { return Ok(None) };
         let is_of = manifest.cell.id();
@@ -424,46 +370,6 @@ impl ResultsFolder {
         Err(AnalysisError::Malformed { path: self.store.place(&key), reason })
     }
 
-    /// Everything that the folder holds, looked at: each file of each cell is read.
-    ///
-    /// # Errors
-    /// When the folder cannot be listed, or its store cannot be reached.
-    pub fn examine(&self) -> Result<Examination, AnalysisError> {
-        let mut examination = Examination::default();
-        for name in self.store.list(CELLS)? {
-            match sound(&name, self.examine_cell(&name))? {
-                Ok(Some(CellState::Complete)) => examination.complete += 1,
-                Ok(Some(_)) => examination.partial += 1,
-                Ok(None) => {}
-                Err(damage) => examination.damaged.push(damage),
-            }
-        }
-        Ok(examination)
-    }
-
-    /// Reads all files of a cell; nothing of one that was not begun.
-    fn examine_cell(&self, name: &str) -> Result<Option<CellState>, AnalysisError> {
-        let Some(manifest) = self.manifest_of(name)? else { return Ok(None) };
-        let id = &manifest.id;
-        self.failure(id)?;
-        let Some(outcome) = self.outcome(id)? else {
-            // What is recorded of a cell that goes on is written again with its next epoch.
-            return Ok(Some(CellState::Partial));
-        };
-        for file in outcome.records.keys() {
-            let bytes = self.store.get(&key(id, file))?.ok_or_else(|| self.missing(id, file))?;
-            self.is_as_recorded(id, file, &bytes, &outcome)?;
-        }
-        let rows = self.read_epochs(id, &outcome)?;
-        let epochs = rows.iter().filter(|row| row.split == Split::Train).count();
-        if epochs != outcome.epochs {
-            return Err(self.other_number(id, epochs, &outcome));
-        }
-        self.read_predictions(id)?;
-        self.read_drift(id)?;
-        self.state(&manifest.cell).map(Some)
-    }
-
     /// The error of records that are of another number of epochs than the outcome tells.
     pub(crate) fn other_number(
         &self,
@@ -473,24 +379,6 @@ impl ResultsFolder {
     ) -> AnalysisError {
         let reason = format!("holds {epochs} epochs of {}; {REMEDY}", outcome.epochs);
         AnalysisError::Malformed { path: self.epochs(id), reason }
-    }
-
-    /// Moves the files of a cell to `set-aside/`, where nothing reads them; returns their place.
-    ///
-    /// # Errors
-    /// When one cannot be read or written.
-    pub fn set_aside(&self, name: &str) -> Result<PathBuf, AnalysisError> {
-        let taken = self.store.list(SET_ASIDE)?;
-        let number = (1..).find(|number| !taken.contains(&numbered(name, *number)));
-        let place = format!("{SET_ASIDE}/{}", numbered(name, number.unwrap_or(1)));
-        for file in self.store.list(&format!("{CELLS}/{name}"))? {
-            let from = format!("{CELLS}/{name}/{file}");
-            if let Some(bytes) = self.store.get(&from)? {
-                self.store.put(&format!("{place}/{file}"), &bytes)?;
-                self.store.remove(&from)?;
-            }
-        }
-        Ok(self.store.place(&place))
     }
 
     fn write_json<T: Serialize>(
@@ -546,7 +434,7 @@ impl ResultsFolder {
         rows: impl Fn(&DataFrame) -> PolarsResult<Vec<T>>,
     ) -> Result<Vec<T>, AnalysisError> {
         let place = self.store.place(&key(id, file));
-        guarded(&place, bytes, columns, |frame| rows(&frame))
+        parquet::read(&place, bytes, columns, |frame| rows(&frame))
     }
 
     /// All columns of a file of a cell; nothing where it is not there.
@@ -557,70 +445,6 @@ impl ResultsFolder {
     ) -> Result<Option<DataFrame>, AnalysisError> {
         let key = key(id, file);
         let Some(bytes) = self.store.get(&key)? else { return Ok(None) };
-        guarded(&self.store.place(&key), bytes, None, Ok).map(Some)
+        parquet::read(&self.store.place(&key), bytes, None, Ok).map(Some)
     }
-}
-
-/// What is made of a file, or of some of its columns, which may be damaged in any way.
-fn guarded<T>(
-    place: &Path,
-    bytes: Vec<u8>,
-    columns: Option<Vec<String>>,
-    made: impl FnOnce(DataFrame) -> PolarsResult<T>,
-) -> Result<T, AnalysisError> {
-    let length = bytes.len();
-    let read = || {
-        let mut reader = ParquetReader::new(Cursor::new(bytes)).with_columns(columns);
-        check_sizes(reader.get_metadata()?, length)?;
-        reader.finish().and_then(made)
-    };
-    // Of a damaged file polars answers some parts with a panic (0.55.2): flags in its footer, and
-    // lengths within its pages, which cannot be looked at beforehand.
-    match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(read) => read.map_err(AnalysisError::parquet(place, "read")),
-        Err(_) => {
-            let (path, reason) = (place.to_owned(), format!("is damaged; {REMEDY}"));
-            Err(AnalysisError::Malformed { path, reason })
-        }
-    }
-}
-
-/// The name of the cell that is set aside for the first, the second, … time.
-fn numbered(name: &str, number: usize) -> String {
-    if number == 1 { name.to_owned() } else { format!("{name}-{number}") }
-}
-
-/// What was read of a cell, or its damage; other errors are those of the store.
-fn sound<T>(
-    cell: &str,
-    read: Result<T, AnalysisError>,
-) -> Result<Result<T, Damage>, AnalysisError> {
-    match read {
-        Ok(value) => Ok(Ok(value)),
-        Err(error) if error.is_damage() => {
-            Ok(Err(Damage { cell: cell.to_owned(), reason: error.to_string() }))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// How many times its bytes a file of records may hold, and how many rows for each of its bytes.
-const LARGEST_RATIO: usize = 1_000;
-
-/// Refuses what a file declares and cannot hold, before anything is made of it.
-fn check_sizes(metadata: &FileMetadata, length: usize) -> PolarsResult<()> {
-    let most = length.saturating_mul(LARGEST_RATIO);
-    let columns = || metadata.row_groups.iter().flat_map(|group| group.parquet_columns());
-    let ends_within = |end: u64| usize::try_from(end).is_ok_and(|end| end <= length);
-    if !columns().all(|column| ends_within(column.byte_range().end)) {
-        polars_bail!(ComputeError: "it ends before its columns do; {}", REMEDY);
-    }
-    let unpacked =
-        columns().map(|column| usize::try_from(column.uncompressed_size()).unwrap_or(usize::MAX));
-    let rows = metadata.row_groups.iter().map(|group| group.num_rows());
-    let counts = [unpacked.fold(0, usize::saturating_add), rows.fold(0, usize::saturating_add)];
-    if counts.into_iter().chain([metadata.num_rows]).any(|count| count > most) {
-        polars_bail!(ComputeError: "it declares more than it can hold; {}", REMEDY);
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! What a value consists of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -27,6 +27,19 @@ pub(crate) fn fields(value: &impl Serialize) -> BTreeMap<String, String> {
     let mut result = BTreeMap::new();
     walk("", &serde_json::to_value(value).unwrap_or_default(), &mut result);
     result
+}
+
+/// The fields in which two values differ: path, what the first says, and the second. Two runs never start
+/// at the same second, so their starts are left out.
+pub(crate) fn differences<T: Serialize>(one: &T, other: &T) -> Vec<(String, String, String)> {
+    let (one, other) = (fields(one), fields(other));
+    let names: BTreeSet<&String> =
+        one.keys().chain(other.keys()).filter(|name| *name != "started_unix_seconds").collect();
+    let value = |fields: &BTreeMap<String, String>, name: &String| {
+        fields.get(name).cloned().unwrap_or_else(|| "–".to_owned())
+    };
+    let differing = names.into_iter().filter(|name| one.get(*name) != other.get(*name));
+    differing.map(|name| (name.clone(), value(&one, name), value(&other, name))).collect()
 }
 
 #[cfg(test)]

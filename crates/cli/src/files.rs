@@ -31,9 +31,7 @@ pub(crate) fn file_stems<'a>(all: impl IntoIterator<Item = &'a [(String, String)
     let stand_in = |character: char| match character {
         WITHIN => Some('-'),
         BETWEEN => Some('_'),
-        // What follows a dot would be taken for an extension.
-        '.' => Some('p'),
-        _ => (character.is_ascii_alphanumeric() || "-_".contains(character)).then_some(character),
+        _ => file_character(character),
     };
     let text = |levels: &[(String, String)]| {
         if levels.is_empty() {
@@ -51,15 +49,16 @@ pub(crate) fn file_stems<'a>(all: impl IntoIterator<Item = &'a [(String, String)
 /// experiment may have.
 pub(crate) fn file_stem_of(text: &str) -> String {
     const LONGEST: usize = 200;
-    text.chars().map(file_character).take(LONGEST).collect()
+    let characters = text.chars().map(|character| file_character(character).unwrap_or('_'));
+    characters.take(LONGEST).collect()
 }
 
-/// Dots are replaced too: what follows one would be taken for an extension.
-fn file_character(character: char) -> char {
+/// What stands for a character in a file's name, if anything does. Dots are replaced too: what follows one
+/// would be taken for an extension.
+fn file_character(character: char) -> Option<char> {
     match character {
-        '.' => 'p',
-        _ if character.is_ascii_alphanumeric() || "-_".contains(character) => character,
-        _ => '_',
+        '.' => Some('p'),
+        _ => (character.is_ascii_alphanumeric() || "-_".contains(character)).then_some(character),
     }
 }
 

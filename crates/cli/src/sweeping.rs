@@ -182,6 +182,11 @@ fn launch(
             processes.launch(work, &progress)?
         }
     };
+    none_failed(failures)
+}
+
+/// The cells that failed are an error.
+pub(crate) fn none_failed(failures: Vec<CellFailure>) -> Result<(), CliError> {
     if failures.is_empty() {
         return Ok(());
     }

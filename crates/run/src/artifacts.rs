@@ -245,13 +245,10 @@ impl Cache {
     /// # Errors
     /// When it cannot be listed.
     pub fn orphans(&self) -> Result<Vec<PathBuf>, RunError> {
+        let folder = FolderStore::new(self.root.clone());
         let mut orphans = Vec::new();
         for name in self.folders() {
-            let folder = self.root.join(name);
-            let found = thaw_store::orphans(&folder);
-            orphans.extend(
-                found.map_err(|source| RunError::Unreadable { path: folder.clone(), source })?,
-            );
+            orphans.extend(folder.orphans(&name)?);
         }
         Ok(orphans)
     }

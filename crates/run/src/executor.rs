@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use thaw_data::Pixels;
+use thaw_data::{DataError, Pixels};
 use thaw_spec::{
     Cell, CellManifest, Extraction, Outcome, Phase, RecordSink, Split, Step, TrainingActivations,
 };
@@ -104,7 +104,6 @@ impl<'a> RealExecutor<'a> {
 
     /// What was opened; a damaged file is removed, so that the next try makes it again.
     fn sound<T>(&self, path: &Path, opened: Result<T, RunError>) -> Result<T, RunError> {
-        use thaw_data::DataError;
         if let Err(
             RunError::Data(DataError::DamagedArtifact { .. })
             | RunError::Train(TrainError::Data(DataError::DamagedArtifact { .. })),

@@ -14,8 +14,9 @@ use thaw_spec::{
     ContentHash, CostFacts, Inputs, Plan, PreprocessingName, Sharing, Step, SyntheticDataset,
 };
 use thaw_store::{is_url, write_whole};
-use thaw_train::{Stop, extract_memory_bytes, fit_memory_bytes};
+use thaw_train::Stop;
 
+use crate::launch::memory_bytes;
 use crate::steps::{Item, StepEnd, Steps, images};
 use crate::{
     Cache, Executor, Fault, Forecast, Observer, RunError, RunInputs, VERSION, open_device,
@@ -140,17 +141,12 @@ impl PlanFile {
         let mut steps = Vec::new();
         for ((number, step), needs) in plan.steps.iter().enumerate().zip(plan.needs(facts.sharing))
         {
-            let memory_bytes = match step {
-                Step::Fit(cell) => Some(fit_memory_bytes(cell, facts.images.train)?),
-                Step::Extract(extraction) => Some(extract_memory_bytes(extraction)?),
-                Step::Decode { .. } => None,
-            };
             steps.push(PlannedStep {
                 number,
                 id: step.id(),
                 needs,
                 images: images(step, facts),
-                memory_bytes,
+                memory_bytes: memory_bytes(step, facts)?,
                 seconds: forecast.and_then(|forecast| forecast.steps[number]),
                 step: step.clone(),
             });

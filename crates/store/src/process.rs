@@ -1,5 +1,7 @@
 //! Processes and the machines that they run on, as far as the system tells.
 
+use std::sync::OnceLock;
+
 /// Name of this machine, as far as it tells.
 pub(crate) fn host() -> String {
     let of_system = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
@@ -33,9 +35,12 @@ pub(crate) fn started(pid: u32) -> Option<String> {
 }
 
 /// This process in the name of a file: its number, when it was started, and the space of its number.
-pub(crate) fn in_a_name() -> String {
-    let pid = std::process::id();
-    format!("{pid}-{}-{}-", started(pid).unwrap_or_default(), short_space())
+pub(crate) fn in_a_name() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let pid = std::process::id();
+        format!("{pid}-{}-{}-", started(pid).unwrap_or_default(), short_space())
+    })
 }
 
 /// Whether the process of a name, as [`in_a_name`] gives it, lives; nothing where that cannot be told:

@@ -98,7 +98,7 @@ pub(crate) fn unfinished(folder: &Path) -> io::Result<NamedTempFile> {
 ///
 /// # Errors
 /// When the folder cannot be listed.
-pub fn orphans(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn orphans(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -126,7 +126,7 @@ pub fn orphans(folder: &Path) -> io::Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// When the folder cannot be listed, or a file cannot be removed.
-pub fn remove_orphans(folder: &Path) -> io::Result<()> {
+pub(crate) fn remove_orphans(folder: &Path) -> io::Result<()> {
     for orphan in orphans(folder)? {
         match std::fs::remove_file(&orphan) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),

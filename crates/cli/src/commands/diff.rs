@@ -1,6 +1,5 @@
 //! `thaw diff`: what differs between two runs, in procedure, machine and outcome.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,9 +9,9 @@ use thaw_report::magnitude;
 use thaw_spec::{CellManifest, Split};
 
 use crate::error::{CliError, SUCCESS};
-use crate::fields::fields;
+use crate::fields::differences;
 use crate::selection::ResultsArgument;
-use crate::terminal::{say, say_lines};
+use crate::terminal::say;
 
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
@@ -39,28 +38,20 @@ pub(crate) fn run(options: &Diff) -> Result<ExitCode, CliError> {
         ));
     }
     let sections = [
-        ("procedure", fields(&one.1.cell.procedure), fields(&other.1.cell.procedure)),
-        ("inputs", fields(&one.1.cell.inputs), fields(&other.1.cell.inputs)),
-        ("machine and program", fields(&one.1.environment), fields(&other.1.environment)),
+        ("procedure", differences(&one.1.cell.procedure, &other.1.cell.procedure)),
+        ("inputs", differences(&one.1.cell.inputs, &other.1.cell.inputs)),
+        ("machine and program", differences(&one.1.environment, &other.1.environment)),
     ];
-    for (title, first, second) in sections {
-        // Two runs never start at the same second.
-        let names: BTreeSet<&String> = first
-            .keys()
-            .chain(second.keys())
-            .filter(|name| *name != "started_unix_seconds")
-            .collect();
-        let value = |fields: &BTreeMap<String, String>, name: &String| {
-            fields.get(name).cloned().unwrap_or_else(|| "–".to_owned())
-        };
-        let differing: Vec<String> = names
-            .into_iter()
-            .filter(|name| first.get(*name) != second.get(*name))
-            .map(|name| format!("  {name}: {} → {}", value(&first, name), value(&second, name)))
-            .collect();
+    for (title, differing) in sections {
         say("");
-        say(&format!("{title}:{}", if differing.is_empty() { " the same" } else { "" }));
-        say_lines(differing);
+        if differing.is_empty() {
+            say(&format!("{title}: the same"));
+            continue;
+        }
+        say(&format!("{title}:"));
+        for (name, first, second) in differing {
+            say(&format!("  {name}: {first} → {second}"));
+        }
     }
     outcome(&one, &other)?;
     Ok(ExitCode::from(SUCCESS))

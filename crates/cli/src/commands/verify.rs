@@ -4,19 +4,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use tempfile::TempDir;
 use thaw_analysis::{CellState, ResultsFolder, compare_records};
-use thaw_run::{
-    Launcher as _, Limits, RealExecutor, RunError, RunInputs, Silent, Stop, Threads, Work,
-};
+use thaw_run::{Launcher as _, Limits, RealExecutor, RunError, RunInputs, Stop, Threads, Work};
 use thaw_spec::{CellManifest, CostFacts, Plan, Selector};
 
 use crate::arguments::{Images, LauncherName, Sweep};
 use crate::error::{CliError, FAILED, SUCCESS};
-use crate::fields::fields;
+use crate::fields::differences;
 use crate::inputs::{self, start_threads};
 use crate::progress::Progress;
 use crate::selection::{CellSelection, MINIATURE_NAME};
 use crate::signals::stop_on_signals;
+use crate::sweeping::none_failed;
 use crate::terminal::say;
 
 #[derive(Debug, Args)]
@@ -70,8 +70,7 @@ pub(crate) fn run(options: &Verify) -> Result<ExitCode, CliError> {
         return Err(CliError::Usage { message });
     };
     let threads = start_threads(options.threads)?;
-    let desk = tempfile::tempdir()
-        .map_err(|source| CliError::Unwritable { path: std::env::temp_dir(), source })?;
+    let desk = desk()?;
     let sweep = Sweep {
         selection: CellSelection::plain(experiment_file(options, &first.experiment)?),
         images: options.images.clone(),
@@ -191,27 +190,15 @@ impl Again<'_> {
     /// Runs cells again, into a folder that is removed at the end, and says of each whether its records
     /// are the same; tells whether all are.
     pub(crate) fn verify(&self, manifests: &[CellManifest]) -> Result<bool, CliError> {
-        let desk = tempfile::tempdir()
-            .map_err(|source| CliError::Unwritable { path: std::env::temp_dir(), source })?;
+        let desk = desk()?;
         let repeated = ResultsFolder::new(desk.path().to_owned());
         let cells: Vec<_> = manifests.iter().map(|manifest| manifest.cell.clone()).collect();
         let Self { inputs, facts, limits, stop, .. } = *self;
         let plan = Plan::new(&cells, &Default::default(), facts, inputs.cache.kept()?);
-        let threads = limits.threads;
-        let executor = RealExecutor::new(inputs, threads).stopped_by(stop);
+        let executor = RealExecutor::new(inputs, limits.threads).stopped_by(stop);
         let work = Work { plan: &plan, facts, folder: &repeated, limits, stop };
         let launcher = Threads { executor: &executor };
-        let failures = if self.quiet {
-            launcher.launch(&work, &Silent)?
-        } else {
-            launcher.launch(&work, &Progress::new(false))?
-        };
-        if !failures.is_empty() {
-            let words = failures.into_iter().map(|failure| {
-                format!("{} seed {}: {}", failure.cell.label(), failure.cell.seed, failure.error)
-            });
-            return Err(CliError::Cells(words.collect()));
-        }
+        none_failed(launcher.launch(&work, &Progress::new(self.quiet))?)?;
         let mut equal = 0;
         for manifest in manifests {
             let comparison = compare_records(self.folder, &repeated, &manifest.id)?;
@@ -237,16 +224,13 @@ impl Again<'_> {
     }
 }
 
+/// A folder that is removed when it is dropped.
+fn desk() -> Result<TempDir, CliError> {
+    TempDir::new().map_err(|source| CliError::Unwritable { path: std::env::temp_dir(), source })
+}
+
 /// How the machines and programs of two runs differ.
 fn differing(one: &CellManifest, other: &CellManifest) -> Vec<String> {
-    let (one, other) = (fields(&one.environment), fields(&other.environment));
-    let differ = one
-        .iter()
-        .filter(|(name, value)| *name != "started_unix_seconds" && other.get(*name) != Some(value));
-    differ
-        .map(|(name, value)| {
-            let now = other.get(name).map_or("–", String::as_str);
-            format!("{name}: {value} then, {now} now")
-        })
-        .collect()
+    let differ = differences(&one.environment, &other.environment).into_iter();
+    differ.map(|(name, then, now)| format!("{name}: {then} then, {now} now")).collect()
 }

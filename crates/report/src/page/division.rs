@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use thaw_analysis::{Attribution, EqualLevels};
-use thaw_spec::Selector;
+use thaw_spec::shell_word;
 
 use super::{Division, Page, VALIDATION, figure};
 use crate::escape::name;
@@ -24,11 +24,6 @@ fn equal_levels(attribution: &Attribution) -> Markup {
             }
         }
     }
-}
-
-/// A selector as an argument in quotation marks.
-fn quoted(selector: &Selector) -> String {
-    format!("'{}'", selector.to_string().replace('\'', r"'\''"))
 }
 
 /// A chance in per cent, which is never nothing.
@@ -96,7 +91,7 @@ impl Page<'_> {
             (single_changes_table(attribution, VALIDATION).html())
             @if !interactions.rows.is_empty() { (interactions.html()) }
             pre tabindex="0" { code {
-                (self.command("attribute")) " --from " (quoted(&from.selector)) " --to " (quoted(&to.selector))
+                (self.command("attribute")) " --from " (shell_word(&from.selector.to_string())) " --to " (shell_word(&to.selector.to_string()))
             } }
         })
     }

@@ -20,19 +20,25 @@ pub fn refuse_what_cannot_fit(
 ) -> Result<(), RunError> {
     let Some(allowed) = limits.memory_bytes else { return Ok(()) };
     for step in &plan.steps {
-        let (needed, jobs) = match step {
-            Step::Fit(cell) => {
-                let needed = fit_memory_bytes(cell, facts.images.train)?;
-                (needed, limits.jobs.unwrap_or(1).max(1))
-            }
-            Step::Extract(extraction) => (extract_memory_bytes(extraction)?, 1),
-            Step::Decode { .. } => continue,
+        let Some(needed) = memory_bytes(step, facts)? else { continue };
+        let jobs = match step {
+            Step::Fit(_) => limits.jobs.unwrap_or(1).max(1),
+            Step::Decode { .. } | Step::Extract(_) => 1,
         };
         if needed.saturating_mul(jobs as u64) > allowed {
             return Err(RunError::Memory { step: step.id(), needed, jobs, allowed });
         }
     }
     Ok(())
+}
+
+/// Estimated memory of a training or an extraction, in bytes; decoding has none.
+pub(crate) fn memory_bytes(step: &Step, facts: &CostFacts) -> Result<Option<u64>, RunError> {
+    Ok(match step {
+        Step::Fit(cell) => Some(fit_memory_bytes(cell, facts.images.train)?),
+        Step::Extract(extraction) => Some(extract_memory_bytes(extraction)?),
+        Step::Decode { .. } => None,
+    })
 }
 
 /// Memory that is free for this process, where the system tells (Linux): on the machine, and in the

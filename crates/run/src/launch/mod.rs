@@ -12,6 +12,7 @@ use thaw_train::Stop;
 
 use crate::{Executor, Observer, RunError};
 
+pub(crate) use memory::memory_bytes;
 pub use memory::refuse_what_cannot_fit;
 pub use message::Messages;
 pub use processes::Processes;
