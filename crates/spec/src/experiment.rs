@@ -4,6 +4,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::cell::label;
+use crate::labels::{Labels, LabelsTable};
 use crate::matrix::{Combination, Matrix, MatrixTable};
 use crate::phase::PhaseSettings;
 use crate::settings::{DEFAULTS, Settings};
@@ -87,6 +88,8 @@ struct ExperimentTable {
     published: Vec<Spanned<PublishedCurve>>,
     #[serde(default)]
     ladder: Vec<Spanned<Rung>>,
+    #[serde(default)]
+    labels: LabelsTable,
     #[serde(default)]
     launcher: LauncherSettings,
 }
@@ -212,6 +215,20 @@ impl Source<'_> {
     }
 }
 
+/// The levels of the matrix's factors, with those that an inclusion brings.
+fn known_levels(
+    mut known: Vec<(String, Vec<String>)>,
+    procedures: &[NamedProcedure],
+) -> Vec<(String, Vec<String>)> {
+    for (factor, level) in procedures.iter().flat_map(|(levels, _)| levels) {
+        let levels = known.iter_mut().find(|(name, _)| name == factor).map(|(_, levels)| levels);
+        if let Some(levels) = levels.filter(|levels| !levels.contains(level)) {
+            levels.push(level.clone());
+        }
+    }
+    known
+}
+
 /// Number of procedures that a selector chooses.
 fn count_chosen(selector: &Selector, procedures: &[NamedProcedure]) -> usize {
     procedures.iter().filter(|(levels, _)| selector.matches(levels)).count()
@@ -241,6 +258,8 @@ pub struct Experiment {
     pub published: Vec<PublishedCurve>,
     /// The ladder from one procedure to another, one change at a time.
     pub ladder: Vec<Rung>,
+    /// Words for the factors and levels, for people. They decide nothing about what is computed.
+    pub labels: Labels,
     /// How its steps are handed to a scheduler; it decides nothing about what they compute.
     pub launcher: LauncherSettings,
     /// Whether runs with other seeds than those planned count for nothing.
@@ -320,7 +339,7 @@ impl Experiment {
             matrix_offset,
         )?;
 
-        let known = matrix.known();
+        let known = known_levels(matrix.known(), &procedures);
         for published in &table.published {
             let offset = published.span().start;
             source.check_selector(&published.get_ref().selector, &known, offset, "published")?;
@@ -381,6 +400,7 @@ impl Experiment {
             factors: matrix.factor_names(),
             published: table.published.into_iter().map(Spanned::into_inner).collect(),
             ladder: table.ladder.into_iter().map(Spanned::into_inner).collect(),
+            labels: Labels::understand(&table.labels, &known, &at)?,
             launcher: table.launcher,
             procedures,
             seeds_for,

@@ -1223,3 +1223,88 @@ fn sizes_beyond_all_arithmetic_and_ranges_without_end_are_refused() {
     assert_eq!(cell.procedure.total_epochs(), usize::MAX);
     assert_eq!(cell.procedure.phases()[2].epochs(), usize::MAX..usize::MAX);
 }
+
+/// An experiment with labels.
+fn labelled(labels: &str) -> String {
+    format!(
+        r#"
+name = "labelled"
+seeds = [0]
+
+[dataset]
+source = "folder"
+
+[base]
+architecture = "vgg16"
+
+[procedure]
+cache = "features"
+
+[matrix]
+dropout = [0.0, 0.5]
+
+[matrix.pixels]
+rescale = {{ preprocessing = "rescale" }}
+caffe = {{ preprocessing = "caffe" }}
+
+[[include]]
+dropout = 0.25
+pixels = "caffe"
+
+[labels]
+{labels}
+"#
+    )
+}
+
+#[test]
+fn labels_are_words_for_factors_and_levels() {
+    let text = labelled(
+        "pixels = \"images as\"\n\"pixels=caffe\" = \"of the weights\"\n\"dropout=0.25\" = \"a little dropout\"",
+    );
+    let labelled = Experiment::parse("labelled.toml", &text).expect("an experiment");
+    assert_eq!(labelled.labels.factor("pixels"), "images as");
+    assert_eq!(labelled.labels.factor("dropout"), "dropout");
+    let words: Vec<String> =
+        labelled.procedures().map(|(levels, _)| labelled.labels.procedure(levels)).collect();
+    assert_eq!(
+        words,
+        [
+            "dropout 0.0 · rescale",
+            "dropout 0.0 · of the weights",
+            "dropout 0.5 · rescale",
+            "dropout 0.5 · of the weights",
+            "a little dropout · of the weights",
+        ]
+    );
+}
+
+#[test]
+fn a_label_of_nothing_is_refused() {
+    let refused = |labels: &str| {
+        Experiment::parse("labelled.toml", &labelled(labels)).expect_err("refused").to_string()
+    };
+    assert_eq!(
+        refused("pixel = \"images\""),
+        "labelled.toml:26: labels: unknown factor `pixel`, expected one of `dropout`, `pixels`"
+    );
+    assert_eq!(
+        refused("\"pixels=torch\" = \"of PyTorch\""),
+        "labelled.toml:26: labels: unknown level `torch` of `pixels`, expected one of `rescale`, `caffe`"
+    );
+    assert_eq!(
+        refused("pixels = \" \""),
+        "labelled.toml:26: labels: the label of `pixels` has no words; give some or remove it"
+    );
+}
+
+#[test]
+fn a_label_changes_no_cell() {
+    let labels = "pixels = \"images as\"";
+    let cells = |text: &str| {
+        let experiment = Experiment::parse("labelled.toml", text).expect("an experiment");
+        experiment.cells(&inputs()).iter().map(|cell| cell.id()).collect::<Vec<_>>()
+    };
+    let with = labelled(labels);
+    assert_eq!(cells(&with), cells(&with.replace(labels, "")));
+}
