@@ -1,0 +1,342 @@
+// A chart of lines with bands, read by mouse and by keyboard. What the cursor is at stands beside it
+// in words.
+
+import { element } from "./dom.js";
+import { swatch } from "./palette.js";
+
+/** @typedef {import("./data.js").Row} Row */
+
+/**
+ * @typedef {object} Line
+ * @property {string} label
+ * @property {import("./palette.js").Stroke} stroke
+ * @property {Row} values
+ * @property {Row} low The band's lower edge; empty without a band.
+ * @property {Row} high
+ * @property {Row[]} seeds Thin lines beside it.
+ * @property {boolean} spansGaps Whether values that are missing are not worth a gap.
+ * @property {(epoch: number) => string} told The value at an epoch (from 0) in words.
+ *
+ * @typedef {object} View
+ * @property {Line[]} lines
+ * @property {boolean} isLogarithmic
+ * @property {(value: number) => string} tick
+ * @property {string} label For those who cannot see the chart.
+ * @property {string} caption
+ * @property {number[]} phases Epochs, from 1, at which a phase begins.
+ * @property {boolean} hasZero Whether a line at zero helps to read it.
+ */
+
+const HEIGHT = 340;
+const PAPER_WIDTH = 660;
+/** Lines that the read-out tells. */
+const TOLD = 4;
+/** With more lines than these, only the chosen one has its band. */
+const BANDS = 12;
+const HINT =
+  "Move over the chart, or focus it and use the arrow keys: left and right by epoch, up and down by line, Home and End. " +
+  "Drag to enlarge a range of epochs; Escape or a double click goes back.";
+
+let charts = 0;
+
+/**
+ * @param {string} className
+ * @returns {{ figure: HTMLElement, show: (view: View) => void }}
+ */
+export function createChart(className) {
+  charts += 1;
+  const caption = element("figcaption", { id: `chart-${charts}-caption` });
+  const plot = element("div", {
+    class: "plot",
+    tabindex: "0",
+    role: "application",
+    "aria-roledescription": "chart",
+    "aria-describedby": caption.id,
+  });
+  const values = element("div", { class: "values", "aria-live": "polite", "aria-atomic": "true" });
+  const figure = element("figure", { class: `chart ${className}` }, plot, values, caption);
+
+  /** @type {View | null} */
+  let view = null;
+  /** @type {uPlot | null} */
+  let chart = null;
+  /** The line that stands out, by its place. */
+  let chosen = 0;
+  /** Whether the keyboard moves the cursor, which then decides the line. */
+  let isByKeyboard = false;
+  let isOnPaper = false;
+
+  /** @param {string} name */
+  const colour = (name) => {
+    if (isOnPaper) return name === "--line" ? "#d5d5d5" : "#000";
+    return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  };
+  const width = () => (isOnPaper ? PAPER_WIDTH : Math.max(200, plot.clientWidth));
+  const size = () => ({ width: width(), height: Math.min(HEIGHT, Math.round(width() * 0.8)) });
+  const epochs = () => Math.max(0, ...(view?.lines.map((line) => line.values.length) ?? []));
+
+  /** @param {View} next */
+  function show(next) {
+    view = next;
+    chosen = 0;
+    chart?.destroy();
+    chart = null;
+    caption.textContent = next.caption;
+    plot.setAttribute("aria-label", next.label);
+    const limits = limitsOf(next);
+    if (limits === null) {
+      plot.replaceChildren(element("p", { class: "faint nothing" }, "There is nothing to draw."));
+      values.replaceChildren();
+      return;
+    }
+    plot.replaceChildren();
+    const numbers = Array.from({ length: epochs() }, (_, place) => place + 1);
+    const rows = next.lines.map((line) => numbers.map((_, place) => line.values[place] ?? null));
+    chart = new uPlot(optionsOf(next, limits), [numbers, ...rows], plot);
+    hint();
+  }
+
+  /**
+   * @param {View} next
+   * @param {[number, number]} limits
+   */
+  function optionsOf(next, limits) {
+    const font = `12px ${getComputedStyle(document.body).fontFamily}`;
+    const axis = {
+      stroke: () => colour("--ink"),
+      grid: { stroke: () => colour("--line"), width: 1 },
+      ticks: { stroke: () => colour("--line"), width: 1, size: 5 },
+      font,
+      labelFont: font,
+    };
+    /** @type {(_: uPlot, splits: (number | null)[]) => string[]} */
+    const tick = (_, splits) => splits.map((value) => (value === null ? "" : next.tick(value)));
+    return {
+      ...size(),
+      legend: { show: false },
+      padding: [10, 14, 0, 0],
+      focus: { alpha: next.lines.length > 2 ? 0.3 : 1 },
+      cursor: { drag: { x: true, y: false }, y: false, points: { size: 8, width: 2 } },
+      scales: { x: { time: false }, y: { distr: next.isLogarithmic ? 3 : 1, range: () => limits } },
+      axes: [
+        { ...axis, label: "epoch", labelSize: 18, size: 30, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000] },
+        { ...axis, size: 62, values: tick },
+      ],
+      series: [
+        {},
+        ...next.lines.map((line) => ({
+          stroke: line.stroke.colour,
+          dash: line.stroke.dash,
+          width: 2,
+          points: { show: epochs() < 2 },
+          spanGaps: line.spansGaps,
+        })),
+      ],
+      hooks: { drawAxes: [drawBehind], setCursor: [tell] },
+    };
+  }
+
+  /**
+   * Bands, seeds and the beginnings of phases, behind the lines.
+   * @param {uPlot} drawn
+   */
+  function drawBehind(drawn) {
+    if (!view) return;
+    const { ctx, bbox } = drawn;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+    ctx.clip();
+    ctx.lineWidth = devicePixelRatio;
+    ctx.strokeStyle = colour("--faint");
+    ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
+    if (view.hasZero) {
+      const level = drawn.valToPos(0, "y", true);
+      strokePath(ctx, [[bbox.left, level], [bbox.left + bbox.width, level]]);
+    }
+    for (const phase of view.phases) {
+      const place = drawn.valToPos(phase - 0.5, "x", true);
+      strokePath(ctx, [[place, bbox.top], [place, bbox.top + bbox.height]]);
+    }
+    ctx.setLineDash([]);
+    const isCrowded = view.lines.length > BANDS;
+    view.lines.forEach((line, place) => {
+      const isQuiet = isCrowded && place !== chosen;
+      ctx.fillStyle = line.stroke.colour;
+      ctx.strokeStyle = line.stroke.colour;
+      ctx.globalAlpha = 0.16;
+      if (!isQuiet) fillBand(drawn, line);
+      ctx.globalAlpha = isQuiet ? 0.15 : 0.5;
+      for (const seed of line.seeds) strokeRow(drawn, seed);
+    });
+    ctx.restore();
+  }
+
+  function hint() {
+    values.replaceChildren(element("p", { class: "faint screen-only" }, HINT));
+  }
+
+  /** Tells the values at the cursor, the nearest line first, which then stands out. @param {uPlot} drawn */
+  function tell(drawn) {
+    if (!view) return;
+    const { idx: epoch, top } = drawn.cursor;
+    if (epoch === null || epoch === undefined) {
+      hint();
+      drawn.setSeries(null, { focus: true });
+      return;
+    }
+    const places = placesAt(epoch);
+    const distance = /** @type {(place: number) => number} */ (
+      (place) => (isByKeyboard && place === chosen ? -1 : Math.abs(drawn.valToPos(valueAt(place, epoch), "y") - top))
+    );
+    places.sort((one, other) => distance(one) - distance(other));
+    const nearest = places[0] ?? chosen;
+    chosen = nearest;
+    drawn.setSeries(nearest + 1, { focus: true });
+    const lines = view.lines;
+    const items = places.slice(0, TOLD).map((place) => {
+      const { stroke, label, told } = lines[place];
+      return element("li", {}, swatch(stroke), element("b", {}, told(epoch)), ` ${label}`);
+    });
+    const more = places.length - items.length;
+    values.replaceChildren(
+      element("p", {}, `Epoch ${epoch + 1}${places.length === 0 ? ": no value" : ""}`),
+      element("ol", {}, ...items),
+      element("p", { class: "faint" }, more > 0 && `and ${more} more, further away`),
+    );
+  }
+
+  /** Places of the lines that have a value at an epoch. @param {number} epoch */
+  function placesAt(epoch) {
+    const lines = view?.lines ?? [];
+    return [...lines.keys()].filter((place) => (lines[place].values[epoch] ?? null) !== null);
+  }
+
+  /** @param {number} place @param {number} epoch */
+  function valueAt(place, epoch) {
+    return view?.lines[place].values[epoch] ?? 0;
+  }
+
+  /** @param {KeyboardEvent} event */
+  function move(event) {
+    if (!chart || !view || event.altKey || event.ctrlKey || event.metaKey) return;
+    const last = epochs() - 1;
+    const at = chart.cursor.idx ?? null;
+    let epoch = at ?? 0;
+    switch (event.key) {
+      case "ArrowLeft":
+        epoch = Math.max(0, epoch - 1);
+        break;
+      case "ArrowRight":
+        epoch = at === null ? 0 : Math.min(last, epoch + 1);
+        break;
+      case "Home":
+        epoch = 0;
+        break;
+      case "End":
+        epoch = last;
+        break;
+      case "ArrowUp":
+        chosen = lineBeside(epoch, 1);
+        break;
+      case "ArrowDown":
+        chosen = lineBeside(epoch, -1);
+        break;
+      case "Escape":
+        chart.setScale("x", { min: 1, max: last + 1 });
+        break;
+      default:
+        return;
+    }
+    event.preventDefault();
+    isByKeyboard = true;
+    const top = placesAt(epoch).includes(chosen) ? chart.valToPos(valueAt(chosen, epoch), "y") : 0;
+    chart.setCursor({ left: chart.valToPos(epoch + 1, "x"), top });
+    isByKeyboard = false;
+  }
+
+  /**
+   * The line above or below the chosen one.
+   * @param {number} epoch
+   * @param {1 | -1} step
+   */
+  function lineBeside(epoch, step) {
+    const places = placesAt(epoch).sort((one, other) => valueAt(one, epoch) - valueAt(other, epoch) || one - other);
+    const next = places.indexOf(chosen) + step;
+    return places[Math.min(places.length - 1, Math.max(0, next))] ?? chosen;
+  }
+
+  plot.addEventListener("keydown", move);
+  // Only a width that changed: the chart itself gives the height.
+  new ResizeObserver(() => {
+    if (chart && !isOnPaper && Math.round(chart.root.clientWidth) !== width()) chart.setSize(size());
+  }).observe(plot);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chart?.redraw(false));
+  for (const [name, value] of /** @type {const} */ ([["beforeprint", true], ["afterprint", false]])) {
+    addEventListener(name, () => {
+      isOnPaper = value;
+      chart?.setSize(size());
+    });
+  }
+  return { figure, show };
+}
+
+/**
+ * Lowest and highest value with some room; nothing where there is no value.
+ * @param {View} view
+ * @returns {[number, number] | null}
+ */
+function limitsOf(view) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const line of view.lines) {
+    for (const row of [line.values, line.low, line.high, ...line.seeds]) {
+      for (const value of row) {
+        if (value === null) continue;
+        low = Math.min(low, value);
+        high = Math.max(high, value);
+      }
+    }
+  }
+  if (low > high) return null;
+  if (view.isLogarithmic) return [low * 0.9, high * 1.1];
+  const room = (high - low) * 0.05 || 0.01;
+  return [low - room, high + room];
+}
+
+/** @param {CanvasRenderingContext2D} ctx @param {number[][]} points */
+function strokePath(ctx, points) {
+  ctx.beginPath();
+  for (const [x, y] of points) ctx.lineTo(x, y);
+  ctx.stroke();
+}
+
+/**
+ * The pieces of a row without gaps, in the canvas's pixels.
+ * @param {uPlot} drawn
+ * @param {Row} row
+ */
+function pieces(drawn, row) {
+  /** @type {number[][][]} */
+  const found = [[]];
+  row.forEach((value, epoch) => {
+    if (value === null) found.push([]);
+    else found[found.length - 1].push([drawn.valToPos(epoch + 1, "x", true), drawn.valToPos(value, "y", true)]);
+  });
+  return found;
+}
+
+/** @param {uPlot} drawn @param {Row} row */
+function strokeRow(drawn, row) {
+  for (const piece of pieces(drawn, row)) strokePath(drawn.ctx, piece);
+}
+
+/** @param {uPlot} drawn @param {Line} line */
+function fillBand(drawn, line) {
+  // Both edges have the same gaps, and so the same pieces.
+  const upper = pieces(drawn, line.high);
+  pieces(drawn, line.low).forEach((lower, place) => {
+    drawn.ctx.beginPath();
+    for (const [x, y] of [...lower, ...upper[place].reverse()]) drawn.ctx.lineTo(x, y);
+    drawn.ctx.fill();
+  });
+}

@@ -1,0 +1,101 @@
+// Arithmetic of curves. A row holds a value for each epoch, or null.
+
+/** @typedef {import("./data.js").Row} Row */
+/** @typedef {{ mean: Row, low: Row, high: Row }} Summary */
+
+/**
+ * A running mean over the last epochs, fewer at the beginning. An epoch without a value stays
+ * without one.
+ * @param {Row} row
+ * @param {number} epochs 1 or less leaves the row as it is.
+ * @returns {Row}
+ */
+export function smoothed(row, epochs) {
+  if (epochs <= 1) return row;
+  return row.map((value, place) => {
+    if (value === null) return null;
+    const window = row.slice(Math.max(0, place - epochs + 1), place + 1);
+    return meanOf(window.filter((entry) => entry !== null));
+  });
+}
+
+/** @param {number[]} values */
+function meanOf(values) {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/**
+ * Mean, lowest and highest value by epoch. There is a mean only where every row has a value: without
+ * the seeds that diverged it would look better than it is.
+ * @param {Row[]} rows
+ * @returns {Summary}
+ */
+export function summary(rows) {
+  /** @type {Summary} */
+  const result = { mean: [], low: [], high: [] };
+  const epochs = Math.max(0, ...rows.map((row) => row.length));
+  for (let epoch = 0; epoch < epochs; epoch += 1) {
+    const values = rows.map((row) => row[epoch] ?? null).filter((value) => value !== null);
+    result.mean.push(values.length === rows.length ? meanOf(values) : null);
+    result.low.push(values.length > 0 ? Math.min(...values) : null);
+    result.high.push(values.length > 0 ? Math.max(...values) : null);
+  }
+  return result;
+}
+
+/**
+ * Places of the seeds that two sides share.
+ * @param {number[]} first
+ * @param {number[]} second
+ * @returns {{ seed: number, places: [number, number] }[]}
+ */
+export function sharedSeeds(first, second) {
+  return first.flatMap((seed, place) => {
+    const other = second.indexOf(seed);
+    return other < 0 ? [] : [{ seed, places: /** @type {[number, number]} */ ([place, other]) }];
+  });
+}
+
+/**
+ * The difference of two sides by epoch, second less first: paired by equal seeds, or of their
+ * means where they share none.
+ * @param {{ seeds: number[], rows: Row[] }} first
+ * @param {{ seeds: number[], rows: Row[] }} second
+ * @returns {Summary & { seeds: number }} With the number of seeds that were paired.
+ */
+export function difference(first, second) {
+  const shared = sharedSeeds(first.seeds, second.seeds);
+  if (shared.length === 0) {
+    const rows = [minus(summary(second.rows).mean, summary(first.rows).mean)];
+    return { ...summary(rows), seeds: 0 };
+  }
+  const rows = shared.map(({ places: [one, other] }) => minus(second.rows[other], first.rows[one]));
+  return { ...summary(rows), seeds: shared.length };
+}
+
+/**
+ * @param {Row} row
+ * @param {Row} other
+ * @returns {Row}
+ */
+function minus(row, other) {
+  return row.slice(0, other.length).map((value, epoch) => {
+    const less = other[epoch];
+    return value === null || less === null ? null : value - less;
+  });
+}
+
+/**
+ * A row for a logarithmic axis: the error for an accuracy, the loss as it is. Zero has no logarithm.
+ * @param {Row} row
+ * @param {boolean} isAccuracy
+ * @returns {Row}
+ */
+export function forLogarithm(row, isAccuracy) {
+  return row.map((value) => {
+    if (value === null) return null;
+    const size = isAccuracy ? 1 - value : value;
+    // Below the unit of the data there are only rounding errors.
+    return size < 1e-9 ? null : size;
+  });
+}

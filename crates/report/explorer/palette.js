@@ -1,0 +1,44 @@
+// The colours of Okabe & Ito (2008), told apart with any kind of colour vision, and strokes, so that
+// colour is never the only sign.
+
+import { drawing } from "./dom.js";
+
+/** @typedef {{ colour: string, dash: number[] }} Stroke */
+
+const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#787878"];
+const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [16, 4]];
+
+/**
+ * The stroke of the cell or level at a place, which it keeps whatever else is shown.
+ * @param {number} place
+ * @returns {Stroke}
+ */
+export function strokeAt(place) {
+  const turn = Math.floor(place / COLOURS.length);
+  return { colour: COLOURS[place % COLOURS.length], dash: DASHES[turn % DASHES.length] };
+}
+
+/** Of the two sides of a comparison, and of what adds and what takes. */
+export const SIDES = {
+  a: { colour: COLOURS[0], dash: DASHES[0] },
+  b: { colour: COLOURS[1], dash: DASHES[1] },
+};
+export const ADDS = COLOURS[1];
+export const TAKES = COLOURS[5];
+
+/**
+ * A short piece of a line, for legends.
+ * @param {Stroke} stroke
+ */
+export function swatch({ colour, dash }) {
+  const line = drawing("line", {
+    x1: "1",
+    x2: "27",
+    y1: "6",
+    y2: "6",
+    stroke: colour,
+    "stroke-width": "3",
+    "stroke-dasharray": dash.join(" "),
+  });
+  return drawing("svg", { class: "swatch", width: "28", height: "12", viewBox: "0 0 28 12", "aria-hidden": "true" }, line);
+}
