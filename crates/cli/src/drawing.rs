@@ -8,8 +8,8 @@ use thaw_analysis::{
 };
 use thaw_exchange::read_log;
 use thaw_report::{
-    ContactSheet, Division, DriftMap, Figure, Overlay, Page, curves, ladder_table, markdown_text,
-    overview, procedures_table,
+    ContactSheet, Division, DriftMap, Figure, Overlay, Page, SeedLines, curves, decades,
+    ladder_table, markdown_text, overview, procedures_table,
 };
 use thaw_spec::{Experiment, Metric, Rung, Selector, Statistic};
 
@@ -19,6 +19,7 @@ use crate::selection::CellSelection;
 use crate::sheets::augmented_sheet;
 use crate::summary::last_screen;
 use crate::terminal::{say, say_on_stderr};
+use crate::thumbnails::page_images;
 
 /// What has run, at least one cell.
 pub(crate) fn read(
@@ -82,7 +83,7 @@ pub(crate) fn report(
     };
     let mut all_overlays = Vec::new();
     let stems = file_stems(results.procedures.iter().map(|procedure| procedure.levels.as_slice()));
-    for (procedure, stem) in results.procedures.iter().zip(stems) {
+    for (procedure, stem) in results.procedures.iter().zip(&stems) {
         let mut overlays = Vec::new();
         for published in experiment
             .published
@@ -96,17 +97,25 @@ pub(crate) fn report(
             });
         }
         if !procedure.runs.is_empty() {
-            put(&stem, &curves(procedure, &overlays))?;
+            put(stem, &curves(procedure, &overlays, SeedLines::Drawn))?;
         }
         all_overlays.push(overlays);
     }
-    if let Some(figure) = overview(&experiment.title, results) {
+    let drifts = drifts(results, &stems, folder)?;
+    let shades = decades(drifts.iter().map(|(_, map)| map));
+    for (stem, map) in &drifts {
+        place.put(&format!("plots/{stem}_drift.svg"), map.svg(shades)?.as_bytes())?;
+    }
+    if let Some(figure) = overview(&experiment.title, results, &experiment.labels) {
         put("overview", &figure)?;
     }
     let steps = evaluate_ladder(&experiment.ladder, accuracy);
     let charts = [
         ("waterfall.svg", thaw_report::waterfall(&steps, experiment.statistic)),
-        ("variants.svg", thaw_report::variants(&variant_series(results), accuracy)),
+        (
+            "variants.svg",
+            thaw_report::variants(&variant_series(results), accuracy, &experiment.labels),
+        ),
     ];
     for (name, chart) in charts {
         if let Some(chart) = chart {
@@ -144,16 +153,16 @@ pub(crate) fn report(
         divisions: divisions(experiment, accuracy),
         ladder: &steps,
         overlays: all_overlays,
-        drifts: drifts(results, folder)?,
+        tensors: thaw_model::blocks_of_tensors(experiment.architecture),
+        images: page_images(selection, experiment, folder, accuracy, data)?,
         variants: variant_series(results)
             .into_iter()
             .map(|series| Ok((series.clone(), variant_bytes(&series)?)))
             .collect::<Result<_, CliError>>()?,
         sheet: match augmented_sheet(selection, experiment, data)? {
             Some((drawn, stands_in)) => {
-                let png = drawn.png()?;
-                place.put("plots/augmentation.png", &png)?;
-                Some(ContactSheet { png, stands_in })
+                place.put("plots/augmentation.png", &drawn.png()?)?;
+                Some(ContactSheet { jpeg: drawn.jpeg()?, stands_in })
             }
             None => None,
         },
@@ -203,10 +212,14 @@ fn rung(procedure: &ProcedureRuns) -> Rung {
     Rung { label: procedure.label(), selector: Selector::exactly(&procedure.levels) }
 }
 
-/// How each procedure's base drifted; nothing for a base that stayed.
-fn drifts(results: &Results, folder: &ResultsFolder) -> Result<Vec<DriftMap>, CliError> {
+/// How each procedure's base drifted, with the stem of its files; nothing for a base that stayed.
+fn drifts(
+    results: &Results,
+    stems: &[String],
+    folder: &ResultsFolder,
+) -> Result<Vec<(String, DriftMap)>, CliError> {
     let mut maps = Vec::new();
-    for procedure in &results.procedures {
+    for (procedure, stem) in results.procedures.iter().zip(stems) {
         let rows = match folder.mean_drift(procedure) {
             // A map of some seeds would be another.
             Err(error) if error.is_damage() => {
@@ -216,7 +229,7 @@ fn drifts(results: &Results, folder: &ResultsFolder) -> Result<Vec<DriftMap>, Cl
             rows => rows?,
         };
         if rows.iter().flat_map(|row| &row.by_epoch).any(|drift| *drift > 0.0) {
-            maps.push(DriftMap { procedure: procedure.label(), rows });
+            maps.push((stem.clone(), DriftMap { procedure: procedure.label(), rows }));
         }
     }
     Ok(maps)

@@ -18,6 +18,7 @@ mod signals;
 mod summary;
 mod sweeping;
 mod terminal;
+mod thumbnails;
 mod words;
 
 use std::process::ExitCode;

@@ -33,7 +33,7 @@ mod weights;
 
 pub use audit::{audit, audit_phase, drift};
 pub use base::{Base, Freezing};
-pub use bases::{BlockShape, shapes, tensors};
+pub use bases::{BlockShape, blocks_of_tensors, shapes, tensors};
 pub use comparison::{
     Comparison, ComparisonOptions, ListedTensor, Listing, TensorComparison, UnreadableTensor,
     compare, list, list_bytes,

@@ -58,6 +58,7 @@
  * @property {Pair[]} pairs
  * @property {Published[]} published
  * @property {Images | null} images
+ * @property {[number, number] | null} question
  *
  * One side of a comparison. Its rows are by seed where it has seeds.
  * @typedef {object} Source
@@ -238,12 +239,16 @@ export function pairOf(data, from, to) {
 }
 
 /**
- * The sides to begin with: the cells that lie furthest apart, the lower one first; without such
- * a pair the first two sides.
+ * The sides to begin with: the two that the experiment is about; where it does not say, the cells
+ * that lie furthest apart, the lower one first; without such a pair the first two sides.
  * @param {Data} data
  * @returns {{ a: string, b: string }}
  */
-export function furthestApart(data) {
+export function sidesAtFirst(data) {
+  if (data.question) {
+    const [a, b] = data.question;
+    return { a: data.cells[a].name, b: data.cells[b].name };
+  }
   const size = /** @type {(pair: Pair) => number} */ ((pair) => Math.abs(pair.gap?.[0] ?? 0));
   const [widest] = [...data.pairs].sort((one, other) => size(other) - size(one));
   if (widest?.gap) {

@@ -1,12 +1,13 @@
 // Brings the page's parts to life. Without it the page is complete as it is printed.
 
 import { createComparison } from "./compare.js";
-import { furthestApart, hasRun, levelKey, readData, sourcesOf } from "./data.js";
+import { hasRun, levelKey, readData, sidesAtFirst, sourcesOf } from "./data.js";
 import { element } from "./dom.js";
 import { createDrop } from "./drop.js";
 import { createExplorer } from "./explore.js";
 import { createFilters } from "./filters.js";
 import { isSelection, readFragment, writeFragment } from "./fragment.js";
+import { makeTablesSortable } from "./sort.js";
 import { createCellsTable } from "./table.js";
 
 /** @typedef {import("./data.js").Data} Data */
@@ -24,7 +25,7 @@ function beginningOf(data) {
   const isCrowded = data.cells.filter(hasRun).length > OWN_COLOURS;
   const used = data.factors.find((_, place) => new Set(data.cells.map(({ levels }) => levels[place])).size > 1);
   return {
-    ...furthestApart(data),
+    ...sidesAtFirst(data),
     metric: data.metrics[0].name,
     smoothing: 0,
     logarithmic: false,
@@ -122,4 +123,5 @@ async function start() {
   if (data.cells.some(hasRun)) run(data);
 }
 
+makeTablesSortable();
 start();

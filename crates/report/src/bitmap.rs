@@ -1,5 +1,9 @@
-//! Drawings as PNG files.
+//! Drawings and pictures as PNG and JPEG files.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use image::ExtendedColorType::Rgb8;
+use image::codecs::jpeg::JpegEncoder;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use tempfile::TempDir;
@@ -25,4 +29,42 @@ pub(crate) fn render_png(
         root.present().map_err(|error| drawing(error.to_string()))?;
     }
     std::fs::read(&drawn).map_err(io)
+}
+
+/// The same as a JPEG file.
+pub(crate) fn render_jpeg(
+    size: (u32, u32),
+    name: &str,
+    draw: impl FnOnce(&DrawingArea<BitMapBackend<'_>, Shift>) -> Result<(), String>,
+) -> Result<Vec<u8>, ReportError> {
+    register_fonts();
+    let drawing = |reason: String| ReportError::Drawing { name: name.to_owned(), reason };
+    let mut pixels = vec![0; 3 * size.0 as usize * size.1 as usize];
+    {
+        let root = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
+        draw(&root).map_err(drawing)?;
+        root.present().map_err(|error| drawing(error.to_string()))?;
+    }
+    jpeg(&pixels, size)
+}
+
+/// A picture as a JPEG file. `pixels` holds red, green and blue of each pixel, row after row.
+///
+/// # Errors
+/// When the encoder refuses the size.
+pub fn jpeg(pixels: &[u8], (width, height): (u32, u32)) -> Result<Vec<u8>, ReportError> {
+    const QUALITY: u8 = 80;
+    let mut file = Vec::new();
+    let encoded =
+        JpegEncoder::new_with_quality(&mut file, QUALITY).encode(pixels, width, height, Rgb8);
+    encoded.map_err(|error| ReportError::Drawing {
+        name: format!("a picture of {width}×{height} pixels"),
+        reason: error.to_string(),
+    })?;
+    Ok(file)
+}
+
+/// A JPEG file as an address that holds it.
+pub fn data_url(jpeg: &[u8]) -> String {
+    format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg))
 }

@@ -19,8 +19,18 @@ pub struct Overlay {
 /// Strokes of the published curves, in turn.
 const STROKES: [Stroke; 2] = [Stroke::Dashed, Stroke::Dotted];
 
+/// Whether a figure has a thin line for each seed, beside the band between the lowest and the highest
+/// and the mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeedLines {
+    /// It has.
+    Drawn,
+    /// It has not, which makes it small.
+    LeftOut,
+}
+
 /// Draws accuracy and loss by epoch, side by side.
-pub fn curves(procedure: &ProcedureRuns, overlays: &[Overlay]) -> Figure {
+pub fn curves(procedure: &ProcedureRuns, overlays: &[Overlay], seeds: SeedLines) -> Figure {
     let accuracy = [
         (Metric::TrainAccuracy, ORANGE),
         (Metric::TestAccuracy, GREEN),
@@ -49,8 +59,8 @@ pub fn curves(procedure: &ProcedureRuns, overlays: &[Overlay]) -> Figure {
     Figure {
         title: format!("{}{thawed}", procedure.label()),
         panels: vec![
-            panel("accuracy", procedure, &accuracy, overlays, Metric::ValidationAccuracy),
-            panel("loss in nats", procedure, &loss, overlays, Metric::ValidationLoss),
+            panel("accuracy", procedure, &accuracy, overlays, seeds),
+            panel("loss in nats", procedure, &loss, overlays, seeds),
         ],
         columns: 2,
         panel_size: (600, 400),
@@ -63,15 +73,19 @@ fn panel(
     procedure: &ProcedureRuns,
     metrics: &[(Metric, RGBColor)],
     overlays: &[Overlay],
-    published: Metric,
+    drawn: SeedLines,
 ) -> Panel {
+    // What others published is mostly of validation images, the last here.
+    let published = metrics[metrics.len() - 1].0;
     let (mut lines, mut shaded_areas) = (Vec::new(), Vec::new());
     for (metric, color) in metrics {
         let seeds: Vec<Vec<f64>> = procedure.runs.iter().map(|run| run.curve(*metric)).collect();
         let mean = mean_curve(&seeds);
         if seeds.len() > 1 {
             shaded_areas.push(ShadedArea { outline: outline(&seeds), color: *color });
-            lines.extend(seeds.iter().map(|seed| line(seed, *color, 0.35, 1, Stroke::Solid)));
+            if drawn == SeedLines::Drawn {
+                lines.extend(seeds.iter().map(|seed| line(seed, *color, 0.35, 1, Stroke::Solid)));
+            }
         }
         lines.push(line(&mean, *color, 1.0, 3, Stroke::Solid));
     }

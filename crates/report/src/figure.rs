@@ -100,7 +100,9 @@ pub struct Figure {
 
 const TITLE_HEIGHT: u32 = 40;
 const LEGEND_LINE: u32 = 26;
+/// Least width of a column of the legend, in pixels, and width of a letter in it.
 const LEGEND_COLUMN: u32 = 300;
+const LEGEND_LETTER: u32 = 8;
 
 impl Figure {
     /// The figure as a PNG file.
@@ -125,8 +127,15 @@ impl Figure {
         self.panels.len().div_ceil(self.columns)
     }
 
+    /// Width of a column of the legend, in which the longest entry has room.
+    fn legend_column(&self) -> u32 {
+        let letters =
+            self.legend.iter().map(|entry| entry.label.chars().count()).max().unwrap_or(0);
+        LEGEND_COLUMN.max(letters as u32 * LEGEND_LETTER + 120)
+    }
+
     fn legend_columns(&self) -> u32 {
-        (self.panel_size.0 * self.columns as u32 / LEGEND_COLUMN).max(1)
+        (self.panel_size.0 * self.columns as u32 / self.legend_column()).max(1)
     }
 
     fn size(&self) -> (u32, u32) {
@@ -152,7 +161,8 @@ impl Figure {
         }
         for (index, entry) in (0u32..).zip(&self.legend) {
             let (column, row) = (index % self.legend_columns(), index / self.legend_columns());
-            let (x, y) = ((column * LEGEND_COLUMN + 60) as i32, (row * LEGEND_LINE + 14) as i32);
+            let (x, y) =
+                ((column * self.legend_column() + 60) as i32, (row * LEGEND_LINE + 14) as i32);
             for (from, to) in dashes(entry.stroke, 34) {
                 foot.draw(&PathElement::new(
                     vec![(x + from, y), (x + to, y)],

@@ -26,9 +26,9 @@ const RIGHT: i32 = 90;
 const BOTTOM: i32 = 76;
 
 /// The powers of ten between which all maps can be shaded, so that they can be compared.
-pub fn decades(maps: &[DriftMap]) -> (i32, i32) {
+pub fn decades<'a>(maps: impl Iterator<Item = &'a DriftMap> + Clone) -> (i32, i32) {
     let values = || {
-        maps.iter()
+        maps.clone()
             .flat_map(|map| &map.rows)
             .flat_map(|row| &row.by_epoch)
             .copied()

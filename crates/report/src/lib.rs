@@ -49,14 +49,15 @@ mod tables;
 mod variants;
 mod waterfall;
 
-pub use curves::{Overlay, curves};
+pub use bitmap::{data_url, jpeg};
+pub use curves::{Overlay, SeedLines, curves};
 pub use error::ReportError;
 pub use escape::markdown_text;
 pub use figure::{Figure, LegendEntry, Line, Panel, ShadedArea, Stroke};
 pub use heat::{DriftMap, decades};
 pub use number::{changed, magnitude, measured, percent, points, statistic_in_words, with_images};
 pub use overview::overview;
-pub use page::{ContactSheet, Division, Page};
+pub use page::{ContactSheet, Division, Page, PageImages};
 pub use rows::{ChartRow, Mark, RowChart};
 pub use sheet::{Sheet, SheetRow};
 pub use table::{Entry, Table};

@@ -2,14 +2,14 @@
 //! each level of the first.
 
 use thaw_analysis::{ProcedureRuns, Results};
-use thaw_spec::{Metric, Selector};
+use thaw_spec::{Labels, Metric};
 
 use crate::curves::{line, mean_curve, y_range};
 use crate::figure::{Figure, LegendEntry, Line, Panel, Stroke};
 use crate::palette::LEVELS;
 
 /// Mean validation accuracy by epoch of every procedure that has run; nothing when none has.
-pub fn overview(title: &str, results: &Results) -> Option<Figure> {
+pub fn overview(title: &str, results: &Results, labels: &Labels) -> Option<Figure> {
     let run: Vec<&ProcedureRuns> =
         results.procedures.iter().filter(|procedure| !procedure.runs.is_empty()).collect();
     let first = |procedure: &ProcedureRuns| {
@@ -54,7 +54,7 @@ pub fn overview(title: &str, results: &Results) -> Option<Figure> {
     let all: Vec<Line> = facets.iter().flat_map(&lines_of).collect();
     let range = y_range(&all, true);
     let panels = facets.iter().map(|facet| Panel {
-        title: if facet.is_empty() { String::new() } else { Selector::exactly(facet).to_string() },
+        title: if facet.is_empty() { String::new() } else { labels.procedure(facet) },
         y_label: "validation accuracy".to_owned(),
         y_range: range,
         lines: lines_of(facet),
@@ -63,7 +63,8 @@ pub fn overview(title: &str, results: &Results) -> Option<Figure> {
     });
     let legend = levels.iter().enumerate().map(|(index, level)| {
         let (color, stroke, _) = style(index);
-        LegendEntry { label: level.clone(), color, stroke }
+        let factor = run[0].levels.first().map_or("", |(factor, _)| factor);
+        LegendEntry { label: labels.level(factor, level), color, stroke }
     });
     let columns = facets.len().min(2);
     Some(Figure {

@@ -1,10 +1,11 @@
 //! A contact sheet: rows of small images with a word before each.
 
+use plotters::coord::Shift;
 use plotters::element::BitMapElement;
 use plotters::prelude::*;
 
 use crate::ReportError;
-use crate::bitmap::render_png;
+use crate::bitmap::{render_jpeg, render_png};
 use crate::font::FONT;
 
 /// A row of images of the sheet's size.
@@ -39,35 +40,54 @@ impl Sheet {
     /// # Errors
     /// When plotters refuses.
     pub fn png(&self) -> Result<Vec<u8>, ReportError> {
-        let zoom = COMFORTABLE.div_ceil(self.size.max(1)).max(1);
-        let side = self.size * zoom;
+        render_png(self.extent(), &self.title, |root| self.draw(root))
+    }
+
+    /// The sheet as a JPEG file, which is a fifth as large and not to the bit.
+    ///
+    /// # Errors
+    /// When plotters or the encoder refuses.
+    pub fn jpeg(&self) -> Result<Vec<u8>, ReportError> {
+        render_jpeg(self.extent(), &self.title, |root| self.draw(root))
+    }
+
+    /// How many times larger than they are images are shown.
+    fn zoom(&self) -> usize {
+        COMFORTABLE.div_ceil(self.size.max(1)).max(1)
+    }
+
+    /// Width and height in pixels.
+    fn extent(&self) -> (u32, u32) {
         let columns = self.rows.iter().map(|row| row.images.len()).max().unwrap_or(0);
+        let side = self.size * self.zoom();
         let extent = |count: usize, before: usize| (before + count * (side + GAP) + GAP) as u32;
-        let size = (extent(columns, LABEL_WIDTH), extent(self.rows.len(), TITLE_HEIGHT));
-        render_png(size, &self.title, |root| {
-            let words = |error: DrawingAreaErrorKind<_>| error.to_string();
-            root.fill(&WHITE).map_err(words)?;
-            let title = (FONT, 15).into_font().style(FontStyle::Bold).color(&BLACK);
-            root.draw(&Text::new(self.title.as_str(), (GAP as i32 + 4, 10), title))
-                .map_err(words)?;
-            for (row, line) in self.rows.iter().enumerate() {
-                let top = (TITLE_HEIGHT + row * (side + GAP)) as i32;
-                let label = (FONT, 12).into_font().color(&BLACK);
-                let place = (GAP as i32 + 4, top + side as i32 / 2 - 6);
-                root.draw(&Text::new(line.label.as_str(), place, label)).map_err(words)?;
-                for (column, image) in line.images.iter().enumerate() {
-                    let left = (LABEL_WIDTH + column * (side + GAP)) as i32;
-                    let element = BitMapElement::with_owned_buffer(
-                        (left, top),
-                        (side as u32, side as u32),
-                        enlarge(image, self.size, zoom),
-                    );
-                    let element = element.ok_or("an image is not of the sheet's size")?;
-                    root.draw(&element).map_err(words)?;
-                }
+        (extent(columns, LABEL_WIDTH), extent(self.rows.len(), TITLE_HEIGHT))
+    }
+
+    fn draw(&self, root: &DrawingArea<BitMapBackend<'_>, Shift>) -> Result<(), String> {
+        let zoom = self.zoom();
+        let side = self.size * zoom;
+        let words = |error: DrawingAreaErrorKind<_>| error.to_string();
+        root.fill(&WHITE).map_err(words)?;
+        let title = (FONT, 15).into_font().style(FontStyle::Bold).color(&BLACK);
+        root.draw(&Text::new(self.title.as_str(), (GAP as i32 + 4, 10), title)).map_err(words)?;
+        for (row, line) in self.rows.iter().enumerate() {
+            let top = (TITLE_HEIGHT + row * (side + GAP)) as i32;
+            let label = (FONT, 12).into_font().color(&BLACK);
+            let place = (GAP as i32 + 4, top + side as i32 / 2 - 6);
+            root.draw(&Text::new(line.label.as_str(), place, label)).map_err(words)?;
+            for (column, image) in line.images.iter().enumerate() {
+                let left = (LABEL_WIDTH + column * (side + GAP)) as i32;
+                let element = BitMapElement::with_owned_buffer(
+                    (left, top),
+                    (side as u32, side as u32),
+                    enlarge(image, self.size, zoom),
+                );
+                let element = element.ok_or("an image is not of the sheet's size")?;
+                root.draw(&element).map_err(words)?;
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 }
 

@@ -35,6 +35,16 @@ impl Entry {
         Self::Number(words.to_owned(), -1e300)
     }
 
+    /// The entry as a cell of a table in HTML.
+    pub(crate) fn html(&self) -> Markup {
+        html! {
+            @match self {
+                Self::Text(text) => td { (text) },
+                Self::Number(text, value) => td class="number" data-value=(value) { (text) },
+            }
+        }
+    }
+
     fn shown(&self) -> &str {
         match self {
             Self::Text(text) | Self::Number(text, _) => text,
@@ -124,12 +134,7 @@ impl Table {
                     thead { tr { @for heading in &self.headings { th scope="col" { button type="button" { (heading) } } } } }
                     tbody {
                         @for row in &self.rows {
-                            tr { @for entry in row {
-                                @match entry {
-                                    Entry::Text(text) => td { (text) },
-                                    Entry::Number(text, value) => td class="number" data-value=(value) { (text) },
-                                }
-                            } }
+                            tr { @for entry in row { (entry.html()) } }
                         }
                     }
                 }

@@ -1,6 +1,7 @@
 //! Accuracy against the number of cached variants.
 
 use thaw_analysis::{Measurements, VariantSeries};
+use thaw_spec::Labels;
 
 use crate::palette::LEVELS;
 use crate::rows::{ChartRow, RowChart};
@@ -8,11 +9,15 @@ use crate::waterfall::{accuracy_chart, total};
 
 /// Draws a point with its interval for each number of variants, series after series; nothing
 /// without a series.
-pub fn variants(series: &[VariantSeries<'_>], measurements: &Measurements<'_>) -> Option<RowChart> {
+pub fn variants(
+    series: &[VariantSeries<'_>],
+    measurements: &Measurements<'_>,
+    labels: &Labels,
+) -> Option<RowChart> {
     let rows = series.iter().zip(LEVELS.into_iter().cycle()).flat_map(|(series, color)| {
         series.points.iter().filter_map(move |(count, procedure)| {
             let estimate = measurements.level(procedure)?;
-            Some(ChartRow { color, ..total(&named(series, *count), &estimate) })
+            Some(ChartRow { color, ..total(&named(series, *count, labels), &estimate) })
         })
     });
     let rows: Vec<ChartRow> = rows.collect();
@@ -21,11 +26,11 @@ pub fn variants(series: &[VariantSeries<'_>], measurements: &Measurements<'_>) -
 }
 
 /// Label of a point of a series.
-fn named(series: &VariantSeries<'_>, count: usize) -> String {
+fn named(series: &VariantSeries<'_>, count: usize, labels: &Labels) -> String {
     if series.levels.is_empty() {
         variant_count_in_words(count)
     } else {
-        format!("{} · {}", series.label(), variant_count_in_words(count))
+        format!("{} · {}", labels.procedure(&series.levels), variant_count_in_words(count))
     }
 }
 

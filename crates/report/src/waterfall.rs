@@ -1,7 +1,7 @@
 //! From the one accuracy to the other, one change at a time; and every cell with its interval.
 
 use thaw_analysis::{Attribution, Estimate, MeasuredRung, Measurements};
-use thaw_spec::Statistic;
+use thaw_spec::{Labels, Statistic};
 
 use crate::number::{percent, points, statistic_in_words};
 use crate::palette::{BLUE, DOWN, NEUTRAL, UP};
@@ -61,7 +61,7 @@ pub fn shares(attribution: &Attribution, from: &str, to: &str, statistic: Statis
 
 /// Draws every procedure that has run with the interval of its validation accuracy; nothing when
 /// none has run.
-pub fn forest(measurements: &Measurements<'_>) -> Option<RowChart> {
+pub fn forest(measurements: &Measurements<'_>, labels: &Labels) -> Option<RowChart> {
     let rows: Vec<ChartRow> = measurements
         .results()
         .procedures
@@ -70,7 +70,7 @@ pub fn forest(measurements: &Measurements<'_>) -> Option<RowChart> {
             let estimate = measurements.level(procedure)?;
             let (color, thawed) = if procedure.thawed() { (UP, " thawed") } else { (BLUE, "") };
             let text = format!("{}{thawed}", percent(&estimate));
-            Some(ChartRow { color, text, ..total(&procedure.label(), &estimate) })
+            Some(ChartRow { color, text, ..total(&labels.procedure(&procedure.levels), &estimate) })
         })
         .collect();
     let title = "Validation accuracy of every cell".to_owned();

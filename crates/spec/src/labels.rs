@@ -1,8 +1,10 @@
 //! Words for factors and levels, which people read in place of the names that the machine uses.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{self, MapAccess};
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use crate::Location;
@@ -10,9 +12,30 @@ use crate::error::{SpecError, quoted};
 use crate::selector::Selector;
 
 /// The `[labels]` table as typed: `factor = "words"` and `"factor=level" = "words"`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct LabelsTable(BTreeMap<Spanned<String>, Spanned<String>>);
+#[derive(Debug, Default)]
+pub(crate) struct LabelsTable(Vec<(Spanned<String>, Spanned<String>)>);
+
+impl<'de> Deserialize<'de> for LabelsTable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = LabelsTable;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a table of words")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LabelsTable, A::Error> {
+                let mut labels = Vec::new();
+                while let Some(label) = map.next_entry()? {
+                    labels.push(label);
+                }
+                Ok(LabelsTable(labels))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}
 
 /// Words for factors and levels. What has none is called by its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -126,6 +126,17 @@ pub fn tensors(architecture: Architecture) -> Vec<TensorSpec> {
     blocks(architecture).iter().flatten().flat_map(|layer| layer.tensors()).collect()
 }
 
+/// The same tensors' names, each with the number of its block, counted from 0.
+pub fn blocks_of_tensors(architecture: Architecture) -> Vec<(String, usize)> {
+    let blocks = blocks(architecture).into_iter().enumerate();
+    blocks
+        .flat_map(|(number, block)| {
+            let tensors = block.into_iter().flat_map(|layer| layer.tensors());
+            tensors.map(move |tensor| (tensor.name, number)).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
 /// The shape behind each block for images of `size` × `size` pixels.
 ///
 /// # Errors

@@ -38,7 +38,7 @@ impl Page<'_> {
         let [low, high] = ends.map(|procedure| {
             let accuracy =
                 self.accuracy.level(procedure).as_ref().map_or_else(String::new, percent);
-            html! { (accuracy) " (" (name(&procedure.label())) ")" }
+            html! { (accuracy) " (" (name(&self.label(procedure))) ")" }
         });
         html! {
             "Validation accuracy (" (statistic_in_words(self.accuracy.statistic())) ") lies between "
@@ -60,7 +60,7 @@ impl Page<'_> {
         let rising: Vec<String> = self
             .ran()
             .filter(|procedure| still_rises(procedure))
-            .map(ProcedureRuns::label)
+            .map(|procedure| self.label(procedure))
             .collect();
         let (first, others) = rising.split_first()?;
         let others = match others.len() {
@@ -73,7 +73,8 @@ impl Page<'_> {
         })
     }
 
-    /// The largest certain change, in a sentence.
+    /// The way from one end to the other and the largest change, in a sentence: the largest that is
+    /// certain; where none is, the largest without an interval.
     fn headline(&self) -> Markup {
         let steps = self.ladder;
         let ends = steps.iter().filter_map(|step| step.estimate.as_ref()).collect::<Vec<_>>();
@@ -99,8 +100,23 @@ impl Page<'_> {
                 }
             }
             None => html! {
-                (way) "no single change is larger than chance could make it with these seeds and images." (missing)
+                (way) "no single change is larger than chance could make it with these seeds and images." (self.single(steps)) (missing)
             },
+        }
+    }
+}
+
+impl Page<'_> {
+    /// The largest change that one seed alone speaks for, in a sentence; empty where there is none.
+    fn single(&self, steps: &[MeasuredRung]) -> Markup {
+        let single = steps.iter().filter(|step| {
+            !step.equal && step.change.as_ref().is_some_and(|change| change.over_seeds.is_none())
+        });
+        let largest = single.max_by(|a, b| size(a).total_cmp(&size(b)));
+        html! {
+            @if let Some((step, change)) = largest.and_then(|step| Some((step, step.change.as_ref()?))) {
+                " The largest that was measured once is “" (name(&step.label)) "”, " (points(change, None)) " points: more seeds will say whether it stands."
+            }
         }
     }
 }

@@ -1,61 +1,61 @@
-//! The section with a row for every procedure.
+//! The part with a row for every procedure.
 
 use maud::{Markup, html};
-use thaw_analysis::{CellRun, ProcedureRuns, Sample};
-use thaw_spec::Metric;
+use thaw_analysis::ProcedureRuns;
 
-use super::{Page, VALIDATION, figure, plain_percent, table};
-use crate::number::{signed, statistic_in_words};
+use super::{Page, figure};
+use crate::number::statistic_in_words;
 use crate::table::Entry;
-use crate::tables::{level, seeds};
-use crate::{ReportError, forest};
+use crate::tables::{audit_in_words, level, seeds};
+use crate::{ReportError, forest, overview};
 
 impl Page<'_> {
     pub(super) fn cells(&self) -> Result<Markup, ReportError> {
-        let rows = self.results.procedures.iter().map(|procedure| {
-            let sample = procedure.sample(VALIDATION, self.accuracy.statistic());
-            let [accuracy, with_images] = level(self.accuracy, procedure);
-            vec![
-                Entry::text(procedure.label()),
-                seeds(procedure),
-                accuracy,
-                with_images,
-                Entry::maybe(sample.as_ref().map(Sample::median), plain_percent),
-                Entry::maybe(sample.as_ref().map(Sample::interquartile_mean), plain_percent),
-                Entry::maybe(optimism(procedure), |value| signed(value * 100.0, 2)),
-                level(self.test_accuracy, procedure)[0].clone(),
-            ]
-        });
+        let labels = &self.experiment.labels;
+        let chart = forest(self.accuracy, labels).map(|chart| chart.svg()).transpose()?;
+        let words = "The validation accuracy of each cell with its 95 % confidence intervals; the numbers are in the table below.";
+        let all = overview("Mean validation accuracy", self.results, labels);
+        let all = all.map(|figure| figure.svg()).transpose()?;
+        let words_of_all = "Mean validation accuracy by epoch, a panel for each combination of the later factors and a line for each level of the first. The numbers are in the tables of each cell below.";
+        Ok(html! {
+            div id="explore" hidden {}
+            (self.table_of_cells())
+            @if let Some(svg) = chart { (figure(&svg, words, "Points are means over seeds. Thick whiskers are 95 % confidence intervals over seeds, thin ones over seeds and images.")) }
+            @if let Some(svg) = all { details id="overview" { summary { "All cells by epoch, side by side" } (figure(&svg, words_of_all, "Means over seeds. Lines that lie on each other are drawn broken over unbroken.")) } }
+        })
+    }
+
+    fn table_of_cells(&self) -> Markup {
+        let caption = "Accuracies: means over seeds with 95 % confidence intervals";
         let words = statistic_in_words(self.accuracy.statistic());
         let headings = [
             "cell",
             "seeds",
             &format!("validation, {words}"),
             "with images",
-            "median",
-            "interquartile mean",
-            "optimism of the best epoch",
             &format!("test, {words}"),
+            "audit",
         ];
-        let chart = forest(self.accuracy).map(|chart| chart.svg()).transpose()?;
-        let words = "The validation accuracy of each cell with its 95 % confidence intervals; the numbers are in the table below.";
-        Ok(html! {
-            @if let Some(svg) = chart { (figure(&svg, words, "Points are means over seeds. Thick whiskers are 95 % confidence intervals over seeds, thin ones over seeds and images.")) }
-            (table("Accuracies; means over seeds with 95 % confidence intervals", &headings, rows.collect()))
-            p class="faint" { "Median and interquartile mean are over seeds. Optimism: the best epoch's validation accuracy less the test accuracy of the same epoch, in points, mean over seeds. Who picks the epoch by the validation images overstates by about that much." }
-        })
+        html! {
+            div class="scroll" tabindex="0" role="group" aria-label=(caption) {
+                table id="cells-table" {
+                    caption { (caption) }
+                    thead { tr { @for heading in headings { th scope="col" { button type="button" { (heading) } } } } }
+                    tbody { @for (place, procedure) in self.results.procedures.iter().enumerate() {
+                        tr data-cell=(place) {
+                            th scope="row" title=(procedure.label()) { (self.label(procedure)) }
+                            @for entry in self.row(procedure) { (entry.html()) }
+                        }
+                    } }
+                }
+            }
+        }
     }
-}
 
-/// The best epoch's validation accuracy less the same epoch's test accuracy, mean over seeds.
-fn optimism(procedure: &ProcedureRuns) -> Option<f64> {
-    let values: Option<Vec<f64>> = procedure.runs.iter().map(optimism_of_run).collect();
-    Some(Sample::new(values?)?.mean())
-}
-
-fn optimism_of_run(run: &CellRun) -> Option<f64> {
-    let (validation, test) = (run.curve(VALIDATION), run.curve(Metric::TestAccuracy));
-    let best = (0..validation.len())
-        .reduce(|best, epoch| if validation[epoch] > validation[best] { epoch } else { best })?;
-    Some(validation[best] - test.get(best)?)
+    fn row(&self, procedure: &ProcedureRuns) -> Vec<Entry> {
+        let [accuracy, with_images] = level(self.accuracy, procedure);
+        let [test, _] = level(self.test_accuracy, procedure);
+        let audit = Entry::text(audit_in_words(procedure));
+        vec![seeds(procedure), accuracy, with_images, test, audit]
+    }
 }

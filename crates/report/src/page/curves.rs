@@ -1,26 +1,20 @@
-//! The section with the accuracy by epoch.
+//! The section with the accuracy and the loss of each procedure by epoch.
 
 use maud::{Markup, html};
 use thaw_analysis::ProcedureRuns;
 use thaw_spec::Metric;
 
-use super::{Page, VALIDATION, figure, plain_value, table};
-use crate::table::Entry;
-use crate::{ReportError, curves, overview};
+use super::{Page, VALIDATION, figure};
+use crate::{ReportError, SeedLines, curves};
 
 impl Page<'_> {
     pub(super) fn curves(&self) -> Result<Markup, ReportError> {
         let mut folded = Vec::new();
-        for (procedure, overlays) in self
-            .results
-            .procedures
-            .iter()
-            .zip(&self.overlays)
-            .filter(|(procedure, _)| !procedure.runs.is_empty())
-        {
-            let label = procedure.label();
+        let ran = self.results.procedures.iter().zip(&self.overlays);
+        for (procedure, overlays) in ran.filter(|(procedure, _)| !procedure.runs.is_empty()) {
+            let label = self.label(procedure);
             let words = format!(
-                "Accuracy and loss of {label} by epoch for training, validation and test images, each seed and their mean."
+                "Accuracy and loss of {label} by epoch for training, validation and test images, the mean over seeds."
             );
             let phased = procedure
                 .runs
@@ -28,54 +22,58 @@ impl Page<'_> {
                 .is_some_and(|run| !run.cell().procedure.later_phases.is_empty());
             let upright = if phased { " Upright: a new phase begins." } else { "" };
             let caption = format!(
-                "Thin: each seed. Shaded: from the lowest to the highest seed. Bold: their mean. Broken and dotted: published.{upright}"
+                "Bold: mean over seeds. Shaded: from the lowest to the highest seed. Broken and dotted: published.{upright}"
             );
-            folded.push((
-                label,
-                figure(&curves(procedure, overlays).svg()?, &words, &caption),
-                self.epochs(procedure),
-            ));
+            let mut picture = curves(procedure, overlays, SeedLines::LeftOut);
+            picture.title.clone_from(&label);
+            folded.push((label, figure(&picture.svg()?, &words, &caption), epochs(procedure)));
         }
-        let all = overview("Mean validation accuracy", self.results)
-            .map(|figure| figure.svg())
-            .transpose()?;
-        let words = "Mean validation accuracy by epoch, a panel for each combination of the later factors and a line for each level of the first. The numbers are in the tables below.";
         Ok(html! {
-            @if let Some(svg) = all { (figure(&svg, words, "Means over seeds. Lines that lie on each other are drawn broken over unbroken.")) }
+            p class="faint print-only" { (folded.len()) " figures with their tables, one for each cell, are folded on the screen and are not printed." }
             @for (label, picture, numbers) in folded { details { summary { (label) } (picture) (numbers) } }
         })
     }
+}
 
-    /// The means over seeds by epoch.
-    fn epochs(&self, procedure: &ProcedureRuns) -> Markup {
-        let metrics = [
-            Metric::TrainAccuracy,
-            VALIDATION,
-            Metric::TestAccuracy,
-            Metric::TrainLoss,
-            Metric::ValidationLoss,
-        ];
-        let means = metrics.map(|metric| {
-            let seeds: Vec<Vec<f64>> = procedure.runs.iter().map(|run| run.curve(metric)).collect();
-            crate::curves::mean_curve(&seeds)
-        });
-        let epochs = means.iter().map(Vec::len).max().unwrap_or(0);
-        let rows = (0..epochs).map(|epoch| {
-            let mut row = vec![Entry::whole(epoch + 1)];
-            row.extend(metrics.iter().zip(&means).map(|(metric, mean)| {
-                let value = mean.get(epoch).copied().filter(|value| value.is_finite());
-                Entry::maybe(value, |value| plain_value(value, *metric))
-            }));
-            row
-        });
-        let headings = [
-            "epoch",
-            "training accuracy",
-            "validation accuracy",
-            "test accuracy",
-            "training loss",
-            "validation loss",
-        ];
-        html! { details { summary { "Numbers" } (table("Means over seeds; losses in nats", &headings, rows.collect())) } }
+/// The means over seeds by epoch. The rows are in the only order that makes sense, so nothing is
+/// there to sort by.
+fn epochs(procedure: &ProcedureRuns) -> Markup {
+    let metrics = [
+        Metric::TrainAccuracy,
+        VALIDATION,
+        Metric::TestAccuracy,
+        Metric::TrainLoss,
+        Metric::ValidationLoss,
+    ];
+    let means = metrics.map(|metric| {
+        let seeds: Vec<Vec<f64>> = procedure.runs.iter().map(|run| run.curve(metric)).collect();
+        crate::curves::mean_curve(&seeds)
+    });
+    let epochs = means.iter().map(Vec::len).max().unwrap_or(0);
+    let shown = |metric: Metric, value: f64| {
+        if metric.is_accuracy() { format!("{:.2}", value * 100.0) } else { format!("{value:.4}") }
+    };
+    let headings = ["epoch", "training", "validation", "test", "training loss", "validation loss"];
+    html! {
+        details {
+            summary { "Numbers" }
+            div class="scroll" tabindex="0" role="group" aria-label="Means over seeds by epoch" {
+                table class="numbers" {
+                    caption { "Means over seeds; accuracies in %, losses in nats" }
+                    thead { tr { @for heading in headings { th scope="col" { (heading) } } } }
+                    tbody { @for epoch in 0..epochs {
+                        tr {
+                            th scope="row" { (epoch + 1) }
+                            @for (metric, mean) in metrics.iter().zip(&means) {
+                                td { @match mean.get(epoch).filter(|value| value.is_finite()) {
+                                    Some(value) => (shown(*metric, *value)),
+                                    None => "–",
+                                } }
+                            }
+                        }
+                    } }
+                }
+            }
+        }
     }
 }

@@ -5,20 +5,21 @@ mod answer;
 mod audit;
 mod augmentation;
 mod cells;
+mod compact;
 mod cost;
 mod curves;
+mod data;
 mod division;
-mod drift;
 mod provenance;
 mod reproduce;
+mod scripts;
 mod significance;
 mod variants;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde::Serialize;
 use thaw_analysis::{
     Attribution, CellRun, MeasuredRung, Measurements, ProcedureRuns, Results, VariantSeries,
 };
@@ -26,7 +27,8 @@ use thaw_spec::{Experiment, Metric, Rung};
 
 use crate::escape::shown;
 use crate::table::{Entry, Table};
-use crate::{DriftMap, Overlay, ReportError};
+use crate::{Overlay, ReportError, data_url};
+use compact::compact;
 
 /// A gap that has been divided over the factors.
 #[derive(Clone, Debug)]
@@ -42,10 +44,23 @@ pub struct Division {
 /// A contact sheet of augmented images.
 #[derive(Clone, Debug)]
 pub struct ContactSheet {
-    /// The sheet as a PNG file.
-    pub png: Vec<u8>,
+    /// The sheet as a JPEG file.
+    pub jpeg: Vec<u8>,
     /// Whether drawn animals stand in for the experiment's photographs.
     pub stands_in: bool,
+}
+
+/// What the page says of the validation images themselves.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct PageImages {
+    /// Names of the classes; nothing where the images are not at hand.
+    pub classes: Option<Vec<String>>,
+    /// Number of each image's class.
+    pub labels: Vec<u32>,
+    /// Name of each image; nothing where the images are not at hand.
+    pub names: Option<Vec<String>>,
+    /// Small pictures, `data:` URLs, by the number of their image.
+    pub thumbnails: BTreeMap<u32, String>,
 }
 
 /// Content of the report.
@@ -69,8 +84,10 @@ pub struct Page<'a> {
     pub divisions: Vec<Division>,
     /// Published curves of each procedure of the results.
     pub overlays: Vec<Vec<Overlay>>,
-    /// The drift of each procedure whose base moved.
-    pub drifts: Vec<DriftMap>,
+    /// Every tensor of the base with the number of its block, counted from 0.
+    pub tensors: Vec<(String, usize)>,
+    /// The validation images.
+    pub images: PageImages,
     /// Procedures that differ in how many variants they cache, each with the bytes that one variant
     /// of all training images takes.
     pub variants: Vec<(VariantSeries<'a>, u64)>,
@@ -80,57 +97,69 @@ pub struct Page<'a> {
 
 const VALIDATION: Metric = Metric::ValidationAccuracy;
 
-const STYLE: &str = include_str!("style.css");
-const SCRIPT: &str = include_str!("script.js");
-/// Content security policy: the browser loads nothing from anywhere.
-const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
-
 impl Page<'_> {
     /// The whole document.
     ///
     /// # Errors
     /// When a figure cannot be drawn.
     pub fn html(&self) -> Result<String, ReportError> {
-        let sections = [
-            ("curves", "Accuracy by epoch", self.curves()?),
-            ("division", "The gap, divided", self.divided()?),
-            ("cells", "Every cell", self.cells()?),
-            ("significance", "How sure is that?", self.significance()),
-            ("drift", "What moved", self.drift()?),
-            ("augmentation", "What augmentation shows the network", self.augmentation()),
-            ("variants", "How many cached variants it takes", self.variants()?),
-            ("cost", "What it cost", self.cost()),
-            ("audit", "Declared, collected, moved", self.audit()),
-            ("provenance", "Where the numbers come from", self.provenance()),
-            ("reproduce", "Do it again", self.reproduce()),
+        let parts = [
+            ("cells", "Cells", self.cells()?),
+            ("evidence", "Evidence", self.evidence()?),
+            ("provenance", "Provenance", self.provenance()),
         ];
-        let sections: Vec<_> =
-            sections.into_iter().filter(|(_, _, body)| !body.0.is_empty()).collect();
         let page = html! {
             (DOCTYPE)
             html lang="en" {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta http-equiv="Content-Security-Policy" content=(POLICY);
+                    meta http-equiv="Content-Security-Policy" content=(scripts::policy());
                     title { (self.experiment.title) }
                     link rel="icon" href="data:,";
-                    style { (PreEscaped(STYLE)) }
+                    style { (PreEscaped(scripts::style())) }
                 }
                 body {
-                    a class="skip" href="#curves" { "Skip to the figures" }
+                    a class="skip" href="#cells" { "Skip to the cells" }
                     header {
                         h1 { (self.experiment.title) }
-                        (self.answer()?)
+                        nav aria-label="Parts" { ul {
+                            li { a href="#answer" { "Answer" } }
+                            li { a href="#cells" { "Cells" } }
+                            li hidden id="compare-link" { a href="#compare" { "Compare any two" } }
+                            li { a href="#evidence" { "Evidence" } }
+                            li { a href="#provenance" { "Provenance" } }
+                        } }
                     }
-                    nav aria-label="Sections" { ul { @for (id, heading, _) in &sections { li { a href={ "#" (id) } { (heading) } } } } }
-                    main { @for (id, heading, body) in &sections { section id=(id) { h2 { (heading) } (body) } } }
-                    script { (PreEscaped(SCRIPT)) }
+                    main {
+                        section id="answer" aria-label="Answer" { (self.answer()?) }
+                        @for (id, heading, body) in &parts {
+                            section id=(id) { h2 { (heading) } (body) }
+                            @if *id == "cells" { section id="compare" hidden { h2 { "Compare any two" } } }
+                        }
+                    }
+                    script type="application/octet-stream" id="data" { (self.data()) }
+                    @for script in scripts::scripts() { script { (PreEscaped(script)) } }
                 }
             }
         };
         Ok(shown(page.into_string()))
+    }
+
+    /// What the answer rests on, a heading for each question.
+    fn evidence(&self) -> Result<Markup, ReportError> {
+        let sections = [
+            ("division", "The gap, divided", self.divided()?),
+            ("significance", "How sure is that?", self.significance()),
+            ("curves", "Each cell by epoch", self.curves()?),
+            ("audit", "Declared frozen, collected, moved", self.audit()),
+            ("augmentation", "What augmentation shows the network", self.augmentation()),
+            ("variants", "How many cached variants it takes", self.variants()?),
+        ];
+        let sections = sections.into_iter().filter(|(_, _, body)| !body.0.is_empty());
+        Ok(html! {
+            @for (id, heading, body) in sections { section id=(id) { h3 { (heading) } (body) } }
+        })
     }
 }
 
@@ -138,6 +167,17 @@ impl Page<'_> {
     /// The procedures that have run.
     fn ran(&self) -> impl Iterator<Item = &ProcedureRuns> {
         self.results.procedures.iter().filter(|procedure| !procedure.runs.is_empty())
+    }
+
+    /// The label of a procedure, for people.
+    fn label(&self, procedure: &ProcedureRuns) -> String {
+        self.experiment.labels.procedure(&procedure.levels)
+    }
+
+    /// The block that a tensor of the base belongs to, in words.
+    fn block_of(&self, tensor: &str) -> String {
+        let block = self.tensors.iter().find(|(name, _)| name == tensor);
+        block.map_or_else(|| "the base".to_owned(), |(_, block)| format!("block {}", block + 1))
     }
 
     /// All runs.
@@ -156,16 +196,12 @@ fn plain_percent(accuracy: f64) -> String {
     format!("{:.2} %", accuracy * 100.0)
 }
 
-/// A value of a curve, without an interval.
-fn plain_value(value: f64, metric: Metric) -> String {
-    if metric.is_accuracy() { plain_percent(value) } else { format!("{value:.4}") }
-}
-
 /// An SVG document as a figure with words for those who cannot see it.
 fn figure(svg: &str, words: &str, caption: &str) -> Markup {
     // plotters' own first tag gets two attributes more; maud escapes the words, quotation marks
     // too.
-    let drawing = svg.trim_start().strip_prefix("<svg ").unwrap_or(svg);
+    let svg = compact(svg);
+    let drawing = svg.strip_prefix("<svg ").unwrap_or(&svg);
     let words = html! { (words) }.into_string();
     html! {
         figure {
@@ -175,9 +211,9 @@ fn figure(svg: &str, words: &str, caption: &str) -> Markup {
     }
 }
 
-/// Embeds a PNG as a figure.
-fn picture(png: &[u8], words: &str, caption: &str) -> Markup {
-    html! { figure { img src={ "data:image/png;base64," (STANDARD.encode(png)) } alt=(words); figcaption { (caption) } } }
+/// Embeds a JPEG as a figure.
+fn picture(jpeg: &[u8], words: &str, caption: &str) -> Markup {
+    html! { figure { img src=(data_url(jpeg)) alt=(words); figcaption { (caption) } } }
 }
 
 /// A table of the page.

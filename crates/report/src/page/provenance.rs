@@ -1,4 +1,4 @@
-//! The section on where the numbers come from.
+//! The part on where the numbers come from and how to have them again.
 
 use std::collections::BTreeSet;
 
@@ -68,8 +68,13 @@ impl Page<'_> {
             ]
         });
         html! {
+            h3 id="reproduce" { "Do it again" }
+            (self.reproduce())
+            h3 id="origin" { "Where the numbers come from" }
             table { tbody { @for (name, value) in facts { tr { th scope="row" { (name) } td { (value) } } } } }
             details { summary { "Every run by name" } (table("The folders below cells/", &["run", "cell", "seed", "commit"], cells.collect())) }
+            h3 id="cost" { "What it cost" }
+            (self.cost())
         }
     }
 }

@@ -10,21 +10,9 @@ const SHIPPED: &str = "(shipped)";
 
 impl Page<'_> {
     pub(super) fn reproduce(&self) -> Markup {
-        let photographs = if matches!(self.experiment.dataset, DatasetSource::Folder {}) {
-            " --data FOLDER"
-        } else {
-            ""
-        };
-        let weights = self.runs().next().map(|run| &run.manifest.weights_file);
-        let weights = weights
-            .filter(|name| !name.ends_with(SHIPPED))
-            .map_or_else(String::new, |name| format!(" --weights {}", shell_word(name)));
         let report = self.command("report");
         let ways = [
-            (
-                "the runs themselves: what has not run yet",
-                format!("{}{photographs}{weights}", self.command("sweep")),
-            ),
+            ("the runs themselves: what has not run yet", self.sweep_command()),
             ("every figure and table of this page, from the records", report.clone()),
             (
                 "the waterfall alone, all curves, and each cell's",
@@ -37,7 +25,7 @@ impl Page<'_> {
             ("what differs between two runs, and on which images", "thaw diff RUN RUN".to_owned()),
             (
                 "more of the contact sheet",
-                format!("{} --augmentation book{photographs}", self.command("preview")),
+                format!("{} --augmentation book{}", self.command("preview"), self.photographs()),
             ),
             ("the records, for other programs", format!("{} --format csv", self.command("export"))),
             ("whether the numbers are as expected", self.command("check")),
@@ -46,6 +34,23 @@ impl Page<'_> {
             div class="scroll" tabindex="0" role="group" aria-label="Commands" {
                 table { tbody { @for (what, command) in &ways { tr { th scope="row" { (what) } td { code { (command) } } } } } }
             }
+        }
+    }
+
+    /// How to run what has not run yet.
+    pub(super) fn sweep_command(&self) -> String {
+        let weights = self.runs().next().map(|run| &run.manifest.weights_file);
+        let weights = weights
+            .filter(|name| !name.ends_with(SHIPPED))
+            .map_or_else(String::new, |name| format!(" --weights {}", shell_word(name)));
+        format!("{}{}{weights}", self.command("sweep"), self.photographs())
+    }
+
+    /// The option that names the photographs, where the experiment needs any.
+    fn photographs(&self) -> &'static str {
+        match self.experiment.dataset {
+            DatasetSource::Folder {} => " --data FOLDER",
+            DatasetSource::Synthetic(_) => "",
         }
     }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use maud::{Markup, html};
-use thaw_analysis::smallest_difference;
-use thaw_spec::Split;
+use thaw_analysis::{CellRun, ProcedureRuns, Sample, smallest_difference};
+use thaw_spec::{Metric, Split};
 
-use super::{Page, VALIDATION, table};
-use crate::number::magnitude;
+use super::{Page, VALIDATION, plain_percent, table};
+use crate::number::{magnitude, signed};
 use crate::table::Entry;
 use crate::tables::change_of;
 
@@ -56,6 +56,38 @@ impl Page<'_> {
                 (table("Each step of the ladder", &headings, rows.collect()))
                 p class="faint" { "P-values are of the difference over seeds and images, adjusted for the number of steps (Holm 1979); from 0.05 on a change may be chance. Smallest change: what four experiments of five of this size would notice at 5\u{a0}%, in points." }
             }
+            details { summary { "Other summaries of every cell" } (self.other_summaries()) }
         }
     }
+
+    /// What a mean over seeds does not show.
+    fn other_summaries(&self) -> Markup {
+        let rows = self.ran().map(|procedure| {
+            let sample = procedure.sample(VALIDATION, self.accuracy.statistic());
+            vec![
+                Entry::text(self.label(procedure)),
+                Entry::maybe(sample.as_ref().map(Sample::median), plain_percent),
+                Entry::maybe(sample.as_ref().map(Sample::interquartile_mean), plain_percent),
+                Entry::maybe(optimism(procedure), |value| signed(value * 100.0, 2)),
+            ]
+        });
+        let headings = ["cell", "median", "interquartile mean", "optimism of the best epoch"];
+        html! {
+            (table("Validation accuracy over seeds", &headings, rows.collect()))
+            p class="faint" { "Optimism: the best epoch's validation accuracy less the test accuracy of the same epoch, in points, mean over seeds. Who picks the epoch by the validation images overstates by about that much." }
+        }
+    }
+}
+
+/// The best epoch's validation accuracy less the same epoch's test accuracy, mean over seeds.
+fn optimism(procedure: &ProcedureRuns) -> Option<f64> {
+    let values: Option<Vec<f64>> = procedure.runs.iter().map(optimism_of_run).collect();
+    Some(Sample::new(values?)?.mean())
+}
+
+fn optimism_of_run(run: &CellRun) -> Option<f64> {
+    let (validation, test) = (run.curve(VALIDATION), run.curve(Metric::TestAccuracy));
+    let best = (0..validation.len())
+        .reduce(|best, epoch| if validation[epoch] > validation[best] { epoch } else { best })?;
+    Some(validation[best] - test.get(best)?)
 }

@@ -13,14 +13,16 @@ impl Page<'_> {
     /// Empty where no two procedures differ in how many variants they cache.
     pub(super) fn variants(&self) -> Result<Markup, ReportError> {
         let series: Vec<_> = self.variants.iter().map(|(series, _)| series.clone()).collect();
-        let Some(chart) = variants(&series, self.accuracy) else { return Ok(Markup::default()) };
+        let Some(chart) = variants(&series, self.accuracy, &self.experiment.labels) else {
+            return Ok(Markup::default());
+        };
         let rows = self.variants.iter().flat_map(|(series, bytes)| {
             series.points.iter().map(move |(count, procedure)| {
                 let [accuracy, with_images] = level(self.accuracy, procedure);
                 let passes = (*count).max(1);
                 let bytes = passes as u64 * bytes;
                 vec![
-                    Entry::text(series.label()),
+                    Entry::text(self.experiment.labels.procedure(&series.levels)),
                     Entry::Number(variant_count_in_words(*count), *count as f64),
                     Entry::whole(procedure.runs.len()),
                     accuracy,

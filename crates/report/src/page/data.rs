@@ -1,0 +1,431 @@
+//! The numbers of the page as its scripts read them: JSON, compressed, in the page itself.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+use serde::Serialize;
+use thaw_analysis::{CellRun, Estimate, ProcedureRuns, attribute};
+use thaw_spec::{Metric, Selector, TensorAudit, TensorRole, TrainingLog, shell_word};
+
+use super::{Page, PageImages};
+use crate::number::statistic_in_words;
+use crate::tables::{audit_in_words, orders};
+
+/// Accuracies and losses of curves are whole numbers of these.
+const UNIT: f64 = 1e-4;
+
+/// The metrics in the order in which they are offered.
+const METRICS: [Metric; 6] = [
+    Metric::ValidationAccuracy,
+    Metric::TestAccuracy,
+    Metric::TrainAccuracy,
+    Metric::ValidationLoss,
+    Metric::TestLoss,
+    Metric::TrainLoss,
+];
+
+/// Mean, interval over seeds, and interval over seeds and images. Fractions of 1.
+type Interval = [Option<f64>; 5];
+/// Curves by the name of their metric, in units; nothing where a value is not finite.
+type Curves<T> = BTreeMap<String, T>;
+type Curve = Vec<Option<i64>>;
+
+#[derive(Serialize)]
+struct Data<'a> {
+    experiment: ExperimentFacts<'a>,
+    commands: Commands,
+    metrics: Vec<MetricFacts>,
+    factors: Vec<Factor>,
+    cells: Vec<Cell>,
+    tensors: Vec<Tensor>,
+    /// Of all cells that have run, each with each.
+    pairs: Vec<Pair>,
+    published: Vec<Published>,
+    images: Option<Images<'a>>,
+    /// The two cells that the experiment is about: the ends of its ladder.
+    question: Option<[usize; 2]>,
+}
+
+#[derive(Serialize)]
+struct ExperimentFacts<'a> {
+    name: &'a str,
+    title: &'a str,
+    statistic: String,
+}
+
+/// How the commands begin that a reader may copy.
+#[derive(Serialize)]
+struct Commands {
+    attribute: String,
+    sweep: String,
+    diagnose: &'static str,
+}
+
+#[derive(Serialize)]
+struct MetricFacts {
+    name: String,
+    label: String,
+    accuracy: bool,
+}
+
+#[derive(Serialize)]
+struct Factor {
+    name: String,
+    label: String,
+    levels: Vec<Level>,
+}
+
+#[derive(Serialize)]
+struct Level {
+    name: String,
+    label: String,
+}
+
+/// A procedure with all its seeds.
+#[derive(Serialize)]
+struct Cell {
+    /// Place of the level of each factor.
+    levels: Vec<usize>,
+    label: String,
+    name: String,
+    /// The name as a word of a shell.
+    selector: String,
+    seeds: Vec<u64>,
+    runs: Vec<String>,
+    verdict: &'static str,
+    /// Epochs, from 1, at which a later phase begins.
+    phases: Vec<usize>,
+    curves: Curves<Vec<Curve>>,
+    level: Option<Interval>,
+    test: Option<Interval>,
+    seconds: Option<f64>,
+    /// For each seed a digit for each validation image: 1 where it was classified rightly at the end.
+    right: Vec<Option<String>>,
+    /// For each tensor what the first seed's audit says, as the sum of 1 (declared frozen), 2 (collected
+    /// by the optimizer) and 4 (moved); and its relative drift, the mean over seeds.
+    audit: Vec<(u8, f64)>,
+}
+
+#[derive(Serialize)]
+struct Tensor {
+    name: String,
+    block: String,
+    role: &'static str,
+}
+
+/// Two cells, of which the first has the lower place. Numbers are of the second less the first.
+#[derive(Serialize)]
+struct Pair {
+    cells: [usize; 2],
+    gap: Option<Interval>,
+    p: Option<f64>,
+    seeds: usize,
+    equal: bool,
+    shares: Vec<FactorShare>,
+    interactions: Vec<FactorInteraction>,
+    /// Which orders of change the shares are means over.
+    orders: Option<String>,
+    /// Why there are no shares.
+    why: Option<String>,
+}
+
+#[derive(Serialize)]
+struct FactorShare {
+    factor: usize,
+    share: Interval,
+    p: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct FactorInteraction {
+    factors: [usize; 2],
+    effect: Interval,
+}
+
+#[derive(Serialize)]
+struct Published {
+    label: String,
+    cells: Vec<usize>,
+    curves: Curves<PublishedCurve>,
+}
+
+#[derive(Serialize)]
+struct PublishedCurve {
+    epochs: Vec<usize>,
+    values: Curve,
+}
+
+/// The validation images.
+#[derive(Serialize)]
+struct Images<'a> {
+    count: usize,
+    #[serde(flatten)]
+    shown: &'a PageImages,
+}
+
+impl Page<'_> {
+    /// The numbers of the page: Base64 of the raw deflate format (RFC 1951) of JSON.
+    pub(super) fn data(&self) -> String {
+        let json = serde_json::to_vec(&self.facts()).expect("numbers and texts are JSON");
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+        let written = encoder.write_all(&json).and_then(|()| encoder.finish());
+        STANDARD.encode(written.expect("memory takes everything"))
+    }
+
+    fn facts(&self) -> Data<'_> {
+        let factors = self.factors();
+        let place = |factor: usize, level: &str| {
+            factors[factor].levels.iter().position(|known| known.name == level).unwrap_or(0)
+        };
+        let procedures = &self.results.procedures;
+        let cells = procedures.iter().map(|procedure| {
+            let levels = procedure.levels.iter().enumerate();
+            self.cell(procedure, levels.map(|(factor, (_, level))| place(factor, level)).collect())
+        });
+        let metric = |metric: &Metric| MetricFacts {
+            name: metric.to_string(),
+            label: format!(
+                "{} {}",
+                metric.split(),
+                if metric.is_accuracy() { "accuracy" } else { "loss" }
+            ),
+            accuracy: metric.is_accuracy(),
+        };
+        let images = self
+            .ran()
+            .flat_map(|procedure| &procedure.runs)
+            .find_map(|run| self.accuracy.outcomes(run));
+        Data {
+            experiment: ExperimentFacts {
+                name: &self.experiment.name,
+                title: &self.experiment.title,
+                statistic: statistic_in_words(self.accuracy.statistic()),
+            },
+            commands: Commands {
+                attribute: self.command("attribute"),
+                sweep: self.sweep_command(),
+                diagnose: "thaw diagnose",
+            },
+            metrics: METRICS.iter().map(metric).collect(),
+            cells: cells.collect(),
+            tensors: self.tensors(),
+            pairs: self.pairs(),
+            published: self.published(),
+            images: images.map(|outcomes| Images { count: outcomes.len(), shown: &self.images }),
+            question: self.question(),
+            factors,
+        }
+    }
+
+    /// The first and the last step of the ladder that has run.
+    fn question(&self) -> Option<[usize; 2]> {
+        let ladder = &self.experiment.ladder;
+        let mut ran = ladder.iter().filter_map(|rung| {
+            let procedures = &self.results.procedures;
+            procedures.iter().position(|procedure| {
+                !procedure.runs.is_empty() && rung.selector.matches(&procedure.levels)
+            })
+        });
+        Some([ran.next()?, ran.next_back()?])
+    }
+
+    fn factors(&self) -> Vec<Factor> {
+        let labels = &self.experiment.labels;
+        let mut factors: Vec<Factor> = Vec::new();
+        for procedure in &self.results.procedures {
+            for (place, (factor, level)) in procedure.levels.iter().enumerate() {
+                if factors.len() == place {
+                    let label = labels.factor(factor).to_owned();
+                    factors.push(Factor { name: factor.clone(), label, levels: Vec::new() });
+                }
+                let levels = &mut factors[place].levels;
+                if !levels.iter().any(|known| known.name == *level) {
+                    levels.push(Level { name: level.clone(), label: labels.level(factor, level) });
+                }
+            }
+        }
+        factors
+    }
+
+    fn cell(&self, procedure: &ProcedureRuns, levels: Vec<usize>) -> Cell {
+        let runs = &procedure.runs;
+        let curves = METRICS.iter().filter_map(|metric| {
+            let seeds: Vec<Curve> = runs.iter().map(|run| in_units(&run.curve(*metric))).collect();
+            let known = seeds.iter().any(|curve| !curve.is_empty());
+            known.then(|| (metric.to_string(), seeds))
+        });
+        let phases = runs.first().map(|run| run.cell().procedure.phases()).unwrap_or_default();
+        Cell {
+            levels,
+            label: self.label(procedure),
+            name: procedure.label(),
+            selector: shell_word(&procedure.label()).into_owned(),
+            seeds: runs.iter().map(|run| run.cell().seed).collect(),
+            runs: runs.iter().map(|run| run.manifest.id.to_string()).collect(),
+            verdict: audit_in_words(procedure),
+            phases: phases.iter().skip(1).map(|phase| phase.first_epoch + 1).collect(),
+            curves: curves.collect(),
+            level: self.accuracy.level(procedure).as_ref().map(interval),
+            test: self.test_accuracy.level(procedure).as_ref().map(interval),
+            seconds: procedure.mean_seconds().map(|seconds| rounded(seconds, 1e-2)),
+            right: runs.iter().map(|run| self.right(run)).collect(),
+            audit: audit_of(runs),
+        }
+    }
+
+    /// A digit for each validation image.
+    fn right(&self, run: &CellRun) -> Option<String> {
+        let outcomes = self.accuracy.outcomes(run)?;
+        let mut digits = vec![b'0'; outcomes.len()];
+        for (image, right) in outcomes {
+            let digit = digits.get_mut(*image as usize)?;
+            *digit = if *right > 0.5 { b'1' } else { b'0' };
+        }
+        String::from_utf8(digits).ok()
+    }
+
+    fn tensors(&self) -> Vec<Tensor> {
+        let first = self.runs().next().map_or(&[][..], |run| &run.outcome.audit);
+        let tensors = first.iter().map(|tensor| Tensor {
+            block: self.block_of(&tensor.name),
+            role: role_in_words(tensor),
+            name: tensor.name.clone(),
+        });
+        tensors.collect()
+    }
+
+    fn pairs(&self) -> Vec<Pair> {
+        let procedures = self.results.procedures.iter().enumerate();
+        let ran: Vec<(usize, &ProcedureRuns)> =
+            procedures.filter(|(_, procedure)| !procedure.runs.is_empty()).collect();
+        let pairs = ran
+            .iter()
+            .enumerate()
+            .flat_map(|(place, one)| ran[place + 1..].iter().map(move |other| (*one, *other)));
+        pairs.map(|(one, other)| self.pair(one, other)).collect()
+    }
+
+    fn pair(
+        &self,
+        (one, from): (usize, &ProcedureRuns),
+        (other, to): (usize, &ProcedureRuns),
+    ) -> Pair {
+        let gap = self.accuracy.difference(from, to);
+        let selector = |procedure: &ProcedureRuns| Selector::exactly(&procedure.levels);
+        let (attribution, why) = match attribute(self.accuracy, &selector(from), &selector(to)) {
+            Ok(attribution) => (Some(attribution), None),
+            Err(reason) => (None, Some(reason.to_string())),
+        };
+        let factor = |name: &str| self.experiment.factors.iter().position(|known| known == name);
+        let parts = attribution.as_ref();
+        let shares = parts.into_iter().flat_map(|parts| &parts.shares).filter_map(|share| {
+            let p = share.p_value.map(significant);
+            Some(FactorShare { factor: factor(&share.factor)?, share: interval(&share.share), p })
+        });
+        let interactions = parts.into_iter().flat_map(|parts| &parts.interactions);
+        let interactions = interactions.filter_map(|interaction| {
+            let [first, second] = &interaction.factors;
+            let factors = [factor(first)?, factor(second)?];
+            Some(FactorInteraction { factors, effect: interval(&interaction.effect) })
+        });
+        Pair {
+            cells: [one, other],
+            seeds: gap.as_ref().map_or(0, |gap| gap.count),
+            p: gap.as_ref().and_then(Estimate::p_value).map(significant),
+            gap: gap.as_ref().map(interval),
+            equal: from.equals(to),
+            shares: shares.collect(),
+            interactions: interactions.collect(),
+            orders: parts.filter(|parts| parts.shares.len() > 1).map(orders),
+            why,
+        }
+    }
+
+    fn published(&self) -> Vec<Published> {
+        let mut published: Vec<(Published, &TrainingLog)> = Vec::new();
+        for (cell, overlay) in self
+            .overlays
+            .iter()
+            .enumerate()
+            .flat_map(|(cell, overlays)| overlays.iter().map(move |overlay| (cell, overlay)))
+        {
+            if let Some((known, _)) = published.iter_mut().find(|(_, run)| **run == overlay.run) {
+                known.cells.push(cell);
+                continue;
+            }
+            // Two that go by one label are told apart by the cells that they belong to.
+            let taken = published.iter().any(|(known, _)| known.label == overlay.label);
+            let label = match taken {
+                true => {
+                    format!("{} · {}", overlay.label, self.label(&self.results.procedures[cell]))
+                }
+                false => overlay.label.clone(),
+            };
+            let curves = published_curves(&overlay.run);
+            published.push((Published { label, cells: vec![cell], curves }, &overlay.run));
+        }
+        published.into_iter().map(|(published, _)| published).collect()
+    }
+}
+
+fn published_curves(run: &TrainingLog) -> Curves<PublishedCurve> {
+    let curves = METRICS.iter().filter(|metric| !run.curve(**metric).is_empty());
+    let curve = |metric: &Metric| PublishedCurve {
+        epochs: run.epochs_of(*metric).to_vec(),
+        values: in_units(run.curve(*metric)),
+    };
+    curves.map(|metric| (metric.to_string(), curve(metric))).collect()
+}
+
+/// What the first seed's audit says of each tensor, with the mean drift over seeds.
+fn audit_of(runs: &[CellRun]) -> Vec<(u8, f64)> {
+    let first = runs.first().map_or(&[][..], |run| &run.outcome.audit);
+    let drift = |place: usize| {
+        let drifts = runs.iter().filter_map(|run| run.outcome.audit.get(place));
+        drifts.map(|tensor| tensor.relative_drift).sum::<f64>() / runs.len() as f64
+    };
+    let said = |tensor: &TensorAudit| {
+        u8::from(tensor.declared_frozen)
+            + 2 * u8::from(tensor.collected)
+            + 4 * u8::from(tensor.moved)
+    };
+    first
+        .iter()
+        .enumerate()
+        .map(|(place, tensor)| (said(tensor), significant(drift(place))))
+        .collect()
+}
+
+fn role_in_words(tensor: &TensorAudit) -> &'static str {
+    match tensor.role {
+        TensorRole::Statistic => "statistic",
+        TensorRole::Weight if tensor.name.ends_with(".bias") => "bias",
+        TensorRole::Weight => "weight",
+    }
+}
+
+fn in_units(curve: &[f64]) -> Curve {
+    curve.iter().map(|value| value.is_finite().then(|| (value / UNIT).round() as i64)).collect()
+}
+
+fn interval(estimate: &Estimate) -> Interval {
+    let [narrow, wide] = [estimate.interval(), estimate.widest_interval()];
+    let [low, high] = [narrow.map(|ends| ends.0), narrow.map(|ends| ends.1)];
+    let [wide_low, wide_high] = [wide.map(|ends| ends.0), wide.map(|ends| ends.1)];
+    [Some(estimate.mean), low, high, wide_low, wide_high]
+        .map(|value| value.filter(|value| value.is_finite()).map(|value| rounded(value, 1e-6)))
+}
+
+fn rounded(value: f64, step: f64) -> f64 {
+    // Divided by a whole number, it prints with the fewest digits.
+    (value / step).round() / (1.0 / step).round()
+}
+
+/// Three significant digits.
+fn significant(value: f64) -> f64 {
+    format!("{value:.2e}").parse().unwrap_or(value)
+}
