@@ -76,7 +76,7 @@ export function divisionOf(data, pair, factors, machineNames) {
   const parts = [
     dataTable(
       "Shares of the factors in the gap, in points of validation accuracy; 95 % intervals over seeds",
-      ["factor", "A → B", "", "share", "p"],
+      ["factor", "A → B", "share, drawn", "share", "p"],
       rows,
       [3],
     ),
@@ -88,7 +88,7 @@ export function divisionOf(data, pair, factors, machineNames) {
       bar(effect),
       points(effect),
     ]);
-    parts.push(dataTable("Interactions: what factors change together beyond what each changes", ["factors", "", "effect"], joint, [2]));
+    parts.push(dataTable("Interactions: what factors change together beyond what each changes", ["factors", "effect, drawn", "effect"], joint, [2]));
   }
   return element("div", {}, ...parts);
 }

@@ -143,7 +143,7 @@ impl Page<'_> {
         html! {
             @if of_block.iter().all(|tensor| !tensor.moved) { td class="number" { "0" } }
             @else {
-                td class={ "number shade-" (shade(drift)) } {
+                td class={ "number drift-" (shade(drift)) } {
                     (magnitude(drift))
                     @for (mark, _) in marks.iter().filter(|(_, holds)| *holds) { " " (mark) }
                 }

@@ -71,7 +71,7 @@ impl Page<'_> {
             h3 id="reproduce" { "Do it again" }
             (self.reproduce())
             h3 id="origin" { "Where the numbers come from" }
-            table { tbody { @for (name, value) in facts { tr { th scope="row" { (name) } td { (value) } } } } }
+            table class="facts" { tbody { @for (name, value) in facts { tr { th scope="row" { (name) } td { (value) } } } } }
             details { summary { "Every run by name" } (table("The folders below cells/", &["run", "cell", "seed", "commit"], cells.collect())) }
             h3 id="cost" { "What it cost" }
             (self.cost())

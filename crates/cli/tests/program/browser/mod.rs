@@ -3,6 +3,7 @@
 
 mod accessibility;
 mod connection;
+mod explorer;
 mod input;
 mod page;
 
