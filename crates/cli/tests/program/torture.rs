@@ -268,6 +268,69 @@ fn a_fault_at_any_file_operation_is_said_and_loses_nothing() {
     }
 }
 
+/// Two sweeps on the same results and the same cache, and reports drawn of whatever is there.
+#[test]
+fn two_sweeps_and_reports_on_one_folder_run_each_cell_once() {
+    let desk = Desk::of_torture(8);
+    assert_code(&desk.sweep(&["--quiet", "--results", "alone"]), 0);
+    fs::remove_dir_all(desk.path("cache")).expect("a cache");
+    // What a sweep says of a cell that the other one has trained.
+    const KEPT: &str = "kept from before";
+    let log = |number: usize| desk.path(&format!("sweep-{number}.log"));
+    let sweep = |number: usize| {
+        let launcher = ["threads", "processes"][number];
+        Command::new(assert_cmd::cargo::cargo_bin("thaw"))
+            .current_dir(desk.root.path())
+            .args(["sweep", "tiny.toml", "--cache", "cache", "--threads", "1"])
+            .args(["--checkpoint-every", "1ms", "--log-format", "json", "--launcher", launcher])
+            .args(INPUTS)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(log(number)).expect("a log"))
+            .spawn()
+            .expect("a sweep")
+    };
+    let mut sweeps = [sweep(0), sweep(1)];
+    let (mut drawn, mut too_early, mut of_some) = (0, 0, 0);
+    loop {
+        let lives = sweeps.each_mut().map(|sweep| sweep.try_wait().expect("a process").is_none());
+        let report = desk.thaw(&["report", "tiny.toml", "--results", "runs"]);
+        let complaint = text(&report.stderr);
+        match report.status.code() {
+            Some(0) => drawn += 1,
+            Some(64) => {
+                too_early += 1;
+                assert!(
+                    complaint.contains("no cell of `tiny` has run")
+                        && complaint.lines().count() == 1,
+                    "{complaint}"
+                );
+            }
+            _ => panic!("{}: {complaint}", report.status),
+        }
+        of_some += usize::from((1..6).contains(&ended(&desk).len()));
+        if lives == [false; 2] {
+            break;
+        }
+    }
+    let mut ran = BTreeMap::new();
+    for (number, mut sweep) in sweeps.into_iter().enumerate() {
+        let status = sweep.wait().expect("it has ended");
+        let log = fs::read_to_string(log(number)).expect("a log");
+        assert!(status.success(), "sweep {number}: {status}: {log}");
+        for line in log.lines().filter(|line| line.contains("\"event\":\"step_finished\"")) {
+            let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            if let (Some(cell), true) = (event["cell"].as_str(), event["result"] != KEPT) {
+                *ran.entry(cell.to_owned()).or_insert(0) += 1;
+            }
+        }
+    }
+    assert_eq!(ran.values().copied().collect::<Vec<_>>(), [1; 6], "each cell ran once: {ran:?}");
+    assert!(drawn > 0);
+    desk.is_as_undisturbed(6);
+    eprintln!("two sweeps: {drawn} reports drawn, {of_some} of some cells, {too_early} too early");
+}
+
 #[test]
 fn short_writes_and_a_clock_that_runs_backwards_change_nothing() {
     let alone = short_desk();
