@@ -383,6 +383,32 @@ fn damaged_caches_are_found_said_and_made_again() {
 }
 
 #[test]
+fn what_was_set_aside_before_stays_there() {
+    let desk = short_desk();
+    let mut set_aside = Vec::new();
+    for damage in [&b"the first"[..], b"the second", b"the third"] {
+        assert_code(&desk.sweep(&["--quiet"]), 0);
+        let pixels = files(&desk.path("cache/pixels"));
+        let artifact = pixels.iter().min().expect("an artifact");
+        fs::write(artifact, damage).expect("damaged");
+        let doctor = desk.thaw(&["doctor", "tiny.toml", "--cache", "cache", "--set-aside"]);
+        assert_code(&doctor, 0);
+        assert!(!artifact.exists());
+        // The cells would not need it any more.
+        fs::remove_dir_all(desk.path("runs")).expect("results");
+        set_aside.push(damage.to_vec());
+        let mut found: Vec<Vec<u8>> = files(&desk.path("cache/set-aside"))
+            .iter()
+            .map(|file| fs::read(file).expect("a file"))
+            .collect();
+        found.sort();
+        let mut expected = set_aside.clone();
+        expected.sort();
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
 fn a_damaged_checkpoint_is_said_and_its_cell_starts_over() {
     let alone = short_desk();
     let Some(library) = faults(&alone) else { return };
