@@ -119,6 +119,7 @@ fuzz seconds="300":
 # Change a crate's code in one small way after the other, and list what its tests do not notice: just mutants thaw-spec
 mutants crate="thaw-spec" *arguments:
     command -v cargo-mutants > /dev/null || cargo install cargo-mutants --locked
+    mkdir -p target/mutants
     CARGO_TARGET_DIR="$PWD/target/mutants" cargo mutants --package "$1" --output target/mutants --timeout 120 "${@:2}"
 
 # Time what thaw does around cells that compute nothing: just scale 1000 10000
