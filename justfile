@@ -119,6 +119,7 @@ fuzz seconds="300":
 # Change a crate's code in one small way after the other, and list what its tests do not notice: just mutants thaw-spec
 mutants crate="thaw-spec" *arguments:
     command -v cargo-mutants > /dev/null || cargo install cargo-mutants --locked
+    mkdir -p target/mutants
     CARGO_TARGET_DIR="$PWD/target/mutants" cargo mutants --package "$1" --output target/mutants --timeout 120 "${@:2}"
 
 # Time what thaw does around cells that compute nothing: just scale 1000 10000
@@ -141,9 +142,11 @@ test-slurm *arguments:
     tools/store/environment.sh target/test-cluster
     target/test-cluster/bin/python tools/slurm/test.py target/release/thaw "$@"
 
-# Kill sweeps at random moments and let every file operation fail in turn: just torture 200, about 40 minutes
+# Kill sweeps at random moments, let every file operation fail in turn, fill real file systems (root only): just torture 200, about 45 minutes
 torture kills="200" stride="1":
     THAW_TORTURE_KILLS={{kills}} THAW_TORTURE_STRIDE={{stride}} cargo test --release --workspace --test program torture:: -- --nocapture --test-threads 1
+    cargo build --release
+    tools/torture/mounts.sh "${CARGO_TARGET_DIR:-target}/release/thaw"
 
 # Time many images through decoding, extraction and a cached fit: just scale-images 10000 100000
 scale-images *counts:

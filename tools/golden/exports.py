@@ -1,6 +1,7 @@
-"""Opens exports of thaw with the real TensorBoard and MLflow and compares what they read with the export as CSV.
+"""Opens exports of thaw with the real TensorBoard and MLflow and compares what they read with the exports as CSV and JSON.
 
     thaw export EXPERIMENT --format csv --output FOLDER/runs.csv
+    thaw export EXPERIMENT --format json --output FOLDER/runs.json
     thaw export EXPERIMENT --format tensorboard --output FOLDER/board
     thaw export EXPERIMENT --format mlflow --output FOLDER/mlruns
     python tools/golden/exports.py FOLDER
@@ -9,6 +10,7 @@ Run with tensorboard 2.21.0 and mlflow 3.17.2, and with mlflow-skinny 2.
 """
 
 import csv
+import json
 import os
 import sys
 
@@ -19,6 +21,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 folder = os.path.abspath(sys.argv[1])
 with open(os.path.join(folder, "runs.csv")) as file:
     rows = list(csv.DictReader(file))
+with open(os.path.join(folder, "runs.json")) as file:
+    as_json = {run["id"]: run for run in json.load(file)}
 by_run = {}
 for row in rows:
     by_run.setdefault((row["run"], row["id"]), []).append(row)
@@ -48,15 +52,20 @@ client = mlflow.MlflowClient()
 experiments = [experiment.experiment_id for experiment in client.search_experiments()]
 runs = {run.info.run_id: run for run in client.search_runs(experiments, max_results=10_000)}
 assert len(runs) == len(by_run), (len(runs), len(by_run))
-compared = 0
+compared, compared_parameters = 0, 0
 COLUMNS = {"train_accuracy": "acc", "train_loss": "loss", "validation_accuracy": "val_acc", "validation_loss": "val_loss", "drift_maximum": "drift"}
+COLUMNS |= {metric: column for metric, column in (("test_accuracy", "test_acc"), ("test_loss", "test_loss")) if column in rows[0]}
 for (name, identity), epochs in by_run.items():
     run = runs[identity]
     assert run.info.run_name == name and run.info.status == "FINISHED" and run.data.params["seed"] == epochs[0]["seed"]
     assert run.data.tags["thaw.status"] == epochs[0]["status"]
+    parameters = as_json[identity]["parameters"] | as_json[identity]["levels"]
+    for parameter, value in parameters.items():
+        assert run.data.params[parameter.replace("[", ".").replace("]", "")] == value, (name, parameter)
+        compared_parameters += 1
     for metric, column in COLUMNS.items():
         history = sorted(client.get_metric_history(identity, metric), key=lambda entry: entry.step)
         assert [entry.step for entry in history] == [int(row["epoch"]) for row in epochs]
         assert [entry.value for entry in history] == [float(row[column]) for row in epochs], (name, metric)
         compared += len(history)
-print(f"MLflow {mlflow.__version__}: {len(runs)} runs, {compared} values")
+print(f"MLflow {mlflow.__version__}: {len(runs)} runs, {compared} values, {compared_parameters} parameters")

@@ -36,7 +36,7 @@ pub struct SplitReport {
 }
 
 /// Makes `folder` with `train/cats/cat.0.jpg` and so on from the archive. The folder appears when
-/// it is complete, or not at all.
+/// it is complete, or not at all; what a killed split left beside it is removed.
 ///
 /// # Errors
 /// When the archive is damaged, lacks photographs, holds an entry whose name leads out of the folder, or
@@ -60,9 +60,7 @@ pub fn split_cats_and_dogs(archive: &Path, folder: &Path) -> Result<SplitReport,
         folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent)
         .map_err(FetchError::unwritable(parent, "cannot make the folder"))?;
-    let unfinished = tempfile::Builder::new()
-        .prefix(".thaw-")
-        .tempdir_in(parent)
+    let unfinished = thaw_store::unfinished_folder(parent)
         .map_err(FetchError::unwritable(parent, "cannot write into the folder"))?;
     let mut report = SplitReport { images: 0, passed_over: Vec::new() };
     for (class, broken) in BROKEN {
@@ -112,15 +110,17 @@ pub fn split_cats_and_dogs(archive: &Path, folder: &Path) -> Result<SplitReport,
             }
         }
     }
-    std::fs::rename(unfinished.keep(), folder)
-        .map_err(FetchError::unwritable(folder, "cannot make the folder"))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         let readable = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(folder, readable)
-            .map_err(FetchError::unwritable(folder, "cannot make readable"))?;
+        std::fs::set_permissions(unfinished.path(), readable)
+            .map_err(FetchError::unwritable(unfinished.path(), "cannot make readable"))?;
     }
+    // What cannot get its name is removed.
+    std::fs::rename(unfinished.path(), folder)
+        .map_err(FetchError::unwritable(folder, "cannot make the folder"))?;
+    drop(unfinished.keep());
     Ok(report)
 }
 

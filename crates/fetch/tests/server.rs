@@ -301,6 +301,35 @@ fn the_books_split_is_made_by_number_without_the_broken_ones() {
 }
 
 #[test]
+#[cfg(unix)]
+fn what_a_killed_split_left_behind_goes_with_the_next() {
+    let folder = TempDir::new().expect("a folder");
+    // Of another machine and two days old, or only just begun.
+    let left = |name: &str, age: u64| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.join("train/cats")).expect("made");
+        std::fs::write(path.join("train/cats/cat.0.jpg"), b"Cat").expect("written");
+        let then = std::time::SystemTime::now() - Duration::from_secs(age * 3600);
+        std::fs::File::open(&path).and_then(|path| path.set_modified(then)).expect("older");
+        path
+    };
+    let dead = left(".thaw-folder-1-2-elsewhere-abcdef", 48);
+    let kept = [left(".thaw-folder-1-2-elsewhere-fedcba", 0), left(".thaw-cache", 48)];
+    let (zip, split) = (folder.path().join("a.zip"), folder.path().join("split"));
+    archive(&zip, 2_010, None);
+    split_cats_and_dogs(&zip, &split).expect("a split");
+    assert!(!dead.exists());
+    assert!(kept.iter().all(|path| path.join("train/cats/cat.0.jpg").exists()), "{kept:?}");
+    let names = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(names, 2 + kept.len(), "the archive, the split and what is not of dead processes");
+    // What could not be completed is not left either.
+    archive(&folder.path().join("short.zip"), 100, None);
+    let short = split_cats_and_dogs(&folder.path().join("short.zip"), &folder.path().join("s"));
+    assert!(short.is_err_and(|error| error.to_string().contains("too few photographs")));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), names + 1);
+}
+
+#[test]
 fn archives_that_lead_out_of_the_folder_are_refused() {
     for name in ["../outside.jpg", "PetImages/../../outside.jpg", "/etc/outside.jpg"] {
         let folder = TempDir::new().expect("a folder");

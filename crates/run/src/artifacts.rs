@@ -283,14 +283,18 @@ impl Cache {
         Ok((sound, damaged))
     }
 
-    /// Moves a file of the folder to `set-aside/`, where nothing reads it; returns its place.
+    /// Moves a file of the folder to `set-aside/`, where nothing reads it, beside what was set aside
+    /// before; returns its place.
     ///
     /// # Errors
     /// When it cannot be moved.
     pub fn set_aside(&self, file: &Path) -> Result<PathBuf, RunError> {
         let folder = self.root.join(SET_ASIDE);
-        let name = file.file_name().unwrap_or_default();
-        let target = folder.join(name);
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let numbered = (2..).map(|number| folder.join(format!("{name}-{number}")));
+        let mut names = std::iter::once(folder.join(&*name)).chain(numbered);
+        let target =
+            names.find(|target| !target.exists()).expect("there are more numbers than files");
         std::fs::create_dir_all(&folder)
             .and_then(|()| std::fs::rename(file, &target))
             .map_err(|source| RunError::Unwritable { path: target.clone(), source })?;

@@ -4,12 +4,15 @@ use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::process::{in_a_name, of_a_name_lives};
 
 /// How the names of unfinished files begin. Behind it stands the process that writes the file.
 pub(crate) const UNFINISHED: &str = ".thaw-";
+
+/// How the names of unfinished folders begin. No file's name does: what follows is no number.
+const UNFINISHED_FOLDER: &str = ".thaw-folder-";
 
 /// An unfinished file whose process cannot be asked after is left behind if it is so old.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
@@ -93,33 +96,60 @@ pub(crate) fn unfinished(folder: &Path) -> io::Result<NamedTempFile> {
     tempfile::Builder::new().prefix(&prefix).tempfile_in(folder)
 }
 
+/// A new folder within another, to be filled and then renamed: it goes when it is dropped. Its name tells
+/// who fills it, and those that killed processes left there are removed.
+///
+/// # Errors
+/// When the folder cannot be listed or written to.
+pub fn unfinished_folder(parent: &Path) -> io::Result<TempDir> {
+    for orphan in abandoned(parent, UNFINISHED_FOLDER, Path::is_dir)? {
+        match std::fs::remove_dir_all(&orphan) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    let prefix = format!("{UNFINISHED_FOLDER}{}", in_a_name());
+    tempfile::Builder::new().prefix(&prefix).tempdir_in(parent)
+}
+
 /// The files in a folder that processes began to write which are gone: killed, or of another machine and
 /// a day old. A folder that is not there has none.
 ///
 /// # Errors
 /// When the folder cannot be listed.
 pub(crate) fn orphans(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    // A folder such as `.thaw-cache` is no unfinished file.
+    abandoned(folder, UNFINISHED, |path| !path.is_dir())
+}
+
+/// What has a name that begins so, is of a kind, and is of a process that is gone.
+fn abandoned(
+    folder: &Path,
+    beginning: &str,
+    is_of_kind: impl Fn(&Path) -> bool,
+) -> io::Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let mut orphans = Vec::new();
+    let mut found = Vec::new();
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let Some(writer) = name.strip_prefix(UNFINISHED) else { continue };
+        let Some(writer) = name.strip_prefix(beginning) else { continue };
         let is_old = || {
             let written = entry.metadata().and_then(|metadata| metadata.modified()).ok();
             written.and_then(|written| written.elapsed().ok()).is_some_and(|age| age > ABANDONED)
         };
-        if of_a_name_lives(writer).map_or_else(is_old, |lives| !lives) {
-            orphans.push(entry.path());
+        if is_of_kind(&entry.path()) && of_a_name_lives(writer).map_or_else(is_old, |lives| !lives)
+        {
+            found.push(entry.path());
         }
     }
-    orphans.sort();
-    Ok(orphans)
+    found.sort();
+    Ok(found)
 }
 
 /// Removes the [`orphans`] of a folder.
@@ -171,5 +201,40 @@ mod tests {
         assert_eq!(orphans(folder.path()).expect("listed"), Vec::<PathBuf>::new());
         living.finish().expect("it was left alone");
         assert_eq!(orphans(&folder.path().join("nowhere")).expect("none"), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_killed_processes_left_of_a_folder_goes_and_other_folders_stay() {
+        let place = tempfile::tempdir().expect("a folder");
+        let make = |name: &str, is_old: bool| {
+            let path = place.path().join(name);
+            std::fs::create_dir_all(path.join("train")).expect("made");
+            std::fs::write(path.join("train/0.jpg"), b"torn").expect("written");
+            if is_old {
+                let then = std::time::SystemTime::now() - 2 * ABANDONED;
+                let folder = std::fs::File::open(&path).expect("a folder");
+                folder.set_modified(then).expect("an older folder");
+            }
+            path
+        };
+        let own = in_a_name();
+        let mut gone = vec![make(".thaw-folder-1-2-elsewhere-abcdef", true)];
+        let start = crate::process::started(std::process::id());
+        if let Some(start) = start.filter(|_| of_a_name_lives(&format!("{own}abcdef")).is_some()) {
+            gone.push(make(&format!(".thaw-folder-{}abcdef", own.replace(&start, "1")), false));
+        }
+        let living = unfinished_folder(place.path()).expect("begun");
+        assert!(gone.iter().all(|path| !path.exists()), "{gone:?}");
+        let kept = [
+            make(".thaw-folder-1-2-elsewhere-fedcba", false),
+            make(".thaw-cache", true),
+            make("photographs", true),
+        ];
+        let another = unfinished_folder(place.path()).expect("begun");
+        // Nor is a folder an unfinished file.
+        remove_orphans(place.path()).expect("tidied");
+        assert!(kept.iter().all(|path| path.join("train/0.jpg").exists()), "{kept:?}");
+        assert!(living.path().exists() && another.path().exists());
     }
 }

@@ -173,3 +173,18 @@ fn what_is_equal_or_a_loss_gets_no_seeds() {
     let of_loss = wanted_differences(made.experiment(), &expectations, &results, None);
     assert_eq!(of_loss.expect("records"), [], "points are of accuracies");
 }
+
+#[test]
+fn a_forecast_ends_one_seed_behind_the_first_that_is_expected_to_be_enough() {
+    let made = two_seeds();
+    let (wanted, seeds) = (wanted(&made, &LEVELS[..2]), seeds(&made.results()));
+    let half_width = 0.005;
+    let target =
+        PrecisionTarget { half_width, most_seeds: 60, budget_seconds: None, seconds: &|_, _| 1.0 };
+    let is_enough = |seeds: &usize| {
+        wanted[0].expected_half_width(*seeds).is_some_and(|half| half <= half_width)
+    };
+    let enough = (2..60).find(is_enough).expect("a number of seeds");
+    assert!((3..50).contains(&enough), "{enough}");
+    assert_eq!(2 + target.forecast(&wanted, &seeds).len(), enough + 1);
+}

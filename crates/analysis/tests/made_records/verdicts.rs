@@ -1,7 +1,9 @@
 //! Verdicts on made-up records of runs that went wrong, are short, or differ by little.
 
 use crate::made::{Curve, Made};
-use thaw_analysis::{Measurements, check, derive_bands, evaluate_ladder};
+use thaw_analysis::{
+    AttributionError, Measurements, attribute, check, derive_bands, evaluate_ladder,
+};
 use thaw_spec::{Expectations, Metric, Rung, Selector, Statistic, VerdictKind};
 
 const EQUAL: &str = r#"
@@ -431,4 +433,25 @@ fn what_is_missing_is_counted_and_what_was_chosen_is_named() {
     let extremes = results.extremes(accuracy.0, accuracy.1).expect("two means");
     assert_eq!(extremes.map(|procedure| procedure.label()), ["regime=b", "regime=a"]);
     assert!(made.narrowed_results(&[0]).extremes(accuracy.0, accuracy.1).is_none());
+}
+
+#[test]
+fn a_gap_is_divided_among_what_differs_and_between_equal_procedures_there_is_none() {
+    let other = twins(|seed, curve| curve.correct.fill(800 + 2 * seed));
+    let equal = twins(|_, _| {});
+    let divided = |made: &Made, to: &str| {
+        let results = made.results();
+        let accuracy = Measurements::new(&results, Metric::ValidationAccuracy, Statistic::Final);
+        let level = |level: &str| {
+            Selector::from_arguments(&[format!("regime={level}")]).expect("a selector")
+        };
+        attribute(&accuracy, &level("a"), &level(to)).map(|divided| {
+            let shares = divided.shares.into_iter();
+            shares.map(|share| (share.factor, (share.share.mean * 1e6).round())).collect::<Vec<_>>()
+        })
+    };
+    // Of 1,000 images 900, 901 and 902 against 800, 802 and 804.
+    assert_eq!(divided(&other, "b").expect("a gap"), [("regime".to_owned(), -99_000.0)]);
+    assert!(matches!(divided(&other, "a"), Err(AttributionError::Same)));
+    assert!(matches!(divided(&equal, "b"), Err(AttributionError::Equal)));
 }

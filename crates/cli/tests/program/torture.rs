@@ -268,6 +268,69 @@ fn a_fault_at_any_file_operation_is_said_and_loses_nothing() {
     }
 }
 
+/// Two sweeps on the same results and the same cache, and reports drawn of whatever is there.
+#[test]
+fn two_sweeps_and_reports_on_one_folder_run_each_cell_once() {
+    let desk = Desk::of_torture(8);
+    assert_code(&desk.sweep(&["--quiet", "--results", "alone"]), 0);
+    fs::remove_dir_all(desk.path("cache")).expect("a cache");
+    // What a sweep says of a cell that the other one has trained.
+    const KEPT: &str = "kept from before";
+    let log = |number: usize| desk.path(&format!("sweep-{number}.log"));
+    let sweep = |number: usize| {
+        let launcher = ["threads", "processes"][number];
+        Command::new(assert_cmd::cargo::cargo_bin("thaw"))
+            .current_dir(desk.root.path())
+            .args(["sweep", "tiny.toml", "--cache", "cache", "--threads", "1"])
+            .args(["--checkpoint-every", "1ms", "--log-format", "json", "--launcher", launcher])
+            .args(INPUTS)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(log(number)).expect("a log"))
+            .spawn()
+            .expect("a sweep")
+    };
+    let mut sweeps = [sweep(0), sweep(1)];
+    let (mut drawn, mut too_early, mut of_some) = (0, 0, 0);
+    loop {
+        let lives = sweeps.each_mut().map(|sweep| sweep.try_wait().expect("a process").is_none());
+        let report = desk.thaw(&["report", "tiny.toml", "--results", "runs"]);
+        let complaint = text(&report.stderr);
+        match report.status.code() {
+            Some(0) => drawn += 1,
+            Some(64) => {
+                too_early += 1;
+                assert!(
+                    complaint.contains("no cell of `tiny` has run")
+                        && complaint.lines().count() == 1,
+                    "{complaint}"
+                );
+            }
+            _ => panic!("{}: {complaint}", report.status),
+        }
+        of_some += usize::from((1..6).contains(&ended(&desk).len()));
+        if lives == [false; 2] {
+            break;
+        }
+    }
+    let mut ran = BTreeMap::new();
+    for (number, mut sweep) in sweeps.into_iter().enumerate() {
+        let status = sweep.wait().expect("it has ended");
+        let log = fs::read_to_string(log(number)).expect("a log");
+        assert!(status.success(), "sweep {number}: {status}: {log}");
+        for line in log.lines().filter(|line| line.contains("\"event\":\"step_finished\"")) {
+            let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            if let (Some(cell), true) = (event["cell"].as_str(), event["result"] != KEPT) {
+                *ran.entry(cell.to_owned()).or_insert(0) += 1;
+            }
+        }
+    }
+    assert_eq!(ran.values().copied().collect::<Vec<_>>(), [1; 6], "each cell ran once: {ran:?}");
+    assert!(drawn > 0);
+    desk.is_as_undisturbed(6);
+    eprintln!("two sweeps: {drawn} reports drawn, {of_some} of some cells, {too_early} too early");
+}
+
 #[test]
 fn short_writes_and_a_clock_that_runs_backwards_change_nothing() {
     let alone = short_desk();
@@ -316,6 +379,32 @@ fn damaged_caches_are_found_said_and_made_again() {
         let said = text(&swept.stderr);
         assert_eq!(said.matches("so it is made again").count(), damaged, "{damage}: {said}");
         desk.is_as_undisturbed(2);
+    }
+}
+
+#[test]
+fn what_was_set_aside_before_stays_there() {
+    let desk = short_desk();
+    let mut set_aside = Vec::new();
+    for damage in [&b"the first"[..], b"the second", b"the third"] {
+        assert_code(&desk.sweep(&["--quiet"]), 0);
+        let pixels = files(&desk.path("cache/pixels"));
+        let artifact = pixels.iter().min().expect("an artifact");
+        fs::write(artifact, damage).expect("damaged");
+        let doctor = desk.thaw(&["doctor", "tiny.toml", "--cache", "cache", "--set-aside"]);
+        assert_code(&doctor, 0);
+        assert!(!artifact.exists());
+        // The cells would not need it any more.
+        fs::remove_dir_all(desk.path("runs")).expect("results");
+        set_aside.push(damage.to_vec());
+        let mut found: Vec<Vec<u8>> = files(&desk.path("cache/set-aside"))
+            .iter()
+            .map(|file| fs::read(file).expect("a file"))
+            .collect();
+        found.sort();
+        let mut expected = set_aside.clone();
+        expected.sort();
+        assert_eq!(found, expected);
     }
 }
 

@@ -28,7 +28,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
         ],
     ),
     ("report", &["thaw-spec", "thaw-analysis", "plotters"]),
-    ("fetch", &[]),
+    ("fetch", &["thaw-store"]),
     ("exchange", &["thaw-spec", "thaw-store"]),
     (
         "cli",

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use thaw_spec::{file_names, is_hidden, shell_word, visible_json};
+use thaw_spec::{file_names, shell_word, visible_json};
 
 use super::{Export, ExportedRun, Format, write_folder};
 
@@ -74,7 +74,11 @@ fn write_run(run: &ExportedRun, folder: &Path, location: &str) -> io::Result<()>
     write_yaml(folder, &meta)?;
     std::fs::create_dir_all(folder.join("artifacts"))?;
     let seed = [("seed".to_owned(), run.seed.to_string())];
-    write_values(&folder.join("params"), run.levels.iter().chain(&run.parameters).chain(&seed))?;
+    // `later_phases[0].dropout` is `later_phases.0.dropout`, for no name may hold brackets.
+    let in_dots =
+        |(path, value): &(String, String)| (path.replace('[', ".").replace(']', ""), value.clone());
+    let parameters: Vec<(String, String)> = run.parameters.iter().map(in_dots).collect();
+    write_values(&folder.join("params"), run.levels.iter().chain(&parameters).chain(&seed))?;
     let tags = [
         ("mlflow.runName".to_owned(), run.name.clone()),
         ("thaw.status".to_owned(), run.status.clone()),
@@ -101,10 +105,7 @@ fn write_values<'a>(
     folder: &Path,
     values: impl IntoIterator<Item = &'a (String, String)>,
 ) -> io::Result<()> {
-    // MLflow takes what follows a slash for a file in a folder.
-    let stand_in = |character: char| {
-        (!is_hidden(character) && !"/\\:*?\"<>|".contains(character)).then_some(character)
-    };
+    let stand_in = |character: char| is_of_a_name(character).then_some(character);
     let values: Vec<&(String, String)> = values.into_iter().collect();
     let names: Vec<&str> = values.iter().map(|(name, _)| name.as_str()).collect();
     std::fs::create_dir_all(folder)?;
@@ -115,6 +116,17 @@ fn write_values<'a>(
         }
     }
     Ok(())
+}
+
+/// Whether MLflow reads a name with this character: a store with one that has another cannot be opened at
+/// all. It takes what follows a slash for a file in a folder. Letters are those of scripts without marks
+/// that stand alone, which it does not take for letters.
+fn is_of_a_name(character: char) -> bool {
+    let is_of_such_a_script = matches!(
+        character,
+        '\0'..='\u{2ff}' | '\u{370}'..='\u{52f}' | 'ぁ'..='ヿ' | '一'..='\u{9fff}' | '가'..='힣'
+    );
+    "_-. ".contains(character) || (is_of_such_a_script && character.is_alphanumeric())
 }
 
 /// The URL of a folder.
