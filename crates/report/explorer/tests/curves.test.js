@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { difference, forLogarithm, sharedSeeds, smoothed, summary } from "../curves.js";
+
+test("a running mean takes what there is at the beginning and leaves gaps as they are", () => {
+  assert.deepEqual(smoothed([1, 3, 5, 7], 2), [1, 2, 4, 6]);
+  assert.deepEqual(smoothed([1, null, 5], 3), [1, null, 3]);
+  assert.deepEqual(smoothed([4, 2], 0), [4, 2]);
+});
+
+test("there is a mean only where every seed has a value", () => {
+  const { mean, low, high } = summary([[1, 2, null], [3, 4, 5]]);
+  assert.deepEqual([mean, low, high], [[2, 3, null], [1, 2, 5], [3, 4, 5]]);
+});
+
+test("seeds are paired by their number, not by their place", () => {
+  assert.deepEqual(sharedSeeds([0, 1, 2], [2, 0]), [
+    { seed: 0, places: [0, 1] },
+    { seed: 2, places: [2, 0] },
+  ]);
+});
+
+test("a difference is of equal seeds, and of means where there are none", () => {
+  const paired = difference({ seeds: [0, 1], rows: [[1, 1], [5, 5]] }, { seeds: [1, 0], rows: [[7, 8], [2, 4]] });
+  assert.deepEqual([paired.mean, paired.low, paired.high, paired.seeds], [[1.5, 3], [1, 3], [2, 3], 2]);
+  const unpaired = difference({ seeds: [0, 1], rows: [[1, 1], [3, 3]] }, { seeds: [], rows: [[3, 4]] });
+  assert.deepEqual([unpaired.mean, unpaired.seeds], [[1, 2], 0]);
+});
+
+test("on a logarithmic axis an accuracy is an error, and nothing is zero", () => {
+  const [error, perfect] = forLogarithm([0.75, 1], true);
+  assert.deepEqual([error, perfect], [0.25, null]);
+  assert.deepEqual(forLogarithm([0.5, 0], false), [0.5, null]);
+});
