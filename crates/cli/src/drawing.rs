@@ -168,6 +168,8 @@ pub(crate) fn report(
         },
     };
     place.put("report.html", page.html()?.as_bytes())?;
+    let entry = serde_json::to_vec_pretty(&page.index_entry()).expect("texts and numbers are JSON");
+    place.put("report.json", &entry)?;
     last_screen(&experiment.title, &steps, accuracy).iter().for_each(|line| say(line));
     say(&format!("the report: {}", place.of("report.html").display()));
     Ok(())

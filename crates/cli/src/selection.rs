@@ -38,7 +38,7 @@ pub(crate) struct ResultsArgument {
 
 impl ResultsArgument {
     /// The folder that is written to.
-    fn written(&self) -> PathBuf {
+    pub(crate) fn written(&self) -> PathBuf {
         self.named.clone().unwrap_or_else(|| PathBuf::from(RUNS))
     }
 

@@ -7,6 +7,7 @@
 //! - [`waterfall()`], [`shares`] and [`forest`]: numbers with intervals, as a [`RowChart`].
 //! - [`DriftMap`]: how far each tensor moved. [`Sheet`]: images side by side.
 //! - [`percent`], [`points`], [`magnitude`]: numbers as people read them.
+//! - [`index_page`]: one page over the reports of several experiments.
 //! - [`Page`]: the report. It loads nothing from anywhere, and text from files is escaped.
 //! - [`markdown_text`]: such text in Markdown.
 //!
@@ -38,6 +39,7 @@ mod escape;
 mod figure;
 mod font;
 mod heat;
+mod index;
 mod number;
 mod overview;
 mod page;
@@ -55,6 +57,7 @@ pub use error::ReportError;
 pub use escape::markdown_text;
 pub use figure::{Figure, LegendEntry, Line, Panel, ShadedArea, Stroke};
 pub use heat::{DriftMap, decades};
+pub use index::{IndexEntry, IndexedProcedure, index_page};
 pub use number::{changed, magnitude, measured, percent, points, statistic_in_words, with_images};
 pub use overview::overview;
 pub use page::{ContactSheet, Division, Page, PageImages};

@@ -491,6 +491,32 @@ fn reference_results_are_read_where_there_are_no_others_and_never_written() {
 }
 
 #[test]
+fn an_index_links_the_reports_of_a_folder() {
+    let desk = Desk::new();
+    assert_code(&desk.sweep(&["-q"]), 0);
+    fs::create_dir_all(desk.path("runs/bare/cells")).expect("a folder");
+    let indexed = desk.thaw(&["report", "--index"]);
+    assert_code(&indexed, 0);
+    assert_eq!(text(&indexed.stdout), "the index: runs/index.html\n");
+    let page = fs::read_to_string(desk.path("runs/index.html")).expect("a page");
+    for part in ["href=\"tiny/report.html\"", "no report yet", "THAWED"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+
+    fs::write(desk.path("runs/tiny/report.json"), "{").expect("written");
+    let damaged = desk.thaw(&["report", "--index"]);
+    let said = text(&damaged.stderr);
+    assert!(
+        said.contains("runs/tiny/report.json") && said.contains("draw the report again"),
+        "{said}"
+    );
+    let empty = desk.thaw(&["report", "--index", "--results", "runs/bare"]);
+    let said = text(&empty.stderr);
+    assert!(said.contains("runs/bare: no experiment has cells there"), "{said}");
+    assert!(!desk.thaw(&["report", "tiny.toml", "--index"]).status.success());
+}
+
+#[test]
 fn a_narrowed_report_never_replaces_a_fuller_one() {
     let desk = Desk::new();
     assert_code(&desk.sweep(&["-q"]), 0);

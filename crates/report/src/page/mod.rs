@@ -25,7 +25,11 @@ use thaw_analysis::{
 };
 use thaw_spec::{Experiment, Metric, Rung};
 
+pub(crate) use scripts::{style, style_policy};
+
 use crate::escape::shown;
+use crate::index::{IndexEntry, IndexedProcedure};
+use crate::number::{percent, statistic_in_words};
 use crate::table::{Entry, Table};
 use crate::{Overlay, ReportError, data_url};
 use compact::compact;
@@ -144,6 +148,25 @@ impl Page<'_> {
             }
         };
         Ok(shown(page.into_string()))
+    }
+
+    /// What an index of reports says of this one.
+    pub fn index_entry(&self) -> IndexEntry {
+        let statistic = self.accuracy.statistic();
+        let indexed = |procedure: &ProcedureRuns| IndexedProcedure {
+            label: self.label(procedure),
+            accuracy: self.accuracy.level(procedure).as_ref().map_or_else(String::new, percent),
+        };
+        IndexEntry {
+            title: self.experiment.title.clone(),
+            procedures: self.results.procedures.len(),
+            ran: self.ran().count(),
+            runs: self.runs().count(),
+            statistic: statistic_in_words(statistic),
+            extremes: self.results.extremes(VALIDATION, statistic).map(|ends| ends.map(indexed)),
+            thawed: self.ran().filter(|procedure| procedure.thawed()).count(),
+            diverged: self.ran().filter(|procedure| procedure.has_diverged()).count(),
+        }
     }
 
     /// What the answer rests on, a heading for each question.

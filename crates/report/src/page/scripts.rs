@@ -47,7 +47,7 @@ static STYLE: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// The page's style sheet.
-pub(super) fn style() -> &'static str {
+pub(crate) fn style() -> &'static str {
     &STYLE
 }
 
@@ -64,6 +64,11 @@ pub(super) fn policy() -> String {
         "default-src 'none'; style-src {}; script-src {scripts}; img-src data:",
         source(style())
     )
+}
+
+/// The policy of a page without scripts.
+pub(crate) fn style_policy() -> String {
+    format!("default-src 'none'; style-src {}; img-src data:", source(style()))
 }
 
 /// A text as a source of the policy.
