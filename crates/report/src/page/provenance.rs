@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
+use super::scripts::CHARTS_LICENCE;
 use super::{Page, table};
 use crate::table::Entry;
 
@@ -73,6 +74,7 @@ impl Page<'_> {
             h3 id="origin" { "Where the numbers come from" }
             table class="facts" { tbody { @for (name, value) in facts { tr { th scope="row" { (name) } td { (value) } } } } }
             details { summary { "Every run by name" } (table("The folders below cells/", &["run", "cell", "seed", "commit"], cells.collect())) }
+            details { summary { "Charts are drawn by uPlot; its licence" } pre tabindex="0" { (CHARTS_LICENCE) } }
             h3 id="cost" { "What it cost" }
             (self.cost())
         }

@@ -34,6 +34,9 @@ const MODULES: [(&str, &str); 21] = [
 /// The library that draws the charts.
 const CHARTS: &str = include_str!("../../explorer/uplot/uPlot.iife.min.js");
 
+/// Its licence, which the page shows.
+pub(super) const CHARTS_LICENCE: &str = include_str!("../../explorer/uplot/LICENSE");
+
 /// Whoever only builds Rust needs no Node: the modules are joined here.
 static EXPLORER: LazyLock<String> = LazyLock::new(|| join(&MODULES));
 
