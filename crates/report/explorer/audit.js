@@ -3,27 +3,12 @@
 import { dataTable, element } from "./dom.js";
 import { counted, magnitude } from "./text.js";
 
-/** @typedef {import("./data.js").Data} Data */
-/** @typedef {import("./data.js").Cell} Cell */
-/** @typedef {import("./data.js").Tensor} Tensor */
-
 const FROZEN = 1;
 const COLLECTED = 2;
 const MOVED = 4;
 
 /** Shades of drift: each holds the drifts from its bound on, relative to the tensor's length. */
 const SHADES = [0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1];
-
-/**
- * @typedef {object} BlockAudit
- * @property {string} block
- * @property {number} tensors
- * @property {number} frozen Declared so.
- * @property {number} collected
- * @property {string[]} movedBy Names of the tensors that the optimizer moved.
- * @property {string[]} movedWithout Names of those that moved though it had not collected them.
- * @property {number} drift The largest.
- */
 
 /**
  * The audit of a cell by block.

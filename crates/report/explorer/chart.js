@@ -4,31 +4,7 @@
 import { element } from "./dom.js";
 import { swatch } from "./palette.js";
 
-/** @typedef {import("./data.js").Row} Row */
-
-/**
- * @typedef {object} Line
- * @property {string} label
- * @property {import("./palette.js").Stroke} stroke
- * @property {Row} values
- * @property {Row} low The band's lower edge; empty without a band.
- * @property {Row} high
- * @property {Row[]} seeds Thin lines beside it.
- * @property {boolean} spansGaps Whether values that are missing are not worth a gap.
- * @property {(epoch: number) => string} told The value at an epoch (from 0) in words.
- *
- * @typedef {object} View
- * @property {Line[]} lines
- * @property {boolean} isLogarithmic
- * @property {(value: number) => string} tick
- * @property {string} label For those who cannot see the chart.
- * @property {string} caption
- * @property {number[]} phases Epochs, from 1, at which a phase begins.
- * @property {boolean} hasZero Whether a line at zero helps to read it.
- */
-
 const HEIGHT = 340;
-const PAPER_WIDTH = 660;
 /** Lines that the read-out tells. */
 const TOLD = 4;
 /** With more lines than these, only the chosen one has its band. */
@@ -54,7 +30,7 @@ export function createChart(className) {
     "aria-describedby": caption.id,
   });
   const values = element("div", { class: "values", "aria-live": "polite", "aria-atomic": "true" });
-  const figure = element("figure", { class: `chart ${className}` }, plot, values, caption);
+  const figure = element("figure", { class: `chart ${className}` }, plot, caption, values);
 
   /** @type {View | null} */
   let view = null;
@@ -64,14 +40,10 @@ export function createChart(className) {
   let chosen = 0;
   /** Whether the keyboard moves the cursor, which then decides the line. */
   let isByKeyboard = false;
-  let isOnPaper = false;
 
   /** @param {string} name */
-  const colour = (name) => {
-    if (isOnPaper) return name === "--line" ? "#d5d5d5" : "#000";
-    return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  };
-  const width = () => (isOnPaper ? PAPER_WIDTH : Math.max(200, plot.clientWidth));
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const width = () => Math.max(200, plot.clientWidth);
   const size = () => ({ width: width(), height: Math.min(HEIGHT, Math.round(width() * 0.8)) });
   const epochs = () => Math.max(0, ...(view?.lines.map((line) => line.values.length) ?? []));
 
@@ -196,7 +168,7 @@ export function createChart(className) {
     const lines = view.lines;
     const items = places.slice(0, TOLD).map((place) => {
       const { stroke, label, told } = lines[place];
-      return element("li", {}, swatch(stroke), element("b", {}, told(epoch)), ` ${label}`);
+      return element("li", {}, swatch(stroke), `${label}: `, element("b", {}, told(epoch)));
     });
     const more = places.length - items.length;
     values.replaceChildren(
@@ -269,15 +241,9 @@ export function createChart(className) {
   plot.addEventListener("keydown", move);
   // Only a width that changed: the chart itself gives the height.
   new ResizeObserver(() => {
-    if (chart && !isOnPaper && Math.round(chart.root.clientWidth) !== width()) chart.setSize(size());
+    if (chart && Math.round(chart.root.clientWidth) !== width()) chart.setSize(size());
   }).observe(plot);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chart?.redraw(false));
-  for (const [name, value] of /** @type {const} */ ([["beforeprint", true], ["afterprint", false]])) {
-    addEventListener(name, () => {
-      isOnPaper = value;
-      chart?.setSize(size());
-    });
-  }
   return { figure, show };
 }
 

@@ -4,10 +4,8 @@ import { sharedSeeds } from "./curves.js";
 import { element } from "./dom.js";
 import { shellWord } from "./text.js";
 
-/** @typedef {import("./data.js").Source} Source */
-
 /**
- * @param {import("./data.js").Data} data
+ * @param {Data} data
  * @param {Source} a
  * @param {Source} b
  * @returns {{ what: string, command: string }[]}

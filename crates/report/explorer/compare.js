@@ -13,11 +13,6 @@ import { phasesOf, quantity, rowsOf, selectedMetric, smoothingInWords, tickOf } 
 import { SIDES, strokeAt } from "./palette.js";
 import { counted, shownDifference } from "./text.js";
 
-/** @typedef {import("./data.js").Data} Data */
-/** @typedef {import("./data.js").Source} Source */
-/** @typedef {import("./chart.js").View} View */
-/** @typedef {import("./fragment.js").Selection} Selection */
-
 const GROUPS = /** @type {const} */ ([
   ["cell", "Cells"],
   ["published", "Published curves"],
@@ -30,7 +25,7 @@ const DIFFERENCE = strokeAt(2);
 /**
  * @param {Data} data
  * @param {HTMLElement} drop Where a log is opened.
- * @param {import("./lines.js").Change} change
+ * @param {Change} change
  */
 export function createComparison(data, drop, change) {
   const a = labelledSelect("A", [], (key) => change({ a: key }));
@@ -54,7 +49,7 @@ export function createComparison(data, drop, change) {
   return {
     root,
     /**
-     * @param {Selection} selection
+     * @param {Selected} selection
      * @param {Source[]} sources
      */
     update(selection, sources) {
@@ -85,7 +80,7 @@ function choices(sources) {
 
 /**
  * @param {Data} data
- * @param {Selection} selection
+ * @param {Selected} selection
  * @param {Source} a
  * @param {Source} b
  * @returns {View}
@@ -111,7 +106,7 @@ function curvesView(data, selection, a, b) {
 
 /**
  * @param {Data} data
- * @param {Selection} selection
+ * @param {Selected} selection
  * @param {Source} a
  * @param {Source} b
  * @returns {View}
@@ -122,11 +117,7 @@ function changeView(data, selection, a, b) {
   const { mean, low, high, seeds } = difference(first, second);
   const hasBand = seeds > 1;
   const unit = metric.accuracy ? "points" : "nats";
-  const how = hasBand
-    ? `mean over ${seeds} shared seeds of the differences by seed; the band reaches from the lowest to the highest of them`
-    : seeds === 1
-      ? "of the one shared seed"
-      : "of the means, since there is no shared seed";
+  const how = howPaired(seeds, first.rows.length > 0 && second.rows.length > 0);
   return {
     lines: [
       {
@@ -154,6 +145,17 @@ function changeView(data, selection, a, b) {
 }
 
 /**
+ * @param {number} seeds That were paired.
+ * @param {boolean} isRecorded Whether both sides have the metric.
+ */
+function howPaired(seeds, isRecorded) {
+  if (!isRecorded) return "there is none, since not both have this metric";
+  if (seeds === 0) return "of the means, since there is no shared seed";
+  if (seeds === 1) return "of the one shared seed";
+  return `mean over ${seeds} shared seeds of the differences by seed; the band reaches from the lowest to the highest of them`;
+}
+
+/**
  * @param {Data} data
  * @param {Source} a
  * @param {Source} b
@@ -170,7 +172,7 @@ function sentence(data, a, b) {
 
 /**
  * @param {Data} data
- * @param {Selection} selection
+ * @param {Selected} selection
  * @param {Source} a
  * @param {Source} b
  * @returns {Node[]}

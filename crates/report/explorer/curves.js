@@ -1,8 +1,5 @@
 // Arithmetic of curves. A row holds a value for each epoch, or null.
 
-/** @typedef {import("./data.js").Row} Row */
-/** @typedef {{ mean: Row, low: Row, high: Row }} Summary */
-
 /**
  * A running mean over the last epochs, fewer at the beginning. An epoch without a value stays
  * without one.
@@ -64,7 +61,8 @@ export function sharedSeeds(first, second) {
  * @returns {Summary & { seeds: number }} With the number of seeds that were paired.
  */
 export function difference(first, second) {
-  const shared = sharedSeeds(first.seeds, second.seeds);
+  const isRecorded = first.rows.length > 0 && second.rows.length > 0;
+  const shared = isRecorded ? sharedSeeds(first.seeds, second.seeds) : [];
   if (shared.length === 0) {
     const rows = [minus(summary(second.rows).mean, summary(first.rows).mean)];
     return { ...summary(rows), seeds: 0 };

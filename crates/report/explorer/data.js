@@ -1,78 +1,5 @@
 // The report's numbers, and the sides that can be compared: cells, published curves, dropped logs.
 
-/**
- * A mean with its 95 % intervals: mean, over seeds from and to, over seeds and images from and to.
- * @typedef {[number, number | null, number | null, number | null, number | null]} Estimate
- *
- * The values of a curve by epoch, the first epoch first; null where there is none.
- * @typedef {(number | null)[]} Row
- *
- * @typedef {{ name: string, label: string, accuracy: boolean }} Metric
- * @typedef {{ name: string, label: string }} Level
- * @typedef {{ name: string, label: string, levels: Level[] }} Factor
- * @typedef {{ name: string, block: string, role: string }} Tensor
- *
- * @typedef {object} Cell
- * @property {number[]} levels
- * @property {string} label
- * @property {string} name
- * @property {string} selector
- * @property {number[]} seeds
- * @property {string[] | null} runs
- * @property {string | null} verdict
- * @property {number[] | null} phases
- * @property {Record<string, Row[]> | null} curves
- * @property {Estimate | null} level
- * @property {(string | null)[] | null} right
- * @property {[number, number][] | null} audit
- *
- * @typedef {object} Pair
- * @property {[number, number]} cells
- * @property {Estimate | null} gap
- * @property {number | null} p
- * @property {number} seeds
- * @property {boolean} equal
- * @property {{ factor: number, share: Estimate, p: number | null }[]} shares
- * @property {{ factors: number[], effect: Estimate }[]} interactions
- * @property {string | null} why
- *
- * @typedef {object} Published
- * @property {string} label
- * @property {number[]} cells
- * @property {Record<string, { epochs: number[], values: Row }>} curves
- *
- * @typedef {object} Images
- * @property {number} count
- * @property {string[] | null} classes
- * @property {string | null} labels
- * @property {string[] | null} names
- * @property {Record<string, string> | null} thumbnails
- *
- * @typedef {object} Data
- * @property {{ name: string, title: string, statistic: string }} experiment
- * @property {{ attribute: string, sweep: string, diagnose: string }} commands
- * @property {Metric[]} metrics
- * @property {Factor[]} factors
- * @property {Cell[]} cells
- * @property {Tensor[]} tensors
- * @property {Pair[]} pairs
- * @property {Published[]} published
- * @property {Images | null} images
- * @property {[number, number] | null} question
- *
- * One side of a comparison. Its rows are by seed where it has seeds.
- * @typedef {object} Source
- * @property {"cell" | "published" | "log"} kind
- * @property {string} key The name by which the page's address knows it.
- * @property {string} label
- * @property {Cell | null} cell
- * @property {number[]} seeds
- * @property {(metric: string) => Row[]} rows
- *
- * What was read from a dropped file.
- * @typedef {{ name: string, curves: Record<string, Row>, remarks: string[] }} Training
- */
-
 /** The unit of the curves' whole numbers. */
 const UNIT = 1e-4;
 
@@ -188,10 +115,14 @@ function logSource(training) {
   };
 }
 
-/** The name by which the filters and the page's address know a level: `regime=cached`. */
-export const levelKey = /** @type {(factor: Factor, level: Level) => string} */ (
-  (factor, level) => `${factor.name}=${level.name}`
-);
+/**
+ * The name by which the filters and the page's address know a level: `regime=cached`.
+ * @param {Factor} factor
+ * @param {Level} level
+ */
+export function levelKey(factor, level) {
+  return `${factor.name}=${level.name}`;
+}
 
 /**
  * Whether a cell passes the filters: none of its levels is left out, and all words stand in its names.
@@ -240,7 +171,8 @@ export function pairOf(data, from, to) {
 
 /**
  * The sides to begin with: the two that the experiment is about; where it does not say, the cells
- * that lie furthest apart, the lower one first; without such a pair the first two sides.
+ * that lie furthest apart, the lower one first, if possible with a gap that could be divided;
+ * without such a pair the first two sides.
  * @param {Data} data
  * @returns {{ a: string, b: string }}
  */
@@ -249,8 +181,10 @@ export function sidesAtFirst(data) {
     const [a, b] = data.question;
     return { a: data.cells[a].name, b: data.cells[b].name };
   }
+  const divided = data.pairs.filter(({ shares }) => shares.length > 0);
+  const pairs = divided.length > 0 ? divided : [...data.pairs];
   const size = /** @type {(pair: Pair) => number} */ ((pair) => Math.abs(pair.gap?.[0] ?? 0));
-  const [widest] = [...data.pairs].sort((one, other) => size(other) - size(one));
+  const [widest] = pairs.sort((one, other) => size(other) - size(one));
   if (widest?.gap) {
     const [low, high] = widest.gap[0] < 0 ? [...widest.cells].reverse() : widest.cells;
     return { a: data.cells[low].name, b: data.cells[high].name };

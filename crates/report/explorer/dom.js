@@ -1,7 +1,5 @@
 // Making elements. Texts from the data only ever become text nodes, never markup.
 
-/** @typedef {Node | string | null | undefined | false} Child */
-
 /**
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag

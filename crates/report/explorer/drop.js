@@ -4,8 +4,6 @@ import { element } from "./dom.js";
 import { LogError, bytesOf, readLog } from "./logs.js";
 import { counted } from "./text.js";
 
-/** @typedef {import("./data.js").Training} Training */
-
 /**
  * @param {string} diagnose The command that reads more formats.
  * @param {(trainings: Training[]) => void} take

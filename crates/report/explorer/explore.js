@@ -7,18 +7,9 @@ import { captionOf, createDisplayControls, lineOf, phasesOf, quantity, selectedM
 import { strokeAt, swatch } from "./palette.js";
 import { counted } from "./text.js";
 
-/** @typedef {import("./data.js").Data} Data */
-/** @typedef {import("./data.js").Cell} Cell */
-/** @typedef {import("./fragment.js").Selection} Selection */
-
-/**
- * What one entry of the legend stands for: a cell, or all cells of a level.
- * @typedef {{ key: string, label: string, stroke: import("./palette.js").Stroke }} Entry
- */
-
 /**
  * @param {Data} data
- * @param {import("./lines.js").Change} change
+ * @param {Change} change
  */
 export function createExplorer(data, change) {
   const controls = createDisplayControls(data, change);
@@ -34,12 +25,12 @@ export function createExplorer(data, change) {
   );
   /** Keys of the legend's entries whose lines are taken out of the chart. @type {Set<string>} */
   const muted = new Set();
-  /** @type {Selection} */
+  /** @type {Selected} */
   let selection;
 
   /**
    * @param {Cell} cell
-   * @returns {Entry}
+   * @returns {LegendEntry}
    */
   function entryOf(cell) {
     const place = data.factors.findIndex(({ name }) => name === selection.colour);
@@ -76,7 +67,7 @@ export function createExplorer(data, change) {
     drawLegend([...entries.values()]);
   }
 
-  /** @param {Entry[]} entries */
+  /** @param {LegendEntry[]} entries */
   function drawLegend(entries) {
     const focused = [...legend.children].indexOf(/** @type {Element} */ (document.activeElement));
     const buttons = entries.map(({ key, label, stroke }) =>
@@ -100,7 +91,7 @@ export function createExplorer(data, change) {
 
   return {
     root,
-    /** @param {Selection} next */
+    /** @param {Selected} next */
     update(next) {
       selection = next;
       controls.update(next);

@@ -4,12 +4,9 @@ import { hasRun, levelKey, passes, wordOf } from "./data.js";
 import { element, labelledBox } from "./dom.js";
 import { counted } from "./text.js";
 
-/** @typedef {import("./data.js").Data} Data */
-/** @typedef {import("./fragment.js").Selection} Selection */
-
 /**
  * @param {Data} data
- * @param {import("./lines.js").Change} change
+ * @param {Change} change
  */
 export function createFilters(data, change) {
   /** @type {string[]} */
@@ -33,10 +30,14 @@ export function createFilters(data, change) {
   const machine = labelledBox("machine names", (machineNames) => change({ machineNames }));
   const reset = element("button", { type: "button", onclick: () => change({ without: [], words: "" }) }, "Show all cells");
   const status = element("p", { role: "status", class: "faint" });
+  const fieldsets = element("div", { class: "groups" }, ...shownGroups.map(({ fieldset }) => fieldset));
+  // On a narrow screen they would stand before everything else.
+  const isOpen = matchMedia("(min-width: 40rem)").matches;
+  const details = element("details", { open: isOpen }, element("summary", {}, "Filter by factor"), fieldsets);
   const root = element(
     "div",
     { class: "filters screen-only" },
-    element("div", { class: "groups" }, ...shownGroups.map(({ fieldset }) => fieldset)),
+    shownGroups.length > 0 && details,
     element(
       "div",
       { class: "controls" },
@@ -48,7 +49,7 @@ export function createFilters(data, change) {
   );
   return {
     root,
-    /** @param {Selection} selection */
+    /** @param {Selected} selection */
     update(selection) {
       without = selection.without;
       for (const { factor, legend, boxes } of groups) {

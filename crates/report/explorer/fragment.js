@@ -1,28 +1,5 @@
 // The selection in the page's address, behind the #: readable, by names, and so fit for a letter.
 
-/**
- * @typedef {object} Selection
- * @property {string} a Key of the first side.
- * @property {string} b Key of the second side.
- * @property {string} metric
- * @property {number} smoothing Epochs of the running mean; 0 for none.
- * @property {boolean} logarithmic
- * @property {boolean} eachSeed
- * @property {boolean} machineNames
- * @property {string} colour `cell`, or the factor by whose levels lines are coloured.
- * @property {string[]} without Levels that are filtered out, such as `regime=cached`.
- * @property {string} words
- */
-
-/**
- * Names that this report knows.
- * @typedef {object} Known
- * @property {string[]} sides
- * @property {string[]} metrics
- * @property {string[]} levels
- * @property {string[]} factors
- */
-
 export const SMOOTHINGS = [0, 3, 5, 10];
 
 /**
@@ -46,8 +23,8 @@ function decode(text) {
 
 /**
  * Writes what differs from the beginning.
- * @param {Selection} selection
- * @param {Selection} beginning
+ * @param {Selected} selection
+ * @param {Selected} beginning
  * @returns {string} Without #; empty where nothing differs.
  */
 export function writeFragment(selection, beginning) {
@@ -80,9 +57,9 @@ export function isSelection(fragment) {
  * Reads a fragment. What it does not say is as at the beginning; what this report does not know is
  * told in a sentence each.
  * @param {string} fragment Without #.
- * @param {Selection} beginning
+ * @param {Selected} beginning
  * @param {Known} known
- * @returns {{ selection: Selection, problems: string[] }}
+ * @returns {{ selection: Selected, problems: string[] }}
  */
 export function readFragment(fragment, beginning, known) {
   const selection = { ...beginning, without: /** @type {string[]} */ ([]) };
@@ -98,7 +75,7 @@ export function readFragment(fragment, beginning, known) {
 }
 
 /**
- * @param {Selection} selection Is changed.
+ * @param {Selected} selection Is changed.
  * @param {string} key
  * @param {string} value
  * @param {Known} known

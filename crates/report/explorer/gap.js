@@ -5,10 +5,6 @@ import { dataTable, drawing, element } from "./dom.js";
 import { ADDS, TAKES } from "./palette.js";
 import { counted, mayBeChance, shownDifference, shownProbability } from "./text.js";
 
-/** @typedef {import("./data.js").Data} Data */
-/** @typedef {import("./data.js").Estimate} Estimate */
-/** @typedef {import("./data.js").Pair} Pair */
-
 /** @param {Estimate} estimate In points, with the interval over seeds. */
 function points([mean, low, high]) {
   const interval = low === null || high === null ? "one seed" : `${points100(low)} to ${points100(high)}`;

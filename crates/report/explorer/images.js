@@ -4,19 +4,7 @@ import { sharedSeeds } from "./curves.js";
 import { element } from "./dom.js";
 import { counted, signed } from "./text.js";
 
-/** @typedef {import("./data.js").Cell} Cell */
-/** @typedef {import("./data.js").Images} Images */
-
 const SHOWN = 24;
-
-/**
- * @typedef {object} Disagreement
- * @property {number} seeds Shared seeds for which both sides are recorded.
- * @property {number} onlyA Images on which only A is right, mean over the seeds.
- * @property {number} onlyB
- * @property {{ image: number, change: number }[]} images Those that differ, most first; the share of
- *   seeds in which only B is right less that in which only A is.
- */
 
 /**
  * @param {Cell} a
@@ -103,7 +91,7 @@ function imageItem(images, image, change, seeds) {
   return element(
     "li",
     {},
-    thumbnail ? element("img", { src: thumbnail, alt: `Validation image ${name}`, loading: "lazy" }) : null,
+    thumbnail ? element("img", { src: thumbnail, alt: `Validation image ${name}` }) : null,
     element("span", { class: "name" }, name),
     element("span", { class: "faint" }, verdict),
   );

@@ -6,18 +6,10 @@ import { labelledBox, labelledSelect } from "./dom.js";
 import { SMOOTHINGS } from "./fragment.js";
 import { shownValue, signed } from "./text.js";
 
-/** @typedef {import("./data.js").Data} Data */
-/** @typedef {import("./data.js").Metric} Metric */
-/** @typedef {import("./data.js").Row} Row */
-/** @typedef {import("./data.js").Source} Source */
-/** @typedef {import("./chart.js").Line} Line */
-/** @typedef {import("./fragment.js").Selection} Selection */
-/** @typedef {(patch: Partial<Selection>) => void} Change */
-
 /**
  * The metric that is selected.
  * @param {Data} data
- * @param {Selection} selection
+ * @param {Selected} selection
  * @returns {Metric}
  */
 export function selectedMetric(data, selection) {
@@ -27,7 +19,7 @@ export function selectedMetric(data, selection) {
 /**
  * The rows of a side, smoothed as selected.
  * @param {Source} source
- * @param {Selection} selection
+ * @param {Selected} selection
  */
 export function rowsOf(source, selection) {
   return source.rows(selection.metric).map((row) => smoothed(row, selection.smoothing));
@@ -37,8 +29,8 @@ export function rowsOf(source, selection) {
  * A side's line: the mean over its seeds with the band of its seeds, or each seed beside it.
  * @param {Source} source
  * @param {Metric} metric
- * @param {Selection} selection
- * @param {import("./palette.js").Stroke} stroke
+ * @param {Selected} selection
+ * @param {Stroke} stroke
  * @returns {Line}
  */
 export function lineOf(source, metric, selection, stroke) {
@@ -98,7 +90,7 @@ export function quantity(metric, isLogarithmic) {
     : `${metric.label} on a logarithmic scale`;
 }
 
-/** @param {Selection} selection */
+/** @param {Selected} selection */
 export function smoothingInWords({ smoothing }) {
   return smoothing ? `; smoothed: mean over ${smoothing} epochs` : "";
 }
@@ -106,7 +98,7 @@ export function smoothingInWords({ smoothing }) {
 /**
  * The caption of a chart of sides.
  * @param {Metric} metric
- * @param {Selection} selection
+ * @param {Selected} selection
  * @param {Line[]} lines
  */
 export function captionOf(metric, selection, lines) {
@@ -125,7 +117,7 @@ export function captionOf(metric, selection, lines) {
 
 /**
  * The epochs at which phases of cells begin.
- * @param {(import("./data.js").Cell | null)[]} cells
+ * @param {(Cell | null)[]} cells
  */
 export function phasesOf(cells) {
   return [...new Set(cells.flatMap((cell) => cell?.phases ?? []))];
@@ -151,7 +143,7 @@ export function createDisplayControls(data, change) {
   const logarithm = labelledBox("logarithmic scale", (logarithmic) => change({ logarithmic }));
   return {
     fields: [metric.field, smoothing.field, seeds.field, logarithm.field],
-    /** @param {Selection} selection */
+    /** @param {Selected} selection */
     update(selection) {
       metric.select.value = selection.metric;
       smoothing.select.value = String(selection.smoothing);
@@ -166,8 +158,8 @@ export function createDisplayControls(data, change) {
 /**
  * The factors in which cells differ, as words of both.
  * @param {Data} data
- * @param {import("./data.js").Cell} a
- * @param {import("./data.js").Cell} b
+ * @param {Cell} a
+ * @param {Cell} b
  * @param {boolean} machineNames
  */
 export function differingFactors(data, a, b, machineNames) {

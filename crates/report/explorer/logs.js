@@ -3,8 +3,6 @@
 import { metricNamed } from "./metric-names.js";
 import { counted, shellWord } from "./text.js";
 
-/** @typedef {import("./data.js").Training} Training */
-
 /** A file that is no log that the page can read: what, why, and what to do. */
 export class LogError extends Error {}
 
@@ -83,11 +81,6 @@ function textOf(bytes) {
   const encoding = isWide ? (bytes[0] === 0xff ? "utf-16le" : "utf-16be") : "utf-8";
   return new TextDecoder(encoding).decode(bytes);
 }
-
-/**
- * A value that a log tells; the epoch is null where the log does not say it.
- * @typedef {{ epoch: number | null, values: Map<string, number | null>, percent: Set<string> }} Entry
- */
 
 /**
  * @param {string} text

@@ -10,16 +10,12 @@ import { isSelection, readFragment, writeFragment } from "./fragment.js";
 import { makeTablesSortable } from "./sort.js";
 import { createCellsTable } from "./table.js";
 
-/** @typedef {import("./data.js").Data} Data */
-/** @typedef {import("./data.js").Training} Training */
-/** @typedef {import("./fragment.js").Selection} Selection */
-
 /** With more cells, lines are coloured by a factor: so many colours nobody tells apart. */
 const OWN_COLOURS = 12;
 
 /**
  * @param {Data} data
- * @returns {Selection}
+ * @returns {Selected}
  */
 function beginningOf(data) {
   const isCrowded = data.cells.filter(hasRun).length > OWN_COLOURS;
@@ -49,7 +45,7 @@ function run(data) {
   let trainings = [];
   let selection = beginning;
 
-  /** @type {import("./lines.js").Change} */
+  /** @type {Change} */
   const change = (patch) => {
     selection = { ...selection, ...patch };
     update();

@@ -12,14 +12,6 @@ const FILLERS = (
 ).split(" ");
 
 /**
- * @typedef {object} MetricName
- * @property {string} metric As the report names it.
- * @property {boolean} isError The share of wrong answers, 1 less the accuracy.
- * @property {boolean} isPercent The name says that its values are percentages.
- * @property {string | null} split The images that the name states; training where it states none.
- */
-
-/**
  * Understands names such as `val_acc`, `epoch_loss` or `Accuracy/validation`. Names with other
  * words, such as `batch_loss`, may mean anything.
  * @param {string} text

@@ -3,8 +3,6 @@
 
 import { drawing } from "./dom.js";
 
-/** @typedef {{ colour: string, dash: number[] }} Stroke */
-
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#787878"];
 const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [16, 4]];
 

@@ -3,13 +3,10 @@
 import { cellName, hasRun, passes } from "./data.js";
 import { element } from "./dom.js";
 
-/** @typedef {import("./data.js").Data} Data */
-/** @typedef {import("./fragment.js").Selection} Selection */
-
 /**
  * @param {HTMLElement} table
  * @param {Data} data
- * @param {import("./lines.js").Change} change
+ * @param {Change} change
  */
 export function createCellsTable(table, data, change) {
   const heading = element("th", { scope: "col", class: "choose screen-only" }, "compare");
@@ -29,7 +26,7 @@ export function createCellsTable(table, data, change) {
     return { row, cell, name, buttons };
   });
   return {
-    /** @param {Selection} selection */
+    /** @param {Selected} selection */
     update(selection) {
       for (const { row, cell, name, buttons } of rows) {
         row.hidden = !passes(data, cell, selection);

@@ -28,6 +28,11 @@ test("a difference is of equal seeds, and of means where there are none", () => 
   assert.deepEqual([unpaired.mean, unpaired.seeds], [[1, 2], 0]);
 });
 
+test("a side that did not record the metric has no difference", () => {
+  const nothing = difference({ seeds: [0], rows: [] }, { seeds: [0], rows: [[1, 2]] });
+  assert.deepEqual([nothing.mean, nothing.seeds], [[], 0]);
+});
+
 test("on a logarithmic axis an accuracy is an error, and nothing is zero", () => {
   const [error, perfect] = forLogarithm([0.75, 1], true);
   assert.deepEqual([error, perfect], [0.25, null]);
