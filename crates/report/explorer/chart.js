@@ -1,6 +1,7 @@
 // A chart of lines with bands, read by mouse and by keyboard. What the cursor is at stands beside it
 // in words.
 
+import { logarithmicTicks } from "./curves.js";
 import { element } from "./dom.js";
 import { swatch } from "./palette.js";
 
@@ -91,6 +92,9 @@ export function createChart(className) {
     };
     /** @type {(_: uPlot, splits: (number | null)[]) => string[]} */
     const tick = (_, splits) => splits.map((value) => (value === null ? "" : next.tick(value)));
+    /** @type {(_: uPlot, axis: number, low: number, high: number) => number[]} */
+    const splits = (_, __, low, high) => logarithmicTicks(low, high);
+    const logarithm = next.isLogarithmic ? { splits, filter: (/** @type {uPlot} */ _, /** @type {number[]} */ ticks) => ticks } : {};
     return {
       ...size(),
       legend: { show: false },
@@ -100,7 +104,7 @@ export function createChart(className) {
       scales: { x: { time: false }, y: { distr: next.isLogarithmic ? 3 : 1, range: () => limits } },
       axes: [
         { ...axis, label: "epoch", labelSize: 18, size: 30, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000] },
-        { ...axis, size: 62, values: tick },
+        { ...axis, ...logarithm, size: 62, values: tick },
       ],
       series: [
         {},

@@ -229,7 +229,7 @@ function numberOf(text, delimiter) {
   return Number.isFinite(number) ? number : undefined;
 }
 
-const PAIR = /([A-Za-z][\w@/ ]*?)\s*[:=]\s*(nan|[+-]?inf|[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(%?)/gi;
+const PAIR = /([A-Za-z][\w@/. ]*?)\s*[:=]\s*(nan|[+-]?inf|[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(%?)/gi;
 
 /**
  * What a program printed while it trained. A progress bar is drawn many times over itself; only what

@@ -15,7 +15,7 @@ for (const version of ["2.0.8", "2.2.4", "3"]) {
   for (const dress of ["terminal", "lines", "logging", "job", "evaluated", "interrupted"]) alike(`printed/${dress}-${version}.txt`);
 }
 for (const name of ["csv/appended.csv", "csv/european.csv", "csv/na.csv", "csv/quoted.csv", "csv/tabs.tsv", "csv/lightning-metrics.csv", "csv/fastai-history.csv"]) alike(name);
-for (const name of ["json/dump.json", "json/nan.json", "json/records-epoch.json", "json/lines-epoch.json", "hand/percent.txt"]) alike(name);
+for (const name of ["json/dump.json", "json/nan.json", "json/records-epoch.json", "json/lines-epoch.json", "hand/percent.txt", "hand/bars.txt"]) alike(name);
 
 /** @param {string} name */
 function alike(name) {
