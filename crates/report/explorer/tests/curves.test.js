@@ -43,6 +43,9 @@ test("a logarithmic axis has a few round ticks, however wide or narrow it is", (
   const shown = (low, high) => logarithmicTicks(low, high).map((tick) => Number(tick.toPrecision(6)));
   assert.deepEqual(shown(0.03, 0.3), [0.05, 0.1, 0.2]);
   assert.deepEqual(shown(0.09, 0.21), [0.1, 0.12, 0.14, 0.16, 0.18, 0.2]);
-  assert.deepEqual(shown(0.1, 0.1002), [0.1, 0.10005, 0.1001, 0.10015, 0.1002]);
+  for (const high of [0.1000002, 0.1002, 0.49]) {
+    const { length } = shown(0.1, high);
+    assert.ok(length >= 3 && length <= 11, `${high}: ${length}`);
+  }
   assert.deepEqual(shown(1e-6, 1), [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1]);
 });
