@@ -94,7 +94,7 @@ export function auditBesides(data, a, b) {
   const sentence = (side, of) => element("p", {}, element("b", {}, `${side}: `), of ? auditInWords(of) : "there is no audit.");
   return element(
     "div",
-    {},
+    { class: "audits" },
     sentence("A", blocksA),
     sentence("B", blocksB),
     dataTable(

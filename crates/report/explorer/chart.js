@@ -1,6 +1,7 @@
 // A chart of lines with bands, read by mouse and by keyboard. What the cursor is at stands beside it
 // in words.
 
+import { logarithmicTicks } from "./curves.js";
 import { element } from "./dom.js";
 import { swatch } from "./palette.js";
 
@@ -30,7 +31,10 @@ export function createChart(className) {
     "aria-describedby": caption.id,
   });
   const values = element("div", { class: "values", "aria-live": "polite", "aria-atomic": "true" });
-  const figure = element("figure", { class: `chart ${className}` }, plot, caption, values);
+  /** What stands there while the cursor is nowhere: the lines, if they are few, and what can be done. */
+  const rest = element("div", { class: "rest" });
+  const beside = element("div", { class: "beside" }, values, rest);
+  const figure = element("figure", { class: `chart ${className}` }, plot, caption, beside);
 
   /** @type {View | null} */
   let view = null;
@@ -38,6 +42,8 @@ export function createChart(className) {
   let chart = null;
   /** The line that stands out, by its place. */
   let chosen = 0;
+  /** The line that is drawn so; to draw all of them for every movement would be slow. @type {number | null} */
+  let focused = null;
   /** Whether the keyboard moves the cursor, which then decides the line. */
   let isByKeyboard = false;
 
@@ -51,21 +57,24 @@ export function createChart(className) {
   function show(next) {
     view = next;
     chosen = 0;
+    focused = null;
     chart?.destroy();
     chart = null;
     caption.textContent = next.caption;
     plot.setAttribute("aria-label", next.label);
+    fillRest(next.lines);
     const limits = limitsOf(next);
     if (limits === null) {
       plot.replaceChildren(element("p", { class: "faint nothing" }, "There is nothing to draw."));
       values.replaceChildren();
+      rest.hidden = true;
       return;
     }
     plot.replaceChildren();
     const numbers = Array.from({ length: epochs() }, (_, place) => place + 1);
     const rows = next.lines.map((line) => numbers.map((_, place) => line.values[place] ?? null));
     chart = new uPlot(optionsOf(next, limits), [numbers, ...rows], plot);
-    hint();
+    leave();
   }
 
   /**
@@ -83,6 +92,9 @@ export function createChart(className) {
     };
     /** @type {(_: uPlot, splits: (number | null)[]) => string[]} */
     const tick = (_, splits) => splits.map((value) => (value === null ? "" : next.tick(value)));
+    /** @type {(_: uPlot, axis: number, low: number, high: number) => number[]} */
+    const splits = (_, __, low, high) => logarithmicTicks(low, high);
+    const logarithm = next.isLogarithmic ? { splits, filter: (/** @type {uPlot} */ _, /** @type {number[]} */ ticks) => ticks } : {};
     return {
       ...size(),
       legend: { show: false },
@@ -92,7 +104,7 @@ export function createChart(className) {
       scales: { x: { time: false }, y: { distr: next.isLogarithmic ? 3 : 1, range: () => limits } },
       axes: [
         { ...axis, label: "epoch", labelSize: 18, size: 30, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000] },
-        { ...axis, size: 62, values: tick },
+        { ...axis, ...logarithm, size: 62, values: tick },
       ],
       series: [
         {},
@@ -144,8 +156,16 @@ export function createChart(className) {
     ctx.restore();
   }
 
-  function hint() {
-    values.replaceChildren(element("p", { class: "faint screen-only" }, HINT));
+  function leave() {
+    values.replaceChildren();
+    rest.hidden = false;
+  }
+
+  /** @param {Line[]} lines */
+  function fillRest(lines) {
+    const isFew = lines.length > 1 && lines.length <= TOLD;
+    const items = lines.map(({ stroke, label }) => element("li", {}, swatch(stroke), label));
+    rest.replaceChildren(...(isFew ? [element("ul", {}, ...items)] : []), element("p", { class: "faint" }, HINT));
   }
 
   /** Tells the values at the cursor, the nearest line first, which then stands out. @param {uPlot} drawn */
@@ -153,8 +173,9 @@ export function createChart(className) {
     if (!view) return;
     const { idx: epoch, top } = drawn.cursor;
     if (epoch === null || epoch === undefined) {
-      hint();
-      drawn.setSeries(null, { focus: true });
+      leave();
+      if (focused !== null) drawn.setSeries(null, { focus: true });
+      focused = null;
       return;
     }
     const places = placesAt(epoch);
@@ -162,15 +183,16 @@ export function createChart(className) {
       (place) => (isByKeyboard && place === chosen ? -1 : Math.abs(drawn.valToPos(valueAt(place, epoch), "y") - top))
     );
     places.sort((one, other) => distance(one) - distance(other));
-    const nearest = places[0] ?? chosen;
-    chosen = nearest;
-    drawn.setSeries(nearest + 1, { focus: true });
+    chosen = places[0] ?? chosen;
+    if (chosen !== focused) drawn.setSeries(chosen + 1, { focus: true });
+    focused = chosen;
     const lines = view.lines;
     const items = places.slice(0, TOLD).map((place) => {
       const { stroke, label, told } = lines[place];
       return element("li", {}, swatch(stroke), `${label}: `, element("b", {}, told(epoch)));
     });
     const more = places.length - items.length;
+    rest.hidden = true;
     values.replaceChildren(
       element("p", {}, `Epoch ${epoch + 1}${places.length === 0 ? ": no value" : ""}`),
       element("ol", {}, ...items),

@@ -36,6 +36,8 @@ export function createComparison(data, drop, change) {
   const changes = createChart("change");
   const gap = element("p", { class: "answer", id: "compare-gap" });
   const details = element("div", {});
+  /** What was drawn last: the filters change nothing here. */
+  let drawn = "";
   const root = element(
     "div",
     {},
@@ -53,6 +55,10 @@ export function createComparison(data, drop, change) {
      * @param {Source[]} sources
      */
     update(selection, sources) {
+      const { without, words, colour, ...shown } = selection;
+      const keys = sources.map(({ key }) => key);
+      if (JSON.stringify([shown, keys]) === drawn) return;
+      drawn = JSON.stringify([shown, keys]);
       controls.update(selection);
       for (const [{ select }, key] of /** @type {const} */ ([[a, selection.a], [b, selection.b]])) {
         select.replaceChildren(...choices(sources));

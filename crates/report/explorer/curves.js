@@ -97,3 +97,34 @@ export function forLogarithm(row, isAccuracy) {
     return size < 1e-9 ? null : size;
   });
 }
+
+/**
+ * Round numbers on a logarithmic axis. uPlot's own loop all but endlessly where the axis does not
+ * begin at a power of ten.
+ * @param {number} low
+ * @param {number} high
+ */
+export function logarithmicTicks(low, high) {
+  // So little of a decade looks much like a linear axis.
+  if (high / low < 5) {
+    const step = roundStep((high - low) / 4);
+    const first = Math.ceil(low / step);
+    return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, place) => (first + place) * step);
+  }
+  const decades = Math.log10(high / low);
+  const ticks = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) {
+    for (const digit of decades > 4 ? [1] : [1, 2, 5]) ticks.push(digit * 10 ** power);
+  }
+  return ticks.filter((tick) => tick >= low && tick <= high);
+}
+
+/**
+ * The largest of 1, 2 or 5 times a power of ten that is not above a size.
+ * @param {number} size
+ */
+function roundStep(size) {
+  const power = 10 ** Math.floor(Math.log10(size));
+  const digit = size >= 5 * power ? 5 : size >= 2 * power ? 2 : 1;
+  return digit * power;
+}

@@ -21,7 +21,7 @@ export function createDrop(diagnose, take) {
     "div",
     { class: "drop screen-only" },
     element("label", { class: "field" }, element("span", {}, "Open a training log"), input),
-    element("p", { class: "faint" }, "Or drop it anywhere on the page: what Keras prints, CSV or a history as JSON. The browser reads it here; it is never sent anywhere."),
+    element("p", { class: "faint" }, "Or drop it anywhere on the page: what Keras prints, CSV, or a history as JSON. It is read in this browser and never sent anywhere."),
     status,
   );
 

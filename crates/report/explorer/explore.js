@@ -27,6 +27,8 @@ export function createExplorer(data, change) {
   const muted = new Set();
   /** @type {Selected} */
   let selection;
+  /** What was drawn last: to draw many lines takes its time. */
+  let drawn = "";
 
   /**
    * @param {Cell} cell
@@ -93,6 +95,9 @@ export function createExplorer(data, change) {
     root,
     /** @param {Selected} next */
     update(next) {
+      const { a, b, ...shown } = next;
+      if (JSON.stringify(shown) === drawn) return;
+      drawn = JSON.stringify(shown);
       selection = next;
       controls.update(next);
       const choices = [["cell", "cell"], ...data.factors.map((factor) => [factor.name, wordOf(factor, next.machineNames)])];

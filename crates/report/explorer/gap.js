@@ -61,7 +61,7 @@ export function gapInWords(data, pair) {
  * @param {boolean} machineNames
  */
 export function divisionOf(data, pair, factors, machineNames) {
-  if (pair.shares.length === 0) return element("p", {}, pair.why ? `The gap is not divided: ${pair.why}` : "The gap is not divided.");
+  if (pair.shares.length === 0) return element("p", {}, `The gap is not divided${pair.why ? `: ${pair.why.replace(/\.$/, "")}` : ""}.`);
   const estimates = [...pair.shares.map(({ share }) => share), ...pair.interactions.map(({ effect }) => effect)];
   const bar = barsFor(estimates);
   const rows = pair.shares.map(({ factor, share, p }) => {

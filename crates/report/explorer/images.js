@@ -2,7 +2,7 @@
 
 import { sharedSeeds } from "./curves.js";
 import { element } from "./dom.js";
-import { counted, signed } from "./text.js";
+import { counted } from "./text.js";
 
 const SHOWN = 24;
 
@@ -66,12 +66,16 @@ export function imagesBesides(images, a, b) {
   const words = `Only A is right on ${onlyA.toFixed(digits)}, only B on ${onlyB.toFixed(digits)}, of ${counted(images.count, "image")}.${mean}`;
   if (found.images.length === 0) return element("p", {}, words);
   const shown = found.images.slice(0, SHOWN);
+  const order =
+    seeds > 1
+      ? `The ${counted(shown.length, "image")} that differ most, by the number of seeds with which they are right:`
+      : `The first ${shown.length} of the ${counted(found.images.length, "image")} on which they disagree:`;
   const items = shown.map(({ image, change }) => imageItem(images, image, change, seeds));
   return element(
     "div",
     {},
     element("p", {}, words),
-    element("p", { class: "faint" }, `The ${counted(shown.length, "image")} that differ most, by the share of seeds that are right with B less that with A:`),
+    element("p", { class: "faint" }, order),
     element("ul", { class: "images" }, ...items),
   );
 }
@@ -86,8 +90,8 @@ function imageItem(images, image, change, seeds) {
   const name = imageName(images, image);
   const thumbnail = images.thumbnails?.[String(image)];
   const better = change > 0 ? "B" : "A";
-  const verdict =
-    seeds > 1 ? `${better} is right more often: ${signed(100 * change, 0)} %` : `only ${better} is right`;
+  const more = Math.round(Math.abs(change) * seeds);
+  const verdict = seeds > 1 ? `${better} is right with ${more} of ${seeds} seeds more` : `only ${better} is right`;
   return element(
     "li",
     {},

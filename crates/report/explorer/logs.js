@@ -229,7 +229,7 @@ function numberOf(text, delimiter) {
   return Number.isFinite(number) ? number : undefined;
 }
 
-const PAIR = /([A-Za-z][\w@/ ]*?)\s*[:=]\s*(nan|[+-]?inf|[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(%?)/gi;
+const PAIR = /([A-Za-z][\w@/. ]*?)\s*[:=]\s*(nan|[+-]?inf|[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(%?)/gi;
 
 /**
  * What a program printed while it trained. A progress bar is drawn many times over itself; only what
@@ -243,12 +243,17 @@ function ofPrinted(text) {
   const plain = text.replace(/\u001b\[[0-9;]*[A-Za-z]/g, "");
   /** @type {number | null} */
   let epoch = null;
+  /** What the epoch has told. @type {Set<string>} */
+  let told = new Set();
   for (const line of plain.split(/[\r\n\b]+/)) {
     const start = /\bEpoch:?\s*\[?(\d+)(\s*\/\s*\d+)?\]?/i.exec(line);
     const rest = start ? line.slice(start.index + start[0].length) : line;
     const pairs = [...rest.matchAll(PAIR)].filter(([, name]) => metricNamed(name));
     // `Epoch 00003: val_loss improved …` has neither and counts otherwise.
-    if (start && (start[2] || pairs.length > 0 || /^[\s:]*$/.test(rest))) epoch = Number(start[1]);
+    if (start && (start[2] || pairs.length > 0 || /^[\s:]*$/.test(rest))) {
+      epoch = Number(start[1]);
+      told = new Set();
+    }
     const progress = /(?<![\d/])(\d+)\/(\d+)(?![\d/])/.exec(rest);
     const isUnderWay = progress !== null && progress[1] !== progress[2];
     if (epoch === null || pairs.length === 0 || isUnderWay) continue;
@@ -257,12 +262,20 @@ function ofPrinted(text) {
     for (const [, name, number, percent] of pairs) {
       // A longer line that was drawn over shows its tail behind.
       if (entry.values.has(name)) continue;
+      // Behind the validation an epoch is over: what is told once more is an evaluation of the network.
+      if (told.has(name) && isValidated(told)) continue;
       entry.values.set(name, Number.isFinite(Number(number)) ? Number(number) : null);
       if (percent) entry.percent.add(name);
     }
+    for (const name of entry.values.keys()) told.add(name);
     entries.push(entry);
   }
   return entries;
+}
+
+/** @param {Set<string>} names */
+function isValidated(names) {
+  return [...names].some((name) => metricNamed(name)?.split === "validation");
 }
 
 /**

@@ -72,7 +72,8 @@ function run(data) {
 
   function keepInAddress() {
     const fragment = writeFragment(selection, beginning);
-    if (!fragment && !isSelection(location.hash)) return;
+    const isKept = fragment ? location.hash === `#${fragment}` : !isSelection(location.hash);
+    if (isKept) return;
     try {
       history.replaceState(null, "", fragment ? `#${fragment}` : location.pathname + location.search);
     } catch {

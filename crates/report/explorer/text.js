@@ -18,7 +18,8 @@ export function signed(value, digits) {
  */
 export function magnitude(value) {
   if (value === 0) return "0";
-  return value < 1e-3 ? value.toExponential(2) : value.toPrecision(3).replace(/e\+.*/, "");
+  if (value < 1e-3) return value.toExponential(2);
+  return value < 1e3 ? value.toPrecision(3) : value.toFixed(0);
 }
 
 /**

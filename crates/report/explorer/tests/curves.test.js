@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { difference, forLogarithm, sharedSeeds, smoothed, summary } from "../curves.js";
+import { difference, forLogarithm, logarithmicTicks, sharedSeeds, smoothed, summary } from "../curves.js";
 
 test("a running mean takes what there is at the beginning and leaves gaps as they are", () => {
   assert.deepEqual(smoothed([1, 3, 5, 7], 2), [1, 2, 4, 6]);
@@ -37,4 +37,15 @@ test("on a logarithmic axis an accuracy is an error, and nothing is zero", () =>
   const [error, perfect] = forLogarithm([0.75, 1], true);
   assert.deepEqual([error, perfect], [0.25, null]);
   assert.deepEqual(forLogarithm([0.5, 0], false), [0.5, null]);
+});
+
+test("a logarithmic axis has a few round ticks, however wide or narrow it is", () => {
+  const shown = (low, high) => logarithmicTicks(low, high).map((tick) => Number(tick.toPrecision(6)));
+  assert.deepEqual(shown(0.03, 0.3), [0.05, 0.1, 0.2]);
+  assert.deepEqual(shown(0.09, 0.21), [0.1, 0.12, 0.14, 0.16, 0.18, 0.2]);
+  for (const high of [0.1000002, 0.1002, 0.49]) {
+    const { length } = shown(0.1, high);
+    assert.ok(length >= 3 && length <= 11, `${high}: ${length}`);
+  }
+  assert.deepEqual(shown(1e-6, 1), [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1]);
 });
