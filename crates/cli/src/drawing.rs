@@ -153,7 +153,7 @@ pub(crate) fn report(
         divisions: divisions(experiment, accuracy),
         ladder: &steps,
         overlays: all_overlays,
-        tensors: thaw_model::blocks_of_tensors(experiment.architecture),
+        blocks: thaw_model::blocks_of_tensors(experiment.architecture).into_iter().collect(),
         images: page_images(selection, experiment, folder, accuracy, data)?,
         variants: variant_series(results)
             .into_iter()

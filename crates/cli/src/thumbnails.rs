@@ -1,5 +1,6 @@
 //! What the report's page says of the validation images themselves: their names and small pictures.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use thaw_analysis::{CellRun, Measurements, ResultsFolder};
@@ -48,7 +49,13 @@ pub(crate) fn page_images(
         return Ok(unnamed);
     }
     let count = dataset.counts().validation as usize;
-    let mut thumbnails = std::collections::BTreeMap::new();
+    if unnamed.labels.len() != count {
+        say_on_stderr(
+            "warning: the runs passed over validation images that they could not read and numbered the others, so the page names none of them",
+        );
+        return Ok(unnamed);
+    }
+    let mut thumbnails = BTreeMap::new();
     for image in most_disputed(runs(), accuracy, count) {
         thumbnails.insert(image as u32, thumbnail(dataset.as_ref(), image)?);
     }

@@ -39,10 +39,8 @@ interface Cell {
   /** Empty where it has not run; then the rest is null or empty. */
   seeds: number[];
   runs: string[] | null;
-  verdict: string | null;
   phases: number[] | null;
   curves: Record<string, Row[]> | null;
-  level: Estimate | null;
   right: (string | null)[] | null;
   audit: [bits: number, drift: number][] | null;
 }
@@ -68,14 +66,14 @@ interface Published {
 interface Images {
   count: number;
   classes: string[] | null;
-  labels: string | null;
+  labels: number[] | null;
   names: string[] | null;
   thumbnails: Record<string, string> | null;
 }
 
 interface Data {
   experiment: { name: string; title: string; statistic: string };
-  commands: { attribute: string; sweep: string; diagnose: string };
+  commands: { attribute: string; diagnose: string };
   metrics: Metric[];
   factors: Factor[];
   cells: Cell[];

@@ -17,17 +17,11 @@ pub(crate) fn render_png(
     name: &str,
     draw: impl FnOnce(&DrawingArea<BitMapBackend<'_>, Shift>) -> Result<(), String>,
 ) -> Result<Vec<u8>, ReportError> {
-    register_fonts();
-    let drawing = |reason: String| ReportError::Drawing { name: name.to_owned(), reason };
     let io = |source| ReportError::Io { name: name.to_owned(), source };
     // plotters encodes bitmaps into a file alone.
     let desk = TempDir::new().map_err(io)?;
     let drawn = desk.path().join("drawn.png");
-    {
-        let root = BitMapBackend::new(&drawn, size).into_drawing_area();
-        draw(&root).map_err(drawing)?;
-        root.present().map_err(|error| drawing(error.to_string()))?;
-    }
+    render(BitMapBackend::new(&drawn, size), name, draw)?;
     std::fs::read(&drawn).map_err(io)
 }
 
@@ -37,15 +31,21 @@ pub(crate) fn render_jpeg(
     name: &str,
     draw: impl FnOnce(&DrawingArea<BitMapBackend<'_>, Shift>) -> Result<(), String>,
 ) -> Result<Vec<u8>, ReportError> {
-    register_fonts();
-    let drawing = |reason: String| ReportError::Drawing { name: name.to_owned(), reason };
     let mut pixels = vec![0; 3 * size.0 as usize * size.1 as usize];
-    {
-        let root = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
-        draw(&root).map_err(drawing)?;
-        root.present().map_err(|error| drawing(error.to_string()))?;
-    }
+    render(BitMapBackend::with_buffer(&mut pixels, size), name, draw)?;
     jpeg(&pixels, size)
+}
+
+/// Draws until the file or the buffer of the backend is full.
+fn render(
+    backend: BitMapBackend<'_>,
+    name: &str,
+    draw: impl FnOnce(&DrawingArea<BitMapBackend<'_>, Shift>) -> Result<(), String>,
+) -> Result<(), ReportError> {
+    register_fonts();
+    let root = backend.into_drawing_area();
+    let drawn = draw(&root).and_then(|()| root.present().map_err(|error| error.to_string()));
+    drawn.map_err(|reason| ReportError::Drawing { name: name.to_owned(), reason })
 }
 
 /// A picture as a JPEG file. `pixels` holds red, green and blue of each pixel, row after row.

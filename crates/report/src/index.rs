@@ -1,10 +1,10 @@
 //! One page over the reports of all experiments in a folder of results.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{DOCTYPE, Markup, html};
 use serde::{Deserialize, Serialize};
 
 use crate::escape::shown;
-use crate::page::{style, style_policy};
+use crate::page::head;
 
 /// What the index says of an experiment. It lies beside the experiment's report, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,14 +42,7 @@ pub fn index_page(place: &str, experiments: &[(String, Option<IndexEntry>)]) -> 
     let page = html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content=(style_policy());
-                title { (heading) }
-                link rel="icon" href="data:,";
-                style { (PreEscaped(style())) }
-            }
+            (head(heading, &[]))
             body {
                 header { h1 { (heading) } }
                 main {

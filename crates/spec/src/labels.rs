@@ -1,13 +1,12 @@
 //! Words for factors and levels, which people read in place of the names that the machine uses.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{self, MapAccess};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use crate::Location;
+use crate::entries::entries;
 use crate::error::{SpecError, quoted};
 use crate::selector::Selector;
 
@@ -17,23 +16,7 @@ pub(crate) struct LabelsTable(Vec<(Spanned<String>, Spanned<String>)>);
 
 impl<'de> Deserialize<'de> for LabelsTable {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = LabelsTable;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a table of words")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LabelsTable, A::Error> {
-                let mut labels = Vec::new();
-                while let Some(label) = map.next_entry()? {
-                    labels.push(label);
-                }
-                Ok(LabelsTable(labels))
-            }
-        }
-        deserializer.deserialize_map(Visitor)
+        entries(deserializer, "a table of words").map(Self)
     }
 }
 

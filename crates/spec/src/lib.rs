@@ -29,6 +29,7 @@ mod base;
 mod batch_norm;
 mod cell;
 mod dataset;
+mod entries;
 mod error;
 mod expectation;
 mod experiment;

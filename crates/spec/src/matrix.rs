@@ -4,11 +4,10 @@
 //! [0.0, 0.5]`), or a table of named levels, each of which sets any keys (`[matrix.regime]` `cached
 //! = { cache = "features" }`).
 
-use std::fmt;
-
-use serde::de::{self, Deserialize, Deserializer, MapAccess};
+use serde::{Deserialize, Deserializer};
 use toml::{Spanned, Table, Value};
 
+use crate::entries::entries;
 use crate::error::{one_line, quoted};
 use crate::selector::{Selector, level_name};
 use crate::settings::Settings;
@@ -32,23 +31,7 @@ pub(crate) struct MatrixTable(Vec<(Spanned<String>, Spanned<Value>)>);
 
 impl<'de> Deserialize<'de> for MatrixTable {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = MatrixTable;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a table of factors")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MatrixTable, A::Error> {
-                let mut factors = Vec::new();
-                while let Some(factor) = map.next_entry()? {
-                    factors.push(factor);
-                }
-                Ok(MatrixTable(factors))
-            }
-        }
-        deserializer.deserialize_map(Visitor)
+        entries(deserializer, "a table of factors").map(Self)
     }
 }
 

@@ -40,7 +40,7 @@ test("images are counted by shared seeds that are recorded on both sides", () =>
 
 test("an image without a name has its number and its class", () => {
   assert.equal(imageName({ names: ["cats/1.jpg"] }, 0), "cats/1.jpg");
-  assert.equal(imageName({ names: null, labels: "01", classes: ["cats", "dogs"] }, 1), "image 1, class dogs");
+  assert.equal(imageName({ names: null, labels: [0, 1], classes: ["cats", "dogs"] }, 1), "image 1, class dogs");
   assert.equal(imageName({ names: null, labels: null, classes: null }, 1), "image 1");
 });
 

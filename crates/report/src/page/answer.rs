@@ -104,9 +104,7 @@ impl Page<'_> {
             },
         }
     }
-}
 
-impl Page<'_> {
     /// The largest change that one seed alone speaks for, in a sentence; empty where there is none.
     fn single(&self, steps: &[MeasuredRung]) -> Markup {
         let single = steps.iter().filter(|step| {

@@ -1,10 +1,12 @@
 //! The section on what was declared frozen, what the optimizer held, and what moved.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
 use thaw_analysis::ProcedureRuns;
 use thaw_spec::TensorAudit;
 
-use super::{Page, table};
+use super::{Page, block_in_words, table};
 use crate::drift::{DriftRange, drift_ranges, has_statistics};
 use crate::number::magnitude;
 use crate::table::Entry;
@@ -100,13 +102,9 @@ impl Page<'_> {
     /// The blocks of every base that moved: how far, and what moved them. Bases that stayed are named
     /// in a sentence.
     fn blocks(&self) -> Markup {
-        let mut blocks: Vec<String> = Vec::new();
-        for tensor in self.runs().next().iter().flat_map(|run| &run.outcome.audit) {
-            let block = self.block_of(&tensor.name);
-            if !blocks.contains(&block) {
-                blocks.push(block);
-            }
-        }
+        let first = self.runs().next().map_or(&[][..], |run| &run.outcome.audit);
+        let blocks: BTreeSet<Option<usize>> =
+            first.iter().map(|tensor| self.block_of(tensor)).collect();
         let (moved, stayed): (Vec<_>, Vec<_>) =
             self.ran().partition(|procedure| tensors(procedure).any(|tensor| tensor.moved));
         let caption =
@@ -116,10 +114,10 @@ impl Page<'_> {
                 div class="scroll" tabindex="0" role="group" aria-label=(caption) {
                     table class="drift" {
                         caption { (caption) }
-                        thead { tr { th scope="col" { "cell" } @for block in &blocks { th scope="col" { (block) } } } }
+                        thead { tr { th scope="col" { "cell" } @for block in &blocks { th scope="col" { (block_in_words(*block)) } } } }
                         tbody { @for procedure in &moved { tr {
                             th scope="row" { (self.label(procedure)) }
-                            @for block in &blocks { (self.block(procedure, block)) }
+                            @for block in &blocks { (self.block(procedure, *block)) }
                         } } }
                     }
                 }
@@ -132,9 +130,9 @@ impl Page<'_> {
     }
 
     /// A block of a procedure's base.
-    fn block(&self, procedure: &ProcedureRuns, block: &str) -> Markup {
+    fn block(&self, procedure: &ProcedureRuns, block: Option<usize>) -> Markup {
         let of_block: Vec<&TensorAudit> =
-            tensors(procedure).filter(|tensor| self.block_of(&tensor.name) == block).collect();
+            tensors(procedure).filter(|tensor| self.block_of(tensor) == block).collect();
         let drift = of_block.iter().map(|tensor| tensor.relative_drift).fold(0.0, f64::max);
         let marks = [
             ("!", of_block.iter().any(|tensor| tensor.thawed())),

@@ -1,5 +1,13 @@
 //! plotters' SVG in fewer bytes: the same marks, with what repeats said once.
 
+/// Attributes that say what holds without them: SVG's defaults, and the page's font.
+const DEFAULTS: [&str; 4] = [
+    " opacity=\"1\"",
+    " stroke=\"none\"",
+    " font-family=\"DejaVu Sans, sans-serif\"",
+    " text-anchor=\"start\"",
+];
+
 /// An element's attributes before its path, and the path.
 type Drawn<'a> = (&'a str, String);
 
@@ -30,7 +38,26 @@ pub(super) fn compact(svg: &str) -> String {
         }
     }
     compacted.extend(path.map(element));
-    compacted.replace(" opacity=\"1\"", "").replace(" stroke=\"none\"", "")
+    for repeated in DEFAULTS {
+        compacted = compacted.replace(repeated, "");
+    }
+    with_short_sizes(&compacted)
+}
+
+/// A document with the sizes of letters in tenths of a pixel, which plotters gives to the last digit.
+fn with_short_sizes(svg: &str) -> String {
+    const SIZE: &str = "font-size=\"";
+    let mut parts = svg.split(SIZE);
+    let mut shortened = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        shortened.push_str(SIZE);
+        match part.split_once('"').and_then(|(size, rest)| Some((size.parse::<f64>().ok()?, rest)))
+        {
+            Some((size, rest)) => shortened.push_str(&format!("{size:.1}\"{rest}")),
+            None => shortened.push_str(part),
+        }
+    }
+    shortened
 }
 
 /// The style and the path of an unfilled line; nothing for another element.
@@ -59,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_one_style_become_one_path_and_nothing_else_changes() {
+    fn lines_of_one_style_become_one_path_and_what_repeats_goes() {
         let svg = r##"<svg width="9" height="9">
 <rect x="0" y="0" width="9" height="9" opacity="1" fill="#FFFFFF" stroke="none"/>
 <line opacity="1" stroke="#E1E1E1" stroke-width="1" x1="1" y1="2" x2="3" y2="4"/>
@@ -67,7 +94,7 @@ mod tests {
 <polyline fill="none" opacity="0.35" stroke="#0072B2" stroke-width="1" points="1,2 3,4 "/>
 <polyline fill="none" opacity="0.35" stroke="#0072B2" stroke-width="1" points="5,6 7,8 "/>
 <polyline fill="none" opacity="0.35" stroke="#000000" stroke-width="1" points="5,6 7,8 "/>
-<text x="1" y="2">
+<text x="1" y="2" text-anchor="start" font-family="DejaVu Sans, sans-serif" font-size="13.709677419354838">
 a word
 </text>
 </svg>"##;
@@ -78,7 +105,7 @@ a word
                 r##"<path fill="none" stroke="#E1E1E1" stroke-width="1" d="M1,2 3,4M5,6 7,8"/>"##,
                 r##"<path fill="none" opacity="0.35" stroke="#0072B2" stroke-width="1" d="M1,2 3,4M5,6 7,8"/>"##,
                 r##"<path fill="none" opacity="0.35" stroke="#000000" stroke-width="1" d="M5,6 7,8"/>"##,
-                r##"<text x="1" y="2">a word</text></svg>"##
+                r##"<text x="1" y="2" font-size="13.7">a word</text></svg>"##
             )
         );
     }

@@ -11,12 +11,14 @@ use serde::Serialize;
 use thaw_analysis::{CellRun, Estimate, ProcedureRuns, attribute};
 use thaw_spec::{Metric, Selector, TensorAudit, TensorRole, TrainingLog, shell_word};
 
-use super::{Page, PageImages};
+use super::{Page, PageImages, block_in_words};
 use crate::number::statistic_in_words;
-use crate::tables::{audit_in_words, orders};
 
 /// Accuracies and losses of curves are whole numbers of these.
 const UNIT: f64 = 1e-4;
+
+/// Cells of which each pair is compared; of more, pairs would take minutes and most of the page.
+const MOST_PAIRED: usize = 100;
 
 /// The metrics in the order in which they are offered.
 const METRICS: [Metric; 6] = [
@@ -42,7 +44,7 @@ struct Data<'a> {
     factors: Vec<Factor>,
     cells: Vec<Cell>,
     tensors: Vec<Tensor>,
-    /// Of all cells that have run, each with each.
+    /// Of all cells that have run, each with each; of none where there are too many.
     pairs: Vec<Pair>,
     published: Vec<Published>,
     images: Option<Images<'a>>,
@@ -61,7 +63,6 @@ struct ExperimentFacts<'a> {
 #[derive(Serialize)]
 struct Commands {
     attribute: String,
-    sweep: String,
     diagnose: &'static str,
 }
 
@@ -96,13 +97,9 @@ struct Cell {
     selector: String,
     seeds: Vec<u64>,
     runs: Vec<String>,
-    verdict: &'static str,
     /// Epochs, from 1, at which a later phase begins.
     phases: Vec<usize>,
     curves: Curves<Vec<Curve>>,
-    level: Option<Interval>,
-    test: Option<Interval>,
-    seconds: Option<f64>,
     /// For each seed a digit for each validation image: 1 where it was classified rightly at the end.
     right: Vec<Option<String>>,
     /// For each tensor what the first seed's audit says, as the sum of 1 (declared frozen), 2 (collected
@@ -127,8 +124,6 @@ struct Pair {
     equal: bool,
     shares: Vec<FactorShare>,
     interactions: Vec<FactorInteraction>,
-    /// Which orders of change the shares are means over.
-    orders: Option<String>,
     /// Why there are no shares.
     why: Option<String>,
 }
@@ -205,11 +200,7 @@ impl Page<'_> {
                 title: &self.experiment.title,
                 statistic: statistic_in_words(self.accuracy.statistic()),
             },
-            commands: Commands {
-                attribute: self.command("attribute"),
-                sweep: self.sweep_command(),
-                diagnose: "thaw diagnose",
-            },
+            commands: Commands { attribute: self.command("attribute"), diagnose: "thaw diagnose" },
             metrics: METRICS.iter().map(metric).collect(),
             cells: cells.collect(),
             tensors: self.tensors(),
@@ -266,12 +257,8 @@ impl Page<'_> {
             selector: shell_word(&procedure.label()).into_owned(),
             seeds: runs.iter().map(|run| run.cell().seed).collect(),
             runs: runs.iter().map(|run| run.manifest.id.to_string()).collect(),
-            verdict: audit_in_words(procedure),
             phases: phases.iter().skip(1).map(|phase| phase.first_epoch + 1).collect(),
             curves: curves.collect(),
-            level: self.accuracy.level(procedure).as_ref().map(interval),
-            test: self.test_accuracy.level(procedure).as_ref().map(interval),
-            seconds: procedure.mean_seconds().map(|seconds| rounded(seconds, 1e-2)),
             right: runs.iter().map(|run| self.right(run)).collect(),
             audit: audit_of(runs),
         }
@@ -291,7 +278,7 @@ impl Page<'_> {
     fn tensors(&self) -> Vec<Tensor> {
         let first = self.runs().next().map_or(&[][..], |run| &run.outcome.audit);
         let tensors = first.iter().map(|tensor| Tensor {
-            block: self.block_of(&tensor.name),
+            block: block_in_words(self.block_of(tensor)),
             role: role_in_words(tensor),
             name: tensor.name.clone(),
         });
@@ -302,6 +289,9 @@ impl Page<'_> {
         let procedures = self.results.procedures.iter().enumerate();
         let ran: Vec<(usize, &ProcedureRuns)> =
             procedures.filter(|(_, procedure)| !procedure.runs.is_empty()).collect();
+        if ran.len() > MOST_PAIRED {
+            return Vec::new();
+        }
         let pairs = ran
             .iter()
             .enumerate()
@@ -340,7 +330,6 @@ impl Page<'_> {
             equal: from.equals(to),
             shares: shares.collect(),
             interactions: interactions.collect(),
-            orders: parts.filter(|parts| parts.shares.len() > 1).map(orders),
             why,
         }
     }

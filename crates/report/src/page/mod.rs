@@ -23,9 +23,7 @@ use serde::Serialize;
 use thaw_analysis::{
     Attribution, CellRun, MeasuredRung, Measurements, ProcedureRuns, Results, VariantSeries,
 };
-use thaw_spec::{Experiment, Metric, Rung};
-
-pub(crate) use scripts::{style, style_policy};
+use thaw_spec::{Experiment, Metric, Rung, TensorAudit};
 
 use crate::escape::shown;
 use crate::index::{IndexEntry, IndexedProcedure};
@@ -88,8 +86,8 @@ pub struct Page<'a> {
     pub divisions: Vec<Division>,
     /// Published curves of each procedure of the results.
     pub overlays: Vec<Vec<Overlay>>,
-    /// Every tensor of the base with the number of its block, counted from 0.
-    pub tensors: Vec<(String, usize)>,
+    /// The number of each block of the base, counted from 0, by the names of its tensors.
+    pub blocks: BTreeMap<String, usize>,
     /// The validation images.
     pub images: PageImages,
     /// Procedures that differ in how many variants they cache, each with the bytes that one variant
@@ -115,14 +113,7 @@ impl Page<'_> {
         let page = html! {
             (DOCTYPE)
             html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta http-equiv="Content-Security-Policy" content=(scripts::policy());
-                    title { (self.experiment.title) }
-                    link rel="icon" href="data:,";
-                    style { (PreEscaped(scripts::style())) }
-                }
+                (head(&self.experiment.title, &scripts::scripts()))
                 body {
                     a class="skip" href="#cells" { "Skip to the cells" }
                     header {
@@ -197,10 +188,9 @@ impl Page<'_> {
         self.experiment.labels.procedure(&procedure.levels)
     }
 
-    /// The block that a tensor of the base belongs to, in words.
-    fn block_of(&self, tensor: &str) -> String {
-        let block = self.tensors.iter().find(|(name, _)| name == tensor);
-        block.map_or_else(|| "the base".to_owned(), |(_, block)| format!("block {}", block + 1))
+    /// The block that a tensor of the base belongs to; nothing for one that the base has no more.
+    fn block_of(&self, tensor: &TensorAudit) -> Option<usize> {
+        self.blocks.get(&tensor.name).copied()
     }
 
     /// All runs.
@@ -213,6 +203,25 @@ impl Page<'_> {
         let descriptions: BTreeSet<String> = self.runs().map(describe).collect();
         descriptions.into_iter().collect::<Vec<_>>().join("; ")
     }
+}
+
+/// The head of a page that runs these scripts and no others.
+pub(crate) fn head(title: &str, scripts: &[&str]) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta http-equiv="Content-Security-Policy" content=(scripts::policy(scripts));
+            title { (title) }
+            link rel="icon" href="data:,";
+            style { (PreEscaped(scripts::style())) }
+        }
+    }
+}
+
+/// A block of the base in words.
+fn block_in_words(block: Option<usize>) -> String {
+    block.map_or_else(|| "the base".to_owned(), |number| format!("block {}", number + 1))
 }
 
 fn plain_percent(accuracy: f64) -> String {

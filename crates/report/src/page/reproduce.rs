@@ -38,7 +38,7 @@ impl Page<'_> {
     }
 
     /// How to run what has not run yet.
-    pub(super) fn sweep_command(&self) -> String {
+    fn sweep_command(&self) -> String {
         let weights = self.runs().next().map(|run| &run.manifest.weights_file);
         let weights = weights
             .filter(|name| !name.ends_with(SHIPPED))

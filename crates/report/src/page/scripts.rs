@@ -49,8 +49,8 @@ static STYLE: LazyLock<String> = LazyLock::new(|| {
     .concat()
 });
 
-/// The page's style sheet.
-pub(crate) fn style() -> &'static str {
+/// The style sheet of all pages.
+pub(super) fn style() -> &'static str {
     &STYLE
 }
 
@@ -61,17 +61,9 @@ pub(super) fn scripts() -> [&'static str; 2] {
 
 /// The content security policy: the browser runs these scripts and no others, and loads nothing
 /// from anywhere.
-pub(super) fn policy() -> String {
-    let scripts = scripts().map(source).join(" ");
-    format!(
-        "default-src 'none'; style-src {}; script-src {scripts}; img-src data:",
-        source(style())
-    )
-}
-
-/// The policy of a page without scripts.
-pub(crate) fn style_policy() -> String {
-    format!("default-src 'none'; style-src {}; img-src data:", source(style()))
+pub(super) fn policy(scripts: &[&str]) -> String {
+    let scripts: String = scripts.iter().map(|script| format!(" {}", source(script))).collect();
+    format!("default-src 'none'; style-src {}; script-src{scripts}; img-src data:", source(style()))
 }
 
 /// A text as a source of the policy.
@@ -152,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_policy_names_every_script_and_the_style_and_nothing_else() {
-        let policy = policy();
+        let policy = policy(&scripts());
         assert_eq!(policy.matches("'sha256-").count(), 3, "{policy}");
         assert!(!policy.contains("unsafe"), "{policy}");
     }
