@@ -96,7 +96,12 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
             }
         }
     }
-    for manifest in folder.manifests().unwrap_or_default() {
+    let (manifests, damaged) = folder.manifests().unwrap_or_default();
+    let examined = folder.examine().map(|found| found.damaged).unwrap_or_default();
+    for damage in damaged.iter().chain(&examined) {
+        assert!(damage.reason.contains("fuzzed"), "{}", damage.reason);
+    }
+    for manifest in manifests {
         let _ = folder.state(&manifest.cell);
         let _ = folder.recorded(&manifest.id);
         let _ = folder.read_predictions(&manifest.id);
