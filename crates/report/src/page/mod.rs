@@ -30,7 +30,7 @@ use crate::index::{IndexEntry, IndexedProcedure};
 use crate::number::{percent, statistic_in_words};
 use crate::table::{Entry, Table};
 use crate::{Overlay, ReportError, data_url};
-use compact::compact;
+use compact::{compact, without_optional_tags};
 
 /// A gap that has been divided over the factors.
 #[derive(Clone, Debug)]
@@ -109,7 +109,8 @@ impl Page<'_> {
             ("cells", "Cells", self.cells()?),
             ("evidence", "Evidence", self.evidence()?),
             ("provenance", "Provenance", self.provenance()),
-        ];
+        ]
+        .map(|(id, heading, body)| (id, heading, without_optional_tags(body)));
         let page = html! {
             (DOCTYPE)
             html lang="en" {

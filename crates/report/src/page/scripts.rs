@@ -71,9 +71,10 @@ fn source(text: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
 }
 
-/// Modules as one function: without what they import and the word by which they export.
+/// Modules as one function: without what they import, the word by which they export, and what they say
+/// to the readers of their files.
 fn join(modules: &[(&str, &str)]) -> String {
-    let lines = modules.iter().flat_map(|(_, text)| text.lines());
+    let lines = modules.iter().flat_map(|(_, text)| without_comments(text));
     let lines = lines.filter(|line| !line.starts_with("import "));
     let lines = lines.map(|line| line.strip_prefix("export ").unwrap_or(line));
     let mut joined = String::from("(() => {\n\"use strict\";\n");
@@ -83,6 +84,18 @@ fn join(modules: &[(&str, &str)]) -> String {
     });
     joined.push_str("})();\n");
     joined
+}
+
+/// The lines of a module that are no comment from end to end.
+fn without_comments(text: &str) -> impl Iterator<Item = &str> {
+    let mut inside = false;
+    text.lines().filter(move |line| {
+        let line = line.trim();
+        inside |= line.starts_with("/**");
+        let is_comment = inside || line.starts_with("//");
+        inside &= !line.ends_with("*/");
+        !is_comment && !line.is_empty()
+    })
 }
 
 #[cfg(test)]
@@ -129,6 +142,21 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn comments_stay_in_the_files() {
+        let module = "// The whole.\n\n/**\n * One.\n */\nexport const one = 1; // here\n/** Two. */\nconst two = /** @type {any} */ (2);\n";
+        let joined = join(&[("numbers.js", module)]);
+        assert_eq!(
+            joined,
+            "(() => {\n\"use strict\";\nconst one = 1; // here\nconst two = /** @type {any} */ (2);\n})();\n"
+        );
+        for (file, text) in MODULES {
+            let lines = text.lines().map(str::trim);
+            let opened = lines.clone().filter(|line| line.starts_with("/**")).count();
+            assert_eq!(opened, lines.filter(|line| line.ends_with("*/")).count(), "{file}");
         }
     }
 
