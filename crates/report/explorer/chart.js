@@ -1,7 +1,7 @@
 // A chart of lines with bands, read by mouse and by keyboard. What the cursor is at stands beside it
 // in words.
 
-import { logarithmicTicks } from "./curves.js";
+import { logarithmicTicks, rangeAround } from "./curves.js";
 import { element } from "./dom.js";
 import { swatch } from "./palette.js";
 
@@ -12,7 +12,7 @@ const TOLD = 4;
 const BANDS = 12;
 const HINT =
   "Move over the chart, or focus it and use the arrow keys: left and right by epoch, up and down by line, Home and End. " +
-  "Drag to enlarge a range of epochs; Escape or a double click goes back.";
+  "Drag, or + and −, to enlarge a range of epochs; Escape or a double click goes back.";
 
 let charts = 0;
 
@@ -217,6 +217,7 @@ export function createChart(className) {
     const last = epochs() - 1;
     const at = chart.cursor.idx ?? null;
     let epoch = at ?? 0;
+    isByKeyboard = true;
     switch (event.key) {
       case "ArrowLeft":
         epoch = Math.max(0, epoch - 1);
@@ -236,17 +237,55 @@ export function createChart(className) {
       case "ArrowDown":
         chosen = lineBeside(epoch, -1);
         break;
+      case "+":
+        enlarge(epoch, 1 / 2);
+        break;
+      case "-":
+        enlarge(epoch, 2);
+        break;
       case "Escape":
-        chart.setScale("x", { min: 1, max: last + 1 });
+        showRange({ min: 1, max: last + 1 });
         break;
       default:
+        isByKeyboard = false;
         return;
     }
     event.preventDefault();
-    isByKeyboard = true;
+    bringIntoView(epoch);
     const top = placesAt(epoch).includes(chosen) ? chart.valToPos(valueAt(chosen, epoch), "y") : 0;
     chart.setCursor({ left: chart.valToPos(epoch + 1, "x"), top });
     isByKeyboard = false;
+  }
+
+  /** The epochs, from 1, between which the chart is drawn. @returns {[number, number]} */
+  function range() {
+    const { min, max } = chart?.scales.x ?? {};
+    return [min ?? 1, max ?? epochs()];
+  }
+
+  /** @param {{ min: number, max: number }} limits */
+  function showRange(limits) {
+    // At once, since places on the chart are asked for next.
+    chart?.batch(() => chart?.setScale("x", limits));
+  }
+
+  /**
+   * Shows so many times as many epochs, with the cursor's in the middle where that can be.
+   * @param {number} epoch From 0.
+   * @param {number} times
+   */
+  function enlarge(epoch, times) {
+    const [low, high] = range();
+    showRange(rangeAround(epoch + 1, (high - low) * times, epochs()));
+  }
+
+  /**
+   * Moves an enlarged range to an epoch that lies outside of it.
+   * @param {number} epoch From 0.
+   */
+  function bringIntoView(epoch) {
+    const [low, high] = range();
+    if (epoch + 1 < low || epoch + 1 > high) showRange(rangeAround(epoch + 1, high - low, epochs()));
   }
 
   /**

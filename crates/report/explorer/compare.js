@@ -55,7 +55,7 @@ export function createComparison(data, drop, change) {
      * @param {Source[]} sources
      */
     update(selection, sources) {
-      const { without, words, colour, ...shown } = selection;
+      const { without, words, colour, hidden, ...shown } = selection;
       const keys = sources.map(({ key }) => key);
       if (JSON.stringify([shown, keys]) === drawn) return;
       drawn = JSON.stringify([shown, keys]);

@@ -128,3 +128,15 @@ function roundStep(size) {
   const digit = size >= 5 * power ? 5 : size >= 2 * power ? 2 : 1;
   return digit * power;
 }
+
+/**
+ * A range of so many epochs around one, within all epochs, of which it holds two at least.
+ * @param {number} epoch From 1.
+ * @param {number} length
+ * @param {number} last
+ */
+export function rangeAround(epoch, length, last) {
+  const kept = Math.min(Math.max(Math.round(length), 1), last - 1);
+  const min = Math.min(Math.max(1, Math.round(epoch - kept / 2)), last - kept);
+  return { min, max: min + kept };
+}

@@ -80,7 +80,7 @@ export function cellSource(cell, machineNames) {
  * @param {Published} published
  * @returns {Source}
  */
-function publishedSource(published) {
+export function publishedSource(published) {
   return {
     kind: "published",
     key: `published: ${published.label}`,

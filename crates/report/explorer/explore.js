@@ -1,10 +1,10 @@
-// The curves of all cells that pass the filters, in one chart.
+// The curves of all cells that pass the filters, and what was published of them, in one chart.
 
 import { createChart } from "./chart.js";
-import { cellSource, hasRun, passes, wordOf } from "./data.js";
+import { cellSource, hasRun, passes, publishedSource, wordOf } from "./data.js";
 import { element, labelledSelect } from "./dom.js";
 import { captionOf, createDisplayControls, lineOf, phasesOf, quantity, selectedMetric, tickOf } from "./lines.js";
-import { strokeAt, swatch } from "./palette.js";
+import { publishedStroke, strokeAt, swatch } from "./palette.js";
 import { counted } from "./text.js";
 
 /**
@@ -23,8 +23,6 @@ export function createExplorer(data, change) {
     chart.figure,
     legend,
   );
-  /** Keys of the legend's entries whose lines are taken out of the chart. @type {Set<string>} */
-  const muted = new Set();
   /** @type {Selected} */
   let selection;
   /** What was drawn last: to draw many lines takes its time. */
@@ -49,14 +47,29 @@ export function createExplorer(data, change) {
     };
   }
 
+  /**
+   * Published curves of the cells that are shown.
+   * @param {Cell[]} shown
+   * @returns {{ source: Source, entry: LegendEntry }[]}
+   */
+  function publishedOf(shown) {
+    return data.published.flatMap((published, place) => {
+      const source = publishedSource(published);
+      const isShown = published.cells.some((cell) => shown.includes(data.cells[cell]));
+      if (!isShown || source.rows(selection.metric).length === 0) return [];
+      return [{ source, entry: { key: source.key, label: source.label, stroke: publishedStroke(place) } }];
+    });
+  }
+
   function draw() {
     const metric = selectedMetric(data, selection);
     const shown = data.cells.filter((cell) => hasRun(cell) && passes(data, cell, selection));
-    const entries = new Map(shown.map((cell) => [entryOf(cell).key, entryOf(cell)]));
-    const cells = shown.filter((cell) => !muted.has(entryOf(cell).key));
-    const lines = cells.map((cell) =>
-      lineOf(cellSource(cell, selection.machineNames), metric, selection, entryOf(cell).stroke),
-    );
+    const ofCells = shown.map((cell) => ({ source: cellSource(cell, selection.machineNames), entry: entryOf(cell) }));
+    const all = [...ofCells, ...publishedOf(shown)];
+    const entries = new Map(all.map(({ entry }) => [entry.key, entry]));
+    const drawnLines = all.filter(({ entry }) => !selection.hidden.includes(entry.key));
+    const lines = drawnLines.map(({ source, entry }) => lineOf(source, metric, selection, entry.stroke));
+    const cells = drawnLines.flatMap(({ source }) => source.cell ?? []);
     chart.show({
       lines,
       isLogarithmic: selection.logarithmic,
@@ -77,10 +90,10 @@ export function createExplorer(data, change) {
         "button",
         {
           type: "button",
-          "aria-pressed": String(!muted.has(key)),
+          "aria-pressed": String(!selection.hidden.includes(key)),
           onclick: () => {
-            if (!muted.delete(key)) muted.add(key);
-            draw();
+            const others = selection.hidden.filter((other) => other !== key);
+            change({ hidden: others.length < selection.hidden.length ? others : [...others, key] });
           },
         },
         swatch(stroke),

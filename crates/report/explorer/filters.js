@@ -28,7 +28,7 @@ export function createFilters(data, change) {
   const shownGroups = groups.filter(({ boxes }) => boxes.length > 1);
   const words = element("input", { type: "search", oninput: () => change({ words: words.value }) });
   const machine = labelledBox("machine names", (machineNames) => change({ machineNames }));
-  const reset = element("button", { type: "button", onclick: () => change({ without: [], words: "" }) }, "Show all cells");
+  const reset = element("button", { type: "button", onclick: () => change({ without: [], words: "", hidden: [] }) }, "Show all cells");
   const status = element("p", { role: "status", class: "faint" });
   const fieldsets = element("div", { class: "groups" }, ...shownGroups.map(({ fieldset }) => fieldset));
   // On a narrow screen they would stand before everything else.

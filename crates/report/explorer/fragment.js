@@ -42,6 +42,7 @@ export function writeFragment(selection, beginning) {
   if (selection.colour !== beginning.colour) entries.push(["colour", selection.colour]);
   if (selection.words) entries.push(["words", selection.words]);
   for (const level of selection.without) entries.push(["without", level]);
+  for (const line of selection.hidden) entries.push(["hidden", line]);
   return entries.map(([key, value]) => `${key}=${encode(value)}`).join("&");
 }
 
@@ -62,7 +63,7 @@ export function isSelection(fragment) {
  * @returns {{ selection: Selected, problems: string[] }}
  */
 export function readFragment(fragment, beginning, known) {
-  const selection = { ...beginning, without: /** @type {string[]} */ ([]) };
+  const selection = { ...beginning, without: [...beginning.without], hidden: [...beginning.hidden] };
   /** @type {string[]} */
   const problems = [];
   for (const entry of fragment.split("&").filter((text) => text !== "")) {
@@ -124,6 +125,10 @@ function readEntry(selection, key, value, known) {
     case "without":
       return oneOf(known.levels, "a level", () => {
         selection.without.push(value);
+      });
+    case "hidden":
+      return oneOf(known.lines, "a line", () => {
+        selection.hidden.push(value);
       });
     case "words":
       selection.words = value;

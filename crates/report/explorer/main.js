@@ -30,6 +30,7 @@ function beginningOf(data) {
     colour: isCrowded && used ? used.name : "cell",
     without: [],
     words: "",
+    hidden: [],
   };
 }
 
@@ -84,11 +85,14 @@ function run(data) {
   function readAddress() {
     const fragment = location.hash.slice(1);
     if (!isSelection(fragment)) return;
+    const sides = sourcesOf(data, trainings, false).map(({ key }) => key);
+    const levels = data.factors.flatMap((factor) => factor.levels.map((level) => levelKey(factor, level)));
     const known = {
-      sides: sourcesOf(data, trainings, false).map(({ key }) => key),
+      sides,
       metrics: data.metrics.map(({ name }) => name),
-      levels: data.factors.flatMap((factor) => factor.levels.map((level) => levelKey(factor, level))),
+      levels,
       factors: data.factors.map(({ name }) => name),
+      lines: [...sides, ...levels],
     };
     const read = readFragment(fragment, beginning, known);
     selection = read.selection;

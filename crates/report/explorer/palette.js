@@ -16,6 +16,15 @@ export function strokeAt(place) {
   return { colour: COLOURS[place % COLOURS.length], dash: DASHES[turn % DASHES.length] };
 }
 
+/**
+ * The stroke of the published curve at a place: grey and broken.
+ * @param {number} place
+ * @returns {Stroke}
+ */
+export function publishedStroke(place) {
+  return { colour: COLOURS[COLOURS.length - 1], dash: DASHES[1 + (place % (DASHES.length - 1))] };
+}
+
 /** Of the two sides of a comparison, and of what adds and what takes. */
 export const SIDES = {
   a: { colour: COLOURS[0], dash: DASHES[0] },

@@ -121,6 +121,8 @@ interface Selected {
   /** Levels that are filtered out, such as `regime=cached`. */
   without: string[];
   words: string;
+  /** Keys of the legend's entries whose lines are taken out of the chart of all cells. */
+  hidden: string[];
 }
 
 type Change = (patch: Partial<Selected>) => void;
@@ -131,6 +133,8 @@ interface Known {
   metrics: string[];
   levels: string[];
   factors: string[];
+  /** Keys of entries of the legend. */
+  lines: string[];
 }
 
 /** Mean, lowest and highest value by epoch. */
@@ -163,7 +167,7 @@ interface Line {
   told(epoch: number): string;
 }
 
-/** An entry of a legend stands for a cell, or for all cells of a level. */
+/** An entry of a legend stands for a cell, for all cells of a level, or for a published curve. */
 interface LegendEntry {
   key: string;
   label: string;
@@ -241,9 +245,11 @@ declare class uPlot {
   readonly ctx: CanvasRenderingContext2D;
   readonly bbox: { left: number; top: number; width: number; height: number };
   readonly cursor: { idx?: number | null; left: number; top: number };
+  readonly scales: { x: { min?: number; max?: number } };
   valToPos(value: number, scale: "x" | "y", inCanvas?: boolean): number;
   setCursor(place: { left: number; top: number }): void;
   setSeries(place: number | null, options: { focus: boolean }): void;
+  batch(change: () => void): void;
   setScale(scale: "x", limits: { min: number; max: number }): void;
   setSize(size: { width: number; height: number }): void;
   redraw(rebuildPaths?: boolean): void;

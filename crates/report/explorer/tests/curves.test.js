@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { difference, forLogarithm, logarithmicTicks, sharedSeeds, smoothed, summary } from "../curves.js";
+import { difference, forLogarithm, logarithmicTicks, rangeAround, sharedSeeds, smoothed, summary } from "../curves.js";
 
 test("a running mean takes what there is at the beginning and leaves gaps as they are", () => {
   assert.deepEqual(smoothed([1, 3, 5, 7], 2), [1, 2, 4, 6]);
@@ -48,4 +48,12 @@ test("a logarithmic axis has a few round ticks, however wide or narrow it is", (
     assert.ok(length >= 3 && length <= 11, `${high}: ${length}`);
   }
   assert.deepEqual(shown(1e-6, 1), [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1]);
+});
+
+test("a range lies around its epoch where it can, within all of them", () => {
+  assert.deepEqual(rangeAround(15, 10, 30), { min: 10, max: 20 });
+  assert.deepEqual(rangeAround(2, 10, 30), { min: 1, max: 11 });
+  assert.deepEqual(rangeAround(30, 10, 30), { min: 20, max: 30 });
+  assert.deepEqual(rangeAround(15, 58, 30), { min: 1, max: 30 });
+  assert.deepEqual(rangeAround(15, 0.5, 30), { min: 15, max: 16 });
 });

@@ -14,12 +14,14 @@ const beginning = {
   colour: "cell",
   without: [],
   words: "",
+  hidden: [],
 };
 const known = {
   sides: [beginning.a, beginning.b, "published: 100 % & more"],
   metrics: ["validation_accuracy", "train_loss"],
   levels: ["regime=cached"],
   factors: ["regime"],
+  lines: [beginning.a, "regime=cached"],
 };
 
 test("what is written is read again", () => {
@@ -34,6 +36,7 @@ test("what is written is read again", () => {
     colour: "regime",
     without: ["regime=cached"],
     words: "a+b #1",
+    hidden: ["regime=cached dropout=0.0"],
   };
   const fragment = writeFragment(selection, beginning);
   assert.ok(fragment.startsWith("a=regime=cached+dropout=0.0&b=published:+100"), fragment);
@@ -46,10 +49,10 @@ test("what is as at the beginning is not written, and an anchor is none", () => 
 });
 
 test("what the report does not have is named, and nothing else is lost", () => {
-  const { selection, problems } = readFragment("a=regime=gone&metric=train_loss&speed=9&smoothing=4", beginning, known);
+  const { selection, problems } = readFragment("a=regime=gone&metric=train_loss&speed=9&smoothing=4&hidden=log", beginning, known);
   assert.equal(selection.metric, "train_loss");
   assert.equal(selection.a, beginning.a);
-  assert.equal(problems.length, 3);
+  assert.equal(problems.length, 4);
   assert.match(problems[0], /a cell that this report does not have: regime=gone/);
 });
 

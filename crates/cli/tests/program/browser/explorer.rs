@@ -55,8 +55,37 @@ fn a_reader_filters_cells_and_reads_curves_by_mouse_and_keyboard() {
     page.press("ArrowRight");
     assert!(read().contains("poch 2"), "{}", read());
     page.press("End");
-    assert!(read() != first && !read().contains("poch 2 "), "{}", read());
+    let last = read();
+    assert!(last != first && !last.contains("poch 2 "), "{last}");
+    // Enlarged, the cursor stays where it was, and the chart follows it out of its range.
+    page.press("+");
+    assert_eq!(read(), last);
+    page.press("Home");
+    assert_eq!(read(), first);
     assert_nothing_is_at_fault(&page);
+}
+
+#[test]
+fn a_line_that_was_taken_out_by_the_legend_stays_out_in_a_link() {
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let (page, file, _desk) = miniature(&browser);
+    let out = "#explore .legend button[aria-pressed=false]";
+    assert_eq!(page.count(out), 0);
+    page.click("#explore .legend button:nth-of-type(2)");
+    assert_eq!(page.count(out), 1);
+    let fragment = page.evaluate("location.hash.slice(1)");
+    let fragment = fragment.as_str().expect("a fragment").to_owned();
+    assert!(fragment.starts_with("hidden="), "{fragment}");
+
+    let other = browser.page();
+    other.open_at(&file, &fragment);
+    other.wait_for_text("#explore [role=status]", "cells shown");
+    assert_eq!(other.text_of(out), page.text_of(out));
+    other.click(out);
+    assert_eq!(other.count(out), 0);
+    assert_nothing_is_at_fault(&other);
 }
 
 #[test]

@@ -146,7 +146,10 @@ impl Page<'_> {
     /// Presses a key and does not wait for what the page draws.
     #[track_caller]
     pub(super) fn strike(&self, keys: &str) {
-        let (held, name) = keys.rsplit_once('+').unwrap_or(("", keys));
+        let (held, name) = match keys {
+            "+" => ("", keys),
+            keys => keys.rsplit_once('+').unwrap_or(("", keys)),
+        };
         let modifiers: u32 = held.split('+').map(modifier).sum();
         let Key { name, code, number, text } = Key::of(name);
         let up = json!({
