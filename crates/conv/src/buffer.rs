@@ -3,31 +3,63 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use crate::simd::{CACHE_LINE, aligned_start};
 
 /// Keeps released buffers for later use, until it is dropped itself.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct BufferPool {
-    /// Released buffers by their length.
-    free: Mutex<BTreeMap<usize, Vec<Vec<f32>>>>,
+    free: Mutex<Free>,
+    /// Numbers that it keeps at most.
+    most: usize,
+}
+
+/// Released buffers by their length, and how many numbers they have.
+#[derive(Debug, Default)]
+struct Free {
+    buffers: BTreeMap<usize, Vec<Vec<f32>>>,
+    numbers: usize,
 }
 
 /// A kept buffer may be this many times as long as what is asked for.
 const LARGEST_EXCESS: usize = 4;
 
+/// What the pool of kernels keeps at most, 64 MiB: some of the largest of them, each of which is
+/// released before the next layer's is made.
+const MOST_OF_KERNELS: usize = 1 << 24;
+
+impl Default for BufferPool {
+    fn default() -> Self {
+        Self::keeping(usize::MAX)
+    }
+}
+
 impl BufferPool {
+    fn keeping(most: usize) -> Self {
+        Self { free: Mutex::default(), most }
+    }
+
+    /// The pool of what belongs to no network: kernels in the layout of products, and the sums of
+    /// their gradients.
+    pub(crate) fn of_kernels() -> &'static Arc<Self> {
+        static POOL: LazyLock<Arc<BufferPool>> =
+            LazyLock::new(|| Arc::new(BufferPool::keeping(MOST_OF_KERNELS)));
+        &POOL
+    }
+
     /// A buffer with `length` numbers of any value that begins a cache line.
     pub(crate) fn take(self: &Arc<Self>, length: usize) -> Buffer {
         let needed = length + CACHE_LINE / size_of::<f32>();
         let kept = self.free.lock().ok().and_then(|mut free| {
-            let (&found, buffers) = free.range_mut(needed..=needed * LARGEST_EXCESS).next()?;
-            let buffer = buffers.pop();
+            let of_length = needed..=needed * LARGEST_EXCESS;
+            let (&found, buffers) = free.buffers.range_mut(of_length).next()?;
+            let buffer = buffers.pop()?;
             if buffers.is_empty() {
-                free.remove(&found);
+                free.buffers.remove(&found);
             }
-            buffer
+            free.numbers -= buffer.len();
+            Some(buffer)
         });
         let values = kept.unwrap_or_else(|| vec![0.0; needed]);
         Buffer { start: aligned_start(&values), values, length, pool: self.clone() }
@@ -67,8 +99,11 @@ impl DerefMut for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let values = std::mem::take(&mut self.values);
-        if let Ok(mut free) = self.pool.free.lock() {
-            free.entry(values.len()).or_default().push(values);
+        if let Ok(mut free) = self.pool.free.lock()
+            && free.numbers.saturating_add(values.len()) <= self.pool.most
+        {
+            free.numbers += values.len();
+            free.buffers.entry(values.len()).or_default().push(values);
         }
     }
 }
@@ -88,5 +123,18 @@ mod tests {
         assert_ne!(address(&pool.take(100)), kept, "too small a part of it");
         assert_ne!(address(&pool.take(5000)), other);
         assert_eq!(pool.take(5).as_ptr() as usize % CACHE_LINE, 0);
+    }
+
+    #[test]
+    fn a_pool_keeps_no_more_than_it_may() {
+        let pool = Arc::new(BufferPool::keeping(2000));
+        let buffers = [1000, 900, 100].map(|length| pool.take(length));
+        drop(buffers);
+        let kept = || pool.free.lock().expect("no thread panicked").numbers;
+        assert_eq!(kept(), 1932, "the third does not fit");
+        drop(pool.take(900));
+        assert_eq!(kept(), 1932);
+        let _taken = pool.take(900);
+        assert_eq!(kept(), 1016);
     }
 }

@@ -8,6 +8,7 @@
 use rayon::prelude::*;
 
 use crate::activation::Activation;
+use crate::buffer::BufferPool;
 use crate::maps::{Maps, MapsView};
 use crate::product::{InitialSum, Panels};
 use crate::strided::PhaseKernel;
@@ -150,18 +151,17 @@ impl Convolution {
         }
         let ConvolutionGeometry { input_channels: inputs, output_channels: outputs, .. } =
             self.geometry;
-        let rotated = rotated(kernel, inputs, outputs);
+        let mut kept = BufferPool::of_kernels().take(kernel.len());
+        let rotated = &mut kept[..];
+        rotate(kernel, inputs, outputs, rotated);
         PreparedGradientKernel(match self.algorithm.minimal(&self.geometry) {
             Some(size) => {
-                GradientLayout::Winograd(TransformedKernel::new(size, &rotated, outputs, inputs))
+                GradientLayout::Winograd(TransformedKernel::new(size, rotated, outputs, inputs))
             }
-            None => GradientLayout::Panels(Panels::pack(
-                &rotated,
-                rotated.len() / inputs,
-                inputs,
-                inputs,
-                1,
-            )),
+            None => {
+                let inner = rotated.len() / inputs;
+                GradientLayout::Panels(Panels::pack(rotated, inner, inputs, inputs, 1))
+            }
         })
     }
 
@@ -318,21 +318,25 @@ impl Convolution {
     }
 }
 
-/// The kernel rotated by 180°, inputs and outputs exchanged: `[k, k, outputs, inputs]`.
-fn rotated(kernel: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
-    /// Rows that are read together, so that a line of the cache is used up before it is left.
-    const BLOCK: usize = 16;
-    let mut result = vec![0f32; kernel.len()];
+/// Writes the kernel rotated by 180°, inputs and outputs exchanged: `[k, k, outputs, inputs]`.
+fn rotate(kernel: &[f32], inputs: usize, outputs: usize, rotated: &mut [f32]) {
     let taps = kernel.len() / (inputs * outputs);
-    result.par_chunks_mut(inputs * outputs).enumerate().for_each(|(tap, result)| {
+    rotated.par_chunks_mut(inputs * outputs).enumerate().for_each(|(tap, rotated)| {
         let source = &kernel[(taps - 1 - tap) * inputs * outputs..][..inputs * outputs];
-        result.par_chunks_mut(BLOCK * inputs).enumerate().for_each(|(block, rows)| {
-            for (input, source) in source.chunks_exact(outputs).enumerate() {
-                for (row, value) in rows.chunks_exact_mut(inputs).zip(&source[block * BLOCK..]) {
-                    row[input] = *value;
-                }
-            }
-        });
+        transpose(source, outputs, rotated);
     });
-    result
+}
+
+/// Writes a matrix with rows of `columns` numbers, rows and columns exchanged.
+pub(crate) fn transpose(matrix: &[f32], columns: usize, transposed: &mut [f32]) {
+    /// Columns that are written together, so that a line of the cache is used up before it is left.
+    const BLOCK: usize = 16;
+    let rows = matrix.len() / columns;
+    transposed.par_chunks_mut(BLOCK * rows).enumerate().for_each(|(block, transposed)| {
+        for (row, values) in matrix.chunks_exact(columns).enumerate() {
+            for (line, value) in transposed.chunks_exact_mut(rows).zip(&values[block * BLOCK..]) {
+                line[row] = *value;
+            }
+        }
+    });
 }

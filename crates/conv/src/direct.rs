@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::buffer::{Buffer, BufferPool};
 use crate::maps::{Maps, MapsView};
 use crate::padded::Padded;
 use crate::product::{InitialSum, Panels, StridedRows, add_transposed_product, multiply};
@@ -209,11 +210,11 @@ pub(crate) fn kernel_gradient(
 ) -> Vec<f32> {
     let line = geometry.padded_width() * geometry.input_channels;
     let padded_length = geometry.padded_height() * line;
-    let storage: Vec<f32>;
+    let storage: Buffer;
     let padded: &[f32] = if geometry.padding == Padding::default() && input.is_dense() {
         input.data
     } else {
-        let mut filled = vec![0f32; input.batch() * padded_length];
+        let mut filled = BufferPool::of_kernels().take(input.batch() * padded_length);
         filled.par_chunks_mut(padded_length).enumerate().for_each(|(image, values)| {
             Padded::of_input(geometry, input, image).fill(0..geometry.padded_height(), values);
         });

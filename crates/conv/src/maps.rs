@@ -3,8 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use crate::Activation;
 use crate::buffer::{Buffer, BufferPool};
+
+/// Numbers that one task copies.
+const NUMBERS_PER_COPY: usize = 1 << 16;
 
 /// Feature maps of a batch, `[batch, height, width, channels]`: one pixel's channels are neighbours
 /// in memory.
@@ -34,7 +39,11 @@ impl Maps {
             buffer: self.buffer.of_same_pool(images.len() * length),
             shape: [images.len(), height, width, channels],
         };
-        copy.buffer.copy_from_slice(&self.buffer[images.start * length..images.end * length]);
+        let source = &self.buffer[images.start * length..images.end * length];
+        let parts = copy.buffer.par_chunks_mut(NUMBERS_PER_COPY);
+        parts.zip(source.par_chunks(NUMBERS_PER_COPY)).for_each(|(copy, source)| {
+            copy.copy_from_slice(source);
+        });
         copy
     }
 

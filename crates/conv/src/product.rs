@@ -15,7 +15,8 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::Activation;
-use crate::simd::{CACHE_LINE, aligned_start, lanes, vectorized};
+use crate::buffer::{Buffer, BufferPool};
+use crate::simd::{lanes, vectorized};
 
 /// The left side of a product: `rows` rows, `line` of them at equal steps, then a greater step to
 /// the next line; each row is made of `segments` pieces of `segment_length` numbers, `segment_step`
@@ -67,10 +68,9 @@ impl<'a> StridedRows<'a> {
 /// The right sides of products, laid out in the order in which they are read: panels of two vectors
 /// of columns, in each the matrices one after the other, row after row. The last panel is half as
 /// wide if that is enough, and filled up with zeros.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Panels {
-    storage: Vec<f32>,
-    start: usize,
+    storage: Buffer,
     matrices: usize,
     inner: usize,
     columns: usize,
@@ -109,11 +109,12 @@ impl Panels {
         inner_step: usize,
         column_step: usize,
     ) -> Self {
-        let mut panels = Self::zeros_for(lanes, 1, inner, columns);
+        let mut panels = Self::room_for(lanes, 1, inner, columns);
         panels.fill(|columns, values| {
             for (k, row) in
                 values.chunks_exact_mut(columns.len().next_multiple_of(lanes)).enumerate()
             {
+                row[columns.len()..].fill(0.0);
                 if column_step == 1 {
                     row[..columns.len()].copy_from_slice(&data[k * inner_step..][columns.clone()]);
                 } else {
@@ -126,30 +127,28 @@ impl Panels {
         panels
     }
 
-    /// Room for some matrices of `inner` rows and `columns` columns.
-    pub(crate) fn zeros(matrices: usize, inner: usize, columns: usize) -> Self {
-        Self::zeros_for(lanes(), matrices, inner, columns)
+    /// Room for some matrices of `inner` rows and `columns` columns, with numbers of any value.
+    pub(crate) fn room(matrices: usize, inner: usize, columns: usize) -> Self {
+        Self::room_for(lanes(), matrices, inner, columns)
     }
 
-    fn zeros_for(lanes: usize, matrices: usize, inner: usize, columns: usize) -> Self {
+    fn room_for(lanes: usize, matrices: usize, inner: usize, columns: usize) -> Self {
         let length = matrices * inner * columns.next_multiple_of(lanes);
-        let storage = vec![0f32; length + CACHE_LINE / size_of::<f32>()];
-        let start = aligned_start(&storage);
-        Self { storage, start, matrices, inner, columns, width: 2 * lanes }
+        let storage = BufferPool::of_kernels().take(length);
+        Self { storage, matrices, inner, columns, width: 2 * lanes }
     }
 
     /// Lets `fill(columns, panel)` write each panel, in parallel where that is worth it: all
     /// matrices one after the other, each with `inner` rows of as many whole vectors as the columns
     /// need.
     pub(crate) fn fill(&mut self, fill: impl Fn(Range<usize>, &mut [f32]) + Sync) {
-        let length = self.matrices * self.inner * self.columns.next_multiple_of(self.width / 2);
         let panel = (self.matrices * self.inner * self.width).max(1);
-        let storage = &mut self.storage[self.start..][..length];
+        let storage = &mut self.storage[..];
         let write = |(number, values): (usize, &mut [f32])| {
             let first = number * self.width;
             fill(first..self.columns.min(first + self.width), values);
         };
-        if length > PARALLEL_FILL {
+        if storage.len() > PARALLEL_FILL {
             storage.par_chunks_mut(panel).enumerate().for_each(write);
         } else {
             storage.chunks_mut(panel).enumerate().for_each(write);
@@ -177,10 +176,10 @@ impl<'a> PanelColumns<'a> {
     /// The panel that begins with a column, counted from the first of these, `vectors` vectors
     /// wide.
     fn panel<S: Simd>(self, column: usize, vectors: usize) -> &'a [S::f32s] {
-        let Panels { storage, start, matrices, inner, .. } = self.panels;
+        let Panels { storage, matrices, inner, .. } = self.panels;
         let (length, column) = (inner * vectors, self.first_column + column);
         &S::as_simd_f32s(
-            &storage[start + inner * (matrices * column + self.matrix * vectors * S::F32_LANES)..],
+            &storage[inner * (matrices * column + self.matrix * vectors * S::F32_LANES)..],
         )
         .0[..length]
     }
@@ -436,6 +435,12 @@ impl TransposedProduct<'_> {
         }
         for (index, sums) in sums.into_iter().enumerate() {
             let result = &mut self.result[(row + index) * self.columns..][columns.clone()];
+            if whole {
+                for (value, sum) in S::as_mut_simd_f32s(result).0.iter_mut().zip(sums) {
+                    *value = simd.add_f32s(*value, sum);
+                }
+                continue;
+            }
             let before: [S::f32s; V] = load(simd, result);
             let after: [S::f32s; V] =
                 std::array::from_fn(|vector| simd.add_f32s(before[vector], sums[vector]));

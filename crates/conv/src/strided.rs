@@ -13,7 +13,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::convolution::Accumulate;
+use crate::buffer::BufferPool;
+use crate::convolution::{Accumulate, transpose};
 use crate::maps::{Maps, MapsView};
 use crate::product::{InitialSum, Panels, StridedRows, multiply};
 use crate::scratch::with_scratch;
@@ -42,15 +43,13 @@ pub(crate) fn prepare(geometry: &ConvolutionGeometry, kernel: &[f32]) -> Vec<Pha
     let phases = (0..stride * stride).map(|number| [number / stride, number % stride]);
     let part = |phase: [usize; 2]| {
         let taps = phase.map(|phase| side.saturating_sub(phase).div_ceil(stride));
-        let mut matrix = Vec::with_capacity(taps[0] * taps[1] * inputs * outputs);
-        for row in (0..taps[0]).rev().map(|tap| phase[0] + tap * stride) {
-            for column in (0..taps[1]).rev().map(|tap| phase[1] + tap * stride) {
-                let tap = &kernel[(row * side + column) * inputs * outputs..][..inputs * outputs];
-                for output in 0..outputs {
-                    matrix.extend((0..inputs).map(|input| tap[input * outputs + output]));
-                }
-            }
-        }
+        let mut matrix = BufferPool::of_kernels().take(taps[0] * taps[1] * inputs * outputs);
+        matrix.par_chunks_mut(inputs * outputs).rev().enumerate().for_each(|(tap, transposed)| {
+            let [row, column] = [tap / taps[1], tap % taps[1]];
+            let [row, column] = [phase[0] + row * stride, phase[1] + column * stride];
+            let tap = &kernel[(row * side + column) * inputs * outputs..][..inputs * outputs];
+            transpose(tap, outputs, transposed);
+        });
         let inner = taps[0] * taps[1] * outputs;
         PhaseKernel { phase, taps, panels: Panels::pack(&matrix, inner, inputs, inputs, 1) }
     };

@@ -7,6 +7,7 @@ use super::kernel::from_points;
 use super::patches::Patches;
 use super::transform::{F2, F3, Minimal};
 use super::{Points, TILES_PER_TASK, TileSize, Tiling, with_algorithm};
+use crate::buffer::BufferPool;
 use crate::maps::MapsView;
 use crate::product::{StridedRows, add_transposed_product};
 use crate::scratch::with_scratch;
@@ -49,7 +50,7 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
         (Points { channels: inputs, tiles }, Points { channels: outputs, tiles });
     let group_length = P * P * (input_points.point_step() + output_points.point_step());
     let groups_per_round = (NUMBERS_PER_ROUND / group_length).max(1).next_multiple_of(LEAST_GROUPS);
-    let mut sums = vec![0f32; P * P * inputs * outputs];
+    let mut sums = BufferPool::of_kernels().take(P * P * inputs * outputs);
     let mut add_round = |first_band: usize, groups: &mut [f32]| {
         let bands = &(first_band..bands.min(first_band + groups_per_round * bands_per_group));
         let tiles_of = |group: usize| {
@@ -68,6 +69,9 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
                 .gather::<A::OutputGradient, P, M>(gradients);
         });
         let add = |point: usize, first_channel: usize, sums: &mut [f32]| {
+            if first_band == 0 {
+                sums.fill(0.0);
+            }
             for (group, values) in groups.chunks_exact(group_length).enumerate() {
                 let (pixels, gradients) = values.split_at(P * P * input_points.point_step());
                 let tiles = tiles_of(group);

@@ -30,7 +30,7 @@ fn transformed<const P: usize, const M: usize, A: Minimal<P, M>>(
     inputs: usize,
     outputs: usize,
 ) -> Panels {
-    let mut panels = Panels::zeros(P * P, inputs, outputs);
+    let mut panels = Panels::room(P * P, inputs, outputs);
     panels.fill(|columns, panel| {
         vectorized(FillPanel::<A::Kernel, P> {
             kernel,

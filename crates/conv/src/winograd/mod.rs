@@ -56,6 +56,9 @@ pub(crate) const CHANNEL_STEP: usize = 16;
 /// points stay in the cache.
 const TILES_PER_TASK: usize = 96;
 
+/// Tiles from which on reading a kernel is worth it.
+const LEAST_TILES_PER_TASK: usize = 48;
+
 /// Output channels of a task's products that lie in the cache together.
 const COLUMNS_AT_A_TIME: usize = 64;
 
@@ -93,9 +96,13 @@ impl Tiling {
         Self { side, per_band: width.div_ceil(side), bands_per_image: height.div_ceil(side) }
     }
 
-    /// Bands of one task, all tasks about equal.
+    /// Bands of one task, all tasks about equal, and as many for each thread where they are not too
+    /// small for that.
     fn bands_per_task(&self, bands: usize) -> usize {
-        let tasks = (bands * self.per_band).div_ceil(TILES_PER_TASK);
+        let tiles = bands * self.per_band;
+        let tasks = tiles.div_ceil(TILES_PER_TASK);
+        let even = tasks.next_multiple_of(rayon::current_num_threads());
+        let tasks = if even * LEAST_TILES_PER_TASK <= tiles { even } else { tasks };
         bands.div_ceil(tasks.max(1)).max(1)
     }
 }
