@@ -178,6 +178,31 @@ fn what_is_evaluated_in_every_epoch_is_extracted_where_a_block_stays_as_it_was()
 }
 
 #[test]
+fn seeds_of_a_thawed_cell_share_decoded_images_and_what_frozen_blocks_say_of_evaluated_ones() {
+    let seeds = |seed: u64, line: &str| -> Cell { Cell { seed, ..cells("vgg16", line).remove(0) } };
+    let lines = ["freeze = 'block_5'", "freeze = 'block_5'\nevaluate_test = 'last_epoch'"];
+    for (sharing, trained_on) in [(Sharing::ByContent, 1), (Sharing::Literal, 0)] {
+        let all: Vec<Cell> =
+            lines.iter().flat_map(|line| (0..3).map(|seed| seeds(seed, line))).collect();
+        let plan = plan(&all, sharing);
+        assert_eq!(plan.fits().count(), 6);
+        let count = |kind: StepKind| plan.steps.iter().filter(|step| step.kind() == kind).count();
+        assert_eq!(count(StepKind::Decode), 3, "one for each split");
+        assert_eq!(count(StepKind::Extract), 2 + trained_on, "validation and test images");
+    }
+    // Augmented training images are another seed's; those that are evaluated are the same.
+    let augmented: Vec<Cell> =
+        (0..3).map(|seed| seeds(seed, "freeze = 'block_5'\naugmentation = 'book'")).collect();
+    let plan = plan(&augmented, Sharing::ByContent);
+    let extracted = |split: Split| {
+        let of_split =
+            |step: &&Step| matches!(step, Step::Extract(extraction) if extraction.split == split);
+        plan.steps.iter().filter(of_split).count()
+    };
+    assert_eq!(Split::ALL.map(extracted), [3, 1, 1]);
+}
+
+#[test]
 fn phases_that_evaluate_no_test_images_need_none_of_their_activations() {
     let phases = "[[procedure.phase]]\n[[procedure.phase]]\nfreeze = 'block_5'";
     for (line, expected) in
