@@ -179,6 +179,9 @@ fn judge_band(
     if let Some(failed) = diverged(procedure.runs.iter(), band.metric, subject) {
         return failed;
     }
+    if let Some(missing) = too_few_epochs([procedure], band.metric, band.statistic, subject) {
+        return missing;
+    }
     let number = measured.number(band.metric, band.statistic);
     let Some(estimate) = number.and_then(|number| number.level(procedure)) else {
         let reason = format!("the runs have no {}", band.metric);
@@ -238,6 +241,16 @@ fn check_relation(relation: &Relation, measured: &Measured<'_>) -> Verdict {
     if let Some(failed) = diverged(runs, relation.metric, &subject) {
         return failed;
     }
+    let statistic = match relation.kind {
+        RelationKind::IntervalAbove { statistic }
+        | RelationKind::GreaterByAtLeast { statistic, .. } => Some(statistic),
+        RelationKind::EqualCurve { .. } => None,
+    };
+    let too_few = statistic
+        .and_then(|statistic| too_few_epochs([left, right], relation.metric, statistic, &subject));
+    if let Some(missing) = too_few {
+        return missing;
+    }
     match relation.kind {
         RelationKind::IntervalAbove { statistic } => {
             let number = measured.number(relation.metric, statistic);
@@ -285,6 +298,24 @@ fn diverged<'a>(
     Some(verdict(VerdictKind::Fail, subject, reason))
 }
 
+/// A verdict when a procedure evaluated its images in fewer epochs than a statistic is made from: it
+/// is never made from the others.
+fn too_few_epochs<'a>(
+    procedures: impl IntoIterator<Item = &'a ProcedureRuns>,
+    metric: Metric,
+    statistic: Statistic,
+    subject: &str,
+) -> Option<Verdict> {
+    let mut procedures = procedures.into_iter();
+    let procedure = procedures.find(|procedure| !procedure.has_statistic(metric, statistic))?;
+    let reason = format!(
+        "`{}` evaluated its {} images after the last epoch alone, which gives no `{statistic}`; expect `final`",
+        procedure.label(),
+        metric.split()
+    );
+    Some(verdict(VerdictKind::Missing, subject, reason))
+}
+
 fn no_common_seed(subject: &str, metric: Metric) -> Verdict {
     verdict(VerdictKind::Missing, subject, format!("the runs share no seed with {metric}"))
 }
@@ -298,12 +329,22 @@ fn equal_curves(
     let mut largest: Option<(f64, u64, usize)> = None;
     let mut epochs = 0;
     for (left, right) in pairs {
+        let split = metric.split();
+        let [one, other] =
+            [left, right].map(|run| run.cell().procedure.evaluates_last_epoch_only(split));
+        let numbers = left.epochs_of(metric);
         let (seed, left, right) = (left.cell().seed, left.curve(metric), right.curve(metric));
+        if one != other {
+            let reason = format!(
+                "of one, the {split} images were evaluated after every epoch, of the other after the last alone; give both the same `evaluate_test`"
+            );
+            return verdict(VerdictKind::Missing, subject, reason);
+        }
         if left.len() != right.len() {
             let reason = format!("seed {seed} has {} and {} epochs", left.len(), right.len());
             return verdict(VerdictKind::Fail, subject, reason);
         }
-        for (epoch, (a, b)) in (1..).zip(left.iter().zip(&right)) {
+        for (epoch, (a, b)) in numbers.into_iter().zip(left.iter().zip(&right)) {
             let difference = (a - b).abs();
             epochs += 1;
             if largest.is_none_or(|(so_far, ..)| difference > so_far) {

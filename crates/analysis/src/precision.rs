@@ -91,8 +91,9 @@ impl WantedDifference {
 }
 
 /// The differences that an experiment speaks of: the steps of its ladder, and the relations of
-/// accuracies that are expected, each once. Procedures that are equal to the last bit have none. The
-/// predictions for each image are taken into account where the folder is given.
+/// accuracies that are expected, each once. Procedures that are equal to the last bit have none, nor
+/// has a number of epochs in which a procedure does not evaluate. The predictions for each image are
+/// taken into account where the folder is given.
 ///
 /// # Errors
 /// When predictions cannot be read.
@@ -122,7 +123,12 @@ pub fn wanted_differences(
             | RelationKind::GreaterByAtLeast { statistic, .. } => *statistic,
             RelationKind::EqualCurve { .. } => continue,
         };
-        if let (true, Some(from), Some(to)) = (metric.is_accuracy(), place(right), place(left)) {
+        let mut chosen = experiment
+            .procedures()
+            .filter(|(levels, _)| left.matches(levels) || right.matches(levels));
+        let is_recorded = chosen.all(|(_, procedure)| procedure.has_statistic(*metric, statistic));
+        let is_known = metric.is_accuracy() && is_recorded;
+        if let (true, Some(from), Some(to)) = (is_known, place(right), place(left)) {
             asked.push((format!("{left} against {right}"), *metric, statistic, [from, to]));
         }
     }

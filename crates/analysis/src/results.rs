@@ -7,7 +7,7 @@ use thaw_spec::{
     TrainingLog,
 };
 
-use crate::estimate::{Sample, reduce};
+use crate::estimate::Sample;
 use crate::schema::Row;
 use crate::{AnalysisError, CellState, Damage, ResultsFolder};
 
@@ -27,24 +27,59 @@ impl CellRun {
         &self.manifest.cell
     }
 
-    /// A metric by epoch; empty when its split was not evaluated. From the epoch on in which a run
-    /// diverged it is no number.
+    /// A metric at its [`epochs`](Self::epochs_of); empty when its split was not evaluated. From the
+    /// epoch on in which a run diverged it is no number.
     pub fn curve(&self, metric: Metric) -> Vec<f64> {
         let split = metric.split();
         let rows = self.curves.get(&split).map_or(&[][..], Vec::as_slice);
         let value = |row: &Row| if metric.is_accuracy() { row.correct as f64 } else { row.loss_sum } / row.count as f64;
         let mut curve: Vec<f64> = rows.iter().map(value).collect();
-        if self.outcome.status == RunStatus::Diverged && self.manifest.images_of(split) > 0 {
-            curve.resize(self.cell().procedure.total_epochs(), f64::NAN);
+        if let Some(planned) = self.planned_epochs(split) {
+            curve.resize(planned.len(), f64::NAN);
         }
         curve
     }
 
+    /// Numbers of the epochs that have a value of a metric, counted from 1, in ascending order. Test
+    /// images may be evaluated after the last epoch alone.
+    pub fn epochs_of(&self, metric: Metric) -> Vec<usize> {
+        let split = metric.split();
+        self.planned_epochs(split).unwrap_or_else(|| {
+            let rows = self.curves.get(&split).map_or(&[][..], Vec::as_slice);
+            rows.iter().map(|row| row.epoch as usize).collect()
+        })
+    }
+
+    /// A metric by epoch, the first first; nothing where its split was not evaluated.
+    pub fn by_epoch(&self, metric: Metric) -> Vec<Option<f64>> {
+        let epochs = self.epochs_of(metric);
+        let mut values = vec![None; epochs.last().copied().unwrap_or(0)];
+        for (epoch, value) in epochs.into_iter().zip(self.curve(metric)) {
+            if let Some(place) = epoch.checked_sub(1).and_then(|place| values.get_mut(place)) {
+                *place = Some(value);
+            }
+        }
+        values
+    }
+
+    /// The epochs, from 1, of which a run that diverged was to record a split.
+    fn planned_epochs(&self, split: Split) -> Option<Vec<usize>> {
+        if self.outcome.status != RunStatus::Diverged || self.manifest.images_of(split) == 0 {
+            return None;
+        }
+        let procedure = &self.cell().procedure;
+        let all = 0..procedure.total_epochs();
+        let evaluated = all.filter(|epoch| procedure.evaluates_after(split, *epoch));
+        Some(evaluated.map(|epoch| epoch + 1).collect())
+    }
+
     /// The run as a training log; nothing for a run without an epoch.
     pub fn log(&self) -> Option<TrainingLog> {
-        let curves = Metric::ALL.into_iter().map(|metric| (metric, self.curve(metric))).collect();
+        let curve = |metric| (metric, self.epochs_of(metric).into_iter().zip(self.curve(metric)));
+        let curves = Metric::ALL.into_iter().map(curve);
+        let curves = curves.map(|(metric, curve)| (metric, curve.collect())).collect();
         let rows = self.curves.get(&Split::Train)?;
-        TrainingLog::new(curves, rows.iter().map(|row| row.seconds).collect()).ok()
+        TrainingLog::by_epoch(curves, rows.iter().map(|row| row.seconds).collect()).ok()
     }
 
     /// Largest relative L2 drift of a tensor of the base, by epoch.
@@ -98,10 +133,10 @@ impl ProcedureRuns {
         self.missing_seeds().is_empty()
     }
 
-    /// One number per seed.
+    /// One number per seed; nothing where a run does not have it.
     pub fn sample(&self, metric: Metric, statistic: Statistic) -> Option<Sample> {
         let values: Option<Vec<f64>> =
-            self.runs.iter().map(|run| reduce(statistic, metric, &run.curve(metric))).collect();
+            self.runs.iter().map(|run| run.value(metric, statistic)).collect();
         Sample::new(values?)
     }
 

@@ -34,6 +34,7 @@ pooling = "average"
 frozen_statistics = "batch"
 clip_norm = 1.0
 validation_sampling = "prefetched_away"
+evaluate_test = "last_epoch"
 shuffle = false
 transform_center = "minus_half_axes_swapped"
 augmentation = "book"

@@ -53,14 +53,14 @@ pub(crate) fn damage(results: &Results, measured: &[Measurements<'_>]) -> Vec<St
     of_cells.chain(measured.iter().flat_map(Measurements::damaged).cloned()).collect()
 }
 
-/// The validation accuracy and the test accuracy of every run, by the experiment's statistic. The
+/// The validation accuracy and the test accuracy of every run, by the experiment's statistic of each. The
 /// report shows intervals over images of the one alone, so only its predictions are read.
 pub(crate) fn accuracies<'a>(
     experiment: &Experiment,
     results: &'a Results,
     folder: &ResultsFolder,
 ) -> Result<[Measurements<'a>; 2], CliError> {
-    let measure = |metric| Measurements::new(results, metric, experiment.statistic);
+    let measure = |metric| Measurements::new(results, metric, experiment.statistic_of(metric));
     let validation = measure(Metric::ValidationAccuracy).with_images(folder)?;
     Ok([validation, measure(Metric::TestAccuracy)])
 }
@@ -133,7 +133,7 @@ pub(crate) fn report(
         )
     };
     let text = format!(
-        "# {}\n\n![validation accuracy by epoch](plots/overview.svg)\n\nAccuracies are means over seeds of the {} (`statistic = \"{}\"`). The first ± is the 95 % confidence interval over seeds: what other seeds would give on these images. The second, with images, is over seeds and other images of the same kind.\n\n{section}{}\n",
+        "# {}\n\n![validation accuracy by epoch](plots/overview.svg)\n\nAccuracies are means over seeds of the {} (`statistic = \"{}\"`). The first ± is the 95 % confidence interval over seeds: what other seeds would give on these images. The second, with images, is over seeds and other images of the same kind.{}\n\n{section}{}\n",
         markdown_text(&experiment.title),
         match experiment.statistic {
             Statistic::Final => "last epoch".to_owned(),
@@ -141,6 +141,11 @@ pub(crate) fn report(
             Statistic::Last(epochs) => format!("last {epochs} epochs"),
         },
         experiment.statistic,
+        if test_accuracy.statistic() == experiment.statistic {
+            ""
+        } else {
+            " Test accuracies are of the last epoch, after which alone some cells evaluate their test images (`evaluate_test`)."
+        },
         procedures_table(accuracy, test_accuracy).markdown().join("\n")
     );
     place.put("summary.md", text.as_bytes())?;

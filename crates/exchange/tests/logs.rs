@@ -284,6 +284,59 @@ fn what_is_exported_can_be_read_again() {
     assert_eq!(left.len(), 4, "nothing temporary is left: {left:?}");
 }
 
+#[test]
+fn a_metric_that_was_evaluated_after_the_last_epoch_is_exported_at_that_epoch_alone() {
+    let every = |value: f64| (1..=3).map(|epoch| (epoch, value / epoch as f64)).collect();
+    let curves = [
+        (Metric::TrainLoss, every(0.5)),
+        (Metric::ValidationAccuracy, every(0.75)),
+        (Metric::TestAccuracy, [(3, 0.625)].into()),
+        (Metric::TestLoss, [(3, 0.25)].into()),
+    ];
+    let run = ExportedRun {
+        id: "0123".to_owned(),
+        name: "regime=thawed seed=0".to_owned(),
+        levels: vec![("regime".to_owned(), "thawed".to_owned())],
+        seed: 0,
+        parameters: vec![("evaluate_test".to_owned(), "last_epoch".to_owned())],
+        status: "thawed".to_owned(),
+        started_unix_seconds: 1_700_000_000,
+        log: TrainingLog::by_epoch(curves.into(), vec![2.0, 2.5, 3.0]).expect("a log"),
+        drift: vec![0.0, 0.5, 1.0],
+    };
+    let desk = TempDir::new().expect("a folder");
+    for (format, name) in
+        [("csv", "runs.csv"), ("json", "runs.json"), ("tensorboard", "board"), ("mlflow", "mlruns")]
+    {
+        let path = desk.path().join(name);
+        let runs = std::slice::from_ref(&run);
+        export("tiny", runs, format.parse().expect("a format"), &path).expect("written");
+    }
+    let csv = fs::read_to_string(desk.path().join("runs.csv")).expect("a table");
+    let rows: Vec<&str> = csv.lines().collect();
+    assert!(rows[0].contains("epoch,loss,val_acc,test_acc,test_loss,drift"), "{csv}");
+    assert!(rows[1].contains(",1,0.5,0.75,,,0,"), "{csv}");
+    assert!(rows[3].ends_with(",0.625,0.25,1,3"), "{csv}");
+    let json: serde_json::Value =
+        serde_json::from_slice(&fs::read(desk.path().join("runs.json")).expect("a list"))
+            .expect("JSON");
+    assert_eq!(json[0]["history"]["test_acc"], serde_json::json!([null, null, 0.625]));
+    let metrics = desk.path().join("mlruns/1/0123/metrics");
+    let metric = |name: &str| fs::read_to_string(metrics.join(name)).expect("a metric");
+    assert_eq!(metric("test_accuracy"), "1700000007500 0.625 3\n");
+    assert_eq!(metric("validation_accuracy").lines().count(), 3);
+    assert_eq!(metric("drift_maximum").lines().count(), 3);
+    // Read again, a lone value is no curve, and is named.
+    for name in ["runs.csv", "runs.json", "board"] {
+        let logs = read_logs(&desk.path().join(name)).expect("read again").trainings;
+        let NamedLog { log, remarks, .. } = &logs[0];
+        assert_eq!(log.epochs_of(Metric::ValidationAccuracy), [1, 2, 3], "{name}");
+        assert!(log.epochs_of(Metric::TestAccuracy).is_empty(), "{name}");
+        let lone = remarks.iter().filter(|remark| remark.contains("stands there once, at epoch"));
+        assert_eq!(lone.count(), 2, "{name}: {remarks:?}");
+    }
+}
+
 /// What cannot be told beside the rest is named.
 #[test]
 fn what_is_passed_over_is_named() {

@@ -112,7 +112,7 @@ export function createChart(className) {
           stroke: line.stroke.colour,
           dash: line.stroke.dash,
           width: 2,
-          points: { show: epochs() < 2 },
+          points: { show: epochs() < 2 || line.values.filter((value) => value !== null).length === 1 },
           spanGaps: line.spansGaps,
         })),
       ],

@@ -134,6 +134,7 @@ function changeView(data, selection, a, b) {
         high: hasBand ? high : [],
         seeds: [],
         spansGaps: false,
+        lastEpochOnly: false,
         told: (epoch) => {
           const value = `${shownDifference(mean[epoch], metric.accuracy)} ${unit}`;
           if (!hasBand) return value;

@@ -48,6 +48,7 @@ export function lineOf(source, metric, selection, stroke) {
     high: hasBand ? high : [],
     seeds: hasSeeds ? rows.map(scaled) : [],
     spansGaps: source.kind !== "cell",
+    lastEpochOnly: source.cell?.last_epoch_only?.includes(metric.name) ?? false,
     told: (epoch) => {
       const isError = selection.logarithmic && metric.accuracy;
       const value = `${isError ? "error " : ""}${shownValue(mean[epoch], metric.accuracy)}`;
@@ -106,13 +107,16 @@ export function captionOf(metric, selection, lines) {
   const seeds = selection.eachSeed
     ? "thick lines are means over seeds, thin ones the seeds"
     : "lines are means over seeds, bands reach from the lowest to the highest seed";
-  const hasGaps = lines.some(({ values, spansGaps }) => !spansGaps && values.includes(null));
+  const hasGaps = lines.some(({ values, spansGaps, lastEpochOnly }) => !spansGaps && !lastEpochOnly && values.includes(null));
+  const ends = lines.some(({ lastEpochOnly }) => lastEpochOnly)
+    ? " A dot is a value of the last epoch, after which alone these images were evaluated."
+    : "";
   const gaps = hasGaps
     ? selection.logarithmic
       ? " A line has a gap where a seed's value is not finite or has no logarithm."
       : " A line has a gap where a seed's value is not finite."
     : "";
-  return `${shown[0].toUpperCase()}${shown.slice(1)} by epoch: ${seeds}${smoothingInWords(selection)}.${gaps}`;
+  return `${shown[0].toUpperCase()}${shown.slice(1)} by epoch: ${seeds}${smoothingInWords(selection)}.${gaps}${ends}`;
 }
 
 /**

@@ -41,6 +41,8 @@ interface Cell {
   runs: string[] | null;
   phases: number[] | null;
   curves: Record<string, Row[]> | null;
+  /** Names of the metrics whose images were evaluated after the last epoch alone. */
+  last_epoch_only: string[] | null;
   right: (string | null)[] | null;
   audit: [bits: number, drift: number][] | null;
 }
@@ -163,6 +165,8 @@ interface Line {
   seeds: Row[];
   /** Whether values that are missing are not worth a gap. */
   spansGaps: boolean;
+  /** Whether only the last epoch was to have a value. */
+  lastEpochOnly: boolean;
   /** The value at an epoch (from 0) in words. */
   told(epoch: number): string;
 }

@@ -1,7 +1,7 @@
 //! The curves of one procedure: every seed thin, their mean bold, published curves over them.
 
 use plotters::style::RGBColor;
-use thaw_analysis::ProcedureRuns;
+use thaw_analysis::{CellRun, ProcedureRuns};
 use thaw_spec::{Metric, TrainingLog};
 
 use crate::figure::{Figure, LegendEntry, Line, Panel, ShadedArea, Stroke};
@@ -41,7 +41,10 @@ pub fn curves(procedure: &ProcedureRuns, overlays: &[Overlay], seeds: SeedLines)
     let mut legend = Vec::new();
     for (metric, color) in accuracy {
         if procedure.runs.iter().any(|run| !run.curve(metric).is_empty()) {
-            let label = format!("{}, mean of {} seed(s)", metric.split(), procedure.runs.len());
+            let when =
+                if last_epoch_only(procedure, metric) { " after the last epoch" } else { "" };
+            let split = metric.split();
+            let label = format!("{split}{when}, mean of {} seed(s)", procedure.runs.len());
             legend.push(LegendEntry { label, color, stroke: Stroke::Solid });
         }
     }
@@ -79,8 +82,8 @@ fn panel(
     let published = metrics[metrics.len() - 1].0;
     let (mut lines, mut shaded_areas) = (Vec::new(), Vec::new());
     for (metric, color) in metrics {
-        let seeds: Vec<Vec<f64>> = procedure.runs.iter().map(|run| run.curve(*metric)).collect();
-        let mean = mean_curve(&seeds);
+        let seeds: Vec<Points> = procedure.runs.iter().map(|run| points(run, *metric)).collect();
+        let mean = mean_curve(procedure, *metric);
         if seeds.len() > 1 {
             shaded_areas.push(ShadedArea { outline: outline(&seeds), color: *color });
             if drawn == SeedLines::Drawn {
@@ -109,37 +112,56 @@ fn panel(
     }
 }
 
-/// Outline of the area between the lowest and the highest seed at each epoch.
-fn outline(curves: &[Vec<f64>]) -> Vec<(f64, f64)> {
-    let finite = |curve: &Vec<f64>| curve.iter().take_while(|value| value.is_finite()).count();
-    let epochs = curves.iter().map(finite).min().unwrap_or(0);
-    let extreme = |epoch: usize, choose: fn(f64, f64) -> f64| {
-        curves.iter().map(|curve| curve[epoch]).reduce(choose).unwrap_or_default()
+/// Whether the runs of a procedure evaluated the images of a metric after the last epoch alone.
+pub(crate) fn last_epoch_only(procedure: &ProcedureRuns, metric: Metric) -> bool {
+    let alone = |run: &CellRun| {
+        let procedure = &run.cell().procedure;
+        procedure.evaluates_last_epoch_only(metric.split()) && !run.curve(metric).is_empty()
     };
-    let low = (0..epochs).map(|epoch| ((epoch + 1) as f64, extreme(epoch, f64::min)));
-    low.chain((0..epochs).rev().map(|epoch| ((epoch + 1) as f64, extreme(epoch, f64::max))))
-        .collect()
+    procedure.runs.iter().any(alone)
 }
 
-/// A line through a curve whose first value belongs to epoch 1, as far as its values are numbers.
+/// Numbers of epochs, counted from 1, with the values of a curve.
+pub(crate) type Points = Vec<(usize, f64)>;
+
+fn points(run: &CellRun, metric: Metric) -> Points {
+    run.epochs_of(metric).into_iter().zip(run.curve(metric)).collect()
+}
+
+/// Outline of the area between the lowest and the highest seed at each epoch.
+fn outline(curves: &[Points]) -> Vec<(f64, f64)> {
+    let finite = |curve: &Points| curve.iter().take_while(|(_, value)| value.is_finite()).count();
+    let count = curves.iter().map(finite).min().unwrap_or(0);
+    let extreme = |place: usize, choose: fn(f64, f64) -> f64| {
+        let values = curves.iter().map(|curve| curve[place].1);
+        (curves[0][place].0 as f64, values.reduce(choose).unwrap_or_default())
+    };
+    let low = (0..count).map(|place| extreme(place, f64::min));
+    low.chain((0..count).rev().map(|place| extreme(place, f64::max))).collect()
+}
+
+/// A line through a curve, as far as its values are numbers.
 pub(crate) fn line(
-    curve: &[f64],
+    curve: &[(usize, f64)],
     color: RGBColor,
     opacity: f64,
     width: u32,
     stroke: Stroke,
 ) -> Line {
-    let points = (1u32..).map(f64::from).zip(curve.iter().copied());
-    let points = points.take_while(|(_, value)| value.is_finite()).collect();
+    let points = curve.iter().take_while(|(_, value)| value.is_finite());
+    let points = points.map(|(epoch, value)| (*epoch as f64, *value)).collect();
     Line { points, color, opacity, width, stroke }
 }
 
-/// The mean by epoch, as far as all curves reach.
-pub(crate) fn mean_curve(curves: &[Vec<f64>]) -> Vec<f64> {
-    let epochs = curves.iter().map(Vec::len).min().unwrap_or(0);
-    (0..epochs)
-        .map(|epoch| curves.iter().map(|curve| curve[epoch]).sum::<f64>() / curves.len() as f64)
-        .collect()
+/// The mean over the runs of a procedure by epoch, as far as all curves reach.
+pub(crate) fn mean_curve(procedure: &ProcedureRuns, metric: Metric) -> Points {
+    let seeds: Vec<Points> = procedure.runs.iter().map(|run| points(run, metric)).collect();
+    let count = seeds.iter().map(Vec::len).min().unwrap_or(0);
+    let mean = |place: usize| {
+        let sum = seeds.iter().map(|curve| curve[place].1).sum::<f64>();
+        (seeds[0][place].0, sum / seeds.len() as f64)
+    };
+    (0..count).map(mean).collect()
 }
 
 /// Range of the y axis: all values of an accuracy up to 1, all values of a loss from 0.

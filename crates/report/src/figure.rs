@@ -246,6 +246,11 @@ impl Panel {
         }
         for line in &self.lines {
             let style = line.color.mix(line.opacity).stroke_width(line.width);
+            // A line through one point cannot be seen.
+            if let [point] = line.points[..] {
+                let dot = Circle::new(point, line.width + 1, style.filled());
+                chart.draw_series(std::iter::once(dot))?;
+            }
             match line.stroke.pattern() {
                 None => chart.draw_series(LineSeries::new(line.points.iter().copied(), style))?,
                 Some((drawn, left_out)) => chart.draw_series(DashedLineSeries::new(

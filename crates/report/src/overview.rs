@@ -40,14 +40,10 @@ pub fn overview(title: &str, results: &Results, labels: &Labels) -> Option<Figur
         let members = run.iter().filter(|procedure| others(procedure) == *facet);
         members
             .map(|procedure| {
-                let seeds: Vec<Vec<f64>> = procedure
-                    .runs
-                    .iter()
-                    .map(|run| run.curve(Metric::ValidationAccuracy))
-                    .collect();
                 let level = levels.iter().position(|level| *level == first(procedure)).unwrap_or(0);
                 let (color, stroke, width) = style(level);
-                line(&mean_curve(&seeds), color, 1.0, width, stroke)
+                let mean = mean_curve(procedure, Metric::ValidationAccuracy);
+                line(&mean, color, 1.0, width, stroke)
             })
             .collect()
     };

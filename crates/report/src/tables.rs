@@ -28,13 +28,14 @@ pub fn procedures_table(validation: &Measurements<'_>, test: &Measurements<'_>) 
             Entry::maybe(procedure.mean_seconds(), magnitude),
         ]
     });
-    let words = statistic_in_words(validation.statistic());
+    let [words, test_words] =
+        [validation, test].map(|measurements| statistic_in_words(measurements.statistic()));
     let headings = [
         "cell",
         "seeds",
         &format!("validation, {words}"),
         WITH_IMAGES,
-        &format!("test, {words}"),
+        &format!("test, {test_words}"),
         if has_statistics(&validation.results().procedures) {
             "largest drift of kernels, biases, moving statistics"
         } else {

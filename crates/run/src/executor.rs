@@ -282,7 +282,9 @@ impl Executor for RealExecutor<'_> {
         let cell = &self.executed(cell);
         let present = self.inputs.dataset.counts();
         let of_phase = |phase: &Phase<'_>| {
-            let evaluated = present.present().filter(|split| *split != Split::Train);
+            let evaluated = present.present().filter(|split| {
+                *split != Split::Train && cell.procedure.evaluations_in(phase, *split) > 0
+            });
             let evaluation = evaluated.map(|split| Ok((split, self.split(cell, phase, split)?)));
             Ok(PhaseData {
                 train: self.split(cell, phase, Split::Train)?,

@@ -146,14 +146,18 @@ impl<'a> Rates<'a> {
     /// Seconds for training a cell.
     fn fit(&self, plan: &Plan, cell: &Cell, share: Share) -> Result<f64, RunError> {
         let images = self.facts.images;
-        let evaluated = (images.validation + images.test) as f64;
         let mut seconds = 0.0;
         for phase in cell.procedure.phases() {
             let wanted = Extraction::for_training(cell, &phase, self.facts.sharing);
             let is_stored = wanted.is_some_and(|wanted| !plan.without_room.contains(&wanted.key()));
             let pace = self.pace(cell, &phase, is_stored, share)?;
-            let epoch = images.train as f64 * pace.train + evaluated * pace.evaluate + pace.record;
-            seconds += pace.start + phase.procedure.epochs as f64 * epoch;
+            let epochs = phase.procedure.epochs as f64;
+            let evaluated = [Split::Validation, Split::Test].map(|split| {
+                cell.procedure.evaluations_in(&phase, split) as f64 * images.of(split) as f64
+            });
+            seconds += pace.start
+                + epochs * (images.train as f64 * pace.train + pace.record)
+                + evaluated.iter().sum::<f64>() * pace.evaluate;
         }
         Ok(seconds)
     }
@@ -263,6 +267,7 @@ fn like_the_first(of_phase: &Procedure, first: &Cell, is_stored: bool) -> Proced
     procedure.initializer = first.procedure.initializer;
     procedure.loss_clip = first.procedure.loss_clip;
     procedure.validation_sampling = first.procedure.validation_sampling;
+    procedure.evaluate_test = first.procedure.evaluate_test;
     if is_stored {
         procedure.cache = Cache::Features;
         procedure.augmentation = Augmentation::None;

@@ -10,8 +10,8 @@ use crate::phase::PhaseSettings;
 use crate::settings::{DEFAULTS, Settings};
 use crate::text::visible;
 use crate::{
-    Architecture, Cell, DatasetSource, Inputs, LauncherSettings, Location, PreprocessingName,
-    Procedure, Selector, SpecError, Statistic,
+    Architecture, Cell, DatasetSource, Inputs, LauncherSettings, Location, Metric,
+    PreprocessingName, Procedure, Selector, SpecError, Statistic,
 };
 
 /// Cells that an experiment may have.
@@ -416,6 +416,14 @@ impl Experiment {
     /// The procedures with their levels, in the order of the matrix.
     pub fn procedures(&self) -> impl ExactSizeIterator<Item = (&[(String, String)], &Procedure)> {
         self.procedures.iter().map(|(levels, procedure)| (levels.as_slice(), procedure))
+    }
+
+    /// What makes a number of a metric's curve: the experiment's statistic, or `final` where a
+    /// procedure evaluates the metric's images after the last epoch alone. So all procedures are
+    /// compared by the same number.
+    pub fn statistic_of(&self, metric: Metric) -> Statistic {
+        let has = |(_, procedure): (_, &Procedure)| procedure.has_statistic(metric, self.statistic);
+        if self.procedures().all(has) { self.statistic } else { Statistic::Final }
     }
 
     /// Each factor with the levels that occur.

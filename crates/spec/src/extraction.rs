@@ -151,10 +151,16 @@ impl Extraction {
     }
 
     /// The activations that a cell is evaluated on in a phase, since whatever is frozen needs to
-    /// see these images only once; nothing when it is evaluated on pixels.
+    /// see these images only once; nothing when it is evaluated on pixels, or not in this phase.
     pub fn for_evaluation(cell: &Cell, phase: &Phase<'_>, split: Split) -> Option<Self> {
         let blocks = phase.untouched_blocks;
-        (blocks > 0).then(|| Self { cell: cell.clone(), blocks, split, variants: Variants::Plain })
+        let is_evaluated = cell.procedure.evaluations_in(phase, split) > 0;
+        (blocks > 0 && is_evaluated).then(|| Self {
+            cell: cell.clone(),
+            blocks,
+            split,
+            variants: Variants::Plain,
+        })
     }
 
     /// The activations that a cell sees of a split in a phase; nothing when it sees pixels.

@@ -31,6 +31,7 @@ mod cell;
 mod dataset;
 mod entries;
 mod error;
+mod evaluation;
 mod expectation;
 mod experiment;
 mod extraction;
@@ -66,6 +67,7 @@ pub use batch_norm::{FrozenStatistics, MovingAverage, MovingStatistics, MovingVa
 pub use cell::{Cell, CellId, Inputs, ProcedureId, label};
 pub use dataset::{DatasetSource, SyntheticDataset, SyntheticTask};
 pub use error::{Contradiction, Location, SpecError, UnknownName};
+pub use evaluation::EvaluateTest;
 pub use expectation::{
     Band, BandProvenance, Expectations, ExpectedStatus, PerSeed, Relation, RelationKind, Verdict,
     VerdictKind,

@@ -138,6 +138,13 @@ impl TrainingLog {
         self.curves.get(&metric).map_or(&[], |curve| &curve.epochs)
     }
 
+    /// The value of a metric at an epoch, counted from 1.
+    pub fn at(&self, metric: Metric, epoch: usize) -> Option<f64> {
+        let curve = self.curves.get(&metric)?;
+        let place = curve.epochs.binary_search(&epoch).ok()?;
+        curve.values.get(place).copied()
+    }
+
     /// Metrics that the log has.
     pub fn metrics(&self) -> impl Iterator<Item = Metric> {
         self.curves.keys().copied()
@@ -203,5 +210,10 @@ mod tests {
         let validation = Metric::ValidationAccuracy;
         assert_eq!(sparse.epochs_of(validation), [2, 4]);
         assert_eq!((sparse.curve(validation), sparse.epochs()), (&[0.8, 0.9][..], 4));
+        assert_eq!(
+            [1, 2, 4, 5].map(|epoch| sparse.at(validation, epoch)),
+            [None, Some(0.8), Some(0.9), None]
+        );
+        assert_eq!(sparse.at(Metric::TestLoss, 1), None);
     }
 }

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::batch_norm::FrozenStatisticsSetting;
 use crate::error::Contradiction;
 use crate::optimizer::{OptimizerName, ScheduleName};
-use crate::settings::Settings;
+use crate::settings::{Settings, set};
 use crate::{
-    Architecture, AugmentationSetting, Cache, FreezeBoundary, FreezeBy, FrozenStatistics,
-    OptimizerCollects, Procedure,
+    Architecture, AugmentationSetting, Cache, EvaluateTest, FreezeBoundary, FreezeBy,
+    FrozenStatistics, OptimizerCollects, Procedure,
 };
 
 /// Treatment, at the start of a phase, of what the phase before it left.
@@ -183,7 +183,9 @@ pub(crate) fn resolve(
         if settings.cache != Some(Cache::Variants) && typed.variants.is_none() {
             settings.variants = Some(0);
         }
-        let procedure = Procedure::resolve(architecture, &settings).map_err(in_phase)?;
+        let mut procedure = Procedure::resolve(architecture, &settings).map_err(in_phase)?;
+        // It is about the last epoch of all phases, and stands with the first.
+        procedure.evaluate_test = EvaluateTest::default();
         let trained = resolved
             .iter()
             .position(|earlier| earlier.procedure.frozen_blocks() < procedure.frozen_blocks());
@@ -228,7 +230,11 @@ pub(crate) fn resolve(
     }
     let mut phases = resolved.into_iter();
     let first = phases.next().expect("called with a phase").procedure;
-    Ok(Procedure { later_phases: phases.collect(), ..first })
+    let mut whole = Procedure { later_phases: phases.collect(), ..first };
+    if whole.total_epochs() > 1 {
+        whole.evaluate_test = set("evaluate_test", &settings.evaluate_test)?;
+    }
+    Ok(whole)
 }
 
 /// Whether settings train a block whose activations an earlier phase caches.

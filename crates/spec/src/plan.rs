@@ -198,8 +198,12 @@ impl Plan {
             (phase.untouched_blocks, procedure.frozen_blocks(), procedure.architecture.blocks());
         let epochs = procedure.epochs as u64;
         let shown = epochs * facts.images.of(Split::Train);
-        let evaluated =
-            epochs * (facts.images.of(Split::Validation) + facts.images.of(Split::Test));
+        let evaluated: u64 = [Split::Validation, Split::Test]
+            .map(|split| {
+                cell.procedure.evaluations_in(phase, split) as u64 * facts.images.of(split)
+            })
+            .iter()
+            .sum();
         let stored = Extraction::for_training(cell, phase, facts.sharing)
             .filter(|wanted| !self.without_room.contains(&wanted.key()));
         let on_the_fly = if stored.is_some() { work(untouched..frozen) } else { work(0..frozen) };

@@ -7,10 +7,10 @@ use crate::optimizer;
 use crate::phase::{self, LaterPhase};
 use crate::settings::{Settings, set};
 use crate::{
-    Architecture, Augmentation, Cache, Clipping, ConvolutionAlgorithm, FreezeBoundary, FreezeBy,
-    FrozenStatistics, Initializer, Interpolation, MovingStatistics, NestedFreeze, Optimizer,
-    OptimizerCollects, Pooling, Preprocessing, Profile, Resampling, Resize, Schedule,
-    TransformCenter, ValidationSampling,
+    Architecture, Augmentation, Cache, Clipping, ConvolutionAlgorithm, EvaluateTest,
+    FreezeBoundary, FreezeBy, FrozenStatistics, Initializer, Interpolation, MovingStatistics,
+    NestedFreeze, Optimizer, OptimizerCollects, Pooling, Preprocessing, Profile, Resampling,
+    Resize, Schedule, TransformCenter, ValidationSampling,
 };
 
 /// Complete settings of a training but for its seed: the part of a cell that is compared.
@@ -86,6 +86,10 @@ pub struct Procedure {
     /// from.
     #[serde(default, skip_serializing_if = "is_default")]
     pub moving_statistics: Option<MovingStatistics>,
+    /// When the test images are evaluated. It belongs to the whole procedure: phases after the first
+    /// have the default.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub evaluate_test: EvaluateTest,
     /// Phases after the first, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub later_phases: Vec<LaterPhase>,
@@ -200,6 +204,11 @@ impl Procedure {
             frozen_statistics: set("frozen_statistics", &settings.frozen_statistics)?
                 .resolve(freeze_by, !from_images),
             moving_statistics: MovingStatistics::resolve(architecture, settings)?,
+            evaluate_test: if epochs > 1 {
+                set("evaluate_test", &settings.evaluate_test)?
+            } else {
+                EvaluateTest::default()
+            },
             later_phases: Vec::new(),
         };
         if !architecture.has_batch_norm() || procedure.blocks_without_gradients() == 0 {
@@ -286,6 +295,9 @@ impl Procedure {
 
     /// Changes the number of epochs of this phase, and of its variants with it.
     pub(crate) fn shorten(&mut self, epochs: usize) {
+        if epochs == 1 && self.later_phases.is_empty() {
+            self.evaluate_test = EvaluateTest::default();
+        }
         if self.cache == Cache::Variants {
             self.variants =
                 if self.variants == self.epochs { epochs } else { self.variants.min(epochs) };

@@ -8,9 +8,9 @@ use crate::optimizer::{OptimizerName, ScheduleName};
 use crate::phase::PhaseSettings;
 use crate::{
     AugmentationSetting, BiasCorrection, Cache, ClipNormOf, ConvolutionAlgorithm, EpsilonPosition,
-    FreezeBoundary, FreezeBy, Initializer, Interpolation, MomentumForm, MovingAverage,
-    NestedFreeze, OptimizerCollects, Pooling, PreprocessingName, Profile, Resize, ShearUnit,
-    TransformCenter, ValidationSampling, WeightDecayForm,
+    EvaluateTest, FreezeBoundary, FreezeBy, Initializer, Interpolation, MomentumForm,
+    MovingAverage, NestedFreeze, OptimizerCollects, Pooling, PreprocessingName, Profile, Resize,
+    ShearUnit, TransformCenter, ValidationSampling, WeightDecayForm,
 };
 
 /// The defaults, with a comment on each.
@@ -125,6 +125,8 @@ settings! {
     initializer: Initializer,
     /// Sampling of the images of a validation pass, where training is from images.
     validation_sampling: ValidationSampling,
+    /// When the test images are evaluated.
+    evaluate_test: EvaluateTest,
     /// Number of passes over the training images.
     epochs: usize,
     /// Number of images per step.

@@ -524,6 +524,81 @@ fn cells_that_shuffle_and_convolve_by_definition_keep_the_names_they_had_before_
     }
 }
 
+#[test]
+fn cells_that_evaluate_their_test_images_in_every_epoch_keep_the_names_they_had_before_there_was_a_choice()
+ {
+    let with =
+        |settings: &str| cells(&GOOD.replace("epochs = 4", &format!("epochs = 4\n{settings}")));
+    let (every, last) =
+        (with("evaluate_test = \"every_epoch\""), with("evaluate_test = \"last_epoch\""));
+    for ((plain, every), last) in cells(GOOD).iter().zip(&every).zip(&last) {
+        let json = serde_json::to_string(&every).expect("JSON");
+        assert!(!json.contains("evaluate_test"), "{json}");
+        assert_eq!(plain.id(), every.id());
+        assert_ne!(plain.id(), last.id());
+        let back: Cell = serde_json::from_str(&serde_json::to_string(&last).expect("JSON"))
+            .expect("the same cell");
+        assert_eq!(&back, last);
+    }
+    // Where there is one epoch, the last is every one.
+    let one =
+        |settings: &str| cells(&GOOD.replace("epochs = 4", &format!("epochs = 1\n{settings}")));
+    let shortened = Experiment::parse(
+        "test.toml",
+        &GOOD.replace("epochs = 4", "epochs = 4\nevaluate_test = \"last_epoch\""),
+    )
+    .expect("an experiment")
+    .shortened(Some(1), None, &Selector::default())
+    .cells(&inputs());
+    let ids = |cells: &[Cell]| cells.iter().map(Cell::id).collect::<Vec<_>>();
+    assert_eq!(ids(&one("evaluate_test = \"last_epoch\"")), ids(&one("")));
+    assert_eq!(ids(&shortened), ids(&one("")));
+}
+
+#[test]
+fn the_last_epoch_that_evaluates_test_images_is_that_of_all_phases() {
+    let text = GOOD.replace(
+        "epochs = 4\n",
+        "epochs = 4\nevaluate_test = \"last_epoch\"\n[[phase]]\nepochs = 1\n[[phase]]\nepochs = 2\n",
+    );
+    let cell = &cells(&text)[0];
+    let json = serde_json::to_string(&cell).expect("JSON");
+    assert_eq!(json.matches("evaluate_test").count(), 1, "it is the whole cell's: {json}");
+    let procedure = &cell.procedure;
+    let after = |split: Split| {
+        (0..4).filter(|epoch| procedure.evaluates_after(split, *epoch)).collect::<Vec<_>>()
+    };
+    assert_eq!(after(Split::Train), [0, 1, 2, 3]);
+    assert_eq!(after(Split::Validation), [0, 1, 2, 3]);
+    assert_eq!(after(Split::Test), [2]);
+    let evaluations = |split: Split| {
+        let phases = procedure.phases();
+        phases.iter().map(|phase| procedure.evaluations_in(phase, split)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (evaluations(Split::Validation), evaluations(Split::Test)),
+        (vec![1, 2], vec![0, 1])
+    );
+    for (statistic, has) in [
+        (Statistic::Final, true),
+        (Statistic::Last(1), true),
+        (Statistic::Last(2), false),
+        (Statistic::Best, false),
+    ] {
+        assert_eq!(procedure.has_statistic(Metric::TestAccuracy, statistic), has, "{statistic}");
+        assert!(procedure.has_statistic(Metric::ValidationLoss, statistic), "{statistic}");
+    }
+}
+
+#[test]
+fn a_time_of_evaluation_that_does_not_exist_is_answered_with_those_that_do() {
+    let message = say("epochs = 4", "evaluate_test = \"last\"");
+    assert_eq!(
+        message,
+        "test.toml:12: evaluate_test: unknown variant `last`, expected `every_epoch` or `last_epoch`"
+    );
+}
+
 fn provenance() -> BandProvenance {
     BandProvenance {
         creator: "me".into(),

@@ -51,6 +51,13 @@ fn a_fit_costs_its_passes_through_the_base_and_its_head() {
         ("vgg16", "hidden_units = 0", Sharing::ByContent, [0, 0, 80 * 60]),
         // The whole base is trained, and evaluated from the pixels on.
         ("vgg16", "freeze = 'none'", Sharing::ByContent, [56 * 28, 80 * 28, head]),
+        // 40 passes over the validation images, and one over the 4 test images.
+        (
+            "vgg16",
+            "freeze = 'none'\nevaluate_test = 'last_epoch'",
+            Sharing::ByContent,
+            [44 * 28, 80 * 28, head],
+        ),
         ("vgg16", "freeze = 'block_5'", Sharing::ByContent, [56 * 11, 80 * 11, head]),
         ("vgg16", "freeze = 'block_5'", Sharing::Literal, [80 * 17 + 56 * 11, 80 * 11, head]),
         // One pass makes the features of all epochs, in the batches of the first.
@@ -68,6 +75,12 @@ fn a_fit_costs_its_passes_through_the_base_and_its_head() {
             "[[procedure.phase]]\n[[procedure.phase]]\nepochs = 3\nfreeze = 'block_5'",
             Sharing::Literal,
             [80 * 28 + 60 * 17 + 42 * 11, 60 * 11, (80 + 60) * 60 * 256],
+        ),
+        (
+            "vgg16",
+            "evaluate_test = 'last_epoch'\n[[procedure.phase]]\n[[procedure.phase]]\nepochs = 3\nfreeze = 'block_5'",
+            Sharing::Literal,
+            [80 * 28 + 60 * 17 + 34 * 11, 60 * 11, (80 + 60) * 60 * 256],
         ),
     ] {
         let cells = cells(architecture, lines);
@@ -161,6 +174,46 @@ fn what_is_evaluated_in_every_epoch_is_extracted_where_a_block_stays_as_it_was()
                 && extraction.split == split
                 && extraction.is_demanded(&phase)));
         }
+    }
+}
+
+#[test]
+fn seeds_of_a_thawed_cell_share_decoded_images_and_what_frozen_blocks_say_of_evaluated_ones() {
+    let seeds = |seed: u64, line: &str| -> Cell { Cell { seed, ..cells("vgg16", line).remove(0) } };
+    let lines = ["freeze = 'block_5'", "freeze = 'block_5'\nevaluate_test = 'last_epoch'"];
+    for (sharing, trained_on) in [(Sharing::ByContent, 1), (Sharing::Literal, 0)] {
+        let all: Vec<Cell> =
+            lines.iter().flat_map(|line| (0..3).map(|seed| seeds(seed, line))).collect();
+        let plan = plan(&all, sharing);
+        assert_eq!(plan.fits().count(), 6);
+        let count = |kind: StepKind| plan.steps.iter().filter(|step| step.kind() == kind).count();
+        assert_eq!(count(StepKind::Decode), 3, "one for each split");
+        assert_eq!(count(StepKind::Extract), 2 + trained_on, "validation and test images");
+    }
+    // Augmented training images are another seed's; those that are evaluated are the same.
+    let augmented: Vec<Cell> =
+        (0..3).map(|seed| seeds(seed, "freeze = 'block_5'\naugmentation = 'book'")).collect();
+    let plan = plan(&augmented, Sharing::ByContent);
+    let extracted = |split: Split| {
+        let of_split =
+            |step: &&Step| matches!(step, Step::Extract(extraction) if extraction.split == split);
+        plan.steps.iter().filter(of_split).count()
+    };
+    assert_eq!(Split::ALL.map(extracted), [3, 1, 1]);
+}
+
+#[test]
+fn phases_that_evaluate_no_test_images_need_none_of_their_activations() {
+    let phases = "[[procedure.phase]]\n[[procedure.phase]]\nfreeze = 'block_5'";
+    for (line, expected) in
+        [("", [Some(5), Some(4)]), ("evaluate_test = 'last_epoch'\n", [None, Some(4)])]
+    {
+        let cell = &cells("vgg16", &format!("{line}{phases}"))[0];
+        let phases = cell.procedure.phases();
+        let blocks = phases.iter().map(|phase| {
+            Extraction::for_evaluation(cell, phase, Split::Test).map(|extraction| extraction.blocks)
+        });
+        assert_eq!(blocks.collect::<Vec<_>>(), expected, "{line}");
     }
 }
 

@@ -34,7 +34,8 @@ pub struct FitData {
 pub struct PhaseData {
     /// Images that the weights are fitted to.
     pub train: SplitData,
-    /// Splits that are evaluated after each epoch.
+    /// Splits that are evaluated after epochs of the phase: after each, unless the procedure says
+    /// otherwise.
     pub evaluation: Vec<(Split, SplitData)>,
 }
 
@@ -365,7 +366,9 @@ impl<'a> Run<'a> {
         };
         let mut splits = vec![train];
         let mut predictions = Vec::new();
-        for (split, data) in &self.data().evaluation {
+        let evaluated = self.data().evaluation.iter();
+        let now = |split: Split| self.cell.procedure.evaluates_after(split, epoch);
+        for (split, data) in evaluated.filter(|(split, _)| now(*split)) {
             let of_split = self.predict(*split, data, &mut || after_batch(self, &so_far))?;
             splits.push(self.evaluate(epoch, *split, &of_split));
             predictions.extend(of_split);

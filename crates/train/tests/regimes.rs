@@ -540,6 +540,55 @@ fn a_validation_set_that_is_only_partly_seen_shows_in_the_records_and_nowhere_el
 const FINE_TUNING: &str =
     "dropout = 0.5\n[[phase]]\nepochs = 2\n[[phase]]\nfreeze = \"block_4\"\nlearning_rate = 1e-4\n";
 
+/// The same epochs without what was measured on test images, but in the last.
+fn without_tests_before_the_last(curve: &Curve) -> Curve {
+    let mut kept = curve.clone();
+    if let Some((_, before)) = kept.split_last_mut() {
+        before.iter_mut().for_each(|epoch| epoch.retain(|(split, ..)| *split != Split::Test));
+    }
+    kept
+}
+
+#[test]
+fn evaluating_the_test_images_after_the_last_epoch_alone_changes_no_other_number() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    for settings in [
+        "dropout = 0.5\ncache = \"features\"",
+        "optimizer_collects = \"everything\"\naugmentation = \"keras-2.0.8\"",
+        "validation_sampling = \"prefetched_away\"\nshuffle = false",
+        FINE_TUNING,
+    ] {
+        let every = &workshop.cells(settings)[0];
+        let last = &workshop.cells(&format!("evaluate_test = \"last_epoch\"\n{settings}"))[0];
+        assert_ne!(every.id(), last.id(), "{settings}");
+        let ran = |cell: &Cell| {
+            let mut sink = Memory::default();
+            let data = workshop.data(cell);
+            let outcome = fit(cell, &workshop.weights, &data, None, &mut sink, &|_| {})
+                .expect("a finished run");
+            (outcome, sink)
+        };
+        let ((outcome, whole), (same, short)) = (ran(every), ran(last));
+        assert_eq!(outcome, same, "{settings}");
+        assert_eq!(short.curve(), without_tests_before_the_last(&whole.curve()), "{settings}");
+        assert!(whole.curve().iter().all(|epoch| epoch.len() == 3), "{settings}");
+        assert_eq!(short.predictions, whole.predictions, "{settings}");
+        assert!(short.predictions.iter().any(|prediction| prediction.split == Split::Test));
+    }
+}
+
+#[test]
+fn a_run_that_evaluates_its_test_images_at_the_end_goes_on_from_its_checkpoint() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    let cell = &workshop.cells(&format!("evaluate_test = \"last_epoch\"\n{FINE_TUNING}"))[0];
+    let expected = workshop.run(cell);
+    for stop_after in [1, 2, 4] {
+        let resumed = workshop.resumed(cell, &workshop.data(cell), stop_after);
+        assert_eq!(resumed, expected, "stopped after {stop_after} epochs");
+    }
+    assert_eq!(workshop.stopped_again_and_again(cell, &workshop.data(cell)), expected);
+}
+
 #[test]
 fn fine_tuning_goes_on_from_the_trained_head_and_moves_what_it_unfreezes() {
     let workshop = Workshop::new(&["cats", "dogs"]);

@@ -34,6 +34,7 @@ pub(crate) struct Made {
     experiment: Experiment,
     text: String,
     has_validation: bool,
+    has_test: bool,
 }
 
 impl Made {
@@ -52,6 +53,7 @@ impl Made {
             experiment: parse(&text),
             text,
             has_validation: true,
+            has_test: false,
         }
     }
 
@@ -66,6 +68,19 @@ impl Made {
     /// The same, but nothing is validated.
     pub(crate) fn without_validation(mut self) -> Self {
         self.has_validation = false;
+        self
+    }
+
+    /// The same, but there are test images, which the procedures of some levels evaluate after their
+    /// last epoch alone.
+    pub(crate) fn with_tests(mut self, at_the_end: &[&str]) -> Self {
+        self.has_test = true;
+        for level in at_the_end {
+            let head = format!("[matrix.regime.{level}]\n");
+            let line = format!("{head}evaluate_test = 'last_epoch'\n");
+            self.text = self.text.replace(&head, &line);
+        }
+        self.experiment = parse(&self.text);
         self
     }
 
@@ -103,7 +118,7 @@ impl Made {
             id: cell.id(),
             procedure_id: cell.procedure_id(),
             cell,
-            images: [IMAGES, IMAGES, 0],
+            images: [IMAGES, IMAGES, if self.has_test { IMAGES } else { 0 }],
             skipped_images: Vec::new(),
             passed_over_files: Vec::new(),
             training_activations: TrainingActivations::Computed,
@@ -125,8 +140,11 @@ impl Made {
         let folder = self.folder();
         let mut sink = folder.begin(&manifest).expect("a cell");
         sink.begin(&[]).expect("a sink");
-        let splits: &[Split] =
-            if self.has_validation { &[Split::Train, Split::Validation] } else { &[Split::Train] };
+        let is_present = |split: Split| match split {
+            Split::Train => true,
+            Split::Validation => self.has_validation,
+            Split::Test => self.has_test,
+        };
         for (epoch, (loss, correct)) in (1..).zip(curve.losses.iter().zip(&curve.correct)) {
             let record = |split| SplitRecord {
                 split,
@@ -137,7 +155,12 @@ impl Made {
             };
             sink.epoch(&EpochRecord {
                 epoch,
-                splits: splits.iter().copied().map(record).collect(),
+                splits: Split::ALL
+                    .into_iter()
+                    .filter(|split| is_present(*split))
+                    .filter(|split| manifest.cell.procedure.evaluates_after(*split, epoch - 1))
+                    .map(record)
+                    .collect(),
                 drift: DriftSummary { tensors: 0, moved: 0, maximum: 0.0, mean: 0.0 },
                 tensor_drifts: Vec::new(),
                 seconds: 1.0,

@@ -455,3 +455,120 @@ fn a_gap_is_divided_among_what_differs_and_between_equal_procedures_there_is_non
     assert!(matches!(divided(&other, "a"), Err(AttributionError::Same)));
     assert!(matches!(divided(&equal, "b"), Err(AttributionError::Equal)));
 }
+
+/// Two seeds of a procedure that evaluates its test images after every epoch, and of one that does
+/// so after the last alone. Both are right about more and more images.
+fn with_tests_at_the_end() -> Made {
+    let mut made = Made::new(&["every", "last"], 2, 4).with_tests(&["last"]);
+    for seed in 0..2 {
+        let rising: Vec<u64> = (0..4).map(|epoch| 800 + 20 * epoch + seed).collect();
+        let curve = Curve { correct: rising, ..Curve::steady(4, 0) };
+        made.run("every", seed, &curve);
+        made.run("last", seed, &curve);
+    }
+    made
+}
+
+#[test]
+fn a_test_curve_of_the_last_epoch_has_that_epoch_and_no_statistic_of_several() {
+    let results = with_tests_at_the_end().results();
+    let [every, last] = &results.procedures[..] else { panic!("two procedures") };
+    let (test, validation) = (Metric::TestAccuracy, Metric::ValidationAccuracy);
+    let run = &last.runs[0];
+    assert_eq!((run.epochs_of(test), run.curve(test)), (vec![4], vec![0.86]));
+    assert_eq!(run.by_epoch(test), [None, None, None, Some(0.86)]);
+    assert_eq!(run.epochs_of(validation), [1, 2, 3, 4]);
+    let log = run.log().expect("a log");
+    assert_eq!((log.epochs_of(test), log.curve(test), log.epochs()), (&[4][..], &[0.86][..], 4));
+    for (statistic, of_every, of_last) in [
+        (Statistic::Final, 0.86, Some(0.86)),
+        (Statistic::Last(1), 0.86, Some(0.86)),
+        // It must not be taken for a mean over fewer epochs, or for the best of one.
+        (Statistic::Last(2), 0.85, None),
+        (Statistic::Best, 0.86, None),
+    ] {
+        let value = every.runs[0].value(test, statistic).expect("every epoch");
+        assert!((value - of_every).abs() < 1e-12, "{statistic}: {value}");
+        assert_eq!(last.runs[0].value(test, statistic), of_last, "{statistic}");
+        assert_eq!(last.sample(test, statistic).is_some(), of_last.is_some(), "{statistic}");
+        assert!(last.runs[0].value(validation, statistic).is_some(), "{statistic}");
+    }
+}
+
+#[test]
+fn runs_that_evaluate_their_test_images_at_other_times_are_equal_where_both_do() {
+    let results = with_tests_at_the_end().results();
+    assert!(results.procedures[0].equals(&results.procedures[1]));
+    let mut made = Made::new(&["every", "last"], 1, 4).with_tests(&["last"]);
+    let curve = Curve::steady(4, 900);
+    made.run("every", 0, &curve);
+    made.run("last", 0, &Curve { correct: vec![900, 900, 900, 901], ..curve });
+    let results = made.results();
+    assert!(!results.procedures[0].equals(&results.procedures[1]));
+}
+
+#[test]
+fn what_is_expected_of_test_epochs_that_were_not_evaluated_is_missing_and_says_why() {
+    let made = with_tests_at_the_end();
+    let band = |level: &str, statistic: &str| {
+        format!(
+            "[[band]]\nwhere = {{ regime = '{level}' }}\nmetric = 'test_accuracy'\nstatistic = '{statistic}'\nlower = 0.8\nupper = 0.9\n"
+        )
+    };
+    for statistic in ["final", "last_1"] {
+        let (kind, reason) = verdict(&made, &band("last", statistic));
+        assert_eq!(kind, VerdictKind::Pass, "{statistic}: {reason}");
+    }
+    assert_eq!(verdict(&made, &band("every", "best")).0, VerdictKind::Pass);
+    let relation = "[[relation]]\nkind = 'greater_by_at_least'\nleft = { regime = 'every' }\nright = { regime = 'last' }\nmetric = 'test_accuracy'\nstatistic = 'best'\nmargin = 0.1";
+    for (text, statistic) in [
+        (band("last", "best"), "best"),
+        (band("last", "last_3"), "last_3"),
+        (relation.into(), "best"),
+    ] {
+        let (kind, reason) = verdict(&made, &text);
+        assert_eq!(kind, VerdictKind::Missing, "{reason}");
+        assert_eq!(
+            reason,
+            format!(
+                "`regime=last` evaluated its test images after the last epoch alone, which gives no `{statistic}`; expect `final`"
+            )
+        );
+    }
+    let curves = EQUAL.replace("\"a\"", "\"every\"").replace("\"b\"", "\"last\"");
+    assert_eq!(verdict(&made, &curves).0, VerdictKind::Pass, "validation curves are whole");
+    let (kind, reason) = verdict(&made, &curves.replace("validation_loss", "test_loss"));
+    assert_eq!(kind, VerdictKind::Missing, "{reason}");
+    assert!(reason.contains("the other after the last alone"), "{reason}");
+}
+
+#[test]
+fn bands_are_recorded_of_the_last_epoch_where_it_alone_was_evaluated() {
+    let results = with_tests_at_the_end().results();
+    let numbers =
+        [(Metric::TestAccuracy, Statistic::Best), (Metric::TestAccuracy, Statistic::Final)];
+    let bands: Vec<(String, Statistic)> = derive_bands(&results, &numbers)
+        .into_iter()
+        .map(|band| (band.selector.to_string(), band.statistic))
+        .collect();
+    assert_eq!(
+        bands,
+        [
+            ("regime=every".to_owned(), Statistic::Best),
+            ("regime=every".to_owned(), Statistic::Final),
+            ("regime=last".to_owned(), Statistic::Final),
+        ]
+    );
+}
+
+#[test]
+fn test_numbers_of_an_experiment_are_final_where_a_procedure_has_no_others() {
+    let made = with_tests_at_the_end();
+    let statistic = |metric| made.experiment().statistic_of(metric);
+    assert_eq!(statistic(Metric::TestAccuracy), Statistic::Final);
+    let whole = Made::new(&["every"], 2, 12).with_tests(&[]);
+    assert_eq!(whole.experiment().statistic_of(Metric::TestAccuracy), Statistic::Last(4));
+    let ended = Made::new(&["every", "last"], 2, 12).with_tests(&["last"]);
+    assert_eq!(ended.experiment().statistic_of(Metric::TestAccuracy), Statistic::Final);
+    assert_eq!(ended.experiment().statistic_of(Metric::ValidationAccuracy), Statistic::Last(4));
+}

@@ -8,7 +8,7 @@ use thaw_report::{
     changed, equal_levels_in_words, interactions_table, measured, orders, shares_table,
     single_changes_table, statistic_in_words, unit, with_images,
 };
-use thaw_spec::{Metric, Selector, Statistic, shell_word};
+use thaw_spec::{Metric, Procedure, Selector, Statistic, shell_word};
 
 use crate::arguments::Sweep;
 use crate::drawing::say_damage;
@@ -30,7 +30,8 @@ pub(crate) struct Attribute {
     #[arg(long, default_value = "validation_accuracy", value_name = "METRIC")]
     metric: Metric,
     /// How a curve becomes a number: final, best, or last_N for the mean over the last N epochs
-    /// [default: the experiment's statistic]
+    /// [default: the experiment's statistic; final for images that are evaluated after the last epoch
+    /// alone]
     #[arg(long, value_name = "STATISTIC")]
     statistic: Option<Statistic>,
     /// Run the cells that are missing
@@ -52,7 +53,17 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
         selector.map_err(|message| CliError::Usage { message: format!("{flag}: {message}") })
     };
     let (from, to) = (selector("--from", &options.from)?, selector("--to", &options.to)?);
-    let statistic = options.statistic.unwrap_or(experiment.statistic);
+    let statistic = options.statistic.unwrap_or(experiment.statistic_of(options.metric));
+    let lacks =
+        |(_, procedure): &(_, &Procedure)| !procedure.has_statistic(options.metric, statistic);
+    if let Some((levels, _)) = experiment.procedures().find(lacks) {
+        let message = format!(
+            "--statistic {statistic}: the {} images of `{}` are evaluated after the last epoch alone; take final, or leave it out",
+            options.metric.split(),
+            Selector::exactly(levels)
+        );
+        return Err(CliError::Usage { message });
+    }
     let divide = || -> Result<_, CliError> {
         let folder = selection.read_folder(&experiment)?;
         let results = Results::read(&folder, &experiment)?;

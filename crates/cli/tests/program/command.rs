@@ -9,8 +9,8 @@ use thaw_analysis::{Failure, ResultsFolder};
 use thaw_spec::Experiment;
 use thaw_store::Claimed;
 
-use crate::desk::{Desk, EXPERIMENT};
-use crate::thaw::{assert_code, text};
+use crate::desk::{Desk, EXPERIMENT, INPUTS};
+use crate::thaw::{assert_code, refuses, succeeds, text};
 
 #[test]
 fn a_sweep_leaves_records_plots_and_a_summary_and_a_check_judges_them() {
@@ -398,6 +398,81 @@ fn an_attribution_names_the_missing_cells_with_the_command_that_runs_them() {
     );
     let (code, text) = attribute(&["--statistic", "middle"]);
     assert!(code == 64 && text.contains("`last_1`"), "{text}");
+}
+
+#[test]
+fn test_images_that_are_evaluated_after_the_last_epoch_are_told_as_such_by_every_command() {
+    let desk = Desk::new();
+    let text_of = EXPERIMENT
+        .replace("[dataset]", "statistic = \"last_2\"\n[dataset]")
+        .replace("optimizer_collects", "evaluate_test = \"last_epoch\", optimizer_collects");
+    fs::write(desk.path("tiny.toml"), text_of).expect("written");
+    assert_code(&desk.sweep(&["--quiet"]), 0);
+    let read = |name: &str| fs::read_to_string(desk.path("runs/tiny").join(name)).expect(name);
+    let summary = read("summary.md");
+    assert!(summary.contains("Test accuracies are of the last epoch"), "{summary}");
+    assert!(summary.contains("validation, last 2 epochs"), "{summary}");
+    assert!(summary.contains("test, final"), "{summary}");
+    assert!(!summary.contains("–"), "every procedure has both: {summary}");
+    let svg = read("plots/regime-thawed.svg");
+    assert!(svg.contains("test after the last epoch, mean of 2 seed(s)"), "{svg}");
+    assert!(svg.contains("<circle"), "a single value is a dot");
+    let svg = read("plots/regime-cached.svg");
+    assert!(svg.contains("test, mean of 2 seed(s)") && !svg.contains("<circle"), "{svg}");
+    let page = read("report.html");
+    assert!(page.contains("test, final") && page.contains("Dot: the test images"));
+    assert!(page.contains("<td>–</td>"), "the epochs without a number say so");
+
+    let attribute = |more: &[&str]| {
+        let levels = ["--from", "regime=cached", "--to", "regime=thawed"];
+        let metric = ["--metric", "test_accuracy", "--cache", "cache", "--quiet"];
+        desk.on_inputs("attribute", &[&levels[..], &metric, more].concat())
+    };
+    let gap = succeeds(&attribute(&[]));
+    assert!(gap.starts_with("test accuracy, final, seeds 0, 1"), "{gap}");
+    succeeds(&attribute(&["--statistic", "last_1"]));
+    let words = ["--statistic best", "`regime=thawed`", "after the last epoch alone", "take final"];
+    refuses(&attribute(&["--statistic", "best"]), 64, &words);
+
+    let band = |statistic: &str| {
+        format!(
+            "[[band]]\nwhere = {{ regime = \"thawed\" }}\nmetric = \"test_accuracy\"\nstatistic = \"{statistic}\"\nlower = 0\nupper = 1\n"
+        )
+    };
+    let check = |text: &str| {
+        fs::write(desk.path("tiny.expected.toml"), text).expect("written");
+        desk.thaw(&["check", "tiny.toml"])
+    };
+    succeeds(&check(&band("final")));
+    let missing = check(&band("best"));
+    assert_code(&missing, 2);
+    assert!(text(&missing.stdout).contains("expect `final`"), "{}", text(&missing.stdout));
+    succeeds(&desk.thaw(&["check", "tiny.toml", "--update"]));
+    let recorded = fs::read_to_string(desk.path("tiny.expected.toml")).expect("bands");
+    assert!(
+        recorded.contains("statistic = \"best\"") && recorded.contains("\"final\""),
+        "{recorded}"
+    );
+
+    succeeds(&desk.thaw(&["export", "tiny.toml", "--format", "csv", "--output", "runs.csv"]));
+    let table = fs::read_to_string(desk.path("runs.csv")).expect("a table");
+    let thawed: Vec<&str> = table.lines().filter(|line| line.contains("regime=thawed")).collect();
+    assert_eq!(thawed.len(), 2 * 2);
+    assert!(thawed[0].contains(",,,") && !thawed[1].contains(",,"), "{table}");
+    succeeds(&desk.thaw(&["doctor", "tiny.toml", "--cache", "cache"]));
+    let mut verify = vec![
+        "verify",
+        "runs/tiny",
+        "--experiment",
+        "tiny.toml",
+        "--only",
+        "regime=thawed",
+        "--quiet",
+    ];
+    verify.extend(INPUTS);
+    let verified = succeeds(&desk.thaw(&verify));
+    assert!(verified.contains("2 of 2 cells are the same to the last bit"), "{verified}");
+    assert!(succeeds(&desk.thaw(&["status", "tiny.toml"])).contains('6'));
 }
 
 #[test]

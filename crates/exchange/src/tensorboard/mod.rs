@@ -20,11 +20,11 @@ pub(crate) fn events(bytes: &[u8]) -> Result<impl Iterator<Item = Result<Event, 
     }))
 }
 
-/// A scalar at consecutive steps.
+/// A scalar at some steps.
 pub(crate) struct Series<'a> {
     pub(crate) tag: &'a str,
-    /// Values by step, counted from 0.
-    pub(crate) values: &'a [f64],
+    /// Steps, counted from 0, with their values.
+    pub(crate) values: Vec<(usize, f64)>,
 }
 
 /// An event file with scalars, those of each step written at its end, in seconds since 1970-01-01
@@ -39,12 +39,13 @@ pub(crate) fn event_file(started: f64, ends: &[f64], scalars: &[Series<'_>]) -> 
     };
     frame::append(&mut file, &first.encode_to_vec());
     for Series { tag, values } in scalars {
-        for ((step, end), value) in (0..).zip(ends).zip(*values) {
+        for (step, value) in values {
+            let Some(end) = ends.get(*step) else { continue };
             let value =
                 Value { tag: (*tag).to_owned(), simple_value: Some(*value as f32), tensor: None };
             let event = Event {
                 wall_time: *end,
-                step,
+                step: *step as i64,
                 file_version: None,
                 summary: Some(Summary { value: vec![value] }),
             };

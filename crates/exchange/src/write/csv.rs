@@ -42,12 +42,12 @@ fn table(runs: &[ExportedRun]) -> io::Result<Vec<u8>> {
                 .map_or(String::new(), |(_, level)| cell(level).into_owned())
         };
         for epoch in 0..run.log.epochs() {
-            let number =
-                |values: &[f64]| values.get(epoch).map_or_else(String::new, f64::to_string);
+            let written = |value: Option<f64>| value.map_or_else(String::new, |it| it.to_string());
+            let number = |values: &[f64]| written(values.get(epoch).copied());
             let mut row = vec![cell(&run.name).into_owned(), run.id.clone()];
             row.extend(factors.iter().map(level));
             row.extend([run.seed.to_string(), run.status.clone(), (epoch + 1).to_string()]);
-            row.extend(metrics.iter().map(|metric| number(run.log.curve(*metric))));
+            row.extend(metrics.iter().map(|metric| written(run.log.at(*metric, epoch + 1))));
             row.extend([number(&run.drift), number(run.log.seconds())]);
             writer.write_record(&row)?;
         }

@@ -27,7 +27,13 @@ fn list(runs: &[ExportedRun]) -> io::Result<Vec<u8>> {
         let mut history: Map<String, Value> = run
             .log
             .metrics()
-            .map(|metric| (keras_name(metric).to_owned(), json!(run.log.curve(metric))))
+            .map(|metric| {
+                // The place in a list is the epoch.
+                let last = run.log.epochs_of(metric).last().copied().unwrap_or(0);
+                let values: Vec<Option<f64>> =
+                    (1..=last).map(|epoch| run.log.at(metric, epoch)).collect();
+                (keras_name(metric).to_owned(), json!(values))
+            })
             .collect();
         history.insert("seconds".to_owned(), json!(run.log.seconds()));
         json!({

@@ -84,19 +84,21 @@ fn write_run(run: &ExportedRun, folder: &Path, location: &str) -> io::Result<()>
         ("thaw.status".to_owned(), run.status.clone()),
     ];
     write_values(&folder.join("tags"), &tags)?;
-    let curve = |values: &[f64]| -> String {
+    let curve = |value: &dyn Fn(usize) -> Option<f64>| -> String {
         (1..)
             .zip(&ends)
-            .zip(values)
-            .map(|((step, end), value)| format!("{} {value} {step}\n", milliseconds(*end)))
+            .filter_map(|(step, end)| {
+                Some(format!("{} {} {step}\n", milliseconds(*end), value(step)?))
+            })
             .collect()
     };
     let mut metrics: Vec<(String, String)> = run
         .log
         .metrics()
-        .map(|metric| (metric.key().to_owned(), curve(run.log.curve(metric))))
+        .map(|metric| (metric.key().to_owned(), curve(&|step| run.log.at(metric, step))))
         .collect();
-    metrics.push(("drift_maximum".to_owned(), curve(&run.drift)));
+    let drift = curve(&|step| run.drift.get(step - 1).copied());
+    metrics.push(("drift_maximum".to_owned(), drift));
     write_values(&folder.join("metrics"), &metrics)
 }
 

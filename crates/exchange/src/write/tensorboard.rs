@@ -29,14 +29,19 @@ fn write(runs: &[ExportedRun], folder: &Path) -> io::Result<()> {
             let tag =
                 |metric: Metric| if metric.is_accuracy() { "epoch_accuracy" } else { "epoch_loss" };
             let mut scalars: Vec<Series<'_>> = metrics
-                .map(|metric| Series { tag: tag(metric), values: run.log.curve(metric) })
+                .map(|metric| {
+                    let steps = run.log.epochs_of(metric).iter().map(|epoch| epoch - 1);
+                    let values = steps.zip(run.log.curve(metric).iter().copied()).collect();
+                    Series { tag: tag(metric), values }
+                })
                 .filter(|series| !series.values.is_empty())
                 .collect();
             if scalars.is_empty() {
                 continue;
             }
             if split == Split::Train {
-                scalars.push(Series { tag: "base/drift_maximum", values: &run.drift });
+                let values = run.drift.iter().copied().enumerate().collect();
+                scalars.push(Series { tag: "base/drift_maximum", values });
             }
             let folder = folder.join(&name).join(split.name());
             std::fs::create_dir_all(&folder)?;

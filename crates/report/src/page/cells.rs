@@ -27,13 +27,14 @@ impl Page<'_> {
 
     fn table_of_cells(&self) -> Markup {
         let caption = "Accuracies: means over seeds with 95 % confidence intervals";
-        let words = statistic_in_words(self.accuracy.statistic());
+        let [words, test_words] = [self.accuracy, self.test_accuracy]
+            .map(|measurements| statistic_in_words(measurements.statistic()));
         let headings = [
             "cell",
             "seeds",
             &format!("validation, {words}"),
             "with images",
-            &format!("test, {words}"),
+            &format!("test, {test_words}"),
             "audit",
         ];
         html! {

@@ -5,6 +5,7 @@ use thaw_analysis::ProcedureRuns;
 use thaw_spec::Metric;
 
 use super::{Page, VALIDATION, figure};
+use crate::curves::{Points, last_epoch_only, mean_curve};
 use crate::{ReportError, SeedLines, curves};
 
 impl Page<'_> {
@@ -21,8 +22,13 @@ impl Page<'_> {
                 .first()
                 .is_some_and(|run| !run.cell().procedure.later_phases.is_empty());
             let upright = if phased { " Upright: a new phase begins." } else { "" };
+            let dot = if last_epoch_only(procedure, Metric::TestAccuracy) {
+                " Dot: the test images, which were evaluated after the last epoch alone."
+            } else {
+                ""
+            };
             let caption = format!(
-                "Bold: mean over seeds. Shaded: from the lowest to the highest seed. Broken and dotted: published.{upright}"
+                "Bold: mean over seeds. Shaded: from the lowest to the highest seed. Broken and dotted: published.{dot}{upright}"
             );
             let mut picture = curves(procedure, overlays, SeedLines::LeftOut);
             picture.title.clone_from(&label);
@@ -45,11 +51,12 @@ fn epochs(procedure: &ProcedureRuns) -> Markup {
         Metric::TrainLoss,
         Metric::ValidationLoss,
     ];
-    let means = metrics.map(|metric| {
-        let seeds: Vec<Vec<f64>> = procedure.runs.iter().map(|run| run.curve(metric)).collect();
-        crate::curves::mean_curve(&seeds)
-    });
-    let epochs = means.iter().map(Vec::len).max().unwrap_or(0);
+    let means = metrics.map(|metric| mean_curve(procedure, metric));
+    let last = means.iter().filter_map(|mean| mean.last()).map(|(epoch, _)| *epoch).max();
+    let value = |mean: &Points, epoch: usize| {
+        let found = mean.iter().find(|(number, _)| *number == epoch).map(|(_, value)| *value);
+        found.filter(|value| value.is_finite())
+    };
     let shown = |metric: Metric, value: f64| {
         if metric.is_accuracy() { format!("{:.2}", value * 100.0) } else { format!("{value:.4}") }
     };
@@ -61,12 +68,12 @@ fn epochs(procedure: &ProcedureRuns) -> Markup {
                 table class="numbers" {
                     caption { "Means over seeds; accuracies in %, losses in nats" }
                     thead { tr { @for heading in headings { th scope="col" { (heading) } } } }
-                    tbody { @for epoch in 0..epochs {
+                    tbody { @for epoch in 1..=last.unwrap_or(0) {
                         tr {
-                            th scope="row" { (epoch + 1) }
+                            th scope="row" { (epoch) }
                             @for (metric, mean) in metrics.iter().zip(&means) {
-                                td { @match mean.get(epoch).filter(|value| value.is_finite()) {
-                                    Some(value) => (shown(*metric, *value)),
+                                td { @match value(mean, epoch) {
+                                    Some(value) => (shown(*metric, value)),
                                     None => "–",
                                 } }
                             }

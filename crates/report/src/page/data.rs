@@ -12,6 +12,7 @@ use thaw_analysis::{CellRun, Estimate, ProcedureRuns, attribute};
 use thaw_spec::{Metric, Selector, TensorAudit, TensorRole, TrainingLog, shell_word};
 
 use super::{Page, PageImages, block_in_words};
+use crate::curves::last_epoch_only;
 use crate::number::statistic_in_words;
 
 /// Accuracies and losses of curves are whole numbers of these.
@@ -100,6 +101,8 @@ struct Cell {
     /// Epochs, from 1, at which a later phase begins.
     phases: Vec<usize>,
     curves: Curves<Vec<Curve>>,
+    /// Names of the metrics whose images were evaluated after the last epoch alone.
+    last_epoch_only: Vec<String>,
     /// For each seed a digit for each validation image: 1 where it was classified rightly at the end.
     right: Vec<Option<String>>,
     /// For each tensor what the first seed's audit says, as the sum of 1 (declared frozen), 2 (collected
@@ -245,7 +248,8 @@ impl Page<'_> {
     fn cell(&self, procedure: &ProcedureRuns, levels: Vec<usize>) -> Cell {
         let runs = &procedure.runs;
         let curves = METRICS.iter().filter_map(|metric| {
-            let seeds: Vec<Curve> = runs.iter().map(|run| in_units(&run.curve(*metric))).collect();
+            let curve = |run: &CellRun| run.by_epoch(*metric).into_iter().map(unit_of).collect();
+            let seeds: Vec<Curve> = runs.iter().map(curve).collect();
             let known = seeds.iter().any(|curve| !curve.is_empty());
             known.then(|| (metric.to_string(), seeds))
         });
@@ -259,6 +263,11 @@ impl Page<'_> {
             runs: runs.iter().map(|run| run.manifest.id.to_string()).collect(),
             phases: phases.iter().skip(1).map(|phase| phase.first_epoch + 1).collect(),
             curves: curves.collect(),
+            last_epoch_only: METRICS
+                .iter()
+                .filter(|metric| last_epoch_only(procedure, **metric))
+                .map(Metric::to_string)
+                .collect(),
             right: runs.iter().map(|run| self.right(run)).collect(),
             audit: audit_of(runs),
         }
@@ -398,7 +407,11 @@ fn role_in_words(tensor: &TensorAudit) -> &'static str {
 }
 
 fn in_units(curve: &[f64]) -> Curve {
-    curve.iter().map(|value| value.is_finite().then(|| (value / UNIT).round() as i64)).collect()
+    curve.iter().map(|value| unit_of(Some(*value))).collect()
+}
+
+fn unit_of(value: Option<f64>) -> Option<i64> {
+    value.filter(|value| value.is_finite()).map(|value| (value / UNIT).round() as i64)
 }
 
 fn interval(estimate: &Estimate) -> Interval {

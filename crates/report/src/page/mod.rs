@@ -77,7 +77,7 @@ pub struct Page<'a> {
     pub results: &'a Results,
     /// The validation accuracy by the experiment's statistic.
     pub accuracy: &'a Measurements<'a>,
-    /// The test accuracy by the experiment's statistic.
+    /// The test accuracy by the [statistic](Experiment::statistic_of) of its metric.
     pub test_accuracy: &'a Measurements<'a>,
     /// Measured rungs of the ladder; empty where the experiment has none.
     pub ladder: &'a [MeasuredRung],

@@ -74,7 +74,7 @@ impl Page<'_> {
         let headings = ["cell", "median", "interquartile mean", "optimism of the best epoch"];
         html! {
             (table("Validation accuracy over seeds", &headings, rows.collect()))
-            p class="faint" { "Optimism: the best epoch's validation accuracy less the test accuracy of the same epoch, in points, mean over seeds. Who picks the epoch by the validation images overstates by about that much." }
+            p class="faint" { "Optimism: the best epoch's validation accuracy less the test accuracy of the same epoch, in points, mean over seeds. Who picks the epoch by the validation images overstates by about that much. A dash: the test images were not evaluated in that epoch." }
         }
     }
 }
@@ -86,8 +86,8 @@ fn optimism(procedure: &ProcedureRuns) -> Option<f64> {
 }
 
 fn optimism_of_run(run: &CellRun) -> Option<f64> {
-    let (validation, test) = (run.curve(VALIDATION), run.curve(Metric::TestAccuracy));
+    let (validation, test) = (run.curve(VALIDATION), run.by_epoch(Metric::TestAccuracy));
     let best = (0..validation.len())
         .reduce(|best, epoch| if validation[epoch] > validation[best] { epoch } else { best })?;
-    Some(validation[best] - test.get(best)?)
+    Some(validation[best] - test.get(best).copied().flatten()?)
 }
