@@ -545,20 +545,16 @@ fn what_is_expected_of_test_epochs_that_were_not_evaluated_is_missing_and_says_w
 #[test]
 fn bands_are_recorded_of_the_last_epoch_where_it_alone_was_evaluated() {
     let results = with_tests_at_the_end().results();
-    let numbers =
-        [(Metric::TestAccuracy, Statistic::Best), (Metric::TestAccuracy, Statistic::Final)];
-    let bands: Vec<(String, Statistic)> = derive_bands(&results, &numbers)
-        .into_iter()
-        .map(|band| (band.selector.to_string(), band.statistic))
-        .collect();
-    assert_eq!(
-        bands,
-        [
-            ("regime=every".to_owned(), Statistic::Best),
-            ("regime=every".to_owned(), Statistic::Final),
-            ("regime=last".to_owned(), Statistic::Final),
-        ]
-    );
+    let bands = |statistics: &[Statistic]| -> Vec<(String, Statistic)> {
+        let numbers: Vec<_> =
+            statistics.iter().map(|statistic| (Metric::TestAccuracy, *statistic)).collect();
+        let bands = derive_bands(&results, &numbers).into_iter();
+        bands.map(|band| (band.selector.to_string(), band.statistic)).collect()
+    };
+    let of = |level: &str, statistic| (format!("regime={level}"), statistic);
+    let (best, last) = (Statistic::Best, Statistic::Final);
+    assert_eq!(bands(&[best]), [of("every", best), of("last", last)]);
+    assert_eq!(bands(&[best, last]), [of("every", best), of("every", last), of("last", last)]);
 }
 
 #[test]
