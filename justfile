@@ -57,6 +57,11 @@ bench:
 bench-vs-torch *arguments:
     python3 tools/bench/versus_pytorch.py "$@"
 
+# Compare the kernels' instructions with the committed counts, or write them: just instructions, or just instructions record
+instructions what="check":
+    cargo build --release --workspace --example instructions
+    "${CARGO_TARGET_DIR:-target}/release/examples/instructions" {{what}}
+
 # Time the whole matrix against its cells alone and plain PyTorch: just matrix-vs-torch --images FOLDER --weights FILE
 matrix-vs-torch *arguments:
     python3 tools/bench/matrix_versus_pytorch.py "$@"

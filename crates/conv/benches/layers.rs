@@ -1,22 +1,16 @@
 //! The operations alone, at shapes that the bases have, in batches of 20.
 
+mod layer;
+
 use std::sync::Arc;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use thaw_conv::{
-    Accumulate, Activation, Algorithm, BufferPool, Convolution, ConvolutionGeometry, Maps, Padding,
-    PoolGeometry, max_pool, max_pool_gradient,
-};
+use thaw_conv::{Accumulate, Activation, Algorithm, Maps, max_pool, max_pool_gradient};
+
+use layer::{DEPTHWISE, Layer, Shape, layer, pool};
 
 const BATCH: usize = 20;
-
-/// Side of the image, input channels, output channels, side of the kernel, stride, padding. As many
-/// output channels as input channels with a kernel of 3 or 5 and `DEPTHWISE` added to the padding are
-/// a depthwise convolution.
-type Shape = (usize, usize, usize, usize, usize, usize);
-
-const DEPTHWISE: usize = 100;
 
 const SHAPES: [Shape; 38] = [
     // The mini VGG at 48×48.
@@ -68,55 +62,6 @@ fn main() {
     divan::main();
 }
 
-/// A layer with everything it reads and writes.
-struct Layer {
-    convolution: Convolution,
-    input: Maps,
-    kernel: Vec<f32>,
-    bias: Vec<f32>,
-    output: Maps,
-}
-
-fn maps(pool: &Arc<BufferPool>, shape: [usize; 4]) -> Maps {
-    let mut maps = Maps::new(pool, shape);
-    maps.values_mut()
-        .iter_mut()
-        .enumerate()
-        .for_each(|(index, value)| *value = (index * 7919 % 1009) as f32 / 504.5 - 1.0);
-    maps
-}
-
-fn layer(
-    algorithm: Algorithm,
-    (size, input_channels, output_channels, kernel, stride, padding): Shape,
-) -> Layer {
-    thaw_conv::keep_freed_memory();
-    let pool = &Arc::default();
-    let groups = if padding >= DEPTHWISE { input_channels } else { 1 };
-    let geometry = ConvolutionGeometry {
-        height: size,
-        width: size,
-        input_channels,
-        output_channels,
-        kernel,
-        stride,
-        padding: Padding::symmetric(padding % DEPTHWISE),
-        groups,
-    };
-    Layer {
-        convolution: Convolution { geometry, algorithm },
-        input: maps(pool, [BATCH, size, size, input_channels]),
-        kernel: maps(pool, [kernel, kernel, input_channels / groups, output_channels])
-            .values()
-            .to_vec(),
-        bias: vec![0.5; output_channels],
-        output: maps(
-            pool,
-            [BATCH, geometry.output_height(), geometry.output_width(), output_channels],
-        ),
-    }
-}
-
 /// The shapes with each algorithm that applies to them.
 fn cases() -> impl Iterator<Item = (Algorithm, Shape)> {
     let algorithms = [Algorithm::Direct, Algorithm::WinogradTwo, Algorithm::WinogradThree];
@@ -135,7 +80,7 @@ struct Case((Algorithm, Shape));
 
 impl Case {
     fn layer(&self) -> Layer {
-        layer(self.0.0, self.0.1)
+        layer(self.0.0, self.0.1, BATCH)
     }
 }
 
@@ -183,23 +128,16 @@ fn activation_gradient(bencher: Bencher<'_, '_>, case: &Case) {
 /// A max-pool: side of the image, channels, window.
 #[divan::bench(args = [(48, 16, 2), (150, 64, 2), (72, 96, 3)], sample_count = 9)]
 fn max_pool_forward(bencher: Bencher<'_, '_>, (size, channels, window): (usize, usize, usize)) {
-    let (geometry, input, mut output) = pool(size, channels, window);
+    let (geometry, input, mut output) = pool(size, channels, window, BATCH);
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| max_pool(geometry, &input, &mut output));
 }
 
 #[divan::bench(args = [(48, 16, 2), (150, 64, 2), (72, 96, 3)], sample_count = 9)]
 fn max_pool_backward(bencher: Bencher<'_, '_>, (size, channels, window): (usize, usize, usize)) {
-    let (geometry, input, mut output) = pool(size, channels, window);
+    let (geometry, input, mut output) = pool(size, channels, window, BATCH);
     max_pool(geometry, &input, &mut output);
     let mut gradient = Maps::new(&Arc::default(), input.shape());
     bencher
         .counter(ItemsCount::new(BATCH))
         .bench_local(|| max_pool_gradient(geometry, &input, &output, &output, &mut gradient));
-}
-
-fn pool(size: usize, channels: usize, window: usize) -> (PoolGeometry, Maps, Maps) {
-    let geometry = PoolGeometry { window, stride: 2, padding: 0, ceil: window == 3 };
-    let input = maps(&Arc::default(), [BATCH, size, size, channels]);
-    let output = Maps::new(&Arc::default(), geometry.output_shape(input.shape()));
-    (geometry, input, output)
 }
