@@ -53,9 +53,13 @@ test:
 bench:
     cargo bench --workspace
 
-# Time every stage beside PyTorch and write docs/performance.md: just bench-vs-torch --images FOLDER
+# Time every stage beside PyTorch, ONNX Runtime and OpenVINO and write docs/performance.md: just bench-vs-torch --images FOLDER
 bench-vs-torch *arguments:
     python3 tools/bench/versus_pytorch.py "$@"
+
+# Compare every stage's ratio to the others with the committed ones, or write them: just bench-check, or just bench-check --record
+bench-check *arguments:
+    python3 tools/bench/versus_pytorch.py --check "$@"
 
 # Compare the kernels' instructions with the committed counts, or write them: just instructions, or just instructions record
 instructions what="check":

@@ -1,11 +1,15 @@
-"""Times thaw's stages against PyTorch, ONNX Runtime, Pillow and Keras on the same machine, in turn, and writes the table in docs/performance.md.
+"""Times thaw's stages against PyTorch, ONNX Runtime, OpenVINO, Pillow and Keras on the same machine, in turn, and writes docs/performance.md.
 
-    python3 tools/bench/versus_pytorch.py [--rounds 7] [--images FOLDER] [--keras PYTHON] [--only BASE …] [--dry-run]
+    python3 tools/bench/versus_pytorch.py [--rounds 7] [--images FOLDER] [--keras PYTHON] [--only BASE …] [--dry-run | --check] [--record]
 
 The packages go into a virtual environment outside the repository ($THAW_BENCH_ENVIRONMENT, else ~/.cache/thaw/bench). In every round each side
-runs each stage up to five times within two seconds, one side after the other, and the last time counts; a ratio is the median over rounds of the other side's seconds divided by thaw's. PyTorch runs with both
-memory layouts and with both of its RMSprops, and the faster one counts. `--images` is a dataset folder for the decoding stage; `--keras` is a
-Python 3.6 with keras 2.0.8 (see tools/golden/README.md) for the augmentation stage. Without them those rows are left out.
+runs each stage up to five times within two seconds, one side after the other, and the last time counts; a ratio is the median over rounds of the
+other side's seconds divided by thaw's. PyTorch runs with both memory layouts and with both of its RMSprops, OpenVINO for latency and for throughput,
+and the fastest one counts. `--images` is a dataset folder for the decoding stage; `--keras` is a Python 3.6 with keras 2.0.8 (see
+tools/golden/README.md) for the augmentation stage. Without them those rows are left out.
+
+`--check` compares the ratios with the committed ones in ratios.json and writes nothing. Stages that seem slower are measured once more, and those
+that are slower both times are an error. `--record` writes the ratios.
 """
 
 import argparse
@@ -18,11 +22,15 @@ import subprocess
 import sys
 import time
 import venv
+from dataclasses import dataclass
 from pathlib import Path
+
+import ratios
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = Path(os.environ.get("THAW_BENCH_ENVIRONMENT", Path.home() / ".cache/thaw/bench"))
-REQUIREMENTS = ["torch==2.15.0", "torchvision", "timm==1.0.31", "onnx", "onnxruntime", "numpy==2.4.6", "pillow", "safetensors"]
+REQUIREMENTS = ["torch==2.15.0", "torchvision==0.29.2", "timm==1.0.31", "onnx==1.23.2", "onnxruntime==1.32.0", "openvino==2026.4.1", "numpy==2.4.6",
+                "pillow==13.0.0", "safetensors==0.8.0"]
 BASES = {
     "vgg16": "VGG16",
     "squeezenet1_0": "SqueezeNet 1.0",
@@ -30,6 +38,15 @@ BASES = {
     "mobilenet_v2": "MobileNetV2",
     "efficientnet_lite0": "EfficientNet-Lite0",
 }
+# Programs that time the stages of some sides, and the package whose version counts.
+SIDES = {
+    "PyTorch": "torch",
+    "ONNX Runtime": "onnxruntime",
+    "OpenVINO": "openvino",
+    "Pillow, one process": "pillow",
+    "ImageDataGenerator, one process": "keras",
+}
+RATIOS = ROOT / "tools/bench/ratios.json"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
@@ -63,11 +80,14 @@ class Worker:
 
 
 def environment():
-    """The Python of the virtual environment, made when it is missing."""
-    python = ENVIRONMENT / "bin/python"
+    """The Python of the virtual environment, which is made or completed where a package is missing or has another version."""
+    python, installed = ENVIRONMENT / "bin/python", ENVIRONMENT / "requirements.txt"
+    wanted = "\n".join(REQUIREMENTS)
     if not python.exists():
         venv.create(ENVIRONMENT, with_pip=True)
+    if not installed.exists() or installed.read_text() != wanted:
         subprocess.check_call([python, "-m", "pip", "install", "--quiet", *REQUIREMENTS])
+        installed.write_text(wanted)
     return python
 
 
@@ -78,18 +98,114 @@ def stages_binary():
     return Path(target) / "release/examples/stages"
 
 
-def medians(rounds, stage, ours, theirs):
-    """Seconds of both sides and the ratio, medians over interleaved rounds; `theirs` maps variants to functions and the fastest counts."""
-    mine, others = [], {name: [] for name in theirs}
-    ours(), [run() for run in theirs.values()]
-    for _ in range(rounds):
-        mine.append(ours())
-        for name, run in theirs.items():
-            others[name].append(run())
-    best = min(others, key=lambda name: statistics.median(others[name]))
-    ratio = statistics.median(other / own for own, other in zip(mine, others[best]))
-    print(f"{stage}: thaw {statistics.median(mine):.4f} s, {best} {statistics.median(others[best]):.4f} s, ratio {ratio:.2f}", flush=True)
-    return statistics.median(mine), best, statistics.median(others[best]), ratio
+@dataclass
+class Stage:
+    """A stage: its name, what it does, how many images go through it, and what each side is told to run, in each of its variants."""
+
+    name: str
+    title: str
+    images: int
+    others: dict
+    command: str = ""
+
+
+def stages(options):
+    """All stages that were asked for."""
+    layouts = ["channels_last", "contiguous"]
+    for base, name in BASES.items():
+        if options.only and base not in options.only:
+            continue
+        forward, train = f"{base} forward", f"{base} train"
+        yield Stage(forward, name, 20, {
+            "PyTorch": {layout: f"{forward} {layout}" for layout in layouts},
+            "ONNX Runtime": {"ONNX Runtime": f"{forward} onnxruntime"},
+            "OpenVINO": {hint: f"{forward} openvino_{hint}" for hint in ["latency", "throughput"]},
+        })
+        yield Stage(train, f"{name}, forward, backward, RMSprop", 20, {"PyTorch": {layout: f"{train} {layout}" for layout in layouts}})
+    if options.only:
+        return
+    kinds = {"RMSprop(foreach=True)": "head epoch foreach", "RMSprop(foreach=False)": "head epoch loop"}
+    yield Stage("head epoch", "head, an epoch of 2,000 × 8,192 features", 2000, {"PyTorch": kinds})
+    if options.images:
+        command = f"decode {options.images}"
+        side = "Pillow, one process"
+        yield Stage("decode", "decode and resize photographs, all cores", 500, {side: {side: command}}, command)
+    if options.keras:
+        side = "ImageDataGenerator, one process"
+        yield Stage("augment", "augmentation of Keras 2.0.8, all cores", 500, {side: {side: "augment"}})
+
+
+class Measured:
+    """Seconds of a stage in each round: thaw's, and those of each side's fastest variant."""
+
+    def __init__(self, stage, rounds, workers):
+        self.stage, self.own, self.others, self.variants = stage, [], {}, {}
+        runs = {(side, variant): [] for side, variants in stage.others.items() for variant in variants}
+
+        def ours():
+            return workers.of("thaw").warm(stage.command or stage.name)
+
+        def theirs(side, variant):
+            return workers.of(side).warm(stage.others[side][variant])
+
+        ours(), [theirs(*run) for run in runs]
+        for _ in range(rounds):
+            self.own.append(ours())
+            for run, seconds in runs.items():
+                seconds.append(theirs(*run))
+        for side, variants in stage.others.items():
+            variant = min(variants, key=lambda variant: statistics.median(runs[side, variant]))
+            self.variants[side], self.others[side] = variant, runs[side, variant]
+            print(f"{stage.name}: thaw {statistics.median(self.own):.4f} s, {side} ({variant}) {statistics.median(self.others[side]):.4f} s, "
+                  f"ratio {self.ratio(side)['ratio']:.2f}", flush=True)
+
+    def ratio(self, side, **about):
+        return ratios.entry(self.own, self.others[side], **about)
+
+    def rate(self, seconds):
+        """Images per second."""
+        rate = self.stage.images / statistics.median(seconds)
+        return f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"
+
+    def entries(self, **about):
+        """The ratio beside each side, for ratios.json."""
+        return [self.ratio(side, stage=self.stage.name, beside=side, **about) for side in self.others]
+
+
+class Workers:
+    """A program for each side, so that the threads and the memory of one do not disturb the others; it starts when it is needed."""
+
+    def __init__(self, commands):
+        self.commands, self.started = commands, {}
+
+    def of(self, side):
+        if side not in self.started:
+            self.started[side] = Worker(self.commands[side])
+        return self.started[side]
+
+    def close(self):
+        for worker in self.started.values():
+            worker.close()
+
+
+def tables(measured, further_rows):
+    """The forward passes beside every runtime, and the other stages beside the one side that they have."""
+    forward = [one for one in measured if len(one.others) > 1]
+    sides = list(forward[0].others)
+    yield f"| forward, images/s | thaw | {' | '.join(sides)} |"
+    yield f"| --- | ---: | {' | '.join('---:' for _ in sides)} |"
+    for one in forward:
+        cells = [f"{one.rate(one.others[side])} ({one.ratio(side)['ratio']:.2f})" for side in sides]
+        yield f"| {' | '.join([one.stage.title, one.rate(one.own), *cells])} |"
+    yield ""
+    yield "| stage | thaw | the other side | its best variant | ratio |"
+    yield "| --- | ---: | ---: | --- | ---: |"
+    for one in measured:
+        for side, seconds in one.others.items() if len(one.others) == 1 else []:
+            rates = [f"{one.rate(one.own)} images/s", f"{one.rate(seconds)} images/s"]
+            yield f"| {' | '.join([one.stage.title, *rates, one.variants[side], format(one.ratio(side)['ratio'], '.2f')])} |"
+    for row in further_rows:
+        yield f"| {' | '.join(row)} |"
 
 
 def peak(command, stages):
@@ -102,6 +218,21 @@ def peak(command, stages):
     return result
 
 
+def busy():
+    """The share of all cores' time that other programs take over three seconds, and the machine's other guests; 0 where the system does not say."""
+    file = Path("/proc/stat")
+
+    def times():
+        values = [int(value) for value in file.read_text().splitlines()[0].split()[1:9]]
+        # The fourth and fifth are idle and waiting for a disk.
+        return sum(values), sum(values[3:5])
+
+    if not file.exists():
+        return 0.0
+    (total, idle), _, (total_after, idle_after) = times(), time.sleep(3), times()
+    return 1 - (idle_after - idle) / max(total_after - total, 1)
+
+
 def cpu():
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     model = re.search(r"model name\s*:\s*(.*)", text)
@@ -110,66 +241,80 @@ def cpu():
     return f"{model.group(1) if model else platform.processor()}, {os.cpu_count()} cores, {vectors}"
 
 
+def check(measured, again, entries):
+    """Says how the ratios differ from the committed ones. True where a stage is slower in a second measurement, too."""
+    committed = ratios.read(RATIOS)
+    slower, sentences = ratios.compare(committed, entries(measured))
+    print("\n".join(sentences), flush=True)
+    if not slower:
+        return False
+    print(f"Measured once more: {', '.join(sorted(slower))}", flush=True)
+    slower_again, sentences = ratios.compare(committed, entries([again(one.stage) for one in measured if one.stage.name in slower]))
+    print("\n".join(sentences[:-1]))
+    if slower_again:
+        print(f"Slower than committed: {', '.join(sorted(slower_again))}. If that is intended: `just bench-check --record`, and commit the file.")
+    return bool(slower_again)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--images", type=Path, help="a dataset folder with train/<class>/<image>")
     parser.add_argument("--keras", type=Path, help="a Python with keras 2.0.8")
-    parser.add_argument("--only", nargs="+", choices=BASES, help="print the rows of some bases and do nothing else")
-    parser.add_argument("--dry-run", action="store_true", help="print the table instead of writing it")
+    parser.add_argument("--only", nargs="+", choices=BASES, help="the rows of some bases, which are printed")
+    parser.add_argument("--dry-run", action="store_true", help="print the tables instead of writing them")
+    parser.add_argument("--check", action="store_true", help="compare with the committed ratios; the page stays as it is")
+    parser.add_argument("--record", action="store_true", help="write the ratios")
     options = parser.parse_args()
+    if (options.check or options.record) and options.rounds < ratios.LEAST_ROUNDS:
+        parser.error(f"--check and --record need at least {ratios.LEAST_ROUNDS} rounds")
 
     python, binary = environment(), stages_binary()
     other_side = [python, ROOT / "tools/bench/pytorch_stages.py"]
-    ours, torch = Worker([binary]), Worker(other_side)
-    rows = []
-
-    def compare(stage, title, work, unit, variants, worker=torch):
-        theirs = {name: lambda argument=argument: worker.warm(argument) for name, argument in variants.items()}
-        own, best, other, ratio = medians(options.rounds, stage, lambda: ours.warm(stage), theirs)
-        rows.append((title, f"{work / own:,.0f} {unit}" if work / own >= 100 else f"{work / own:.1f} {unit}",
-                     f"{work / other:,.0f} {unit}" if work / other >= 100 else f"{work / other:.1f} {unit}", best, f"{ratio:.2f}"))
-        return own
-
-    for base, name in BASES.items():
-        if options.only and base not in options.only:
-            continue
-        for what, title in [("forward", "forward"), ("train", "forward, backward, RMSprop")]:
-            layouts = {layout: f"{base} {what} {layout}" for layout in ["channels_last", "contiguous"]}
-            compare(f"{base} {what}", f"{name}, {title}", 20, "images/s", layouts)
-            if what == "forward":
-                runtime = {"ONNX Runtime": f"{base} forward onnxruntime"}
-                compare(f"{base} forward", f"{name}, forward", 20, "images/s", runtime)
-    if options.only:
-        return print("\n".join(f"| {' | '.join(row)} |" for row in rows))
-    kinds = {"RMSprop(foreach=True)": "head epoch foreach", "RMSprop(foreach=False)": "head epoch loop"}
-    head = compare("head epoch", "head, an epoch of 2,000 × 8,192 features", 2000, "images/s", kinds)
-    if options.images:
-        stage = f"decode {options.images}"
-        compare(stage, "decode and resize photographs, all cores", 500, "images/s", {"Pillow, one process": stage})
+    commands = {**{side: other_side for side in SIDES}, "thaw": [binary]}
     if options.keras:
-        keras = Worker([options.keras, ROOT / "tools/bench/keras_stages.py"])
-        compare("augment", "augmentation of Keras 2.0.8, all cores", 500, "images/s", {"ImageDataGenerator, one process": "augment"}, keras)
-        keras.close()
+        commands["ImageDataGenerator, one process"] = [options.keras, ROOT / "tools/bench/keras_stages.py"]
+    if (share := busy()) > 0.05:
+        print(f"Other programs take {share:.0%} of the processor: the ratios will be wrong, and should not be committed.", flush=True)
+    workers = Workers(commands)
+    measured = [Measured(stage, options.rounds, workers) for stage in stages(options)]
+
+    versions = {**dict(requirement.split("==") for requirement in REQUIREMENTS), "keras": "2.0.8"}
+    commit = subprocess.check_output(["git", "describe", "--always", "--dirty=+"], cwd=ROOT, text=True).strip()
+    date = datetime.date.today().isoformat()
+
+    def entries(measured):
+        everything = [entry for one in measured for entry in one.entries(processor=cpu(), date=date, commit=commit)]
+        return [{**entry, "version": versions[SIDES[entry["beside"]]]} for entry in everything]
+
+    failed = options.check and check(measured, lambda stage: Measured(stage, options.rounds, workers), entries)
+    if options.record:
+        ratios.write(RATIOS, ratios.merged(ratios.read(RATIOS), entries(measured)))
+        print(f"written to {RATIOS}")
+    if options.check or options.only:
+        workers.close()
+        if options.only:
+            print("\n".join(tables(measured, [])))
+        sys.exit(1 if failed and not options.record else 0)
+
+    ours = workers.of("thaw")
     ours.run("copy")
     copied = 2 * 2**28 / statistics.median(ours.run("copy") for _ in range(options.rounds))
     # A step reads the weights going forward, then reads and writes weights and running means.
     per_step = (8192 * 256 + 256) * 4 * 5
-    traffic = per_step * 100 / head
-    ours.close(), torch.close()
+    head = next(one for one in measured if one.stage.name == "head epoch")
+    traffic = per_step * 100 / statistics.median(head.own)
+    workers.close()
     own_peak = peak([binary], ["vgg16 train"] * 3)
     other_peak = min(peak(other_side, [f"vgg16 train {layout}"] * 3) for layout in ["channels_last", "contiguous"])
-    rows.append(("peak memory, training VGG16", f"{own_peak:,.0f} MiB", f"{other_peak:,.0f} MiB", "the smaller layout", f"{other_peak / own_peak:.2f}"))
+    memory = ("peak memory, training VGG16", f"{own_peak:,.0f} MiB", f"{other_peak:,.0f} MiB", "the smaller layout", f"{other_peak / own_peak:.2f}")
 
-    versions = subprocess.check_output([python, "-c", "import torch; print(torch.__version__)"], text=True).strip()
-    commit = subprocess.check_output(["git", "describe", "--always", "--dirty=+"], cwd=ROOT, text=True).strip()
     rust = subprocess.check_output(["rustc", "--version"], text=True).split()[1]
+    packages = ", ".join(f"{side} {versions[SIDES[side]]}" for side in ["PyTorch", "ONNX Runtime", "OpenVINO"])
     lines = [
-        f"{datetime.date.today()}, commit {commit}, Rust {rust}, PyTorch {versions}; {cpu()}. Batches of 20 at 150×150; medians of {options.rounds} rounds.",
+        f"{date}, commit {commit}, Rust {rust}, {packages}; {cpu()}. Batches of 20 at 150×150; medians of {options.rounds} rounds.",
         "",
-        "| stage | thaw | the other side | its best variant | ratio |",
-        "| --- | ---: | ---: | --- | ---: |",
-        *(f"| {' | '.join(row)} |" for row in rows),
+        *tables(measured, [memory]),
         "",
         f"The head moves {per_step / 2**20:.0f} MiB per step at {traffic / 1e9:.1f} GB/s, {100 * traffic / copied:.0f} % of what copying memory "
         f"reaches here ({copied / 1e9:.1f} GB/s read and written).",
