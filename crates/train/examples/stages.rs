@@ -160,6 +160,13 @@ fn peak_memory() -> f64 {
 
 fn main() -> Outcome<()> {
     thaw_model::keep_freed_memory();
+    // By a thread of the pool, as sweeps do it: from outside, each call wakes one and waits for it.
+    let pool = rayon::ThreadPoolBuilder::new().build()?;
+    Ok(pool.install(|| answer().map_err(|error| error.to_string()))?)
+}
+
+/// Answers each line of standard input.
+fn answer() -> Outcome<()> {
     let mut networks: Vec<(String, Network)> = Vec::new();
     let mut head: Option<Box<dyn FnMut() -> Outcome<()>>> = None;
     let pixels: Vec<u8> = (0..SIZE * SIZE * 3).map(|index| (index * 31 % 251) as u8).collect();
