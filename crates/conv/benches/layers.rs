@@ -64,7 +64,12 @@ fn main() {
 
 /// The shapes with each algorithm that applies to them.
 fn cases() -> impl Iterator<Item = (Algorithm, Shape)> {
-    let algorithms = [Algorithm::Direct, Algorithm::WinogradTwo, Algorithm::WinogradThree];
+    let algorithms = [
+        Algorithm::Direct,
+        Algorithm::WinogradTwo,
+        Algorithm::WinogradThree,
+        Algorithm::WinogradThreeBfloat16,
+    ];
     let applies = |algorithm: Algorithm, (_, inputs, _, kernel, stride, padding): Shape| {
         algorithm == Algorithm::Direct
             || (kernel, stride) == (3, 1) && inputs.is_multiple_of(16) && padding < DEPTHWISE

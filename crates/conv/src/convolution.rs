@@ -8,11 +8,12 @@
 use rayon::prelude::*;
 
 use crate::activation::Activation;
+use crate::arithmetic::Elements;
 use crate::buffer::BufferPool;
 use crate::maps::{Maps, MapsView};
 use crate::product::{InitialSum, Panels};
 use crate::strided::PhaseKernel;
-use crate::winograd::{self, CHANNEL_STEP, TransformedKernel};
+use crate::winograd::{self, CHANNEL_STEP, TileSize, TransformedKernel, Variant};
 use crate::{ConvolutionGeometry, depthwise, direct, strided};
 
 /// Algorithm of a convolution. A layer to which the named algorithm does not apply is computed
@@ -26,22 +27,32 @@ pub enum Algorithm {
     WinogradTwo,
     /// Winograd's F(3×3, 3×3): 3.24 times fewer multiplications.
     WinogradThree,
+    /// F(3×3, 3×3) of numbers that are rounded to bfloat16 at the points; sums have 32 bits. Layers
+    /// with channels that are no multiple of 32 are computed by [`Algorithm::WinogradThree`].
+    WinogradThreeBfloat16,
 }
 
 impl Algorithm {
     /// The minimal algorithm that computes a layer, or nothing where the layer is computed
     /// directly. Winograd's are for 3×3 kernels at stride 1.
-    fn minimal(self, geometry: &ConvolutionGeometry) -> Option<winograd::TileSize> {
+    fn minimal(self, geometry: &ConvolutionGeometry) -> Option<Variant> {
         let channels = [geometry.input_channels, geometry.output_channels];
+        let are_multiples_of = |step| channels.iter().all(|count| count.is_multiple_of(step));
         let applies = geometry.kernel == 3
             && geometry.stride == 1
             && geometry.groups == 1
-            && channels.iter().all(|count| count.is_multiple_of(CHANNEL_STEP));
-        match self {
-            Self::WinogradTwo if applies => Some(winograd::TileSize::Two),
-            Self::WinogradThree if applies => Some(winograd::TileSize::Three),
-            Self::Direct | Self::WinogradTwo | Self::WinogradThree => None,
-        }
+            && are_multiples_of(CHANNEL_STEP);
+        let (tiles, elements) = match self {
+            Self::Direct => return None,
+            Self::WinogradTwo => (TileSize::Two, Elements::Numbers),
+            Self::WinogradThree => (TileSize::Three, Elements::Numbers),
+            // Of pairs, vectors are to be full as well.
+            Self::WinogradThreeBfloat16 if are_multiples_of(2 * CHANNEL_STEP) => {
+                (TileSize::Three, Elements::Pairs)
+            }
+            Self::WinogradThreeBfloat16 => (TileSize::Three, Elements::Numbers),
+        };
+        applies.then_some(Variant { tiles, elements })
     }
 }
 
@@ -122,8 +133,8 @@ impl Convolution {
         let ConvolutionGeometry { input_channels: inputs, output_channels: outputs, .. } =
             self.geometry;
         PreparedKernel(match self.algorithm.minimal(&self.geometry) {
-            Some(size) => {
-                KernelLayout::Winograd(TransformedKernel::new(size, kernel, inputs, outputs))
+            Some(variant) => {
+                KernelLayout::Winograd(TransformedKernel::new(variant, kernel, inputs, outputs))
             }
             None => KernelLayout::Panels(Panels::pack(
                 kernel,
@@ -155,8 +166,8 @@ impl Convolution {
         let rotated = &mut kept[..];
         rotate(kernel, inputs, outputs, rotated);
         PreparedGradientKernel(match self.algorithm.minimal(&self.geometry) {
-            Some(size) => {
-                GradientLayout::Winograd(TransformedKernel::new(size, rotated, outputs, inputs))
+            Some(variant) => {
+                GradientLayout::Winograd(TransformedKernel::new(variant, rotated, outputs, inputs))
             }
             None => {
                 let inner = rotated.len() / inputs;
@@ -312,7 +323,7 @@ impl Convolution {
             return result;
         }
         match self.algorithm.minimal(&self.geometry) {
-            Some(size) => winograd::kernel_gradient(size, &self.geometry, input, gradient),
+            Some(variant) => winograd::kernel_gradient(variant, &self.geometry, input, gradient),
             None => direct::kernel_gradient(&self.geometry, input, gradient),
         }
     }

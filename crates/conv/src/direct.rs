@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::arithmetic::Elements;
 use crate::buffer::{Buffer, BufferPool};
 use crate::maps::{Maps, MapsView};
 use crate::padded::Padded;
@@ -61,6 +62,7 @@ impl Correlation<'_> {
             segments: self.kernel,
             segment_length: self.kernel * self.channels,
             segment_step: self.padded_width * pixel_step,
+            elements: Elements::Numbers,
         }
     }
 
@@ -237,6 +239,7 @@ pub(crate) fn kernel_gradient(
                 segments: 1,
                 segment_length: result.len() / channels,
                 segment_step: 0,
+                elements: Elements::Numbers,
             };
             add_transposed_product(
                 windows,

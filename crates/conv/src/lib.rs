@@ -60,6 +60,7 @@
 
 mod activation;
 mod allocation;
+mod arithmetic;
 mod batch_norm;
 mod buffer;
 mod convolution;

@@ -11,12 +11,13 @@
 
 use std::ops::Range;
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 use rayon::prelude::*;
 
 use crate::Activation;
+use crate::arithmetic::{Arithmetic, Elements, WithArithmetic, run};
 use crate::buffer::{Buffer, BufferPool};
-use crate::simd::{lanes, vectorized};
+use crate::simd::lanes;
 
 /// The left side of a product: `rows` rows, `line` of them at equal steps, then a greater step to
 /// the next line; each row is made of `segments` pieces of `segment_length` numbers, `segment_step`
@@ -31,6 +32,8 @@ pub(crate) struct StridedRows<'a> {
     pub(crate) segments: usize,
     pub(crate) segment_length: usize,
     pub(crate) segment_step: usize,
+    /// What the numbers of both sides are.
+    pub(crate) elements: Elements,
 }
 
 impl<'a> StridedRows<'a> {
@@ -45,7 +48,13 @@ impl<'a> StridedRows<'a> {
             segments: 1,
             segment_length: inner,
             segment_step: 0,
+            elements: Elements::Numbers,
         }
+    }
+
+    /// The same with other elements.
+    pub(crate) fn of(self, elements: Elements) -> Self {
+        Self { elements, ..self }
     }
 
     /// First numbers of some neighbouring rows, from the given row on. Rows are few and divisions
@@ -224,7 +233,7 @@ pub(crate) fn multiply(
         right.panels.inner,
         "inner dimensions of a matrix product"
     );
-    vectorized(Product { left, right, initial, activation, output, output_step });
+    run(left.elements, Product { left, right, initial, activation, output, output_step });
 }
 
 struct Product<'a> {
@@ -245,11 +254,9 @@ macro_rules! in_groups {
     }};
 }
 
-impl WithSimd for Product<'_> {
-    type Output = ();
-
+impl WithArithmetic for Product<'_> {
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
+    fn with_arithmetic<S: Simd, A: Arithmetic<S>>(mut self, simd: S, arithmetic: A) {
         let width = self.right.panels.width;
         for first in (0..self.right.columns).step_by(width) {
             let columns = first..self.right.columns.min(first + width);
@@ -257,16 +264,16 @@ impl WithSimd for Product<'_> {
             // Half a panel needs half of them.
             match (S::F32_LANES == 8, columns.len() > S::F32_LANES) {
                 (false, true) => in_groups!(self.left.rows, row,
-                    12 => self.block::<S, 12, 2>(simd, row, &columns), 8 => self.block::<S, 8, 2>(simd, row, &columns),
-                    4 => self.block::<S, 4, 2>(simd, row, &columns), 1 => self.block::<S, 1, 2>(simd, row, &columns)),
+                    12 => self.block::<S, A, 12, 2>(simd, arithmetic, row, &columns), 8 => self.block::<S, A, 8, 2>(simd, arithmetic, row, &columns),
+                    4 => self.block::<S, A, 4, 2>(simd, arithmetic, row, &columns), 1 => self.block::<S, A, 1, 2>(simd, arithmetic, row, &columns)),
                 (false, false) => in_groups!(self.left.rows, row,
-                    12 => self.block::<S, 12, 1>(simd, row, &columns), 4 => self.block::<S, 4, 1>(simd, row, &columns),
-                    1 => self.block::<S, 1, 1>(simd, row, &columns)),
+                    12 => self.block::<S, A, 12, 1>(simd, arithmetic, row, &columns), 4 => self.block::<S, A, 4, 1>(simd, arithmetic, row, &columns),
+                    1 => self.block::<S, A, 1, 1>(simd, arithmetic, row, &columns)),
                 (true, true) => in_groups!(self.left.rows, row,
-                    6 => self.block::<S, 6, 2>(simd, row, &columns), 3 => self.block::<S, 3, 2>(simd, row, &columns),
-                    1 => self.block::<S, 1, 2>(simd, row, &columns)),
+                    6 => self.block::<S, A, 6, 2>(simd, arithmetic, row, &columns), 3 => self.block::<S, A, 3, 2>(simd, arithmetic, row, &columns),
+                    1 => self.block::<S, A, 1, 2>(simd, arithmetic, row, &columns)),
                 (true, false) => in_groups!(self.left.rows, row,
-                    6 => self.block::<S, 6, 1>(simd, row, &columns), 1 => self.block::<S, 1, 1>(simd, row, &columns)),
+                    6 => self.block::<S, A, 6, 1>(simd, arithmetic, row, &columns), 1 => self.block::<S, A, 1, 1>(simd, arithmetic, row, &columns)),
             }
         }
     }
@@ -275,9 +282,10 @@ impl WithSimd for Product<'_> {
 impl Product<'_> {
     /// `R` rows times `V` vectors of columns, summed in registers.
     #[inline(always)]
-    fn block<S: Simd, const R: usize, const V: usize>(
+    fn block<S: Simd, A: Arithmetic<S>, const R: usize, const V: usize>(
         &mut self,
         simd: S,
+        arithmetic: A,
         row: usize,
         columns: &Range<usize>,
     ) {
@@ -304,7 +312,7 @@ impl Product<'_> {
                 for (sums, row) in sums.iter_mut().zip(rows) {
                     let value = simd.splat_f32s(row[k]);
                     for (sum, right) in sums.iter_mut().zip(right) {
-                        *sum = simd.mul_add_f32s(value, *right, *sum);
+                        *sum = arithmetic.multiply_add(simd, value, *right, *sum);
                     }
                 }
             }
@@ -355,7 +363,7 @@ pub(crate) fn add_transposed_product(
         "rows of a transposed product"
     );
     assert_eq!(result.len(), left.segment_length * columns, "elements of a transposed product");
-    vectorized(TransposedProduct { left, right, right_step, columns, result });
+    run(left.elements, TransposedProduct { left, right, right_step, columns, result });
 }
 
 struct TransposedProduct<'a> {
@@ -371,11 +379,9 @@ struct TransposedProduct<'a> {
 /// the other reads them.
 const ROWS_PER_SUM: usize = 96;
 
-impl WithSimd for TransposedProduct<'_> {
-    type Output = ();
-
+impl WithArithmetic for TransposedProduct<'_> {
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
+    fn with_arithmetic<S: Simd, A: Arithmetic<S>>(mut self, simd: S, arithmetic: A) {
         let width = 2 * S::F32_LANES;
         let lines = self.left.rows.div_ceil(self.left.line);
         let lines_per_sum = ROWS_PER_SUM.div_ceil(self.left.line);
@@ -385,17 +391,17 @@ impl WithSimd for TransposedProduct<'_> {
                 let columns = first..self.columns.min(first + width);
                 match (S::F32_LANES == 8, columns.len() > S::F32_LANES) {
                     (false, true) => in_groups!(self.left.segment_length, row,
-                        12 => self.block::<S, 12, 2>(simd, row, &lines, &columns),
-                        4 => self.block::<S, 4, 2>(simd, row, &lines, &columns),
-                        1 => self.block::<S, 1, 2>(simd, row, &lines, &columns)),
+                        12 => self.block::<S, A, 12, 2>(simd, arithmetic, row, &lines, &columns),
+                        4 => self.block::<S, A, 4, 2>(simd, arithmetic, row, &lines, &columns),
+                        1 => self.block::<S, A, 1, 2>(simd, arithmetic, row, &lines, &columns)),
                     (false, false) => in_groups!(self.left.segment_length, row,
-                        12 => self.block::<S, 12, 1>(simd, row, &lines, &columns),
-                        4 => self.block::<S, 4, 1>(simd, row, &lines, &columns),
-                        1 => self.block::<S, 1, 1>(simd, row, &lines, &columns)),
+                        12 => self.block::<S, A, 12, 1>(simd, arithmetic, row, &lines, &columns),
+                        4 => self.block::<S, A, 4, 1>(simd, arithmetic, row, &lines, &columns),
+                        1 => self.block::<S, A, 1, 1>(simd, arithmetic, row, &lines, &columns)),
                     (true, _) => in_groups!(self.left.segment_length, row,
-                        6 => self.block::<S, 6, 2>(simd, row, &lines, &columns),
-                        3 => self.block::<S, 3, 2>(simd, row, &lines, &columns),
-                        1 => self.block::<S, 1, 2>(simd, row, &lines, &columns)),
+                        6 => self.block::<S, A, 6, 2>(simd, arithmetic, row, &lines, &columns),
+                        3 => self.block::<S, A, 3, 2>(simd, arithmetic, row, &lines, &columns),
+                        1 => self.block::<S, A, 1, 2>(simd, arithmetic, row, &lines, &columns)),
                 }
             }
         }
@@ -404,9 +410,10 @@ impl WithSimd for TransposedProduct<'_> {
 
 impl TransposedProduct<'_> {
     #[inline(always)]
-    fn block<S: Simd, const R: usize, const V: usize>(
+    fn block<S: Simd, A: Arithmetic<S>, const R: usize, const V: usize>(
         &mut self,
         simd: S,
+        arithmetic: A,
         row: usize,
         lines: &Range<usize>,
         columns: &Range<usize>,
@@ -428,7 +435,7 @@ impl TransposedProduct<'_> {
                 for (sums, &value) in sums.iter_mut().zip(values) {
                     let value = simd.splat_f32s(value);
                     for (sum, right) in sums.iter_mut().zip(right) {
-                        *sum = simd.mul_add_f32s(value, right, *sum);
+                        *sum = arithmetic.multiply_add(simd, value, right, *sum);
                     }
                 }
             }
@@ -452,6 +459,9 @@ impl TransposedProduct<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "x86_64")]
+    use crate::arithmetic::native::NativePairs;
+    use crate::arithmetic::{Numbers, Pairs};
 
     /// Integers, so that sums are exact whatever their order.
     fn integers(length: usize, modulus: usize) -> Vec<f32> {
@@ -509,7 +519,7 @@ mod tests {
     }
 
     /// The bits of both kinds of product, computed with vectors of one width.
-    fn bits<S: Simd>(simd: S) -> Vec<u32> {
+    fn bits<S: Simd, A: Arithmetic<S>>(simd: S, arithmetic: A) -> Vec<u32> {
         let (rows, inner, columns) = (31, 40, 53);
         let fractions = |length: usize, divisor: f32| {
             integers(length, 1009).into_iter().map(|value| value / divisor).collect::<Vec<f32>>()
@@ -524,33 +534,40 @@ mod tests {
         let (mut output, mut transposed) =
             (vec![0f32; rows * columns], vec![0f32; inner * columns]);
         let activation = Activation::Linear;
-        simd.vectorize(Product {
+        let product = Product {
             left: matrix,
             right: panels.matrix(0),
             initial: InitialSum::Zero,
             activation,
             output: &mut output,
             output_step: columns,
-        });
-        simd.vectorize(TransposedProduct {
+        };
+        product.with_arithmetic(simd, arithmetic);
+        let product = TransposedProduct {
             left: matrix,
             right: &other,
             right_step: columns,
             columns,
             result: &mut transposed,
-        });
+        };
+        product.with_arithmetic(simd, arithmetic);
         output.iter().chain(&transposed).map(|value| value.to_bits()).collect()
     }
 
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn the_width_of_vectors_changes_no_bit() {
-        let narrow = bits(pulp::Scalar);
+        let (narrow, narrow_pairs) = (bits(pulp::Scalar, Numbers), bits(pulp::Scalar, Pairs));
         if let Some(simd) = pulp::x86::V3::try_new() {
-            assert_eq!(bits(simd), narrow, "AVX2");
+            assert_eq!(bits(simd, Numbers), narrow, "AVX2");
+            assert_eq!(bits(simd, Pairs), narrow_pairs, "pairs with AVX2");
         }
         if let Some(simd) = pulp::x86::V4::try_new() {
-            assert_eq!(bits(simd), narrow, "AVX-512");
+            assert_eq!(bits(simd, Numbers), narrow, "AVX-512");
+            assert_eq!(bits(simd, Pairs), narrow_pairs, "pairs with AVX-512");
+            if let Some(native) = NativePairs::detected() {
+                assert_eq!(bits(simd, native), narrow_pairs, "pairs with AVX-512 BF16");
+            }
         }
     }
 
@@ -567,6 +584,7 @@ mod tests {
             segments: 2,
             segment_length: 3,
             segment_step: 5,
+            elements: Elements::Numbers,
         };
         let mut output = vec![0f32; 9];
         multiply(

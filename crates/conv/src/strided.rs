@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::arithmetic::Elements;
 use crate::buffer::BufferPool;
 use crate::convolution::{Accumulate, transpose};
 use crate::maps::{Maps, MapsView};
@@ -145,6 +146,7 @@ impl Source<'_> {
                 segments: taps[0],
                 segment_length: taps[1] * outputs,
                 segment_step: padded_width * outputs,
+                elements: Elements::Numbers,
             };
             let (matrix, zero) = (panels.matrix(0), InitialSum::Zero);
             multiply(windows, matrix, zero, Activation::Linear, products, inputs);

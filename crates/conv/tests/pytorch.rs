@@ -74,8 +74,13 @@ fn convolutions_and_their_gradients_agree_with_pytorch() -> Result<()> {
     let all = fixtures();
     let layers =
         [("conv3x3", 1, 1), ("conv3x3_wide", 1, 1), ("conv1x1", 1, 0), ("conv7x7_stride2", 2, 0)];
-    let algorithms =
-        [(Algorithm::Direct, 1.0), (Algorithm::WinogradTwo, 1.0), (Algorithm::WinogradThree, 4.0)];
+    let algorithms = [
+        (Algorithm::Direct, 1.0),
+        (Algorithm::WinogradTwo, 1.0),
+        (Algorithm::WinogradThree, 4.0),
+        // Three significant digits.
+        (Algorithm::WinogradThreeBfloat16, 2e4),
+    ];
     for ((name, stride, padding), (algorithm, factor)) in
         layers.into_iter().flat_map(|layer| algorithms.map(|algorithm| (layer, algorithm)))
     {
@@ -201,7 +206,12 @@ fn results_do_not_depend_on_the_number_of_threads() -> Result<()> {
     let get = |key: &str| &all[&format!("conv3x3_wide.{key}")];
     let (input, gradient, kernel, bias) =
         (maps(get("x"))?, maps(get("dy"))?, values(get("w"))?, values(get("b"))?);
-    for algorithm in [Algorithm::Direct, Algorithm::WinogradTwo, Algorithm::WinogradThree] {
+    for algorithm in [
+        Algorithm::Direct,
+        Algorithm::WinogradTwo,
+        Algorithm::WinogradThree,
+        Algorithm::WinogradThreeBfloat16,
+    ] {
         let convolution = convolution_of(get("x"), get("w"), 1, 1, algorithm)?;
         let mut output = maps(get("y"))?;
         let mut run = || {

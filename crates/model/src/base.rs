@@ -106,6 +106,7 @@ impl Base {
             ConvolutionAlgorithm::Direct => Algorithm::Direct,
             ConvolutionAlgorithm::WinogradF2 => Algorithm::WinogradTwo,
             ConvolutionAlgorithm::WinogradF3 => Algorithm::WinogradThree,
+            ConvolutionAlgorithm::WinogradF3Bfloat16 => Algorithm::WinogradThreeBfloat16,
         };
         let blocks = blocks(architecture);
         let tensors =

@@ -32,6 +32,7 @@ pub fn environment(
 #[cfg(target_arch = "x86_64")]
 fn instruction_sets() -> String {
     let found = [
+        ("avx512bf16", std::is_x86_feature_detected!("avx512bf16")),
         ("avx512f", std::is_x86_feature_detected!("avx512f")),
         ("avx2", std::is_x86_feature_detected!("avx2")),
         ("fma", std::is_x86_feature_detected!("fma")),

@@ -172,8 +172,11 @@ pub enum ConvolutionAlgorithm {
     Direct,
     /// Winograd's F(2×2, 3×3), which rounds as little as direct convolution.
     WinogradF2,
-    /// Winograd's F(3×3, 3×3), the fastest.
+    /// Winograd's F(3×3, 3×3), the fastest in 32 bits.
     WinogradF3,
+    /// Winograd's F(3×3, 3×3) of transformed pixels and kernels that are rounded to bfloat16. Sums
+    /// are 32-bit floats.
+    WinogradF3Bfloat16,
 }
 
 impl ConvolutionAlgorithm {
@@ -183,6 +186,7 @@ impl ConvolutionAlgorithm {
             Self::Direct => "direct",
             Self::WinogradF2 => "winograd_f2",
             Self::WinogradF3 => "winograd_f3",
+            Self::WinogradF3Bfloat16 => "winograd_f3_bfloat16",
         }
     }
 }

@@ -43,8 +43,12 @@ fn every_name_is_parsed_as_files_write_it() {
             .iter()
             .all(is_displayed_as_in_json)
     );
-    use ConvolutionAlgorithm::{Direct, WinogradF2, WinogradF3};
-    assert!([Direct, WinogradF2, WinogradF3].iter().all(|name| in_json(name) == name.name()));
+    use ConvolutionAlgorithm::{Direct, WinogradF2, WinogradF3, WinogradF3Bfloat16};
+    assert!(
+        [Direct, WinogradF2, WinogradF3, WinogradF3Bfloat16]
+            .iter()
+            .all(|name| in_json(name) == name.name())
+    );
     use PreprocessingName::{Caffe, Rescale, Tf, Torch};
     assert!([Rescale, Caffe, Torch, Tf].iter().all(|name| in_json(name) == name.name()));
     use VerdictKind::{Fail, Inconclusive, Missing, Pass};

@@ -2,7 +2,7 @@
 //! another program can time its own stages in turn. `tools/bench/versus_pytorch.py` does.
 //!
 //! Stages: `BASE forward`, `BASE train` (a batch of 20 at 150×150, by a frozen base of any name and
-//! by one that is trained as a whole), `head epoch`, `augment`, `decode FOLDER`, `copy`; and `peak`, which prints the process's peak memory in MiB.
+//! by one that is trained as a whole; `bfloat16` behind it chooses that algorithm), `head epoch`, `augment`, `decode FOLDER`, `copy`; and `peak`, which prints the process's peak memory in MiB.
 
 use std::io::{BufRead, Write};
 use std::path::Path;
@@ -43,7 +43,11 @@ struct Network {
 }
 
 impl Network {
-    fn new(architecture: Architecture, is_trained: bool) -> Outcome<Self> {
+    fn new(
+        architecture: Architecture,
+        convolution: ConvolutionAlgorithm,
+        is_trained: bool,
+    ) -> Outcome<Self> {
         let values = |_, TensorSpec { shape, initial, .. }: &TensorSpec| {
             if let Initial::Constant(value) = *initial {
                 return vec![value; shape.iter().product()];
@@ -57,13 +61,7 @@ impl Network {
         let weights = Weights::from_bytes(Path::new("stages"), &bytes, architecture)?;
         let blocks = architecture.blocks();
         let frozen = if is_trained { 0 } else { blocks };
-        let base = Base::new(
-            architecture,
-            ConvolutionAlgorithm::WinogradF3,
-            &weights,
-            frozen,
-            &Device::Cpu,
-        )?;
+        let base = Base::new(architecture, convolution, &weights, frozen, &Device::Cpu)?;
         let variables =
             base.parameters().iter().filter_map(|parameter| parameter.trained().cloned()).collect();
         let pixels: Vec<f32> =
@@ -184,9 +182,16 @@ fn answer() -> Outcome<()> {
             Ok(())
         };
         match words.as_slice() {
-            [base, what @ ("forward" | "train")] => {
+            [base, what @ ("forward" | "train"), precision @ ..]
+                if matches!(precision, [] | ["bfloat16"]) =>
+            {
                 if !networks.iter().any(|(name, _)| *name == line) {
-                    let network = Network::new(base.parse()?, *what == "train")?;
+                    let convolution = if precision.is_empty() {
+                        ConvolutionAlgorithm::WinogradF3
+                    } else {
+                        ConvolutionAlgorithm::WinogradF3Bfloat16
+                    };
+                    let network = Network::new(base.parse()?, convolution, *what == "train")?;
                     networks.push((line.clone(), network));
                 }
                 let Some((_, network)) = networks.iter_mut().find(|(name, _)| *name == line) else {

@@ -6,7 +6,8 @@ use rayon::prelude::*;
 use super::kernel::from_points;
 use super::patches::Patches;
 use super::transform::{F2, F3, Minimal};
-use super::{Points, TILES_PER_TASK, TileSize, Tiling, with_algorithm};
+use super::{Layout, Points, TILES_PER_TASK, TileSize, Tiling, Variant, with_algorithm};
+use crate::arithmetic::Elements;
 use crate::buffer::BufferPool;
 use crate::maps::MapsView;
 use crate::product::{StridedRows, add_transposed_product};
@@ -26,19 +27,24 @@ const CHANNELS_PER_TASK: usize = 96;
 /// `[3, 3, input channels, output channels]`, from the input and the gradient before the
 /// activation.
 pub(crate) fn kernel_gradient(
-    size: TileSize,
+    variant: Variant,
     geometry: &ConvolutionGeometry,
     input: MapsView<'_>,
     gradient: MapsView<'_>,
 ) -> Vec<f32> {
-    with_algorithm!(size, run(geometry, input, gradient))
+    with_algorithm!(variant.tiles, run(variant.elements, geometry, input, gradient))
 }
 
 fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
+    elements: Elements,
     geometry: &ConvolutionGeometry,
     input: MapsView<'_>,
     gradient: MapsView<'_>,
 ) -> Vec<f32> {
+    let layout = match elements {
+        Elements::Numbers => Layout::Numbers,
+        Elements::Pairs => Layout::PairsOfTiles,
+    };
     let (inputs, outputs) = (geometry.input_channels, geometry.output_channels);
     let tiling = Tiling::new(gradient.height, gradient.width, M);
     let bands = input.batch() * tiling.bands_per_image;
@@ -47,7 +53,7 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
     let bands_per_group = (TILES_PER_TASK / tiling.per_band).max(1);
     let tiles = bands_per_group * tiling.per_band;
     let (input_points, output_points) =
-        (Points { channels: inputs, tiles }, Points { channels: outputs, tiles });
+        (Points { channels: inputs, tiles, layout }, Points { channels: outputs, tiles, layout });
     let group_length = P * P * (input_points.point_step() + output_points.point_step());
     let groups_per_round = (NUMBERS_PER_ROUND / group_length).max(1).next_multiple_of(LEAST_GROUPS);
     let mut sums = BufferPool::of_kernels().take(P * P * inputs * outputs);
@@ -80,10 +86,11 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
                 let pixels = &input_points.matrix(pixels, point)[first_channel..];
                 let left = StridedRows::matrix(
                     pixels,
-                    tiles,
+                    input_points.rows(),
                     sums.len() / outputs,
                     input_points.row_step(),
-                );
+                )
+                .of(elements);
                 add_transposed_product(
                     left,
                     output_points.matrix(gradients, point),

@@ -7,32 +7,40 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::transform::{Channels, F2, F3, Linear, Minimal, on_both_sides};
-use super::{TileSize, with_algorithm};
+use super::{TileSize, Variant, with_algorithm};
+use crate::arithmetic::{Elements, Place};
 use crate::product::Panels;
 use crate::simd::vectorized;
 
 /// A kernel `[3, 3, inputs, outputs]` at the points of an algorithm.
 #[derive(Debug)]
 pub(crate) struct TransformedKernel {
-    pub(super) size: TileSize,
+    pub(super) variant: Variant,
     pub(super) panels: Panels,
 }
 
 impl TransformedKernel {
-    pub(crate) fn new(size: TileSize, kernel: &[f32], inputs: usize, outputs: usize) -> Self {
-        let panels = with_algorithm!(size, transformed(kernel, inputs, outputs));
-        Self { size, panels }
+    pub(crate) fn new(variant: Variant, kernel: &[f32], inputs: usize, outputs: usize) -> Self {
+        let panels =
+            with_algorithm!(variant.tiles, transformed(variant.elements, kernel, inputs, outputs));
+        Self { variant, panels }
     }
 }
 
 fn transformed<const P: usize, const M: usize, A: Minimal<P, M>>(
+    elements: Elements,
     kernel: &[f32],
     inputs: usize,
     outputs: usize,
 ) -> Panels {
-    let mut panels = Panels::room(P * P, inputs, outputs);
+    let inner = match elements {
+        Elements::Numbers => inputs,
+        Elements::Pairs => inputs / 2,
+    };
+    let mut panels = Panels::room(P * P, inner, outputs);
     panels.fill(|columns, panel| {
         vectorized(FillPanel::<A::Kernel, P> {
+            inner,
             kernel,
             inputs,
             outputs,
@@ -46,6 +54,8 @@ fn transformed<const P: usize, const M: usize, A: Minimal<P, M>>(
 
 /// Writes some columns of all matrices, one matrix after the other.
 struct FillPanel<'a, L, const P: usize> {
+    /// Rows of a matrix: inputs, or pairs of them.
+    inner: usize,
     kernel: &'a [f32],
     inputs: usize,
     outputs: usize,
@@ -59,13 +69,18 @@ impl<L: Linear<P, 3>, const P: usize> WithSimd for FillPanel<'_, L, P> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { kernel, inputs, outputs, columns, panel, .. } = self;
+        let Self { inner, kernel, inputs, outputs, columns, panel, .. } = self;
         let vectors = columns.len() / S::F32_LANES;
         let kernel = S::as_simd_f32s(kernel).0;
         let panel = S::as_mut_simd_f32s(panel).0;
         let (first, row, tap) =
             (columns.start / S::F32_LANES, outputs / S::F32_LANES, inputs * outputs / S::F32_LANES);
         for input in 0..inputs {
+            let place = match (inner == inputs, input < inner) {
+                (true, _) => Place::Number,
+                (false, true) => Place::First,
+                (false, false) => Place::Second,
+            };
             for vector in 0..vectors {
                 let source = &kernel[input * row + first + vector..];
                 let mut taps = [[Channels::zero(simd); 3]; 3];
@@ -77,8 +92,10 @@ impl<L: Linear<P, 3>, const P: usize> WithSimd for FillPanel<'_, L, P> {
                 let transformed = on_both_sides::<S, L, P, 3>(simd, &taps);
                 for row in 0..P {
                     for column in 0..P {
-                        panel[((P * row + column) * inputs + input) * vectors + vector] =
-                            transformed[row][column].values;
+                        let (point, values) = (P * row + column, transformed[row][column].values);
+                        let element =
+                            &mut panel[(point * inner + input % inner) * vectors + vector];
+                        place.write(simd, values, element);
                     }
                 }
             }

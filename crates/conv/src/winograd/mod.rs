@@ -32,6 +32,7 @@
 
 use rayon::prelude::*;
 
+use crate::arithmetic::Elements;
 use crate::maps::{Maps, MapsView};
 use crate::product::{InitialSum, StridedRows, multiply};
 use crate::scratch::with_scratch;
@@ -57,18 +58,25 @@ pub(crate) const CHANNEL_STEP: usize = 16;
 const TILES_PER_TASK: usize = 96;
 
 /// Tiles from which on reading a kernel is worth it.
-const LEAST_TILES_PER_TASK: usize = 48;
+const LEAST_TILES_PER_TASK: usize = 32;
 
 /// Output channels of a task's products that lie in the cache together.
 const COLUMNS_AT_A_TIME: usize = 64;
 
-/// Side of the output tiles, which tells the algorithms apart.
+/// Side of the output tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TileSize {
     /// F(2×2, 3×3).
     Two,
     /// F(3×3, 3×3).
     Three,
+}
+
+/// An algorithm: its tiles, and what is multiplied at the points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Variant {
+    pub(crate) tiles: TileSize,
+    pub(crate) elements: Elements,
 }
 
 /// Runs generic code with the algorithm of some size.
@@ -114,22 +122,61 @@ impl Tiling {
 struct Points {
     channels: usize,
     tiles: usize,
+    layout: Layout,
+}
+
+/// What the numbers at points are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    /// 32-bit floats.
+    Numbers,
+    /// Pairs of a channel of the first half and one of the second half, as a product over channels
+    /// needs them.
+    PairsOfChannels,
+    /// Pairs of a tile and the next one, as a product over tiles needs them.
+    PairsOfTiles,
+}
+
+impl Layout {
+    fn elements(self) -> Elements {
+        match self {
+            Self::Numbers => Elements::Numbers,
+            Self::PairsOfChannels | Self::PairsOfTiles => Elements::Pairs,
+        }
+    }
 }
 
 impl Points {
     /// Numbers from one tile to the next.
     fn row_step(&self) -> usize {
-        self.channels + CHANNEL_STEP
+        self.row_length() + CHANNEL_STEP
+    }
+
+    /// Numbers, or pairs, of a row.
+    fn row_length(&self) -> usize {
+        if self.layout == Layout::PairsOfChannels { self.channels / 2 } else { self.channels }
+    }
+
+    /// Tiles, or pairs of them.
+    fn rows(&self) -> usize {
+        if self.layout == Layout::PairsOfTiles { self.tiles.div_ceil(2) } else { self.tiles }
     }
 
     /// Numbers from one point to the next.
     fn point_step(&self) -> usize {
-        self.tiles * self.row_step() + CHANNEL_STEP
+        self.rows() * self.row_step() + CHANNEL_STEP
     }
 
-    /// The rows of one point.
+    /// The numbers of one point.
     fn matrix<'a>(&self, values: &'a [f32], point: usize) -> &'a [f32] {
-        &values[point * self.point_step()..][..self.tiles * self.row_step()]
+        &values[point * self.point_step()..][..self.rows() * self.row_step()]
+    }
+
+    /// The same as the left side of a product.
+    fn rows_of<'a>(&self, values: &'a [f32], point: usize) -> StridedRows<'a> {
+        let matrix = self.matrix(values, point);
+        StridedRows::matrix(matrix, self.rows(), self.row_length(), self.row_step())
+            .of(self.layout.elements())
     }
 }
 
@@ -144,7 +191,7 @@ pub(crate) fn convolve(
     first_channel: usize,
 ) {
     with_algorithm!(
-        kernel.size,
+        kernel.variant.tiles,
         run(geometry, input, kernel, initial, activation, output, first_channel)
     );
 }
@@ -166,13 +213,17 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
     let per_task = tiling.bands_per_task(bands.len());
     bands.par_chunks_mut(per_task).enumerate().for_each(|(task, bands)| {
         let tiles = bands.len() * tiling.per_band;
-        let inputs = Points { channels: geometry.input_channels, tiles };
+        let layout = match kernel.variant.elements {
+            Elements::Numbers => Layout::Numbers,
+            Elements::Pairs => Layout::PairsOfChannels,
+        };
+        let inputs = Points { channels: geometry.input_channels, tiles, layout };
         let widest = kernel
             .panels
             .column_groups(COLUMNS_AT_A_TIME)
             .next()
             .map_or(0, |columns| columns.len());
-        let room = Points { channels: widest, tiles };
+        let room = Points { channels: widest, tiles, layout: Layout::Numbers };
         with_scratch(P * P * (inputs.point_step() + room.point_step()), |scratch| {
             let (pixels, products) = scratch.split_at_mut(P * P * inputs.point_step());
             let first_band = task * per_task;
@@ -181,14 +232,9 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
             // Some columns at a time, so that the products are still in the cache when they are
             // brought back to pixels.
             for columns in kernel.panels.column_groups(COLUMNS_AT_A_TIME) {
-                let points = Points { channels: columns.len(), tiles };
+                let points = Points { channels: columns.len(), tiles, layout: Layout::Numbers };
                 for point in 0..P * P {
-                    let left = StridedRows::matrix(
-                        inputs.matrix(pixels, point),
-                        tiles,
-                        inputs.channels,
-                        inputs.row_step(),
-                    );
+                    let left = inputs.rows_of(pixels, point);
                     let right = kernel.panels.matrix(point).columns(columns.clone());
                     let products =
                         &mut products[point * points.point_step()..][..points.point_step()];

@@ -5,8 +5,9 @@ use std::marker::PhantomData;
 use pulp::{Simd, WithSimd};
 
 use super::transform::{Channels, Linear, on_both_sides};
-use super::{Points, Tiling};
+use super::{Layout, Points, Tiling};
 use crate::Padding;
+use crate::arithmetic::Place;
 use crate::maps::MapsView;
 use crate::simd::vectorized;
 
@@ -70,7 +71,8 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
                     }
                 }
             }
-            let output = &mut output[tile * row_step..];
+            let row = if points.layout == Layout::PairsOfTiles { tile / 2 } else { tile };
+            let output = &mut output[row * row_step..];
             for vector in 0..vectors {
                 let mut values = [[Channels::zero(simd); C]; C];
                 for row in 0..C {
@@ -79,13 +81,38 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
                     }
                 }
                 let transformed = on_both_sides::<S, L, R, C>(simd, &values);
-                for row in 0..R {
-                    for column in 0..R {
-                        output[(row * R + column) * point_step + vector] =
-                            transformed[row][column].values;
-                    }
+                let (place, vector) = match points.layout {
+                    Layout::Numbers => (Place::Number, vector),
+                    Layout::PairsOfTiles if tile % 2 == 0 => (Place::First, vector),
+                    Layout::PairsOfTiles => (Place::Second, vector),
+                    Layout::PairsOfChannels if vector < vectors / 2 => (Place::First, vector),
+                    Layout::PairsOfChannels => (Place::Second, vector - vectors / 2),
+                };
+                let output = &mut output[vector..];
+                // One loop for each, or every number would ask for its place.
+                match place {
+                    Place::Number => write(simd, Place::Number, transformed, output, point_step),
+                    Place::First => write(simd, Place::First, transformed, output, point_step),
+                    Place::Second => write(simd, Place::Second, transformed, output, point_step),
                 }
             }
+        }
+    }
+}
+
+/// Writes the vectors at the points, `point_step` vectors apart.
+#[inline(always)]
+fn write<S: Simd, const R: usize>(
+    simd: S,
+    place: Place,
+    vectors: [[Channels<S>; R]; R],
+    output: &mut [S::f32s],
+    point_step: usize,
+) {
+    for row in 0..R {
+        for column in 0..R {
+            let element = &mut output[(row * R + column) * point_step];
+            place.write(simd, vectors[row][column].values, element);
         }
     }
 }
