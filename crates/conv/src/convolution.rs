@@ -340,13 +340,23 @@ fn rotate(kernel: &[f32], inputs: usize, outputs: usize, rotated: &mut [f32]) {
 
 /// Writes a matrix with rows of `columns` numbers, rows and columns exchanged.
 pub(crate) fn transpose(matrix: &[f32], columns: usize, transposed: &mut [f32]) {
-    /// Columns that are written together, so that a line of the cache is used up before it is left.
-    const BLOCK: usize = 16;
+    /// Rows and columns of the blocks that are turned one after the other. Lines whose distance is
+    /// a power of two push each other out of the cache, so some are read at one go, and each is
+    /// written at one go.
+    const HEIGHT: usize = 16;
+    const WIDTH: usize = 64;
     let rows = matrix.len() / columns;
-    transposed.par_chunks_mut(BLOCK * rows).enumerate().for_each(|(block, transposed)| {
-        for (row, values) in matrix.chunks_exact(columns).enumerate() {
-            for (line, value) in transposed.chunks_exact_mut(rows).zip(&values[block * BLOCK..]) {
-                line[row] = *value;
+    transposed.par_chunks_mut(WIDTH * rows).enumerate().for_each(|(number, transposed)| {
+        let mut block = [[0f32; HEIGHT]; WIDTH];
+        for (first, matrix) in (0..).step_by(HEIGHT).zip(matrix.chunks(HEIGHT * columns)) {
+            for (row, values) in matrix.chunks_exact(columns).enumerate() {
+                for (line, value) in block.iter_mut().zip(&values[number * WIDTH..]) {
+                    line[row] = *value;
+                }
+            }
+            let height = matrix.len() / columns;
+            for (line, block) in transposed.chunks_exact_mut(rows).zip(&block) {
+                line[first..][..height].copy_from_slice(&block[..height]);
             }
         }
     });
