@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use crate::simd::{CACHE_LINE, aligned_start};
@@ -13,6 +14,10 @@ pub struct BufferPool {
     free: Mutex<Free>,
     /// Numbers that it keeps at most.
     most: usize,
+    /// How many times as long as what is asked for a kept buffer may be.
+    largest_excess: usize,
+    /// Numbers that a new buffer has at least.
+    least: AtomicUsize,
 }
 
 /// Released buffers by their length, and how many numbers they have.
@@ -22,8 +27,22 @@ struct Free {
     numbers: usize,
 }
 
-/// A kept buffer may be this many times as long as what is asked for.
-const LARGEST_EXCESS: usize = 4;
+/// The largest excess where buffers of many lengths are in use at once: a large one is to be there
+/// when it is needed.
+const SIMILAR: usize = 4;
+
+impl Free {
+    /// Takes out one of the buffers of a length.
+    fn remove(&mut self, length: usize) -> Option<Vec<f32>> {
+        let buffers = self.buffers.get_mut(&length)?;
+        let buffer = buffers.pop();
+        if buffers.is_empty() {
+            self.buffers.remove(&length);
+        }
+        self.numbers -= buffer.as_ref().map_or(0, Vec::len);
+        buffer
+    }
+}
 
 /// What the pool of kernels keeps at most, 64 MiB: some of the largest of them, each of which is
 /// released before the next layer's is made.
@@ -31,37 +50,61 @@ const MOST_OF_KERNELS: usize = 1 << 24;
 
 impl Default for BufferPool {
     fn default() -> Self {
-        Self::keeping(usize::MAX)
+        Self::keeping(usize::MAX, SIMILAR)
     }
 }
 
 impl BufferPool {
-    fn keeping(most: usize) -> Self {
-        Self { free: Mutex::default(), most }
+    fn keeping(most: usize, largest_excess: usize) -> Self {
+        Self { free: Mutex::default(), most, largest_excess, least: AtomicUsize::new(0) }
+    }
+
+    /// A pool for buffers of which few are in use at once, such as the gradients of one layer after
+    /// the other. It has no more of them than that, each as long as the longest needed so far.
+    pub fn of_few() -> Self {
+        Self::keeping(usize::MAX, usize::MAX)
+    }
+
+    /// Makes new buffers at least so long, where that is known before the longest is needed.
+    pub fn lengthen(&self, least: usize) {
+        self.least.store(least, Ordering::Relaxed);
+    }
+
+    /// Gives back what it keeps.
+    pub fn clear(&self) {
+        if let Ok(mut free) = self.free.lock() {
+            *free = Free::default();
+        }
     }
 
     /// The pool of what belongs to no network: kernels in the layout of products, and the sums of
     /// their gradients.
     pub(crate) fn of_kernels() -> &'static Arc<Self> {
         static POOL: LazyLock<Arc<BufferPool>> =
-            LazyLock::new(|| Arc::new(BufferPool::keeping(MOST_OF_KERNELS)));
+            LazyLock::new(|| Arc::new(BufferPool::keeping(MOST_OF_KERNELS, SIMILAR)));
         &POOL
+    }
+
+    /// Gives back the kernels that no layer holds.
+    pub fn clear_kernels() {
+        Self::of_kernels().clear();
     }
 
     /// A buffer with `length` numbers of any value that begins a cache line.
     pub(crate) fn take(self: &Arc<Self>, length: usize) -> Buffer {
         let needed = length + CACHE_LINE / size_of::<f32>();
         let kept = self.free.lock().ok().and_then(|mut free| {
-            let of_length = needed..=needed * LARGEST_EXCESS;
-            let (&found, buffers) = free.buffers.range_mut(of_length).next()?;
-            let buffer = buffers.pop()?;
-            if buffers.is_empty() {
-                free.buffers.remove(&found);
+            let of_length = needed..=needed.saturating_mul(self.largest_excess);
+            let found = free.buffers.range(of_length).next().map(|(&length, _)| length);
+            if found.is_none() && self.largest_excess == usize::MAX {
+                // All are too short: a longer one takes the place of the longest.
+                let longest = free.buffers.keys().next_back().copied();
+                drop(longest.and_then(|longest| free.remove(longest)));
             }
-            free.numbers -= buffer.len();
-            Some(buffer)
+            free.remove(found?)
         });
-        let values = kept.unwrap_or_else(|| vec![0.0; needed]);
+        let least = self.least.load(Ordering::Relaxed) + CACHE_LINE / size_of::<f32>();
+        let values = kept.unwrap_or_else(|| vec![0.0; needed.max(least)]);
         Buffer { start: aligned_start(&values), values, length, pool: self.clone() }
     }
 }
@@ -126,8 +169,28 @@ mod tests {
     }
 
     #[test]
+    fn a_pool_of_few_has_as_many_buffers_as_were_in_use_at_once() {
+        let pool = Arc::new(BufferPool::of_few());
+        let kept = || pool.free.lock().expect("no thread panicked").numbers;
+        // As gradients do: one is made of the other, longer and longer.
+        let mut gradient = pool.take(100);
+        for length in [200, 400, 800] {
+            gradient = pool.take(length);
+        }
+        drop(gradient);
+        assert_eq!(kept(), (400 + 16) + (800 + 16));
+        let shorter = [pool.take(1), pool.take(1)];
+        assert_eq!(kept(), 0, "both are used for what is much shorter");
+        drop(shorter);
+        pool.clear();
+        assert_eq!(kept(), 0);
+        drop(pool.take(1));
+        assert_eq!(kept(), 17);
+    }
+
+    #[test]
     fn a_pool_keeps_no_more_than_it_may() {
-        let pool = Arc::new(BufferPool::keeping(2000));
+        let pool = Arc::new(BufferPool::keeping(2000, SIMILAR));
         let buffers = [1000, 900, 100].map(|length| pool.take(length));
         drop(buffers);
         let kept = || pool.free.lock().expect("no thread panicked").numbers;

@@ -80,7 +80,7 @@ mod strided;
 mod winograd;
 
 pub use activation::Activation;
-pub use allocation::keep_freed_memory;
+pub use allocation::{give_back_freed_memory, keep_freed_memory};
 pub use batch_norm::{
     ChannelStatistics, NormalizationGradient, Normalized, channel_statistics, scale_and_shift,
 };

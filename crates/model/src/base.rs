@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor, Var};
 use rayon::prelude::*;
-use thaw_conv::{Algorithm, Maps};
+use thaw_conv::{Algorithm, BufferPool, Maps};
 use thaw_spec::{
     Architecture, ConvolutionAlgorithm, FrozenStatistics, MovingAverage, MovingStatistics,
     MovingVariance, Procedure, TensorRole,
@@ -13,7 +13,7 @@ use thaw_spec::{
 
 use crate::bases::{Block, blocks};
 use crate::head::Mode;
-use crate::layers::{self, Context, Cost, Layer, MapShape, Parameter, Recorded};
+use crate::layers::{self, Context, Cost, Layer, MapShape, Parameter, Recorded, TensorSpec};
 use crate::tape::Tape;
 use crate::{ModelError, Weights};
 
@@ -187,6 +187,15 @@ impl Base {
         Self { engine: Engine::Candle, ..self }
     }
 
+    /// Gives back the memory that activations, gradients and kernels left, which the next step takes
+    /// anew. It is worth it where something else follows many steps.
+    pub fn give_back_memory(&self) {
+        self.context.buffers.clear();
+        self.context.gradients.clear();
+        BufferPool::clear_kernels();
+        thaw_conv::give_back_freed_memory();
+    }
+
     /// Runs `[batch, height, width, channels]` activations through some blocks. Nothing is kept for
     /// gradients.
     ///
@@ -249,13 +258,21 @@ impl Base {
         if images >= batch {
             return Ok(layers::forward(block, &self.context, &input)?.unwrap_or(input));
         }
+        let tensors: Vec<TensorSpec> = block.iter().flat_map(|layer| layer.tensors()).collect();
+        let constants;
+        let context = if self.context.has_variable(&tensors) {
+            constants = self.context.as_constants();
+            &constants
+        } else {
+            &self.context
+        };
         let groups: Vec<Range<usize>> =
             (0..batch).step_by(images).map(|first| first..batch.min(first + images)).collect();
         let outputs: Vec<Maps> = groups
             .into_par_iter()
             .map(|group| {
                 let input = input.images(group);
-                Ok(layers::forward(block, &self.context, &input)?.unwrap_or(input))
+                Ok(layers::forward(block, context, &input)?.unwrap_or(input))
             })
             .collect::<Result<_, ModelError>>()?;
         Ok(Maps::of_images(&self.context.buffers, &outputs))
@@ -296,13 +313,20 @@ impl Base {
         if range.is_empty() {
             return Ok((activations.clone(), Tape::empty()));
         }
-        let layers = self.layers(range);
+        let layers = self.layers(range.clone());
         if self.engine == Engine::Candle {
             // The graph is the tape.
             let output = layers::compose(layers, &self.context, Mode::Training, activations)?;
             return Ok((output, Tape::empty()));
         }
         let input = Arc::new(self.context.maps(activations)?);
+        let [batch, height, width, channels] = input.shape();
+        let (mut shape, mut cost) = (MapShape { height, width, channels }, Cost::default());
+        for layer in self.layers(range) {
+            shape = layer.shape(shape, &mut cost).unwrap_or(shape);
+        }
+        // The largest gradient comes last: what is shorter uses its memory before it.
+        self.context.gradients.lengthen(batch * cost.largest);
         let Recorded { output, backward } = layers::forward_on_tape(layers, &self.context, input)?;
         let features =
             Var::from_slice(output.values(), &output.shape(), activations.device())?.into_inner();

@@ -50,7 +50,7 @@ impl<'a> Tape<'a> {
             );
         };
         // Nothing is variable before the first layer.
-        backward(gradients, context.maps(&gradient)?, InputGradient::Unneeded)?;
+        backward(gradients, context.gradient_maps(&gradient)?, InputGradient::Unneeded)?;
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! Runs one stage of the work per line of standard input and prints the seconds it took, so that
 //! another program can time its own stages in turn. `tools/bench/versus_pytorch.py` does.
 //!
-//! Stages: `BASE forward`, `BASE train` (a batch of 20 at 150×150, by a frozen base of any name and
-//! by one that is trained as a whole; `bfloat16` behind it chooses that algorithm), `head epoch`, `augment`, `decode FOLDER`, `copy`; and `peak`, which prints the process's peak memory in MiB.
+//! Stages: `BASE forward`, `BASE evaluate`, `BASE train` (a batch of 20 at 150×150, by a frozen base of any name and
+//! by one that is trained as a whole, without and with training it; `bfloat16` behind it chooses that algorithm), `head epoch`, `augment`, `decode FOLDER`, `copy`; and `peak`, which prints the process's peak memory in MiB.
 
 use std::io::{BufRead, Write};
 use std::path::Path;
@@ -182,7 +182,7 @@ fn answer() -> Outcome<()> {
             Ok(())
         };
         match words.as_slice() {
-            [base, what @ ("forward" | "train"), precision @ ..]
+            [base, what @ ("forward" | "evaluate" | "train"), precision @ ..]
                 if matches!(precision, [] | ["bfloat16"]) =>
             {
                 if !networks.iter().any(|(name, _)| *name == line) {
@@ -191,7 +191,7 @@ fn answer() -> Outcome<()> {
                     } else {
                         ConvolutionAlgorithm::WinogradF3Bfloat16
                     };
-                    let network = Network::new(base.parse()?, convolution, *what == "train")?;
+                    let network = Network::new(base.parse()?, convolution, *what != "forward")?;
                     networks.push((line.clone(), network));
                 }
                 let Some((_, network)) = networks.iter_mut().find(|(name, _)| *name == line) else {

@@ -128,6 +128,8 @@ impl<'a> Checkpoints<'a> {
         completed: &CompletedEpochs,
         begun: Option<&BegunEpoch>,
     ) -> Result<(), TrainError> {
+        // The tensors are copied for the file, which needs no activations meanwhile.
+        run.base.give_back_memory();
         save(&policy.path, self.cell, run, completed, begun)?;
         if let Some(shared) = &policy.shared {
             shared.store.upload(&policy.path, &shared.key)?;

@@ -139,6 +139,8 @@ pub fn fit(
         Err(error) => return Err(error),
     }
     sink.begin(&completed.records)?;
+    // Decoding and reading weights left some.
+    run.base.give_back_memory();
     let mut diverged = None;
     let shown = begun.map_or(0, |begun: BegunEpoch| begun.train.count);
     progress((completed.records.len() * run.data().train.pixels.len()) as u64 + shown);
@@ -364,6 +366,7 @@ impl<'a> Run<'a> {
             training_seconds,
             seconds: begun.seconds + start.elapsed().as_secs_f64(),
         };
+        self.base.give_back_memory();
         let mut splits = vec![train];
         let mut predictions = Vec::new();
         let evaluated = self.data().evaluation.iter();
@@ -373,6 +376,7 @@ impl<'a> Run<'a> {
             splits.push(self.evaluate(epoch, *split, &of_split));
             predictions.extend(of_split);
         }
+        self.base.give_back_memory();
         // The last step may have led the weights where the loss has no value.
         if let Some(record) = splits.iter().find(|record| !record.loss_sum.is_finite()) {
             return Err(TrainError::Diverged { epoch: epoch + 1, loss: record.loss_sum });

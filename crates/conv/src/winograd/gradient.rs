@@ -17,9 +17,10 @@ use crate::{ConvolutionGeometry, Padding};
 /// Numbers at points that are made before they are summed: few enough to be found in the cache.
 const NUMBERS_PER_ROUND: usize = 1 << 21;
 
-/// Groups of tiles in a round: a multiple of this, so that the sums are not read and written too
-/// often and no thread waits.
-const LEAST_GROUPS: usize = 8;
+/// Groups of tiles in a round: a multiple of the number of threads between these, so that no thread
+/// waits, the sums are not read and written too often, and the points do not take too much memory.
+const LEAST_GROUPS: usize = 4;
+const MOST_LEAST_GROUPS: usize = 8;
 
 /// Input channels whose sums one task takes care of.
 const CHANNELS_PER_TASK: usize = 96;
@@ -55,7 +56,8 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
     let (input_points, output_points) =
         (Points { channels: inputs, tiles, layout }, Points { channels: outputs, tiles, layout });
     let group_length = P * P * (input_points.point_step() + output_points.point_step());
-    let groups_per_round = (NUMBERS_PER_ROUND / group_length).max(1).next_multiple_of(LEAST_GROUPS);
+    let least_groups = rayon::current_num_threads().clamp(LEAST_GROUPS, MOST_LEAST_GROUPS);
+    let groups_per_round = (NUMBERS_PER_ROUND / group_length).max(1).next_multiple_of(least_groups);
     let mut sums = BufferPool::of_kernels().take(P * P * inputs * outputs);
     let mut add_round = |first_band: usize, groups: &mut [f32]| {
         let bands = &(first_band..bands.min(first_band + groups_per_round * bands_per_group));

@@ -6,7 +6,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::transform::{Channels, F2, F3, Linear, Minimal, on_both_sides};
+use super::transform::{Channels, F2, F3, Linear, Minimal, on_both_sides, write_points};
 use super::{TileSize, Variant, with_algorithm};
 use crate::arithmetic::{Elements, Place};
 use crate::product::Panels;
@@ -90,14 +90,8 @@ impl<L: Linear<P, 3>, const P: usize> WithSimd for FillPanel<'_, L, P> {
                     }
                 }
                 let transformed = on_both_sides::<S, L, P, 3>(simd, &taps);
-                for row in 0..P {
-                    for column in 0..P {
-                        let (point, values) = (P * row + column, transformed[row][column].values);
-                        let element =
-                            &mut panel[(point * inner + input % inner) * vectors + vector];
-                        place.write(simd, values, element);
-                    }
-                }
+                let panel = &mut panel[input % inner * vectors + vector..];
+                write_points(simd, place, &transformed, panel, inner * vectors);
             }
         }
     }

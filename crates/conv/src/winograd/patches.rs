@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use pulp::{Simd, WithSimd};
 
-use super::transform::{Channels, Linear, on_both_sides};
+use super::transform::{Channels, Linear, on_both_sides, write_points};
 use super::{Layout, Points, Tiling};
 use crate::Padding;
 use crate::arithmetic::Place;
@@ -41,6 +41,7 @@ struct Gather<'a, 'o, L, const R: usize, const C: usize> {
 impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_, L, R, C> {
     type Output = ();
 
+    #[expect(clippy::needless_range_loop, reason = "formulas with indices")]
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { patches: Patches { maps, tiling, padding, first_band, points }, output, .. } =
@@ -88,31 +89,8 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
                     Layout::PairsOfChannels if vector < vectors / 2 => (Place::First, vector),
                     Layout::PairsOfChannels => (Place::Second, vector - vectors / 2),
                 };
-                let output = &mut output[vector..];
-                // One loop for each, or every number would ask for its place.
-                match place {
-                    Place::Number => write(simd, Place::Number, transformed, output, point_step),
-                    Place::First => write(simd, Place::First, transformed, output, point_step),
-                    Place::Second => write(simd, Place::Second, transformed, output, point_step),
-                }
+                write_points(simd, place, &transformed, &mut output[vector..], point_step);
             }
-        }
-    }
-}
-
-/// Writes the vectors at the points, `point_step` vectors apart.
-#[inline(always)]
-fn write<S: Simd, const R: usize>(
-    simd: S,
-    place: Place,
-    vectors: [[Channels<S>; R]; R],
-    output: &mut [S::f32s],
-    point_step: usize,
-) {
-    for row in 0..R {
-        for column in 0..R {
-            let element = &mut output[(row * R + column) * point_step];
-            place.write(simd, vectors[row][column].values, element);
         }
     }
 }

@@ -4,6 +4,8 @@ use std::ops::{Add, Mul, Sub};
 
 use pulp::Simd;
 
+use crate::arithmetic::Place;
+
 /// A vector of channels with the operators that formulas are written in.
 #[derive(Clone, Copy)]
 pub(super) struct Channels<S: Simd> {
@@ -187,6 +189,37 @@ pub(super) fn on_both_sides<S: Simd, L: Linear<R, C>, const R: usize, const C: u
         }
     }
     result
+}
+
+/// Writes the vectors at all points to their place, `step` vectors apart.
+#[inline(always)]
+pub(super) fn write_points<S: Simd, const R: usize>(
+    simd: S,
+    place: Place,
+    vectors: &[[Channels<S>; R]; R],
+    points: &mut [S::f32s],
+    step: usize,
+) {
+    #[inline(always)]
+    fn write<S: Simd, const R: usize>(
+        simd: S,
+        place: Place,
+        vectors: &[[Channels<S>; R]; R],
+        points: &mut [S::f32s],
+        step: usize,
+    ) {
+        for (row, vectors) in vectors.iter().enumerate() {
+            for (column, vector) in vectors.iter().enumerate() {
+                place.write(simd, vector.values, &mut points[(row * R + column) * step]);
+            }
+        }
+    }
+    // A loop for each place, or every vector would ask for its own.
+    match place {
+        Place::Number => write(simd, Place::Number, vectors, points, step),
+        Place::First => write(simd, Place::First, vectors, points, step),
+        Place::Second => write(simd, Place::Second, vectors, points, step),
+    }
 }
 
 #[cfg(test)]

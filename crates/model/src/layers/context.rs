@@ -82,7 +82,10 @@ pub struct Context {
     /// How often each statistic has moved, in the order of the parameters.
     updates: Vec<AtomicUsize>,
     pub(crate) algorithm: Algorithm,
+    /// Memory of activations.
     pub(crate) buffers: Arc<BufferPool>,
+    /// Memory of their gradients, of which few live at once.
+    pub(crate) gradients: Arc<BufferPool>,
 }
 
 impl Context {
@@ -97,8 +100,7 @@ impl Context {
         let mut parameters = Vec::new();
         for (block, tensors) in blocks.into_iter().enumerate() {
             for TensorSpec { name, role, .. } in tensors {
-                let (shape, values) = weights.get(&name)?;
-                let original = Tensor::from_vec(values.clone(), shape.as_slice(), device)?;
+                let original = weights.get(&name)?.to_device(device)?;
                 let (carried, variable) = (None, None);
                 parameters.push(Parameter { name, block, role, original, carried, variable });
             }
@@ -107,8 +109,35 @@ impl Context {
         let places = names().zip(0..).collect();
         let prepared = names().map(|name| (name, OnceLock::new())).collect();
         let updates = parameters.iter().map(|_| AtomicUsize::new(0)).collect();
-        let buffers = Arc::default();
-        Ok(Self { parameters, places, prepared, moving, updates, algorithm, buffers })
+        let (buffers, gradients) = (Arc::default(), Arc::new(BufferPool::of_few()));
+        Ok(Self { parameters, places, prepared, moving, updates, algorithm, buffers, gradients })
+    }
+
+    /// The same with every tensor a constant of its present value, so that what is made of a kernel is
+    /// made once for all images of an evaluation.
+    pub(crate) fn as_constants(&self) -> Self {
+        let constant = |parameter: &Parameter| Parameter {
+            carried: Some(parameter.value().detach()),
+            variable: None,
+            ..parameter.clone()
+        };
+        let parameters = self.parameters.iter().map(constant).collect();
+        let prepared = self.prepared.keys().map(|name| (name.clone(), OnceLock::new())).collect();
+        Self {
+            parameters,
+            places: self.places.clone(),
+            prepared,
+            moving: self.moving,
+            updates: Vec::new(),
+            algorithm: self.algorithm,
+            buffers: self.buffers.clone(),
+            gradients: self.gradients.clone(),
+        }
+    }
+
+    /// Whether training may change one of these tensors.
+    pub(crate) fn has_variable(&self, tensors: &[TensorSpec]) -> bool {
+        tensors.iter().any(|tensor| self.parameter(&tensor.name).variable.is_some())
     }
 
     /// The tensors in the order of their layers.
@@ -173,8 +202,17 @@ impl Context {
 
     /// Copies a tensor into feature maps.
     pub(crate) fn maps(&self, tensor: &Tensor) -> Result<Maps, ModelError> {
+        Self::maps_from(&self.buffers, tensor)
+    }
+
+    /// Copies a gradient into feature maps.
+    pub(crate) fn gradient_maps(&self, gradient: &Tensor) -> Result<Maps, ModelError> {
+        Self::maps_from(&self.gradients, gradient)
+    }
+
+    fn maps_from(buffers: &Arc<BufferPool>, tensor: &Tensor) -> Result<Maps, ModelError> {
         let (batch, height, width, channels) = tensor.dims4()?;
-        let mut maps = Maps::new(&self.buffers, [batch, height, width, channels]);
+        let mut maps = Maps::new(buffers, [batch, height, width, channels]);
         with_values(&tensor.contiguous()?, |values| maps.values_mut().copy_from_slice(values))?;
         Ok(maps)
     }

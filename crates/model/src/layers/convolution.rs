@@ -257,7 +257,7 @@ impl Convolution {
         if wanted == InputGradient::Unneeded {
             return Ok(None);
         }
-        let mut result = Maps::new(&context.buffers, input.shape());
+        let mut result = Maps::new(&context.gradients, input.shape());
         let (input, gradient) = (input.view(), gradient.view());
         self.input_gradient(context, input, gradient, Accumulate::Overwrite, &mut result)?;
         Ok(Some(result))

@@ -64,7 +64,7 @@ impl Layer for Parallel {
             let activation = self.0[0].activation;
             let sums = activation.gradient(kept.values(), gradient.values_mut(), self.outputs());
             let mut result = (wanted == InputGradient::Needed)
-                .then(|| Maps::new(&context.buffers, input.shape()));
+                .then(|| Maps::new(&context.gradients, input.shape()));
             let mut end = self.outputs();
             let mut accumulate = Accumulate::Overwrite;
             for part in self.0.iter().rev() {

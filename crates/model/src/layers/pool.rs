@@ -65,7 +65,7 @@ impl Layer for Pool {
             output,
             backward: Box::new(move |_, gradient, wanted| {
                 Ok((wanted == InputGradient::Needed).then(|| {
-                    let mut result = Maps::new(&context.buffers, input.shape());
+                    let mut result = Maps::new(&context.gradients, input.shape());
                     match self.kind {
                         PoolKind::Max => {
                             max_pool_gradient(self.geometry, &input, &kept, &gradient, &mut result);

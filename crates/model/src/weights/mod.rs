@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use candle_core::{Device, Tensor};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError};
 use thaw_spec::{Architecture, ContentHash, PreprocessingName, TensorRole};
@@ -45,7 +46,8 @@ pub struct Weights {
     pub part: Option<String>,
     /// Preprocessing that the weights were trained on, where the file's layout tells it.
     pub preprocessing: Option<PreprocessingName>,
-    tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    /// In the memory of the processor, which the bases that are made of them share.
+    tensors: BTreeMap<String, Tensor>,
 }
 
 /// Weights of [`Architecture::MiniVgg`]; `mini_vgg.json` beside the file tells how they were made.
@@ -126,13 +128,13 @@ impl Weights {
                     "the tensor `{name}` holds {value}, but it is a variance; the file is damaged"
                 )));
             }
-            let tensor = match shape[..] {
+            let (shape, values) = match shape[..] {
                 [outputs, inputs, height, width] => {
                     (vec![height, width, inputs, outputs], to_hwio(&values, &shape))
                 }
                 _ => (shape, values),
             };
-            found_tensors.insert(name, tensor);
+            found_tensors.insert(name, Tensor::from_vec(values, shape, &Device::Cpu)?);
         }
         if let Some(extra) = file.tensors.keys().next() {
             return Err(wrong(format!(
@@ -189,8 +191,8 @@ impl Weights {
         Self::from_bytes(path, &bytes, architecture)
     }
 
-    /// A tensor's shape and values.
-    pub(crate) fn get(&self, name: &str) -> Result<&(Vec<usize>, Vec<f32>), ModelError> {
+    /// A tensor, a kernel as `[height, width, inputs, outputs]`.
+    pub(crate) fn get(&self, name: &str) -> Result<&Tensor, ModelError> {
         let missing = || ModelError::Weights {
             path: self.path.clone(),
             reason: format!("the tensor `{name}` is missing"),
