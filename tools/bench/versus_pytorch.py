@@ -38,6 +38,8 @@ BASES = {
     "mobilenet_v2": "MobileNetV2",
     "efficientnet_lite0": "EfficientNet-Lite0",
 }
+# Bases of which thaw is timed with `convolution = "winograd_f3_bfloat16"`, too.
+IN_BFLOAT16 = ["vgg16", "resnet18"]
 # Programs that time the stages of some sides, and the package whose version counts.
 SIDES = {
     "PyTorch": "torch",
@@ -116,12 +118,17 @@ def stages(options):
         if options.only and base not in options.only:
             continue
         forward, train = f"{base} forward", f"{base} train"
-        yield Stage(forward, name, 20, {
-            "PyTorch": {layout: f"{forward} {layout}" for layout in layouts},
-            "ONNX Runtime": {"ONNX Runtime": f"{forward} onnxruntime"},
-            "OpenVINO": {hint: f"{forward} openvino_{hint}" for hint in ["latency", "throughput"]},
-        })
-        yield Stage(train, f"{name}, forward, backward, RMSprop", 20, {"PyTorch": {layout: f"{train} {layout}" for layout in layouts}})
+        # thaw's convolutions in bfloat16 beside the same others, where the processor has instructions for them.
+        for own, name in {"": name, " bfloat16": f"{name}, bfloat16"}.items():
+            if own and not (base in IN_BFLOAT16 and "avx512_bf16" in processor_flags()):
+                continue
+            yield Stage(forward + own, name, 20, {
+                "PyTorch": {layout: f"{forward} {layout}" for layout in layouts},
+                "ONNX Runtime": {"ONNX Runtime": f"{forward} onnxruntime"},
+                "OpenVINO": {hint: f"{forward} openvino_{hint}" for hint in ["latency", "throughput"]},
+            })
+            title = f"{name}, forward, backward, RMSprop"
+            yield Stage(train + own, title, 20, {"PyTorch": {layout: f"{train} {layout}" for layout in layouts}})
     if options.only:
         return
     kinds = {"RMSprop(foreach=True)": "head epoch foreach", "RMSprop(foreach=False)": "head epoch loop"}
@@ -233,10 +240,19 @@ def busy():
     return 1 - (idle_after - idle) / max(total_after - total, 1)
 
 
+def cpu_information():
+    """What the system says about the processor; nothing where it does not."""
+    file = Path("/proc/cpuinfo")
+    return file.read_text() if file.exists() else ""
+
+
+def processor_flags():
+    return set(cpu_information().split())
+
+
 def cpu():
-    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    model = re.search(r"model name\s*:\s*(.*)", text)
-    flags = set(text.split())
+    model = re.search(r"model name\s*:\s*(.*)", cpu_information())
+    flags = processor_flags()
     vectors = "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else "no AVX2"
     return f"{model.group(1) if model else platform.processor()}, {os.cpu_count()} cores, {vectors}"
 
