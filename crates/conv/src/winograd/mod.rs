@@ -27,6 +27,10 @@
 //! 5. [`gradient`]: all of it is linear, so the kernel's gradient is the transposed pipeline, `Gᵀ
 //!    [Σ (Bᵀ d B) ⊙ (A dY Aᵀ)] G`. The input's gradient is another convolution.
 //!
+//! What is multiplied at the points may be rounded to bfloat16, two numbers to a pair
+//! ([`crate::arithmetic`]): pixels and kernels in pairs of channels, and for the kernel's gradient
+//! pixels and gradients in pairs of tiles.
+//!
 //! Every tile is computed by itself and every sum over channels is one chain, so an image's result
 //! does not depend on its batch.
 

@@ -141,9 +141,9 @@ impl Convolution {
         Ok(thaw_conv::Convolution { geometry, algorithm })
     }
 
-    /// Whether few tiles use a kernel that is large once it is transformed: reading it then takes
-    /// longer than multiplying with it, and F(2×2) has 16 points where F(3×3) has 25. Bases without
-    /// normalisation were computed by F(3×3) before, and keep their bits.
+    /// Whether few tiles use a kernel that is large once it is transformed. F(2×2), which has 16
+    /// points where F(3×3) has 25, was faster there; results keep its bits, as those of bases without
+    /// normalisation keep those of F(3×3).
     fn reads_its_kernel_once(&self, geometry: &ConvolutionGeometry) -> bool {
         self.normalization.is_some()
             && geometry.height.max(geometry.width) <= SMALL_MAP
