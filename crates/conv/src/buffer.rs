@@ -70,6 +70,11 @@ impl BufferPool {
         self.least.store(least, Ordering::Relaxed);
     }
 
+    /// Numbers that it keeps.
+    pub fn kept(&self) -> usize {
+        self.free.lock().map_or(0, |free| free.numbers)
+    }
+
     /// Gives back what it keeps.
     pub fn clear(&self) {
         if let Ok(mut free) = self.free.lock() {
@@ -171,7 +176,7 @@ mod tests {
     #[test]
     fn a_pool_of_few_has_as_many_buffers_as_were_in_use_at_once() {
         let pool = Arc::new(BufferPool::of_few());
-        let kept = || pool.free.lock().expect("no thread panicked").numbers;
+        let kept = || pool.kept();
         // As gradients do: one is made of the other, longer and longer.
         let mut gradient = pool.take(100);
         for length in [200, 400, 800] {
@@ -193,7 +198,7 @@ mod tests {
         let pool = Arc::new(BufferPool::keeping(2000, SIMILAR));
         let buffers = [1000, 900, 100].map(|length| pool.take(length));
         drop(buffers);
-        let kept = || pool.free.lock().expect("no thread panicked").numbers;
+        let kept = || pool.kept();
         assert_eq!(kept(), 1932, "the third does not fit");
         drop(pool.take(900));
         assert_eq!(kept(), 1932);

@@ -20,6 +20,9 @@ use crate::{ModelError, Weights};
 /// Floats of a layer's output that stay in the cache until the next layer reads them.
 const CACHED_FLOATS: usize = 1 << 17;
 
+/// Numbers, 64 MiB of them, from which on an epoch is so long that taking memory anew does not count.
+const WORTH_GIVING_BACK: usize = 1 << 24;
+
 /// Whose operations the layers are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Engine {
@@ -190,6 +193,9 @@ impl Base {
     /// Gives back the memory that activations, gradients and kernels left, which the next step takes
     /// anew. It is worth it where something else follows many steps.
     pub fn give_back_memory(&self) {
+        if self.context.buffers.kept() + self.context.gradients.kept() < WORTH_GIVING_BACK {
+            return;
+        }
         self.context.buffers.clear();
         self.context.gradients.clear();
         BufferPool::clear_kernels();

@@ -45,7 +45,7 @@ pub use layers::{Initial, Parameter, TensorSpec};
 pub use loss::Loss;
 pub use optimizers::{Optimizer, OptimizerState};
 pub use tape::Tape;
-pub use thaw_conv::keep_freed_memory;
+pub use thaw_conv::{give_back_freed_memory, keep_freed_memory};
 pub use weights::{OtherTensors, Weights, export, multiplied_tensors, weights_file};
 
 /// The version of Candle that computes: the manifest demands exactly this one.

@@ -140,7 +140,7 @@ pub fn fit(
     }
     sink.begin(&completed.records)?;
     // Decoding and reading weights left some.
-    run.base.give_back_memory();
+    thaw_model::give_back_freed_memory();
     let mut diverged = None;
     let shown = begun.map_or(0, |begun: BegunEpoch| begun.train.count);
     progress((completed.records.len() * run.data().train.pixels.len()) as u64 + shown);
