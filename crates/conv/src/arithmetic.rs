@@ -65,38 +65,38 @@ pub(crate) trait WithArithmetic {
 /// Runs code with the widest vectors that the processor has, and its instruction for pairs.
 pub(crate) fn run(elements: Elements, code: impl WithArithmetic) {
     match elements {
-        Elements::Numbers => vectorized(Vectors { code, arithmetic: Numbers }),
+        Elements::Numbers => vectorized(OnNumbers(code)),
         Elements::Pairs => {
             #[cfg(target_arch = "x86_64")]
             if let Some(native) = native::NativePairs::detected() {
                 return native.run(code);
             }
-            vectorized(Vectors { code, arithmetic: Pairs });
+            vectorized(OnPairs(code));
         }
     }
 }
 
-/// Code with an arithmetic that every processor has.
-pub(crate) struct Vectors<C, A> {
-    pub(crate) code: C,
-    pub(crate) arithmetic: A,
-}
+/// Code on 32-bit floats.
+struct OnNumbers<C>(C);
 
-impl<C: WithArithmetic> WithSimd for Vectors<C, Numbers> {
+impl<C: WithArithmetic> WithSimd for OnNumbers<C> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        self.code.with_arithmetic(simd, self.arithmetic);
+        self.0.with_arithmetic(simd, Numbers);
     }
 }
 
-impl<C: WithArithmetic> WithSimd for Vectors<C, Pairs> {
+/// Code on pairs, with what every processor has.
+struct OnPairs<C>(C);
+
+impl<C: WithArithmetic> WithSimd for OnPairs<C> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        self.code.with_arithmetic(simd, self.arithmetic);
+        self.0.with_arithmetic(simd, Pairs);
     }
 }
 

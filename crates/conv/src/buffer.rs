@@ -14,8 +14,7 @@ pub struct BufferPool {
     free: Mutex<Free>,
     /// Numbers that it keeps at most.
     most: usize,
-    /// How many times as long as what is asked for a kept buffer may be.
-    largest_excess: usize,
+    reuse: Reuse,
     /// Numbers that a new buffer has at least.
     least: AtomicUsize,
 }
@@ -27,9 +26,17 @@ struct Free {
     numbers: usize,
 }
 
-/// The largest excess where buffers of many lengths are in use at once: a large one is to be there
-/// when it is needed.
-const SIMILAR: usize = 4;
+/// Which kept buffers serve a length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reuse {
+    /// Those up to [`LARGEST_EXCESS`] times as long: a larger one is to be there when it is needed.
+    Similar,
+    /// All that are long enough. A new one takes the place of one that is not.
+    Any,
+}
+
+/// A kept buffer of [`Reuse::Similar`] may be this many times as long as what is asked for.
+const LARGEST_EXCESS: usize = 4;
 
 impl Free {
     /// Takes out one of the buffers of a length.
@@ -50,19 +57,19 @@ const MOST_OF_KERNELS: usize = 1 << 24;
 
 impl Default for BufferPool {
     fn default() -> Self {
-        Self::keeping(usize::MAX, SIMILAR)
+        Self::keeping(usize::MAX, Reuse::Similar)
     }
 }
 
 impl BufferPool {
-    fn keeping(most: usize, largest_excess: usize) -> Self {
-        Self { free: Mutex::default(), most, largest_excess, least: AtomicUsize::new(0) }
+    fn keeping(most: usize, reuse: Reuse) -> Self {
+        Self { free: Mutex::default(), most, reuse, least: AtomicUsize::new(0) }
     }
 
     /// A pool for buffers of which few are in use at once, such as the gradients of one layer after
     /// the other. It has no more of them than that, each as long as the longest needed so far.
     pub fn of_few() -> Self {
-        Self::keeping(usize::MAX, usize::MAX)
+        Self::keeping(usize::MAX, Reuse::Any)
     }
 
     /// Makes new buffers at least so long, where that is known before the longest is needed.
@@ -86,7 +93,7 @@ impl BufferPool {
     /// their gradients.
     pub(crate) fn of_kernels() -> &'static Arc<Self> {
         static POOL: LazyLock<Arc<BufferPool>> =
-            LazyLock::new(|| Arc::new(BufferPool::keeping(MOST_OF_KERNELS, SIMILAR)));
+            LazyLock::new(|| Arc::new(BufferPool::keeping(MOST_OF_KERNELS, Reuse::Similar)));
         &POOL
     }
 
@@ -99,10 +106,12 @@ impl BufferPool {
     pub(crate) fn take(self: &Arc<Self>, length: usize) -> Buffer {
         let needed = length + CACHE_LINE / size_of::<f32>();
         let kept = self.free.lock().ok().and_then(|mut free| {
-            let of_length = needed..=needed.saturating_mul(self.largest_excess);
-            let found = free.buffers.range(of_length).next().map(|(&length, _)| length);
-            if found.is_none() && self.largest_excess == usize::MAX {
-                // All are too short: a longer one takes the place of the longest.
+            let most = match self.reuse {
+                Reuse::Similar => needed * LARGEST_EXCESS,
+                Reuse::Any => usize::MAX,
+            };
+            let found = free.buffers.range(needed..=most).next().map(|(&length, _)| length);
+            if found.is_none() && self.reuse == Reuse::Any {
                 let longest = free.buffers.keys().next_back().copied();
                 drop(longest.and_then(|longest| free.remove(longest)));
             }
@@ -195,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_pool_keeps_no_more_than_it_may() {
-        let pool = Arc::new(BufferPool::keeping(2000, SIMILAR));
+        let pool = Arc::new(BufferPool::keeping(2000, Reuse::Similar));
         let buffers = [1000, 900, 100].map(|length| pool.take(length));
         drop(buffers);
         let kept = || pool.kept();

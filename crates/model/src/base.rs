@@ -13,7 +13,7 @@ use thaw_spec::{
 
 use crate::bases::{Block, blocks};
 use crate::head::Mode;
-use crate::layers::{self, Context, Cost, Layer, MapShape, Parameter, Recorded, TensorSpec};
+use crate::layers::{self, Context, Cost, Layer, MapShape, Parameter, Recorded};
 use crate::tape::Tape;
 use crate::{ModelError, Weights};
 
@@ -245,7 +245,7 @@ impl Base {
             return layers::compose(layers, &self.context, Mode::Evaluation, &activations);
         }
         let mut maps = self.context.maps(activations)?;
-        for block in &self.blocks[range] {
+        for block in range {
             maps = self.block(block, maps)?;
         }
         Ok(Tensor::from_slice(maps.values(), &maps.shape(), activations.device())?)
@@ -253,20 +253,16 @@ impl Base {
 
     /// Runs a batch through a block, some images at a time: what a layer puts out for them is then
     /// still in the cache when the next one reads it.
-    fn block(&self, block: &Block, input: Maps) -> Result<Maps, ModelError> {
-        let [batch, height, width, channels] = input.shape();
-        let (mut shape, mut cost) = (MapShape { height, width, channels }, Cost::default());
-        for layer in block {
-            // What does not fit is named by the layer itself.
-            shape = layer.shape(shape, &mut cost).unwrap_or(shape);
-        }
-        let images = (CACHED_FLOATS / cost.largest.max(1)).max(1);
+    fn block(&self, number: usize, input: Maps) -> Result<Maps, ModelError> {
+        let block = &self.blocks[number];
+        let batch = input.shape()[0];
+        let images =
+            (CACHED_FLOATS / largest_output(block, input.view().image_shape()).max(1)).max(1);
         if images >= batch {
             return Ok(layers::forward(block, &self.context, &input)?.unwrap_or(input));
         }
-        let tensors: Vec<TensorSpec> = block.iter().flat_map(|layer| layer.tensors()).collect();
         let constants;
-        let context = if self.context.has_variable(&tensors) {
+        let context = if self.context.has_variable(number) {
             constants = self.context.as_constants();
             &constants
         } else {
@@ -326,13 +322,9 @@ impl Base {
             return Ok((output, Tape::empty()));
         }
         let input = Arc::new(self.context.maps(activations)?);
-        let [batch, height, width, channels] = input.shape();
-        let (mut shape, mut cost) = (MapShape { height, width, channels }, Cost::default());
-        for layer in self.layers(range) {
-            shape = layer.shape(shape, &mut cost).unwrap_or(shape);
-        }
         // The largest gradient comes last: what is shorter uses its memory before it.
-        self.context.gradients.lengthen(batch * cost.largest);
+        let largest = largest_output(self.layers(range), input.view().image_shape());
+        self.context.gradients.lengthen(input.shape()[0] * largest);
         let Recorded { output, backward } = layers::forward_on_tape(layers, &self.context, input)?;
         let features =
             Var::from_slice(output.values(), &output.shape(), activations.device())?.into_inner();
@@ -343,4 +335,17 @@ impl Base {
     fn layers(&self, range: Range<usize>) -> impl Iterator<Item = &Box<dyn Layer>> {
         self.blocks[range].iter().flatten()
     }
+}
+
+/// Floats in the largest output of some layers, for an image of a shape. What does not fit is named by
+/// the layer itself.
+fn largest_output<'a>(
+    layers: impl IntoIterator<Item = &'a Box<dyn Layer>>,
+    [height, width, channels]: [usize; 3],
+) -> usize {
+    let (mut shape, mut cost) = (MapShape { height, width, channels }, Cost::default());
+    for layer in layers {
+        shape = layer.shape(shape, &mut cost).unwrap_or(shape);
+    }
+    cost.largest
 }

@@ -135,9 +135,10 @@ impl Context {
         }
     }
 
-    /// Whether training may change one of these tensors.
-    pub(crate) fn has_variable(&self, tensors: &[TensorSpec]) -> bool {
-        tensors.iter().any(|tensor| self.parameter(&tensor.name).variable.is_some())
+    /// Whether training may change a tensor of a block.
+    pub(crate) fn has_variable(&self, block: usize) -> bool {
+        let mut of_block = self.parameters.iter().filter(|parameter| parameter.block == block);
+        of_block.any(|parameter| parameter.variable.is_some())
     }
 
     /// The tensors in the order of their layers.
