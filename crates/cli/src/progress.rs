@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -34,8 +34,15 @@ pub(crate) struct Progress {
 struct View {
     shown: Shown,
     start: Instant,
-    /// The finished share of all work, from 0 to 1.
-    done: Mutex<f64>,
+    done: Mutex<Done>,
+}
+
+/// Finished shares of all work, from 0 to 1.
+#[derive(Clone, Copy, Default)]
+struct Done {
+    all: f64,
+    /// The part that was finished before the start, which says nothing of the pace.
+    before: f64,
 }
 
 /// How progress is shown.
@@ -62,7 +69,7 @@ impl Progress {
         } else {
             Shown::Lines
         };
-        let view = View { shown, start: Instant::now(), done: Mutex::new(0.0) };
+        let view = View { shown, start: Instant::now(), done: Mutex::default() };
         Self { view: Arc::new(view), tasks: RwLock::default() }
     }
 
@@ -142,15 +149,23 @@ impl View {
 
     /// Adds to the finished share.
     fn add(&self, share: f64) {
-        *self.done.lock().unwrap_or_else(PoisonError::into_inner) += share;
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).all += share;
+    }
+
+    /// Adds what was finished before the start.
+    fn add_from_before(&self, share: f64) {
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.all += share;
+        done.before += share;
     }
 
     /// The finished share of all work, and the seconds that the rest will take at the same pace;
     /// nothing before anything is done.
     fn left(&self) -> (f64, Option<f64>) {
-        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner).clamp(0.0, 1.0);
-        let left = self.start.elapsed().as_secs_f64() * (1.0 - done) / done;
-        (done, left.is_finite().then_some(left))
+        let done = *self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = done.all.clamp(0.0, 1.0);
+        let left = self.start.elapsed().as_secs_f64() * (1.0 - all) / (all - done.before).max(0.0);
+        (all, left.is_finite().then_some(left))
     }
 }
 
@@ -184,18 +199,20 @@ struct Task {
     epochs: usize,
     images: u64,
     seen: AtomicU64,
+    /// Whether a cell has said how many images were seen before it was interrupted.
+    has_begun: AtomicBool,
     share: f64,
     start: Instant,
     last_line: Mutex<Instant>,
 }
 
 impl Task {
-    /// Begins a step of some images and an estimated share of all work; the shares of a sweep add up
-    /// to 1.
     fn name(&self) -> &str {
         &self.name
     }
 
+    /// Begins a step of some images and an estimated share of all work; the shares of a sweep add up
+    /// to 1.
     fn begin(view: &Arc<View>, step: &Step, images: u64, share: f64) -> Self {
         let name = describe(step);
         let cell = match step {
@@ -219,6 +236,7 @@ impl Task {
             epochs: cell.map_or(0, |cell| cell.procedure.total_epochs()),
             images: images.max(1),
             seen: AtomicU64::new(0),
+            has_begun: AtomicBool::new(cell.is_none()),
             share,
             start: Instant::now(),
             last_line: Mutex::new(Instant::now()),
@@ -231,11 +249,19 @@ impl Task {
     fn advance(&self, images: u64) {
         let seen = self.seen.fetch_add(images, Ordering::Relaxed) + images;
         let share = self.share * images as f64 / self.images as f64;
-        self.view.add(share);
+        let are_from_before = !self.has_begun.swap(true, Ordering::Relaxed);
+        if are_from_before {
+            self.view.add_from_before(share);
+        } else {
+            self.view.add(share);
+        }
         match &self.view.shown {
             Shown::Bars { whole, .. } => {
                 self.bar.iter().for_each(|bar| bar.inc(images));
                 whole.inc((share * WHOLE as f64) as u64);
+                if are_from_before && images > 0 {
+                    whole.reset_eta();
+                }
             }
             Shown::Lines if self.is_due(SILENCE) => {
                 self.line(&format!("{:.0} %", 100.0 * seen as f64 / self.images as f64));
@@ -244,17 +270,13 @@ impl Task {
         }
     }
 
-    /// Counts the epochs of an interrupted run that is being resumed; `last` is the last of them.
+    /// Says that an interrupted run is being resumed; `last` is the last of its epochs. Their images
+    /// are counted by [`Task::advance`].
     fn resumed(&self, last: &EpochRecord) {
-        let images = self.images * last.epoch as u64 / self.epochs.max(1) as u64;
-        let share = self.share * last.epoch as f64 / self.epochs.max(1) as f64;
-        self.seen.fetch_add(images, Ordering::Relaxed);
-        self.view.add(share);
         match &self.view.shown {
-            Shown::Bars { .. } => self.bar.iter().for_each(|bar| bar.inc(images)),
             Shown::Lines => self.line(&format!("resumed after epoch {}", last.epoch)),
             Shown::Json => self.event("resumed", &json!({ "epoch": last.epoch })),
-            Shown::Nothing => {}
+            Shown::Nothing | Shown::Bars { .. } => {}
         }
     }
 
@@ -308,11 +330,12 @@ impl Task {
 
     /// Ends a task that was done before. People are not told; machines are.
     fn kept(&self) {
+        let rest = self.rest();
+        self.view.add_from_before(rest);
         match &self.view.shown {
             Shown::Json => self.finish("kept from before"),
-            Shown::Nothing | Shown::Lines => self.complete(),
+            Shown::Nothing | Shown::Lines => {}
             Shown::Bars { whole, .. } => {
-                self.complete();
                 self.bar.iter().for_each(ProgressBar::finish_and_clear);
                 whole.set_position((self.view.left().0 * WHOLE as f64) as u64);
             }
@@ -329,15 +352,16 @@ impl Task {
         }
     }
 
-    /// Counts all images that are not counted yet.
-    fn complete(&self) {
+    /// The share of all images that are not counted yet; they are from now on.
+    fn rest(&self) -> f64 {
         let rest = self.images.saturating_sub(self.seen.swap(self.images, Ordering::Relaxed));
-        self.view.add(self.share * rest as f64 / self.images as f64);
+        self.share * rest as f64 / self.images as f64
     }
 
     /// Ends the task; `result` is a word on how it ended.
     fn finish(&self, result: &str) {
-        self.complete();
+        let rest = self.rest();
+        self.view.add(rest);
         match &self.view.shown {
             Shown::Nothing => {}
             Shown::Bars { bars, whole } => {
@@ -389,5 +413,58 @@ impl Task {
             fields.extend(more.clone());
         }
         print_event(event, fields);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use thaw_spec::{ContentHash, DriftSummary, Experiment, Inputs};
+
+    use super::*;
+    use crate::selection::MINIATURE;
+
+    /// A quarter of the work is done already, half of it is a cell of which a third ran before, and a
+    /// minute has passed.
+    #[test]
+    fn what_ran_before_is_counted_once_and_says_nothing_of_the_pace() {
+        let experiment = Experiment::parse("miniature.toml", MINIATURE).expect("it is valid");
+        let hash = ContentHash::of_bytes(b"");
+        let inputs = Inputs { dataset: hash.clone(), weights: hash, classes: Vec::new() };
+        let cell = experiment.cells(&inputs).swap_remove(0);
+        let epochs = cell.procedure.total_epochs();
+        let step = Step::Fit(cell);
+        let minute = Duration::from_secs(60);
+        let start = Instant::now().checked_sub(minute).expect("the machine has run for a minute");
+        let view = View { shown: Shown::Nothing, start, done: Mutex::default() };
+        let progress = Progress { view: Arc::new(view), tasks: RwLock::default() };
+        let is_at = |done: f64, seconds: Option<f64>| {
+            let (share, left) = progress.view.left();
+            assert!((share - done).abs() < 1e-9, "{share}, not {done}");
+            match (left, seconds) {
+                (Some(left), Some(seconds)) => {
+                    assert!((left / seconds - 1.0).abs() < 0.1, "{left}")
+                }
+                (left, seconds) => assert_eq!(left, seconds),
+            }
+        };
+        progress.event(&Event::Started { number: 0, step: &step, images: 300, share: 0.25 });
+        progress.event(&Event::Ended { number: 0, ending: Ending::Kept });
+        is_at(0.25, None);
+        progress.event(&Event::Started { number: 1, step: &step, images: 300, share: 0.5 });
+        let last = EpochRecord {
+            epoch: epochs / 3,
+            splits: Vec::new(),
+            drift: DriftSummary::default(),
+            tensor_drifts: Vec::new(),
+            seconds: 0.0,
+            images_per_second: 0.0,
+            peak_memory_bytes: None,
+        };
+        progress.event(&Event::Resumed { number: 1, last: &last });
+        progress.event(&Event::Advanced { number: 1, images: 100 });
+        is_at(0.25 + 0.5 / 3.0, None);
+        progress.event(&Event::Advanced { number: 1, images: 50 });
+        // Half of the work is left, and a minute brought a twelfth of it.
+        is_at(0.5, Some(60.0 * 6.0));
     }
 }
