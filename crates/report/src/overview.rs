@@ -1,6 +1,7 @@
 //! The whole matrix in one figure: a panel for each combination of the later factors, a line for
 //! each level of the first.
 
+use plotters::style::RGBColor;
 use thaw_analysis::{ProcedureRuns, Results};
 use thaw_spec::{Labels, Metric};
 
@@ -29,13 +30,6 @@ pub fn overview(title: &str, results: &Results, labels: &Labels) -> Option<Figur
     if run.is_empty() {
         return None;
     }
-    // Equal lines lie on each other: the later are thinner and every second of them broken, so that
-    // all can be seen.
-    let style = |level: usize| {
-        let stroke =
-            if level >= 2 && level.is_multiple_of(2) { Stroke::Dashed } else { Stroke::Solid };
-        (LEVELS[level % LEVELS.len()], stroke, [6, 6, 3].get(level).copied().unwrap_or(2))
-    };
     let lines_of = |facet: &Vec<(String, String)>| -> Vec<Line> {
         let members = run.iter().filter(|procedure| others(procedure) == *facet);
         members
@@ -70,4 +64,34 @@ pub fn overview(title: &str, results: &Results, labels: &Labels) -> Option<Figur
         panel_size: (600, 300),
         legend: legend.collect(),
     })
+}
+
+/// Colour, stroke and width of a level's line. Equal lines lie on each other: the later are thinner
+/// and every second of them broken, so that all can be seen. Where the colours begin again, lines are
+/// dotted.
+fn style(level: usize) -> (RGBColor, Stroke, u32) {
+    let stroke = if level >= LEVELS.len() {
+        Stroke::Dotted
+    } else if level >= 2 && level.is_multiple_of(2) {
+        Stroke::Dashed
+    } else {
+        Stroke::Solid
+    };
+    (LEVELS[level % LEVELS.len()], stroke, [6, 6, 3].get(level).copied().unwrap_or(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twice_as_many_levels_as_colours_have_lines_of_their_own() {
+        let styles: Vec<_> = (0..2 * LEVELS.len()).map(style).collect();
+        for (number, (color, stroke, _)) in styles.iter().enumerate() {
+            let is_same = |(other, other_stroke, _): &&(RGBColor, Stroke, u32)| {
+                (other, other_stroke) == (color, stroke)
+            };
+            assert_eq!(styles.iter().filter(is_same).count(), 1, "level {number}");
+        }
+    }
 }
