@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -147,16 +147,11 @@ impl View {
         }
     }
 
-    /// Adds to the finished share.
-    fn add(&self, share: f64) {
-        self.done.lock().unwrap_or_else(PoisonError::into_inner).all += share;
-    }
-
-    /// Adds what was finished before the start.
-    fn add_from_before(&self, share: f64) {
+    /// Adds to the finished shares.
+    fn add(&self, Done { all, before }: Done) {
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        done.all += share;
-        done.before += share;
+        done.all += all;
+        done.before += before;
     }
 
     /// The finished share of all work, and the seconds that the rest will take at the same pace;
@@ -199,8 +194,8 @@ struct Task {
     epochs: usize,
     images: u64,
     seen: AtomicU64,
-    /// Whether a cell has said how many images were seen before it was interrupted.
-    has_begun: AtomicBool,
+    /// Those of them that an interrupted run had seen, once the cell has said how many.
+    seen_before: OnceLock<u64>,
     share: f64,
     start: Instant,
     last_line: Mutex<Instant>,
@@ -236,7 +231,7 @@ impl Task {
             epochs: cell.map_or(0, |cell| cell.procedure.total_epochs()),
             images: images.max(1),
             seen: AtomicU64::new(0),
-            has_begun: AtomicBool::new(cell.is_none()),
+            seen_before: if cell.is_none() { OnceLock::from(0) } else { OnceLock::new() },
             share,
             start: Instant::now(),
             last_line: Mutex::new(Instant::now()),
@@ -248,13 +243,9 @@ impl Task {
     /// Counts images that are done.
     fn advance(&self, images: u64) {
         let seen = self.seen.fetch_add(images, Ordering::Relaxed) + images;
-        let share = self.share * images as f64 / self.images as f64;
-        let are_from_before = !self.has_begun.swap(true, Ordering::Relaxed);
-        if are_from_before {
-            self.view.add_from_before(share);
-        } else {
-            self.view.add(share);
-        }
+        let share = self.share_of(images);
+        let are_from_before = self.seen_before.set(images).is_ok();
+        self.view.add(Done { all: share, before: if are_from_before { share } else { 0.0 } });
         match &self.view.shown {
             Shown::Bars { whole, .. } => {
                 self.bar.iter().for_each(|bar| bar.inc(images));
@@ -330,8 +321,8 @@ impl Task {
 
     /// Ends a task that was done before. People are not told; machines are.
     fn kept(&self) {
-        let rest = self.rest();
-        self.view.add_from_before(rest);
+        let rest = self.count_rest();
+        self.view.add(Done { all: rest, before: rest });
         match &self.view.shown {
             Shown::Json => self.finish("kept from before"),
             Shown::Nothing | Shown::Lines => {}
@@ -345,23 +336,28 @@ impl Task {
     /// Takes back what was counted of an attempt that another one follows.
     fn abandon(&self) {
         let seen = self.seen.swap(0, Ordering::Relaxed);
-        self.view.add(-self.share * seen as f64 / self.images as f64);
+        let before = self.seen_before.get().copied().unwrap_or_default();
+        self.view.add(Done { all: -self.share_of(seen), before: -self.share_of(before) });
         if let Shown::Bars { whole, .. } = &self.view.shown {
             self.bar.iter().for_each(ProgressBar::finish_and_clear);
             whole.set_position((self.view.left().0 * WHOLE as f64) as u64);
         }
     }
 
-    /// The share of all images that are not counted yet; they are from now on.
-    fn rest(&self) -> f64 {
-        let rest = self.images.saturating_sub(self.seen.swap(self.images, Ordering::Relaxed));
-        self.share * rest as f64 / self.images as f64
+    /// Counts all images that are not counted yet, and says which share of all work they are.
+    fn count_rest(&self) -> f64 {
+        self.share_of(self.images.saturating_sub(self.seen.swap(self.images, Ordering::Relaxed)))
+    }
+
+    /// The share of all work that some of its images are.
+    fn share_of(&self, images: u64) -> f64 {
+        self.share * images as f64 / self.images as f64
     }
 
     /// Ends the task; `result` is a word on how it ended.
     fn finish(&self, result: &str) {
-        let rest = self.rest();
-        self.view.add(rest);
+        let rest = self.count_rest();
+        self.view.add(Done { all: rest, before: 0.0 });
         match &self.view.shown {
             Shown::Nothing => {}
             Shown::Bars { bars, whole } => {
@@ -465,6 +461,12 @@ mod tests {
         is_at(0.25 + 0.5 / 3.0, None);
         progress.event(&Event::Advanced { number: 1, images: 50 });
         // Half of the work is left, and a minute brought a twelfth of it.
+        is_at(0.5, Some(60.0 * 6.0));
+        // Another attempt takes back what this one counted, and goes on from the same checkpoint.
+        progress.event(&Event::Started { number: 1, step: &step, images: 300, share: 0.5 });
+        is_at(0.25, None);
+        progress.event(&Event::Advanced { number: 1, images: 100 });
+        progress.event(&Event::Advanced { number: 1, images: 50 });
         is_at(0.5, Some(60.0 * 6.0));
     }
 }
