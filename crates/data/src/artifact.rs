@@ -15,8 +15,8 @@ use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use thaw_store::{Checksum, UNKNOWN_CHECKSUM, Unfinished};
 
-use crate::DataError;
 use crate::mapped::map;
+use crate::{Begun, DataError};
 
 /// Element type of an artifact.
 pub trait Element: bytemuck::Pod {
@@ -41,9 +41,13 @@ pub struct ArtifactWriter<T> {
     path: PathBuf,
     file: BufWriter<Unfinished>,
     checksum: Checksum,
-    /// Where the checksum is to stand.
-    place: usize,
+    /// What stands before the values.
+    header: Vec<u8>,
+    /// Values that are written, and those that are not.
+    written: usize,
     missing: usize,
+    /// Where it is noted how far the artifact is written.
+    note: Option<PathBuf>,
     element: PhantomData<T>,
 }
 
@@ -67,22 +71,111 @@ impl<T: Element> ArtifactWriter<T> {
             "__metadata__": metadata,
             "values": { "dtype": T::DTYPE, "shape": shape, "data_offsets": [0, bytes] },
         });
-        let mut header = header.to_string().into_bytes();
-        header.resize((header.len() + 8).next_multiple_of(ALIGNMENT) - 8, b' ');
-        let mut beginning = (header.len() as u64).to_le_bytes().to_vec();
-        beginning.append(&mut header);
-        file.write_all(&beginning).map_err(DataError::unwritable(path, "cannot write"))?;
-        let place = Checksum::place(&beginning).expect("it stands in the metadata");
+        let mut text = header.to_string().into_bytes();
+        text.resize((text.len() + 8).next_multiple_of(ALIGNMENT) - 8, b' ');
+        let header = [&(text.len() as u64).to_le_bytes()[..], &text].concat();
+        file.write_all(&header).map_err(DataError::unwritable(path, "cannot write"))?;
         let mut checksum = Checksum::default();
-        checksum.add(&beginning);
+        checksum.add(&header);
         Ok(Self {
             path: path.to_owned(),
             file,
             checksum,
-            place,
+            header,
+            written: 0,
             missing: bytes / size_of::<T>(),
+            note: None,
             element: PhantomData,
         })
+    }
+
+    /// Goes on with an artifact that was begun, as a file `note` tells, or begins it; [`Self::written`]
+    /// says how far it is. From now on [`Self::note`] and [`Self::leave`] write that file.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or written to.
+    pub fn resume(
+        path: &Path,
+        shape: &[usize],
+        metadata: &HashMap<String, String>,
+        note: &Path,
+    ) -> Result<Self, DataError> {
+        let mut writer = Self::create(path, shape, metadata)?;
+        let begun = Begun::read(note);
+        if let Some(begun) = &begun
+            && !writer.copy(begun)
+        {
+            writer = Self::create(path, shape, metadata)?;
+        }
+        writer.note = Some(note.to_owned());
+        if let Some(begun) = begun {
+            // The file that it went on in counts from now on; the other is nobody's.
+            writer.note()?;
+            let left = begun.file(writer.folder());
+            thaw_store::remove_left(&left)
+                .map_err(DataError::unwritable(&left, "cannot remove"))?;
+        }
+        Ok(writer)
+    }
+
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// Takes over the values of an artifact that was begun; tells whether they are its own and what was
+    /// written.
+    fn copy(&mut self, begun: &Begun) -> bool {
+        let folder = self.folder().to_owned();
+        let (mut of_header, mut bytes, mut is_own) = (0, 0, true);
+        let receive = |piece: &[u8]| {
+            let rest = &self.header[of_header..];
+            let (header, values) = piece.split_at(rest.len().min(piece.len()));
+            is_own &= rest.starts_with(header);
+            of_header += header.len();
+            bytes += values.len();
+            self.checksum.add(values);
+            self.file.write_all(values)
+        };
+        let is_sound = begun.pieces(&folder, receive).is_ok_and(|is_sound| is_sound);
+        self.written = bytes / size_of::<T>();
+        let is_whole = bytes % size_of::<T>() == 0 && self.written <= self.missing;
+        self.missing = self.missing.saturating_sub(self.written);
+        is_sound && is_own && of_header == self.header.len() && is_whole
+    }
+
+    /// Number of values that are written.
+    pub fn written(&self) -> usize {
+        self.written
+    }
+
+    /// Notes how far the artifact is written, where it can be resumed: a process that goes on after this
+    /// one was killed begins there.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn note(&mut self) -> Result<(), DataError> {
+        let Some(note) = &self.note else { return Ok(()) };
+        self.file.flush().map_err(DataError::unwritable(&self.path, "cannot write"))?;
+        Begun::new(self.file.get_ref().place(), self.bytes(), &self.checksum).write(note)
+    }
+
+    /// Stops here; where the artifact can be resumed, another process goes on from here.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn leave(self) -> Result<(), DataError> {
+        let Some(note) = &self.note else { return Ok(()) };
+        let bytes = self.bytes();
+        let file = self.file.into_inner().map_err(std::io::IntoInnerError::into_error);
+        let place = file
+            .and_then(Unfinished::leave)
+            .map_err(DataError::unwritable(&self.path, "cannot write"))?;
+        Begun::new(&place, bytes, &self.checksum).write(note)
+    }
+
+    /// Bytes that are written.
+    fn bytes(&self) -> u64 {
+        (self.header.len() + self.written * size_of::<T>()) as u64
     }
 
     /// Appends values, in row-major order.
@@ -92,6 +185,7 @@ impl<T: Element> ArtifactWriter<T> {
     pub fn write(&mut self, values: &[T]) -> Result<(), DataError> {
         assert!(values.len() <= self.missing, "more values than the artifact's shape holds");
         self.missing -= values.len();
+        self.written += values.len();
         let bytes = bytemuck::cast_slice(values);
         self.checksum.add(bytes);
         self.file.write_all(bytes).map_err(DataError::unwritable(&self.path, "cannot write"))
@@ -110,8 +204,12 @@ impl<T: Element> ArtifactWriter<T> {
         };
         let mut file = self.file.into_inner().map_err(|error| io(error.into_error()))?;
         let checksum = self.checksum.finish();
-        file.overwrite(self.place as u64, checksum.as_bytes()).map_err(io)?;
-        file.finish().map_err(io)
+        let place = Checksum::place(&self.header).expect("it stands in the metadata");
+        file.overwrite(place as u64, checksum.as_bytes()).map_err(io)?;
+        file.finish().map_err(io)?;
+        // A note that stays tells nothing any more, and goes another time.
+        self.note.iter().for_each(|note| drop(std::fs::remove_file(note)));
+        Ok(())
     }
 }
 

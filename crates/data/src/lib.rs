@@ -50,6 +50,7 @@
 
 mod artifact;
 mod augment;
+mod begun;
 mod dataset;
 mod decode;
 mod error;
@@ -63,6 +64,7 @@ mod synthetic;
 
 pub use artifact::{Artifact, ArtifactWriter, Element, examine};
 pub use augment::Transform;
+pub use begun::Begun;
 pub use dataset::Dataset;
 pub use decode::{decode, write_png};
 pub use error::DataError;

@@ -11,6 +11,9 @@ use crate::process::{in_a_name, of_a_name_lives};
 /// How the names of unfinished files begin. Behind it stands the process that writes the file.
 pub(crate) const UNFINISHED: &str = ".thaw-";
 
+/// How the names of unfinished files begin that their writers have left to others.
+const LEFT: &str = ".thaw-left-";
+
 /// How the names of unfinished folders begin. No file's name does: what follows is no number.
 const UNFINISHED_FOLDER: &str = ".thaw-folder-";
 
@@ -38,6 +41,25 @@ impl Unfinished {
         Ok(Self { file, path: path.to_owned() })
     }
 
+    /// Where it is written until it gets its name: in the folder of that name.
+    #[must_use]
+    pub fn place(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Leaves it unfinished in its folder, under a name of no process, for one that goes on from it;
+    /// returns its place.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn leave(self) -> io::Result<PathBuf> {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let place = self.path.with_file_name(format!("{LEFT}{name}"));
+        self.open_to_all()?;
+        self.file.persist(&place).map(drop).map_err(|error| error.error)?;
+        Ok(place)
+    }
+
     /// Writes over bytes that were written before, from an offset; what is written next comes behind
     /// all of them.
     ///
@@ -56,17 +78,24 @@ impl Unfinished {
     /// When it cannot be written or renamed.
     pub fn finish(self) -> io::Result<()> {
         self.file.as_file().sync_all()?;
-        // Temporary files are private to their owner; what is kept is for everybody the folder is for.
+        self.open_to_all()?;
+        // What cannot get its name is removed.
+        let temporary = self.file.into_temp_path();
+        std::fs::rename(&temporary, &self.path)?;
+        temporary.keep().map(drop).map_err(|error| error.error)
+    }
+}
+
+impl Unfinished {
+    /// Temporary files are private to their owner; what is kept is for everybody the folder is for.
+    fn open_to_all(&self) -> io::Result<()> {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
             let readable = std::fs::Permissions::from_mode(0o644);
             self.file.as_file().set_permissions(readable)?;
         }
-        // What cannot get its name is removed.
-        let temporary = self.file.into_temp_path();
-        std::fs::rename(&temporary, &self.path)?;
-        temporary.keep().map(drop).map_err(|error| error.error)
+        Ok(())
     }
 }
 
@@ -122,6 +151,24 @@ pub(crate) fn orphans(folder: &Path) -> io::Result<Vec<PathBuf>> {
     abandoned(folder, UNFINISHED, |path| !path.is_dir())
 }
 
+/// Removes a file that its writer has left unfinished, or did not live to finish, if it is there; that of a
+/// living process stays.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove_left(path: &Path) -> io::Result<()> {
+    let is_left = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(LEFT));
+    if is_left || is_abandoned(path, UNFINISHED) { remove(path) } else { Ok(()) }
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// What has a name that begins so, is of a kind, and is of a process that is gone.
 fn abandoned(
     folder: &Path,
@@ -135,21 +182,24 @@ fn abandoned(
     };
     let mut found = Vec::new();
     for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let Some(writer) = name.strip_prefix(beginning) else { continue };
-        let is_old = || {
-            let written = entry.metadata().and_then(|metadata| metadata.modified()).ok();
-            written.and_then(|written| written.elapsed().ok()).is_some_and(|age| age > ABANDONED)
-        };
-        if is_of_kind(&entry.path()) && of_a_name_lives(writer).map_or_else(is_old, |lives| !lives)
-        {
-            found.push(entry.path());
+        let path = entry?.path();
+        if is_of_kind(&path) && is_abandoned(&path, beginning) {
+            found.push(path);
         }
     }
     found.sort();
     Ok(found)
+}
+
+/// Whether a file or folder has a name that begins so, of a process that is gone.
+fn is_abandoned(path: &Path, beginning: &str) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_old = || {
+        let written = std::fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok();
+        written.and_then(|written| written.elapsed().ok()).is_some_and(|age| age > ABANDONED)
+    };
+    name.strip_prefix(beginning)
+        .is_some_and(|writer| of_a_name_lives(writer).map_or_else(is_old, |lives| !lives))
 }
 
 /// Removes the [`orphans`] of a folder.
@@ -157,13 +207,7 @@ fn abandoned(
 /// # Errors
 /// When the folder cannot be listed, or a file cannot be removed.
 pub(crate) fn remove_orphans(folder: &Path) -> io::Result<()> {
-    for orphan in orphans(folder)? {
-        match std::fs::remove_file(&orphan) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
+    orphans(folder)?.iter().try_for_each(|orphan| remove(orphan))
 }
 
 #[cfg(test)]
