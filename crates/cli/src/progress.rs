@@ -194,7 +194,7 @@ struct Task {
     epochs: usize,
     images: u64,
     seen: AtomicU64,
-    /// Those of them that an interrupted run had seen, once the cell has said how many.
+    /// Those of them that an interrupted run had seen, once the step has said how many.
     seen_before: OnceLock<u64>,
     share: f64,
     start: Instant,
@@ -231,7 +231,10 @@ impl Task {
             epochs: cell.map_or(0, |cell| cell.procedure.total_epochs()),
             images: images.max(1),
             seen: AtomicU64::new(0),
-            seen_before: if cell.is_none() { OnceLock::from(0) } else { OnceLock::new() },
+            seen_before: match step {
+                Step::Decode { .. } => OnceLock::from(0),
+                Step::Extract(_) | Step::Fit(_) => OnceLock::new(),
+            },
             share,
             start: Instant::now(),
             last_line: Mutex::new(Instant::now()),

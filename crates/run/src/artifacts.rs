@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use thaw_data::DataError;
+use thaw_data::{Begun, DataError};
 use thaw_spec::{Cell, CellId, ContentHash, Extraction, Split, Step, decoded_key};
 use thaw_store::{Claimed, FolderStore, Store, StoreError};
 use thaw_train::SharedCheckpoint;
@@ -19,6 +19,8 @@ const ACTIVATIONS: &str = "activations";
 /// The folders of what else is kept.
 const CHECKPOINTS: &str = "checkpoints";
 const PLANS: &str = "plans";
+/// Notes on how far artifacts are written that were begun.
+const BEGUN: &str = "begun";
 
 /// The place of what is damaged.
 const SET_ASIDE: &str = "set-aside";
@@ -150,6 +152,12 @@ impl Cache {
         file(&self.folder(), ACTIVATIONS, &extraction.key())
     }
 
+    /// The note on how far activations are written, whose file this will be.
+    pub(crate) fn note_path(&self, path: &Path) -> PathBuf {
+        let name = path.file_name().unwrap_or_default();
+        self.folder().join(BEGUN).join(name).with_extension("json")
+    }
+
     /// The files of activations, and of more variants that begin with them.
     fn covering_paths(&self, extraction: &Extraction) -> Vec<PathBuf> {
         extraction.covering().map(|covering| self.activations_path(&covering)).collect()
@@ -213,20 +221,26 @@ impl Cache {
     /// The folders of the cache, as the folder store names them: of files that are made there.
     fn folders(&self) -> Vec<String> {
         let devices = ["", GPU].map(Path::new);
-        let kinds = ["", PIXELS, ACTIVATIONS, CHECKPOINTS, PLANS].map(Path::new);
+        let kinds = ["", PIXELS, ACTIVATIONS, CHECKPOINTS, PLANS, BEGUN].map(Path::new);
         let all = devices.iter().flat_map(|device| kinds.iter().map(move |kind| device.join(kind)));
         all.map(|folder| folder.to_string_lossy().into_owned()).collect()
     }
 
-    /// Removes what dead workers left behind in the folder: files that they had begun, and their claims;
-    /// and the checkpoints of cells that have ended.
+    /// Removes what dead workers left behind in the folder: files that they had begun and nobody goes on
+    /// with, and their claims; and the checkpoints of cells that have ended.
     ///
     /// # Errors
     /// When it cannot be removed.
     pub fn remove_orphans(&self, ended: &BTreeSet<CellId>) -> Result<(), RunError> {
         let folder = FolderStore::new(self.root.clone());
-        for name in self.folders() {
-            folder.remove_orphans(&name)?;
+        self.forget_notes()?;
+        for orphan in self.orphans()? {
+            thaw_store::remove_left(&orphan)
+                .map_err(|source| RunError::Unwritable { path: orphan.clone(), source })?;
+        }
+        // Those of activations were looked at one by one.
+        for name in self.folders().iter().filter(|name| !name.ends_with(ACTIVATIONS)) {
+            folder.remove_orphans(name)?;
         }
         for device in ["", GPU] {
             let place = Path::new(device).join(CHECKPOINTS);
@@ -240,7 +254,7 @@ impl Cache {
         Ok(())
     }
 
-    /// Files that dead workers had begun in the folder.
+    /// Files that dead workers had begun in the folder, and that nobody goes on with.
     ///
     /// # Errors
     /// When it cannot be listed.
@@ -250,7 +264,39 @@ impl Cache {
         for name in self.folders() {
             orphans.extend(folder.orphans(&name)?);
         }
+        // What was noted before its writer died is among these notes.
+        let begun: BTreeSet<PathBuf> =
+            self.begun()?.into_iter().filter_map(|(_, _, file)| file).collect();
+        orphans.retain(|orphan| !begun.contains(orphan));
         Ok(orphans)
+    }
+
+    /// The notes on what was begun: each with the artifact that is to be made, and the unfinished file
+    /// if it is there.
+    fn begun(&self) -> Result<Vec<(PathBuf, PathBuf, Option<PathBuf>)>, RunError> {
+        let folder = FolderStore::new(self.root.clone());
+        let mut begun = Vec::new();
+        for device in ["", GPU] {
+            let activations = self.root.join(device).join(ACTIVATIONS);
+            let place = Path::new(device).join(BEGUN);
+            for name in folder.list(&place.to_string_lossy())? {
+                let note = self.root.join(&place).join(&name);
+                let file = Begun::read(&note).map(|begun| begun.file(&activations));
+                let artifact = activations.join(name).with_extension("safetensors");
+                begun.push((note, artifact, file.filter(|file| file.exists())));
+            }
+        }
+        Ok(begun)
+    }
+
+    /// Removes the notes on artifacts that are there, and on files that are not.
+    fn forget_notes(&self) -> Result<(), RunError> {
+        for (note, artifact, file) in self.begun()? {
+            if artifact.exists() || file.is_none() {
+                self.discard(&note)?;
+            }
+        }
+        Ok(())
     }
 
     /// All artifacts and checkpoints in the folder.
@@ -309,6 +355,18 @@ impl Cache {
     pub fn remove_damaged(&self, steps: &[Step]) -> Result<Vec<String>, RunError> {
         let mut removed = Vec::new();
         for step in steps {
+            if let Step::Extract(extraction) = step {
+                let path = self.activations_path(extraction);
+                let folder = self.folder().join(ACTIVATIONS);
+                let begun = Begun::read(&self.note_path(&path));
+                if begun.is_some_and(|begun| !begun.is_sound(&folder)) {
+                    self.discard(&self.note_path(&path))?;
+                    removed.push(format!(
+                        "{}: what was written of the artifact before is damaged, so it is begun again",
+                        path.display()
+                    ));
+                }
+            }
             for path in self.candidates(step).0.iter().filter(|path| path.exists()) {
                 // What cannot be read may be whole; opening it says why.
                 if let Err(DataError::DamagedArtifact { reason, .. }) = thaw_data::examine(path) {

@@ -9,8 +9,8 @@ use thaw_spec::{
 };
 use thaw_store::{Claimed, Owner};
 use thaw_train::{
-    CheckpointPolicy, FitData, PhaseData, SplitData, Stop, StoredActivations, TrainError, extract,
-    fit, fit_memory_bytes,
+    CheckpointPolicy, ExtractionPolicy, FitData, PhaseData, SplitData, Stop, StoredActivations,
+    TrainError, extract, fit, fit_memory_bytes,
 };
 
 use crate::{RunError, RunInputs, provenance};
@@ -63,7 +63,8 @@ pub trait Executor: Sync {
     fn memory_bytes(&self, cell: &Cell) -> Result<u64, RunError>;
 }
 
-/// Checkpoints are written when an epoch ends and this long has passed since the last one.
+/// Checkpoints are written when an epoch ends and this long has passed since the last one; likewise the
+/// notes of extractions, when a batch ends.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Those that are copied to a store are written less often.
@@ -181,7 +182,12 @@ impl<'a> RealExecutor<'a> {
             Step::Extract(extraction) => {
                 let base = self.inputs.base(extraction)?;
                 let pixels = self.pixels(&extraction.cell, extraction.split)?;
-                extract(extraction, &base, &pixels, path, &self.stop, advance)?;
+                let policy = ExtractionPolicy {
+                    note: self.inputs.cache.note_path(path),
+                    interval: self.checkpoint_interval.unwrap_or(CHECKPOINT_INTERVAL),
+                    stop: self.stop.clone(),
+                };
+                extract(extraction, &base, &pixels, path, Some(&policy), advance)?;
             }
             Step::Fit(_) => {}
         }

@@ -35,7 +35,8 @@ pub enum Event<'a> {
         /// Number of steps.
         steps: usize,
     },
-    /// Images are done. A cell begins with those of the run that it goes on from; there may be none.
+    /// Images are done. A cell and an extraction begin with those of the run that they go on from; there
+    /// may be none.
     Advanced {
         /// Number of the step.
         number: usize,

@@ -11,9 +11,7 @@ use thaw_spec::{
     Cell, EpochRecord, Extraction, Prediction, RecordSink, SinkError, Split, SyntheticDataset,
     SyntheticTask, Variants,
 };
-use thaw_train::{
-    FitData, PhaseData, SplitData, Stop, StoredActivations, TrainError, extract, fit,
-};
+use thaw_train::{FitData, PhaseData, SplitData, StoredActivations, TrainError, extract, fit};
 
 use crate::{RealExecutor, RunError, RunInputs};
 
@@ -68,7 +66,7 @@ impl Desk {
         }
         let pixels = Pixels::open(&self.pixels(split), OnUnreadable::Refuse)?;
         let path = self.folder.path().join(format!("{split}-activations"));
-        extract(&one, base, &pixels, &path, &Stop::default(), &|_| {})?;
+        extract(&one, base, &pixels, &path, None, &|_| {})?;
         Ok(StoredActivations::open(&one, &path)?)
     }
 

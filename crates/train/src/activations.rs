@@ -1,7 +1,8 @@
 //! Activations at the freeze boundary: stored once, or computed for each batch.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
@@ -225,9 +226,20 @@ fn inputs(
 /// Number of images that pass through the base together. An image's result does not depend on it.
 pub(crate) const BATCH: usize = 32;
 
-/// Runs a split through the frozen part of a base and writes the activations to `path`; `progress`
-/// is called with the number of images of each batch that is done. When `stop` is requested, nothing is
-/// kept.
+/// What an interrupted extraction goes on from.
+#[derive(Clone, Debug)]
+pub struct ExtractionPolicy {
+    /// Path of the note on how far the extraction is, which is removed when it is complete.
+    pub note: PathBuf,
+    /// Least time between two notes. A crash costs only the time since the last.
+    pub interval: Duration,
+    /// When this is requested, the extraction stops at the end of the batch.
+    pub stop: Stop,
+}
+
+/// Runs a split through the frozen part of a base and writes the activations to `path`; with a
+/// policy it goes on from what an interrupted extraction had written. `progress` is called with the
+/// number of images that were done before, none at first, and of each batch that is done.
 ///
 /// # Errors
 /// When the disk refuses, or somebody asked to stop.
@@ -236,7 +248,7 @@ pub fn extract(
     base: &Base,
     pixels: &Pixels,
     path: &Path,
-    stop: &Stop,
+    policy: Option<&ExtractionPolicy>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(), TrainError> {
     let procedure = &extraction.cell.procedure;
@@ -249,7 +261,14 @@ pub fn extract(
         boundary.width,
         boundary.channels,
     ];
-    let mut writer = ArtifactWriter::<f32>::create(path, &shape, &HashMap::new())?;
+    let metadata = HashMap::new();
+    let mut writer = match policy {
+        Some(policy) => ArtifactWriter::<f32>::resume(path, &shape, &metadata, &policy.note)?,
+        None => ArtifactWriter::create(path, &shape, &metadata)?,
+    };
+    let done = writer.written() / (boundary.height * boundary.width * boundary.channels);
+    progress(done as u64);
+    let mut noted = Instant::now();
     let images: Vec<usize> = (0..pixels.len()).collect();
     for variant in 0..extraction.variants.count() {
         let (version, augmentation) = match extraction.variants {
@@ -259,7 +278,8 @@ pub fn extract(
                 (augmentation, resampling),
             ),
         };
-        for batch in images.chunks(BATCH) {
+        let done = done.saturating_sub(variant * images.len()).min(images.len());
+        for batch in images[done..].chunks(BATCH) {
             let input = inputs(
                 pixels,
                 batch,
@@ -272,8 +292,14 @@ pub fn extract(
                 base.forward(&input, 0..extraction.blocks)?.flatten_all()?.to_vec1::<f32>()?;
             writer.write(&activations)?;
             progress(batch.len() as u64);
-            if stop.is_requested() {
+            let Some(policy) = policy else { continue };
+            if policy.stop.is_requested() {
+                writer.leave()?;
                 return Err(TrainError::Stopped);
+            }
+            if noted.elapsed() >= policy.interval {
+                writer.note()?;
+                noted = Instant::now();
             }
         }
     }

@@ -7,7 +7,8 @@
 //! In the order in which one meets them:
 //!
 //! - [`extract`] runs a split through the frozen blocks; [`StoredActivations`] maps the result,
-//!   `[variants, images, height, width, channels]`.
+//!   `[variants, images, height, width, channels]`. An [`ExtractionPolicy`] says how an interrupted one
+//!   goes on.
 //! - [`SplitData`]: the decoded images of a split, with stored activations or without.
 //!   [`PhaseData`] and [`FitData`] gather what a cell sees.
 //! - [`fit`] trains a cell to its last epoch. Records go to a [`thaw_spec::RecordSink`], and a
@@ -26,7 +27,7 @@ mod stop;
 mod trainer;
 mod validation;
 
-pub use activations::{SplitData, StoredActivations, extract};
+pub use activations::{ExtractionPolicy, SplitData, StoredActivations, extract};
 pub use checkpoint::{CheckpointPolicy, SharedCheckpoint};
 pub use error::TrainError;
 pub use memory::{extract_memory_bytes, fit_memory_bytes};

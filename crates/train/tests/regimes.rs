@@ -14,8 +14,8 @@ use thaw_spec::{
     RecordSink, RunStatus, Sharing, SinkError, Split, TensorRole,
 };
 use thaw_train::{
-    CheckpointPolicy, FitData, PhaseData, SplitData, Stop, StoredActivations, TrainError, extract,
-    fit,
+    CheckpointPolicy, ExtractionPolicy, FitData, PhaseData, SplitData, Stop, StoredActivations,
+    TrainError, extract, fit,
 };
 
 /// A folder of random images in which each class has a colour of its own, weights for a base, and a
@@ -105,8 +105,7 @@ impl Workshop {
                     &candle_core::Device::Cpu,
                 )
                 .expect("a base");
-                extract(&extraction, &base, &open(), &path, &Stop::default(), &|_| {})
-                    .expect("activations");
+                extract(&extraction, &base, &open(), &path, None, &|_| {}).expect("activations");
             }
             StoredActivations::open(&extraction, &path).expect("activations")
         });
@@ -744,6 +743,73 @@ fn fewer_variants_are_the_beginning_of_more() {
         .expect_err("fewer")
         .to_string();
     assert!(refused.contains("it has 2 variants instead of 3"), "{refused}");
+}
+
+/// The bytes of an extraction's artifact, and the images that each of its attempts was told of.
+fn extracted(
+    workshop: &Workshop,
+    cell: &Cell,
+    policy: &ExtractionPolicy,
+) -> (Vec<u8>, Vec<Vec<u64>>) {
+    let phase = &cell.procedure.phases()[0];
+    let extraction =
+        Extraction::of(cell, phase, Split::Train, Sharing::Literal).expect("it is cached");
+    let data = workshop.data(cell);
+    let base = Base::new(
+        workshop.architecture,
+        cell.procedure.convolution,
+        &workshop.weights,
+        extraction.blocks,
+        &candle_core::Device::Cpu,
+    )
+    .expect("a base");
+    let path = policy.note.with_extension("safetensors");
+    let mut told = Vec::new();
+    loop {
+        let policy = ExtractionPolicy { stop: Stop::default(), ..policy.clone() };
+        let images = std::sync::Mutex::new(Vec::new());
+        // What was done before is told first; then each batch.
+        let progress = |count| {
+            let mut images = images.lock().expect("no panic");
+            images.push(count);
+            if images.len() > 1 && policy.interval.is_zero() {
+                policy.stop.request();
+            }
+        };
+        let pixels = &data.phases[0].train.pixels;
+        let ended = extract(&extraction, &base, pixels, &path, Some(&policy), &progress);
+        told.push(images.into_inner().expect("no panic"));
+        match ended {
+            Ok(()) => return (std::fs::read(path).expect("an artifact"), told),
+            Err(TrainError::Stopped) => assert!(policy.note.exists() && !path.exists()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn an_extraction_that_is_stopped_at_every_batch_ends_with_the_same_bytes() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    let text = "augmentation = \"keras-2.0.8\"\ncache = \"variants\"\nvariants = 3";
+    let cell = workshop.cells(text).remove(0);
+    let folder = tempfile::tempdir().expect("a folder");
+    let policy = |name: &str, seconds: u64| ExtractionPolicy {
+        note: folder.path().join(format!("{name}.json")),
+        interval: Duration::from_secs(seconds),
+        stop: Stop::default(),
+    };
+    let (whole, told) = extracted(&workshop, &cell, &policy("whole", 3600));
+    let images = told[0][1];
+    assert_eq!(told, [vec![0, images, images, images]]);
+    let (stopped, told) = extracted(&workshop, &cell, &policy("stopped", 0));
+    let of_attempt = |before: u64| vec![before * images, images];
+    assert_eq!(told, [of_attempt(0), of_attempt(1), of_attempt(2), vec![3 * images]]);
+    assert!(stopped == whole, "other bytes");
+    let left: Vec<_> = std::fs::read_dir(folder.path())
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    assert_eq!(left.len(), 2, "the artifacts alone: {left:?}");
 }
 
 #[test]

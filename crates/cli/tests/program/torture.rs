@@ -81,6 +81,7 @@ fn left_behind(desk: &Desk) -> BTreeMap<&'static str, usize> {
             () if name.starts_with(".thaw-") => "other unfinished file",
             () if is_in("claims") && name != ".lock" => "claim",
             () if is_in("checkpoints") => "checkpoint",
+            () if is_in("begun") => "note on a begun artifact",
             () => continue,
         };
         *found.entry(kind).or_default() += 1;
@@ -169,6 +170,57 @@ fn kills_at_random_moments_lose_nothing_and_repeat_nothing() {
     eprintln!(
         "torture: {kills} kills in {sweeps} sweeps survived, of those in {phases:?}; left behind and tidied up: {found:?}"
     );
+}
+
+/// How many bytes of the first extraction are noted as written, and in which file.
+fn noted(desk: &Desk) -> Option<(u64, String)> {
+    let mut notes = files(&desk.path("cache/begun")).into_iter();
+    let note = notes.find(|note| note.extension().is_some_and(|extension| extension == "json"))?;
+    let note: serde_json::Value = serde_json::from_slice(&fs::read(note).ok()?).ok()?;
+    Some((note["bytes"].as_u64()?, note["file"].as_str()?.to_owned()))
+}
+
+/// A sweep is killed within an extraction, and then stopped within it; each time the next one goes on from
+/// what was written.
+#[test]
+fn an_extraction_that_is_killed_or_stopped_goes_on_from_what_it_had_written() {
+    let desk = Desk::new();
+    let regimes = EXPERIMENT.find("[matrix.regime]").expect("the regimes");
+    let experiment = EXPERIMENT[..regimes].replace("epochs = 2", "epochs = 200")
+        + "augmentation = \"keras-2.0.8\"\n[matrix.regime]\ncached_variants = { cache = \"variants\" }\n";
+    fs::write(desk.path("tiny.toml"), experiment.replace("[0, 1]", "[0]")).expect("written");
+    assert_code(&desk.sweep(&["--quiet", "--results", "alone"]), 0);
+    let artifacts = files(&desk.path("cache/activations"));
+    let sizes = artifacts.iter().map(|artifact| artifact.metadata().expect("a file").len());
+    let whole = sizes.max().expect("artifacts");
+    fs::remove_dir_all(desk.path("cache")).expect("a cache");
+    let wait = |sweep: &mut Child, is_met: &dyn Fn(u64, &str) -> bool| loop {
+        if let Some((bytes, file)) = noted(&desk).filter(|(bytes, file)| is_met(*bytes, file)) {
+            return (bytes, file);
+        }
+        let log = || fs::read_to_string(desk.path("log"));
+        assert_eq!(sweep.try_wait().expect("a process"), None, "{:?}", log());
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    let mut killed = start(&desk, "threads");
+    wait(&mut killed, &|bytes, _| bytes > whole / 4);
+    assert_eq!(kill(&mut killed).signal(), Some(9));
+    let (first, file) = noted(&desk).expect("a note");
+    assert!(desk.path("cache/activations").join(&file).exists());
+    let mut stopped = start(&desk, "threads");
+    let (second, _) = wait(&mut stopped, &|_, other| other != file);
+    assert!(second >= first, "it began again: {second} instead of {first} bytes");
+    assert!(!desk.path("cache/activations").join(&file).exists(), "the first file is left behind");
+    wait(&mut stopped, &|bytes, _| bytes > whole / 2);
+    let sent = Command::new("kill").args(["-TERM", &stopped.id().to_string()]).status();
+    assert!(sent.expect("kill").success());
+    assert_eq!(stopped.wait().expect("it ends").code(), Some(143));
+    let (third, file) = noted(&desk).expect("a note");
+    assert!(third > whole / 2 && desk.path("cache/activations").join(file).exists());
+    let ended = desk.sweep(&["--quiet"]);
+    assert_code(&ended, 0);
+    assert!(!text(&ended.stderr).contains("damaged"), "{}", text(&ended.stderr));
+    desk.is_as_undisturbed(1);
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -127,9 +127,11 @@ impl Parent<'_> {
                     Step::Fit(_) => {
                         format!("{}; the next sweep goes on from its checkpoint", died(status))
                     }
-                    Step::Decode { .. } | Step::Extract(_) => {
-                        format!("{}: {}", item.step.id(), died(status))
+                    Step::Extract(_) => {
+                        let what = "the next sweep goes on from what it had written";
+                        format!("{}: {}; {what}", item.step.id(), died(status))
                     }
+                    Step::Decode { .. } => format!("{}: {}", item.step.id(), died(status)),
                 };
                 let error = RunError::Worker { reason, code: None };
                 self.record(item, &error);

@@ -155,9 +155,21 @@ impl Slurm {
         let numbers: Vec<String> = group.steps.iter().map(usize::to_string).collect();
         let _ = writeln!(script, "steps=({})", numbers.join(" "));
         let _ = writeln!(script, "kind={}", group.kind.name());
+        let goes_on = if self.goes_on(group.kind) { "yes" } else { "" };
+        let _ = writeln!(script, "goes_on={goes_on}");
         let _ = writeln!(script, "worker=({})", self.worker(group));
         let _ = writeln!(script, "tries={}", self.retries + 1);
         script + BODY
+    }
+
+    /// Whether a step that was stopped goes on from there in another job. What an extraction had written
+    /// lies in the folder of the cache, which jobs with an object store do not share.
+    fn goes_on(&self, kind: StepKind) -> bool {
+        match kind {
+            StepKind::Decode => false,
+            StepKind::Extract => !is_url(&self.plan.cache),
+            StepKind::Fit => true,
+        }
     }
 
     /// The options of `sbatch` for a group.
@@ -248,8 +260,8 @@ for ((try = 1; try <= tries; try++)); do
     case $code in
     0 | 64 | 65 | 78) exit $code ;;
     esac
-    if [ "$asked" = time ] && [ $kind != fit ]; then
-        echo "thaw: step $step needs more time than it was given, and has no checkpoint; raise time in [launcher.slurm.$kind]"
+    if [ "$asked" = time ] && [ -z "$goes_on" ]; then
+        echo "thaw: step $step needs more time than it was given, and cannot go on from there; raise time in [launcher.slurm.$kind]"
         exit 143
     fi
     if [ -n "$asked" ] || [ $code = 143 ]; then
