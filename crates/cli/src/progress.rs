@@ -417,7 +417,7 @@ impl Task {
 
 #[cfg(test)]
 mod tests {
-    use thaw_spec::{ContentHash, DriftSummary, Experiment, Inputs};
+    use thaw_spec::{ContentHash, DriftSummary, Experiment, Extraction, Inputs, Split, Variants};
 
     use super::*;
     use crate::selection::MINIATURE;
@@ -431,6 +431,12 @@ mod tests {
         let inputs = Inputs { dataset: hash.clone(), weights: hash, classes: Vec::new() };
         let cell = experiment.cells(&inputs).swap_remove(0);
         let epochs = cell.procedure.total_epochs();
+        let extraction = Extraction {
+            cell: cell.clone(),
+            blocks: 1,
+            split: Split::Train,
+            variants: Variants::Plain,
+        };
         let step = Step::Fit(cell);
         let minute = Duration::from_secs(60);
         let start = Instant::now().checked_sub(minute).expect("the machine has run for a minute");
@@ -471,5 +477,10 @@ mod tests {
         progress.event(&Event::Advanced { number: 1, images: 100 });
         progress.event(&Event::Advanced { number: 1, images: 50 });
         is_at(0.5, Some(60.0 * 6.0));
+        // So does an extraction that goes on.
+        let extract = Step::Extract(extraction);
+        progress.event(&Event::Started { number: 2, step: &extract, images: 300, share: 0.2 });
+        progress.event(&Event::Advanced { number: 2, images: 60 });
+        is_at(0.54, Some(60.0 * 12.0 * 0.46));
     }
 }

@@ -84,9 +84,7 @@ impl Unfinished {
         std::fs::rename(&temporary, &self.path)?;
         temporary.keep().map(drop).map_err(|error| error.error)
     }
-}
 
-impl Unfinished {
     /// Temporary files are private to their owner; what is kept is for everybody the folder is for.
     fn open_to_all(&self) -> io::Result<()> {
         #[cfg(unix)]
