@@ -204,7 +204,8 @@ pub(crate) struct Sweep {
     #[arg(long, value_name = "N")]
     pub(crate) retries: Option<u8>,
     /// Least time between two checkpoints of a cell, such as 10s; within long epochs thirty times as
-    /// long [default: 10s; 1min where they are copied to an object store]
+    /// long; or two notes of how far an extraction is [default: 10s; 1min for checkpoints that are
+    /// copied to an object store]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(crate) checkpoint_every: Option<Duration>,
     /// Run the frozen base for every batch of an end-to-end cell, even where it can only yield the

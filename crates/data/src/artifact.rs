@@ -48,6 +48,7 @@ pub struct ArtifactWriter<T> {
     missing: usize,
     /// Where it is noted how far the artifact is written.
     note: Option<PathBuf>,
+    damage: Option<String>,
     element: PhantomData<T>,
 }
 
@@ -85,61 +86,67 @@ impl<T: Element> ArtifactWriter<T> {
             written: 0,
             missing: bytes / size_of::<T>(),
             note: None,
+            damage: None,
             element: PhantomData,
         })
     }
 
     /// Goes on with an artifact that was begun, as a file `note` tells, or begins it; [`Self::written`]
-    /// says how far it is. From now on [`Self::note`] and [`Self::leave`] write that file.
+    /// says how far it is. From now on [`Self::note`] and [`Self::leave`] write that file. What was written
+    /// before is taken over where its writer is gone, and copied where it may live. What is damaged is
+    /// removed, and told by [`Self::damage`].
     ///
     /// # Errors
-    /// When the folder cannot be made or written to.
+    /// When what was begun cannot be read, or the folder cannot be made or written to.
     pub fn resume(
         path: &Path,
         shape: &[usize],
         metadata: &HashMap<String, String>,
         note: &Path,
     ) -> Result<Self, DataError> {
+        let unwritable = |action| DataError::unwritable(path, action);
+        let begun = Begun::read(note).and_then(|begun| Some((begun.file(path)?, begun)));
         let mut writer = Self::create(path, shape, metadata)?;
-        let begun = Begun::read(note);
-        if let Some(begun) = &begun
-            && !writer.copy(begun)
-        {
-            writer = Self::create(path, shape, metadata)?;
-        }
         writer.note = Some(note.to_owned());
-        if let Some(begun) = begun {
-            // The file that it goes on in counts from now on. The other is nobody's; one that cannot be
-            // removed, such as that of another user, harms nobody.
+        let Some((file, begun)) = begun else { return Ok(writer) };
+        let action = "cannot go on with what was written of the artifact before";
+        let is_free = thaw_store::release(&file, path).map_err(unwritable(action))?;
+        let file = if is_free { thaw_store::left_place(path) } else { file };
+        let (header, mut values) = (writer.header.clone(), 0);
+        let receive = |piece: &[u8]| {
+            values += piece.len();
+            writer.checksum.add(piece);
+            if is_free { Ok(()) } else { writer.file.write_all(piece) }
+        };
+        let is_sound = begun.read_values(&file, &header, receive).map_err(unwritable(action))?;
+        let (written, rest) = (values / size_of::<T>(), values % size_of::<T>());
+        if !is_sound || rest != 0 || written > writer.missing {
+            if is_free {
+                std::fs::remove_file(&file).map_err(unwritable("cannot remove"))?;
+            }
+            writer = Self { note: writer.note, ..Self::create(path, shape, metadata)? };
+            writer.damage = Some(format!(
+                "{}: what was written of the artifact before is damaged, so it is begun again",
+                path.display()
+            ));
+            return Ok(writer);
+        }
+        writer.written = written;
+        writer.missing -= written;
+        if is_free {
+            // Whoever finds the note before the file has its new name looks where it was left.
+            begun.at(&Unfinished::place_after_take_over(path)).write(note)?;
+            let file = Unfinished::take_over(path, begun.bytes()).map_err(unwritable(action))?;
+            writer.file = BufWriter::new(file);
+        } else {
             writer.note()?;
-            let _ = thaw_store::remove_left(&begun.file(writer.folder()));
         }
         Ok(writer)
     }
 
-    fn folder(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new(""))
-    }
-
-    /// Takes over the values of an artifact that was begun; tells whether they are its own and what was
-    /// written.
-    fn copy(&mut self, begun: &Begun) -> bool {
-        let folder = self.folder().to_owned();
-        let (mut of_header, mut bytes, mut is_own) = (0, 0, true);
-        let receive = |piece: &[u8]| {
-            let rest = &self.header[of_header..];
-            let (header, values) = piece.split_at(rest.len().min(piece.len()));
-            is_own &= rest.starts_with(header);
-            of_header += header.len();
-            bytes += values.len();
-            self.checksum.add(values);
-            self.file.write_all(values)
-        };
-        let is_sound = begun.pieces(&folder, receive).is_ok_and(|is_sound| is_sound);
-        self.written = bytes / size_of::<T>();
-        let is_whole = bytes % size_of::<T>() == 0 && self.written <= self.missing;
-        self.missing = self.missing.saturating_sub(self.written);
-        is_sound && is_own && of_header == self.header.len() && is_whole
+    /// What a person should know of the damage that was found in what was written before.
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
     }
 
     /// Number of values that are written.
@@ -154,7 +161,8 @@ impl<T: Element> ArtifactWriter<T> {
     /// When the disk refuses.
     pub fn note(&mut self) -> Result<(), DataError> {
         let Some(note) = &self.note else { return Ok(()) };
-        self.file.flush().map_err(DataError::unwritable(&self.path, "cannot write"))?;
+        let settled = self.file.flush().and_then(|()| self.file.get_ref().settle());
+        settled.map_err(DataError::unwritable(&self.path, "cannot write"))?;
         Begun::new(self.file.get_ref().place(), self.bytes(), &self.checksum).write(note)
     }
 
@@ -166,10 +174,9 @@ impl<T: Element> ArtifactWriter<T> {
         let Some(note) = &self.note else { return Ok(()) };
         let bytes = self.bytes();
         let file = self.file.into_inner().map_err(std::io::IntoInnerError::into_error);
-        let place = file
-            .and_then(Unfinished::leave)
-            .map_err(DataError::unwritable(&self.path, "cannot write"))?;
-        Begun::new(&place, bytes, &self.checksum).write(note)
+        let left = file.and_then(Unfinished::leave);
+        left.map_err(DataError::unwritable(&self.path, "cannot write"))?;
+        Begun::new(&thaw_store::left_place(&self.path), bytes, &self.checksum).write(note)
     }
 
     /// Bytes that are written.

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use thaw_store::{Checksum, write_whole};
+use thaw_store::{Checksum, UNKNOWN_CHECKSUM, write_whole};
 
 use crate::DataError;
 
@@ -28,8 +28,7 @@ const PIECE: usize = 1 << 20;
 impl Begun {
     /// Notes that the first bytes of an unfinished file count.
     pub(crate) fn new(file: &Path, bytes: u64, checksum: &Checksum) -> Self {
-        let file = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Self { file, bytes, checksum: checksum.finish() }
+        Self { file: name(file), bytes, checksum: checksum.finish() }
     }
 
     /// Writes the note.
@@ -44,41 +43,63 @@ impl Begun {
         serde_json::from_slice(&std::fs::read(path).ok()?).ok()
     }
 
-    /// The unfinished file, in the folder of its artifact.
-    #[must_use]
-    pub fn file(&self, folder: &Path) -> PathBuf {
-        // A name is no way to another folder.
-        folder.join(Path::new(&self.file).file_name().unwrap_or_default())
+    /// The same bytes in another place.
+    pub(crate) fn at(&self, file: &Path) -> Self {
+        Self { file: name(file), ..self.clone() }
     }
 
-    /// Whether the bytes that count are those that were written.
+    /// How many bytes of the file count.
     #[must_use]
-    pub fn is_sound(&self, folder: &Path) -> bool {
-        self.pieces(folder, |_| Ok(())).is_ok_and(|is_sound| is_sound)
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
-    /// Hands out the bytes that count, piece by piece; tells at the end whether they are those that were
-    /// written.
+    /// The unfinished file of an artifact, if it is there: as it was called when the note was written, or
+    /// where its writer left it since.
+    #[must_use]
+    pub fn file(&self, artifact: &Path) -> Option<PathBuf> {
+        let named = artifact.with_file_name(name(Path::new(&self.file)));
+        [named, thaw_store::left_place(artifact)].into_iter().find(|file| file.is_file())
+    }
+
+    /// Hands out the values among the bytes of a file that count, piece by piece; tells at the end
+    /// whether they are what was written behind this header.
     ///
     /// # Errors
     /// When the file cannot be read, or the receiver has an error.
-    pub(crate) fn pieces(
+    pub(crate) fn read_values(
         &self,
-        folder: &Path,
+        file: &Path,
+        header: &[u8],
         mut receive: impl FnMut(&[u8]) -> std::io::Result<()>,
     ) -> std::io::Result<bool> {
-        let mut file = File::open(self.file(folder))?.take(self.bytes);
-        let (mut checksum, mut length, mut piece) = (Checksum::default(), 0, vec![0; PIECE]);
+        let mut file = File::open(file)?.take(self.bytes);
+        let mut found = Vec::new();
+        file.by_ref().take(header.len() as u64).read_to_end(&mut found)?;
+        // Where everything was written, the checksum may stand in its place already.
+        if let (Some(place), true) = (Checksum::place(header), found.len() == header.len()) {
+            let checksum = place..place + UNKNOWN_CHECKSUM.len();
+            found[checksum.clone()].copy_from_slice(&header[checksum]);
+        }
+        let (mut checksum, mut length, mut piece) =
+            (Checksum::default(), found.len() as u64, vec![0; PIECE]);
+        checksum.add(&found);
         loop {
             let read = file.read(&mut piece)?;
             if read == 0 {
-                return Ok(length == self.bytes && checksum.finish() == self.checksum);
+                let is_whole = length == self.bytes && checksum.finish() == self.checksum;
+                return Ok(is_whole && found == header);
             }
             length += read as u64;
             checksum.add(&piece[..read]);
             receive(&piece[..read])?;
         }
     }
+}
+
+/// The name of a file, which is no way to another folder.
+fn name(file: &Path) -> String {
+    file.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -88,70 +109,116 @@ mod tests {
     use super::*;
     use crate::{Artifact, ArtifactWriter};
 
-    /// Begins an artifact in a folder, leaves it behind ten of its fifteen values, and tells of it.
-    fn begun(folder: &Path) -> Begun {
-        let (path, note) = (folder.join("values.safetensors"), folder.join("note.json"));
-        let mut writer =
-            ArtifactWriter::resume(&path, &[3, 5], &HashMap::new(), &note).expect("begun");
+    const VALUES: &str = "values.safetensors";
+
+    /// Goes on with an artifact in a folder, or begins it.
+    fn writer(folder: &Path, shape: &[usize]) -> ArtifactWriter<f32> {
+        let (path, note) = (folder.join(VALUES), folder.join("note.json"));
+        ArtifactWriter::resume(&path, shape, &HashMap::new(), &note).expect("begun")
+    }
+
+    /// A folder in which an artifact was left behind ten of its fifteen values, and the unfinished file.
+    fn left() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut writer = writer(folder.path(), &[3, 5]);
         assert_eq!(writer.written(), 0);
         writer.write(&[0.5_f32; 10]).expect("written");
         writer.leave().expect("left");
-        assert!(!path.exists());
-        Begun::read(&note).expect("a note")
+        assert!(!folder.path().join(VALUES).exists());
+        let begun = Begun::read(&folder.path().join("note.json")).expect("a note");
+        let file = begun.file(&folder.path().join(VALUES)).expect("a file");
+        (folder, file)
     }
 
     /// Goes on with it in another shape or its own, and ends it; how far it was, and its values.
     fn ended(folder: &Path, shape: &[usize]) -> (usize, Vec<f32>) {
-        let (path, note) = (folder.join("values.safetensors"), folder.join("note.json"));
-        let mut writer =
-            ArtifactWriter::resume(&path, shape, &HashMap::new(), &note).expect("begun");
+        let mut writer = writer(folder, shape);
         let before = writer.written();
         writer.write(&vec![1.5; shape.iter().product::<usize>() - before]).expect("written");
         writer.finish().expect("finished");
-        let names = std::fs::read_dir(folder).expect("a folder").count();
-        assert_eq!(names, 1, "neither the note nor an unfinished file is left");
-        (before, Artifact::open(&path).expect("whole").values().to_vec())
+        (before, Artifact::open(&folder.join(VALUES)).expect("whole").values().to_vec())
+    }
+
+    fn files(folder: &Path) -> usize {
+        std::fs::read_dir(folder).expect("a folder").count()
+    }
+
+    fn whole() -> (usize, Vec<f32>) {
+        (10, [[0.5; 10].as_slice(), &[1.5; 5]].concat())
     }
 
     #[test]
-    fn an_artifact_that_was_left_is_ended_and_one_that_is_damaged_is_begun_again() {
-        let sound = [[0.5; 10].as_slice(), &[1.5; 5]].concat();
-        let folder = || tempfile::tempdir().expect("a folder");
-        let place = folder();
-        assert!(begun(place.path()).is_sound(place.path()));
-        assert_eq!(ended(place.path(), &[3, 5]), (10, sound.clone()));
+    fn an_artifact_that_was_left_is_ended_by_another_writer() {
+        let (folder, _) = left();
+        assert_eq!(ended(folder.path(), &[3, 5]), whole());
+        assert_eq!(files(folder.path()), 1, "neither the note nor an unfinished file is left");
         // What was written behind the note does not count: nobody knows whether it is whole.
-        let place = folder();
-        let file = begun(place.path()).file(place.path());
-        let mut torn = std::fs::OpenOptions::new().append(true).open(&file).expect("a file");
+        let (folder, file) = left();
+        let mut torn = File::options().append(true).open(file).expect("a file");
         std::io::Write::write_all(&mut torn, &[7; 9]).expect("written");
-        assert_eq!(ended(place.path(), &[3, 5]), (10, sound));
+        assert_eq!(ended(folder.path(), &[3, 5]), whole());
+        // A file that is called otherwise than the note says lies where it was left.
+        let (folder, _) = left();
+        let note = folder.path().join("note.json");
+        let begun = Begun::read(&note).expect("a note");
+        begun.at(Path::new(".thaw-1-2-gone-abcdef")).write(&note).expect("written");
+        assert_eq!(ended(folder.path(), &[3, 5]), whole());
+        assert_eq!(files(folder.path()), 1);
+    }
+
+    #[test]
+    fn what_a_living_writer_has_written_is_copied() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut living = writer(folder.path(), &[3, 5]);
+        living.write(&[0.5; 10]).expect("written");
+        living.note().expect("noted");
+        living.write(&[2.5; 5]).expect("written");
+        assert_eq!(ended(folder.path(), &[3, 5]), whole());
+        living.finish().expect("it was left alone");
+        assert_eq!(files(folder.path()), 1);
+    }
+
+    #[test]
+    fn one_that_was_killed_while_it_got_its_checksum_is_whole() {
+        let (folder, file) = left();
+        let mut bytes = std::fs::read(&file).expect("a file");
+        let place = Checksum::place(&bytes).expect("a checksum");
+        bytes[place..place + UNKNOWN_CHECKSUM.len()].copy_from_slice(b"xxh3:0123456789abcdef");
+        std::fs::write(file, bytes).expect("written");
+        assert_eq!(ended(folder.path(), &[3, 5]), whole());
+    }
+
+    #[test]
+    fn one_that_is_damaged_is_said_and_begun_again() {
         let anew = (0, vec![1.5; 15]);
-        let place = folder();
-        let file = begun(place.path()).file(place.path());
+        let (_folder, file) = left();
         let whole = std::fs::read(&file).expect("a file");
+        let checksum = Checksum::place(&whole).expect("a checksum");
         for bit in (0..8 * whole.len()).step_by(61) {
+            if (checksum..checksum + UNKNOWN_CHECKSUM.len()).contains(&(bit / 8)) {
+                continue;
+            }
             let mut damaged = whole.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            let place = folder();
-            let begun = begun(place.path());
-            std::fs::write(begun.file(place.path()), damaged).expect("written");
-            assert!(!begun.is_sound(place.path()));
-            assert_eq!(ended(place.path(), &[3, 5]), anew, "bit {bit}");
+            let (folder, file) = left();
+            std::fs::write(file, damaged).expect("written");
+            let again = writer(folder.path(), &[3, 5]);
+            assert!(again.damage().is_some_and(|damage| damage.contains("begun again")));
+            assert_eq!((again.written(), files(folder.path())), (0, 2), "bit {bit}");
+            drop(again);
+            assert_eq!(ended(folder.path(), &[3, 5]), anew, "bit {bit}");
         }
-        let place = folder();
-        let file = begun(place.path()).file(place.path());
-        std::fs::write(&file, &whole[..whole.len() - 1]).expect("written");
-        assert_eq!(ended(place.path(), &[3, 5]), anew);
-        let place = folder();
-        std::fs::remove_file(begun(place.path()).file(place.path())).expect("removed");
-        assert_eq!(ended(place.path(), &[3, 5]), anew);
+        let (folder, file) = left();
+        std::fs::write(file, &whole[..whole.len() - 1]).expect("written");
+        assert_eq!(ended(folder.path(), &[3, 5]), anew);
+        let (folder, file) = left();
+        std::fs::remove_file(file).expect("removed");
+        assert_eq!(ended(folder.path(), &[3, 5]), anew);
         // Nor does one count that is of another shape, or a note that is none.
-        let place = folder();
-        begun(place.path());
-        assert_eq!(ended(place.path(), &[5, 3]), anew);
-        let place = folder();
-        std::fs::write(place.path().join("note.json"), "{}").expect("written");
-        assert_eq!(ended(place.path(), &[3, 5]), anew);
+        let (folder, _) = left();
+        assert_eq!(ended(folder.path(), &[5, 3]), anew);
+        let (folder, _) = left();
+        std::fs::write(folder.path().join("note.json"), "{}").expect("written");
+        assert_eq!(ended(folder.path(), &[3, 5]), anew);
     }
 }

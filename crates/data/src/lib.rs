@@ -8,7 +8,8 @@
 //!   [`Synthetic`] pictures that are drawn.
 //! - [`decode()`] gives red, green and blue bytes, [`resize()`] a square of them, as Pillow does.
 //! - [`Pixels`]: a split, decoded and resized once, `[images, size, size, 3]` bytes in an
-//!   [`Artifact`] that is mapped into memory.
+//!   [`Artifact`] that is mapped into memory. One that takes long is resumed by
+//!   [`ArtifactWriter::resume`]; [`Begun`] is the note on how far it is.
 //! - [`Stream`]: random numbers by address.
 //! - [`Transform`]: one random affine transformation, as Keras' generator draws and applies it.
 //! - [`preprocess()`]: bytes to the 32-bit floats that a base sees, channels last.

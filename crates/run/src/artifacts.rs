@@ -235,8 +235,12 @@ impl Cache {
         let folder = FolderStore::new(self.root.clone());
         self.forget_notes()?;
         for orphan in self.orphans()? {
-            thaw_store::remove_left(&orphan)
-                .map_err(|source| RunError::Unwritable { path: orphan.clone(), source })?;
+            match std::fs::remove_file(&orphan) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(RunError::Unwritable { path: orphan, source });
+                }
+                _ => {}
+            }
         }
         // Those of activations were looked at one by one.
         for name in self.folders().iter().filter(|name| !name.ends_with(ACTIVATIONS)) {
@@ -265,8 +269,7 @@ impl Cache {
             orphans.extend(folder.orphans(&name)?);
         }
         // What was noted before its writer died is among these notes.
-        let begun: BTreeSet<PathBuf> =
-            self.begun()?.into_iter().filter_map(|(_, _, file)| file).collect();
+        let begun = self.begun_files()?;
         orphans.retain(|orphan| !begun.contains(orphan));
         Ok(orphans)
     }
@@ -281,19 +284,34 @@ impl Cache {
             let place = Path::new(device).join(BEGUN);
             for name in folder.list(&place.to_string_lossy())? {
                 let note = self.root.join(&place).join(&name);
-                let file = Begun::read(&note).map(|begun| begun.file(&activations));
                 let artifact = activations.join(name).with_extension("safetensors");
-                begun.push((note, artifact, file.filter(|file| file.exists())));
+                let file = Begun::read(&note).and_then(|begun| begun.file(&artifact));
+                begun.push((note, artifact, file));
             }
         }
         Ok(begun)
     }
 
-    /// Removes the notes on artifacts that are there, and on files that are not.
+    /// The unfinished files in the folder that somebody goes on with.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    pub fn begun_files(&self) -> Result<Vec<PathBuf>, RunError> {
+        Ok(self.begun()?.into_iter().filter_map(|(_, _, file)| file).collect())
+    }
+
+    /// Bytes of these files.
+    pub(crate) fn begun_bytes(&self) -> Result<u64, RunError> {
+        let length = |file: &PathBuf| file.metadata().map_or(0, |metadata| metadata.len());
+        Ok(self.begun_files()?.iter().map(length).sum())
+    }
+
+    /// Removes the notes on artifacts that are there, and on files that are not. One that cannot be
+    /// removed, such as that of another user, harms nobody.
     fn forget_notes(&self) -> Result<(), RunError> {
         for (note, artifact, file) in self.begun()? {
             if artifact.exists() || file.is_none() {
-                self.discard(&note)?;
+                let _ = std::fs::remove_file(note);
             }
         }
         Ok(())
@@ -355,18 +373,6 @@ impl Cache {
     pub fn remove_damaged(&self, steps: &[Step]) -> Result<Vec<String>, RunError> {
         let mut removed = Vec::new();
         for step in steps {
-            if let Step::Extract(extraction) = step {
-                let path = self.activations_path(extraction);
-                let folder = self.folder().join(ACTIVATIONS);
-                let begun = Begun::read(&self.note_path(&path));
-                if begun.is_some_and(|begun| !begun.is_sound(&folder)) {
-                    self.discard(&self.note_path(&path))?;
-                    removed.push(format!(
-                        "{}: what was written of the artifact before is damaged, so it is begun again",
-                        path.display()
-                    ));
-                }
-            }
             for path in self.candidates(step).0.iter().filter(|path| path.exists()) {
                 // What cannot be read may be whole; opening it says why.
                 if let Err(DataError::DamagedArtifact { reason, .. }) = thaw_data::examine(path) {

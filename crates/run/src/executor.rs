@@ -21,8 +21,8 @@ pub type Advance<'a> = &'a (dyn Fn(u64) + Sync);
 /// Whether an artifact had to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Artifact {
-    /// It was made now.
-    Made,
+    /// It was made now; with what a person should know of how.
+    Made(Option<String>),
     /// It was there.
     Kept,
     /// A living worker is making it.
@@ -157,15 +157,20 @@ impl<'a> RealExecutor<'a> {
             Claimed::Theirs(owner) => Ok(Artifact::Elsewhere(owner)),
             Claimed::Ours(_claim) if cache.has_artifact(step)? => Ok(Artifact::Kept),
             Claimed::Ours(_claim) => {
-                self.make_anew(step, path, advance)?;
+                let remark = self.make_anew(step, path, advance)?;
                 cache.share(path)?;
-                Ok(Artifact::Made)
+                Ok(Artifact::Made(remark))
             }
         }
     }
 
-    /// Makes the artifact of a step.
-    fn make_anew(&self, step: &Step, path: &Path, advance: Advance<'_>) -> Result<(), RunError> {
+    /// Makes the artifact of a step; returns what a person should know of how.
+    fn make_anew(
+        &self,
+        step: &Step,
+        path: &Path,
+        advance: Advance<'_>,
+    ) -> Result<Option<String>, RunError> {
         match step {
             Step::Decode { cell, split } => {
                 let RunInputs { dataset, unreadable, .. } = self.inputs;
@@ -187,11 +192,11 @@ impl<'a> RealExecutor<'a> {
                     interval: self.checkpoint_interval.unwrap_or(CHECKPOINT_INTERVAL),
                     stop: self.stop.clone(),
                 };
-                extract(extraction, &base, &pixels, path, Some(&policy), advance)?;
+                return Ok(extract(extraction, &base, &pixels, path, Some(&policy), advance)?);
             }
             Step::Fit(_) => {}
         }
-        Ok(())
+        Ok(None)
     }
 
     /// What is written down about a cell, of whose images some were left out.

@@ -197,7 +197,7 @@ impl RunInputs {
         Ok(CostFacts {
             images: self.dataset.counts(),
             sharing: self.sharing,
-            room_bytes: room_bytes(&self.cache.folder()),
+            room_bytes: room_bytes(&self.cache.folder(), self.cache.begun_bytes()?),
             block_multiply_adds: shapes.iter().map(|block| block.multiply_adds).collect(),
             boundary_floats: std::iter::once((size * size * 3) as u64).chain(floats).collect(),
             feature_channels: shapes.last().map_or(3, |block| block.channels as u64),
@@ -206,11 +206,11 @@ impl RunInputs {
 }
 
 /// Half of what is free where the cache lies, so that a disk is never filled with what can be
-/// computed.
-fn room_bytes(cache: &Path) -> Option<u64> {
+/// computed. What was begun before has its room already.
+fn room_bytes(cache: &Path, begun: u64) -> Option<u64> {
     let absolute = std::path::absolute(cache).ok()?;
     let existing = absolute.ancestors().find(|folder| folder.exists())?;
-    fs4::available_space(existing).ok().map(|bytes| bytes / 2)
+    fs4::available_space(existing).ok().map(|bytes| (bytes + begun) / 2)
 }
 
 /// Refuses the name of a device that no machine has for this program, whether or not this one has it.

@@ -104,7 +104,7 @@ impl Executor for ScriptedExecutor {
     fn make(&self, step: &Step, advance: Advance<'_>) -> Result<Artifact, RunError> {
         advance(1);
         self.made.lock().unwrap_or_else(PoisonError::into_inner).push(step.clone());
-        Ok(Artifact::Made)
+        Ok(Artifact::Made(None))
     }
 
     fn manifest(&self, cell: &Cell) -> Result<CellManifest, RunError> {

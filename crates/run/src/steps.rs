@@ -83,7 +83,13 @@ impl Steps<'_> {
                 return Err(RunError::Stopped);
             }
             let ending = match caught(|| self.executor.make(item.step, &advance))? {
-                Artifact::Made => Ending::Made,
+                Artifact::Made(remark) => {
+                    if let Some(remark) = remark {
+                        let number = item.number;
+                        self.observer.event(&Event::Remark { number, remark: &remark });
+                    }
+                    Ending::Made
+                }
                 Artifact::Kept => Ending::Kept,
                 Artifact::Elsewhere(owner) if !self.waits => return Ok(StepEnd::Elsewhere(owner)),
                 Artifact::Elsewhere(_) => {

@@ -39,7 +39,7 @@ pub use claim::{Claim, Claimed, Owner, now_unix_seconds};
 pub use folder::FolderStore;
 pub use object::ObjectStore;
 pub use place::{below, folder, is_url, open};
-pub use whole::{Unfinished, remove_left, unfinished_folder, write_whole};
+pub use whole::{Unfinished, left_place, release, unfinished_folder, write_whole};
 
 /// Keeps bytes under keys. Parts of a key are parted by `/`; none begins with a dot.
 pub trait Store: Send + Sync + std::fmt::Debug {

@@ -1,10 +1,11 @@
 //! Files that are there whole or not at all.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::{NamedTempFile, TempDir, TempPath};
 
 use crate::process::{in_a_name, of_a_name_lives};
 
@@ -47,17 +48,43 @@ impl Unfinished {
         self.file.path()
     }
 
-    /// Leaves it unfinished in its folder, under a name of no process, for one that goes on from it;
-    /// returns its place.
+    /// Makes what was written so far readable for others, and safe on the disk.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn settle(&self) -> io::Result<()> {
+        self.open_to_all()?;
+        self.file.as_file().sync_data()
+    }
+
+    /// Leaves it unfinished at [`left_place`], for a process that goes on from it.
     ///
     /// # Errors
     /// When it cannot be renamed.
-    pub fn leave(self) -> io::Result<PathBuf> {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let place = self.path.with_file_name(format!("{LEFT}{name}"));
-        self.open_to_all()?;
-        self.file.persist(&place).map(drop).map_err(|error| error.error)?;
-        Ok(place)
+    pub fn leave(self) -> io::Result<()> {
+        self.settle()?;
+        self.file.persist(left_place(&self.path)).map(drop).map_err(|error| error.error)
+    }
+
+    /// Where [`Unfinished::take_over`] puts what was left of a file.
+    #[must_use]
+    pub fn place_after_take_over(path: &Path) -> PathBuf {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        path.with_file_name(format!("{UNFINISHED}{}{name}", in_a_name()))
+    }
+
+    /// Goes on with what was left of a file, behind so many of its bytes.
+    ///
+    /// # Errors
+    /// When it is not there, or cannot be renamed or written to.
+    pub fn take_over(path: &Path, length: u64) -> io::Result<Self> {
+        let place = Self::place_after_take_over(path);
+        std::fs::rename(left_place(path), &place)?;
+        let mut file = File::options().read(true).write(true).open(&place)?;
+        file.set_len(length)?;
+        file.seek(SeekFrom::End(0))?;
+        let file = NamedTempFile::from_parts(file, TempPath::try_from_path(place)?);
+        Ok(Self { file, path: path.to_owned() })
     }
 
     /// Writes over bytes that were written before, from an offset; what is written next comes behind
@@ -149,18 +176,28 @@ pub(crate) fn orphans(folder: &Path) -> io::Result<Vec<PathBuf>> {
     abandoned(folder, UNFINISHED, |path| !path.is_dir())
 }
 
-/// Removes a file that its writer has left unfinished, or did not live to finish, if it is there; that of a
-/// living process stays.
+/// Where writers of a file leave what they do not finish.
+#[must_use]
+pub fn left_place(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{LEFT}{name}"))
+}
+
+/// Puts an unfinished file of a path at [`left_place`] if its writer is gone; tells whether it is there.
 ///
 /// # Errors
-/// When it cannot be removed.
-pub fn remove_left(path: &Path) -> io::Result<()> {
-    let is_left = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(LEFT));
-    if is_left || is_abandoned(path, UNFINISHED) { remove(path) } else { Ok(()) }
+/// When it cannot be renamed.
+pub fn release(unfinished: &Path, path: &Path) -> io::Result<bool> {
+    let place = left_place(path);
+    if unfinished != place && is_abandoned(unfinished, UNFINISHED) {
+        std::fs::rename(unfinished, &place)?;
+        return Ok(true);
+    }
+    Ok(unfinished == place)
 }
 
 /// Removes a file, if it is there.
-fn remove(path: &Path) -> io::Result<()> {
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -241,6 +241,8 @@ pub struct ExtractionPolicy {
 /// policy it goes on from what an interrupted extraction had written. `progress` is called with the
 /// number of images that were done before, none at first, and of each batch that is done.
 ///
+/// Returns what a person should know of damage in what had been written.
+///
 /// # Errors
 /// When the disk refuses, or somebody asked to stop.
 pub fn extract(
@@ -250,7 +252,7 @@ pub fn extract(
     path: &Path,
     policy: Option<&ExtractionPolicy>,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<(), TrainError> {
+) -> Result<Option<String>, TrainError> {
     let procedure = &extraction.cell.procedure;
     let shapes = thaw_model::shapes(procedure.architecture, procedure.image_size)?;
     let boundary = shapes[extraction.blocks - 1];
@@ -303,5 +305,7 @@ pub fn extract(
             }
         }
     }
-    Ok(writer.finish()?)
+    let damage = writer.damage().map(str::to_owned);
+    writer.finish()?;
+    Ok(damage)
 }

@@ -780,7 +780,10 @@ fn extracted(
         let ended = extract(&extraction, &base, pixels, &path, Some(&policy), &progress);
         told.push(images.into_inner().expect("no panic"));
         match ended {
-            Ok(()) => return (std::fs::read(path).expect("an artifact"), told),
+            Ok(damage) => {
+                assert_eq!(damage, None);
+                return (std::fs::read(path).expect("an artifact"), told);
+            }
             Err(TrainError::Stopped) => assert!(policy.note.exists() && !path.exists()),
             Err(error) => panic!("{error}"),
         }

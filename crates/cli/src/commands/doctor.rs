@@ -105,6 +105,10 @@ fn examine_cache(options: &Doctor) -> Result<usize, CliError> {
             say(&format!("  set aside: {}", cache.set_aside(file)?.display()));
         }
     }
+    for file in cache.begun_files()? {
+        let (place, what) = (file.display(), "an extraction that has not ended");
+        say(&format!("  {place}: {what}; the sweep that wants it goes on from there"));
+    }
     left_behind(&cache.orphans()?);
     Ok(damaged.len())
 }

@@ -59,8 +59,8 @@ pub(crate) struct Worker {
     /// Where to compute: cpu, or cuda:N for a GPU [default: where the plan says]
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
-    /// Least time between two checkpoints of a cell, such as 10s [default: 10s; 1min where they are
-    /// copied to an object store]
+    /// Least time between two checkpoints of a cell, or two notes of how far an extraction is, such as
+    /// 10s [default: 10s; 1min for checkpoints that are copied to an object store]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     checkpoint_every: Option<Duration>,
     /// No progress
