@@ -32,10 +32,12 @@ LEAST = 0.01
 
 def read(experiment, statistic):
     """Runs by levels and seed: the number, the images that were right at the end, and all curves."""
-    runs = {}
+    runs, known = {}, {}
     for path in sorted((ROOT / "results" / experiment / "cells").glob("*/cell.json")):
         cell = json.loads(path.read_text())["cell"]
         levels = tuple(tuple(level) for level in cell["levels"])
+        # Experiments may have changed the order of their factors while records were made.
+        levels = known.setdefault(frozenset(levels), levels)
         epochs = polars.read_parquet(path.parent / "epochs.parquet").sort("epoch")
         validation = epochs.filter(polars.col("split") == "validation")
         accuracy = (validation["correct"].to_numpy().astype(float) / validation["count"].to_numpy())
@@ -91,7 +93,7 @@ class Spread:
         pairs = {}
         for second, first in ((second, first) for second in range(len(names)) for first in range(second)):
             key = tuple(sorted((group[first], group[second])))
-            apart = sum(one != other for one, other in zip(names[first], names[second]))
+            apart = len(set(names[first]) - set(names[second]))
             if key[0] < key[1] and apart == 1:
                 own = self.own([(-1.0, runs[names[first]]), (1.0, runs[names[second]])])
                 pairs[key] = max(pairs.get(key), own, key=lambda pair: pair[1] if pair else 0)
