@@ -234,18 +234,9 @@ impl Cache {
     pub fn remove_orphans(&self, ended: &BTreeSet<CellId>) -> Result<(), RunError> {
         let folder = FolderStore::new(self.root.clone());
         self.forget_notes()?;
-        for orphan in self.orphans()? {
-            match std::fs::remove_file(&orphan) {
-                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(RunError::Unwritable { path: orphan, source });
-                }
-                _ => {}
-            }
-        }
-        // Those of activations were looked at one by one.
-        for name in self.folders().iter().filter(|name| !name.ends_with(ACTIVATIONS)) {
-            folder.remove_orphans(name)?;
-        }
+        self.orphans()?.iter().try_for_each(|orphan| remove(orphan))?;
+        // What is left are claims.
+        folder.remove_orphans("")?;
         for device in ["", GPU] {
             let place = Path::new(device).join(CHECKPOINTS);
             for file in folder.list(&place.to_string_lossy())? {
@@ -389,12 +380,7 @@ impl Cache {
 
     /// Removes a file from the folder, and from the store that it is copied to.
     pub(crate) fn discard(&self, path: &Path) -> Result<(), RunError> {
-        match std::fs::remove_file(path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(RunError::Unwritable { path: path.to_owned(), source });
-            }
-            _ => {}
-        }
+        remove(path)?;
         match &self.shared {
             Some((_, store)) => Ok(store.remove(&self.key(path))?),
             None => Ok(()),
@@ -420,6 +406,16 @@ impl Cache {
             self.discard(&path)?;
         }
         Ok(())
+    }
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> Result<(), RunError> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(RunError::Unwritable { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
     }
 }
 

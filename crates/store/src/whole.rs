@@ -197,7 +197,7 @@ pub fn release(unfinished: &Path, path: &Path) -> io::Result<bool> {
 }
 
 /// Removes a file, if it is there.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
+fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
