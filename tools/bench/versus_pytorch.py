@@ -38,8 +38,11 @@ BASES = {
     "mobilenet_v2": "MobileNetV2",
     "efficientnet_lite0": "EfficientNet-Lite0",
 }
-# Bases of which thaw is timed with `convolution = "winograd_f3_bfloat16"`, too.
-IN_BFLOAT16 = ["vgg16", "resnet18"]
+# Other algorithms with which thaw is timed, too: what follows a stage's name, what follows its title, bases.
+ALGORITHMS = [
+    (" f6", ", F(6×6)", ["vgg16", "squeezenet1_0", "resnet18"]),
+    (" bfloat16", ", bfloat16", ["vgg16", "resnet18"]),
+]
 # Programs that time the stages of some sides, and the package whose version counts.
 SIDES = {
     "PyTorch": "torch",
@@ -114,14 +117,14 @@ class Stage:
 def stages(options):
     """All stages that were asked for."""
     layouts = ["channels_last", "contiguous"]
-    for base, name in BASES.items():
+    for base in BASES:
         if options.only and base not in options.only:
             continue
         forward, train = f"{base} forward", f"{base} train"
-        # thaw's convolutions in bfloat16 beside the same others, where the processor has instructions for them.
-        for own, name in {"": name, " bfloat16": f"{name}, bfloat16"}.items():
-            if own and not (base in IN_BFLOAT16 and "avx512_bf16" in processor_flags()):
-                continue
+        # Pairs in bfloat16 only where the processor has instructions for them.
+        algorithms = [(own, title) for own, title, bases in ALGORITHMS if base in bases and (own != " bfloat16" or "avx512_bf16" in processor_flags())]
+        for own, title in [("", ""), *algorithms]:
+            name = BASES[base] + title
             yield Stage(forward + own, name, 20, {
                 "PyTorch": {layout: f"{forward} {layout}" for layout in layouts},
                 "ONNX Runtime": {"ONNX Runtime": f"{forward} onnxruntime"},

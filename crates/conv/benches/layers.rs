@@ -68,6 +68,7 @@ fn cases() -> impl Iterator<Item = (Algorithm, Shape)> {
         Algorithm::Direct,
         Algorithm::WinogradTwo,
         Algorithm::WinogradThree,
+        Algorithm::WinogradSix,
         Algorithm::WinogradThreeBfloat16,
     ];
     let applies = |algorithm: Algorithm, (_, inputs, _, kernel, stride, padding): Shape| {

@@ -29,8 +29,9 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 /// Images of a batch: few, because valgrind is some fifty times slower than the processor.
 const BATCH: usize = 2;
 
-const CONVOLUTIONS: [(&str, Algorithm, Shape); 6] = [
+const CONVOLUTIONS: [(&str, Algorithm, Shape); 7] = [
     ("winograd_f3_bfloat16", Algorithm::WinogradThreeBfloat16, (18, 64, 64, 3, 1, 1)),
+    ("winograd_f6", Algorithm::WinogradSix, (18, 64, 64, 3, 1, 1)),
     ("winograd_f3", Algorithm::WinogradThree, (18, 64, 64, 3, 1, 1)),
     ("winograd_f2", Algorithm::WinogradTwo, (18, 64, 64, 3, 1, 1)),
     ("pointwise", Algorithm::Direct, (18, 64, 64, 1, 1, 0)),

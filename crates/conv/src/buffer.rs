@@ -51,9 +51,9 @@ impl Free {
     }
 }
 
-/// What the pool of kernels keeps at most, 64 MiB: some of the largest of them, each of which is
+/// What the pool of kernels keeps at most, 128 MiB: some of the largest of them, each of which is
 /// released before the next layer's is made.
-const MOST_OF_KERNELS: usize = 1 << 24;
+const MOST_OF_KERNELS: usize = 1 << 25;
 
 impl Default for BufferPool {
     fn default() -> Self {
@@ -156,12 +156,17 @@ impl DerefMut for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let values = std::mem::take(&mut self.values);
-        if let Ok(mut free) = self.pool.free.lock()
-            && free.numbers.saturating_add(values.len()) <= self.pool.most
-        {
-            free.numbers += values.len();
-            free.buffers.entry(values.len()).or_default().push(values);
+        let Ok(mut free) = self.pool.free.lock() else { return };
+        // The shortest give way to a longer one: they are made anew the fastest.
+        while free.numbers.saturating_add(values.len()) > self.pool.most {
+            let shortest = free.buffers.keys().next().copied();
+            let Some(shortest) = shortest.filter(|&shortest| shortest < values.len()) else {
+                return;
+            };
+            drop(free.remove(shortest));
         }
+        free.numbers += values.len();
+        free.buffers.entry(values.len()).or_default().push(values);
     }
 }
 
@@ -209,6 +214,12 @@ mod tests {
         drop(buffers);
         let kept = || pool.kept();
         assert_eq!(kept(), 1932, "the third does not fit");
+        drop(pool.take(1500));
+        assert_eq!(kept(), 1516, "the shorter give way");
+        drop(pool.take(300));
+        assert_eq!(kept(), 1516 + 316);
+        pool.clear();
+        drop([1000, 900].map(|length| pool.take(length)));
         drop(pool.take(900));
         assert_eq!(kept(), 1932);
         let _taken = pool.take(900);

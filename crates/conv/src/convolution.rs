@@ -27,6 +27,9 @@ pub enum Algorithm {
     WinogradTwo,
     /// Winograd's F(3×3, 3×3): 3.24 times fewer multiplications.
     WinogradThree,
+    /// Winograd's F(6×6, 3×3), F(4×4, 3×3) or F(3×3, 3×3), the fastest for the size of a layer's maps:
+    /// up to 5.06 times fewer multiplications.
+    WinogradSix,
     /// F(3×3, 3×3) of numbers that are rounded to bfloat16 at the points; sums have 32 bits. Layers
     /// with channels that are no multiple of 32 are computed by [`Algorithm::WinogradThree`].
     WinogradThreeBfloat16,
@@ -46,6 +49,7 @@ impl Algorithm {
             Self::Direct => return None,
             Self::WinogradTwo => (TileSize::Two, Elements::Numbers),
             Self::WinogradThree => (TileSize::Three, Elements::Numbers),
+            Self::WinogradSix => (TileSize::fastest(geometry), Elements::Numbers),
             // Of pairs, vectors are to be full as well.
             Self::WinogradThreeBfloat16 if are_multiples_of(2 * CHANNEL_STEP) => {
                 (TileSize::Three, Elements::Pairs)

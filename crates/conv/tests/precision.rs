@@ -47,10 +47,11 @@ impl Shape {
     }
 }
 
-const ALGORITHMS: [Algorithm; 4] = [
+const ALGORITHMS: [Algorithm; 5] = [
     Algorithm::Direct,
     Algorithm::WinogradTwo,
     Algorithm::WinogradThree,
+    Algorithm::WinogradSix,
     Algorithm::WinogradThreeBfloat16,
 ];
 
@@ -125,6 +126,7 @@ fn tolerances(algorithm: Algorithm) -> (f64, f64) {
         // One chain of 4,608 sums, the longest here, rounds to 1.2·10⁻⁶.
         Algorithm::Direct | Algorithm::WinogradTwo => (2e-6, 2e-6),
         Algorithm::WinogradThree => (5e-6, 1e-5),
+        Algorithm::WinogradSix => (2e-5, 2e-5),
         // Eight bits of a number are kept at the points.
         Algorithm::WinogradThreeBfloat16 => (1.6e-2, 1.6e-2),
     }
@@ -145,6 +147,9 @@ fn outputs_and_gradients_stay_near_the_exact_ones() {
         shape(2, 5, 7, 16, 32, 1),
         shape(3, 6, 6, 48, 16, 1),
         shape(1, 9, 9, 512, 512, 1),
+        // Tiles of 6×6 and of 4×4 pixels, where they may be chosen.
+        shape(1, 6, 6, 512, 512, 1),
+        shape(1, 8, 8, 512, 512, 1),
         shape(2, 13, 38, 32, 80, 1),
         shape(1, 8, 4, 16, 16, 2),
         shape(1, 40, 40, 64, 64, 1),

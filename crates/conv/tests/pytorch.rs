@@ -78,6 +78,7 @@ fn convolutions_and_their_gradients_agree_with_pytorch() -> Result<()> {
         (Algorithm::Direct, 1.0),
         (Algorithm::WinogradTwo, 1.0),
         (Algorithm::WinogradThree, 4.0),
+        (Algorithm::WinogradSix, 1.0),
         // Three significant digits.
         (Algorithm::WinogradThreeBfloat16, 2e4),
     ];
@@ -210,6 +211,7 @@ fn results_do_not_depend_on_the_number_of_threads() -> Result<()> {
         Algorithm::Direct,
         Algorithm::WinogradTwo,
         Algorithm::WinogradThree,
+        Algorithm::WinogradSix,
         Algorithm::WinogradThreeBfloat16,
     ] {
         let convolution = convolution_of(get("x"), get("w"), 1, 1, algorithm)?;

@@ -109,6 +109,7 @@ impl Base {
             ConvolutionAlgorithm::Direct => Algorithm::Direct,
             ConvolutionAlgorithm::WinogradF2 => Algorithm::WinogradTwo,
             ConvolutionAlgorithm::WinogradF3 => Algorithm::WinogradThree,
+            ConvolutionAlgorithm::WinogradF6 => Algorithm::WinogradSix,
             ConvolutionAlgorithm::WinogradF3Bfloat16 => Algorithm::WinogradThreeBfloat16,
         };
         let blocks = blocks(architecture);
@@ -256,8 +257,10 @@ impl Base {
     fn block(&self, number: usize, input: Maps) -> Result<Maps, ModelError> {
         let block = &self.blocks[number];
         let batch = input.shape()[0];
-        let images =
-            (CACHED_FLOATS / largest_output(block, input.view().image_shape()).max(1)).max(1);
+        let in_the_cache = CACHED_FLOATS / largest_output(block, input.view().image_shape()).max(1);
+        // What does not stay in the cache is read anew by each group.
+        let images = in_the_cache.max(largest_tensor(block) / CACHED_FLOATS).max(1);
+        let images = batch.div_ceil(batch.div_ceil(images).max(1));
         if images >= batch {
             return Ok(layers::forward(block, &self.context, &input)?.unwrap_or(input));
         }
@@ -335,6 +338,12 @@ impl Base {
     fn layers(&self, range: Range<usize>) -> impl Iterator<Item = &Box<dyn Layer>> {
         self.blocks[range].iter().flatten()
     }
+}
+
+/// Floats in the largest tensor of some layers.
+fn largest_tensor(layers: &[Box<dyn Layer>]) -> usize {
+    let tensors = layers.iter().flat_map(|layer| layer.tensors());
+    tensors.map(|tensor| tensor.shape.iter().product()).max().unwrap_or(0)
 }
 
 /// Floats in the largest output of some layers, for an image of a shape. What does not fit is named by

@@ -172,8 +172,10 @@ pub enum ConvolutionAlgorithm {
     Direct,
     /// Winograd's F(2×2, 3×3), which rounds as little as direct convolution.
     WinogradF2,
-    /// Winograd's F(3×3, 3×3), the fastest in 32 bits.
+    /// Winograd's F(3×3, 3×3).
     WinogradF3,
+    /// Winograd's F(6×6, 3×3), F(4×4, 3×3) or F(3×3, 3×3), the fastest for the size of a layer's maps.
+    WinogradF6,
     /// Winograd's F(3×3, 3×3) of transformed pixels and kernels that are rounded to bfloat16. Sums
     /// are 32-bit floats.
     WinogradF3Bfloat16,
@@ -186,6 +188,7 @@ impl ConvolutionAlgorithm {
             Self::Direct => "direct",
             Self::WinogradF2 => "winograd_f2",
             Self::WinogradF3 => "winograd_f3",
+            Self::WinogradF6 => "winograd_f6",
             Self::WinogradF3Bfloat16 => "winograd_f3_bfloat16",
         }
     }

@@ -516,6 +516,7 @@ fn cells_that_shuffle_and_convolve_by_definition_keep_the_names_they_had_before_
         "convolution = \"direct\"\nshuffle = false",
         "convolution = \"winograd_f2\"",
         "convolution = \"winograd_f3\"",
+        "convolution = \"winograd_f6\"",
         "convolution = \"winograd_f3_bfloat16\"",
     ] {
         assert!(

@@ -43,9 +43,9 @@ fn every_name_is_parsed_as_files_write_it() {
             .iter()
             .all(is_displayed_as_in_json)
     );
-    use ConvolutionAlgorithm::{Direct, WinogradF2, WinogradF3, WinogradF3Bfloat16};
+    use ConvolutionAlgorithm::{Direct, WinogradF2, WinogradF3, WinogradF3Bfloat16, WinogradF6};
     assert!(
-        [Direct, WinogradF2, WinogradF3, WinogradF3Bfloat16]
+        [Direct, WinogradF2, WinogradF3, WinogradF6, WinogradF3Bfloat16]
             .iter()
             .all(|name| in_json(name) == name.name())
     );

@@ -2,7 +2,7 @@
 //! another program can time its own stages in turn. `tools/bench/versus_pytorch.py` does.
 //!
 //! Stages: `BASE forward`, `BASE evaluate`, `BASE train` (a batch of 20 at 150×150, by a frozen base of any name and
-//! by one that is trained as a whole, without and with training it; `bfloat16` behind it chooses that algorithm), `head epoch`, `augment`, `decode FOLDER`, `copy`; and `peak`, which prints the process's peak memory in MiB.
+//! by one that is trained as a whole, without and with training it; `bfloat16` or `f6` behind it chooses that algorithm), `head epoch`, `augment`, `decode FOLDER`, `copy`; and `peak`, which prints the process's peak memory in MiB.
 
 use std::io::{BufRead, Write};
 use std::path::Path;
@@ -183,13 +183,13 @@ fn answer() -> Outcome<()> {
         };
         match words.as_slice() {
             [base, what @ ("forward" | "evaluate" | "train"), precision @ ..]
-                if matches!(precision, [] | ["bfloat16"]) =>
+                if matches!(precision, [] | ["bfloat16" | "f6"]) =>
             {
                 if !networks.iter().any(|(name, _)| *name == line) {
-                    let convolution = if precision.is_empty() {
-                        ConvolutionAlgorithm::WinogradF3
-                    } else {
-                        ConvolutionAlgorithm::WinogradF3Bfloat16
+                    let convolution = match precision {
+                        ["bfloat16"] => ConvolutionAlgorithm::WinogradF3Bfloat16,
+                        ["f6"] => ConvolutionAlgorithm::WinogradF6,
+                        _ => ConvolutionAlgorithm::WinogradF3,
                     };
                     let network = Network::new(base.parse()?, convolution, *what != "forward")?;
                     networks.push((line.clone(), network));

@@ -67,7 +67,8 @@ impl WithArithmetic for Product<'_> {
             match (S::F32_LANES == 8, columns.len() > S::F32_LANES) {
                 (false, true) => in_groups!(self.left.rows, row,
                     12 => self.block::<S, A, 12, 2>(simd, arithmetic, row, &columns), 8 => self.block::<S, A, 8, 2>(simd, arithmetic, row, &columns),
-                    4 => self.block::<S, A, 4, 2>(simd, arithmetic, row, &columns), 1 => self.block::<S, A, 1, 2>(simd, arithmetic, row, &columns)),
+                    4 => self.block::<S, A, 4, 2>(simd, arithmetic, row, &columns), 2 => self.block::<S, A, 2, 2>(simd, arithmetic, row, &columns),
+                    1 => self.block::<S, A, 1, 2>(simd, arithmetic, row, &columns)),
                 (false, false) => in_groups!(self.left.rows, row,
                     12 => self.block::<S, A, 12, 1>(simd, arithmetic, row, &columns), 4 => self.block::<S, A, 4, 1>(simd, arithmetic, row, &columns),
                     1 => self.block::<S, A, 1, 1>(simd, arithmetic, row, &columns)),

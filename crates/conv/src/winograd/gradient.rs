@@ -5,8 +5,10 @@ use rayon::prelude::*;
 
 use super::kernel::from_points;
 use super::patches::Patches;
-use super::transform::{F2, F3, Minimal};
-use super::{Layout, Points, TILES_PER_TASK, TileSize, Tiling, Variant, with_algorithm};
+use super::transform::{F2, F3, F4, F6, Minimal};
+use super::{
+    CHANNEL_STEP, Layout, Points, TILES_PER_TASK, TileSize, Tiling, Variant, with_algorithm,
+};
 use crate::arithmetic::Elements;
 use crate::buffer::BufferPool;
 use crate::maps::MapsView;
@@ -58,7 +60,9 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
     let group_length = P * P * (input_points.point_step() + output_points.point_step());
     let least_groups = rayon::current_num_threads().clamp(LEAST_GROUPS, MOST_LEAST_GROUPS);
     let groups_per_round = (NUMBERS_PER_ROUND / group_length).max(1).next_multiple_of(least_groups);
-    let mut sums = BufferPool::of_kernels().take(P * P * inputs * outputs);
+    // Some numbers between points, as in [`Points`].
+    let point_step = inputs * outputs + CHANNEL_STEP;
+    let mut sums = BufferPool::of_kernels().take(P * P * point_step);
     let mut add_round = |first_band: usize, groups: &mut [f32]| {
         let bands = &(first_band..bands.min(first_band + groups_per_round * bands_per_group));
         let tiles_of = |group: usize| {
@@ -102,8 +106,9 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
                 );
             }
         };
-        sums.par_chunks_mut(inputs * outputs).enumerate().for_each(|(point, sums)| {
-            sums.par_chunks_mut(CHANNELS_PER_TASK * outputs)
+        sums.par_chunks_mut(point_step).enumerate().for_each(|(point, sums)| {
+            sums[..inputs * outputs]
+                .par_chunks_mut(CHANNELS_PER_TASK * outputs)
                 .enumerate()
                 .for_each(|(task, sums)| add(point, task * CHANNELS_PER_TASK, sums));
         });
@@ -113,5 +118,5 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
             .step_by(groups_per_round * bands_per_group)
             .for_each(|first_band| add_round(first_band, groups));
     });
-    from_points::<P, M, A>(&sums, inputs, outputs)
+    from_points::<P, M, A>(&sums, point_step, inputs, outputs)
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::transform::{Channels, F2, F3, Linear, Minimal, on_both_sides, write_points};
+use super::transform::{Channels, F2, F3, F4, F6, Linear, Minimal, on_both_sides, write_points};
 use super::{TileSize, Variant, with_algorithm};
 use crate::arithmetic::{Elements, Place};
 use crate::product::Panels;
@@ -97,9 +97,11 @@ impl<L: Linear<P, 3>, const P: usize> WithSimd for FillPanel<'_, L, P> {
     }
 }
 
-/// `Gᵀ U G` of the sums at the points, `[point, inputs, outputs]`: a gradient of the kernel.
+/// `Gᵀ U G` of the sums at the points, each `[inputs, outputs]` and `step` numbers behind the one
+/// before: a gradient of the kernel.
 pub(super) fn from_points<const P: usize, const M: usize, A: Minimal<P, M>>(
     sums: &[f32],
+    step: usize,
     inputs: usize,
     outputs: usize,
 ) -> Vec<f32> {
@@ -112,7 +114,7 @@ pub(super) fn from_points<const P: usize, const M: usize, A: Minimal<P, M>>(
         .map(|_| std::array::from_fn(|tap| taps[tap].next().expect("a row per tap and input")))
         .collect();
     rows.into_par_iter().enumerate().with_min_len(8).for_each(|(input, rows)| {
-        let (step, first) = (inputs * outputs, input * outputs);
+        let first = input * outputs;
         vectorized(WriteTaps::<A::KernelGradient, P> {
             sums,
             step,

@@ -13,9 +13,10 @@
 //! Summed over channels, the elementwise products become one matrix product per point (Lavin & Gray
 //! 2016, *Fast Algorithms for Convolutional Neural Networks*): at each of the `(m + 2)²` points,
 //! `[tiles, input channels] · [input channels, output channels]`. F(2×2, 3×3) needs 2.25 times
-//! fewer multiplications than the definition, F(3×3, 3×3) 3.24 times. The price is that sums and
-//! differences of pixels round, the more the larger the points: F(3×3) uses the point 2, and stays
-//! within 5·10⁻⁶ of the exact result.
+//! fewer multiplications than the definition, F(3×3, 3×3) 3.24 times, F(4×4, 3×3) 4 times, and
+//! F(6×6, 3×3) 5.06 times. The price is that sums and differences of pixels round, the more the
+//! further the points are from 1: F(3×3) uses the point 2, and stays within 5·10⁻⁶ of the exact
+//! result; F(6×6) uses 2 and ½ with both signs, and stays within 2·10⁻⁵.
 //!
 //! The stages, one file each:
 //!
@@ -52,20 +53,27 @@ pub(crate) use gradient::kernel_gradient;
 pub(crate) use kernel::TransformedKernel;
 use output::Output;
 use patches::Patches;
-use transform::{F2, F3, Minimal};
+use transform::{F2, F3, F4, F6, Minimal};
 
 /// Channels must be a multiple of this, so that every vector is full whatever its width.
 pub(crate) const CHANNEL_STEP: usize = 16;
 
-/// Tiles that one task takes through all stages: enough for the products, few enough that the
-/// points stay in the cache.
+/// Tiles that one task takes through all stages at most: enough for the products, few enough that
+/// the points stay in the cache.
 const TILES_PER_TASK: usize = 96;
+
+/// Points that these tiles have together at most: those of as many tiles of F(3×3).
+const POINTS_PER_TASK: usize = 2400;
 
 /// Tiles from which on reading a kernel is worth it.
 const LEAST_TILES_PER_TASK: usize = 32;
 
 /// Output channels of a task's products that lie in the cache together.
 const COLUMNS_AT_A_TIME: usize = 64;
+
+/// Tiles of an image that cost as much as the kernel at the points does, made, moved and brought
+/// back for the image's share of a batch.
+const TILES_OF_KERNEL: usize = 8;
 
 /// Side of the output tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +82,29 @@ pub(crate) enum TileSize {
     Two,
     /// F(3×3, 3×3).
     Three,
+    /// F(4×4, 3×3).
+    Four,
+    /// F(6×6, 3×3).
+    Six,
+}
+
+impl TileSize {
+    /// Of tiles of 3×3 pixels or more, those with which a layer takes the least time: its tiles, the
+    /// last of which may reach over the edges of its output, and its kernel have `(side + 2)²` points.
+    pub(crate) fn fastest(geometry: &ConvolutionGeometry) -> Self {
+        let [height, width] = [geometry.output_height(), geometry.output_width()];
+        let work = |side: usize| {
+            let tiles = height.div_ceil(side) * width.div_ceil(side);
+            (side + 2).pow(2) * (tiles + TILES_OF_KERNEL)
+        };
+        if work(6) < work(4).min(work(3)) {
+            Self::Six
+        } else if work(4) < work(3) {
+            Self::Four
+        } else {
+            Self::Three
+        }
+    }
 }
 
 /// An algorithm: its tiles, and what is multiplied at the points.
@@ -89,6 +120,8 @@ macro_rules! with_algorithm {
         match $size {
             TileSize::Two => $function::<4, 2, F2>($($argument),*),
             TileSize::Three => $function::<5, 3, F3>($($argument),*),
+            TileSize::Four => $function::<6, 4, F4>($($argument),*),
+            TileSize::Six => $function::<8, 6, F6>($($argument),*),
         }
     };
 }
@@ -112,7 +145,8 @@ impl Tiling {
     /// small for that.
     fn bands_per_task(&self, bands: usize) -> usize {
         let tiles = bands * self.per_band;
-        let tasks = tiles.div_ceil(TILES_PER_TASK);
+        let tiles_per_task = TILES_PER_TASK.min(POINTS_PER_TASK / (self.side + 2).pow(2));
+        let tasks = tiles.div_ceil(tiles_per_task);
         let even = tasks.next_multiple_of(rayon::current_num_threads());
         let tasks = if even * LEAST_TILES_PER_TASK <= tiles { even } else { tasks };
         bands.div_ceil(tasks.max(1)).max(1)

@@ -4,12 +4,15 @@ use std::marker::PhantomData;
 
 use pulp::{Simd, WithSimd};
 
-use super::transform::{Channels, Linear, on_both_sides, write_points};
+use super::transform::{Channels, Linear, on_both_sides, write_columns, write_points};
 use super::{Layout, Points, Tiling};
 use crate::Padding;
 use crate::arithmetic::Place;
 use crate::maps::MapsView;
 use crate::simd::vectorized;
+
+/// Points along a side up to which a patch is kept in registers.
+const MOST_UNROLLED: usize = 5;
 
 /// The patches of pixels under some bands of tiles, on their way to the points.
 #[derive(Clone, Copy)]
@@ -54,6 +57,7 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
             (points.row_step() / S::F32_LANES, points.point_step() / S::F32_LANES);
         let (pixel_step, image_step) =
             (maps.pixel_step / S::F32_LANES, maps.image_step() / S::F32_LANES);
+        let mut rows = [[Channels::zero(simd); R]; C];
         for tile in 0..points.tiles {
             let band = first_band + tile / tiling.per_band;
             let (image, tile_row) = (band / tiling.bands_per_image, band % tiling.bands_per_image);
@@ -75,6 +79,25 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
             let row = if points.layout == Layout::PairsOfTiles { tile / 2 } else { tile };
             let output = &mut output[row * row_step..];
             for vector in 0..vectors {
+                let (place, target) = match points.layout {
+                    Layout::Numbers => (Place::Number, vector),
+                    Layout::PairsOfTiles if tile % 2 == 0 => (Place::First, vector),
+                    Layout::PairsOfTiles => (Place::Second, vector),
+                    Layout::PairsOfChannels if vector < vectors / 2 => (Place::First, vector),
+                    Layout::PairsOfChannels => (Place::Second, vector - vectors / 2),
+                };
+                let output = &mut output[target..];
+                if R > MOST_UNROLLED {
+                    for row in 0..C {
+                        let mut values = [Channels::zero(simd); C];
+                        for column in 0..C {
+                            values[column].values = patch[row][column][vector];
+                        }
+                        rows[row] = L::times(values);
+                    }
+                    write_columns::<S, L, R, C>(simd, place, &rows, output, point_step);
+                    continue;
+                }
                 let mut values = [[Channels::zero(simd); C]; C];
                 for row in 0..C {
                     for column in 0..C {
@@ -82,14 +105,7 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
                     }
                 }
                 let transformed = on_both_sides::<S, L, R, C>(simd, &values);
-                let (place, vector) = match points.layout {
-                    Layout::Numbers => (Place::Number, vector),
-                    Layout::PairsOfTiles if tile % 2 == 0 => (Place::First, vector),
-                    Layout::PairsOfTiles => (Place::Second, vector),
-                    Layout::PairsOfChannels if vector < vectors / 2 => (Place::First, vector),
-                    Layout::PairsOfChannels => (Place::Second, vector - vectors / 2),
-                };
-                write_points(simd, place, &transformed, &mut output[vector..], point_step);
+                write_points(simd, place, &transformed, output, point_step);
             }
         }
     }
