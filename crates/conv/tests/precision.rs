@@ -147,9 +147,10 @@ fn outputs_and_gradients_stay_near_the_exact_ones() {
         shape(2, 5, 7, 16, 32, 1),
         shape(3, 6, 6, 48, 16, 1),
         shape(1, 9, 9, 512, 512, 1),
-        // Tiles of 6×6 and of 4×4 pixels, where they may be chosen.
-        shape(1, 6, 6, 512, 512, 1),
-        shape(1, 8, 8, 512, 512, 1),
+        // Tiles of 6×6 and of 4×4 pixels, where they may be chosen, and one that is cut off.
+        shape(1, 18, 18, 512, 16, 1),
+        shape(1, 16, 16, 512, 16, 1),
+        shape(1, 17, 35, 16, 512, 1),
         shape(2, 13, 38, 32, 80, 1),
         shape(1, 8, 4, 16, 16, 2),
         shape(1, 40, 40, 64, 64, 1),

@@ -209,7 +209,7 @@ fn whole_bases_and_their_gradients_agree_with_pytorch() -> Tested {
             1e-5,
         );
         // Of this input one activation of VGG16 lies nearer to where ReLU or a pool changes its mind
-        // than F(6×6) rounds, and the gradients before it are others by 5·10⁻³. With F(2×2) this
+        // than this rounds, and the gradients before it are others by 5·10⁻³. With F(2×2) this
         // happens to other inputs.
         if (architecture, convolution) == (Architecture::Vgg16, f6) {
             continue;

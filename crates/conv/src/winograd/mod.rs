@@ -71,7 +71,7 @@ const LEAST_TILES_PER_TASK: usize = 32;
 /// Output channels of a task's products that lie in the cache together.
 const COLUMNS_AT_A_TIME: usize = 64;
 
-/// Tiles of an image that cost as much as the kernel at the points does, made, moved and brought
+/// So many tiles of an image cost as much as the kernel at the points does, made, moved and brought
 /// back for the image's share of a batch.
 const TILES_OF_KERNEL: usize = 8;
 
@@ -292,4 +292,37 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
             }
         });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Padding;
+
+    /// The maps of VGG16 and ResNet-18 at 150×150, and of VGG16 at 224×224.
+    #[test]
+    fn the_size_of_maps_decides_between_tiles() {
+        let fastest = |side: usize| {
+            let geometry = ConvolutionGeometry {
+                height: side,
+                width: side,
+                input_channels: 64,
+                output_channels: 64,
+                kernel: 3,
+                stride: 1,
+                padding: Padding::symmetric(1),
+                groups: 1,
+            };
+            TileSize::fastest(&geometry)
+        };
+        for side in [150, 75, 37, 18, 38, 224, 112, 56] {
+            assert_eq!(fastest(side), TileSize::Six, "{side}×{side}");
+        }
+        for side in [19, 28] {
+            assert_eq!(fastest(side), TileSize::Four, "{side}×{side}");
+        }
+        for side in [9, 10, 5, 14, 1] {
+            assert_eq!(fastest(side), TileSize::Three, "{side}×{side}");
+        }
+    }
 }
