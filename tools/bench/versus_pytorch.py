@@ -123,8 +123,8 @@ def stages(options):
         forward, train = f"{base} forward", f"{base} train"
         # Pairs in bfloat16 only where the processor has instructions for them.
         algorithms = [(own, title) for own, title, bases in ALGORITHMS if base in bases and (own != " bfloat16" or "avx512_bf16" in processor_flags())]
-        for own, title in [("", ""), *algorithms]:
-            name = BASES[base] + title
+        for own, suffix in [("", ""), *algorithms]:
+            name = BASES[base] + suffix
             yield Stage(forward + own, name, 20, {
                 "PyTorch": {layout: f"{forward} {layout}" for layout in layouts},
                 "ONNX Runtime": {"ONNX Runtime": f"{forward} onnxruntime"},

@@ -51,9 +51,9 @@ impl Free {
     }
 }
 
-/// What the pool of kernels keeps at most, 128 MiB: some of the largest of them, each of which is
-/// released before the next layer's is made.
-const MOST_OF_KERNELS: usize = 1 << 25;
+/// Numbers that the pool of kernels keeps at most, 128 MiB: the longest of them, two of VGG16's
+/// largest at the points of 6×6 tiles, with their alignment.
+const MOST_OF_KERNELS: usize = (1 << 25) + (1 << 16);
 
 impl Default for BufferPool {
     fn default() -> Self {
@@ -157,13 +157,15 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let values = std::mem::take(&mut self.values);
         let Ok(mut free) = self.pool.free.lock() else { return };
-        // The shortest give way to a longer one: they are made anew the fastest.
-        while free.numbers.saturating_add(values.len()) > self.pool.most {
+        // Shorter ones give way, the shortest first, because they are made anew the fastest.
+        let as_long = free.buffers.range(values.len()..);
+        let kept: usize = as_long.map(|(length, buffers)| length * buffers.len()).sum();
+        if kept.saturating_add(values.len()) > self.pool.most {
+            return;
+        }
+        while free.numbers + values.len() > self.pool.most {
             let shortest = free.buffers.keys().next().copied();
-            let Some(shortest) = shortest.filter(|&shortest| shortest < values.len()) else {
-                return;
-            };
-            drop(free.remove(shortest));
+            drop(shortest.and_then(|shortest| free.remove(shortest)));
         }
         free.numbers += values.len();
         free.buffers.entry(values.len()).or_default().push(values);
@@ -218,6 +220,8 @@ mod tests {
         assert_eq!(kept(), 1516, "the shorter give way");
         drop(pool.take(300));
         assert_eq!(kept(), 1516 + 316);
+        drop([pool.take(1000), pool.take(1990)]);
+        assert_eq!(kept(), 1516 + 316, "nothing gives way to what does not fit all the same");
         pool.clear();
         drop([1000, 900].map(|length| pool.take(length)));
         drop(pool.take(900));

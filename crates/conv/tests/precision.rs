@@ -217,16 +217,26 @@ fn outputs_and_gradients_stay_near_the_exact_ones() {
     }
 }
 
+/// Heights and widths of maps of which the first take tiles of 4×4 and the others of 6×6 pixels, where
+/// these may be chosen. The last have many groups of tiles.
+const SIZES: [(usize, usize); 3] = [(20, 20), (18, 18), (36, 97)];
+
+/// Each algorithm on maps of each size.
+fn algorithms_and_sizes() -> impl Iterator<Item = (Algorithm, (usize, usize))> {
+    ALGORITHMS.into_iter().flat_map(|algorithm| SIZES.map(|size| (algorithm, size)))
+}
+
 #[test]
 fn an_image_has_the_same_bits_in_every_batch() {
-    let shape = Shape { batch: 7, height: 20, width: 20, inputs: 32, outputs: 64, padding: 1 };
     let (kernel, bias) = (noise(9 * 32 * 64, 2), noise(64, 3));
-    let images = noise(7 * 20 * 20 * 32, 1);
-    for algorithm in ALGORITHMS {
+    for (algorithm, (height, width)) in algorithms_and_sizes() {
+        let shape = Shape { batch: 7, height, width, inputs: 32, outputs: 64, padding: 1 };
         let convolution = shape.convolution(algorithm);
+        let length = height * width * 32;
+        let images = noise(7 * length, 1);
         let run = |images: &[f32]| {
-            let input = maps(images, [images.len() / (20 * 20 * 32), 20, 20, 32]);
-            let mut output = maps(&[], [input.shape()[0], 20, 20, 64]);
+            let input = maps(images, [images.len() / length, height, width, 32]);
+            let mut output = maps(&[], [input.shape()[0], height, width, 64]);
             convolution.forward(
                 input.view(),
                 &convolution.prepare(&kernel),
@@ -238,28 +248,60 @@ fn an_image_has_the_same_bits_in_every_batch() {
             output.values().to_vec()
         };
         let together = run(&images);
-        for (image, pixels) in images.chunks_exact(20 * 20 * 32).enumerate() {
+        for (image, pixels) in images.chunks_exact(length).enumerate() {
             let alone = run(pixels);
             assert!(
                 alone == together[image * alone.len()..][..alone.len()],
-                "{algorithm:?}, image {image}"
+                "{algorithm:?}, {height}×{width}, image {image}"
             );
         }
     }
 }
 
 #[test]
+fn the_number_of_threads_changes_no_bit() {
+    let (kernel, bias) = (noise(9 * 32 * 64, 2), noise(64, 3));
+    for (algorithm, (height, width)) in algorithms_and_sizes() {
+        let shape = Shape { batch: 7, height, width, inputs: 32, outputs: 64, padding: 1 };
+        let convolution = shape.convolution(algorithm);
+        let input = maps(&noise(7 * height * width * 32, 1), [7, height, width, 32]);
+        let gradient = maps(&noise(7 * height * width * 64, 4), [7, height, width, 64]);
+        let run = |threads| {
+            let pool =
+                rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            pool.install(|| {
+                let (prepared, rotated) =
+                    (convolution.prepare(&kernel), convolution.prepare_for_input_gradient(&kernel));
+                let (mut output, mut of_input) =
+                    (maps(&[], [7, height, width, 64]), maps(&[], input.shape()));
+                let activation = Activation::Relu;
+                convolution.forward(input.view(), &prepared, &bias, activation, &mut output, 0);
+                let overwrite = Accumulate::Overwrite;
+                convolution.input_gradient(gradient.view(), &rotated, overwrite, &mut of_input);
+                let of_kernel = convolution.kernel_gradient(input.view(), gradient.view());
+                [output.values(), of_input.values(), &of_kernel].concat()
+            })
+        };
+        let alone = run(1);
+        assert!(
+            [2, 3, 7].into_iter().all(|threads| run(threads) == alone),
+            "{algorithm:?}, {height}×{width}"
+        );
+    }
+}
+
+#[test]
 fn channels_of_wider_maps_are_written_and_read_in_place() {
-    let shape = Shape { batch: 2, height: 7, width: 8, inputs: 16, outputs: 32, padding: 1 };
     let (kernel, bias) = (noise(9 * 16 * 32, 2), noise(32, 3));
-    let input = maps(&noise(2 * 7 * 8 * 16, 1), [2, 7, 8, 16]);
-    for algorithm in ALGORITHMS {
+    for (algorithm, (height, width)) in algorithms_and_sizes() {
+        let shape = Shape { batch: 2, height, width, inputs: 16, outputs: 32, padding: 1 };
+        let input = maps(&noise(2 * height * width * 16, 1), [2, height, width, 16]);
         let convolution = shape.convolution(algorithm);
         let kernel_forward = convolution.prepare(&kernel);
-        let mut alone = maps(&[], [2, 7, 8, 32]);
+        let mut alone = maps(&[], [2, height, width, 32]);
         convolution.forward(input.view(), &kernel_forward, &bias, Activation::Relu, &mut alone, 0);
         // The middle of 80 channels.
-        let mut wide = maps(&vec![5.0; 2 * 7 * 8 * 80], [2, 7, 8, 80]);
+        let mut wide = maps(&vec![5.0; 2 * height * width * 80], [2, height, width, 80]);
         convolution.forward(input.view(), &kernel_forward, &bias, Activation::Relu, &mut wide, 16);
         for (wide, alone) in wide.values().chunks_exact(80).zip(alone.values().chunks_exact(32)) {
             assert!(

@@ -74,19 +74,11 @@ fn convolutions_and_their_gradients_agree_with_pytorch() -> Result<()> {
     let all = fixtures();
     let layers =
         [("conv3x3", 1, 1), ("conv3x3_wide", 1, 1), ("conv1x1", 1, 0), ("conv7x7_stride2", 2, 0)];
-    let algorithms = [
-        (Algorithm::Direct, 1.0),
-        (Algorithm::WinogradTwo, 1.0),
-        (Algorithm::WinogradThree, 4.0),
-        (Algorithm::WinogradSix, 4.0),
-        // Three significant digits.
-        (Algorithm::WinogradThreeBfloat16, 2e4),
-    ];
-    for ((name, stride, padding), (algorithm, factor)) in
-        layers.into_iter().flat_map(|layer| algorithms.map(|algorithm| (layer, algorithm)))
-    {
+    // Winograd's algorithms take multiples of 16 channels, which these have not; `precision.rs`
+    // compares them with the definition.
+    for (name, stride, padding) in layers {
         let get = |key: &str| &all[&format!("{name}.{key}")];
-        let convolution = convolution_of(get("x"), get("w"), stride, padding, algorithm)?;
+        let convolution = convolution_of(get("x"), get("w"), stride, padding, Algorithm::Direct)?;
         let (input, kernel, mut output) = (maps(get("x"))?, values(get("w"))?, maps(get("y"))?);
         output.values_mut().fill(f32::NAN);
         convolution.forward(
@@ -101,19 +93,14 @@ fn convolutions_and_their_gradients_agree_with_pytorch() -> Result<()> {
             &format!("{name} output"),
             &tensor(output.values(), get("y"))?,
             get("y"),
-            factor * 1e-6,
+            1e-6,
         );
         let mut gradient = maps(get("dy"))?;
         let of_bias =
             Activation::Relu.gradient(output.values(), gradient.values_mut(), output.shape()[3]);
         assert_close(&format!("{name} db"), &tensor(&of_bias, get("b"))?, get("db"), 2e-6);
         let of_kernel = convolution.kernel_gradient(input.view(), gradient.view());
-        assert_close(
-            &format!("{name} dw"),
-            &tensor(&of_kernel, get("w"))?,
-            get("dw"),
-            factor * 2e-6,
-        );
+        assert_close(&format!("{name} dw"), &tensor(&of_kernel, get("w"))?, get("dw"), 2e-6);
         let mut of_input = maps(get("x"))?;
         convolution.input_gradient(
             gradient.view(),
@@ -121,12 +108,7 @@ fn convolutions_and_their_gradients_agree_with_pytorch() -> Result<()> {
             Accumulate::Overwrite,
             &mut of_input,
         );
-        assert_close(
-            &format!("{name} dx"),
-            &tensor(of_input.values(), get("x"))?,
-            get("dx"),
-            factor * 2e-6,
-        );
+        assert_close(&format!("{name} dx"), &tensor(of_input.values(), get("x"))?, get("dx"), 2e-6);
     }
     Ok(())
 }
@@ -198,48 +180,6 @@ fn candles_own_max_pool_and_relu_still_have_wrong_gradients() -> Result<()> {
     let zero = Var::new(0f32, &Device::Cpu)?;
     let gradient = zero.relu()?.backward()?.get(&zero).expect("a gradient").to_scalar::<f32>()?;
     assert!(gradient != 0.0, "PyTorch's gradient of ReLU at zero is zero");
-    Ok(())
-}
-
-#[test]
-fn results_do_not_depend_on_the_number_of_threads() -> Result<()> {
-    let all = fixtures();
-    let get = |key: &str| &all[&format!("conv3x3_wide.{key}")];
-    let (input, gradient, kernel, bias) =
-        (maps(get("x"))?, maps(get("dy"))?, values(get("w"))?, values(get("b"))?);
-    for algorithm in [
-        Algorithm::Direct,
-        Algorithm::WinogradTwo,
-        Algorithm::WinogradThree,
-        Algorithm::WinogradSix,
-        Algorithm::WinogradThreeBfloat16,
-    ] {
-        let convolution = convolution_of(get("x"), get("w"), 1, 1, algorithm)?;
-        let mut output = maps(get("y"))?;
-        let mut run = || {
-            convolution.forward(
-                input.view(),
-                &convolution.prepare(&kernel),
-                &bias,
-                Activation::Relu,
-                &mut output,
-                0,
-            );
-            let of_kernel = convolution.kernel_gradient(input.view(), gradient.view());
-            output
-                .values()
-                .iter()
-                .chain(&of_kernel)
-                .map(|value| value.to_bits())
-                .collect::<Vec<u32>>()
-        };
-        let usual = run();
-        for threads in [1, 2, 3] {
-            let pool =
-                rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-            assert!(pool.install(&mut run) == usual, "{algorithm:?} on {threads} threads");
-        }
-    }
     Ok(())
 }
 

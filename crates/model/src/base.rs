@@ -258,7 +258,7 @@ impl Base {
         let block = &self.blocks[number];
         let batch = input.shape()[0];
         let in_the_cache = CACHED_FLOATS / largest_output(block, input.view().image_shape()).max(1);
-        // What does not stay in the cache is read anew by each group.
+        // Each group reads the kernels anew, so large kernels want large groups.
         let images = in_the_cache.max(largest_tensor(block) / CACHED_FLOATS).max(1);
         let images = batch.div_ceil(batch.div_ceil(images).max(1));
         if images >= batch {

@@ -52,7 +52,8 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
     let tiling = Tiling::new(gradient.height, gradient.width, M);
     let bands = input.batch() * tiling.bands_per_image;
     // A group of bands goes through the transforms together. Its size depends on the shape alone,
-    // and so do the sums.
+    // and so do the sums. It has as many tiles whatever their points: with fewer, the sums at all
+    // points would be read and written more often.
     let bands_per_group = (TILES_PER_TASK / tiling.per_band).max(1);
     let tiles = bands_per_group * tiling.per_band;
     let (input_points, output_points) =

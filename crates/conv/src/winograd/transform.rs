@@ -294,8 +294,8 @@ pub(super) fn on_both_sides<S: Simd, L: Linear<R, C>, const R: usize, const C: u
 }
 
 /// `matrix · patch · matrixᵀ` of a patch whose rows the matrix has been applied to, written to the
-/// points as [`write_points`] does. A large patch is not kept in registers anyway, so its values are
-/// written once instead of three times.
+/// points as [`write_points`] does. A large patch does not fit into the registers; here its result is
+/// not copied to the stack as well.
 #[inline(always)]
 pub(super) fn write_columns<S: Simd, L: Linear<R, C>, const R: usize, const C: usize>(
     simd: S,
@@ -395,8 +395,7 @@ mod tests {
                     };
                     let expected = if pixel == output + tap { 1.0 } else { 0.0 };
                     let difference = (0..P).map(at).sum::<f64>() - expected;
-                    // What the elements of G may be off, which 32 bits do not hold; all others are
-                    // sums of few powers of two.
+                    // The elements of G are rounded to 32 bits; all others are exact.
                     let rounding: f64 =
                         (0..P).map(|p| at(p).abs() * f64::from(f32::EPSILON) / 2.0).sum();
                     assert!(
