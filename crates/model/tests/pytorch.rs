@@ -208,10 +208,10 @@ fn whole_bases_and_their_gradients_agree_with_pytorch() -> Tested {
             &values(&all[&format!("{architecture}.output")]),
             1e-5,
         );
-        // SqueezeNet's maps take tiles of 3×3 pixels, VGG16's of 4×4 in its first two blocks.
-        // Of this input one activation of VGG16 lies nearer to where ReLU or a pool changes its mind
-        // than this rounds, and the gradients before it are others by 5·10⁻³. With F(2×2) this
-        // happens to other inputs.
+        // SqueezeNet's maps take tiles of 3×3 pixels here, VGG16's of 4×4 in its first two blocks. An
+        // activation of VGG16 lies so near to where ReLU or a pool changes its mind that rounding by
+        // these tiles changes it, and the gradients before it by 5·10⁻³. With F(2×2) the same happens
+        // to other inputs.
         if (architecture, convolution) == (Architecture::Vgg16, f6) {
             continue;
         }

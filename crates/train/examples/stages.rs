@@ -182,11 +182,11 @@ fn answer() -> Outcome<()> {
             Ok(())
         };
         match words.as_slice() {
-            [base, what @ ("forward" | "evaluate" | "train"), precision @ ..]
-                if matches!(precision, [] | ["bfloat16" | "f6"]) =>
+            [base, what @ ("forward" | "evaluate" | "train"), algorithm @ ..]
+                if matches!(algorithm, [] | ["bfloat16" | "f6"]) =>
             {
                 if !networks.iter().any(|(name, _)| *name == line) {
-                    let convolution = match precision {
+                    let convolution = match algorithm {
                         ["bfloat16"] => ConvolutionAlgorithm::WinogradF3Bfloat16,
                         ["f6"] => ConvolutionAlgorithm::WinogradF6,
                         _ => ConvolutionAlgorithm::WinogradF3,

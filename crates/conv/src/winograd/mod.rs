@@ -72,7 +72,8 @@ const LEAST_TILES_PER_TASK: usize = 32;
 const COLUMNS_AT_A_TIME: usize = 64;
 
 /// The kernel's share of the work, in tiles of an image: to make it, to read it and to bring its
-/// gradient back. It is what layers of VGG16 and ResNet-18 take in batches of 20.
+/// gradient back. Chosen so that layers of VGG16 and ResNet-18 get the tiles that were the fastest in
+/// batches of 20.
 const TILES_OF_KERNEL: usize = 8;
 
 /// Side of the output tiles.
