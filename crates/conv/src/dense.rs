@@ -121,7 +121,7 @@ pub fn add_dense_weights_gradient(
         result.len() / outputs,
         input.len() / batch,
     );
-    add_transposed_product(columns, gradient, outputs, outputs, result);
+    add_transposed_product(columns, gradient, outputs, outputs, result, false);
 }
 
 struct Dense {

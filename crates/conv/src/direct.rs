@@ -247,6 +247,7 @@ pub(crate) fn kernel_gradient(
                 gradient.pixel_step,
                 channels,
                 result,
+                geometry.kernel == 1,
             );
         }
     };

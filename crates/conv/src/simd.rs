@@ -13,6 +13,31 @@ pub(crate) fn vectorized<Op: WithSimd>(operation: Op) -> Op::Output {
     ARCH.dispatch(operation)
 }
 
+/// Asks the processor to fetch what lies some elements behind a value, because it will be used soon. A
+/// hint: nothing is read, and there need not be anything.
+#[inline(always)]
+pub(crate) fn prefetch<T>(value: &T, ahead: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let address = std::ptr::from_ref(value).wrapping_add(ahead);
+        #[expect(unsafe_code, reason = "every address is allowed")]
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(address.cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (value, ahead);
+}
+
+/// The same for each cache line of as many elements.
+#[inline(always)]
+pub(crate) fn prefetch_lines<T>(value: &T, elements: usize, ahead: usize) {
+    for element in (0..elements).step_by(const { CACHE_LINE / size_of::<T>() }) {
+        prefetch(value, ahead + element);
+    }
+}
+
 /// Number of 32-bit floats in a vector register.
 pub(crate) fn lanes() -> usize {
     struct Lanes;

@@ -86,6 +86,32 @@ macro_rules! in_groups {
 }
 use in_groups;
 
+/// Splits `0..rows` into as few groups as there can be of at most the first of the given sizes, which
+/// are all sizes down to 1, and calls the kernel of each group's size. The groups differ by one row at
+/// most, because a kernel for few rows waits for its own sums.
+macro_rules! in_even_groups {
+    ($rows:expr, $row:ident, $parameter:ident in $largest:literal $($smaller:literal)+ => $call:expr) => {{
+        let (rows, mut $row) = ($rows, 0usize);
+        let groups = rows.div_ceil($largest);
+        let (size, larger) = (rows / groups.max(1), rows % groups.max(1));
+        for group in 0..groups {
+            let size = size + usize::from(group < larger);
+            match size {
+                $($smaller => {
+                    const $parameter: usize = $smaller;
+                    $call;
+                })+
+                _ => {
+                    const $parameter: usize = $largest;
+                    $call;
+                }
+            }
+            $row += size;
+        }
+    }};
+}
+use in_even_groups;
+
 #[inline(always)]
 fn load<S: Simd, const V: usize>(simd: S, values: &[f32]) -> [S::f32s; V] {
     std::array::from_fn(|vector| {
@@ -142,7 +168,7 @@ mod tests {
                     let mut transposed = integers(inner * columns, 3);
                     let before = transposed.clone();
                     let other = integers(rows * columns, 17);
-                    add_transposed_product(matrix, &other, columns, columns, &mut transposed);
+                    add_transposed_product(matrix, &other, columns, columns, &mut transposed, true);
                     for column in 0..columns {
                         for row in 0..rows {
                             let sum: f32 = (0..inner)
@@ -201,6 +227,7 @@ mod tests {
             right_step: columns,
             columns,
             result: &mut transposed,
+            is_far: true,
         };
         product.with_arithmetic(simd, arithmetic);
         output.iter().chain(&transposed).map(|value| value.to_bits()).collect()

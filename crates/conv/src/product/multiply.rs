@@ -4,9 +4,13 @@ use std::ops::Range;
 
 use pulp::Simd;
 
-use super::{PanelColumns, StridedRows, in_groups, load, store};
+use super::{PanelColumns, StridedRows, in_even_groups, in_groups, load, store};
 use crate::Activation;
 use crate::arithmetic::{Arithmetic, WithArithmetic, run};
+use crate::simd::prefetch_lines;
+
+/// How many vectors before their use those of a panel are fetched: the first rows find it in memory.
+const VECTORS_AHEAD: usize = 32;
 
 /// Initial values of the sums of a product.
 #[derive(Clone, Copy, Debug)]
@@ -62,13 +66,11 @@ impl WithArithmetic for Product<'_> {
         let width = self.right.panels.width;
         for first in (0..self.right.columns).step_by(width) {
             let columns = first..self.right.columns.min(first + width);
-            // Where there are 32 registers, 12 × 2 of them hold sums; where there are 16, 6 × 2 do.
-            // Half a panel needs half of them.
+            // Where there are 32 registers, up to 12 × 2 of them hold sums; where there are 16, 6 × 2
+            // do. Half a panel needs half of them.
             match (S::F32_LANES == 8, columns.len() > S::F32_LANES) {
-                (false, true) => in_groups!(self.left.rows, row,
-                    12 => self.block::<S, A, 12, 2>(simd, arithmetic, row, &columns), 8 => self.block::<S, A, 8, 2>(simd, arithmetic, row, &columns),
-                    4 => self.block::<S, A, 4, 2>(simd, arithmetic, row, &columns), 2 => self.block::<S, A, 2, 2>(simd, arithmetic, row, &columns),
-                    1 => self.block::<S, A, 1, 2>(simd, arithmetic, row, &columns)),
+                (false, true) => in_even_groups!(self.left.rows, row,
+                    R in 12 11 10 9 8 7 6 5 4 3 2 1 => self.block::<S, A, R, 2>(simd, arithmetic, row, &columns)),
                 (false, false) => in_groups!(self.left.rows, row,
                     12 => self.block::<S, A, 12, 1>(simd, arithmetic, row, &columns), 4 => self.block::<S, A, 4, 1>(simd, arithmetic, row, &columns),
                     1 => self.block::<S, A, 1, 1>(simd, arithmetic, row, &columns)),
@@ -112,6 +114,7 @@ impl Product<'_> {
             });
             for (k, right) in panel[segment * segment_length..][..segment_length].iter().enumerate()
             {
+                prefetch_lines(&right[0], V, VECTORS_AHEAD);
                 for (sums, row) in sums.iter_mut().zip(rows) {
                     let value = simd.splat_f32s(row[k]);
                     for (sum, right) in sums.iter_mut().zip(right) {

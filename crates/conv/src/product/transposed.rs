@@ -6,21 +6,26 @@ use pulp::Simd;
 
 use super::{StridedRows, in_groups, load, store};
 use crate::arithmetic::{Arithmetic, WithArithmetic, run};
+use crate::simd::{prefetch, prefetch_lines};
 
 /// Rows of a transposed product that are summed in registers before they are added to the result:
 /// enough to be worth it, few enough that they stay in the cache while one part of the result after
 /// the other reads them.
 const ROWS_PER_SUM: usize = 96;
 
+/// How many rows before their use far ones are asked for.
+const ROWS_AHEAD: usize = 16;
+
 /// `result[m][n] += Σ left[row][m] · right[row][n]` over all rows, for one segment of the left
 /// rows. The rows of `right` have `result`'s columns and begin `right_step` numbers apart; `result`
-/// has `segment_length` rows.
+/// has `segment_length` rows. Whether rows are far, in memory and not in the cache, changes no bit.
 pub(crate) fn add_transposed_product(
     left: StridedRows<'_>,
     right: &[f32],
     right_step: usize,
     columns: usize,
     result: &mut [f32],
+    is_far: bool,
 ) {
     assert_eq!(left.segments, 1, "segments of a transposed product");
     assert!(
@@ -28,7 +33,7 @@ pub(crate) fn add_transposed_product(
         "rows of a transposed product"
     );
     assert_eq!(result.len(), left.segment_length * columns, "elements of a transposed product");
-    run(left.elements, TransposedProduct { left, right, right_step, columns, result });
+    run(left.elements, TransposedProduct { left, right, right_step, columns, result, is_far });
 }
 
 pub(super) struct TransposedProduct<'a> {
@@ -37,6 +42,7 @@ pub(super) struct TransposedProduct<'a> {
     pub(super) right_step: usize,
     pub(super) columns: usize,
     pub(super) result: &'a mut [f32],
+    pub(super) is_far: bool,
 }
 
 impl WithArithmetic for TransposedProduct<'_> {
@@ -86,6 +92,11 @@ impl TransposedProduct<'_> {
             let mut left = &self.left.data[line * self.left.line_step + row..];
             for right in self.right[first * self.right_step..].chunks(self.right_step).take(count) {
                 let values: &[f32; R] = left.first_chunk().expect("rows lie inside the data");
+                if self.is_far {
+                    prefetch(&values[0], ROWS_AHEAD * self.left.row_step);
+                    let (first, ahead) = (&right[columns.start], ROWS_AHEAD * self.right_step);
+                    prefetch_lines(first, V * S::F32_LANES, ahead);
+                }
                 left = left.get(self.left.row_step..).unwrap_or_default();
                 let right: [S::f32s; V] = if whole {
                     S::as_simd_f32s(&right[columns.clone()]).0.as_chunks::<V>().0[0]

@@ -16,13 +16,16 @@ use crate::product::{StridedRows, add_transposed_product};
 use crate::scratch::with_scratch;
 use crate::{ConvolutionGeometry, Padding};
 
-/// Numbers at points that are made before they are summed: few enough to be found in the cache.
-const NUMBERS_PER_ROUND: usize = 1 << 21;
+/// Numbers that lie in the cache together: a round's numbers at points, which are made before they are
+/// summed, and the sums.
+const NUMBERS_IN_CACHE: usize = 3 << 20;
 
-/// Groups of tiles in a round: a multiple of the number of threads between these, so that no thread
-/// waits, the sums are not read and written too often, and the points do not take too much memory.
-const LEAST_GROUPS: usize = 4;
-const MOST_LEAST_GROUPS: usize = 8;
+/// Groups of tiles in a round where these do not fit, so that the sums are not read and written too
+/// often.
+const GROUPS_OF_LARGE_ROUND: usize = 4;
+
+/// Groups that a round has at most for the sake of threads: their points take memory.
+const MOST_GROUPS_FOR_THREADS: usize = 8;
 
 /// Input channels whose sums one task takes care of.
 const CHANNELS_PER_TASK: usize = 96;
@@ -59,10 +62,15 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
     let (input_points, output_points) =
         (Points { channels: inputs, tiles, layout }, Points { channels: outputs, tiles, layout });
     let group_length = P * P * (input_points.point_step() + output_points.point_step());
-    let least_groups = rayon::current_num_threads().clamp(LEAST_GROUPS, MOST_LEAST_GROUPS);
-    let groups_per_round = (NUMBERS_PER_ROUND / group_length).max(1).next_multiple_of(least_groups);
     // Some numbers between points, as in [`Points`].
     let point_step = inputs * outputs + CHANNEL_STEP;
+    let groups_in_cache = NUMBERS_IN_CACHE.saturating_sub(P * P * point_step) / group_length;
+    // Two tasks make the points of a group.
+    let groups_for_threads = rayon::current_num_threads().div_ceil(2).min(MOST_GROUPS_FOR_THREADS);
+    let groups_per_round = match groups_in_cache {
+        0 => GROUPS_OF_LARGE_ROUND.max(groups_for_threads),
+        groups => groups.max(groups_for_threads),
+    };
     let mut sums = BufferPool::of_kernels().take(P * P * point_step);
     let mut add_round = |first_band: usize, groups: &mut [f32]| {
         let bands = &(first_band..bands.min(first_band + groups_per_round * bands_per_group));
@@ -73,13 +81,18 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
         groups.par_chunks_exact_mut(group_length).enumerate().for_each(|(group, values)| {
             let (pixels, gradients) = values.split_at_mut(P * P * input_points.point_step());
             let first_band = bands.start + group * bands_per_group;
-            let (points, padding) =
-                (Points { tiles: tiles_of(group), ..input_points }, geometry.padding);
-            Patches { maps: input, tiling, padding, first_band, points }
-                .gather::<A::Pixels, P, P>(pixels);
-            let points = Points { tiles: tiles_of(group), ..output_points };
-            Patches { maps: gradient, tiling, padding: Padding::default(), first_band, points }
-                .gather::<A::OutputGradient, P, M>(gradients);
+            let tiles = tiles_of(group);
+            let of_input = || {
+                let (padding, points) = (geometry.padding, Points { tiles, ..input_points });
+                Patches { maps: input, tiling, padding, first_band, points }
+                    .gather::<A::Pixels, P, P>(pixels);
+            };
+            let of_gradient = || {
+                let (padding, points) = (Padding::default(), Points { tiles, ..output_points });
+                Patches { maps: gradient, tiling, padding, first_band, points }
+                    .gather::<A::OutputGradient, P, M>(gradients);
+            };
+            rayon::join(of_input, of_gradient);
         });
         let add = |point: usize, first_channel: usize, sums: &mut [f32]| {
             if first_band == 0 {
@@ -104,6 +117,7 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
                     output_points.row_step(),
                     outputs,
                     sums,
+                    false,
                 );
             }
         };

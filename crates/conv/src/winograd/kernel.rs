@@ -6,11 +6,17 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::transform::{Channels, F2, F3, F4, F6, Linear, Minimal, on_both_sides, write_points};
+use super::transform::{
+    Channels, F2, F3, F4, F6, Linear, MOST_UNROLLED, Minimal, column, write_points,
+};
 use super::{TileSize, Variant, with_algorithm};
 use crate::arithmetic::{Elements, Place};
 use crate::product::Panels;
-use crate::simd::vectorized;
+use crate::simd::{prefetch, vectorized};
+
+/// How many vectors before their use sums at many points are fetched: they are too many streams for the
+/// processor to see.
+const VECTORS_AHEAD: usize = 8;
 
 /// A kernel `[3, 3, inputs, outputs]` at the points of an algorithm.
 #[derive(Debug)]
@@ -83,15 +89,16 @@ impl<L: Linear<P, 3>, const P: usize> WithSimd for FillPanel<'_, L, P> {
             };
             for vector in 0..vectors {
                 let source = &kernel[input * row + first + vector..];
-                let mut taps = [[Channels::zero(simd); 3]; 3];
+                let mut rows = [[Channels::zero(simd); P]; 3];
                 for row in 0..3 {
+                    let mut taps = [Channels::zero(simd); 3];
                     for column in 0..3 {
-                        taps[row][column].values = source[(3 * row + column) * tap];
+                        taps[column].values = source[(3 * row + column) * tap];
                     }
+                    rows[row] = L::times(taps);
                 }
-                let transformed = on_both_sides::<S, L, P, 3>(simd, &taps);
                 let panel = &mut panel[input % inner * vectors + vector..];
-                write_points(simd, place, &transformed, panel, inner * vectors);
+                write_points::<S, L, P, 3>(simd, place, &rows, panel, inner * vectors);
             }
         }
     }
@@ -140,20 +147,28 @@ impl<L: Linear<3, P>, const P: usize> WithSimd for WriteTaps<'_, '_, L, P> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { sums, step, first, mut rows, .. } = self;
+        let Self { sums, step, first, rows, .. } = self;
         let sums = S::as_simd_f32s(sums).0;
         let (step, first) = (step / S::F32_LANES, first / S::F32_LANES);
         let vectors = rows[0].len() / S::F32_LANES;
         for vector in 0..vectors {
-            let mut points = [[Channels::zero(simd); P]; P];
+            let mut halves = [[Channels::zero(simd); 3]; P];
             for row in 0..P {
+                let mut points = [Channels::zero(simd); P];
                 for column in 0..P {
-                    points[row][column].values = sums[(P * row + column) * step + first + vector];
+                    let sum = &sums[(P * row + column) * step + first + vector];
+                    if P > MOST_UNROLLED {
+                        prefetch(sum, VECTORS_AHEAD);
+                    }
+                    points[column].values = *sum;
                 }
+                halves[row] = L::times(points);
             }
-            let taps = on_both_sides::<S, L, 3, P>(simd, &points);
-            for (row, tap) in rows.iter_mut().zip(taps.as_flattened()) {
-                S::as_mut_simd_f32s(row).0[vector] = tap.values;
+            for at in 0..3 {
+                let taps = column::<S, L, 3, P>(simd, &halves, at);
+                for (row, tap) in taps.into_iter().enumerate() {
+                    S::as_mut_simd_f32s(rows[3 * row + at]).0[vector] = tap.values;
+                }
             }
         }
     }

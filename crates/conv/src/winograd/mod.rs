@@ -62,14 +62,18 @@ pub(crate) const CHANNEL_STEP: usize = 16;
 /// the points stay in the cache.
 const TILES_PER_TASK: usize = 96;
 
-/// Points that these tiles have together at most: those of as many tiles of F(3×3).
-const POINTS_PER_TASK: usize = TILES_PER_TASK * 25;
+/// Points that these tiles have together at most: those of 48 tiles of F(6×6), whose kernels are so
+/// long that fewer tiles would read them too often.
+const POINTS_PER_TASK: usize = 48 * 64;
 
 /// Tiles from which on reading a kernel is worth it.
 const LEAST_TILES_PER_TASK: usize = 32;
 
-/// Output channels of a task's products that lie in the cache together.
+/// Output channels of a task's products that lie in the cache together, and those of a large kernel:
+/// one whose columns have more numbers than this at all points.
 const COLUMNS_AT_A_TIME: usize = 64;
+const COLUMNS_OF_LARGE_KERNEL: usize = 32;
+const LARGE_KERNEL: usize = 1 << 19;
 
 /// The kernel's share of the work, in tiles of an image: to make it, to read it and to bring its
 /// gradient back. Chosen so that layers of VGG16 and ResNet-18 get the tiles that were the fastest in
@@ -257,9 +261,11 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
             Elements::Pairs => Layout::PairsOfChannels,
         };
         let inputs = Points { channels: geometry.input_channels, tiles, layout };
+        let is_large = P * P * inputs.row_length() * COLUMNS_AT_A_TIME > LARGE_KERNEL;
+        let columns_at_a_time = if is_large { COLUMNS_OF_LARGE_KERNEL } else { COLUMNS_AT_A_TIME };
         let widest = kernel
             .panels
-            .column_groups(COLUMNS_AT_A_TIME)
+            .column_groups(columns_at_a_time)
             .next()
             .map_or(0, |columns| columns.len());
         let room = Points { channels: widest, tiles, layout: Layout::Numbers };
@@ -270,7 +276,7 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
                 .gather::<A::Pixels, P, P>(pixels);
             // Some columns at a time, so that the products are still in the cache when they are
             // brought back to pixels.
-            for columns in kernel.panels.column_groups(COLUMNS_AT_A_TIME) {
+            for columns in kernel.panels.column_groups(columns_at_a_time) {
                 let points = Points { channels: columns.len(), tiles, layout: Layout::Numbers };
                 for point in 0..P * P {
                     let left = inputs.rows_of(pixels, point);

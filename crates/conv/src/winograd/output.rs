@@ -4,11 +4,11 @@ use std::marker::PhantomData;
 
 use pulp::{Simd, WithSimd};
 
-use super::transform::{Channels, Linear, on_both_sides};
+use super::transform::{Channels, Linear, MOST_UNROLLED, column};
 use super::{Points, Tiling};
 use crate::Activation;
 use crate::product::InitialSum;
-use crate::simd::vectorized;
+use crate::simd::{prefetch, vectorized};
 
 /// Tiles of pixels on their way back from the points.
 pub(super) struct Output<'a> {
@@ -66,6 +66,8 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
         let products = S::as_simd_f32s(products).0;
         let (row_step, point_step) =
             (points.row_step() / S::F32_LANES, points.point_step() / S::F32_LANES);
+        // What does not fit into the registers is not filled with zeros for each tile.
+        let mut kept = [[Channels::zero(simd); R]; C];
         for (band_number, band) in bands.iter_mut().enumerate() {
             let band = S::as_mut_simd_f32s(band).0;
             let rows = band.len() / (width * pixel_step);
@@ -74,31 +76,43 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
                 let first_column = tile * R;
                 let columns = R.min(width - first_column);
                 for vector in 0..vectors {
-                    let mut values = [[Channels::zero(simd); C]; C];
+                    let mut fresh;
+                    let halves = if R > MOST_UNROLLED {
+                        &mut kept
+                    } else {
+                        fresh = [[Channels::zero(simd); R]; C];
+                        &mut fresh
+                    };
                     for row in 0..C {
+                        let mut values = [Channels::zero(simd); C];
                         for column in 0..C {
-                            values[row][column].values =
+                            values[column].values =
                                 products[(row * C + column) * point_step + vector];
                         }
+                        halves[row] = L::times(values);
                     }
-                    let pixels = on_both_sides::<S, L, R, C>(simd, &values);
-                    for row in 0..R {
-                        for column in 0..R {
-                            if row >= rows || column >= columns {
-                                continue;
+                    for at in 0..R {
+                        if at >= columns {
+                            break;
+                        }
+                        let pixels = column::<S, L, R, C>(simd, halves, at);
+                        for row in 0..R {
+                            if row >= rows {
+                                break;
                             }
-                            let pixel = &mut band[(row * width + first_column + column)
-                                * pixel_step
+                            let pixel = &mut band[(row * width + first_column + at) * pixel_step
                                 + first_channel
                                 + vector];
+                            // That of the next tile.
+                            prefetch(pixel, R * pixel_step);
                             let before = if let InitialSum::Output = initial {
                                 *pixel
                             } else {
                                 bias[vector]
                             };
-                            let sum = simd.add_f32s(pixels[row][column].values, before);
-                            *pixel = sum;
-                            activation.vectors(simd, std::slice::from_mut(pixel));
+                            let mut sum = [simd.add_f32s(pixels[row].values, before)];
+                            activation.vectors(simd, &mut sum);
+                            *pixel = sum[0];
                         }
                     }
                 }

@@ -4,15 +4,12 @@ use std::marker::PhantomData;
 
 use pulp::{Simd, WithSimd};
 
-use super::transform::{Channels, Linear, on_both_sides, write_columns, write_points};
+use super::transform::{Channels, Linear, MOST_UNROLLED, write_points};
 use super::{Layout, Points, Tiling};
 use crate::Padding;
 use crate::arithmetic::Place;
 use crate::maps::MapsView;
-use crate::simd::vectorized;
-
-/// Points along a side up to which a patch is kept in registers.
-const MOST_UNROLLED: usize = 5;
+use crate::simd::{prefetch, vectorized};
 
 /// The patches of pixels under some bands of tiles, on their way to the points.
 #[derive(Clone, Copy)]
@@ -44,7 +41,6 @@ struct Gather<'a, 'o, L, const R: usize, const C: usize> {
 impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_, L, R, C> {
     type Output = ();
 
-    #[expect(clippy::needless_range_loop, reason = "formulas with indices")]
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { patches: Patches { maps, tiling, padding, first_band, points }, output, .. } =
@@ -57,8 +53,9 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
             (points.row_step() / S::F32_LANES, points.point_step() / S::F32_LANES);
         let (pixel_step, image_step) =
             (maps.pixel_step / S::F32_LANES, maps.image_step() / S::F32_LANES);
-        let mut rows = [[Channels::zero(simd); R]; C];
-        for tile in 0..points.tiles {
+        // What does not fit into the registers is not filled with zeros for each patch.
+        let mut kept = [[Channels::zero(simd); R]; C];
+        let patch_of = |tile: usize| {
             let band = first_band + tile / tiling.per_band;
             let (image, tile_row) = (band / tiling.bands_per_image, band % tiling.bands_per_image);
             let (first_row, first_column) =
@@ -76,6 +73,16 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
                     }
                 }
             }
+            patch
+        };
+        // Patches have more streams than the processor sees, so that each vector of the next one is
+        // fetched with that of the present one.
+        let mut next = patch_of(0);
+        for tile in 0..points.tiles {
+            let patch = next;
+            if tile + 1 < points.tiles {
+                next = patch_of(tile + 1);
+            }
             let row = if points.layout == Layout::PairsOfTiles { tile / 2 } else { tile };
             let output = &mut output[row * row_step..];
             for vector in 0..vectors {
@@ -87,25 +94,22 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
                     Layout::PairsOfChannels => (Place::Second, vector - vectors / 2),
                 };
                 let output = &mut output[target..];
-                if R > MOST_UNROLLED {
-                    for row in 0..C {
-                        let mut values = [Channels::zero(simd); C];
-                        for column in 0..C {
-                            values[column].values = patch[row][column][vector];
-                        }
-                        rows[row] = L::times(values);
-                    }
-                    write_columns::<S, L, R, C>(simd, place, &rows, output, point_step);
-                    continue;
-                }
-                let mut values = [[Channels::zero(simd); C]; C];
+                let mut fresh;
+                let rows = if R > MOST_UNROLLED {
+                    &mut kept
+                } else {
+                    fresh = [[Channels::zero(simd); R]; C];
+                    &mut fresh
+                };
                 for row in 0..C {
+                    let mut values = [Channels::zero(simd); C];
                     for column in 0..C {
-                        values[row][column].values = patch[row][column][vector];
+                        prefetch(&next[row][column][vector], 0);
+                        values[column].values = patch[row][column][vector];
                     }
+                    rows[row] = L::times(values);
                 }
-                let transformed = on_both_sides::<S, L, R, C>(simd, &values);
-                write_points(simd, place, &transformed, output, point_step);
+                write_points::<S, L, R, C>(simd, place, rows, output, point_step);
             }
         }
     }

@@ -5,6 +5,7 @@ use std::ops::{Add, Mul, Sub};
 use pulp::Simd;
 
 use crate::arithmetic::Place;
+use crate::simd::prefetch;
 
 /// A vector of channels with the operators that formulas are written in.
 #[derive(Clone, Copy)]
@@ -63,6 +64,10 @@ impl<S: Simd> Mul<Channels<S>> for f32 {
         )
     }
 }
+
+/// Points along a side up to which what lies between the two transforms of a patch fits into the
+/// registers.
+pub(super) const MOST_UNROLLED: usize = 5;
 
 /// An `R × C` matrix, applied to vectors.
 pub(super) trait Linear<const R: usize, const C: usize> {
@@ -265,39 +270,29 @@ linear! {
     };
 }
 
-/// `matrix · patch · matrixᵀ`.
+/// A column of `matrix · patch · matrixᵀ`, from `patch · matrixᵀ`: its rows with the matrix applied to
+/// each. A large patch does not fit into the registers; column by column, its result at least need not
+/// go to the stack.
 ///
-/// Plain loops: they are unrolled, and a closure would not be compiled for the vectors of the
-/// function that it is in.
+/// Plain loops here and where it is called: they are unrolled, and a closure would not be compiled
+/// for the vectors of the function that it is in.
 #[inline(always)]
-pub(super) fn on_both_sides<S: Simd, L: Linear<R, C>, const R: usize, const C: usize>(
+pub(super) fn column<S: Simd, L: Linear<R, C>, const R: usize, const C: usize>(
     simd: S,
-    patch: &[[Channels<S>; C]; C],
-) -> [[Channels<S>; R]; R] {
-    let zero = Channels::zero(simd);
-    let mut half = [[zero; R]; C];
-    for row in 0..C {
-        half[row] = L::times(patch[row]);
+    rows: &[[Channels<S>; R]; C],
+    column: usize,
+) -> [Channels<S>; R] {
+    let mut vectors = [Channels::zero(simd); C];
+    for (vector, row) in vectors.iter_mut().zip(rows) {
+        *vector = row[column];
     }
-    let mut result = [[zero; R]; R];
-    for column in 0..R {
-        let mut vectors = [zero; C];
-        for row in 0..C {
-            vectors[row] = half[row][column];
-        }
-        let values = L::times(vectors);
-        for row in 0..R {
-            result[row][column] = values[row];
-        }
-    }
-    result
+    L::times(vectors)
 }
 
-/// `matrix · patch · matrixᵀ` of a patch whose rows the matrix has been applied to, written to the
-/// points as [`write_points`] does. A large patch does not fit into the registers; here its result is
-/// not copied to the stack as well.
+/// Writes `matrix · patch · matrixᵀ`, from `patch · matrixᵀ`, to its place at the points, which are
+/// `step` vectors apart.
 #[inline(always)]
-pub(super) fn write_columns<S: Simd, L: Linear<R, C>, const R: usize, const C: usize>(
+pub(super) fn write_points<S: Simd, L: Linear<R, C>, const R: usize, const C: usize>(
     simd: S,
     place: Place,
     rows: &[[Channels<S>; R]; C],
@@ -312,51 +307,23 @@ pub(super) fn write_columns<S: Simd, L: Linear<R, C>, const R: usize, const C: u
         points: &mut [S::f32s],
         step: usize,
     ) {
-        for column in 0..R {
-            let mut vectors = [Channels::zero(simd); C];
-            for (vector, row) in vectors.iter_mut().zip(rows) {
-                *vector = row[column];
-            }
-            for (row, vector) in L::times(vectors).into_iter().enumerate() {
-                place.write(simd, vector.values, &mut points[(row * R + column) * step]);
-            }
-        }
-    }
-    match place {
-        Place::Number => write::<S, L, R, C>(simd, Place::Number, rows, points, step),
-        Place::First => write::<S, L, R, C>(simd, Place::First, rows, points, step),
-        Place::Second => write::<S, L, R, C>(simd, Place::Second, rows, points, step),
-    }
-}
-
-/// Writes the vectors at all points to their place, `step` vectors apart.
-#[inline(always)]
-pub(super) fn write_points<S: Simd, const R: usize>(
-    simd: S,
-    place: Place,
-    vectors: &[[Channels<S>; R]; R],
-    points: &mut [S::f32s],
-    step: usize,
-) {
-    #[inline(always)]
-    fn write<S: Simd, const R: usize>(
-        simd: S,
-        place: Place,
-        vectors: &[[Channels<S>; R]; R],
-        points: &mut [S::f32s],
-        step: usize,
-    ) {
-        for (row, vectors) in vectors.iter().enumerate() {
-            for (column, vector) in vectors.iter().enumerate() {
-                place.write(simd, vector.values, &mut points[(row * R + column) * step]);
+        for at in 0..R {
+            for (row, vector) in column::<S, L, R, C>(simd, rows, at).into_iter().enumerate() {
+                let point = &mut points[(row * R + at) * step];
+                // Its neighbour is the next one to be written. With fewer points, what a task writes
+                // stays in the cache.
+                if R > MOST_UNROLLED {
+                    prefetch(point, 1);
+                }
+                place.write(simd, vector.values, point);
             }
         }
     }
     // A loop for each place, or every vector would ask for its own.
     match place {
-        Place::Number => write(simd, Place::Number, vectors, points, step),
-        Place::First => write(simd, Place::First, vectors, points, step),
-        Place::Second => write(simd, Place::Second, vectors, points, step),
+        Place::Number => write::<S, L, R, C>(simd, Place::Number, rows, points, step),
+        Place::First => write::<S, L, R, C>(simd, Place::First, rows, points, step),
+        Place::Second => write::<S, L, R, C>(simd, Place::Second, rows, points, step),
     }
 }
 
