@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use crate::Activation;
-use crate::product::{InitialSum, Panels, StridedRows, add_transposed_product, multiply};
+use crate::product::{InitialSum, Panels, Rows, StridedRows, add_transposed_product, multiply};
 use crate::storage::{slice, with_values};
 
 /// `activation(input · weights + bias)` with `input` `[batch, inputs]`, `weights` `[inputs,
@@ -121,7 +121,7 @@ pub fn add_dense_weights_gradient(
         result.len() / outputs,
         input.len() / batch,
     );
-    add_transposed_product(columns, gradient, outputs, outputs, result, false);
+    add_transposed_product(columns, gradient, outputs, outputs, result, Rows::InCache);
 }
 
 struct Dense {

@@ -12,7 +12,7 @@ use crate::arithmetic::Elements;
 use crate::buffer::{Buffer, BufferPool};
 use crate::maps::{Maps, MapsView};
 use crate::padded::Padded;
-use crate::product::{InitialSum, Panels, StridedRows, add_transposed_product, multiply};
+use crate::product::{InitialSum, Panels, Rows, StridedRows, add_transposed_product, multiply};
 use crate::scratch::with_scratch;
 use crate::{Activation, ConvolutionGeometry, Padding};
 
@@ -225,6 +225,8 @@ pub(crate) fn kernel_gradient(
     };
     let segment = geometry.kernel * geometry.input_channels;
     let channels = geometry.output_channels;
+    // Windows of larger kernels overlap, so that most of a row is in the cache already.
+    let place = if geometry.kernel == 1 { Rows::InMemory } else { Rows::InCache };
     // Adds what some images contribute to some neighbouring rows of the kernel's matrix, which lie
     // within one segment.
     let add = |images: Range<usize>, first_row: usize, result: &mut [f32]| {
@@ -247,7 +249,7 @@ pub(crate) fn kernel_gradient(
                 gradient.pixel_step,
                 channels,
                 result,
-                geometry.kernel == 1,
+                place,
             );
         }
     };

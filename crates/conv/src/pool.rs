@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use crate::maps::Maps;
 use crate::simd::{prefetch_lines, vectorized};
 
-/// How many pixels before its use a pixel is fetched.
+/// How many pixels after the present one a pixel is fetched.
 const PIXELS_AHEAD: usize = 4;
 
 /// Windows of a pool. What lies outside the input is neither largest nor counted.
@@ -194,7 +194,7 @@ impl WithSimd for Forward<'_> {
         pool.for_each_window(height, width, |pixel, source, is_first| {
             let largest = &mut output[pixel * channels..][..channels];
             let values = &image[source * channels..][..channels];
-            prefetch_lines(&values[0], channels, PIXELS_AHEAD * channels);
+            prefetch_lines(values, PIXELS_AHEAD * channels);
             if is_first {
                 largest.copy_from_slice(values);
             } else {
@@ -234,8 +234,8 @@ impl WithSimd for Backward<'_> {
             let largest = &output[pixel * channels..][..channels];
             let values = &image[source * channels..][..channels];
             let gradient = &mut gradient[source * channels..][..channels];
-            prefetch_lines(&values[0], channels, PIXELS_AHEAD * channels);
-            prefetch_lines(&gradient[0], channels, PIXELS_AHEAD * channels);
+            prefetch_lines(values, PIXELS_AHEAD * channels);
+            prefetch_lines(gradient, PIXELS_AHEAD * channels);
             for channel in 0..channels {
                 let taken = if values[channel] == largest[channel] { left[channel] } else { 0.0 };
                 gradient[channel] += taken;

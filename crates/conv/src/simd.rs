@@ -13,7 +13,7 @@ pub(crate) fn vectorized<Op: WithSimd>(operation: Op) -> Op::Output {
     ARCH.dispatch(operation)
 }
 
-/// Asks the processor to fetch what lies some elements behind a value, because it will be used soon. A
+/// Asks the processor to fetch what lies some elements after a value, because it will be used soon. A
 /// hint: nothing is read, and there need not be anything.
 #[inline(always)]
 pub(crate) fn prefetch<T>(value: &T, ahead: usize) {
@@ -21,7 +21,8 @@ pub(crate) fn prefetch<T>(value: &T, ahead: usize) {
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         let address = std::ptr::from_ref(value).wrapping_add(ahead);
-        #[expect(unsafe_code, reason = "every address is allowed")]
+        #[expect(unsafe_code, reason = "an instruction")]
+        // SAFETY: it reads nothing and accepts every address, and every x86-64 processor has it.
         unsafe {
             _mm_prefetch::<_MM_HINT_T0>(address.cast());
         }
@@ -30,11 +31,15 @@ pub(crate) fn prefetch<T>(value: &T, ahead: usize) {
     let _ = (value, ahead);
 }
 
-/// The same for each cache line of as many elements.
+/// The same for every cache line of some elements.
 #[inline(always)]
-pub(crate) fn prefetch_lines<T>(value: &T, elements: usize, ahead: usize) {
-    for element in (0..elements).step_by(const { CACHE_LINE / size_of::<T>() }) {
-        prefetch(value, ahead + element);
+pub(crate) fn prefetch_lines<T>(values: &[T], ahead: usize) {
+    let elements_of_line = const {
+        assert!(size_of::<T>() <= CACHE_LINE);
+        CACHE_LINE / size_of::<T>()
+    };
+    for value in values.iter().step_by(elements_of_line) {
+        prefetch(value, ahead);
     }
 }
 

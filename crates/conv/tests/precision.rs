@@ -149,6 +149,8 @@ fn outputs_and_gradients_stay_near_the_exact_ones() {
         shape(1, 9, 9, 512, 512, 1),
         // Tiles of 6×6 and of 4×4 pixels, where they may be chosen, and one that is cut off.
         shape(1, 18, 18, 512, 16, 1),
+        // A kernel so large that its columns are divided, unevenly.
+        shape(1, 18, 18, 160, 80, 1),
         shape(1, 16, 16, 512, 16, 1),
         shape(1, 17, 35, 16, 512, 1),
         shape(2, 13, 38, 32, 80, 1),

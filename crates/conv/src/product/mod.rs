@@ -19,7 +19,7 @@ mod transposed;
 
 pub(crate) use multiply::{InitialSum, multiply};
 pub(crate) use panels::{PanelColumns, Panels};
-pub(crate) use transposed::add_transposed_product;
+pub(crate) use transposed::{Rows, add_transposed_product};
 
 /// The left side of a product: `rows` rows, `line` of them at equal steps, then a greater step to
 /// the next line; each row is made of `segments` pieces of `segment_length` numbers, `segment_step`
@@ -101,10 +101,11 @@ macro_rules! in_even_groups {
                     const $parameter: usize = $smaller;
                     $call;
                 })+
-                _ => {
+                $largest => {
                     const $parameter: usize = $largest;
                     $call;
                 }
+                _ => unreachable!("a group of {size} rows"),
             }
             $row += size;
         }
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn products_of_all_shapes_are_exact_on_integers() {
-        for rows in [1, 2, 3, 5, 11, 12, 13, 24, 31] {
+        for rows in (1..=13).chain([24, 26, 31, 50]) {
             for inner in [1, 2, 7, 16] {
                 for columns in [1, 3, 8, 15, 16, 17, 31, 32, 33, 48, 65] {
                     let (left, right) = (integers(rows * inner, 13), integers(inner * columns, 11));
@@ -168,7 +169,14 @@ mod tests {
                     let mut transposed = integers(inner * columns, 3);
                     let before = transposed.clone();
                     let other = integers(rows * columns, 17);
-                    add_transposed_product(matrix, &other, columns, columns, &mut transposed, true);
+                    add_transposed_product(
+                        matrix,
+                        &other,
+                        columns,
+                        columns,
+                        &mut transposed,
+                        Rows::InMemory,
+                    );
                     for column in 0..columns {
                         for row in 0..rows {
                             let sum: f32 = (0..inner)
@@ -227,7 +235,7 @@ mod tests {
             right_step: columns,
             columns,
             result: &mut transposed,
-            is_far: true,
+            rows: Rows::InMemory,
         };
         product.with_arithmetic(simd, arithmetic);
         output.iter().chain(&transposed).map(|value| value.to_bits()).collect()

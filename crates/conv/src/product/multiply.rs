@@ -9,7 +9,8 @@ use crate::Activation;
 use crate::arithmetic::{Arithmetic, WithArithmetic, run};
 use crate::simd::prefetch_lines;
 
-/// How many vectors before their use those of a panel are fetched: the first rows find it in memory.
+/// How many vectors after the present one those of a panel are fetched: the first rows that read it find
+/// it in memory.
 const VECTORS_AHEAD: usize = 32;
 
 /// Initial values of the sums of a product.
@@ -114,7 +115,7 @@ impl Product<'_> {
             });
             for (k, right) in panel[segment * segment_length..][..segment_length].iter().enumerate()
             {
-                prefetch_lines(&right[0], V, VECTORS_AHEAD);
+                prefetch_lines(right, VECTORS_AHEAD);
                 for (sums, row) in sums.iter_mut().zip(rows) {
                     let value = simd.splat_f32s(row[k]);
                     for (sum, right) in sums.iter_mut().zip(right) {

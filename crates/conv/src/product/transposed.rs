@@ -13,19 +13,26 @@ use crate::simd::{prefetch, prefetch_lines};
 /// the other reads them.
 const ROWS_PER_SUM: usize = 96;
 
-/// How many rows before their use far ones are asked for.
+/// How many rows after the present one those in memory are fetched.
 const ROWS_AHEAD: usize = 16;
+
+/// Where the rows of a transposed product are likely to be found. It changes the time, and no bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rows {
+    InCache,
+    InMemory,
+}
 
 /// `result[m][n] += Σ left[row][m] · right[row][n]` over all rows, for one segment of the left
 /// rows. The rows of `right` have `result`'s columns and begin `right_step` numbers apart; `result`
-/// has `segment_length` rows. Whether rows are far, in memory and not in the cache, changes no bit.
+/// has `segment_length` rows.
 pub(crate) fn add_transposed_product(
     left: StridedRows<'_>,
     right: &[f32],
     right_step: usize,
     columns: usize,
     result: &mut [f32],
-    is_far: bool,
+    rows: Rows,
 ) {
     assert_eq!(left.segments, 1, "segments of a transposed product");
     assert!(
@@ -33,7 +40,7 @@ pub(crate) fn add_transposed_product(
         "rows of a transposed product"
     );
     assert_eq!(result.len(), left.segment_length * columns, "elements of a transposed product");
-    run(left.elements, TransposedProduct { left, right, right_step, columns, result, is_far });
+    run(left.elements, TransposedProduct { left, right, right_step, columns, result, rows });
 }
 
 pub(super) struct TransposedProduct<'a> {
@@ -42,7 +49,7 @@ pub(super) struct TransposedProduct<'a> {
     pub(super) right_step: usize,
     pub(super) columns: usize,
     pub(super) result: &'a mut [f32],
-    pub(super) is_far: bool,
+    pub(super) rows: Rows,
 }
 
 impl WithArithmetic for TransposedProduct<'_> {
@@ -92,10 +99,9 @@ impl TransposedProduct<'_> {
             let mut left = &self.left.data[line * self.left.line_step + row..];
             for right in self.right[first * self.right_step..].chunks(self.right_step).take(count) {
                 let values: &[f32; R] = left.first_chunk().expect("rows lie inside the data");
-                if self.is_far {
+                if self.rows == Rows::InMemory {
                     prefetch(&values[0], ROWS_AHEAD * self.left.row_step);
-                    let (first, ahead) = (&right[columns.start], ROWS_AHEAD * self.right_step);
-                    prefetch_lines(first, V * S::F32_LANES, ahead);
+                    prefetch_lines(&right[columns.clone()], ROWS_AHEAD * self.right_step);
                 }
                 left = left.get(self.left.row_step..).unwrap_or_default();
                 let right: [S::f32s; V] = if whole {

@@ -12,19 +12,20 @@ use super::{
 use crate::arithmetic::Elements;
 use crate::buffer::BufferPool;
 use crate::maps::MapsView;
-use crate::product::{StridedRows, add_transposed_product};
+use crate::product::{Rows, StridedRows, add_transposed_product};
 use crate::scratch::with_scratch;
 use crate::{ConvolutionGeometry, Padding};
 
-/// Numbers that lie in the cache together: a round's numbers at points, which are made before they are
-/// summed, and the sums.
+/// Numbers that lie in the third-level cache together: those at a round's points, which are made before
+/// they are summed, and the sums.
 const NUMBERS_IN_CACHE: usize = 3 << 20;
 
-/// Groups of tiles in a round where these do not fit, so that the sums are not read and written too
-/// often.
+/// Groups of tiles in a round where one group and the sums do not fit, so that the sums are not read and
+/// written too often.
 const GROUPS_OF_LARGE_ROUND: usize = 4;
 
-/// Groups that a round has at most for the sake of threads: their points take memory.
+/// Groups that a round has at most for the sake of threads, whose points may be more than fit: they take
+/// memory.
 const MOST_GROUPS_FOR_THREADS: usize = 8;
 
 /// Input channels whose sums one task takes care of.
@@ -67,10 +68,8 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
     let groups_in_cache = NUMBERS_IN_CACHE.saturating_sub(P * P * point_step) / group_length;
     // Two tasks make the points of a group.
     let groups_for_threads = rayon::current_num_threads().div_ceil(2).min(MOST_GROUPS_FOR_THREADS);
-    let groups_per_round = match groups_in_cache {
-        0 => GROUPS_OF_LARGE_ROUND.max(groups_for_threads),
-        groups => groups.max(groups_for_threads),
-    };
+    let groups = if groups_in_cache == 0 { GROUPS_OF_LARGE_ROUND } else { groups_in_cache };
+    let groups_per_round = groups.next_multiple_of(groups_for_threads);
     let mut sums = BufferPool::of_kernels().take(P * P * point_step);
     let mut add_round = |first_band: usize, groups: &mut [f32]| {
         let bands = &(first_band..bands.min(first_band + groups_per_round * bands_per_group));
@@ -117,7 +116,7 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
                     output_points.row_step(),
                     outputs,
                     sums,
-                    false,
+                    Rows::InCache,
                 );
             }
         };

@@ -7,15 +7,14 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::transform::{
-    Channels, F2, F3, F4, F6, Linear, MOST_UNROLLED, Minimal, column, write_points,
+    Channels, F2, F3, F4, F6, Linear, MOST_STREAMS, Minimal, column, write_points,
 };
 use super::{TileSize, Variant, with_algorithm};
 use crate::arithmetic::{Elements, Place};
 use crate::product::Panels;
 use crate::simd::{prefetch, vectorized};
 
-/// How many vectors before their use sums at many points are fetched: they are too many streams for the
-/// processor to see.
+/// How many vectors after the present one sums at many points are fetched.
 const VECTORS_AHEAD: usize = 8;
 
 /// A kernel `[3, 3, inputs, outputs]` at the points of an algorithm.
@@ -157,7 +156,7 @@ impl<L: Linear<3, P>, const P: usize> WithSimd for WriteTaps<'_, '_, L, P> {
                 let mut points = [Channels::zero(simd); P];
                 for column in 0..P {
                     let sum = &sums[(P * row + column) * step + first + vector];
-                    if P > MOST_UNROLLED {
+                    if P * P > MOST_STREAMS {
                         prefetch(sum, VECTORS_AHEAD);
                     }
                     points[column].values = *sum;

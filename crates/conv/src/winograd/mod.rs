@@ -69,11 +69,14 @@ const POINTS_PER_TASK: usize = 48 * 64;
 /// Tiles from which on reading a kernel is worth it.
 const LEAST_TILES_PER_TASK: usize = 32;
 
-/// Output channels of a task's products that lie in the cache together, and those of a large kernel:
-/// one whose columns have more numbers than this at all points.
+/// Output channels of a task's products that lie in the cache together.
 const COLUMNS_AT_A_TIME: usize = 64;
+
+/// The same where the kernel is large: its columns would have more than [`MOST_NUMBERS_OF_COLUMNS`].
 const COLUMNS_OF_LARGE_KERNEL: usize = 32;
-const LARGE_KERNEL: usize = 1 << 19;
+
+/// Numbers of a kernel's columns at all points.
+const MOST_NUMBERS_OF_COLUMNS: usize = 1 << 19;
 
 /// The kernel's share of the work, in tiles of an image: to make it, to read it and to bring its
 /// gradient back. Chosen so that layers of VGG16 and ResNet-18 get the tiles that were the fastest in
@@ -261,7 +264,7 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
             Elements::Pairs => Layout::PairsOfChannels,
         };
         let inputs = Points { channels: geometry.input_channels, tiles, layout };
-        let is_large = P * P * inputs.row_length() * COLUMNS_AT_A_TIME > LARGE_KERNEL;
+        let is_large = P * P * inputs.row_length() * COLUMNS_AT_A_TIME > MOST_NUMBERS_OF_COLUMNS;
         let columns_at_a_time = if is_large { COLUMNS_OF_LARGE_KERNEL } else { COLUMNS_AT_A_TIME };
         let widest = kernel
             .panels

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use pulp::{Simd, WithSimd};
 
-use super::transform::{Channels, Linear, MOST_UNROLLED, column};
+use super::transform::{Channels, Linear, MOST_VECTORS_IN_REGISTERS, column};
 use super::{Points, Tiling};
 use crate::Activation;
 use crate::product::InitialSum;
@@ -77,7 +77,7 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
                 let columns = R.min(width - first_column);
                 for vector in 0..vectors {
                     let mut fresh;
-                    let halves = if R > MOST_UNROLLED {
+                    let halves = if R * C > MOST_VECTORS_IN_REGISTERS {
                         &mut kept
                     } else {
                         fresh = [[Channels::zero(simd); R]; C];

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use pulp::{Simd, WithSimd};
 
-use super::transform::{Channels, Linear, MOST_UNROLLED, write_points};
+use super::transform::{Channels, Linear, MOST_VECTORS_IN_REGISTERS, write_points};
 use super::{Layout, Points, Tiling};
 use crate::Padding;
 use crate::arithmetic::Place;
@@ -55,6 +55,7 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
             (maps.pixel_step / S::F32_LANES, maps.image_step() / S::F32_LANES);
         // What does not fit into the registers is not filled with zeros for each patch.
         let mut kept = [[Channels::zero(simd); R]; C];
+        // It touches no vector, so it may be a closure.
         let patch_of = |tile: usize| {
             let band = first_band + tile / tiling.per_band;
             let (image, tile_row) = (band / tiling.bands_per_image, band % tiling.bands_per_image);
@@ -80,9 +81,7 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
         let mut next = patch_of(0);
         for tile in 0..points.tiles {
             let patch = next;
-            if tile + 1 < points.tiles {
-                next = patch_of(tile + 1);
-            }
+            next = patch_of((tile + 1).min(points.tiles - 1));
             let row = if points.layout == Layout::PairsOfTiles { tile / 2 } else { tile };
             let output = &mut output[row * row_step..];
             for vector in 0..vectors {
@@ -95,7 +94,7 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
                 };
                 let output = &mut output[target..];
                 let mut fresh;
-                let rows = if R > MOST_UNROLLED {
+                let rows = if R * C > MOST_VECTORS_IN_REGISTERS {
                     &mut kept
                 } else {
                     fresh = [[Channels::zero(simd); R]; C];

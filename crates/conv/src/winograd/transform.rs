@@ -65,9 +65,11 @@ impl<S: Simd> Mul<Channels<S>> for f32 {
     }
 }
 
-/// Points along a side up to which what lies between the two transforms of a patch fits into the
-/// registers.
-pub(super) const MOST_UNROLLED: usize = 5;
+/// Vectors between the two transforms of a patch up to which they are kept in registers.
+pub(super) const MOST_VECTORS_IN_REGISTERS: usize = 25;
+
+/// Points up to which the processor keeps up with what is read or written at each of them.
+pub(super) const MOST_STREAMS: usize = 25;
 
 /// An `R × C` matrix, applied to vectors.
 pub(super) trait Linear<const R: usize, const C: usize> {
@@ -270,8 +272,8 @@ linear! {
     };
 }
 
-/// A column of `matrix · patch · matrixᵀ`, from `patch · matrixᵀ`: its rows with the matrix applied to
-/// each. A large patch does not fit into the registers; column by column, its result at least need not
+/// A column of `matrix · patch · matrixᵀ`, from `patch · matrixᵀ`: the patch's rows with the matrix
+/// applied to each. A large patch does not fit into the registers; column by column, its result at least need not
 /// go to the stack.
 ///
 /// Plain loops here and where it is called: they are unrolled, and a closure would not be compiled
@@ -310,9 +312,8 @@ pub(super) fn write_points<S: Simd, L: Linear<R, C>, const R: usize, const C: us
         for at in 0..R {
             for (row, vector) in column::<S, L, R, C>(simd, rows, at).into_iter().enumerate() {
                 let point = &mut points[(row * R + at) * step];
-                // Its neighbour is the next one to be written. With fewer points, what a task writes
-                // stays in the cache.
-                if R > MOST_UNROLLED {
+                // The next vector's is its neighbour.
+                if R * R > MOST_STREAMS {
                     prefetch(point, 1);
                 }
                 place.write(simd, vector.values, point);
