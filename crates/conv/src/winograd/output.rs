@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use pulp::{Simd, WithSimd};
 
-use super::transform::{Channels, Linear, MOST_VECTORS_IN_REGISTERS, column};
+use super::transform::{Channels, Linear, column};
 use super::{Points, Tiling};
 use crate::Activation;
 use crate::product::InitialSum;
@@ -66,8 +66,8 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
         let products = S::as_simd_f32s(products).0;
         let (row_step, point_step) =
             (points.row_step() / S::F32_LANES, points.point_step() / S::F32_LANES);
-        // What does not fit into the registers is not filled with zeros for each tile.
-        let mut kept = [[Channels::zero(simd); R]; C];
+        // Here, so that it is not filled with zeros for each tile.
+        let mut halves = [[Channels::zero(simd); R]; C];
         for (band_number, band) in bands.iter_mut().enumerate() {
             let band = S::as_mut_simd_f32s(band).0;
             let rows = band.len() / (width * pixel_step);
@@ -76,13 +76,6 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
                 let first_column = tile * R;
                 let columns = R.min(width - first_column);
                 for vector in 0..vectors {
-                    let mut fresh;
-                    let halves = if R * C > MOST_VECTORS_IN_REGISTERS {
-                        &mut kept
-                    } else {
-                        fresh = [[Channels::zero(simd); R]; C];
-                        &mut fresh
-                    };
                     for row in 0..C {
                         let mut values = [Channels::zero(simd); C];
                         for column in 0..C {
@@ -95,7 +88,7 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
                         if at >= columns {
                             break;
                         }
-                        let pixels = column::<S, L, R, C>(simd, halves, at);
+                        let pixels = column::<S, L, R, C>(simd, &halves, at);
                         for row in 0..R {
                             if row >= rows {
                                 break;

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use pulp::{Simd, WithSimd};
 
-use super::transform::{Channels, Linear, MOST_VECTORS_IN_REGISTERS, write_points};
+use super::transform::{Channels, Linear, write_points};
 use super::{Layout, Points, Tiling};
 use crate::Padding;
 use crate::arithmetic::Place;
@@ -53,8 +53,8 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
             (points.row_step() / S::F32_LANES, points.point_step() / S::F32_LANES);
         let (pixel_step, image_step) =
             (maps.pixel_step / S::F32_LANES, maps.image_step() / S::F32_LANES);
-        // What does not fit into the registers is not filled with zeros for each patch.
-        let mut kept = [[Channels::zero(simd); R]; C];
+        // Here, so that it is not filled with zeros for each patch.
+        let mut rows = [[Channels::zero(simd); R]; C];
         // It touches no vector, so it may be a closure.
         let patch_of = |tile: usize| {
             let band = first_band + tile / tiling.per_band;
@@ -93,13 +93,6 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
                     Layout::PairsOfChannels => (Place::Second, vector - vectors / 2),
                 };
                 let output = &mut output[target..];
-                let mut fresh;
-                let rows = if R * C > MOST_VECTORS_IN_REGISTERS {
-                    &mut kept
-                } else {
-                    fresh = [[Channels::zero(simd); R]; C];
-                    &mut fresh
-                };
                 for row in 0..C {
                     let mut values = [Channels::zero(simd); C];
                     for column in 0..C {
@@ -108,7 +101,7 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
                     }
                     rows[row] = L::times(values);
                 }
-                write_points::<S, L, R, C>(simd, place, rows, output, point_step);
+                write_points::<S, L, R, C>(simd, place, &rows, output, point_step);
             }
         }
     }

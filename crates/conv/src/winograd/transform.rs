@@ -65,9 +65,6 @@ impl<S: Simd> Mul<Channels<S>> for f32 {
     }
 }
 
-/// Vectors between the two transforms of a patch up to which they are kept in registers.
-pub(super) const MOST_VECTORS_IN_REGISTERS: usize = 25;
-
 /// Points up to which the processor keeps up with what is read or written at each of them.
 pub(super) const MOST_STREAMS: usize = 25;
 
