@@ -28,8 +28,10 @@ const GROUPS_OF_LARGE_ROUND: usize = 4;
 /// memory.
 const MOST_GROUPS_FOR_THREADS: usize = 8;
 
-/// Input channels whose sums one task takes care of.
-const CHANNELS_PER_TASK: usize = 96;
+/// Input channels whose sums one task takes care of: whole groups of rows of the product, so few that
+/// all tiles' points of these channels lie in the first-level cache beside those of a column of the
+/// product.
+const CHANNELS_PER_TASK: usize = 36;
 
 /// `[3, 3, input channels, output channels]`, from the input and the gradient before the
 /// activation.
