@@ -66,11 +66,7 @@ pub fn dense_forward(
     for partial in &partial {
         output.iter_mut().zip(partial).for_each(|(sum, value)| *sum += value);
     }
-    if activation == Activation::Relu {
-        output.iter_mut().for_each(|value| *value = value.max(0.0));
-    } else {
-        activation.apply_to(&mut output);
-    }
+    activation.apply_to(&mut output);
     output
 }
 
@@ -204,5 +200,20 @@ impl CustomOp3 for Dense {
             None
         };
         Ok((input_gradient, weights_gradient, bias_gradient))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_stays_none() {
+        for activation in
+            [Activation::Linear, Activation::Relu, Activation::Relu6, Activation::Silu]
+        {
+            let output = dense_forward(&[f32::NAN, 1.0], &[1.0, 1.0], &[0.0], activation);
+            assert!(output[0].is_nan(), "{activation:?}: {output:?}");
+        }
     }
 }
