@@ -1,9 +1,8 @@
 //! Who is making what: a claim names its owner, and beats as long as the owner lives.
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -36,21 +35,19 @@ pub enum Claimed {
 }
 
 /// A claim that is held; dropping it gives it back.
-pub struct Claim {
-    _held: Box<dyn Any + Send>,
-    lost: Arc<AtomicBool>,
-}
+pub struct Claim(Beating);
 
 impl Claim {
-    /// A claim that is given back when `held` is dropped, unless it is `lost` before.
-    pub fn new(held: impl Any + Send, lost: Arc<AtomicBool>) -> Self {
-        Self { _held: Box::new(held), lost }
+    /// A claim that beats, and is given back when it is dropped, unless it is lost before.
+    pub(crate) fn new(beating: Beating) -> Self {
+        Self(beating)
     }
 
-    /// Whether another worker has taken it over, because this one was silent for so long.
+    /// Whether another worker has taken it over, because this one was silent for so long, as a machine
+    /// is that sleeps.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Relaxed)
+        self.0.is_lost()
     }
 }
 
@@ -89,7 +86,6 @@ impl fmt::Display for Owner {
 impl Owner {
     /// This process.
     pub(crate) fn this_process() -> Self {
-        use std::sync::atomic::{AtomicU64, Ordering};
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let pid = std::process::id();
         let started = started(pid).unwrap_or_default();
@@ -132,9 +128,12 @@ impl Owner {
 
 /// Renews a claim on a thread of its own, until it is dropped or the claim is lost.
 pub(crate) struct Beating {
-    /// Dropped to end the beats.
-    ends: Option<Sender<()>>,
+    /// Asks for a beat now, and where to say that there was one; dropped to end the beats.
+    asks: Option<Sender<Sender<()>>>,
     beats: Option<JoinHandle<()>>,
+    /// When it last beat, in seconds since 1970.
+    last_unix_seconds: Arc<AtomicU64>,
+    lost: Arc<AtomicBool>,
     /// What is done behind the last of them.
     then: Option<Box<dyn FnOnce() + Send>>,
 }
@@ -143,20 +142,48 @@ impl Beating {
     /// Beats by a function that tells whether the claim is still its owner's.
     pub(crate) fn new(
         mut owner: Owner,
-        lost: Arc<AtomicBool>,
         mut beat: impl FnMut(&Owner) -> bool + Send + 'static,
     ) -> Self {
-        let (ends, ended) = channel::<()>();
+        let (asks, asked) = channel::<Sender<()>>();
+        let lost = Arc::new(AtomicBool::new(false));
+        let last_unix_seconds = Arc::new(AtomicU64::new(now_unix_seconds()));
+        let (is_lost, last) = (lost.clone(), last_unix_seconds.clone());
         let beats = std::thread::spawn(move || {
-            while ended.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
+            loop {
+                let asker = match asked.recv_timeout(BEAT) {
+                    Ok(asker) => Some(asker),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                };
                 owner.beat_unix_seconds = now_unix_seconds();
                 if !beat(&owner) {
-                    lost.store(true, Ordering::Relaxed);
+                    is_lost.store(true, Ordering::Relaxed);
+                    // Whoever asked is told by the end of this thread.
                     return;
+                }
+                last.store(owner.beat_unix_seconds, Ordering::Relaxed);
+                if let Some(asker) = asker {
+                    let _ = asker.send(());
                 }
             }
         });
-        Self { ends: Some(ends), beats: Some(beats), then: None }
+        Self { asks: Some(asks), beats: Some(beats), last_unix_seconds, lost, then: None }
+    }
+
+    /// Whether the claim is another's. Where the last beat is long past, because the machine slept and
+    /// its time did not go on, it beats first.
+    fn is_lost(&self) -> bool {
+        let last = self.last_unix_seconds.load(Ordering::Relaxed);
+        let silence = Duration::from_secs(now_unix_seconds().saturating_sub(last));
+        if silence >= SILENCE / 2
+            && let Some(asks) = &self.asks
+        {
+            let (asker, answer) = channel();
+            if asks.send(asker).is_ok() {
+                let _ = answer.recv();
+            }
+        }
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Does something when it is dropped, behind the last beat.
@@ -168,7 +195,7 @@ impl Beating {
 
 impl Drop for Beating {
     fn drop(&mut self) {
-        drop(self.ends.take());
+        drop(self.asks.take());
         if let Some(beats) = self.beats.take() {
             let _ = beats.join();
         }
@@ -192,6 +219,18 @@ fn random() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_claim_is_looked_at_when_its_last_beat_is_long_past() {
+        // Beats by themselves come after fifteen seconds only.
+        for still_ours in [true, false] {
+            let beating = Beating::new(Owner::this_process(), move |_| still_ours);
+            assert!(!beating.is_lost(), "it beat just now");
+            beating.last_unix_seconds.store(now_unix_seconds() - 3600, Ordering::Relaxed);
+            assert_eq!(beating.is_lost(), !still_ours);
+            assert_eq!(beating.is_lost(), !still_ours, "and again, with nobody to answer");
+        }
+    }
 
     #[test]
     fn this_process_lives_and_others_are_judged_by_what_is_known_of_them() {

@@ -3,8 +3,6 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::claim::{Beating, CLAIMS, claim_key};
@@ -65,8 +63,7 @@ impl FolderStore {
             }
         };
         let (store, key, is_still_ours) = (self.clone(), claim_key(name), is_ours.clone());
-        let lost = Arc::new(AtomicBool::new(false));
-        let beating = Beating::new(owner, lost.clone(), move |owner| {
+        let beating = Beating::new(owner, move |owner| {
             let _lock = store.lock();
             match is_still_ours() {
                 Ok(false) => false,
@@ -86,7 +83,7 @@ impl FolderStore {
                 let _ = store.remove(&key);
             }
         };
-        Claim::new(beating.then(give_back), lost)
+        Claim::new(beating.then(give_back))
     }
 
     /// The exclusive lock on the claims, until it is dropped. Some file systems have no locks; there

@@ -154,7 +154,6 @@ impl ObjectStore {
     }
 
     fn held(&self, name: &str, owner: Owner, version: UpdateVersion) -> Claimed {
-        let lost = Arc::new(AtomicBool::new(false));
         let token = owner.token.clone();
         let (store, named, mut version) = (self.clone(), name.to_owned(), version);
         let beat = move |owner: &Owner| {
@@ -175,14 +174,14 @@ impl ObjectStore {
             }
             true
         };
-        let beating = Beating::new(owner, lost.clone(), beat);
+        let beating = Beating::new(owner, beat);
         let (store, name) = (self.clone(), name.to_owned());
         let give_back = move || {
             if store.claimed(&name).is_ok_and(|held| held.is_some_and(|it| it.is_of(&token))) {
                 let _ = store.remove(&claim_key(&name));
             }
         };
-        Claimed::Ours(Claim::new(beating.then(give_back), lost))
+        Claimed::Ours(Claim::new(beating.then(give_back)))
     }
 }
 
