@@ -54,8 +54,13 @@ impl Pixels {
         let (mut skipped, mut kept) =
             (Vec::new(), (0..dataset.counts().of(split) as usize).collect::<Vec<usize>>());
         if unreadable == OnUnreadable::Skip {
-            let bad: Vec<bool> =
-                kept.par_iter().map(|&image| dataset.image(split, image).is_err()).collect();
+            // An error of the disk says nothing of the image.
+            let is_bad = |&image: &usize| match dataset.image(split, image) {
+                Ok(_) => Ok(false),
+                Err(DataError::UnreadableImage { .. }) => Ok(true),
+                Err(error) => Err(error),
+            };
+            let bad: Vec<bool> = kept.par_iter().map(is_bad).collect::<Result<_, _>>()?;
             skipped = kept
                 .iter()
                 .filter(|image| bad[**image])

@@ -201,6 +201,18 @@ fn unusable_folders_are_named_with_a_remedy() {
 }
 
 #[test]
+fn an_error_of_the_disk_skips_no_image() {
+    let root = dataset();
+    let folder = Folder::scan(root.path()).expect("a dataset");
+    fs::remove_file(root.path().join("train/dogs/a.jpg")).expect("removed");
+    let path = root.path().join("cache/train");
+    let skip = OnUnreadable::Skip;
+    let prepared = Pixels::prepare(&folder, Split::Train, 8, Resize::Nearest, skip, &path, &|_| {});
+    assert!(matches!(prepared, Err(DataError::Unreadable { .. })), "{prepared:?}");
+    assert!(!path.exists(), "nothing is kept of it");
+}
+
+#[test]
 fn unreadable_images_are_named_with_a_remedy_and_can_be_skipped() {
     let say = |name: &str, bytes: &[u8]| {
         let root = dataset();
