@@ -8,7 +8,8 @@ use thaw_analysis::{CellState, ResultsFolder};
 use thaw_data::{Dataset, OnUnreadable};
 use thaw_model::{Base, Weights};
 use thaw_spec::{
-    Cell, CellId, CostFacts, Experiment, Extraction, Inputs, Plan, PreprocessingName, Sharing,
+    Architecture, BaseCosts, Cell, CellId, CostFacts, Experiment, Extraction, Inputs, Plan,
+    PreprocessingName, Sharing,
 };
 
 use crate::{Cache, Fault, RunError};
@@ -190,19 +191,28 @@ impl RunInputs {
     /// # Errors
     /// When the base is not known for images of this size.
     pub fn cost_facts(&self) -> Result<CostFacts, RunError> {
-        let procedure = &self.cells.first().ok_or(RunError::NoCell)?.procedure;
-        let size = procedure.image_size;
-        let shapes = thaw_model::shapes(procedure.architecture, size)?;
-        let floats = shapes.iter().map(|block| block.floats() as u64);
+        let architecture = self.cells.first().ok_or(RunError::NoCell)?.procedure.architecture;
+        let sizes: BTreeSet<usize> =
+            self.cells.iter().map(|cell| cell.procedure.image_size).collect();
+        let bases = sizes.into_iter().map(|size| Ok((size, base_costs(architecture, size)?)));
         Ok(CostFacts {
             images: self.dataset.counts(),
             sharing: self.sharing,
             room_bytes: room_bytes(&self.cache.folder(), self.cache.begun_bytes()?),
-            block_multiply_adds: shapes.iter().map(|block| block.multiply_adds).collect(),
-            boundary_floats: std::iter::once((size * size * 3) as u64).chain(floats).collect(),
-            feature_channels: shapes.last().map_or(3, |block| block.channels as u64),
+            bases: bases.collect::<Result<_, RunError>>()?,
         })
     }
+}
+
+/// What a base costs on images of one size.
+fn base_costs(architecture: Architecture, size: usize) -> Result<BaseCosts, RunError> {
+    let shapes = thaw_model::shapes(architecture, size)?;
+    let floats = shapes.iter().map(|block| block.floats() as u64);
+    Ok(BaseCosts {
+        block_multiply_adds: shapes.iter().map(|block| block.multiply_adds).collect(),
+        boundary_floats: std::iter::once((size * size * 3) as u64).chain(floats).collect(),
+        feature_channels: shapes.last().map_or(3, |block| block.channels as u64),
+    })
 }
 
 /// Half of what is free where the cache lies, so that a disk is never filled with what can be

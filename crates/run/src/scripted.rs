@@ -2,13 +2,14 @@
 //! stands around an executor — schedules, records, reports, verdicts — with exact numbers, in
 //! milliseconds.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::Device;
 use thaw_spec::{
-    Cell, CellManifest, CostFacts, DriftSummary, EpochRecord, Outcome, Prediction, RecordSink,
-    Sharing, Split, SplitCounts, SplitRecord, Step, TensorAudit, TensorDrift, TensorRole,
-    TrainingActivations,
+    BaseCosts, Cell, CellManifest, CostFacts, DriftSummary, EpochRecord, Outcome, Prediction,
+    RecordSink, Sharing, Split, SplitCounts, SplitRecord, Step, TensorAudit, TensorDrift,
+    TensorRole, TrainingActivations,
 };
 use thaw_train::TrainError;
 
@@ -24,9 +25,14 @@ pub fn cost_facts() -> CostFacts {
         images: SplitCounts { train: 2000, validation: 1000, test: 0 },
         sharing: Sharing::ByContent,
         room_bytes: None,
-        block_multiply_adds: vec![1_000_000; 5],
-        boundary_floats: vec![8192; 6],
-        feature_channels: 512,
+        bases: BTreeMap::from([(
+            150,
+            BaseCosts {
+                block_multiply_adds: vec![1_000_000; 5],
+                boundary_floats: vec![8192; 6],
+                feature_channels: 512,
+            },
+        )]),
     }
 }
 

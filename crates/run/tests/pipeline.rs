@@ -1,7 +1,7 @@
 //! The whole pipeline with a scripted executor: plan → records → report → check with exact numbers,
 //! in milliseconds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tempfile::TempDir;
 use thaw_analysis::{
@@ -11,8 +11,8 @@ use thaw_analysis::{
 use thaw_run::scripted::ScriptedExecutor;
 use thaw_run::{CellFailure, Limits, RunError, Silent, execute};
 use thaw_spec::{
-    Cell, ContentHash, CostFacts, Expectations, Experiment, Inputs, Metric, PerSeed, Plan,
-    Prediction, RunStatus, Selector, Sharing, Split, SplitCounts, Statistic, VerdictKind,
+    BaseCosts, Cell, ContentHash, CostFacts, Expectations, Experiment, Inputs, Metric, PerSeed,
+    Plan, Prediction, RunStatus, Selector, Sharing, Split, SplitCounts, Statistic, VerdictKind,
 };
 use thaw_train::TrainError;
 
@@ -145,9 +145,14 @@ impl Stage {
             images,
             sharing: Sharing::ByContent,
             room_bytes: None,
-            block_multiply_adds: vec![1_000_000; 5],
-            boundary_floats: vec![8192; 6],
-            feature_channels: 512,
+            bases: BTreeMap::from([(
+                150,
+                BaseCosts {
+                    block_multiply_adds: vec![1_000_000; 5],
+                    boundary_floats: vec![8192; 6],
+                    feature_channels: 512,
+                },
+            )]),
         };
         let limits = Limits { threads: 2, jobs: None, memory_bytes: Some(16 << 30), repeat: false };
         execute(

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Location, Metric, RunStatus, Selector, SelectorError, SpecError, Statistic};
 
-/// Expectation that the mean over seeds lies between two numbers.
+/// Expectation that the mean over seeds lies between two numbers, of which the first is no larger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "TypedBand")]
 pub struct Band {
     /// Procedures that are checked, each by itself.
     #[serde(rename = "where", default)]
@@ -24,6 +24,33 @@ pub struct Band {
     /// Value of each seed from which the band was derived, when it was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_seed: Option<PerSeed>,
+}
+
+/// A band as typed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypedBand {
+    #[serde(rename = "where", default)]
+    selector: Selector,
+    metric: Metric,
+    statistic: Statistic,
+    lower: f64,
+    upper: f64,
+    per_seed: Option<PerSeed>,
+}
+
+impl TryFrom<TypedBand> for Band {
+    type Error = &'static str;
+
+    fn try_from(typed: TypedBand) -> Result<Self, Self::Error> {
+        let TypedBand { selector, metric, statistic, lower, upper, per_seed } = typed;
+        if !(lower <= upper && lower.is_finite() && upper.is_finite()) {
+            return Err(
+                "`lower` and `upper` of a band are numbers, `lower` no larger than `upper`",
+            );
+        }
+        Ok(Self { selector, metric, statistic, lower, upper, per_seed })
+    }
 }
 
 /// Recorded values by seed: a run with the same seed is the same run, and must give the same number

@@ -68,6 +68,10 @@ pub struct Extraction {
     pub variants: Variants,
 }
 
+/// Raised when the arithmetic of training or of a base changes, so that what was kept of it is not mixed
+/// with what is new.
+pub const ARITHMETIC: u32 = 3;
+
 /// Artifacts of more variants than these are not looked for in place of smaller ones.
 const MOST_VARIANTS: usize = 1000;
 
@@ -77,9 +81,7 @@ impl Extraction {
         let procedure = &self.cell.procedure;
         ContentHash::of_value(&(
             "activations",
-            // Raised when the arithmetic of the base changes, so that kept activations are not
-            // mixed with new ones.
-            3,
+            ARITHMETIC,
             &self.cell.inputs,
             (
                 procedure.architecture,

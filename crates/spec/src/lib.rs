@@ -73,7 +73,7 @@ pub use expectation::{
     VerdictKind,
 };
 pub use experiment::{Experiment, PublishedCurve, Rung};
-pub use extraction::{Extraction, Sharing, Variants};
+pub use extraction::{ARITHMETIC, Extraction, Sharing, Variants};
 pub use file_kind::FileKind;
 pub use hash::ContentHash;
 pub use initializer::Initializer;
@@ -88,7 +88,7 @@ pub use optimizer::{
 };
 pub use outcome::{Outcome, PhaseAudit, RunStatus, TensorAudit, TensorRole};
 pub use phase::{Carried, LaterPhase, Phase};
-pub use plan::{Cost, CostFacts, Plan, SplitCounts, Step, decoded_key};
+pub use plan::{BaseCosts, Cost, CostFacts, Plan, SplitCounts, Step, decoded_key};
 pub use preprocessing::{ChannelOrder, Preprocessing, PreprocessingName, Resize};
 pub use procedure::Procedure;
 pub use profile::Profile;

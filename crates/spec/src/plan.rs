@@ -6,7 +6,7 @@ use std::ops::{Add, Range};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cell, CellId, ContentHash, Extraction, Phase, Sharing, Split, StepKind};
+use crate::{Cell, CellId, ContentHash, Extraction, Phase, Procedure, Sharing, Split, StepKind};
 
 /// A step of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,12 +63,26 @@ pub struct CostFacts {
     /// Bytes that artifacts may take which no procedure demands; unlimited where there is no
     /// number.
     pub room_bytes: Option<u64>,
-    /// Multiply-adds of each block for one image, forward.
+    /// The base on images of each side, in pixels, that a cell has.
+    pub bases: BTreeMap<usize, BaseCosts>,
+}
+
+/// A base on one image of some size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseCosts {
+    /// Multiply-adds of each block, forward.
     pub block_multiply_adds: Vec<u64>,
-    /// Floats of one image's activations behind each block; the first entry is the input.
+    /// Floats of the activations behind each block; the first entry is the input.
     pub boundary_floats: Vec<u64>,
     /// Channels of the activations behind the last block.
     pub feature_channels: u64,
+}
+
+impl CostFacts {
+    /// The base on the images of a procedure.
+    fn base_of(&self, procedure: &Procedure) -> &BaseCosts {
+        self.bases.get(&procedure.image_size).expect("there are facts of each size of images")
+    }
 }
 
 /// Work of a step, in units that a machine's rates turn into seconds.
@@ -193,7 +207,8 @@ impl Plan {
 
     fn cost_of_phase(&self, cell: &Cell, phase: &Phase<'_>, facts: &CostFacts) -> Cost {
         let procedure = phase.procedure;
-        let work = |blocks: Range<usize>| facts.block_multiply_adds[blocks].iter().sum::<u64>();
+        let base = facts.base_of(procedure);
+        let work = |blocks: Range<usize>| base.block_multiply_adds[blocks].iter().sum::<u64>();
         let (untouched, frozen, all) =
             (phase.untouched_blocks, procedure.frozen_blocks(), procedure.architecture.blocks());
         let epochs = procedure.epochs as u64;
@@ -213,7 +228,7 @@ impl Plan {
             forward_multiply_adds: through_the_base * on_the_fly + evaluated * work(untouched..all),
             trained_multiply_adds: shown * work(frozen..all),
             head_multiply_adds: shown
-                * procedure.head_multiply_adds(facts.boundary_floats[all], facts.feature_channels),
+                * procedure.head_multiply_adds(base.boundary_floats[all], base.feature_channels),
             ..Cost::default()
         }
     }
@@ -326,10 +341,11 @@ impl Step {
             }
             Self::Extract(extraction) => {
                 let passes = images(extraction.split) * extraction.variants.count() as u64;
+                let base = facts.base_of(&extraction.cell.procedure);
                 Cost {
                     forward_multiply_adds: passes
-                        * facts.block_multiply_adds[..extraction.blocks].iter().sum::<u64>(),
-                    artifact_bytes: passes * facts.boundary_floats[extraction.blocks] * 4,
+                        * base.block_multiply_adds[..extraction.blocks].iter().sum::<u64>(),
+                    artifact_bytes: passes * base.boundary_floats[extraction.blocks] * 4,
                     ..Cost::default()
                 }
             }

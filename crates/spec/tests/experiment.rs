@@ -1,13 +1,13 @@
 //! From the text of an experiment to its cells, and the messages for texts that make no sense.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thaw_spec::{
-    Augmentation, Band, BandProvenance, Cache, Carried, Cell, CellId, ClipNormOf, Clipping,
-    ContentHash, CostFacts, DatasetSource, Expectations, Experiment, Extraction, FreezeBoundary,
-    Inputs, Interpolation, Metric, MovingAverage, MovingVariance, Optimizer, OptimizerCollects,
-    PerSeed, Plan, Procedure, Profile, RmsProp, Selector, Sharing, Split, SplitCounts, Statistic,
-    Step, TransformCenter, ValidationSampling, Variants,
+    Augmentation, Band, BandProvenance, BaseCosts, Cache, Carried, Cell, CellId, ClipNormOf,
+    Clipping, ContentHash, CostFacts, DatasetSource, Expectations, Experiment, Extraction,
+    FreezeBoundary, Inputs, Interpolation, Metric, MovingAverage, MovingVariance, Optimizer,
+    OptimizerCollects, PerSeed, Plan, Procedure, Profile, RmsProp, Selector, Sharing, Split,
+    SplitCounts, Statistic, Step, TransformCenter, ValidationSampling, Variants,
 };
 
 const GOOD: &str = r#"
@@ -289,9 +289,14 @@ fn facts(sharing: Sharing) -> CostFacts {
         images: IMAGES,
         sharing,
         room_bytes: None,
-        block_multiply_adds: vec![1; 5],
-        boundary_floats: vec![100; 6],
-        feature_channels: 10,
+        bases: BTreeMap::from([(
+            150,
+            BaseCosts {
+                block_multiply_adds: vec![1; 5],
+                boundary_floats: vec![100; 6],
+                feature_channels: 10,
+            },
+        )]),
     }
 }
 
@@ -668,6 +673,19 @@ fn a_relation_refuses_keys_that_its_kind_does_not_have() {
         .map(|said| said.expect_err("a message"))
         .join("\n")
     );
+}
+
+#[test]
+fn a_band_that_nothing_can_lie_in_is_refused() {
+    for (lower, upper) in [("0.95", "0.9"), ("nan", "1"), ("0", "inf")] {
+        let text = format!(
+            "[[band]]\nmetric = \"test_loss\"\nstatistic = \"best\"\nlower = {lower}\nupper = {upper}\n"
+        );
+        let refused = Expectations::parse("x.expected.toml", &text).expect_err("no band");
+        let message = refused.to_string();
+        assert!(message.starts_with("x.expected.toml:1"), "{message}");
+        assert!(message.contains("`lower` no larger than `upper`"), "{message}");
+    }
 }
 
 #[test]

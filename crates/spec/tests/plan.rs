@@ -1,10 +1,10 @@
 //! What the steps of a plan cost, what they need of each other, and what they are called.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thaw_spec::{
-    Cell, ContentHash, Cost, CostFacts, Experiment, Extraction, Inputs, Plan, Sharing, Split,
-    SplitCounts, Step, StepKind, Variants,
+    BaseCosts, Cell, ContentHash, Cost, CostFacts, Experiment, Extraction, Inputs, Plan, Sharing,
+    Split, SplitCounts, Step, StepKind, Variants,
 };
 
 /// The cells of an experiment on a base of five blocks with these lines in `[procedure]`.
@@ -26,14 +26,42 @@ fn facts(sharing: Sharing) -> CostFacts {
         images: SplitCounts { train: 20, validation: 10, test: 4 },
         sharing,
         room_bytes: None,
-        block_multiply_adds: vec![2, 3, 5, 7, 11],
-        boundary_floats: vec![10, 20, 30, 40, 50, 60],
-        feature_channels: 6,
+        bases: BTreeMap::from([(
+            150,
+            BaseCosts {
+                block_multiply_adds: vec![2, 3, 5, 7, 11],
+                boundary_floats: vec![10, 20, 30, 40, 50, 60],
+                feature_channels: 6,
+            },
+        )]),
     }
 }
 
 fn plan(cells: &[Cell], sharing: Sharing) -> Plan {
     Plan::new(cells, &BTreeSet::new(), &facts(sharing), |_| false)
+}
+
+#[test]
+fn a_step_costs_what_the_base_costs_on_its_own_size_of_images() {
+    let cells = cells("vgg16", "cache = 'features'\n[matrix]\nimage_size = [150, 224]");
+    let mut facts = facts(Sharing::ByContent);
+    let on_large = BaseCosts {
+        block_multiply_adds: vec![200; 5],
+        boundary_floats: vec![1000; 6],
+        feature_channels: 6,
+    };
+    facts.bases.insert(224, on_large);
+    let plan = Plan::new(&cells, &BTreeSet::new(), &facts, |_| false);
+    let costs = |kind| {
+        let steps = plan.steps.iter().filter(move |step| step.kind() == kind);
+        steps.map(|step| plan.cost(step, &facts)).collect::<Vec<_>>()
+    };
+    let bytes: Vec<u64> = costs(StepKind::Extract).iter().map(|cost| cost.artifact_bytes).collect();
+    // 20, 10 and 4 images of 60 and of 1,000 floats.
+    let expected = [60, 1000].map(|floats| [20, 10, 4].map(|images| images * floats * 4));
+    assert_eq!(bytes, expected.concat());
+    let heads: Vec<u64> = costs(StepKind::Fit).iter().map(|cost| cost.head_multiply_adds).collect();
+    assert_eq!(heads, [80 * 60 * 256, 80 * 1000 * 256]);
 }
 
 #[test]

@@ -319,8 +319,11 @@ fn a_sweep_of_hostile_names_harms_nobody_who_reads_its_outputs() {
     let junit = fs::read_to_string(desk.path("j.xml")).expect("verdicts");
     assert!(junit.contains(r"..:..:..:outside|\u{202e}"), "{junit}");
     let broken = fs::read_to_string(desk.path("h.expected.toml")).expect("bands");
-    fs::write(desk.path("h.expected.toml"), broken.replace("upper = ", "upper = -9"))
-        .expect("written");
+    fs::write(
+        desk.path("h.expected.toml"),
+        broken.replace("upper = ", "upper = -9").replace("lower = ", "lower = -99"),
+    )
+    .expect("written");
     assert_code(&desk.thaw(&["check", "h.toml", "--junit", "j.xml"]), 1);
     read_xml(&desk.path("j.xml"));
 
