@@ -1,6 +1,6 @@
 //! Executing the steps of a plan: the real way, on images and weights. [`crate::scripted`] has another.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thaw_data::{DataError, Pixels};
@@ -76,12 +76,20 @@ pub struct RealExecutor<'a> {
     threads: usize,
     stop: Stop,
     checkpoint_interval: Option<Duration>,
+    /// Where checkpoints are kept instead of the cache.
+    checkpoints: Option<PathBuf>,
 }
 
 impl<'a> RealExecutor<'a> {
     /// An executor that computes with so many threads.
     pub fn new(inputs: &'a RunInputs, threads: usize) -> Self {
-        Self { inputs, threads, stop: Stop::default(), checkpoint_interval: None }
+        Self {
+            inputs,
+            threads,
+            stop: Stop::default(),
+            checkpoint_interval: None,
+            checkpoints: None,
+        }
     }
 
     /// An executor that stops at the end of a batch when that is requested.
@@ -94,6 +102,13 @@ impl<'a> RealExecutor<'a> {
     #[must_use]
     pub fn with_checkpoints_every(self, interval: Option<Duration>) -> Self {
         Self { checkpoint_interval: interval, ..self }
+    }
+
+    /// An executor that keeps its checkpoints in a folder of its own, and so goes on from no run but its
+    /// own.
+    #[must_use]
+    pub fn with_checkpoints_in(self, folder: PathBuf) -> Self {
+        Self { checkpoints: Some(folder), ..self }
     }
 
     fn pixels(&self, cell: &Cell, split: Split) -> Result<Pixels, RunError> {
@@ -306,8 +321,14 @@ impl Executor for RealExecutor<'_> {
             cell.procedure.phases().iter().map(of_phase).collect::<Result<_, RunError>>()?;
         let data = FitData { phases, device: self.inputs.device.clone() };
         let cache = &self.inputs.cache;
-        let path = cache.checkpoint_path(&cell.id());
-        let shared = cache.shared_checkpoint(&path);
+        let (path, shared) = match &self.checkpoints {
+            Some(folder) => (folder.join(format!("{}.safetensors", cell.id())), None),
+            None => {
+                let path = cache.checkpoint_path(&cell.id());
+                let shared = cache.shared_checkpoint(&path);
+                (path, shared)
+            }
+        };
         let usual = match shared {
             Some(_) => SHARED_CHECKPOINT_INTERVAL,
             None => CHECKPOINT_INTERVAL,
@@ -324,6 +345,10 @@ impl Executor for RealExecutor<'_> {
     }
 
     fn forget(&self, cell: &Cell) -> Result<(), RunError> {
+        if self.checkpoints.is_some() {
+            // The folder goes as a whole.
+            return Ok(());
+        }
         self.inputs.cache.forget_checkpoints(&cell.id())
     }
 

@@ -11,7 +11,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use thaw_model::Parameter;
-use thaw_spec::{CellId, EpochRecord, PhaseAudit, SplitRecord};
+use thaw_spec::{ARITHMETIC, CellId, EpochRecord, PhaseAudit, SplitRecord};
 use thaw_store::{Checksum, Store, UNKNOWN_CHECKSUM, write_whole};
 
 use crate::trainer::Run;
@@ -19,6 +19,7 @@ use crate::{Stop, TrainError};
 
 // Entries beside the tensors.
 const CELL: &str = "cell";
+const ARITHMETIC_OF: &str = "arithmetic";
 const RECORDS: &str = "records";
 /// Stands in the place of the records where an epoch had begun, so that a version that knows no such
 /// checkpoints does not take one for the end of an epoch.
@@ -222,6 +223,7 @@ fn save(
     let of_records = if begun.is_some() { RECORDS_BEFORE } else { RECORDS };
     let mut metadata = HashMap::from([
         (CELL.to_owned(), cell.to_string()),
+        (ARITHMETIC_OF.to_owned(), ARITHMETIC.to_string()),
         (of_records.to_owned(), records),
         (PHASES.to_owned(), phases),
         (STEPS.to_owned(), state.steps.to_string()),
@@ -267,6 +269,11 @@ impl<'a> Checkpoint<'a> {
         let metadata = header.metadata().clone().unwrap_or_default();
         if metadata.get(CELL).map(String::as_str) != Some(cell.as_str()) {
             return Err(damaged(path, "it belongs to another cell".to_owned()));
+        }
+        // Versions of before did not write it.
+        if metadata.get(ARITHMETIC_OF).is_some_and(|number| *number != ARITHMETIC.to_string()) {
+            let reason = "a version of thaw wrote it whose numbers differ from this one's";
+            return Err(damaged(path, reason.to_owned()));
         }
         let records = metadata.get(RECORDS).or_else(|| metadata.get(RECORDS_BEFORE));
         let records = records.and_then(|records| serde_json::from_str(records).ok());

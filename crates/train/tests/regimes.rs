@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use thaw_data::{Dataset, Folder, OnUnreadable, Pixels, Purpose, Stream};
 use thaw_model::{Base, Initial, TensorSpec, Weights, weights_file};
 use thaw_spec::{
-    Architecture, Cell, EpochRecord, Experiment, Extraction, Inputs, Outcome, Phase, Prediction,
-    RecordSink, RunStatus, Sharing, SinkError, Split, TensorRole,
+    ARITHMETIC, Architecture, Cell, EpochRecord, Experiment, Extraction, Inputs, Outcome, Phase,
+    Prediction, RecordSink, RunStatus, Sharing, SinkError, Split, TensorRole,
 };
 use thaw_train::{
     CheckpointPolicy, ExtractionPolicy, FitData, PhaseData, SplitData, Stop, StoredActivations,
@@ -420,7 +420,21 @@ fn a_checkpoint_that_is_damaged_or_of_another_cell_is_named_and_the_cell_starts_
         *bytes.last_mut().expect("values") ^= 1;
         bytes
     };
-    let damaged: [(&[u8], &str); 4] = [
+    // Of another version, and without a checksum, as those of before.
+    let replaced = |bytes: &[u8], from: &str, to: &str| {
+        let place = bytes.windows(from.len()).position(|window| window == from.as_bytes());
+        let place = place.unwrap_or_else(|| panic!("{from} in the header"));
+        [&bytes[..place], to.as_bytes(), &bytes[place + from.len()..]].concat()
+    };
+    let of_before = replaced(&whole, "\"checksum\"", "\"checksun\"");
+    let number = ARITHMETIC.to_string();
+    let of_another = replaced(
+        &of_before,
+        &format!("\"arithmetic\":\"{number}\""),
+        &format!("\"arithmetic\":\"{}\"", "0".repeat(number.len())),
+    );
+    let damaged: [(&[u8], &str); 5] = [
+        (&of_another, "whose numbers differ from this one's"),
         (b"torn", "checkpoint cannot be used"),
         (b"", "checkpoint cannot be used"),
         (&whole[..whole.len() - 4], "checkpoint cannot be used"),
@@ -473,6 +487,21 @@ fn a_diverging_loss_ends_the_run_and_is_no_curve() {
     let finite =
         |record: &EpochRecord| record.splits.iter().all(|split| split.loss_sum.is_finite());
     assert!(sink.records.iter().all(finite));
+}
+
+#[test]
+fn a_base_that_is_no_number_any_more_is_no_run_that_goes_on() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    let cells =
+        workshop.cells("optimizer_collects = \"everything\"\n[matrix]\nlearning_rate = [1e12]");
+    let mut sink = Memory::default();
+    let outcome =
+        fit(&cells[0], &workshop.weights, &workshop.data(&cells[0]), None, &mut sink, &|_| {})
+            .expect("a result");
+    assert_eq!(outcome.status, RunStatus::Diverged, "{:?}", sink.records);
+    assert!(outcome.thawed_tensors() > 0, "{:?}", outcome.audit);
+    let json = serde_json::to_string(&outcome).expect("JSON");
+    assert_eq!(serde_json::from_str::<Outcome>(&json).expect("the same"), outcome);
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(crate) struct Verify {
     /// So many cells, evenly chosen in the order of their names, which are hashes
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     sample: u16,
-    /// Only cells with this level; may be given several times
+    /// Only cells with this level; several levels of one factor mean any of them
     #[arg(long, value_name = "FACTOR=LEVEL")]
     only: Vec<String>,
     /// The experiment's file, which says where its images are from [default: the one in experiments/ of
@@ -195,7 +195,9 @@ impl Again<'_> {
         let cells: Vec<_> = manifests.iter().map(|manifest| manifest.cell.clone()).collect();
         let Self { inputs, facts, limits, stop, .. } = *self;
         let plan = Plan::new(&cells, &Default::default(), facts, inputs.cache.kept()?);
-        let executor = RealExecutor::new(inputs, limits.threads).stopped_by(stop);
+        let executor = RealExecutor::new(inputs, limits.threads)
+            .stopped_by(stop)
+            .with_checkpoints_in(desk.path().join("checkpoints"));
         let work = Work { plan: &plan, facts, folder: &repeated, limits, stop };
         let launcher = Threads { executor: &executor };
         none_failed(launcher.launch(&work, &Progress::new(self.quiet))?)?;

@@ -470,8 +470,22 @@ fn test_images_that_are_evaluated_after_the_last_epoch_are_told_as_such_by_every
         "--quiet",
     ];
     verify.extend(INPUTS);
+    // Checkpoints in a cache are of runs elsewhere, which go on from them.
+    verify.extend(["--cache", "cache"]);
+    fs::create_dir_all(desk.path("cache/checkpoints")).expect("a folder");
+    let cells = fs::read_dir(desk.path("runs/tiny/cells")).expect("cells");
+    let elsewhere: Vec<_> = cells
+        .map(|cell| {
+            let name = cell.expect("a cell").file_name().to_string_lossy().into_owned();
+            desk.path("cache/checkpoints").join(format!("{name}.safetensors"))
+        })
+        .collect();
+    elsewhere.iter().for_each(|file| fs::write(file, "of another run").expect("written"));
     let verified = succeeds(&desk.thaw(&verify));
     assert!(verified.contains("2 of 2 cells are the same to the last bit"), "{verified}");
+    for file in elsewhere {
+        assert_eq!(fs::read(file).expect("still there"), b"of another run");
+    }
     assert!(succeeds(&desk.thaw(&["status", "tiny.toml"])).contains('6'));
 }
 
