@@ -14,6 +14,8 @@ pub struct MeasuredRung {
     pub label: String,
     /// The number at this rung, when the procedure has run.
     pub estimate: Option<Estimate>,
+    /// The seed of a run that diverged, so that there is no number.
+    pub diverged: Option<u64>,
     /// Difference from the rung before, between runs of equal seeds, when both have run.
     pub change: Option<Estimate>,
     /// P-value of the change, adjusted for the number of changes on the ladder (Holm 1979).
@@ -23,17 +25,33 @@ pub struct MeasuredRung {
     pub equal: bool,
 }
 
-/// Estimates a number at each rung whose procedure exists, and its change from the rung before.
+impl MeasuredRung {
+    /// Why there is no number, in words.
+    pub fn why_unmeasured(&self) -> String {
+        self.diverged.map_or_else(|| "not run".to_owned(), diverged_in_words)
+    }
+}
+
+/// What is said in the place of a number that a diverged run has not.
+pub fn diverged_in_words(seed: u64) -> String {
+    format!("diverged (seed {seed})")
+}
+
+/// Estimates a number at each rung whose procedure exists, and its change from the rung before where
+/// that one exists as well.
 pub fn evaluate_ladder(ladder: &[Rung], measurements: &Measurements<'_>) -> Vec<MeasuredRung> {
     let mut before: Option<&ProcedureRuns> = None;
     let mut rungs = Vec::new();
     for rung in ladder {
         let Some(procedure) = measurements.results().select(&rung.selector).next() else {
+            // The next rung changes more than its label says.
+            before = None;
             continue;
         };
         rungs.push(MeasuredRung {
             label: rung.label.clone(),
             estimate: measurements.level(procedure),
+            diverged: procedure.diverged(measurements.metric()).map(|(seed, _)| seed),
             change: before.and_then(|before| measurements.difference(before, procedure)),
             p_value: None,
             equal: before.is_some_and(|before| before.equals(procedure)),

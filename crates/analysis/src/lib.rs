@@ -72,7 +72,7 @@ pub use diagnosis::{
 pub use error::AnalysisError;
 pub use estimate::{Estimate, Sample, Uncertainty, holm};
 pub use examination::{Damage, Examination};
-pub use ladder::{MeasuredRung, evaluate_ladder};
+pub use ladder::{MeasuredRung, diverged_in_words, evaluate_ladder};
 pub use mcnemar::{McNemar, mcnemar};
 pub use measurements::Measurements;
 pub use power::smallest_difference;

@@ -274,7 +274,8 @@ impl<'a> Measurements<'a> {
     fn own_variance(&self, terms: &[(&ProcedureRuns, f64)], seeds: &[u64]) -> Option<(f64, f64)> {
         let variance = self.sample(terms, seeds)?.variance()?;
         let step = if self.metric.is_accuracy() {
-            1.0 / terms.first()?.0.runs.first()?.images(self.metric.split()) as f64
+            let run = terms.first()?.0.run_with_seed(*seeds.first()?)?;
+            1.0 / run.images(self.metric.split()) as f64
         } else {
             LOSS_STEP
         };

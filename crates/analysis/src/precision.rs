@@ -107,15 +107,13 @@ pub fn wanted_differences(
         results.procedures.iter().position(|known| selector.matches(&known.levels))
     };
     let mut asked: Vec<(String, Metric, Statistic, [usize; 2])> = Vec::new();
-    let rungs: Vec<_> = experiment
-        .ladder
-        .iter()
-        .filter_map(|rung| Some((&rung.label, place(&rung.selector)?)))
-        .collect();
-    for step in rungs.windows(2) {
-        let [(_, from), (label, to)] = step else { continue };
+    for step in experiment.ladder.windows(2) {
+        let [before, rung] = step else { continue };
+        let (Some(from), Some(to)) = (place(&before.selector), place(&rung.selector)) else {
+            continue;
+        };
         let metric = Metric::ValidationAccuracy;
-        asked.push(((*label).clone(), metric, experiment.statistic, [*from, *to]));
+        asked.push((rung.label.clone(), metric, experiment.statistic, [from, to]));
     }
     for Relation { left, right, metric, kind } in &expectations.relations {
         let statistic = match kind {

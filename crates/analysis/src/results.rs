@@ -146,9 +146,9 @@ impl ProcedureRuns {
         (!self.runs.is_empty()).then(|| total / self.runs.len() as f64)
     }
 
-    /// Whether any seed's frozen base moved.
+    /// Whether any seed's frozen base moved, in a run that diverged as well.
     pub fn thawed(&self) -> bool {
-        self.runs.iter().any(|run| run.outcome.status == RunStatus::Thawed)
+        self.runs.iter().any(|run| run.outcome.thawed_tensors() > 0)
     }
 
     /// Whether any seed diverged.
@@ -167,6 +167,16 @@ pub struct Results {
 }
 
 impl Results {
+    /// The same without the runs that diverged.
+    #[must_use]
+    pub fn without_diverged(&self) -> Self {
+        let mut results = self.clone();
+        for procedure in &mut results.procedures {
+            procedure.runs.retain(|run| run.outcome.status != RunStatus::Diverged);
+        }
+        results
+    }
+
     /// Reads the results of an experiment's procedures: runs with every seed that there are, planned
     /// or not, unless the experiment was narrowed to some seeds. Other cells in the folder, of an
     /// earlier version of the experiment or of a trial with fewer epochs, are passed over.

@@ -300,14 +300,14 @@ impl ResultsFolder {
         Ok(self.read_parquet(id, DRIFT, None, drifts)?.unwrap_or_default())
     }
 
-    /// How far each tensor of a procedure's base was from its start, in the mean over its runs.
+    /// How far each tensor of a procedure's base was from its start, in the mean over its runs that have
+    /// the epoch: one that diverged has fewer.
     ///
     /// # Errors
     /// When a file is there and cannot be read.
     pub fn mean_drift(&self, procedure: &ProcedureRuns) -> Result<Vec<DriftCurve>, AnalysisError> {
-        let mut curves: Vec<DriftCurve> = Vec::new();
+        let mut drifts: Vec<(String, Vec<Vec<f64>>)> = Vec::new();
         for run in &procedure.runs {
-            let share = 1.0 / procedure.runs.len() as f64;
             let epochs = run.cell().procedure.total_epochs();
             for (epoch, drift) in self.read_drift(&run.manifest.id)? {
                 if epoch > epochs {
@@ -315,22 +315,25 @@ impl ResultsFolder {
                     let path = self.store.place(&key(&run.manifest.id, DRIFT));
                     return Err(AnalysisError::Malformed { path, reason });
                 }
-                let place = curves
-                    .iter()
-                    .position(|curve| curve.tensor == drift.tensor)
-                    .unwrap_or_else(|| {
-                        curves.push(DriftCurve {
-                            tensor: drift.tensor.clone(),
-                            by_epoch: Vec::new(),
-                        });
-                        curves.len() - 1
-                    });
-                let by_epoch = &mut curves[place].by_epoch;
-                by_epoch.resize(by_epoch.len().max(epoch), 0.0);
-                by_epoch[epoch - 1] += drift.relative * share;
+                let place = drifts.iter().position(|(tensor, _)| *tensor == drift.tensor);
+                let place = place.unwrap_or_else(|| {
+                    drifts.push((drift.tensor.clone(), Vec::new()));
+                    drifts.len() - 1
+                });
+                let by_epoch = &mut drifts[place].1;
+                by_epoch.resize(by_epoch.len().max(epoch), Vec::new());
+                by_epoch[epoch - 1].push(drift.relative);
             }
         }
-        Ok(curves)
+        let mean = |values: &Vec<f64>| {
+            let share = 1.0 / values.len().max(1) as f64;
+            values.iter().map(|value| value * share).sum()
+        };
+        let curves = drifts.iter().map(|(tensor, by_epoch)| DriftCurve {
+            tensor: tensor.clone(),
+            by_epoch: by_epoch.iter().map(mean).collect(),
+        });
+        Ok(curves.collect())
     }
 
     /// Whether any cell was begun.

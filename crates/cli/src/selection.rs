@@ -63,7 +63,7 @@ pub(crate) struct CellSelection {
     /// Use these seeds instead, such as 0,1
     #[arg(long, value_delimiter = ',', value_name = "SEEDS")]
     pub(crate) seeds: Option<Vec<u64>>,
-    /// Use only cells with this level; may be given several times
+    /// Use only cells with this level; several levels of one factor mean any of them
     #[arg(long, value_name = "FACTOR=LEVEL")]
     pub(crate) only: Vec<String>,
 }

@@ -47,7 +47,7 @@ pub(crate) fn last_screen(
         }));
     }
     for step in steps.iter().take(LADDER) {
-        let value = step.estimate.as_ref().map_or_else(|| "not run".to_owned(), percent);
+        let value = step.estimate.as_ref().map_or_else(|| step.why_unmeasured(), percent);
         lines.push(format!("  {value:18} {:30} {}", change(step), step.label));
     }
     if steps.len() > LADDER {

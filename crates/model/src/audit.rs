@@ -84,7 +84,8 @@ fn audit_since(
     parameters
         .map(|parameter| {
             let (start, collected) = period(parameter);
-            let (moved, relative_drift) = movement(start, parameter.value())?;
+            let (moved, drift) = movement(start, parameter.value())?;
+            let relative_drift = if drift.is_finite() { drift } else { f64::INFINITY };
             Ok(TensorAudit {
                 name: parameter.name.clone(),
                 role: parameter.role,

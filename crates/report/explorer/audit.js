@@ -13,7 +13,7 @@ const SHADES = [0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1];
 /**
  * The audit of a cell by block.
  * @param {Tensor[]} tensors
- * @param {[number, number][]} audit
+ * @param {[number, number | null][]} audit
  * @returns {BlockAudit[]}
  */
 export function auditByBlock(tensors, audit) {
@@ -21,7 +21,8 @@ export function auditByBlock(tensors, audit) {
     const entries = tensors.flatMap((tensor, place) => {
       if (tensor.block !== block) return [];
       const [bits, drift] = audit[place] ?? [0, 0];
-      return [{ name: tensor.name, bits, drift }];
+      // JSON has no infinite number.
+      return [{ name: tensor.name, bits, drift: drift ?? Infinity }];
     });
     /** @type {(mask: number, wanted: number) => string[]} */
     const named = (mask, wanted) => entries.filter(({ bits }) => (bits & mask) === wanted).map(({ name }) => name);

@@ -18,6 +18,7 @@ export function signed(value, digits) {
  */
 export function magnitude(value) {
   if (value === 0) return "0";
+  if (!Number.isFinite(value)) return "not finite";
   if (value < 1e-3) return value.toExponential(2);
   return value < 1e3 ? value.toPrecision(3) : value.toFixed(0);
 }

@@ -44,7 +44,8 @@ interface Cell {
   /** Names of the metrics whose images were evaluated after the last epoch alone. */
   last_epoch_only: string[] | null;
   right: (string | null)[] | null;
-  audit: [bits: number, drift: number][] | null;
+  /** The drift is null where it is not finite. */
+  audit: [bits: number, drift: number | null][] | null;
 }
 
 /** The gap between two cells, the second less the first. */

@@ -6,8 +6,8 @@ use thaw_spec::TensorRole;
 
 use crate::number::magnitude;
 
-/// Relative drifts of one kind of tensors at the end of training: the median and the largest of all
-/// tensors and seeds.
+/// Relative drifts of one kind of tensors at the end of training: the median of those that are finite,
+/// and the largest of all tensors and seeds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct DriftRange {
     pub(crate) median: f64,
@@ -17,7 +17,9 @@ pub(crate) struct DriftRange {
 impl DriftRange {
     fn of(drifts: Vec<f64>) -> Option<Self> {
         let largest = drifts.iter().copied().reduce(f64::max)?;
-        Sample::new(drifts).map(|sample| Self { median: sample.median(), largest })
+        let finite = drifts.into_iter().filter(|drift| drift.is_finite()).collect();
+        let median = Sample::new(finite).map_or(largest, |sample| sample.median());
+        Some(Self { median, largest })
     }
 
     /// As `median 0.018, largest 0.036`.

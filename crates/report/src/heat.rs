@@ -32,7 +32,7 @@ pub fn decades<'a>(maps: impl Iterator<Item = &'a DriftMap> + Clone) -> (i32, i3
             .flat_map(|map| &map.rows)
             .flat_map(|row| &row.by_epoch)
             .copied()
-            .filter(|value| *value > 0.0)
+            .filter(|value| *value > 0.0 && value.is_finite())
     };
     let lowest = values().fold(f64::INFINITY, f64::min).log10().floor();
     let highest = values().fold(0.0, f64::max).log10().ceil();

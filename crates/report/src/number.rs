@@ -91,6 +91,7 @@ pub fn points(change: &Estimate, p_value: Option<f64>) -> String {
 pub fn magnitude(value: f64) -> String {
     match value {
         0.0 => "0".to_owned(),
+        value if !value.is_finite() => "not finite".to_owned(),
         small if small < 1e-3 => format!("{small:.2e}"),
         value => {
             let before_the_point = value.log10().floor() as i32 + 1;

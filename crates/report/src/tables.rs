@@ -2,6 +2,7 @@
 
 use thaw_analysis::{
     Attribution, EqualLevels, Estimate, MeasuredRung, Measurements, ProcedureRuns,
+    diverged_in_words,
 };
 use thaw_spec::{Metric, RunStatus};
 
@@ -60,7 +61,7 @@ pub fn ladder_table(rungs: &[MeasuredRung], measurements: &Measurements<'_>) -> 
             (None, false) => [Entry::missing("–"), Entry::missing("")],
         };
         let [value, value_with_images] = rung.estimate.as_ref().map_or_else(
-            || [Entry::missing("not run"), Entry::missing("")],
+            || [Entry::missing(&rung.why_unmeasured()), Entry::missing("")],
             |estimate| level_of(estimate, metric),
         );
         let label = Entry::text(rung.label.clone());
@@ -172,7 +173,7 @@ pub(crate) fn seeds(procedure: &ProcedureRuns) -> Entry {
 /// A procedure's number, and half of the width of its interval over seeds and images.
 pub(crate) fn level(measurements: &Measurements<'_>, procedure: &ProcedureRuns) -> [Entry; 2] {
     if let Some((seed, _)) = procedure.diverged(measurements.metric()) {
-        return [Entry::missing(&format!("diverged (seed {seed})")), Entry::missing("")];
+        return [Entry::missing(&diverged_in_words(seed)), Entry::missing("")];
     }
     measurements.level(procedure).map_or_else(
         || [Entry::missing("–"), Entry::missing("")],
@@ -208,7 +209,8 @@ fn half_with_images(estimate: &Estimate) -> f64 {
 pub(crate) fn audit_in_words(procedure: &ProcedureRuns) -> &'static str {
     match (procedure.runs.is_empty(), procedure.thawed()) {
         (true, _) => "not run",
-        (false, _) if procedure.has_diverged() => "diverged",
+        (false, true) if procedure.has_diverged() => "THAWED, diverged",
+        (false, false) if procedure.has_diverged() => "diverged",
         (false, true)
             if procedure
                 .runs

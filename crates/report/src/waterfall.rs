@@ -19,7 +19,7 @@ pub fn waterfall(steps: &[MeasuredRung], statistic: Statistic) -> Option<RowChar
                 interval: None,
                 wide: None,
                 color: NEUTRAL,
-                text: "not run".to_owned(),
+                text: step.why_unmeasured(),
             });
             continue;
         };

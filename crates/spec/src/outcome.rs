@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ContentHash;
 
@@ -42,8 +42,15 @@ pub struct TensorAudit {
     pub collected: bool,
     /// Whether at least one bit of it changed.
     pub moved: bool,
-    /// ‖w − w₀‖₂ / ‖w₀‖₂, from the start of the run or of the phase.
+    /// ‖w − w₀‖₂ / ‖w₀‖₂, from the start of the run or of the phase; infinite where the tensor holds
+    /// numbers that are not finite, as after a run that diverged. JSON has no such number: there it is
+    /// `null`.
+    #[serde(deserialize_with = "infinite_where_null")]
     pub relative_drift: f64,
+}
+
+fn infinite_where_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::INFINITY))
 }
 
 impl TensorAudit {

@@ -102,3 +102,11 @@ fn only_statistics_write_down_what_they_are_for() {
         assert_eq!(serde_json::from_str::<TensorAudit>(&json).expect("the same"), tensor);
     }
 }
+
+#[test]
+fn a_drift_that_is_not_finite_is_read_as_it_was_written() {
+    let exploded = TensorAudit { relative_drift: f64::INFINITY, ..tensor("w", [true, true, true]) };
+    let json = serde_json::to_string(&exploded).expect("JSON");
+    assert!(json.contains("\"relative_drift\":null"), "{json}");
+    assert_eq!(serde_json::from_str::<TensorAudit>(&json).expect("the same"), exploded);
+}

@@ -146,8 +146,8 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Learns from all runs of the results: the given metrics, each at the epochs of the given numbers
-    /// that every run has. A metric with fewer than three of them is not compared.
+    /// Learns from all runs of the results that did not diverge: the given metrics, each at the epochs of
+    /// the given numbers that every run has. A metric with fewer than three of them is not compared.
     ///
     /// # Errors
     /// When there is too little to compare.
@@ -155,6 +155,7 @@ impl Classifier {
         results: &Results,
         curves: &[(Metric, Vec<usize>)],
     ) -> Result<Self, DiagnosisError> {
+        let results = &results.without_diverged();
         let repeated = results.procedures.iter().filter(|procedure| procedure.runs.len() > 1);
         let shortest = repeated
             .flat_map(|procedure| &procedure.runs)

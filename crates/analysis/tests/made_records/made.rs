@@ -7,24 +7,30 @@ use tempfile::TempDir;
 use thaw_analysis::{Results, ResultsFolder};
 use thaw_spec::{
     CellManifest, ContentHash, DriftSummary, Environment, EpochRecord, Experiment, Inputs, Outcome,
-    RecordSink as _, Selector, Split, SplitRecord, TrainingActivations,
+    RecordSink as _, Selector, Split, SplitRecord, TensorAudit, TensorDrift, TensorRole,
+    TrainingActivations,
 };
 
 /// Validation images of a made run.
 pub(crate) const IMAGES: u64 = 1000;
+
+/// The tensor that drifts.
+const TENSOR: &str = "features.0.weight";
 
 /// Curves of a run: mean losses in nats, and images that are classified correctly.
 #[derive(Clone, Debug)]
 pub(crate) struct Curve {
     pub(crate) losses: Vec<f64>,
     pub(crate) correct: Vec<u64>,
+    /// Relative drift of a tensor in each epoch, where it may change.
+    pub(crate) drift: Vec<f64>,
 }
 
 impl Curve {
     /// A loss that falls, and the same accuracy in every epoch.
     pub(crate) fn steady(epochs: usize, correct: u64) -> Self {
         let losses = (0..epochs).map(|epoch| 0.5 / (1.0 + epoch as f64)).collect();
-        Self { losses, correct: vec![correct; epochs] }
+        Self { losses, correct: vec![correct; epochs], drift: Vec::new() }
     }
 }
 
@@ -100,6 +106,30 @@ impl Made {
 
     /// Writes a run.
     pub(crate) fn run(&mut self, level: &str, seed: u64, curve: &Curve) {
+        self.ended(level, seed, curve, &Outcome::new(curve.losses.len(), Vec::new(), Vec::new()));
+    }
+
+    /// Writes a run that diverged behind its last epoch, and in which a tensor that was declared frozen is
+    /// no number any more.
+    pub(crate) fn diverged_run(&mut self, level: &str, seed: u64, curve: &Curve) {
+        let tensor = TensorAudit {
+            name: TENSOR.to_owned(),
+            role: TensorRole::Weight,
+            elements: 4,
+            declared_frozen: true,
+            collected: true,
+            moved: true,
+            relative_drift: f64::INFINITY,
+        };
+        self.ended(
+            level,
+            seed,
+            curve,
+            &Outcome::diverged(curve.losses.len(), vec![tensor], Vec::new()),
+        );
+    }
+
+    fn ended(&mut self, level: &str, seed: u64, curve: &Curve, outcome: &Outcome) {
         let inputs = Inputs {
             dataset: ContentHash::of_bytes(b"images"),
             weights: ContentHash::of_bytes(b"weights"),
@@ -146,6 +176,7 @@ impl Made {
             Split::Test => self.has_test,
         };
         for (epoch, (loss, correct)) in (1..).zip(curve.losses.iter().zip(&curve.correct)) {
+            let drift = curve.drift.get(epoch - 1);
             let record = |split| SplitRecord {
                 split,
                 loss_sum: loss * IMAGES as f64,
@@ -162,16 +193,17 @@ impl Made {
                     .map(record)
                     .collect(),
                 drift: DriftSummary { tensors: 0, moved: 0, maximum: 0.0, mean: 0.0 },
-                tensor_drifts: Vec::new(),
+                tensor_drifts: drift
+                    .map(|&relative| TensorDrift { tensor: TENSOR.to_owned(), relative })
+                    .into_iter()
+                    .collect(),
                 seconds: 1.0,
                 images_per_second: 1.0,
                 peak_memory_bytes: None,
             })
             .expect("written");
         }
-        folder
-            .finish(&manifest.id, &Outcome::new(curve.losses.len(), Vec::new(), Vec::new()))
-            .expect("written");
+        folder.finish(&manifest.id, outcome).expect("written");
     }
 
     /// The folder of its results.

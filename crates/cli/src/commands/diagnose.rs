@@ -161,16 +161,25 @@ pub(crate) fn run(options: &Diagnose) -> Result<ExitCode, CliError> {
     Ok(ExitCode::from(if certain { SUCCESS } else { CANNOT_TELL }))
 }
 
-/// The procedures that a log is not compared with: of one run nobody knows how such runs spread.
-fn not_compared(results: &Results) -> Vec<String> {
+/// The procedures that a log is not compared with: of one run nobody knows how such runs spread, and one
+/// that diverged has no whole curve.
+fn not_compared(all: &Results) -> Vec<String> {
+    let results = all.without_diverged();
     let with = |count: usize| {
         results.procedures.iter().filter(move |procedure| procedure.runs.len() == count)
     };
+    let runs = |results: &Results| -> usize {
+        results.procedures.iter().map(|procedure| procedure.runs.len()).sum()
+    };
     let mut lines = Vec::new();
+    let diverged = runs(all) - runs(&results);
+    if diverged > 0 {
+        lines.push(format!("not compared: {diverged} run(s) that diverged"));
+    }
     let absent = with(0).count();
     if absent > 0 {
         lines.push(format!(
-            "not compared: {absent} procedure(s) of the experiment that have not run"
+            "not compared: {absent} procedure(s) of the experiment that have no whole run"
         ));
     }
     if with(1).next().is_some() {

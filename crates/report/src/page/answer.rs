@@ -74,7 +74,7 @@ impl Page<'_> {
     }
 
     /// The way from one end to the other and the largest change, in a sentence: the largest that is
-    /// certain; where none is, the largest without an interval.
+    /// certain; where none is, or a larger one was measured once, that one as well.
     fn headline(&self) -> Markup {
         let steps = self.ladder;
         let ends = steps.iter().filter_map(|step| step.estimate.as_ref()).collect::<Vec<_>>();
@@ -82,12 +82,16 @@ impl Page<'_> {
             return html! { "Nothing on the ladder has run." };
         };
         let way = format!("From {} to {}: ", percent(first), percent(last));
-        let missing = steps.iter().filter(|step| step.estimate.is_none()).count();
-        let missing = if missing == 0 {
-            String::new()
-        } else {
-            format!(" {missing} of {} steps have not run.", steps.len())
+        let unmeasured = |diverged: bool| {
+            let without = steps.iter().filter(|step| step.estimate.is_none());
+            without.filter(|step| step.diverged.is_some() == diverged).count()
         };
+        let said = |count: usize, what: &str| match count {
+            0 => String::new(),
+            count => format!(" {count} of {} steps {what}.", steps.len()),
+        };
+        let missing =
+            said(unmeasured(false), "have not run") + &said(unmeasured(true), "have diverged");
         let certain = steps.iter().filter(|step| is_certain(step));
         match certain.max_by(|a, b| size(a).total_cmp(&size(b))) {
             Some(step) => {
@@ -95,21 +99,23 @@ impl Page<'_> {
                 let change = change.map_or_else(String::new, |change| points(change, step.p_value));
                 let words = statistic_in_words(self.accuracy.statistic());
                 html! {
-                    (way) "the largest single change is “" (name(&step.label)) "”, " (change)
-                    " points of validation accuracy (" (words) ")." (missing)
+                    (way) "the largest single change that is certain is “" (name(&step.label)) "”, " (change)
+                    " points of validation accuracy (" (words) ")." (self.single(steps, size(step))) (missing)
                 }
             }
             None => html! {
-                (way) "no single change is larger than chance could make it with these seeds and images." (self.single(steps)) (missing)
+                (way) "no single change is larger than chance could make it with these seeds and images." (self.single(steps, 0.0)) (missing)
             },
         }
     }
 
-    /// The largest change that one seed alone speaks for, in a sentence; empty where there is none.
-    fn single(&self, steps: &[MeasuredRung]) -> Markup {
-        let single = steps.iter().filter(|step| {
-            !step.equal && step.change.as_ref().is_some_and(|change| change.over_seeds.is_none())
-        });
+    /// The largest change beyond a size that one seed alone speaks for, in a sentence; empty where there
+    /// is none.
+    fn single(&self, steps: &[MeasuredRung], beyond: f64) -> Markup {
+        let once = |step: &MeasuredRung| {
+            step.change.as_ref().is_some_and(|change| change.over_seeds.is_none())
+        };
+        let single = steps.iter().filter(|step| !step.equal && once(step) && size(step) > beyond);
         let largest = single.max_by(|a, b| size(a).total_cmp(&size(b)));
         html! {
             @if let Some((step, change)) = largest.and_then(|step| Some((step, step.change.as_ref()?))) {
@@ -156,7 +162,7 @@ fn in_words(steps: &[MeasuredRung]) -> String {
 }
 
 fn rung_in_words(step: &MeasuredRung) -> String {
-    let value = step.estimate.as_ref().map_or_else(|| "not run".to_owned(), percent);
+    let value = step.estimate.as_ref().map_or_else(|| step.why_unmeasured(), percent);
     let change = step.change.as_ref().map_or_else(String::new, |change| {
         format!(", change {} points", points(change, step.p_value))
     });

@@ -106,7 +106,8 @@ struct Cell {
     /// For each seed a digit for each validation image: 1 where it was classified rightly at the end.
     right: Vec<Option<String>>,
     /// For each tensor what the first seed's audit says, as the sum of 1 (declared frozen), 2 (collected
-    /// by the optimizer) and 4 (moved); and its relative drift, the mean over seeds.
+    /// by the optimizer) and 4 (moved); and its relative drift, the mean over seeds, `null` in JSON where
+    /// it is not finite.
     audit: Vec<(u8, f64)>,
 }
 
