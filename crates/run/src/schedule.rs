@@ -85,7 +85,7 @@ impl<H: Hands> Schedule<'_, H> {
             let step = &self.plan.steps[number];
             Item { number, step, images: images(step, self.facts), share: works[number] / total }
         };
-        let mut failures = Vec::new();
+        let (mut failures, mut elsewhere) = (Vec::new(), Vec::new());
         for stage in stages(self.plan) {
             let items: Vec<Item<'_>> = stage.into_iter().map(item).collect();
             match items[..] {
@@ -94,15 +94,22 @@ impl<H: Hands> Schedule<'_, H> {
                         self.hands.run(slot, &artifact)?;
                     }
                 }
-                _ => failures.extend(self.train(items)?),
+                _ => {
+                    let done = self.train(items, false)?;
+                    failures.extend(done.failures);
+                    elsewhere.extend(done.elsewhere);
+                }
             }
         }
+        // Those of others come last of all: they may fail, or their worker may die.
+        failures.extend(self.train(elsewhere, true)?.failures);
         Ok(failures)
     }
 
     /// Trains cells: many side by side with equal shares of the threads, those that would leave
-    /// threads idle one after the other with all of them.
-    fn train(&self, batch: Vec<Item<'_>>) -> Result<Vec<CellFailure>, RunError> {
+    /// threads idle one after the other with all of them. Those that other workers train are waited
+    /// for, or told.
+    fn train<'a>(&self, batch: Vec<Item<'a>>, waits: bool) -> Result<Done<'a>, RunError> {
         let cells = batch.iter().filter_map(|item| match item.step {
             Step::Fit(cell) => Some(cell),
             _ => None,
@@ -110,18 +117,16 @@ impl<H: Hands> Schedule<'_, H> {
         let memory = cells.map(|cell| self.hands.memory_bytes(cell));
         let largest = memory.collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or(1);
         let (jobs, [narrow, wide]) = arranged(batch, self.limits, largest, |item| item.share);
-        let (mut failures, mut elsewhere) = (Vec::new(), Vec::new());
+        let mut all = Done::default();
         for (batch, jobs) in [(narrow, jobs), (wide, 1)] {
-            let done = self.train_side_by_side(batch, jobs, false)?;
-            failures.extend(done.failures);
-            elsewhere.extend(done.elsewhere);
+            let done = self.train_side_by_side(batch, jobs, waits)?;
+            all.failures.extend(done.failures);
+            all.elsewhere.extend(done.elsewhere);
         }
-        // Those of others come last: they may fail, or their worker may die.
-        failures.extend(self.train_side_by_side(elsewhere, jobs, true)?.failures);
-        Ok(failures)
+        Ok(all)
     }
 
-    /// Trains so many cells at a time. Those that other workers train are waited for, or told.
+    /// Trains so many cells at a time.
     fn train_side_by_side<'a>(
         &self,
         batch: Vec<Item<'a>>,
@@ -242,7 +247,73 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use thaw_spec::{ContentHash, Experiment, Inputs, RunStatus, StepKind};
+
     use super::*;
+    use crate::scripted::cost_facts;
+    use crate::{Ending, Silent};
+
+    /// Notes the steps that it is given; the first cell is another worker's when it is first asked for.
+    #[derive(Default)]
+    struct Noting(Mutex<Vec<(StepKind, usize)>>);
+
+    impl Hands for Noting {
+        type Slot = ();
+
+        fn slots(&self, jobs: usize, _: usize) -> Result<Vec<()>, RunError> {
+            Ok(vec![(); jobs])
+        }
+
+        fn run(&self, (): &(), item: &Item<'_>) -> Result<StepEnd, RunError> {
+            let mut noted = locked(&self.0);
+            let is_first = noted.iter().all(|(kind, _)| *kind != StepKind::Fit);
+            noted.push((item.step.kind(), item.number));
+            if is_first && item.step.kind() == StepKind::Fit {
+                let owner = r#"{"host": "another", "pid": 1, "since_unix_seconds": 0, "beat_unix_seconds": 0, "space": "", "started": "", "token": ""}"#;
+                let owner = serde_json::from_str(owner).expect("an owner");
+                return Ok(StepEnd::Elsewhere(owner));
+            }
+            Ok(StepEnd::Ended(Ending::Trained(RunStatus::Completed)))
+        }
+
+        fn memory_bytes(&self, _: &Cell) -> Result<u64, RunError> {
+            Ok(1)
+        }
+    }
+
+    #[test]
+    fn a_cell_of_another_worker_is_waited_for_when_all_else_is_done() {
+        // Each seed has an artifact of its own, so that each cell is a stage.
+        let text = "name = 'stages'\nseeds = [0, 1, 2]\n[dataset]\nsource = 'folder'\n[base]\narchitecture = 'vgg16'\n[procedure]\ncache = 'variants'\naugmentation = 'book'\n";
+        let experiment = Experiment::parse("stages.toml", text).expect("an experiment");
+        let hash = ContentHash::of_bytes(b"content");
+        let classes = vec!["cats".to_owned(), "dogs".to_owned()];
+        let inputs = Inputs { dataset: hash.clone(), weights: hash, classes };
+        let facts = cost_facts();
+        let plan = Plan::new(&experiment.cells(&inputs), &BTreeSet::new(), &facts, |_| false);
+        let limits = Limits { threads: 1, jobs: None, memory_bytes: None, repeat: false };
+        let hands = Noting::default();
+        let schedule = Schedule {
+            plan: &plan,
+            facts: &facts,
+            limits: &limits,
+            observer: &Silent,
+            hands: &hands,
+        };
+        assert!(schedule.execute().expect("executed").is_empty());
+        let noted = locked(&hands.0);
+        let cells: Vec<usize> = noted
+            .iter()
+            .filter(|(kind, _)| *kind == StepKind::Fit)
+            .map(|(_, number)| *number)
+            .collect();
+        assert!(stages(&plan).len() > 3, "{:?}", plan.steps);
+        assert_eq!(cells.len(), 4, "{noted:?}");
+        assert_eq!(cells[3], cells[0], "{noted:?}");
+        assert_eq!(noted.last().map(|(kind, _)| *kind), Some(StepKind::Fit));
+    }
 
     #[test]
     fn many_run_side_by_side_and_those_that_would_leave_threads_idle_alone() {
