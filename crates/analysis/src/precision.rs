@@ -66,6 +66,8 @@ pub struct WantedDifference {
     pub procedures: [usize; 2],
     /// The difference as far as the runs tell; nothing when the two share no seed.
     pub estimate: Option<Estimate>,
+    /// Whether a run of one of the two diverged, so that there is no difference, whatever else is run.
+    pub has_diverged: bool,
     /// The half-width with the last seed left out, from three seeds on.
     half_width_before: Option<f64>,
     forecast: Option<SeedForecast>,
@@ -155,6 +157,7 @@ pub fn wanted_differences(
             statistic,
             procedures,
             estimate: number.and_then(|number| number.difference(from, to)),
+            has_diverged: [from, to].iter().any(|one| one.diverged(metric).is_some()),
             half_width_before: number.and_then(|number| number.half_width_before(from, to)),
             forecast: number.and_then(|number| number.forecast(from, to)),
         });
@@ -239,7 +242,7 @@ impl PrecisionTarget<'_> {
             .map(|wanted| {
                 let now = wanted.procedures.map(|place| &seeds[place]);
                 let now = now[0].intersection(now[1]).count();
-                if now >= self.most_seeds || !is_open(wanted, now) {
+                if now >= self.most_seeds || wanted.has_diverged || !is_open(wanted, now) {
                     return None;
                 }
                 let enough = (now + 1..self.most_seeds)

@@ -33,7 +33,7 @@ pub(crate) fn read(
             "{}: no cell of `{}` has run; run `{}` first",
             folder.root().display(),
             experiment.name,
-            selection.command("sweep")
+            selection.command_for_these("sweep")
         );
         return Err(CliError::Usage { message });
     }

@@ -11,6 +11,7 @@ use thaw_run::{Rates, RunInputs, Share};
 use thaw_spec::{Cell, CostFacts, Expectations, Experiment, Plan, Step, Variants};
 
 use crate::arguments::Precision;
+use crate::drawing::damage;
 use crate::error::CliError;
 use crate::selection::{CellSelection, expectations_beside};
 use crate::terminal::say_on_stderr;
@@ -87,6 +88,8 @@ fn cell(experiment: &Experiment, inputs: &RunInputs, procedure: usize, seed: u64
 pub(crate) struct State {
     wanted: Vec<WantedDifference>,
     seeds: Vec<BTreeSet<u64>>,
+    /// What is damaged, in sentences.
+    damaged: Vec<String>,
 }
 
 impl State {
@@ -113,7 +116,8 @@ impl State {
             .iter()
             .map(|procedure| procedure.runs.iter().map(|run| run.cell().seed).collect())
             .collect();
-        Ok(Self { wanted, seeds })
+        let damaged = damage(&results, &[]);
+        Ok(Self { wanted, seeds, damaged })
     }
 
     fn shared(&self, wanted: &WantedDifference) -> usize {
@@ -198,6 +202,12 @@ impl Seeding<'_> {
             let plan = Plan::new(&cells, &BTreeSet::new(), self.facts, kept);
             (self.run)(&plan)?;
             state = read()?;
+            // A damaged record would be asked for again and again.
+            let is_there =
+                |(procedure, seed): &(usize, u64)| state.seeds[*procedure].contains(seed);
+            if !addition.cells.iter().all(is_there) {
+                return Err(CliError::Damaged(state.damaged));
+            }
         }
     }
 
@@ -216,6 +226,7 @@ impl Seeding<'_> {
             let is_narrow = wanted.half_width().is_some_and(|half| half <= target.half_width);
             let why = match (target.is_reached(wanted), is_narrow) {
                 (true, _) => String::new(),
+                _ if wanted.has_diverged => " (a run diverged)".to_owned(),
                 (false, true) => format!(" (not so without its last seed, and {stopped})"),
                 (false, false) => format!(" ({stopped})"),
             };
@@ -261,7 +272,8 @@ pub(crate) fn what_could_be_shown(state: &State) -> Vec<String> {
     heading.into_iter().chain(lines).collect()
 }
 
-/// Which seeds a precision is expected to take beyond those planned, and how long, in lines.
+/// Which seeds a precision is expected to take beyond those planned, which take so many seconds, and how
+/// long, in lines.
 pub(crate) fn expected_seeds(
     mut state: State,
     selection: &CellSelection,
@@ -269,7 +281,7 @@ pub(crate) fn expected_seeds(
     points: f64,
     experiment: &Experiment,
     folder: &ResultsFolder,
-    rates: &Rates<'_>,
+    (rates, planned_seconds): (&Rates<'_>, f64),
 ) -> Result<Vec<String>, CliError> {
     if state.wanted.is_empty() {
         return Err(nothing_to_know(selection));
@@ -279,7 +291,9 @@ pub(crate) fn expected_seeds(
     }
     let costs = Costs::new(experiment, folder, rates, &state.wanted)?;
     let seconds = |procedure, seed| costs.seconds(procedure, seed);
-    let target = target(precision, points, Instant::now(), &seconds);
+    let mut target = target(precision, points, Instant::now(), &seconds);
+    // A sweep does what is planned first.
+    target.budget_seconds = target.budget_seconds.map(|budget| budget - planned_seconds);
     let additions = target.forecast(&state.wanted, &state.seeds);
     let before: Vec<usize> = state.wanted.iter().map(|wanted| state.shared(wanted)).collect();
     for (procedure, seed) in additions.iter().flat_map(|addition| &addition.cells) {

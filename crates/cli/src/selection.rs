@@ -37,6 +37,11 @@ pub(crate) struct ResultsArgument {
 }
 
 impl ResultsArgument {
+    /// Whether somebody named it.
+    pub(crate) fn is_named(&self) -> bool {
+        self.named.is_some()
+    }
+
     /// The folder that is written to.
     pub(crate) fn written(&self) -> PathBuf {
         self.named.clone().unwrap_or_else(|| PathBuf::from(RUNS))
@@ -83,6 +88,11 @@ impl CellSelection {
     /// The same experiment with every cell of its file.
     pub(crate) fn whole(&self) -> Self {
         Self { epochs: None, seeds: None, only: Vec::new(), ..self.clone() }
+    }
+
+    /// Whether it is of some of the cells alone, or of other ones.
+    pub(crate) fn is_narrowed(&self) -> bool {
+        self.epochs.is_some() || self.seeds.is_some() || !self.only.is_empty()
     }
 
     /// The folder that its cells are written to.

@@ -266,6 +266,16 @@ impl Expectations {
         bands.chain(relations).chain(audits).try_for_each(|selector| selector.check(known))
     }
 
+    /// The bands and audits that speak of some procedures, and the relations between two of them.
+    #[must_use]
+    pub fn about(self, is_one: impl Fn(&Selector) -> bool) -> Self {
+        let Self { provenance, mut bands, mut relations, mut audits } = self;
+        bands.retain(|band| is_one(&band.selector));
+        relations.retain(|relation| is_one(&relation.left) && is_one(&relation.right));
+        audits.retain(|audit| is_one(&audit.selector));
+        Self { provenance, bands, relations, audits }
+    }
+
     /// Number of expectations.
     pub fn len(&self) -> usize {
         self.bands.len() + self.relations.len() + self.audits.len()

@@ -127,7 +127,12 @@ impl Store for FolderStore {
         let path = self.path(prefix);
         let entries = match std::fs::read_dir(&path) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            // Nor does anything lie in a file.
+            Err(error)
+                if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) =>
+            {
+                return Ok(Vec::new());
+            }
             Err(error) => return Err(unreadable(&path, "cannot list")(error)),
         };
         let name = |entry: io::Result<std::fs::DirEntry>| {

@@ -96,7 +96,7 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
                         format!("--only {}", shell_word(&format!("{factor}={level}")))
                     })
                     .collect();
-                say(&format!("  {} {}", selection.command("sweep"), only.join(" ")));
+                say(&format!("  {} {}", selection.command_for_these("sweep"), only.join(" ")));
             }
             Ok(ExitCode::from(CANNOT_TELL))
         }

@@ -8,7 +8,8 @@ use clap::Args;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use thaw_analysis::{Results, check, derive_bands};
 use thaw_spec::{
-    BandProvenance, Environment, Expectations, Metric, Statistic, Verdict, VerdictKind, visible,
+    BandProvenance, Environment, Expectations, Experiment, Metric, Statistic, Verdict, VerdictKind,
+    visible,
 };
 
 use crate::drawing::say_damage;
@@ -36,7 +37,15 @@ pub(crate) struct Check {
 }
 
 pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
-    let experiment = options.selection.load()?;
+    let selection = &options.selection;
+    if options.update && selection.is_narrowed() {
+        let message =
+            "--update records the bands of all procedures; leave --only, --seeds and --epochs out"
+                .to_owned();
+        return Err(CliError::Usage { message });
+    }
+    let experiment = selection.load()?;
+    let known = selection.whole().load()?.known_levels();
     let path = options
         .expected
         .clone()
@@ -60,7 +69,7 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
     let results = Results::read(&folder, &experiment)?;
     say_damage(&results);
     let text = if options.update {
-        update(&path, &text, &results, experiment.statistic, &options.creator)?
+        update(&path, &text, &results, &experiment, &options.creator)?
     } else {
         text
     };
@@ -73,10 +82,23 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
             ),
         });
     }
-    let known = experiment.known_levels();
-    expectations
-        .check_selectors(&known)
-        .map_err(|message| CliError::Usage { message: format!("{}: {message}", path.display()) })?;
+    let unknown = |message| CliError::Usage { message: format!("{}: {message}", path.display()) };
+    expectations.check_selectors(&known).map_err(unknown)?;
+    let expectations = if selection.only.is_empty() {
+        expectations
+    } else {
+        let all = expectations.len();
+        let about = expectations
+            .about(|selector| experiment.procedures().any(|(levels, _)| selector.matches(levels)));
+        if about.is_empty() {
+            let message = format!("--only: {} expects nothing of these cells", path.display());
+            return Err(CliError::Usage { message });
+        }
+        if about.len() < all {
+            say(&format!("{} of {all} expectations speak of these cells", about.len()));
+        }
+        about
+    };
     let verdicts = check(&expectations, &results);
     for verdict in &verdicts {
         say(&format!("{:12} {}: {}", verdict.kind.to_string(), verdict.subject, verdict.reason));
@@ -103,7 +125,7 @@ fn update(
     path: &Path,
     text: &str,
     results: &Results,
-    statistic: Statistic,
+    experiment: &Experiment,
     creator: &str,
 ) -> Result<String, CliError> {
     let name = path.display().to_string();
@@ -114,7 +136,7 @@ fn update(
         }
     }
     if numbers.is_empty() {
-        numbers.push((Metric::ValidationAccuracy, statistic));
+        numbers.push((Metric::ValidationAccuracy, experiment.statistic));
     }
     let bands = derive_bands(results, &numbers);
     if bands.is_empty() {
@@ -147,7 +169,9 @@ fn update(
     };
     let text = Expectations::with_bands(&name, text, &origin, &bands)?;
     // What is written is also understood.
-    Expectations::parse(&name, &text)?;
+    Expectations::parse(&name, &text)?
+        .check_selectors(&experiment.known_levels())
+        .map_err(|message| CliError::Usage { message: format!("{name}: {message}") })?;
     write_whole(path, text.as_bytes())?;
     say(&format!("{name}: {} bands recorded", bands.len()));
     Ok(text)

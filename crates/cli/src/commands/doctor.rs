@@ -1,6 +1,7 @@
 //! `thaw doctor`: looks for damage in results and caches, and sets aside what is damaged.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -27,12 +28,15 @@ pub(crate) struct Doctor {
 }
 
 pub(crate) fn run(options: &Doctor) -> Result<ExitCode, CliError> {
-    let mut damaged = 0;
+    let mut examined = Vec::new();
     for place in experiments(options)? {
-        damaged += examine_results(&place, options.set_aside)?;
+        examined.extend(examine_results(&place, options.set_aside)?);
     }
-    damaged += examine_cache(options)?;
-    if damaged == 0 {
+    examined.extend(examine_cache(options)?);
+    if examined.is_empty() {
+        say("nothing to examine: there are no results and no cache here");
+    }
+    if examined.iter().all(|damaged| *damaged == 0) {
         return Ok(ExitCode::from(SUCCESS));
     }
     if options.set_aside {
@@ -47,6 +51,11 @@ pub(crate) fn run(options: &Doctor) -> Result<ExitCode, CliError> {
 fn experiments(options: &Doctor) -> Result<Vec<PathBuf>, CliError> {
     let mut places = Vec::new();
     for results in options.results.read() {
+        let is_missing = thaw_store::folder(&results)?.is_some_and(|folder| !folder.is_dir());
+        if is_missing && options.results.is_named() {
+            let source = std::io::Error::new(ErrorKind::NotFound, "there is no such folder");
+            return Err(CliError::Unreadable { path: results, source });
+        }
         match &options.experiment {
             Some(path) => {
                 let experiment = CellSelection::plain(Some(path.clone())).load()?;
@@ -61,11 +70,11 @@ fn experiments(options: &Doctor) -> Result<Vec<PathBuf>, CliError> {
     Ok(places)
 }
 
-/// Looks at the results of an experiment; returns how many cells are damaged.
-fn examine_results(place: &std::path::Path, set_aside: bool) -> Result<usize, CliError> {
+/// Looks at the results of an experiment; returns how many cells are damaged, where there are cells.
+fn examine_results(place: &Path, set_aside: bool) -> Result<Option<usize>, CliError> {
     let folder = ResultsFolder::open(place)?;
     if !folder.has_cells()? {
-        return Ok(0);
+        return Ok(None);
     }
     let examination = folder.examine()?;
     say(&format!(
@@ -84,13 +93,13 @@ fn examine_results(place: &std::path::Path, set_aside: bool) -> Result<usize, Cl
     }
     let orphans = folder.orphans()?;
     left_behind(&orphans);
-    Ok(examination.damaged.len())
+    Ok(Some(examination.damaged.len()))
 }
 
-/// Looks at the files of the cache; returns how many are damaged.
-fn examine_cache(options: &Doctor) -> Result<usize, CliError> {
+/// Looks at the files of the cache; returns how many are damaged, where there is a cache.
+fn examine_cache(options: &Doctor) -> Result<Option<usize>, CliError> {
     if thaw_store::folder(&options.cache)?.is_none_or(|folder| !folder.is_dir()) {
-        return Ok(0);
+        return Ok(None);
     }
     let cache = Cache::open(&options.cache, &options.cache)?;
     let (sound, damaged) = cache.examine()?;
@@ -110,7 +119,7 @@ fn examine_cache(options: &Doctor) -> Result<usize, CliError> {
         say(&format!("  {place}: {what}; the sweep that wants it goes on from there"));
     }
     left_behind(&cache.orphans()?);
-    Ok(damaged.len())
+    Ok(Some(damaged.len()))
 }
 
 /// Says which files killed workers left behind; these are no damage.

@@ -80,7 +80,8 @@ pub(crate) fn run(Plan { options, output }: &Plan) -> Result<ExitCode, CliError>
     }
     if let Some(points) = precision.points {
         say("");
-        expected_seeds(state, selection, precision, points, experiment, &folder, &rates)?
+        let work = (&rates, forecast.seconds);
+        expected_seeds(state, selection, precision, points, experiment, &folder, work)?
             .iter()
             .for_each(|line| say(line));
     }

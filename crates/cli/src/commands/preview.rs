@@ -59,7 +59,14 @@ pub(crate) struct Preview {
 #[derive(Debug, Args)]
 pub(crate) struct Explicit {
     /// Show this image alone, transformed by what follows
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = [
+            "augmentation", "rotation_degrees", "width_shift", "height_shift", "shear_radians",
+            "horizontal_flip", "split", "columns", "rows", "seed",
+        ]
+    )]
     image: Option<PathBuf>,
     /// Rotate by so many degrees
     #[arg(
@@ -148,11 +155,15 @@ pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
         .or(first.map(|procedure| procedure.resampling()))
         .unwrap_or_default();
     let size = options.size.map_or(as_trained, usize::from);
-    let augmentation = options.ranges.over(
-        options
-            .augmentation
-            .resolve(options.profile.map_or(ShearUnit::Radians, Profile::shear_unit)),
-    );
+    // Without a profile, as the experiment's procedures are augmented where one is so named.
+    let is_trained = |unit: &ShearUnit| {
+        let named = options.augmentation.resolve(*unit);
+        experiment.procedures().any(|(_, procedure)| procedure.augmentation == named)
+    };
+    let trained = || [ShearUnit::Radians, ShearUnit::Degrees].into_iter().find(is_trained);
+    let unit = options.profile.map(Profile::shear_unit).or_else(trained);
+    let named = options.augmentation.resolve(unit.unwrap_or(ShearUnit::Radians));
+    let augmentation = options.ranges.over(named);
     let count = dataset.counts().of(options.split) as usize;
     if count == 0 {
         return Err(CliError::Usage {

@@ -580,6 +580,61 @@ fn reference_results_are_read_where_there_are_no_others_and_never_written() {
 }
 
 #[test]
+fn a_check_of_some_cells_judges_what_is_expected_of_them_and_records_nothing() {
+    let desk = Desk::new();
+    assert_code(&desk.sweep(&["-q"]), 0);
+    succeeds(&desk.thaw(&["check", "tiny.toml", "--update"]));
+    let recorded = fs::read_to_string(desk.path("tiny.expected.toml")).expect("bands");
+    // Three bands, a relation and an audit.
+    let cached = ["check", "tiny.toml", "--only", "regime=cached"];
+    let said = succeeds(&desk.thaw(&cached));
+    assert!(said.starts_with("1 of 5 expectations speak of these cells"), "{said}");
+    assert!(said.contains("1 passed, 0 failed, 0 inconclusive"), "{said}");
+    let both = [&cached[..], &["--only", "regime=end_to_end"]].concat();
+    let said = succeeds(&desk.thaw(&both));
+    assert!(said.starts_with("3 of 5 expectations") && said.contains("3 passed"), "{said}");
+    for narrowing in [["--only", "regime=cached"], ["--seeds", "0"], ["--epochs", "1"]] {
+        let update = [&["check", "tiny.toml", "--update"][..], &narrowing].concat();
+        refuses(&desk.thaw(&update), 64, &["--update", narrowing[0]]);
+    }
+    let kept = fs::read_to_string(desk.path("tiny.expected.toml")).expect("bands");
+    assert_eq!(kept, recorded);
+    let audit = "[[audit]]\nwhere = { regime = \"thawed\" }\nstatus = \"thawed\"\n";
+    fs::write(desk.path("tiny.expected.toml"), audit).expect("written");
+    refuses(&desk.thaw(&cached), 64, &["--only", "expects nothing of these cells"]);
+    let unknown = audit.replace("\"thawed\" }", "\"thawn\" }");
+    fs::write(desk.path("tiny.expected.toml"), &unknown).expect("written");
+    refuses(&desk.thaw(&["check", "tiny.toml", "--update"]), 64, &["thawn"]);
+    let kept = fs::read_to_string(desk.path("tiny.expected.toml")).expect("an audit");
+    assert_eq!(kept, unknown, "what would be refused is not written");
+}
+
+#[test]
+fn a_command_for_missing_cells_is_of_the_cells_that_were_asked_for() {
+    let desk = Desk::new();
+    let gap = ["--from", "regime=cached", "--to", "regime=thawed"];
+    let narrowed = ["--epochs", "1", "--seeds", "0", "--results", "elsewhere"];
+    let missing = desk.thaw(&[&["attribute", "tiny.toml"][..], &gap, &narrowed].concat());
+    assert_code(&missing, 2);
+    let said = text(&missing.stdout);
+    let command =
+        "thaw sweep tiny.toml --epochs 1 --seeds 0 --results elsewhere --only regime=cached";
+    assert!(said.contains(command), "{said}");
+}
+
+#[test]
+fn a_doctor_passes_over_files_beside_results_and_says_where_there_is_nothing() {
+    let desk = Desk::new();
+    let nothing = succeeds(&desk.thaw(&["doctor"]));
+    assert!(nothing.contains("nothing to examine"), "{nothing}");
+    refuses(&desk.thaw(&["doctor", "--results", "rnus"]), 66, &["rnus", "no such folder"]);
+    assert_code(&desk.sweep(&["-q", "--only", "regime=cached"]), 0);
+    fs::write(desk.path("runs/README.md"), "about these runs").expect("written");
+    let examined = succeeds(&desk.thaw(&["doctor"]));
+    assert!(examined.contains("2 complete cells are sound"), "{examined}");
+}
+
+#[test]
 fn an_index_links_the_reports_of_a_folder() {
     let desk = Desk::new();
     assert_code(&desk.sweep(&["-q"]), 0);

@@ -200,6 +200,18 @@ fn a_preview_shows_images_of_every_class() {
     let first = image::imageops::crop_imm(&plain, 96, 36, 96, 96).to_image();
     assert_eq!(image(0), first, "the first of a row is the image as it is");
     refuses(&desk.thaw(&["preview", "guarded.toml", "--split", "test"]), 64, &["--split test"]);
+    let both = ["preview", "--image", "turned.png", "--augmentation", "book"];
+    assert_eq!(desk.thaw(&both).status.code(), Some(64), "an image alone is not augmented");
+    // Named as in the experiment, an augmentation is what its procedures do.
+    let newer = "name = 'newer'\nseeds = [0]\n[dataset]\nsource = 'synthetic'\n[base]\narchitecture = 'mini_vgg'\n[procedure]\nimage_size = 32\nprofile = 'keras-2.2'\naugmentation = 'book'\n";
+    fs::write(desk.path("newer.toml"), newer).expect("written");
+    let sheet = |more: &[&str]| {
+        let arguments = ["preview", "newer.toml", "--augmentation", "book", "--output", "n.png"];
+        succeeds(&desk.thaw(&[&arguments[..], more].concat()));
+        fs::read(desk.path("n.png")).expect("a picture")
+    };
+    assert!(sheet(&[]) == sheet(&["--profile", "keras-2.2"]), "0.2 is in degrees there");
+    assert!(sheet(&[]) != sheet(&["--profile", "keras-2.0.8"]), "and in radians here");
     let unknown = desk.thaw(&["preview", "guarded.toml", "--augmentation", "none-such"]);
     assert_eq!(unknown.status.code(), Some(64));
 }

@@ -106,6 +106,39 @@ fn seeds_are_added_until_the_expected_difference_is_precise() {
 }
 
 #[test]
+fn a_damaged_record_and_a_diverged_run_end_the_additions() {
+    let desk = Desk::new();
+    desk.write("precise.expected.toml", EXPECTED);
+    let sweep = ["sweep", "precise.toml", "-q", "--precision", "4", "--max-seeds", "4"];
+    succeeds(&desk.thaw(&["sweep", "precise.toml", "-q"]));
+    // Those of one of the procedures that are compared.
+    let cells = desk.0.path().join("runs/precise/cells");
+    let compared = |name: &fs::DirEntry| {
+        let manifest = fs::read_to_string(name.path().join("cell.json")).expect("a manifest");
+        manifest.contains("\"hidden_units\": 64") && manifest.contains("\"name\": \"caffe\"")
+    };
+    let mut found = fs::read_dir(&cells).expect("cells").map(|cell| cell.expect("a cell"));
+    let cell = found.find(compared).expect("a compared cell").path();
+    let whole = fs::read(cell.join("epochs.parquet")).expect("records");
+    let mut flipped = whole.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    fs::write(cell.join("epochs.parquet"), flipped).expect("written");
+    let damaged = desk.thaw(&sweep);
+    assert_eq!(damaged.status.code(), Some(65), "{}", text(&damaged.stderr));
+    assert!(text(&damaged.stderr).contains("epochs.parquet"), "{}", text(&damaged.stderr));
+    fs::write(cell.join("epochs.parquet"), whole).expect("written");
+
+    // Its learning rate is what no training survives.
+    fs::remove_dir_all(desk.0.path().join("runs")).expect("removed");
+    let exploding = EXPERIMENT.replace("1e-4", "1e30");
+    desk.write("precise.toml", &exploding);
+    let diverged = succeeds(&desk.thaw(&sweep));
+    assert!(diverged.contains("(a run diverged)"), "{diverged}");
+    assert_eq!(desk.cells(), 8, "no seed is added");
+}
+
+#[test]
 fn what_makes_no_sense_with_a_precision_is_refused() {
     let desk = Desk::new();
     for (arguments, word) in [
