@@ -59,7 +59,8 @@ const FILLERS: [&str; 20] = [
 /// nothing for names with other words, such as `loss_clip` or `batch_loss`, which may mean
 /// anything.
 pub(crate) fn name(name: &str) -> Option<Name> {
-    let lower = lower_words(name);
+    // `Prec@1` of PyTorch's example for ImageNet; precision is another quantity.
+    let lower = lower_words(name).replace("prec@1", "prec1");
     let words: Vec<&str> = lower
         .split(|character: char| !character.is_alphanumeric())
         .filter(|word| !word.is_empty())
@@ -75,6 +76,10 @@ pub(crate) fn name(name: &str) -> Option<Name> {
     };
     // `learning_rate` has an unknown word; a bare `error` may be any.
     if words.iter().any(|word| !known(word)) || (has(&ERROR) && !has(&["rate", "top1"])) {
+        return None;
+    }
+    // The first of several losses is not the loss.
+    if has(&LOSS) && words.contains(&"1") {
         return None;
     }
     // `train/val loss` is neither.

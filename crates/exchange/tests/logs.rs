@@ -205,6 +205,99 @@ fn a_metric_is_of_the_split_that_its_line_or_row_names() {
 }
 
 #[test]
+fn a_number_in_a_name_is_no_value() {
+    let of = |line: &str| {
+        let lines: String = (1..=3).map(|epoch| format!("Epoch {epoch}\n{line}\n")).collect();
+        let desk = TempDir::new().expect("a folder");
+        fs::write(desk.path().join("x.log"), lines).expect("written");
+        read_logs(&desk.path().join("x.log")).map(|logs| {
+            let log = &logs.trainings[0].log;
+            let curves = log.metrics().map(|metric| (metric, log.curve(metric)[0]));
+            (curves.collect::<Vec<_>>(), logs.trainings[0].passed_over.clone())
+        })
+    };
+    let accuracy = Metric::TrainAccuracy;
+    let (read, passed_over) = of("Acc 1: 70.1%, Acc 5: 90.2%").expect("an accuracy");
+    assert_eq!(read, [(accuracy, 0.701)]);
+    assert_eq!(passed_over, ["Acc 5"]);
+    let (read, _) = of("val top 1 acc: 0.70").expect("an accuracy");
+    assert_eq!(read, [(Metric::ValidationAccuracy, 0.7)]);
+    let (read, _) = of(" * Prec@1 62.5 Prec@5 90.1").expect("an accuracy");
+    assert_eq!(read, [(Metric::ValidationAccuracy, 0.625)]);
+    for other in
+        ["Loss 1: 0.53 Loss 2: 0.41", "class 0 acc: 0.90 class 1 acc: 0.60", "top 5 acc: 0.97"]
+    {
+        let read = of(other).map(|(read, _)| read);
+        assert!(read.is_err(), "{other}: {read:?}");
+    }
+}
+
+#[test]
+fn keys_that_are_epochs_are_taken_as_they_are() {
+    let keyed = |first: u32| {
+        let column = |values: [f64; 3]| -> serde_json::Map<String, serde_json::Value> {
+            (first..).map(|key| key.to_string()).zip(values.map(Into::into)).collect()
+        };
+        let history = serde_json::json!({"loss": column([0.6, 0.5, 0.4]), "val_acc": column([0.8, 0.85, 0.9])});
+        let desk = TempDir::new().expect("a folder");
+        fs::write(desk.path().join("x.json"), history.to_string()).expect("written");
+        let logs = read_logs(&desk.path().join("x.json")).expect("a log");
+        logs.trainings[0].log.epochs_of(Metric::TrainLoss).to_vec()
+    };
+    assert_eq!(keyed(1), [1, 2, 3]);
+    assert_eq!(keyed(0), [1, 2, 3]);
+}
+
+#[test]
+fn a_run_whose_name_ends_as_a_split_does_is_a_run() {
+    let metrics = [Metric::TrainAccuracy, Metric::TrainLoss];
+    let run = ExportedRun {
+        id: "0123".to_owned(),
+        name: "run".to_owned(),
+        levels: Vec::new(),
+        seed: 0,
+        parameters: Vec::new(),
+        status: "completed".to_owned(),
+        started_unix_seconds: 1_700_000_000,
+        log: TrainingLog::new(
+            metrics.map(|metric| (metric, vec![0.5, 0.6, 0.7])).into(),
+            vec![1.0; 3],
+        )
+        .expect("a log"),
+        drift: vec![0.0; 3],
+    };
+    let desk = TempDir::new().expect("a folder");
+    let format = "tensorboard".parse::<Format>().expect("a format");
+    for name in ["vgg_train", "resnet_train", "first_test"] {
+        export("tiny", std::slice::from_ref(&run), format, &desk.path().join("made"))
+            .expect("written");
+        let events = walk(&desk.path().join("made"));
+        fs::create_dir_all(desk.path().join("logs").join(name)).expect("a folder");
+        for event in events.iter().filter(|path| path.to_string_lossy().contains("train")) {
+            let file = event.file_name().expect("a name");
+            fs::copy(event, desk.path().join("logs").join(name).join(file)).expect("copied");
+        }
+        fs::remove_dir_all(desk.path().join("made")).expect("removed");
+    }
+    let logs = read_logs(&desk.path().join("logs")).expect("logs").trainings;
+    let names: Vec<&str> = logs.iter().map(|log| log.name.as_str()).collect();
+    assert_eq!(names, ["first_test", "resnet_train", "vgg_train"]);
+    for NamedLog { log, .. } in &logs {
+        assert_eq!(log.metrics().collect::<Vec<_>>(), metrics);
+    }
+}
+
+/// All files below a folder.
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() { found.extend(walk(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+#[test]
 fn what_is_exported_can_be_read_again() {
     let runs: Vec<ExportedRun> = (0..2u32)
         .map(|seed| {

@@ -248,7 +248,8 @@ fn one(value: &Value, otherwise: &str) -> Result<Training, String> {
                 Some((column, numbers)) => numbers[place]
                     .1
                     .ok_or_else(|| format!("`{column}` is not a list of numbers"))?,
-                None => key.unwrap_or(place as i64) as f64 + 1.0,
+                // Keys that begin with 0 are counted from there later on.
+                None => key.unwrap_or(place as i64 + 1) as f64,
             };
             if let Some(value) = value {
                 told.push((place, number, column, *value));

@@ -33,20 +33,40 @@ pub(super) fn read_file(path: &Path, bytes: &[u8]) -> Result<Vec<Training>, Exch
 
 /// Reads every training below a folder: each folder with event files is one or several, but `train`
 /// and `validation` are halves of their parent's, as Keras writes them, and so are the folders
-/// `Loss_train` and `Loss_val` of PyTorch's `add_scalars`.
+/// `Loss_train` and `Loss_val` of PyTorch's `add_scalars`. A folder of another name that ends so,
+/// such as `first_test`, is a run.
 pub(super) fn read_folder(folder: &Path) -> Result<Vec<Training>, ExchangeError> {
     let mut runs: BTreeMap<String, Vec<Scalar>> = BTreeMap::new();
-    for path in event_files(folder)? {
+    let files = event_files(folder)?;
+    let folders: BTreeSet<&Path> = files.iter().filter_map(|path| path.parent()).collect();
+    for path in &files {
         let parent = path.parent().unwrap_or(folder);
         let relative = parent.strip_prefix(folder).unwrap_or(parent);
         let last = relative
             .file_name()
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let half = last.rsplit('_').next().filter(|word| is_split(word)).unwrap_or_default();
+        let (name, half) = last.rsplit_once('_').unwrap_or(("", &last));
+        let mut half = if is_split(half) { half } else { "" };
+        let bytes = std::fs::read(path).map_err(ExchangeError::unreadable(path))?;
+        if !half.is_empty() && !name.is_empty() {
+            let is_of_scalars = |sibling: &&Path| {
+                let of_name = sibling.file_name().and_then(|last| last.to_str());
+                let of_name = of_name.and_then(|last| last.rsplit_once('_'));
+                sibling.parent() == parent.parent()
+                    && of_name.is_some_and(|(other, split)| {
+                        other == name && split != half && is_split(split)
+                    })
+            };
+            let tags = tags(&bytes).map_err(malformed(path))?;
+            if !folders.iter().any(is_of_scalars)
+                && tags.iter().any(|tag| tag.replace('/', "_") != name)
+            {
+                half = "";
+            }
+        }
         let run = if half.is_empty() { relative } else { relative.parent().unwrap_or(relative) };
-        let bytes = std::fs::read(&path).map_err(ExchangeError::unreadable(&path))?;
         let scalars = runs.entry(run.to_string_lossy().into_owned()).or_default();
-        collect(&bytes, half, scalars).map_err(malformed(&path))?;
+        collect(&bytes, half, scalars).map_err(malformed(path))?;
     }
     if runs.is_empty() {
         let reason = "is a folder without TensorBoard's event files (`…tfevents…`); name a file";
@@ -78,6 +98,13 @@ fn event_files(folder: &Path) -> Result<Vec<PathBuf>, ExchangeError> {
     }
     files.sort();
     Ok(files)
+}
+
+/// The tags of one file's scalars.
+fn tags(bytes: &[u8]) -> Result<BTreeSet<String>, String> {
+    let mut scalars = Vec::new();
+    collect(bytes, "", &mut scalars)?;
+    Ok(scalars.into_iter().map(|scalar| scalar.tag).filter(|tag| tag != EPOCH).collect())
 }
 
 /// Adds the scalars of one file, under its half's name if it has one.
@@ -131,6 +158,9 @@ fn training(scalars: &Scalars) -> Training {
         metrics.iter().map(|(_, by_step)| by_step.keys().copied().collect()).collect();
     let epochs = match scalars.get(EPOCH) {
         Some(by_step) => by_step.iter().map(|(step, (epoch, _))| (*step, *epoch as i64)).collect(),
+        None if metrics.iter().all(|(tag, _)| is_by_epoch(tag)) => {
+            steps.iter().flatten().map(|step| (*step, *step)).collect()
+        }
         None => epochs_of_steps(&steps),
     };
     let mut told: BTreeMap<i64, Vec<(&str, f64, f64)>> = BTreeMap::new();
@@ -165,6 +195,11 @@ fn training(scalars: &Scalars) -> Training {
     training
 }
 
+/// Whether a tag says that its steps are epochs, as Keras' `epoch_loss`.
+fn is_by_epoch(tag: &str) -> bool {
+    tag.rsplit('/').next().is_some_and(|name| name.starts_with("epoch_"))
+}
+
 /// The epochs that steps stand for: the steps themselves where they count by one, otherwise the
 /// number of the last batch of each, which those of the metric with the fewest tell.
 fn epochs_of_steps(steps: &[BTreeSet<i64>]) -> BTreeMap<i64, i64> {
@@ -184,6 +219,12 @@ fn epochs_of_steps(steps: &[BTreeSet<i64>]) -> BTreeMap<i64, i64> {
     {
         return all.into_iter().map(|step| (step, step)).collect();
     }
+    // Epochs counted from the first on, beside steps of batches: these tell none.
+    let is_counted = (0..=1).contains(&first)
+        && rarest.iter().zip(first..).all(|(step, number)| *step == number);
+    if batches == 1 && is_counted {
+        return rarest.iter().map(|step| (*step, *step)).collect();
+    }
     // The last batch is counted from 0 or from 1; step 0 is before the first or the first epoch.
     let offset = if (first + 1) % batches == 0 { 1 } else { 0 };
     let number =
@@ -193,4 +234,29 @@ fn epochs_of_steps(steps: &[BTreeSet<i64>]) -> BTreeMap<i64, i64> {
 
 fn greatest_common_divisor(one: i64, other: i64) -> i64 {
     if other == 0 { one.abs() } else { greatest_common_divisor(other, one % other) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_of_batches_beside_epochs_tell_no_epochs() {
+        let told = |all: &[Vec<i64>]| -> Vec<(i64, i64)> {
+            let steps: Vec<BTreeSet<i64>> =
+                all.iter().map(|steps| steps.iter().copied().collect()).collect();
+            epochs_of_steps(&steps).into_iter().collect()
+        };
+        // Losses of batches, and accuracies of epochs counted from 0 or from 1.
+        for first in [0, 1] {
+            let by_epoch: Vec<i64> = (first..first + 10).collect();
+            let expected: Vec<(i64, i64)> = by_epoch.iter().map(|step| (*step, *step)).collect();
+            assert_eq!(told(&[(0..1000).collect(), by_epoch]), expected);
+        }
+        // Both by the last batch of an epoch.
+        let ends: Vec<i64> = (1..=10).map(|epoch| 100 * epoch).collect();
+        let expected: Vec<(i64, i64)> = (1..=10).map(|epoch| (100 * epoch, epoch)).collect();
+        assert_eq!(told(&[(1..=1000).collect(), ends]), expected);
+        assert!(is_by_epoch("train/epoch_loss") && !is_by_epoch("epoch/loss"));
+    }
 }

@@ -115,6 +115,11 @@ pub(super) fn pairs(piece: &str, mut split: Option<String>, dialect: Dialect) ->
                     said = !words.is_empty();
                 }
             } else if let Some(number) = token.name("number") {
+                let end = token.get(0).map_or(0, |all| all.end());
+                if !said && is_of_name(&words, number.as_str(), &item[end..]) {
+                    words.push(number.as_str());
+                    continue;
+                }
                 let phrase = match &quantity {
                     Some(quantity) if words.len() == 1 && is_split(words[0]) && !said => {
                         format!("{} {quantity}", words[0])
@@ -127,7 +132,7 @@ pub(super) fn pairs(piece: &str, mut split: Option<String>, dialect: Dialect) ->
                 if !stands || phrase.is_empty() {
                     continue;
                 }
-                let behind = &item[token.get(0).map_or(0, |all| all.end())..];
+                let behind = &item[end..];
                 let is_whole = number.as_str().bytes().all(|sign| sign.is_ascii_digit());
                 if metric(&phrase).is_some()
                     && (ARROW.is_match(behind)
@@ -205,6 +210,20 @@ pub(super) fn pairs(piece: &str, mut split: Option<String>, dialect: Dialect) ->
         told.section = told.section.or(split);
     }
     told
+}
+
+/// Words behind which a number says which of several.
+const NUMBERED: [&str; 5] = ["top", "class", "task", "head", "output"];
+
+/// Whether a number is a part of the name that the words before it begin, as in `Acc 1: 70.1` and
+/// `top 5 acc: 0.97`.
+fn is_of_name(words: &[&str], number: &str, behind: &str) -> bool {
+    let phrase = words.join(" ");
+    let is_said_behind = behind.trim_start().starts_with([':', '='])
+        && (metric(&phrase).is_some() || mentions_metric(&phrase));
+    let is_numbered =
+        words.last().is_some_and(|word| NUMBERED.contains(&word.to_lowercase().as_str()));
+    number.bytes().all(|sign| sign.is_ascii_digit()) && (is_said_behind || is_numbered)
 }
 
 /// Words that a heading for a split may have besides it.
