@@ -131,9 +131,14 @@ fn hub_checksum(agent: &Agent, url: &str) -> Result<Checksum, FetchError> {
     let question =
         agent.head(url).config().max_redirects(0).max_redirects_will_error(false).build();
     let response = question.call().map_err(unreachable)?;
-    Ok(header_text(&response, "x-linked-etag")
+    let status = response.status().as_u16();
+    if status >= 400 {
+        return Err(FetchError::Refused { url: url.to_owned(), status });
+    }
+    header_text(&response, "x-linked-etag")
         .filter(|etag| etag.len() == 64)
-        .map_or(Checksum::Hub, Checksum::Sha256))
+        .map(Checksum::Sha256)
+        .ok_or_else(|| FetchError::NoChecksum { url: url.to_owned() })
 }
 
 /// Path of the partial file.

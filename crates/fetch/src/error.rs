@@ -21,6 +21,14 @@ pub enum FetchError {
         /// The HTTP status.
         status: u16,
     },
+    /// The server does not name the checksum by which what it serves would be checked.
+    #[error(
+        "{url}: names no checksum in the header `X-Linked-ETag`, as the Hugging Face hub does, so that the file could not be checked"
+    )]
+    NoChecksum {
+        /// The address.
+        url: String,
+    },
     /// The connection broke again and again.
     #[error(
         "{url}: the connection broke {attempts} times in a row, last after {bytes} bytes ({reason}); run the command again to go on from there"

@@ -253,8 +253,11 @@ fn wrong_content_and_refusals_leave_nothing_behind() {
     let (result, _) = fetch(vec![Act::Hang], folder.path(), &sha256());
     assert!(matches!(result, Err(FetchError::Unreachable { .. })), "{result:?}");
     // Without the header that names it, the hub's file cannot be checked and is not used.
-    let (result, _) = fetch(vec![Act::Serve, Act::Serve], folder.path(), &Checksum::Hub);
-    assert!(matches!(result, Err(FetchError::WrongContent { .. })), "{result:?}");
+    let (result, _) = fetch(vec![Act::Serve], folder.path(), &Checksum::Hub);
+    assert!(matches!(result, Err(FetchError::NoChecksum { .. })), "{result:?}");
+    // Nor is it asked for in vain.
+    let (result, _) = fetch(vec![Act::Status(503)], folder.path(), &Checksum::Hub);
+    assert!(matches!(result, Err(FetchError::Refused { status: 503, .. })), "{result:?}");
     assert!(files(folder.path()).is_empty());
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use thaw_fetch::{
-    CatalogueEntry, DownloadKind, FetchError, RetryPolicy, catalogue, download,
+    CatalogueEntry, Checksum, DownloadKind, FetchError, RetryPolicy, catalogue, download,
     split_cats_and_dogs, verify,
 };
 use thaw_spec::shell_word;
@@ -116,6 +116,7 @@ fn fetch(
     result.map_err(|error| match error {
         FetchError::Unreachable { .. }
         | FetchError::Refused { .. }
+        | FetchError::NoChecksum { .. }
         | FetchError::Interrupted { .. } => {
             CliError::Network { source: error, remedy: by_hand(entry, target) }
         }
@@ -125,8 +126,10 @@ fn fetch(
 
 /// What a person without a network can do.
 fn by_hand(entry: &CatalogueEntry, target: &std::path::Path) -> String {
+    // A mirror of the hub names no checksums.
+    let or = if entry.checksum == Checksum::Hub { "" } else { "; or give a mirror by --url" };
     format!(
-        "elsewhere, fetch {} ({}), put it at {} and run the same command again; or give a mirror by --url",
+        "elsewhere, fetch {} ({}), put it at {} and run the same command again{or}",
         entry.url,
         entry.checksum,
         target.display()
