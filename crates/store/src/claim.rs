@@ -126,6 +126,17 @@ impl Owner {
     }
 }
 
+/// What became of a beat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beat {
+    /// The claim is renewed.
+    Renewed,
+    /// The store did not answer; the next beat makes up for it.
+    Unknown,
+    /// The claim is another's.
+    Lost,
+}
+
 /// Renews a claim on a thread of its own, until it is dropped or the claim is lost.
 pub(crate) struct Beating {
     /// Asks for a beat now, and where to say that there was one; dropped to end the beats.
@@ -139,10 +150,10 @@ pub(crate) struct Beating {
 }
 
 impl Beating {
-    /// Beats by a function that tells whether the claim is still its owner's.
+    /// Beats by a function.
     pub(crate) fn new(
         mut owner: Owner,
-        mut beat: impl FnMut(&Owner) -> bool + Send + 'static,
+        mut beat: impl FnMut(&Owner) -> Beat + Send + 'static,
     ) -> Self {
         let (asks, asked) = channel::<Sender<()>>();
         let lost = Arc::new(AtomicBool::new(false));
@@ -156,12 +167,15 @@ impl Beating {
                     Err(RecvTimeoutError::Disconnected) => return,
                 };
                 owner.beat_unix_seconds = now_unix_seconds();
-                if !beat(&owner) {
-                    is_lost.store(true, Ordering::Relaxed);
-                    // Whoever asked is told by the end of this thread.
-                    return;
+                match beat(&owner) {
+                    Beat::Renewed => last.store(owner.beat_unix_seconds, Ordering::Relaxed),
+                    Beat::Unknown => {}
+                    Beat::Lost => {
+                        is_lost.store(true, Ordering::Relaxed);
+                        // Whoever asked is told by the end of this thread.
+                        return;
+                    }
                 }
-                last.store(owner.beat_unix_seconds, Ordering::Relaxed);
                 if let Some(asker) = asker {
                     let _ = asker.send(());
                 }
@@ -223,12 +237,15 @@ mod tests {
     #[test]
     fn a_claim_is_looked_at_when_its_last_beat_is_long_past() {
         // Beats by themselves come after fifteen seconds only.
-        for still_ours in [true, false] {
-            let beating = Beating::new(Owner::this_process(), move |_| still_ours);
+        for beat in [Beat::Renewed, Beat::Unknown, Beat::Lost] {
+            let beating = Beating::new(Owner::this_process(), move |_| beat);
             assert!(!beating.is_lost(), "it beat just now");
-            beating.last_unix_seconds.store(now_unix_seconds() - 3600, Ordering::Relaxed);
-            assert_eq!(beating.is_lost(), !still_ours);
-            assert_eq!(beating.is_lost(), !still_ours, "and again, with nobody to answer");
+            let before = now_unix_seconds() - 3600;
+            beating.last_unix_seconds.store(before, Ordering::Relaxed);
+            assert_eq!(beating.is_lost(), beat == Beat::Lost);
+            assert_eq!(beating.is_lost(), beat == Beat::Lost, "and again, with nobody to answer");
+            let last = beating.last_unix_seconds.load(Ordering::Relaxed);
+            assert_eq!(last > before, beat == Beat::Renewed, "a beat that failed is none");
         }
     }
 

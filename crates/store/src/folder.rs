@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::claim::{Beating, CLAIMS, claim_key};
+use crate::claim::{Beat, Beating, CLAIMS, claim_key};
 use crate::whole::{UNFINISHED, orphans, remove_orphans, unfinished, write_whole};
 use crate::{Claim, Claimed, Owner, Store, StoreError};
 
@@ -66,13 +66,12 @@ impl FolderStore {
         let beating = Beating::new(owner, move |owner| {
             let _lock = store.lock();
             match is_still_ours() {
-                Ok(false) => false,
-                // A beat that is lost is made up for by the next.
-                Err(_) => true,
-                Ok(true) => {
-                    let _ = store.put(&key, &owner.written());
-                    true
-                }
+                Ok(false) => Beat::Lost,
+                Err(_) => Beat::Unknown,
+                Ok(true) => match store.put(&key, &owner.written()) {
+                    Ok(()) => Beat::Renewed,
+                    Err(_) => Beat::Unknown,
+                },
             }
         });
         let (store, key) = (self.clone(), claim_key(name));

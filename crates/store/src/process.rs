@@ -15,8 +15,10 @@ pub(crate) fn host() -> String {
 pub(crate) fn space() -> String {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
     let numbers = std::fs::read_link("/proc/self/ns/pid").ok();
+    // Where the system hides the processes of others, it does not tell whether they live.
+    let tells = std::fs::read_to_string("/proc/1/stat").is_ok();
     match (boot, numbers) {
-        (Some(boot), Some(numbers)) => format!("{} {}", boot.trim(), numbers.display()),
+        (Some(boot), Some(numbers)) if tells => format!("{} {}", boot.trim(), numbers.display()),
         _ => String::new(),
     }
 }

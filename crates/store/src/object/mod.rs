@@ -18,7 +18,7 @@ use object_store::{
 
 use self::server::{Server, runtime};
 use self::words::{is_absent, said};
-use crate::claim::{Beating, CLAIMS, claim_key};
+use crate::claim::{Beat, Beating, CLAIMS, claim_key};
 use crate::whole::{UNFINISHED, Unfinished};
 use crate::{Claim, Claimed, Owner, Store, StoreError};
 
@@ -159,20 +159,24 @@ impl ObjectStore {
         let beat = move |owner: &Owner| {
             let update = PutMode::Update(version.clone());
             match store.put_if(&claim_key(&named), owner.written(), update) {
-                Ok(next) => version = next,
+                Ok(next) => {
+                    version = next;
+                    Beat::Renewed
+                }
                 // Whoever took it over, thinking this process dead, keeps it. An answer that was lost
                 // looks the same from here, unless one looks.
                 Err(Error::Precondition { .. } | Error::NotFound { .. }) => {
                     match store.claimed(&named) {
-                        Ok(Some(it)) if it.is_of(&owner.token) => version = it.version,
-                        Ok(_) => return false,
-                        Err(_) => {}
+                        Ok(Some(it)) if it.is_of(&owner.token) => {
+                            version = it.version;
+                            Beat::Renewed
+                        }
+                        Ok(_) => Beat::Lost,
+                        Err(_) => Beat::Unknown,
                     }
                 }
-                // A beat that is lost is made up for by the next.
-                Err(_) => {}
+                Err(_) => Beat::Unknown,
             }
-            true
         };
         let beating = Beating::new(owner, beat);
         let (store, name) = (self.clone(), name.to_owned());
