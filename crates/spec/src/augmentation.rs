@@ -118,6 +118,10 @@ impl AugmentationSetting {
     /// The augmentation with shears in this unit.
     pub fn resolve(self, unit: ShearUnit) -> Augmentation {
         match (self, unit) {
+            // Ranges in which nothing is drawn.
+            (Self::Plain(Augmentation::Affine(ranges)), _) if ranges == AffineRanges::default() => {
+                Augmentation::None
+            }
             (Self::Plain(augmentation), _) => augmentation,
             (Self::Book, ShearUnit::Radians) => Augmentation::Affine(AffineRanges::KERAS_2_0_8),
             (Self::Book, ShearUnit::Degrees) => {

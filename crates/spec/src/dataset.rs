@@ -81,8 +81,11 @@ impl DatasetSource {
                 return Err(format!("{name} = {count} is more than {MOST_IMAGES} images"));
             }
         }
-        for (name, count) in [("train", dataset.train), ("validation", dataset.validation)] {
-            if count < classes {
+        for (name, count) in
+            [("train", dataset.train), ("validation", dataset.validation), ("test", dataset.test)]
+        {
+            // There need be no test images.
+            if count < classes && (name, count) != ("test", 0) {
                 return Err(format!(
                     "{name} = {count} does not give each of the {classes} classes an image"
                 ));

@@ -379,7 +379,14 @@ pub(crate) fn resolve(settings: &Settings) -> Result<Optimizer, Contradiction> {
         (OptimizerName::AdamW, _) => WeightDecayForm::Decoupled,
         _ => set("weight_decay_form", &settings.weight_decay_form)?,
     };
-    let epsilon = || positive("epsilon", set("epsilon", &settings.epsilon)?);
+    let epsilon = || {
+        let epsilon = positive("epsilon", set("epsilon", &settings.epsilon)?)?;
+        if epsilon as f32 == 0.0 {
+            let reason = format!("epsilon = {epsilon:e} is 0 in 32-bit floats");
+            return Err(Contradiction::new(reason).remedy("set `epsilon` to 1e-38 or more"));
+        }
+        Ok(epsilon)
+    };
     Ok(match name {
         OptimizerName::RmsProp => Optimizer::RmsProp(RmsProp {
             learning_rate,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::FrozenStatisticsSetting;
 use crate::error::Contradiction;
-use crate::optimizer::{OptimizerName, ScheduleName};
+use crate::optimizer::{Optimizer, OptimizerName, ScheduleName};
 use crate::settings::{Settings, set};
 use crate::{
     Architecture, AugmentationSetting, Cache, EvaluateTest, FreezeBoundary, FreezeBy,
@@ -180,7 +180,11 @@ pub(crate) fn resolve(
             return Err(in_phase(Contradiction::new(reason).remedy(remedy)));
         }
         // One variant an epoch means an epoch of this phase.
-        if settings.cache != Some(Cache::Variants) && typed.variants.is_none() {
+        let caches_variants = |typed: &PhaseSettings| alone(typed).cache == Some(Cache::Variants);
+        if settings.cache != Some(Cache::Variants)
+            && typed.variants.is_none()
+            && phases.iter().any(caches_variants)
+        {
             settings.variants = Some(0);
         }
         let mut procedure = Procedure::resolve(architecture, &settings).map_err(in_phase)?;
@@ -218,6 +222,16 @@ pub(crate) fn resolve(
             && !procedure.optimizer.keeps_the_state_of(&before.procedure.optimizer)
         {
             let reason = "optimizer_state = \"kept\", but the optimizer of the phase before is another and keeps other numbers";
+            return Err(in_phase(
+                Contradiction::new(reason.to_owned()).remedy("leave out `optimizer_state`"),
+            ));
+        }
+        if let (Some(Carried::Kept), Some(before)) = (typed.optimizer_state, resolved.last())
+            && matches!(procedure.optimizer, Optimizer::Adam(_))
+            && (typed.head == Some(Carried::Fresh)
+                || procedure.frozen_blocks() < before.procedure.frozen_blocks())
+        {
+            let reason = "optimizer_state = \"kept\", but this phase trains what the phase before did not, and Adam would correct its moments for steps that they have not made";
             return Err(in_phase(
                 Contradiction::new(reason.to_owned()).remedy("leave out `optimizer_state`"),
             ));

@@ -368,6 +368,12 @@ impl Procedure {
         if !(0.0..0.5).contains(&self.loss_clip) {
             return contradiction(format!("loss_clip = {} is not in [0, 0.5)", self.loss_clip));
         }
+        if self.loss_clip > 0.0 && 1.0 - self.loss_clip as f32 == 1.0 {
+            return contradiction(format!(
+                "loss_clip = {} is too small for 32-bit floats, in which 1 less it is 1",
+                self.loss_clip
+            ));
+        }
         if let Augmentation::Affine(ranges) = self.augmentation {
             if !(0.0..1.0).contains(&ranges.zoom) {
                 return contradiction(format!("zoom = {} is not in [0, 1)", ranges.zoom));

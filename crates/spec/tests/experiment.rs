@@ -675,6 +675,52 @@ fn a_relation_refuses_keys_that_its_kind_does_not_have() {
     );
 }
 
+/// An experiment with these lines in `[procedure]`.
+fn with_procedure(lines: &str) -> Result<Experiment, String> {
+    let text = format!(
+        "name = 'one'\nseeds = [0]\n[dataset]\nsource = 'folder'\n[base]\narchitecture = 'vgg16'\n[procedure]\n{lines}\n"
+    );
+    Experiment::parse("one.toml", &text).map_err(|error| error.to_string())
+}
+
+#[test]
+fn what_32_bits_or_adam_cannot_do_is_refused() {
+    let phases = |second: &str| {
+        format!(
+            "optimizer = 'adam'\n[[procedure.phase]]\n[[procedure.phase]]\noptimizer_state = 'kept'\n{second}"
+        )
+    };
+    for (lines, words) in [
+        ("loss_clip = 1e-8", "loss_clip = 0.00000001 is too small"),
+        ("epsilon = 1e-50", "epsilon = 1e-50 is 0 in 32-bit floats"),
+        (&phases("freeze = 'block_5'"), "trains what the phase before did not"),
+        (&phases("head = 'fresh'"), "trains what the phase before did not"),
+        ("cache = 'features'\nvariants = 4", "variants"),
+        ("cache = 'features'\nvariants = 4\n[[procedure.phase]]", "variants"),
+    ] {
+        let refused = with_procedure(lines).expect_err(lines);
+        assert!(refused.contains(words) && refused.contains("one.toml"), "{lines}: {refused}");
+    }
+    for lines in ["loss_clip = 1e-7", "epsilon = 1e-38", &phases("learning_rate = 1e-5")] {
+        with_procedure(lines).unwrap_or_else(|error| panic!("{lines}: {error}"));
+    }
+    let few = with_procedure("").map(|_| ()).and_then(|()| {
+        let text = "name = 'few'\nseeds = [0]\n[dataset]\nsource = 'synthetic'\ntest = 1\n[base]\narchitecture = 'mini_vgg'\n";
+        Experiment::parse("few.toml", text).map(|_| ()).map_err(|error| error.to_string())
+    });
+    assert!(few.expect_err("one image").contains("test = 1 does not give each of the 2 classes"));
+}
+
+#[test]
+fn ranges_in_which_nothing_is_drawn_are_no_augmentation() {
+    let procedure = |lines: &str| {
+        let experiment = with_procedure(lines).unwrap_or_else(|error| panic!("{error}"));
+        experiment.procedures().next().map(|(_, procedure)| procedure.clone()).expect("one")
+    };
+    assert_eq!(procedure("augmentation = {}"), procedure("augmentation = 'none'"));
+    assert_ne!(procedure("augmentation = { zoom = 0.1 }"), procedure("augmentation = 'none'"));
+}
+
 #[test]
 fn a_band_that_nothing_can_lie_in_is_refused() {
     for (lower, upper) in [("0.95", "0.9"), ("nan", "1"), ("0", "inf")] {

@@ -84,11 +84,13 @@ fn choose(found: &[StateDict], wanted: Wanted<'_>) -> Result<usize, String> {
     };
     let at = |wanted: &str| found.iter().position(|(place, _)| place == wanted);
     match wanted {
-        _ if found.len() == 1 => return Ok(0),
+        // A file that is a state dict has no places.
+        Wanted::At(_) if found.len() == 1 && found[0].0.is_empty() => return Ok(0),
         Wanted::At(wanted) => {
             return at(wanted)
                 .ok_or_else(|| format!("it has no state dict `{wanted}`, only {}", places()));
         }
+        _ if found.len() == 1 => return Ok(0),
         Wanted::Like(other) => {
             if let Some(place) = at(other) {
                 return Ok(place);
