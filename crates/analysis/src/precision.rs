@@ -66,7 +66,8 @@ pub struct WantedDifference {
     pub procedures: [usize; 2],
     /// The difference as far as the runs tell; nothing when the two share no seed.
     pub estimate: Option<Estimate>,
-    /// Whether a run of one of the two diverged, so that there is no difference, whatever else is run.
+    /// Whether a run of one of the two diverged. With its seed there is no difference, whatever else is
+    /// run, so no seeds are added.
     pub has_diverged: bool,
     /// The half-width with the last seed left out, from three seeds on.
     half_width_before: Option<f64>,

@@ -319,6 +319,7 @@ pub(crate) fn expected_seeds(
             |half| format!("± {half:.2}"),
         );
         let more = after - before;
+        let expected = if wanted.has_diverged { "a run diverged".to_owned() } else { expected };
         lines.push(format!("  {before:3} + {more:3} seeds, {expected}: {}", wanted.label));
     }
     let runs: usize = additions.iter().map(|addition| addition.cells.len()).sum();

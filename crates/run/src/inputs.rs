@@ -186,14 +186,25 @@ impl RunInputs {
         used.into_iter().map(warning).collect()
     }
 
-    /// What cost estimates rest on.
+    /// What cost estimates of the experiment's cells rest on.
     ///
     /// # Errors
-    /// When the base is not known for images of this size.
+    /// When the base is not known for images of their size.
     pub fn cost_facts(&self) -> Result<CostFacts, RunError> {
+        self.cost_facts_of(&self.cells)
+    }
+
+    /// The same for other cells with this base.
+    ///
+    /// # Errors
+    /// When the base is not known for images of their size.
+    pub fn cost_facts_of<'a>(
+        &self,
+        cells: impl IntoIterator<Item = &'a Cell>,
+    ) -> Result<CostFacts, RunError> {
         let architecture = self.cells.first().ok_or(RunError::NoCell)?.procedure.architecture;
         let sizes: BTreeSet<usize> =
-            self.cells.iter().map(|cell| cell.procedure.image_size).collect();
+            cells.into_iter().map(|cell| cell.procedure.image_size).collect();
         let bases = sizes.into_iter().map(|size| Ok((size, base_costs(architecture, size)?)));
         Ok(CostFacts {
             images: self.dataset.counts(),

@@ -44,7 +44,7 @@ impl TryFrom<TypedBand> for Band {
 
     fn try_from(typed: TypedBand) -> Result<Self, Self::Error> {
         let TypedBand { selector, metric, statistic, lower, upper, per_seed } = typed;
-        if !(lower <= upper && lower.is_finite() && upper.is_finite()) {
+        if lower > upper || lower.is_nan() || upper.is_nan() {
             return Err(
                 "`lower` and `upper` of a band are numbers, `lower` no larger than `upper`",
             );

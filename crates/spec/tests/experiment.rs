@@ -723,7 +723,7 @@ fn ranges_in_which_nothing_is_drawn_are_no_augmentation() {
 
 #[test]
 fn a_band_that_nothing_can_lie_in_is_refused() {
-    for (lower, upper) in [("0.95", "0.9"), ("nan", "1"), ("0", "inf")] {
+    for (lower, upper) in [("0.95", "0.9"), ("nan", "1"), ("0", "nan"), ("inf", "1")] {
         let text = format!(
             "[[band]]\nmetric = \"test_loss\"\nstatistic = \"best\"\nlower = {lower}\nupper = {upper}\n"
         );

@@ -8,11 +8,12 @@ use thaw_report::{
     changed, equal_levels_in_words, interactions_table, measured, orders, shares_table,
     single_changes_table, statistic_in_words, unit, with_images,
 };
-use thaw_spec::{Metric, Procedure, Selector, Statistic, shell_word};
+use thaw_spec::{Metric, Procedure, Selector, Statistic};
 
 use crate::arguments::Sweep;
 use crate::drawing::say_damage;
 use crate::error::{CANNOT_TELL, CliError, SUCCESS};
+use crate::selection::CellSelection;
 use crate::sweeping::sweep;
 use crate::terminal::{say, say_lines};
 
@@ -74,10 +75,10 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
     let mut outcome = divide()?;
     if let (Err(AttributionError::Missing(cells)), true) = (&outcome, options.run) {
         for levels in cells.clone() {
+            // Its own levels say all; others would be alternatives.
             let mut one = Sweep { selection: selection.clone(), ..options.sweep.clone() };
-            one.selection
-                .only
-                .extend(levels.iter().map(|(factor, level)| format!("{factor}={level}")));
+            one.selection.only =
+                levels.iter().map(|(factor, level)| format!("{factor}={level}")).collect();
             sweep(&one, None, None)?;
         }
         outcome = divide()?;
@@ -90,13 +91,10 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
         Err(AttributionError::Missing(cells)) => {
             say(&format!("{}; run them, or give --run:", AttributionError::Missing(cells.clone())));
             for levels in &cells {
-                let only: Vec<String> = levels
-                    .iter()
-                    .map(|(factor, level)| {
-                        format!("--only {}", shell_word(&format!("{factor}={level}")))
-                    })
-                    .collect();
-                say(&format!("  {} {}", selection.command_for_these("sweep"), only.join(" ")));
+                let only =
+                    levels.iter().map(|(factor, level)| format!("{factor}={level}")).collect();
+                let one = CellSelection { only, ..selection.clone() };
+                say(&format!("  {}", one.command_for_these("sweep")));
             }
             Ok(ExitCode::from(CANNOT_TELL))
         }

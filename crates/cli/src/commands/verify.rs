@@ -94,7 +94,9 @@ pub(crate) fn run(options: &Verify) -> Result<ExitCode, CliError> {
     let opened = inputs::open(&sweep)?;
     is_of(&opened.inputs, first, &options.results)?;
     let stop = stop_on_signals(options.quiet);
-    let facts = opened.inputs.cost_facts()?;
+    // They need not be those of the experiment as its file is now.
+    let manifests = chosen(finished, options.sample.into());
+    let facts = opened.inputs.cost_facts_of(manifests.iter().map(|manifest| &manifest.cell))?;
     let again = Again {
         folder: &folder,
         inputs: &opened.inputs,
@@ -103,7 +105,7 @@ pub(crate) fn run(options: &Verify) -> Result<ExitCode, CliError> {
         stop: &stop,
         quiet: options.quiet,
     };
-    let equal = again.verify(&chosen(finished, options.sample.into()))?;
+    let equal = again.verify(&manifests)?;
     Ok(ExitCode::from(if equal { SUCCESS } else { FAILED }))
 }
 

@@ -486,6 +486,14 @@ fn test_images_that_are_evaluated_after_the_last_epoch_are_told_as_such_by_every
     for file in elsewhere {
         assert_eq!(fs::read(file).expect("still there"), b"of another run");
     }
+    // The cells need not be those of the file as it is now.
+    let text = fs::read_to_string(desk.path("tiny.toml")).expect("an experiment");
+    fs::write(desk.path("tiny.toml"), text.replace("image_size = 64", "image_size = 96"))
+        .expect("written");
+    verify.extend(["--sample", "1"]);
+    let verified = succeeds(&desk.thaw(&verify));
+    assert!(verified.contains("1 of 1 cells are the same to the last bit"), "{verified}");
+    fs::write(desk.path("tiny.toml"), text).expect("written");
     assert!(succeeds(&desk.thaw(&["status", "tiny.toml"])).contains('6'));
 }
 
@@ -613,12 +621,14 @@ fn a_check_of_some_cells_judges_what_is_expected_of_them_and_records_nothing() {
 fn a_command_for_missing_cells_is_of_the_cells_that_were_asked_for() {
     let desk = Desk::new();
     let gap = ["--from", "regime=cached", "--to", "regime=thawed"];
+    let only = ["--only", "regime=cached", "--only", "regime=thawed"];
     let narrowed = ["--epochs", "1", "--seeds", "0", "--results", "elsewhere"];
+    let narrowed = [&only[..], &narrowed].concat();
     let missing = desk.thaw(&[&["attribute", "tiny.toml"][..], &gap, &narrowed].concat());
     assert_code(&missing, 2);
     let said = text(&missing.stdout);
     let command =
-        "thaw sweep tiny.toml --epochs 1 --seeds 0 --results elsewhere --only regime=cached";
+        "thaw sweep tiny.toml --epochs 1 --seeds 0 --only regime=cached --results elsewhere\n";
     assert!(said.contains(command), "{said}");
 }
 

@@ -158,7 +158,9 @@ fn training(scalars: &Scalars) -> Training {
         metrics.iter().map(|(_, by_step)| by_step.keys().copied().collect()).collect();
     let epochs = match scalars.get(EPOCH) {
         Some(by_step) => by_step.iter().map(|(step, (epoch, _))| (*step, *epoch as i64)).collect(),
-        None if metrics.iter().all(|(tag, _)| is_by_epoch(tag)) => {
+        None if metrics.iter().all(|(tag, _)| is_by_epoch(tag))
+            && distance(&all_of(&steps)) == 1 =>
+        {
             steps.iter().flatten().map(|step| (*step, *step)).collect()
         }
         None => epochs_of_steps(&steps),
@@ -203,16 +205,12 @@ fn is_by_epoch(tag: &str) -> bool {
 /// The epochs that steps stand for: the steps themselves where they count by one, otherwise the
 /// number of the last batch of each, which those of the metric with the fewest tell.
 fn epochs_of_steps(steps: &[BTreeSet<i64>]) -> BTreeMap<i64, i64> {
-    let all: BTreeSet<i64> = steps.iter().flatten().copied().collect();
+    let all = all_of(steps);
     let rarest = steps.iter().filter(|steps| steps.len() > 1).min_by_key(|steps| steps.len());
-    let apart = |steps: &BTreeSet<i64>| {
-        let in_order: Vec<i64> = steps.iter().copied().collect();
-        in_order.windows(2).map(|pair| pair[1] - pair[0]).fold(0, greatest_common_divisor)
-    };
     let Some(rarest) = rarest else { return all.into_iter().map(|step| (step, step)).collect() };
-    let (batches, first) = (apart(rarest), rarest.first().copied().unwrap_or(0));
+    let (batches, first) = (distance(rarest), rarest.first().copied().unwrap_or(0));
     // Validated every other epoch, beside a metric of every epoch; or of batches.
-    let every = apart(&all);
+    let every = distance(&all);
     if every == 1
         && (batches == 1 || steps.iter().any(|steps| steps.len() as i64 <= 2 * batches))
         && all.len() < 4 * rarest.len()
@@ -232,13 +230,26 @@ fn epochs_of_steps(steps: &[BTreeSet<i64>]) -> BTreeMap<i64, i64> {
     all.into_iter().filter_map(number).collect()
 }
 
+fn all_of(steps: &[BTreeSet<i64>]) -> BTreeSet<i64> {
+    steps.iter().flatten().copied().collect()
+}
+
+/// The greatest number of which all distances between steps are multiples.
+fn distance(steps: &BTreeSet<i64>) -> i64 {
+    let in_order: Vec<i64> = steps.iter().copied().collect();
+    in_order.windows(2).map(|pair| pair[1] - pair[0]).fold(0, greatest_common_divisor)
+}
+
 fn greatest_common_divisor(one: i64, other: i64) -> i64 {
     if other == 0 { one.abs() } else { greatest_common_divisor(other, one % other) }
 }
 
 #[cfg(test)]
 mod tests {
+    use thaw_spec::Metric;
+
     use super::*;
+    use crate::read::training::resolve_all;
 
     #[test]
     fn steps_of_batches_beside_epochs_tell_no_epochs() {
@@ -258,5 +269,32 @@ mod tests {
         let expected: Vec<(i64, i64)> = (1..=10).map(|epoch| (100 * epoch, epoch)).collect();
         assert_eq!(told(&[(1..=1000).collect(), ends]), expected);
         assert!(is_by_epoch("train/epoch_loss") && !is_by_epoch("epoch/loss"));
+    }
+
+    #[test]
+    fn what_is_called_epoch_is_told_by_epoch_where_its_steps_may_be() {
+        let epochs = |tags: [(&str, Vec<i64>); 2]| -> Vec<Vec<i64>> {
+            let scalars: Scalars = tags
+                .into_iter()
+                .map(|(tag, steps)| {
+                    let values = steps.iter().map(|step| (*step, (0.5, *step as f64)));
+                    (tag.to_owned(), values.collect())
+                })
+                .collect();
+            let log = resolve_all(vec![training(&scalars)]).trainings.remove(0).log;
+            [Metric::TrainLoss, Metric::ValidationLoss]
+                .map(|metric| log.epochs_of(metric).iter().map(|epoch| *epoch as i64).collect())
+                .to_vec()
+        };
+        // Keras, validated every fifth time.
+        let told = epochs([
+            ("train/epoch_loss", (0..20).collect()),
+            ("validation/epoch_loss", vec![4, 9, 14, 19]),
+        ]);
+        assert_eq!(told, [(1..=20).collect::<Vec<_>>(), vec![5, 10, 15, 20]]);
+        // The last batch of each epoch.
+        let ends = vec![782, 1564, 2346];
+        let told = epochs([("train/epoch_loss", ends.clone()), ("val/epoch_loss", ends)]);
+        assert_eq!(told, [[1, 2, 3], [1, 2, 3]]);
     }
 }

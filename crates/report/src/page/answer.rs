@@ -79,7 +79,11 @@ impl Page<'_> {
         let steps = self.ladder;
         let ends = steps.iter().filter_map(|step| step.estimate.as_ref()).collect::<Vec<_>>();
         let (Some(first), Some(last)) = (ends.first(), ends.last()) else {
-            return html! { "Nothing on the ladder has run." };
+            let has_diverged = steps.iter().any(|step| step.diverged.is_some());
+            return html! {
+                @if has_diverged { "Nothing on the ladder has a number: what has run has diverged." }
+                @else { "Nothing on the ladder has run." }
+            };
         };
         let way = format!("From {} to {}: ", percent(first), percent(last));
         let unmeasured = |diverged: bool| {
