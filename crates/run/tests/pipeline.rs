@@ -1,18 +1,18 @@
 //! The whole pipeline with a scripted executor: plan → records → report → check with exact numbers,
 //! in milliseconds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tempfile::TempDir;
 use thaw_analysis::{
     AttributionError, CellState, Measurements, Results, ResultsFolder, attribute, check,
     derive_bands, evaluate_ladder, variant_series,
 };
-use thaw_run::scripted::ScriptedExecutor;
+use thaw_run::scripted::{ScriptedExecutor, cost_facts};
 use thaw_run::{CellFailure, Limits, RunError, Silent, execute};
 use thaw_spec::{
-    BaseCosts, Cell, ContentHash, CostFacts, Expectations, Experiment, Inputs, Metric, PerSeed,
-    Plan, Prediction, RunStatus, Selector, Sharing, Split, SplitCounts, Statistic, VerdictKind,
+    Cell, ContentHash, Expectations, Experiment, Inputs, Metric, PerSeed, Plan, Prediction,
+    RunStatus, Selector, Split, Statistic, VerdictKind,
 };
 use thaw_train::TrainError;
 
@@ -140,20 +140,7 @@ impl Stage {
             .filter(|cell| folder.state(cell).expect("readable") == CellState::Complete)
             .map(Cell::id)
             .collect();
-        let images = SplitCounts { train: 2000, validation: 1000, test: 0 };
-        let facts = CostFacts {
-            images,
-            sharing: Sharing::ByContent,
-            room_bytes: None,
-            bases: BTreeMap::from([(
-                150,
-                BaseCosts {
-                    block_multiply_adds: vec![1_000_000; 5],
-                    boundary_floats: vec![8192; 6],
-                    feature_channels: 512,
-                },
-            )]),
-        };
+        let facts = cost_facts();
         let limits = Limits { threads: 2, jobs: None, memory_bytes: Some(16 << 30), repeat: false };
         execute(
             &Plan::new(&self.cells, &finished, &facts, |_| false),
