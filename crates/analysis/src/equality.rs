@@ -29,23 +29,37 @@ impl Results {
         classes
     }
 
-    /// In how many pairs of procedures two levels of a factor are all that differs, and the runs are
-    /// equal to the last bit: nothing when there is no such pair, or one that is not equal.
-    pub(crate) fn equal_pairs(&self, factor: usize, one: &str, other: &str) -> Option<usize> {
-        let mut count = 0;
-        for first in self.procedures.iter().filter(|first| first.levels[factor].1 == one) {
-            let second = self.procedures.iter().find(|second| {
-                second.levels[factor].1 == other && first.differs_in_one_factor(second)
-            });
-            let Some(second) = second else { continue };
-            if first.paired_with(second).is_empty() {
-                continue;
-            }
-            if !first.equals(second) {
-                return None;
-            }
-            count += 1;
-        }
-        (count > 0).then_some(count)
+    /// The procedures that share every level that two procedures share.
+    pub(crate) fn around(&self, one: &ProcedureRuns, other: &ProcedureRuns) -> Vec<&ProcedureRuns> {
+        let shares = |procedure: &&ProcedureRuns| {
+            let ends = one.levels.iter().zip(&other.levels);
+            ends.zip(&procedure.levels).all(|((one, other), level)| one != other || one == level)
+        };
+        self.procedures.iter().filter(shares).collect()
     }
+}
+
+/// In how many pairs of some procedures two levels of a factor are all that differs, and the runs are
+/// equal to the last bit: nothing when there is no such pair, or one that is not equal.
+pub(crate) fn equal_pairs(
+    procedures: &[&ProcedureRuns],
+    factor: usize,
+    one: &str,
+    other: &str,
+) -> Option<usize> {
+    let mut count = 0;
+    for first in procedures.iter().filter(|first| first.levels[factor].1 == one) {
+        let second = procedures.iter().find(|second| {
+            second.levels[factor].1 == other && first.differs_in_one_factor(second)
+        });
+        let Some(second) = second else { continue };
+        if first.paired_with(second).is_empty() {
+            continue;
+        }
+        if !first.equals(second) {
+            return None;
+        }
+        count += 1;
+    }
+    (count > 0).then_some(count)
 }

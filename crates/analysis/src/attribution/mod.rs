@@ -15,6 +15,7 @@ use thaw_spec::Selector;
 
 use self::division::{Contrast, effects, second_differences};
 use self::subset::{Orders, Subset};
+use crate::equality::equal_pairs;
 use crate::estimate::{Estimate, holm};
 use crate::measurements::Measurements;
 use crate::results::{ProcedureRuns, Results};
@@ -147,7 +148,8 @@ pub enum AttributionError {
 ///
 /// Levels whose runs are equal to the last bit are one level: a factor that does nothing has no part
 /// in the orders of change, so it cannot move the shares of the others (one of Shapley's axioms), and
-/// a cell that the experiment excludes is represented by its equal.
+/// a cell that the experiment excludes is represented by its equal. Only pairs that share what the two
+/// procedures share speak for it: what is equal in one library may differ in another.
 ///
 /// # Errors
 /// When a selector is not exactly one procedure's, cells are missing, a run diverged, or no order of
@@ -186,11 +188,12 @@ pub fn attribute(
 ) -> Result<Attribution, AttributionError> {
     let results = measurements.results();
     let (from, to) = (exactly_one(results, from)?, exactly_one(results, to)?);
+    let around = results.around(from, to);
     let mut equal_levels = Vec::new();
     let mut changes = Vec::new();
     for factor in (0..from.levels.len()).filter(|&factor| from.levels[factor] != to.levels[factor])
     {
-        match results.equal_pairs(factor, &from.levels[factor].1, &to.levels[factor].1) {
+        match equal_pairs(&around, factor, &from.levels[factor].1, &to.levels[factor].1) {
             Some(pairs) => equal_levels.push(EqualLevels {
                 factor: from.levels[factor].0.clone(),
                 levels: [from.levels[factor].1.clone(), to.levels[factor].1.clone()],
@@ -205,7 +208,7 @@ pub fn attribute(
         count if count > MAXIMAL_FACTORS => return Err(AttributionError::TooMany { count }),
         _ => {}
     }
-    let cells = cells_between(results, from, to, &changes, &mut equal_levels);
+    let cells = cells_between(&around, from, to, &changes, &mut equal_levels);
     let orders = Orders::through(&cells.iter().map(Option::is_some).collect::<Vec<_>>());
     if orders.count() == 0 {
         return Err(AttributionError::NoWay);
@@ -337,7 +340,7 @@ fn exactly_one<'a>(
 /// changed, those of `from` elsewhere. A cell that the experiment does not have is represented by one
 /// that differs from it in equal levels alone, which are noted; nothing where there is none.
 fn cells_between<'a>(
-    results: &'a Results,
+    around: &[&'a ProcedureRuns],
     from: &ProcedureRuns,
     to: &ProcedureRuns,
     changes: &[usize],
@@ -351,10 +354,10 @@ fn cells_between<'a>(
                 levels[factor].1.clone_from(&to.levels[factor].1);
             }
         }
-        let itself = results.procedures.iter().find(|procedure| procedure.levels == levels);
+        let itself = around.iter().copied().find(|procedure| procedure.levels == levels);
         let represented = || {
-            results.procedures.iter().find_map(|procedure| {
-                Some((procedure, levels_that_are_equal(results, &levels, &procedure.levels)?))
+            around.iter().copied().find_map(|procedure| {
+                Some((procedure, levels_that_are_equal(around, &levels, &procedure.levels)?))
             })
         };
         let cell = itself.or_else(|| {
@@ -371,7 +374,7 @@ fn cells_between<'a>(
 
 /// The levels in which two procedures differ, if all of them are equal.
 fn levels_that_are_equal(
-    results: &Results,
+    around: &[&ProcedureRuns],
     wanted: &[(String, String)],
     found: &[(String, String)],
 ) -> Option<Vec<EqualLevels>> {
@@ -379,7 +382,7 @@ fn levels_that_are_equal(
     differing
         .map(|factor| {
             let levels = [wanted[factor].1.clone(), found[factor].1.clone()];
-            let pairs = results.equal_pairs(factor, &levels[0], &levels[1])?;
+            let pairs = equal_pairs(around, factor, &levels[0], &levels[1])?;
             Some(EqualLevels { factor: wanted[factor].0.clone(), levels, pairs })
         })
         .collect()

@@ -63,6 +63,15 @@ impl Made {
         }
     }
 
+    /// The same with one more factor, whose levels are values of a setting.
+    pub(crate) fn with_factor(mut self, factor: &str, setting: &str, values: &[f64]) -> Self {
+        for value in values {
+            writeln!(self.text, "[matrix.{factor}.\"{value}\"]\n{setting} = {value:?}").expect("text");
+        }
+        self.experiment = parse(&self.text);
+        self
+    }
+
     /// The same, but the procedures of one level have other epochs.
     pub(crate) fn with_epochs(mut self, level: &str, epochs: usize) -> Self {
         let head = format!("[matrix.regime.{level}]\n");
@@ -104,7 +113,7 @@ impl Made {
         Results::read(&self.folder(), &narrowed).expect("results")
     }
 
-    /// Writes a run.
+    /// Writes a run of a level, or of levels with a space between.
     pub(crate) fn run(&mut self, level: &str, seed: u64, curve: &Curve) {
         self.ended(level, seed, curve, &Outcome::new(curve.losses.len(), Vec::new(), Vec::new()));
     }
@@ -140,7 +149,8 @@ impl Made {
             .cells(&inputs)
             .into_iter()
             .find(|cell| {
-                cell.seed == seed && cell.levels == [("regime".to_owned(), level.to_owned())]
+                let levels: Vec<&str> = cell.levels.iter().map(|(_, level)| &**level).collect();
+                cell.seed == seed && levels.join(" ") == level
             })
             .expect("a cell of the experiment");
         let manifest = CellManifest {

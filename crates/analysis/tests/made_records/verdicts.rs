@@ -456,6 +456,64 @@ fn a_gap_is_divided_among_what_differs_and_between_equal_procedures_there_is_non
     assert!(matches!(divided(&equal, "b"), Err(AttributionError::Equal)));
 }
 
+#[test]
+fn levels_that_are_equal_in_one_library_are_not_one_level_in_another() {
+    // Two libraries by their learning rate: in the second, `a` and `b` are equal.
+    let mut made = Made::new(&["a", "b"], 2, 4)
+        .with_factor("library", "learning_rate", &[0.1, 0.2])
+        .with_factor("dropout", "dropout", &[0.0, 0.5]);
+    let run = |made: &mut Made, levels: &str, correct: u64| {
+        for seed in 0..2 {
+            made.run(levels, seed, &Curve::steady(4, correct + seed));
+        }
+    };
+    for (levels, correct) in [
+        ("a 0.2 0", 900),
+        ("b 0.2 0", 900),
+        ("a 0.2 0.5", 890),
+        ("b 0.2 0.5", 890),
+        ("a 0.1 0", 900),
+        ("a 0.1 0.5", 880),
+        ("b 0.1 0.5", 960),
+    ] {
+        run(&mut made, levels, correct);
+    }
+    let divided = |made: &Made, library: &str| {
+        let results = made.results();
+        let accuracy = Measurements::new(&results, Metric::ValidationAccuracy, Statistic::Final);
+        let selector = |regime: &str, dropout: &str| {
+            let library = format!("library={library}");
+            let (regime, dropout) = (format!("regime={regime}"), format!("dropout={dropout}"));
+            Selector::from_arguments(&[regime, library, dropout]).expect("a selector")
+        };
+        attribute(&accuracy, &selector("a", "0"), &selector("b", "0.5")).map(|divided| {
+            let pairs = divided.equal_levels.iter().map(|equal| equal.pairs).sum::<usize>();
+            let shares = divided.shares.into_iter();
+            let shares = shares.map(|share| (share.factor, (share.share.mean * 1e6).round()));
+            (shares.collect::<Vec<_>>(), pairs)
+        })
+    };
+    let dropout_alone = (vec![("dropout".to_owned(), -10_000.0)], 2);
+    assert_eq!(divided(&made, "0.2").expect("a gap"), dropout_alone);
+    // In the first library the cell that would tell has not run.
+    let missing = |cell: &str| cell.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    match divided(&made, "0.1") {
+        Err(AttributionError::Missing(cells)) => {
+            let cells: Vec<Vec<String>> = cells
+                .into_iter()
+                .map(|levels| levels.into_iter().map(|(_, level)| level).collect())
+                .collect();
+            assert_eq!(cells, [missing("b 0.1 0")]);
+        }
+        other => panic!("{other:?}"),
+    }
+    // It differs there, which takes nothing from the second library.
+    run(&mut made, "b 0.1 0", 940);
+    assert_eq!(divided(&made, "0.2").expect("a gap"), dropout_alone);
+    let shares = vec![("regime".to_owned(), 60_000.0), ("dropout".to_owned(), 0.0)];
+    assert_eq!(divided(&made, "0.1").expect("a gap"), (shares, 0));
+}
+
 /// Two seeds of a procedure that evaluates its test images after every epoch, and of one that does
 /// so after the last alone. Both are right about more and more images.
 fn with_tests_at_the_end() -> Made {
