@@ -83,6 +83,21 @@ enum KernelLayout {
     Groups(Vec<PreparedKernel>),
 }
 
+impl PreparedKernel {
+    /// Whether a convolution would prepare a kernel in this layout: on maps of another size another
+    /// algorithm may be the faster.
+    pub fn fits(&self, convolution: &Convolution) -> bool {
+        match &self.0 {
+            KernelLayout::Winograd(kernel) => convolution.minimal() == Some(kernel.variant),
+            KernelLayout::Panels(_) => convolution.minimal().is_none(),
+            KernelLayout::Groups(kernels) => {
+                kernels.iter().all(|kernel| kernel.fits(&convolution.of_group()))
+            }
+            KernelLayout::Depthwise(_) => true,
+        }
+    }
+}
+
 /// A kernel in the layout in which the products of the input's gradient read it, rotated by 180°.
 #[derive(Debug)]
 pub struct PreparedGradientKernel(GradientLayout);
@@ -109,6 +124,11 @@ pub enum Accumulate {
 }
 
 impl Convolution {
+    /// The minimal algorithm that computes it, or nothing.
+    fn minimal(&self) -> Option<Variant> {
+        self.algorithm.minimal(&self.geometry)
+    }
+
     /// The convolution of one group.
     fn of_group(&self) -> Self {
         Self { geometry: self.geometry.of_group(), ..*self }
@@ -136,7 +156,7 @@ impl Convolution {
         }
         let ConvolutionGeometry { input_channels: inputs, output_channels: outputs, .. } =
             self.geometry;
-        PreparedKernel(match self.algorithm.minimal(&self.geometry) {
+        PreparedKernel(match self.minimal() {
             Some(variant) => {
                 KernelLayout::Winograd(TransformedKernel::new(variant, kernel, inputs, outputs))
             }
@@ -169,7 +189,7 @@ impl Convolution {
         let mut kept = BufferPool::of_kernels().take(kernel.len());
         let rotated = &mut kept[..];
         rotate(kernel, inputs, outputs, rotated);
-        PreparedGradientKernel(match self.algorithm.minimal(&self.geometry) {
+        PreparedGradientKernel(match self.minimal() {
             Some(variant) => {
                 GradientLayout::Winograd(TransformedKernel::new(variant, rotated, outputs, inputs))
             }
@@ -182,6 +202,10 @@ impl Convolution {
 
     /// Writes `activation(input ∗ kernel + bias)` to the channels of `output` from `first_channel`
     /// on.
+    ///
+    /// # Panics
+    /// When a minimal algorithm computes the layer and `first_channel`, or the number of channels of
+    /// `input` or `output` in memory, is no multiple of 16.
     pub fn forward(
         &self,
         input: MapsView<'_>,
@@ -306,6 +330,9 @@ impl Convolution {
     /// Gradient of the kernel, `[k, k, input channels / groups, output channels]`, given the gradient
     /// before the activation.
     pub fn kernel_gradient(&self, input: MapsView<'_>, gradient: MapsView<'_>) -> Vec<f32> {
+        if input.batch() == 0 {
+            return vec![0.0; self.geometry.patch() * self.geometry.output_channels];
+        }
         if self.geometry.is_depthwise() {
             return depthwise::kernel_gradient(&self.geometry, input, gradient);
         }
@@ -326,7 +353,7 @@ impl Convolution {
             }
             return result;
         }
-        match self.algorithm.minimal(&self.geometry) {
+        match self.minimal() {
             Some(variant) => winograd::kernel_gradient(variant, &self.geometry, input, gradient),
             None => direct::kernel_gradient(&self.geometry, input, gradient),
         }

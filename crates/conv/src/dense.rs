@@ -20,6 +20,11 @@ pub fn dense(
 ) -> Result<Tensor> {
     let (_, inputs) = input.dims2()?;
     let (rows, outputs) = weights.dims2()?;
+    if !activation.is_told_by_output() {
+        bail!(
+            "a dense layer keeps its output alone, which does not tell the gradient of {activation:?}"
+        );
+    }
     if inputs != rows || bias.dims() != [outputs] {
         bail!(
             "dense layer of {:?} with weights {:?} and bias {:?}",
@@ -205,7 +210,19 @@ impl CustomOp3 for Dense {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::{DType, Device};
+
     use super::*;
+
+    #[test]
+    fn an_activation_that_its_output_does_not_tell_is_refused() {
+        let ones = |shape| Tensor::ones(shape, DType::F32, &Device::Cpu);
+        let (input, weights) = (ones((1, 2)).expect("ones"), ones((2, 1)).expect("ones"));
+        let bias = Tensor::zeros(1, DType::F32, &Device::Cpu).expect("zeros");
+        let error = dense(&input, &weights, &bias, Activation::Silu).expect_err("SiLU");
+        assert!(error.to_string().contains("does not tell the gradient of Silu"), "{error}");
+        assert!(dense(&input, &weights, &bias, Activation::Relu).is_ok());
+    }
 
     #[test]
     fn what_is_no_number_stays_none() {

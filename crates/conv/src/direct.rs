@@ -99,7 +99,6 @@ impl Correlation<'_> {
                         let is_dense = self.kernel == 1 || source.pixel_step == self.channels;
                         if is_dense
                             && [source.above, source.before] == [0; 2]
-                            && source.step == 1
                             && source.padded_width == source.width
                             && needed.end <= source.height
                         {
@@ -174,8 +173,8 @@ pub(crate) fn forward(
     correlation.run(|image| Padded::of_input(geometry, input, image), output, first_channel);
 }
 
-/// The gradient of the input: the output's gradient, its pixels `stride` apart, correlated with the
-/// kernel rotated by 180°.
+/// The gradient of the input at stride 1: the output's gradient correlated with the kernel rotated by
+/// 180°.
 pub(crate) fn input_gradient(
     geometry: &ConvolutionGeometry,
     gradient: MapsView<'_>,

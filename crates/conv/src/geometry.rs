@@ -59,8 +59,13 @@ impl ConvolutionGeometry {
     /// divide the channels.
     pub fn checked(self) -> Option<Self> {
         let fits = self.padded_height() >= self.kernel && self.padded_width() >= self.kernel;
+        let Padding { top, bottom, left, right } = self.padding;
+        // A window of zeros alone has no part of the input under it.
+        let touches = [top, bottom, left, right].iter().all(|padding| *padding < self.kernel);
+        let moves = self.stride > 0 && self.groups > 0;
         let divides = |channels: usize| channels.is_multiple_of(self.groups);
-        (fits && divides(self.input_channels) && divides(self.output_channels)).then_some(self)
+        (fits && touches && moves && divides(self.input_channels) && divides(self.output_channels))
+            .then_some(self)
     }
 
     /// Rows of the output.
@@ -141,6 +146,30 @@ impl ConvolutionGeometry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_convolution_that_cannot_be_is_none() {
+        let usual = ConvolutionGeometry {
+            height: 4,
+            width: 4,
+            input_channels: 6,
+            output_channels: 4,
+            kernel: 3,
+            stride: 1,
+            padding: Padding::symmetric(2),
+            groups: 2,
+        };
+        assert_eq!(usual.checked(), Some(usual));
+        for cannot_be in [
+            ConvolutionGeometry { padding: Padding { left: 3, ..usual.padding }, ..usual },
+            ConvolutionGeometry { kernel: 9, ..usual },
+            ConvolutionGeometry { stride: 0, ..usual },
+            ConvolutionGeometry { groups: 0, ..usual },
+            ConvolutionGeometry { groups: 3, ..usual },
+        ] {
+            assert_eq!(cannot_be.checked(), None, "{cannot_be:?}");
+        }
+    }
 
     #[test]
     fn same_padding_is_tensorflows() {

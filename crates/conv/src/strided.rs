@@ -122,6 +122,9 @@ impl Source<'_> {
         let columns = Axis::new(width, padding.left, stride, phase[1], taps[1]);
         let (inputs, outputs) = (channels.len(), self.gradient.channels);
         let pixels = rows.count * columns.count;
+        if pixels == 0 {
+            return;
+        }
         if taps.contains(&0) {
             if accumulate == Accumulate::Overwrite {
                 for pixel in 0..pixels {
@@ -140,7 +143,7 @@ impl Source<'_> {
             let windows = StridedRows {
                 data: padded,
                 rows: pixels,
-                line: columns.count.max(1),
+                line: columns.count,
                 row_step: outputs,
                 line_step: padded_width * outputs,
                 segments: taps[0],

@@ -211,7 +211,7 @@ fn padded_and_average_pools_agree_with_pytorch() -> Result<()> {
     Ok(())
 }
 
-/// An image's result depends neither on its batch nor on the number of threads.
+/// Of small maps, which one task computes each.
 #[test]
 fn depthwise_convolutions_are_the_same_on_any_number_of_threads() -> Result<()> {
     for (name, stride, padding, groups, activation) in CONVOLUTIONS {
@@ -230,4 +230,98 @@ fn depthwise_convolutions_are_the_same_on_any_number_of_threads() -> Result<()> 
         }
     }
     Ok(())
+}
+
+/// Output, gradient of the input and gradient of the kernel, by definition.
+fn depthwise_by_definition(
+    geometry: &ConvolutionGeometry,
+    [input, kernel, gradient]: [&[f32]; 3],
+) -> [Vec<f64>; 3] {
+    let ConvolutionGeometry { height, width, kernel: side, stride, padding, .. } = *geometry;
+    let (channels, columns) = (geometry.input_channels, geometry.output_width());
+    let pixels = geometry.output_height() * columns;
+    let mut exact = [vec![0.0; gradient.len()], vec![0.0; input.len()], vec![0.0; kernel.len()]];
+    for (place, of_output) in gradient.iter().map(|value| f64::from(*value)).enumerate() {
+        let (channel, pixel) = (place % channels, place / channels);
+        let (image, row, column) = (pixel / pixels, pixel % pixels / columns, pixel % columns);
+        for tap in 0..side * side {
+            let y = (row * stride + tap / side).wrapping_sub(padding.top);
+            let x = (column * stride + tap % side).wrapping_sub(padding.left);
+            if y >= height || x >= width {
+                continue;
+            }
+            let (at, weight) =
+                (((image * height + y) * width + x) * channels + channel, tap * channels + channel);
+            exact[0][place] += f64::from(input[at]) * f64::from(kernel[weight]);
+            exact[1][at] += of_output * f64::from(kernel[weight]);
+            exact[2][weight] += of_output * f64::from(input[at]);
+        }
+    }
+    exact
+}
+
+/// Of maps that several tasks compute: an image's result depends neither on its batch nor on the
+/// number of threads, and is the definition's.
+#[test]
+fn large_depthwise_maps_are_the_definition_in_any_batch_on_any_number_of_threads() {
+    const BATCH: usize = 5;
+    const CHANNELS: usize = 20;
+    for (side, stride) in [(40, 1), (71, 2)] {
+        let padding = Padding::same(side, side, 3, stride);
+        let geometry = ConvolutionGeometry {
+            height: side,
+            width: side,
+            input_channels: CHANNELS,
+            output_channels: CHANNELS,
+            kernel: 3,
+            stride,
+            padding,
+            groups: CHANNELS,
+        };
+        let convolution = Convolution { geometry, algorithm: Algorithm::Direct };
+        let (height, width) = (geometry.output_height(), geometry.output_width());
+        assert!(height * width > 1024, "more than one task");
+        let hashed = |count: usize, salt: usize| -> Vec<f32> {
+            (0..count).map(|place| ((place + salt) * 7919 % 1009) as f32 / 504.5 - 1.0).collect()
+        };
+        let maps = |values: &[f32], [height, width]: [usize; 2]| {
+            let batch = values.len() / (height * width * CHANNELS);
+            let mut maps = Maps::new(&Arc::default(), [batch, height, width, CHANNELS]);
+            maps.values_mut().copy_from_slice(values);
+            maps
+        };
+        let input = hashed(BATCH * side * side * CHANNELS, 1);
+        let of_output = hashed(BATCH * height * width * CHANNELS, 2);
+        let kernel = hashed(9 * CHANNELS, 3);
+        let run = |input: &[f32], of_output: &[f32]| -> [Vec<f32>; 3] {
+            let (input, of_output) = (maps(input, [side; 2]), maps(of_output, [height, width]));
+            let mut output = Maps::new(&Arc::default(), of_output.shape());
+            let mut of_input = Maps::new(&Arc::default(), input.shape());
+            let (bias, linear) = ([0.0; CHANNELS], Activation::Linear);
+            let prepared = convolution.prepare(&kernel);
+            convolution.forward(input.view(), &prepared, &bias, linear, &mut output, 0);
+            let prepared = convolution.prepare_for_input_gradient(&kernel);
+            let overwrite = Accumulate::Overwrite;
+            convolution.input_gradient(of_output.view(), &prepared, overwrite, &mut of_input);
+            let of_kernel = convolution.kernel_gradient(input.view(), of_output.view());
+            [output.values().to_vec(), of_input.values().to_vec(), of_kernel]
+        };
+        let usual = run(&input, &of_output);
+        let exact = depthwise_by_definition(&geometry, [&input, &kernel, &of_output]);
+        for (found, exact) in usual.iter().zip(&exact) {
+            let square = |value: f64| value * value;
+            let norm: f64 = exact.iter().map(|value| square(*value)).sum();
+            let pairs = found.iter().zip(exact);
+            let distance: f64 = pairs.map(|(a, b)| square(f64::from(*a) - b)).sum();
+            assert!((distance / norm).sqrt() < 2e-6, "{side} at {stride}: {distance:e}");
+        }
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            let found = pool.expect("a pool").install(|| run(&input, &of_output));
+            assert_eq!(found, usual, "{side} at {stride} on {threads} threads");
+        }
+        let alone = run(&input[..side * side * CHANNELS], &of_output[..height * width * CHANNELS]);
+        assert_eq!(alone[0], usual[0][..alone[0].len()], "{side} at {stride}, an image alone");
+        assert_eq!(alone[1], usual[1][..alone[1].len()], "{side} at {stride}, an image alone");
+    }
 }

@@ -336,3 +336,14 @@ fn channels_of_wider_maps_are_written_and_read_in_place() {
         assert!(of_kernel(alone.view()) == of_kernel(wide.channels(16..48)), "{algorithm:?}");
     }
 }
+
+#[test]
+fn no_images_give_a_gradient_of_zeros() {
+    for algorithm in ALGORITHMS {
+        let shape = Shape { batch: 0, height: 6, width: 6, inputs: 32, outputs: 64, padding: 1 };
+        let convolution = shape.convolution(algorithm);
+        let none = |channels| maps(&[], [0, 6, 6, channels]);
+        let gradient = convolution.kernel_gradient(none(32).view(), none(64).view());
+        assert_eq!(gradient, vec![0.0; 9 * 32 * 64], "{algorithm:?}");
+    }
+}

@@ -306,7 +306,7 @@ impl Base {
     /// Runs activations through variable blocks as in training, and keeps on the tape what their
     /// gradients need: as [`Base::forward`] does, but that a batch is normalised by its own
     /// statistics, which move the moving ones. The result is a leaf of the graph that goes on from
-    /// it.
+    /// it; computed by Candle's operations, their graph is the tape.
     ///
     /// # Errors
     /// When the activations do not fit the first of them.

@@ -25,7 +25,8 @@ pub struct TensorComparison {
     pub shape: Vec<usize>,
     /// Whether it is a statistic of BatchNorm, which moves without an optimizer.
     pub is_statistic: bool,
-    /// Whether at least one bit changed, or the shape did.
+    /// Whether a number changed, or the shape did. A zero whose sign changed did not, nor did numbers
+    /// that the narrower type rounds to the same.
     pub moved: bool,
     /// Whether the shape changed.
     pub reshaped: bool,

@@ -141,7 +141,10 @@ impl Head {
         activations: &Tensor,
         mask: Option<&Tensor>,
     ) -> Result<(Tensor, HeadTape<'_>), ModelError> {
-        let Some(layer) = self.hidden.as_ref().filter(|_| activations.device().is_cpu()) else {
+        // A graph below the head would be cut off.
+        let is_leaf = activations.is_variable() || !activations.track_op();
+        let is_taped = is_leaf && activations.device().is_cpu();
+        let Some(layer) = self.hidden.as_ref().filter(|_| is_taped) else {
             // The graph is the tape.
             return Ok((
                 self.forward(activations, mask, Mode::Training)?,

@@ -392,6 +392,22 @@ fn a_batch_of_one_image_of_one_pixel_cannot_be_normalised_by_itself() -> Tested 
     Ok(())
 }
 
+/// ResNet-18's last maps are small enough for other tiles at the first of these sizes alone.
+#[test]
+fn features_do_not_depend_on_the_sizes_that_a_base_saw_before() -> Tested {
+    let architecture = Architecture::Resnet18;
+    let (way, blocks) = ((ConvolutionAlgorithm::WinogradF3, false), architecture.blocks());
+    let features = |base: &Base, size| -> Result<Vec<f32>, Box<dyn std::error::Error>> {
+        Ok(values(&base.forward(&images(1, size)?, 0..blocks)?))
+    };
+    let used = base(architecture, way, blocks)?;
+    for size in [160, 192, 160] {
+        let fresh = base(architecture, way, blocks)?;
+        assert_eq!(features(&used, size)?, features(&fresh, size)?, "at {size}");
+    }
+    Ok(())
+}
+
 /// The files of real torchvision, timm and Keras (up to 570 MB, so they are not part of the project).
 #[test]
 fn files_of_torchvision_timm_and_keras_yield_their_features() -> Tested {

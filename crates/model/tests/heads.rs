@@ -85,3 +85,26 @@ fn every_form_of_the_head_has_the_gradients_of_pytorch() -> Result<(), Box<dyn s
     }
     Ok(())
 }
+
+#[test]
+fn a_graph_below_the_head_gets_its_gradient() -> Result<(), Box<dyn std::error::Error>> {
+    let initializer = Initializer::GlorotUniform;
+    let head = Head::new(30, 7, Loss::Binary, initializer, |_| || 0.5, &Device::Cpu)?;
+    for ((_, variable), salt) in head.variables().into_iter().zip([2, 3, 4, 5]) {
+        variable.set(&numbers(salt, variable.dims(), 0.5)?)?;
+    }
+    let below = Var::from_tensor(&numbers(1, &SHAPE, 1.0)?)?;
+    let gradient_below = |activations: &Tensor| -> Result<Tensor, Box<dyn std::error::Error>> {
+        let (logits, tape) = head.forward_on_tape(activations, None)?;
+        let mut gradients =
+            Gradients::of(&Loss::Binary.per_image(&logits, &LABELS, 0.0)?.mean_all()?)?;
+        tape.backward(&mut gradients)?;
+        Ok(gradients.store.get(below.as_tensor()).ok_or("no gradient")?.clone())
+    };
+    let of_leaf = gradient_below(below.as_tensor())?;
+    let of_graph = gradient_below(&(below.as_tensor() * 2.0)?)?;
+    assert_eq!(of_graph.dims(), of_leaf.dims());
+    let largest = of_graph.abs()?.max_all()?.to_scalar::<f32>()?;
+    assert!(largest > 0.0, "{largest}");
+    Ok(())
+}

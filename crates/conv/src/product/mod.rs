@@ -1,7 +1,7 @@
 //! Matrix products on one thread, vectorised for the processor at hand.
 //!
 //! Every element of a product is one chain of fused multiply-adds in the order of the inner
-//! dimension. How rows and columns are grouped into registers therefore changes nothing: not the
+//! dimension; of a transposed product, which sums over pixels, a chain for each group of lines. How rows and columns are grouped into registers therefore changes nothing: not the
 //! number of rows computed together, nor the width of the processor's vectors. On processors that
 //! fuse, results are equal to the last bit.
 //!

@@ -20,7 +20,7 @@ const VECTORS_AHEAD: usize = 8;
 /// A kernel `[3, 3, inputs, outputs]` at the points of an algorithm.
 #[derive(Debug)]
 pub(crate) struct TransformedKernel {
-    pub(super) variant: Variant,
+    pub(crate) variant: Variant,
     pub(super) panels: Panels,
 }
 

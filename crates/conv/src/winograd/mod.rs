@@ -236,6 +236,11 @@ pub(crate) fn convolve(
     output: &mut Maps,
     first_channel: usize,
 ) {
+    let steps = [input.pixel_step, output.shape()[3], first_channel];
+    assert!(
+        steps.iter().all(|step| step.is_multiple_of(CHANNEL_STEP)),
+        "channels in memory must come in multiples of {CHANNEL_STEP}: {steps:?}"
+    );
     with_algorithm!(
         kernel.variant.tiles,
         run(geometry, input, kernel, initial, activation, output, first_channel)

@@ -173,7 +173,10 @@ impl Convolution {
     ) -> Result<(), ModelError> {
         let convolution = self.on(context, input)?;
         let make = || self.folded(context, &convolution);
-        let prepared = context.prepared(&self.weight(), || self.tensors(), make)?;
+        let mut prepared = context.prepared(&self.weight(), || self.tensors(), make)?;
+        if !prepared.kernel.fits(&convolution) {
+            prepared = Arc::new(self.folded(context, &convolution)?);
+        }
         let PreparedConvolution { kernel, bias } = &*prepared;
         convolution.forward(input, kernel, bias, self.activation, output, first_channel);
         Ok(())

@@ -36,15 +36,10 @@ impl Layer for Parallel {
     }
 
     fn forward(&self, context: &Context, input: &Maps) -> Result<Maps, ModelError> {
-        let [batch, height, width, _] = input.shape();
-        let shape = match self.0.first() {
-            Some(part) => {
-                let geometry = part.on(context, input.view())?.geometry;
-                [geometry.output_height(), geometry.output_width()]
-            }
-            None => [height, width],
-        };
-        let mut output = Maps::new(&context.buffers, [batch, shape[0], shape[1], self.outputs()]);
+        let geometry = self.0[0].on(context, input.view())?.geometry;
+        let (height, width) = (geometry.output_height(), geometry.output_width());
+        let shape = [input.shape()[0], height, width, self.outputs()];
+        let mut output = Maps::new(&context.buffers, shape);
         let mut first_channel = 0;
         for part in &self.0 {
             part.write(context, input.view(), &mut output, first_channel)?;

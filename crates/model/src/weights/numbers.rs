@@ -52,11 +52,12 @@ pub(crate) fn float_width(number_type: &NumberType) -> Option<u32> {
     }
 }
 
-/// The nearest number that a float type has, ties to even.
+/// The nearest number that a float type has, ties to even. What goes to 16 bits goes through 32, as in
+/// PyTorch; `half` itself drops the low bits of 64, which decide what lies just above a tie.
 pub(crate) fn rounded(dtype: Dtype, value: f64) -> f64 {
     match dtype {
-        Dtype::F16 => half::f16::from_f64(value).to_f64(),
-        Dtype::BF16 => half::bf16::from_f64(value).to_f64(),
+        Dtype::F16 => half::f16::from_f32(value as f32).to_f64(),
+        Dtype::BF16 => half::bf16::from_f32(value as f32).to_f64(),
         Dtype::F32 => f64::from(value as f32),
         _ => value,
     }
@@ -181,17 +182,28 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_just_above_a_tie_is_rounded_up() {
+        let above = |bits: u32| f64::from(f32::from_bits(bits));
+        // 1 + 2⁻⁸ + 2⁻²³ and 1 + 2⁻¹¹ + 2⁻²³: half of a step, and a little more.
+        assert_eq!(rounded(Dtype::BF16, above(0x3f80_8001)), 1.0 + 2f64.powi(-7));
+        assert_eq!(rounded(Dtype::F16, above(0x3f80_1001)), 1.0 + 2f64.powi(-10));
+        // At the tie itself, to even.
+        assert_eq!(rounded(Dtype::BF16, above(0x3f80_8000)), 1.0);
+        assert_eq!(rounded(Dtype::F16, above(0x3f80_1000)), 1.0);
+    }
+
+    #[test]
     fn halves_of_either_kind_may_be_the_same_numbers_rounded() {
         let mut number = 1e-9f64;
         while number < 1e6 {
             for number in [number, -number] {
-                let half = half::f16::from_f64(number).to_f64();
-                let bfloat = half::bf16::from_f64(number).to_f64();
+                let half = rounded(Dtype::F16, number);
+                let bfloat = rounded(Dtype::BF16, number);
                 assert!(have_common_source(half, bfloat), "{number}");
                 // Two steps of bfloat16 away no number is that rounds to both, unless both are tiny
                 // beside the steps of binary16, or too large for it.
                 if (1e-4..6e4).contains(&number.abs()) {
-                    let moved = half::bf16::from_f64(number * 1.02).to_f64();
+                    let moved = rounded(Dtype::BF16, number * 1.02);
                     assert!(!have_common_source(half, moved), "{number}");
                     assert!(!have_common_source(half, -bfloat), "{number}");
                 }
