@@ -18,6 +18,9 @@ const SEED_ACCURACY: f64 = 0.01;
 /// How far one seed's loss may be from the recorded one, as a share of the mean.
 const SEED_LOSS: f64 = 0.005;
 
+/// What numbers of bands are rounded to.
+const STEP: f64 = 1e-6;
+
 /// A band for each procedure that has all its runs, and each of the given numbers.
 ///
 /// A mean of the `n` seeds that were recorded and one of the `m` that the experiment plans, drawn from
@@ -27,7 +30,7 @@ const SEED_LOSS: f64 = 0.005;
 /// of freedom. The band is the recorded mean plus or minus that, but at least three images for an
 /// accuracy and 2 % for a loss. The images are the same, so their choice adds nothing. Each seed's
 /// value is recorded too; repeated, it may differ by a point of accuracy or half a per cent of the
-/// loss.
+/// loss. Both are at least 1e-6, for that is what numbers are rounded to.
 ///
 /// Where the images of a metric were evaluated after the last epoch alone, its number is `final`.
 pub fn derive_bands(results: &Results, numbers: &[(Metric, Statistic)]) -> Vec<Band> {
@@ -66,19 +69,16 @@ fn band(procedure: &ProcedureRuns, measurements: &Measurements<'_>) -> Option<Ba
     let between_means = estimate
         .over_seeds
         .map_or(0.0, |uncertainty| uncertainty.half_width() * (1.0 + ratio).sqrt());
-    let half = between_means.max(floor);
+    let half = between_means.max(floor).max(STEP);
     let (mut lower, mut upper) = (rounded(estimate.mean - half), rounded(estimate.mean + half));
     if metric.is_accuracy() {
         (lower, upper) = (lower.max(0.0), upper.min(1.0));
     }
+    let tolerance = if metric.is_accuracy() { SEED_ACCURACY } else { SEED_LOSS * estimate.mean };
     let per_seed = PerSeed {
         seeds: procedure.runs.iter().map(|run| run.cell().seed).collect(),
         values: estimate.sample.values().iter().map(|value| rounded(*value)).collect(),
-        tolerance: rounded(if metric.is_accuracy() {
-            SEED_ACCURACY
-        } else {
-            SEED_LOSS * estimate.mean
-        }),
+        tolerance: rounded(tolerance).max(STEP),
     };
     Some(Band {
         selector: Selector::exactly(&procedure.levels),

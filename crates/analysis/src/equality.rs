@@ -49,9 +49,9 @@ pub(crate) fn equal_pairs(
 ) -> Option<usize> {
     let mut count = 0;
     for first in procedures.iter().filter(|first| first.levels[factor].1 == one) {
-        let second = procedures.iter().find(|second| {
-            second.levels[factor].1 == other && first.differs_in_one_factor(second)
-        });
+        let second = procedures
+            .iter()
+            .find(|second| second.levels[factor].1 == other && first.differs_in_one_factor(second));
         let Some(second) = second else { continue };
         if first.paired_with(second).is_empty() {
             continue;

@@ -233,9 +233,11 @@ impl ResultsFolder {
     pub fn begin(&self, manifest: &CellManifest) -> Result<ParquetSink, AnalysisError> {
         let folder = format!("{CELLS}/{}", manifest.id);
         self.store.tidy(&folder)?;
-        for file in self.store.list(&folder)? {
-            if [OUTCOME, FAILURE, PREDICTIONS].contains(&file.as_str()) {
-                self.store.remove(&key(&manifest.id, &file))?;
+        let there = self.store.list(&folder)?;
+        // The outcome first: it is what lists the others.
+        for file in [OUTCOME, FAILURE, DRIFT, PREDICTIONS] {
+            if there.iter().any(|name| name == file) {
+                self.store.remove(&key(&manifest.id, file))?;
             }
         }
         self.write_json(&manifest.id, MANIFEST, manifest)?;
@@ -286,18 +288,18 @@ impl ResultsFolder {
     /// versions that did not keep it.
     ///
     /// # Errors
-    /// When the file is there and cannot be read.
+    /// When the file is there and cannot be read, or is another than the cell's.
     pub fn read_predictions(&self, id: &CellId) -> Result<Option<Vec<Prediction>>, AnalysisError> {
-        self.read_parquet(id, PREDICTIONS, None, predictions)
+        self.read_listed(id, PREDICTIONS, predictions)
     }
 
     /// How far each tensor of a cell's base was from its start: epoch, counted from 1, and drift.
     /// Nothing for a base that cannot change.
     ///
     /// # Errors
-    /// When the file is there and cannot be read.
+    /// When the file is there and cannot be read, or is another than the cell's.
     pub fn read_drift(&self, id: &CellId) -> Result<Vec<(usize, TensorDrift)>, AnalysisError> {
-        Ok(self.read_parquet(id, DRIFT, None, drifts)?.unwrap_or_default())
+        Ok(self.read_listed(id, DRIFT, drifts)?.unwrap_or_default())
     }
 
     /// How far each tensor of a procedure's base was from its start, in the mean over its runs that have
@@ -426,6 +428,26 @@ impl ResultsFolder {
     ) -> Result<Option<Vec<T>>, AnalysisError> {
         let bytes = self.store.get(&key(id, file))?;
         bytes.map(|bytes| self.parquet(id, file, bytes, columns, rows)).transpose()
+    }
+
+    /// Reads a file that a cell may have beside its epochs; nothing where it is not there, or where the
+    /// outcome lists other files.
+    fn read_listed<T>(
+        &self,
+        id: &CellId,
+        file: &str,
+        rows: impl Fn(&DataFrame, &CellId) -> PolarsResult<Vec<T>>,
+    ) -> Result<Option<Vec<T>>, AnalysisError> {
+        let Some(bytes) = self.store.get(&key(id, file))? else { return Ok(None) };
+        // Behind the file: of a cell that begins anew meanwhile, there is no outcome any more.
+        if let Some(outcome) = self.outcome(id)? {
+            // Older versions listed none.
+            if !outcome.records.is_empty() && !outcome.records.contains_key(file) {
+                return Ok(None);
+            }
+            self.is_as_recorded(id, file, &bytes, &outcome)?;
+        }
+        self.parquet(id, file, bytes, None, |frame| rows(frame, id)).map(Some)
     }
 
     fn parquet<T>(

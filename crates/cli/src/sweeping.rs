@@ -50,7 +50,7 @@ pub(crate) fn sweep(
     if options.launcher == LauncherName::Slurm {
         // Before anything is tried or forgotten.
         let settings = launcher_settings(options, experiment)?.slurm;
-        let asks_for_gpus = |kind| settings.of(kind).gpus.is_some();
+        let asks_for_gpus = |kind| settings.of(kind).asks_for_gpus();
         let device = if asks_for_gpus(StepKind::Fit) { "cuda:0" } else { &options.device };
         check_device(device)?;
         if asks_for_gpus(StepKind::Extract) != asks_for_gpus(StepKind::Fit) {
@@ -228,6 +228,7 @@ fn submit(work: &Work<'_>, options: &Sweep, opened: &Opened) -> Result<(), CliEr
         retries: options.retries.map_or(0, usize::from),
         local_cache: (options.local_cache != Path::new(LOCAL_CACHE))
             .then(|| options.local_cache.clone()),
+        checkpoint_interval: options.checkpoint_every,
         at_a_time: options.jobs.map(usize::from),
         logs: absolute_place(Path::new("thaw-slurm"))?,
     };

@@ -70,6 +70,13 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 /// Those that are copied to a store are written less often.
 const SHARED_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Within epochs checkpoints are so many times as far apart as a person asks for.
+const WITHIN_EPOCHS: u32 = 30;
+
+fn within_epochs(interval: Duration) -> Duration {
+    interval.saturating_mul(WITHIN_EPOCHS)
+}
+
 /// Executes on real images.
 pub struct RealExecutor<'a> {
     inputs: &'a RunInputs,
@@ -334,9 +341,9 @@ impl Executor for RealExecutor<'_> {
             None => CHECKPOINT_INTERVAL,
         };
         let policy = CheckpointPolicy::new(path, self.checkpoint_interval.unwrap_or(usual));
-        let within_epochs = self.checkpoint_interval.map(|interval| interval * 30);
+        let asked_for = self.checkpoint_interval.map(within_epochs);
         let policy = CheckpointPolicy {
-            interval_within_epochs: within_epochs.unwrap_or(policy.interval_within_epochs),
+            interval_within_epochs: asked_for.unwrap_or(policy.interval_within_epochs),
             stop: self.stop.clone(),
             shared,
             ..policy
@@ -355,5 +362,16 @@ impl Executor for RealExecutor<'_> {
     fn memory_bytes(&self, cell: &Cell) -> Result<u64, RunError> {
         let images = self.inputs.dataset.counts().of(Split::Train);
         Ok(fit_memory_bytes(cell, images)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_without_end_has_no_end_within_epochs_either() {
+        assert_eq!(within_epochs(Duration::from_secs(10)), Duration::from_secs(300));
+        assert_eq!(within_epochs(Duration::MAX), Duration::MAX);
     }
 }

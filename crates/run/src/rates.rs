@@ -179,7 +179,7 @@ impl<'a> Rates<'a> {
         if let Some(known) = self.known().stages.get(&key) {
             return Ok(known.clone());
         }
-        let stage = Arc::new(Stage::new(self.inputs, cell, is_stored, evaluated)?);
+        let stage = Arc::new(Stage::new(self.inputs, cell, blocks, is_stored, evaluated)?);
         self.known().stages.insert(key, stage.clone());
         Ok(stage)
     }
@@ -194,13 +194,14 @@ impl<'a> Rates<'a> {
     ) -> Result<FitPace, RunError> {
         let mut procedure = like_the_first(phase.procedure, &self.inputs.cells[0], is_stored);
         procedure.batch_size = procedure.batch_size.min(self.facts.images.train.max(1) as usize);
-        let key = (ContentHash::of_value(&(&procedure, is_stored)), share);
+        let blocks = phase.untouched_blocks;
+        let key = (ContentHash::of_value(&(&procedure, blocks, is_stored)), share);
         if let Some(known) = self.known().fit.get(&key) {
             return Ok(*known);
         }
         let cell = Cell { procedure, levels: Vec::new(), ..cell.clone() };
         let trial = |epochs: usize, evaluated: u64| -> Result<Vec<Trial>, RunError> {
-            let stage = self.stage(&cell, phase.untouched_blocks, is_stored, evaluated)?;
+            let stage = self.stage(&cell, blocks, is_stored, evaluated)?;
             std::thread::scope(|scope| {
                 let begin = |_| {
                     scope.spawn(|| -> Result<Trial, RunError> {

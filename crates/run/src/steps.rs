@@ -208,6 +208,7 @@ fn is_still_ours(claim: &Claim) -> Result<(), SinkError> {
 
 impl RecordSink for Observed<'_> {
     fn begin(&mut self, resumed: &[EpochRecord]) -> Result<(), SinkError> {
+        is_still_ours(self.claim)?;
         self.records.begin(resumed)?;
         if let Some(last) = resumed.last() {
             self.observer.event(&Event::Resumed { number: self.number, last });

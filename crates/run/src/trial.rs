@@ -8,8 +8,8 @@ use thaw_analysis::ResultsFolder;
 use thaw_data::{OnUnreadable, Pixels, Synthetic};
 use thaw_model::Base;
 use thaw_spec::{
-    Cell, EpochRecord, Extraction, Prediction, RecordSink, SinkError, Split, SyntheticDataset,
-    SyntheticTask, Variants,
+    Cell, EpochRecord, Extraction, Phase, Prediction, RecordSink, SinkError, Split,
+    SyntheticDataset, SyntheticTask, Variants,
 };
 use thaw_train::{FitData, PhaseData, SplitData, StoredActivations, TrainError, extract, fit};
 
@@ -101,15 +101,18 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A batch of training images, and so many to be evaluated, as a cell of one phase sees them.
+    /// A batch of training images, and so many to be evaluated, as a cell of one phase sees them whose
+    /// first blocks, so many, are those of the weights file.
     pub(crate) fn new(
         inputs: &RunInputs,
         cell: &Cell,
+        untouched_blocks: usize,
         is_stored: bool,
         evaluated: u64,
     ) -> Result<Self, RunError> {
         let desk = Desk::new(cell, shown(cell), evaluated)?;
-        let phase = cell.procedure.phases()[0];
+        // A phase before it may have trained some that it leaves frozen.
+        let phase = Phase { untouched_blocks, ..cell.procedure.phases()[0] };
         let of_training = Extraction::for_training(cell, &phase, inputs.sharing);
         let of_evaluation = Extraction::for_evaluation(cell, &phase, Split::Validation);
         let evaluation = desk.split(inputs, of_evaluation, Split::Validation)?;

@@ -1,6 +1,7 @@
 //! What a plan is expected to take, on the real executor's work.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use tempfile::TempDir;
 use thaw_data::Synthetic;
@@ -19,16 +20,18 @@ cached = { cache = "features" }
 thawed = { optimizer_collects = "everything" }
 "#;
 
-#[test]
-fn a_forecast_counts_steps_side_by_side_and_finds_the_longest_chain() {
-    let experiment = Experiment::parse("forecast.toml", EXPERIMENT).expect("an experiment");
+fn inputs(text: &str, cache: &Path) -> RunInputs {
+    let experiment = Experiment::parse("forecast.toml", text).expect("an experiment");
     let DatasetSource::Synthetic(drawn) = experiment.dataset else { panic!("drawn") };
     let weights = Weights::shipped(experiment.architecture).expect("shipped").expect("weights");
-    let desk = TempDir::new().expect("a folder");
     let dataset = Box::new(Synthetic::new(drawn));
-    let inputs =
-        RunInputs::new(&experiment, dataset, weights, Cache::in_folder(&desk.path().join("cache")))
-            .expect("inputs");
+    RunInputs::new(&experiment, dataset, weights, Cache::in_folder(cache)).expect("inputs")
+}
+
+#[test]
+fn a_forecast_counts_steps_side_by_side_and_finds_the_longest_chain() {
+    let desk = TempDir::new().expect("a folder");
+    let inputs = inputs(EXPERIMENT, &desk.path().join("cache"));
     let facts = inputs.cost_facts().expect("facts");
     let plan = inputs.plan(&facts, &BTreeSet::new()).expect("a plan");
     let limits = Limits { threads: 2, jobs: Some(2), memory_bytes: None, repeat: false };
@@ -59,14 +62,39 @@ fn a_forecast_counts_steps_side_by_side_and_finds_the_longest_chain() {
     assert!(!desk.path().join("cache").exists(), "a forecast leaves nothing behind");
 }
 
+/// The second phase of the first level leaves all blocks frozen, and sees its images behind those that
+/// the first has left as they were: the same as those of the second level.
+const REFROZEN: &str = r#"
+name = "refrozen"
+seeds = [0]
+dataset = { source = "synthetic", train = 40, validation = 20, test = 0 }
+base = { architecture = "mini_vgg" }
+procedure = { image_size = 32, epochs = 2, batch_size = 8 }
+[matrix.regime]
+refrozen = { phase = [{ freeze = "block_4" }, { freeze = "all", batch_size = 4 }] }
+tuned = { freeze = "block_4", batch_size = 4 }
+"#;
+
+#[test]
+fn a_phase_is_tried_behind_the_blocks_that_none_before_it_has_trained() {
+    let desk = TempDir::new().expect("a folder");
+    let inputs = inputs(REFROZEN, &desk.path().join("cache"));
+    let facts = inputs.cost_facts().expect("facts");
+    let plan = inputs.plan(&facts, &BTreeSet::new()).expect("a plan");
+    let fits: Vec<_> = plan.fits().collect();
+    assert_eq!(fits.len(), 2);
+    let boundaries =
+        fits[0].procedure.phases().iter().map(|phase| phase.untouched_blocks).collect::<Vec<_>>();
+    assert_eq!(boundaries, [3, 3]);
+    let limits = Limits { threads: 1, jobs: Some(1), memory_bytes: None, repeat: false };
+    let rates = Rates::new(&inputs, &facts);
+    let forecast = Forecast::new(&plan, &facts, &limits, &rates, |_| false).expect("tried");
+    assert!(forecast.steps.iter().all(|seconds| seconds.is_some_and(|seconds| seconds > 0.0)));
+}
+
 #[test]
 fn steps_need_the_artifacts_that_they_read_and_no_others() {
-    let experiment = Experiment::parse("forecast.toml", EXPERIMENT).expect("an experiment");
-    let DatasetSource::Synthetic(drawn) = experiment.dataset else { panic!("drawn") };
-    let weights = Weights::shipped(experiment.architecture).expect("shipped").expect("weights");
-    let dataset = Box::new(Synthetic::new(drawn));
-    let inputs = RunInputs::new(&experiment, dataset, weights, Cache::in_folder("cache".as_ref()))
-        .expect("inputs");
+    let inputs = inputs(EXPERIMENT, "cache".as_ref());
     let facts = inputs.cost_facts().expect("facts");
     let plan = inputs.plan(&facts, &BTreeSet::new()).expect("a plan");
     let needs = plan.needs(facts.sharing);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use strsim::normalized_damerau_levenshtein;
+
 /// A place in a file that a person wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
@@ -25,8 +27,12 @@ impl fmt::Display for Location {
     }
 }
 
-/// Bytes of what stands before the sign of equality that a message repeats.
+/// Bytes of what stands before the sign of equality that a message repeats, and of a name that may be
+/// a misprint.
 const LONGEST_KEY: usize = 200;
+
+/// How alike two names are, from 0 to 1, where one may be a misprint of the other.
+const ALIKE: f64 = 0.75;
 
 /// An experiment or expectation file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -118,20 +124,22 @@ impl Contradiction {
 
 /// A name that is none of those allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown {kind} `{name}`, expected {expected}")]
+#[error("unknown {kind} `{name}`{instead}")]
 pub struct UnknownName {
     kind: &'static str,
     name: String,
-    expected: String,
+    /// The end of the sentence: what to write instead.
+    instead: String,
 }
 
 impl UnknownName {
     /// `expected` names what is allowed, in words.
-    pub(crate) fn new(kind: &'static str, name: &str, expected: impl Into<String>) -> Self {
-        Self { kind, name: name.to_owned(), expected: expected.into() }
+    pub(crate) fn new(kind: &'static str, name: &str, expected: &str) -> Self {
+        Self { kind, name: name.to_owned(), instead: format!(", expected {expected}") }
     }
 
-    /// The value whose name it is among all values, or an error that lists them.
+    /// The value whose name it is among all values, or an error that says which name was meant, or
+    /// lists all.
     ///
     /// # Errors
     /// When none of them has it.
@@ -142,10 +150,8 @@ impl UnknownName {
         name_of: impl Fn(T) -> &'static str,
     ) -> Result<T, Self> {
         let names = || all.iter().map(|value| name_of(*value)).collect::<Vec<_>>();
-        all.iter()
-            .copied()
-            .find(|value| name_of(*value) == name)
-            .ok_or_else(|| Self::new(kind, name, format!("one of {}", quoted(&names()))))
+        let found = all.iter().copied().find(|value| name_of(*value) == name);
+        found.ok_or_else(|| Self { kind, name: name.to_owned(), instead: instead(name, &names()) })
     }
 }
 
@@ -155,7 +161,7 @@ impl SpecError {
         let offset = error.span().map_or(0, |span| span.start);
         let location = Location::in_text(file, text, offset);
         let line = text.lines().nth(location.line - 1).unwrap_or_default();
-        let message = one_line(error.message());
+        let message = in_our_words(error.message());
         let message = match line.split_once('=') {
             Some((key, _)) if key.len() <= LONGEST_KEY => format!("{}: {message}", key.trim()),
             _ => message,
@@ -164,12 +170,136 @@ impl SpecError {
     }
 }
 
+/// A message of the TOML reader in one line and in our words: a name that was misprinted is answered
+/// with the one that was meant, and kinds of numbers have no names of Rust.
+pub(crate) fn in_our_words(message: &str) -> String {
+    let message = one_line(message);
+    misprint(&message).or_else(|| kind_of_number(&message)).unwrap_or(message)
+}
+
 /// Joins the lines of a message of several lines.
-pub(crate) fn one_line(message: &str) -> String {
+fn one_line(message: &str) -> String {
     message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// What is said of an unknown name that is close to one of those that its message lists.
+fn misprint(message: &str) -> Option<String> {
+    let (what, rest) = message.split_once(" `")?;
+    if !matches!(what, "unknown field" | "unknown variant") {
+        return None;
+    }
+    let (name, listed) = rest.rsplit_once("`, expected ")?;
+    let known: Vec<&str> = listed.split('`').skip(1).step_by(2).collect();
+    let meant = closest(name, &known)?;
+    Some(format!("{what} `{name}`; did you mean `{meant}`?"))
+}
+
+/// What is said of a value that should have been a number.
+fn kind_of_number(message: &str) -> Option<String> {
+    let (found, kind) = message.rsplit_once(", expected ")?;
+    let words = match kind {
+        "usize" | "u64" => "a whole number of 0 or more",
+        "u16" => "a whole number from 0 to 65535",
+        "f64" => "a number",
+        _ => return None,
+    };
+    Some(format!("{found}, expected {words}"))
+}
+
+/// What to write in place of an unknown name, as the end of a sentence: the known name that it may be
+/// a misprint of, or else any of them.
+pub(crate) fn instead<T: AsRef<str> + fmt::Display>(name: &str, known: &[T]) -> String {
+    match closest(name, known) {
+        Some(meant) => format!("; did you mean `{meant}`?"),
+        None => format!(", expected one of {}", quoted(known)),
+    }
+}
+
+/// The known name that an unknown one may be a misprint of: the closest, unless another is as close.
+/// Names with other digits are no misprints, but other versions or values.
+fn closest<'a, T: AsRef<str>>(name: &str, known: &'a [T]) -> Option<&'a str> {
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let is_comparable =
+        |known: &&str| name.len().max(known.len()) <= LONGEST_KEY && digits(known) == digits(name);
+    let known = known.iter().map(T::as_ref).filter(is_comparable);
+    let alike = known.map(|known| (normalized_damerau_levenshtein(name, known), known));
+    let mut close: Vec<(f64, &str)> = alike.filter(|(alike, _)| *alike >= ALIKE).collect();
+    close.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    match close[..] {
+        [(_, only)] => Some(only),
+        [(most, closest), (next, _), ..] if most > next => Some(closest),
+        _ => None,
+    }
 }
 
 /// Names in backticks with commas between.
 pub(crate) fn quoted<T: fmt::Display>(names: &[T]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misprint_is_answered_with_the_name_that_was_meant() {
+        for (name, known, meant) in [
+            ("regim", &["regime", "dropout"][..], Some("regime")),
+            ("dropuot", &["regime", "dropout"], Some("dropout")),
+            ("kears-2.2", &["keras-2.1.3", "keras-2.2", "torch"], Some("keras-2.2")),
+            ("frozen", &["cached", "thawed"], None),
+            // Two that are as close.
+            ("thawen", &["thawed", "thawer"], None),
+            // Another version, another value.
+            ("keras-2.1", &["keras-2.1.3", "keras-2.2", "torch"], None),
+            ("0.05", &["0.5", "0.0"], None),
+            ("", &["a"], None),
+            ("a", &[], None),
+        ] {
+            assert_eq!(closest(name, known), meant, "{name}");
+        }
+        assert_eq!(closest(&"x".repeat(10_000), &["x".repeat(10_001)]), None);
+        assert_eq!(instead("regim", &["regime", "dropout"]), "; did you mean `regime`?");
+        assert_eq!(
+            instead("layers", &["regime", "dropout"]),
+            ", expected one of `regime`, `dropout`"
+        );
+    }
+
+    #[test]
+    fn messages_of_the_toml_reader_are_put_into_our_words() {
+        for (message, words) in [
+            (
+                "unknown field `epoch`, expected one of `image_size`, `epochs`, `dropout`",
+                "unknown field `epoch`; did you mean `epochs`?",
+            ),
+            (
+                "unknown variant `caff`, expected `caffe` or `rescale`",
+                "unknown variant `caff`; did you mean `caffe`?",
+            ),
+            (
+                "unknown variant `?`, expected `caffe` or `rescale`",
+                "unknown variant `?`, expected `caffe` or `rescale`",
+            ),
+            (
+                "unknown field `train`, there are no fields",
+                "unknown field `train`, there are no fields",
+            ),
+            (
+                "invalid type: string \"32\", expected usize",
+                "invalid type: string \"32\", expected a whole number of 0 or more",
+            ),
+            (
+                "invalid value: integer `70000`, expected u16",
+                "invalid value: integer `70000`, expected a whole number from 0 to 65535",
+            ),
+            (
+                "invalid type: string \"a\", expected f64",
+                "invalid type: string \"a\", expected a number",
+            ),
+            ("one\n  and two\n", "one; and two"),
+        ] {
+            assert_eq!(in_our_words(message), words);
+        }
+    }
 }

@@ -54,9 +54,9 @@ impl TryFrom<TypedBand> for Band {
 }
 
 /// Recorded values by seed: a run with the same seed is the same run, and must give the same number
-/// but for rounding.
+/// but for rounding. There is a value for each seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "TypedPerSeed")]
 pub struct PerSeed {
     /// Seeds of the recorded runs.
     pub seeds: Vec<u64>,
@@ -64,6 +64,36 @@ pub struct PerSeed {
     pub values: Vec<f64>,
     /// Largest absolute difference of one seed's value that passes.
     pub tolerance: f64,
+}
+
+/// Recorded values as typed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypedPerSeed {
+    seeds: Vec<u64>,
+    values: Vec<f64>,
+    tolerance: f64,
+}
+
+impl TryFrom<TypedPerSeed> for PerSeed {
+    type Error = &'static str;
+
+    fn try_from(typed: TypedPerSeed) -> Result<Self, Self::Error> {
+        let TypedPerSeed { seeds, values, tolerance } = typed;
+        if seeds.len() != values.len() {
+            return Err(
+                "`seeds` and `values` of `per_seed` are lists of one length, a value for each seed",
+            );
+        }
+        // Nothing differs from a value that is no number, nor by more than such a tolerance.
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err("`values` of `per_seed` are finite numbers");
+        }
+        if !tolerance.is_finite() || tolerance < 0.0 {
+            return Err("`tolerance` of `per_seed` is a finite number of 0 or more");
+        }
+        Ok(Self { seeds, values, tolerance })
+    }
 }
 
 /// Provenance of recorded bands.
@@ -89,12 +119,14 @@ pub enum RelationKind {
         /// Largest absolute difference that passes; 0 for bit-equal curves.
         tolerance: f64,
     },
-    /// The whole confidence interval of `left` lies above that of `right`.
+    /// The whole confidence interval of the differences `left − right` between runs of equal seeds
+    /// lies above 0.
     IntervalAbove {
         /// Statistic that reduces a curve to one number.
         statistic: Statistic,
     },
-    /// The mean difference between `left` and `right` is at least `margin`.
+    /// The whole confidence interval of the differences `left − right` between runs of equal seeds
+    /// lies at or above `margin`.
     GreaterByAtLeast {
         /// Statistic that reduces a curve to one number.
         statistic: Statistic,

@@ -188,6 +188,8 @@ impl Source<'_> {
             }
             settings.overlay(&typed_settings);
             let procedure = Procedure::resolve(architecture, &settings).map_err(|reason| {
+                // Those of a level stand in the matrix.
+                let phases = if combination.settings.phase.is_none() { phases } else { &[] };
                 let phase = reason.phase.and_then(|phase| phases.get(phase));
                 SpecError::Contradiction {
                     location: self.at(phase.map_or(matrix_offset, |phase| phase.span().start)),
@@ -229,6 +231,16 @@ fn known_levels(
     known
 }
 
+/// The statistic of an experiment that chooses none: the mean over the last third of the epochs of its
+/// shortest procedure, at most ten.
+fn usual_statistic(procedures: &[NamedProcedure]) -> Statistic {
+    let epochs = procedures.iter().map(|(_, procedure)| procedure.total_epochs()).min();
+    match epochs.unwrap_or(1) / 3 {
+        0 | 1 => Statistic::Final,
+        third => Statistic::Last(third.min(10)),
+    }
+}
+
 /// Number of procedures that a selector chooses.
 fn count_chosen(selector: &Selector, procedures: &[NamedProcedure]) -> usize {
     procedures.iter().filter(|(levels, _)| selector.matches(levels)).count()
@@ -262,6 +274,8 @@ pub struct Experiment {
     pub labels: Labels,
     /// How its steps are handed to a scheduler; it decides nothing about what they compute.
     pub launcher: LauncherSettings,
+    /// Whether its file chooses the statistic.
+    chooses_statistic: bool,
     /// Whether runs with other seeds than those planned count for nothing.
     planned_seeds_only: bool,
     procedures: Vec<NamedProcedure>,
@@ -381,15 +395,9 @@ impl Experiment {
                 return Err(source.selector_error(offset, "ladder", message));
             }
         }
-        let statistic = table.statistic.unwrap_or_else(|| {
-            let epochs = procedures.iter().map(|(_, procedure)| procedure.total_epochs()).min();
-            match epochs.unwrap_or(1) / 3 {
-                0 | 1 => Statistic::Final,
-                third => Statistic::Last(third.min(10)),
-            }
-        });
         Ok(Self {
-            statistic,
+            statistic: table.statistic.unwrap_or_else(|| usual_statistic(&procedures)),
+            chooses_statistic: table.statistic.is_some(),
             planned_seeds_only: false,
             title: if table.title.is_empty() { table.name.get_ref().clone() } else { table.title },
             name: table.name.into_inner(),
@@ -483,6 +491,7 @@ impl Experiment {
                 procedure.later_phases.iter_mut().for_each(|later| later.procedure.shorten(epochs));
             }
             self.statistic = match self.statistic {
+                _ if !self.chooses_statistic => usual_statistic(&self.procedures),
                 Statistic::Last(last) => Statistic::Last(last.min(epochs)),
                 other => other,
             };

@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use crate::Location;
 use crate::entries::entries;
-use crate::error::{SpecError, quoted};
+use crate::error::{SpecError, instead};
 use crate::selector::Selector;
 
 /// The `[labels]` table as typed: `factor = "words"` and `"factor=level" = "words"`.
@@ -94,5 +94,5 @@ fn check_name(name: &str, known: &[(String, Vec<String>)]) -> Result<(), String>
         return Ok(());
     }
     let factors: Vec<String> = known.iter().map(|(factor, _)| factor.clone()).collect();
-    Err(format!("unknown factor `{name}`, expected one of {}", quoted(&factors)))
+    Err(format!("unknown factor `{name}`{}", instead(name, &factors)))
 }

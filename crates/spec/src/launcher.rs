@@ -93,6 +93,12 @@ pub struct StepResources {
 }
 
 impl StepResources {
+    /// Whether the step computes on a GPU.
+    #[must_use]
+    pub fn asks_for_gpus(&self) -> bool {
+        self.gpus.is_some_and(|count| count > 0)
+    }
+
     fn overlaid(self, other: Self) -> Self {
         Self {
             partition: other.partition.or(self.partition),
@@ -186,6 +192,10 @@ mod tests {
         assert_eq!((fit.cpus, fit.gpus, fit.memory.as_deref()), (Some(2), Some(1), Some("6G")));
         let decode = slurm.of(StepKind::Decode);
         assert_eq!((decode.gpus, decode.memory.as_deref()), (None, Some("6G")));
+        assert!(fit.asks_for_gpus() && !decode.asks_for_gpus());
+        let without = parsed("[launcher.slurm.fit]\ngpus = 0");
+        let fit = parsed(site).overlaid(without).slurm.of(StepKind::Fit);
+        assert!(fit.gpus == Some(0) && !fit.asks_for_gpus(), "a site takes them back");
         for kind in StepKind::ALL {
             let text = format!("[launcher.slurm.{}]\nmemory = \"1G\"", kind.name());
             let slurm = parsed(&text).slurm;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use toml::{Spanned, Table, Value};
 
 use crate::entries::entries;
-use crate::error::{one_line, quoted};
+use crate::error::{in_our_words, instead, quoted};
 use crate::selector::{Selector, level_name};
 use crate::settings::Settings;
 use crate::text::check_name;
@@ -188,8 +188,8 @@ impl Matrix {
             entry.keys().find(|key| !self.0.iter().any(|factor| factor.name == **key))
         {
             return Err(format!(
-                "unknown factor `{unknown}`, expected one of {}",
-                quoted(&self.factor_names())
+                "unknown factor `{unknown}`{}",
+                instead(unknown, &self.factor_names())
             ));
         }
         let start = Combination { levels: Vec::new(), settings: Settings::default() };
@@ -205,9 +205,9 @@ impl Matrix {
                     Ok(combination.with(factor, &value_level(&factor.name, value)?))
                 }
                 None => Err(format!(
-                    "unknown level `{name}` of `{}`, expected one of {}",
+                    "unknown level `{name}` of `{}`{}",
                     factor.name,
-                    quoted(&names)
+                    instead(&name, &names)
                 )),
             }
         })
@@ -252,5 +252,6 @@ fn named_level(name: &str, settings: &Value) -> Result<Level, String> {
 }
 
 fn understand_settings(settings: Table) -> Result<Settings, String> {
-    Value::Table(settings).try_into().map_err(|error: toml::de::Error| one_line(error.message()))
+    let settings = Value::Table(settings).try_into();
+    settings.map_err(|error: toml::de::Error| in_our_words(error.message()))
 }

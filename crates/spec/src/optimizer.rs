@@ -285,7 +285,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// Factor of the learning rate in an epoch, counted from 0, of `epochs`. `losses` are the
-    /// validation losses of the epochs before it, all of them.
+    /// validation losses of the epochs before it, all of them; those of the warm-up do not count.
     ///
     /// # Example
     /// ```
@@ -306,7 +306,10 @@ impl Schedule {
                 let length = epochs.saturating_sub(self.warmup_epochs).max(1);
                 (1.0 + (std::f64::consts::PI * place as f64 / length as f64).cos()) / 2.0
             }
-            Course::Plateau { epochs, factor } => factor.powi(plateaus(losses, epochs)),
+            Course::Plateau { epochs, factor } => {
+                let after_warmup = losses.get(self.warmup_epochs..).unwrap_or_default();
+                factor.powi(plateaus(after_warmup, epochs))
+            }
         }
     }
 }
@@ -505,6 +508,8 @@ mod tests {
             (3, Course::Constant, [0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]),
             (0, plateau(1), [1.0, 1.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-3, 1e-4, 1e-5, 1e-6]),
             (0, plateau(2), [1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01]),
+            // As if the third epoch were the first: the course begins behind the warm-up.
+            (2, plateau(1), [1.0 / 3.0, 2.0 / 3.0, 1.0, 1.0, 1e-1, 1e-2, 1e-2, 1e-3, 1e-4, 1e-5]),
         ] {
             let schedule = Schedule { warmup_epochs, course };
             for (epoch, expected) in expected.into_iter().enumerate() {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 
 use crate::cell::label;
-use crate::error::quoted;
+use crate::error::instead;
 
 /// Chooses the cells whose levels agree: each named factor must have one of its listed levels;
 /// factors not named may have any.
@@ -23,7 +23,7 @@ pub enum SelectorError {
         argument: String,
     },
     /// The experiment has no such factor.
-    #[error("unknown factor `{factor}`, expected one of {}", quoted(expected))]
+    #[error("unknown factor `{factor}`{}", instead(factor, expected))]
     UnknownFactor {
         /// The factor that the selector names.
         factor: String,
@@ -31,7 +31,7 @@ pub enum SelectorError {
         expected: Vec<String>,
     },
     /// The factor has no such level.
-    #[error("unknown level `{level}` of `{factor}`, expected one of {}", quoted(expected))]
+    #[error("unknown level `{level}` of `{factor}`{}", instead(level, expected))]
     UnknownLevel {
         /// The factor.
         factor: String,

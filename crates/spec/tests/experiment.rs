@@ -155,6 +155,10 @@ fn misprints_are_answered_with_file_line_key_and_what_is_allowed() {
             say("[[exclude]]", "[[include]]\nregimes = \"thawed\"\n[[exclude]]"),
             say("[[exclude]]", "[[include]]\nregime = \"thaw\"\naugmentation = \"none\"\ndropout = 0.5\n[[exclude]]"),
             Experiment::parse("test.toml", "matrix = 3").expect_err("no table").to_string(),
+            say("epochs = 4", "colour = 4"),
+            say("epochs = 4", "learning_rate = \"small\""),
+            say("[matrix]\n", "[matrix]\nprofile = [\"keras-2.1\"]\n"),
+            say("[matrix]\n", "[matrix]\nprofile = [\"kears-2.2\"]\n"),
         ]
         .join("\n")
     );
@@ -279,6 +283,13 @@ fn selectors_choose_by_level_and_refuse_what_nobody_has() {
         unknown.to_string(),
         "unknown level `0.4` of `dropout`, expected one of `0.0`, `0.5`"
     );
+    for (typed, answer) in [
+        ("regim=cached", "unknown factor `regim`; did you mean `regime`?"),
+        ("regime=end_to_emd", "unknown level `end_to_emd` of `regime`; did you mean `end_to_end`?"),
+    ] {
+        let selector = Selector::from_arguments(&[typed]).expect("a selector");
+        assert_eq!(selector.check(&known).expect_err("unknown").to_string(), answer);
+    }
 }
 
 const IMAGES: SplitCounts = SplitCounts { train: 20, validation: 10, test: 0 };
@@ -454,6 +465,10 @@ fn the_statistic_is_the_last_third_of_the_shortest_procedure_at_most_ten_epochs(
         assert_eq!(statistic(epochs, "").statistic, expected, "{epochs}");
     }
     let all = Selector::default();
+    for (epochs, expected) in [(3, Final), (6, Last(2)), (30, Last(10)), (60, Last(10))] {
+        let shortened = statistic(30, "").shortened(Some(epochs), None, &all);
+        assert_eq!(shortened.statistic, expected, "30 epochs made {epochs}");
+    }
     for (chosen, expected) in [
         ("last_3", [Last(2), Last(3), Last(3)]),
         ("best", [Statistic::Best; 3]),
@@ -735,6 +750,35 @@ fn a_band_that_nothing_can_lie_in_is_refused() {
 }
 
 #[test]
+fn recorded_values_by_which_nothing_could_be_judged_are_refused() {
+    let read = |per_seed: &str| {
+        let text = format!(
+            "[[band]]\nmetric = \"test_loss\"\nstatistic = \"best\"\nlower = 0\nupper = 1\nper_seed = {{ {per_seed} }}\n"
+        );
+        Expectations::parse("x.expected.toml", &text).map(|_| ()).map_err(|error| error.to_string())
+    };
+    for per_seed in [
+        "seeds = [0, 1], values = [0.5, 0.25], tolerance = 0.0",
+        "seeds = [], values = [], tolerance = 0.1",
+    ] {
+        assert_eq!(read(per_seed), Ok(()), "{per_seed}");
+    }
+    for (per_seed, words) in [
+        ("seeds = [0, 1], values = [0.5], tolerance = 0.1", "lists of one length"),
+        ("seeds = [0], values = [0.5, 0.5], tolerance = 0.1", "lists of one length"),
+        ("seeds = [0], values = [nan], tolerance = 0.1", "finite numbers"),
+        ("seeds = [0], values = [0.5], tolerance = nan", "a finite number of 0 or more"),
+        ("seeds = [0], values = [0.5], tolerance = inf", "a finite number of 0 or more"),
+        ("seeds = [0], values = [0.5], tolerance = -0.1", "a finite number of 0 or more"),
+        ("seeds = [0], values = [0.5], tolerance = 0.1, more = 1", "unknown field `more`"),
+    ] {
+        let message = read(per_seed).expect_err(per_seed);
+        assert!(message.starts_with("x.expected.toml:"), "{message}");
+        assert!(message.contains(words), "{per_seed}: {message}");
+    }
+}
+
+#[test]
 fn expectations_are_counted_and_speak_of_levels_that_there_are() {
     let known = Experiment::parse("test.toml", GOOD).expect("an experiment").known_levels();
     let band = "[[band]]\nwhere = { regime = \"cached\" }\nmetric = \"test_loss\"\nstatistic = \"best\"\nlower = 0\nupper = 1\n";
@@ -949,6 +993,19 @@ fn phases_can_be_a_level_of_a_factor() {
     let refused =
         Experiment::parse("test.toml", &twice).map(|_| ()).expect_err("two lists").to_string();
     assert_eq!(refused, "test.toml:7: phase: [procedure] has a `phase` as well; keep one of them");
+}
+
+#[test]
+fn an_error_in_the_phases_of_a_level_stands_at_no_other_phase() {
+    let text = GOOD
+        .replace("epochs = 4\n", "epochs = 4\n[[phase]]\nepochs = 1\n[[phase]]\nepochs = 2\n")
+        .replace("end_to_end = {}", "end_to_end = { phase = [{}, { epochs = 0 }] }");
+    let refused = Experiment::parse("test.toml", &text).map(|_| ()).expect_err("no epoch");
+    let matrix = 1 + text[..text.find("[matrix]\n").expect("a matrix")].matches('\n').count();
+    let expected = format!(
+        "test.toml:{matrix}: the cell `regime=end_to_end augmentation=none dropout=0.0` contradicts itself: phase 2: epochs = 0; set `epochs` to 1 or more"
+    );
+    assert_eq!(refused.to_string(), expected);
 }
 
 #[test]
@@ -1427,7 +1484,7 @@ fn a_label_of_nothing_is_refused() {
     };
     assert_eq!(
         refused("pixel = \"images\""),
-        "labelled.toml:26: labels: unknown factor `pixel`, expected one of `dropout`, `pixels`"
+        "labelled.toml:26: labels: unknown factor `pixel`; did you mean `pixels`?"
     );
     assert_eq!(
         refused("\"pixels=torch\" = \"of PyTorch\""),

@@ -171,6 +171,24 @@ mod tests {
     }
 
     #[test]
+    fn cells_off_every_order_count_for_all_but_the_shares() {
+        // By bits, the first factor lowest: the third alone leads nowhere.
+        let existing = |sets: &[usize]| (0..8).map(|set| sets.contains(&set)).collect::<Vec<_>>();
+        let (on, with) = (existing(&[0, 1, 3, 7]), existing(&[0, 1, 3, 4, 7]));
+        let values = [0.5, 0.5, 0.0, 0.625, 0.25, 0.0, 0.0, 0.875];
+        let [before, after] = [on, with].map(|exists| divided(&exists, 3));
+        for (before, after) in before.iter().zip(&after) {
+            assert_eq!(before.share, after.share);
+        }
+        let third = |effects: &[Effects]| {
+            let first = effects[2].first.as_ref().map(|first| sum(first, &values));
+            (effects[2].combinations, sum(&effects[2].main_effect, &values), first)
+        };
+        assert_eq!(third(&before), (1, 0.25, None));
+        assert_eq!(third(&after), (2, 0.0, Some(-0.25)));
+    }
+
+    #[test]
     fn the_shares_of_eight_factors_add_up_to_the_gap() {
         let mut total = vec![0.0; 256];
         for change in divided(&[true; 256], 8) {

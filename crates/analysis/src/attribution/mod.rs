@@ -37,19 +37,19 @@ pub struct Share {
     /// P-value of the share, adjusted for the number of shares (Holm 1979).
     pub p_value: Option<f64>,
     /// Main effect of the factor: the change it makes on average over all combinations of the other
-    /// factors' levels with which both cells exist, each counted once (Fisher, *The Design of
-    /// Experiments*, 1935). Main effects need not add up to the gap.
+    /// factors' levels with which both cells exist and have run, each counted once (Fisher, *The
+    /// Design of Experiments*, 1935). Main effects need not add up to the gap.
     pub main_effect: Estimate,
     /// Number of combinations that the main effect is a mean over.
     pub combinations: usize,
-    /// Effect of changing the factor before all others, where that cell can exist.
+    /// Effect of changing the factor before all others, where that cell can exist and has run.
     pub first: Option<Estimate>,
-    /// Effect of changing the factor after all others, where that cell can exist.
+    /// Effect of changing the factor after all others, where that cell can exist and has run.
     pub last: Option<Estimate>,
 }
 
 /// Excess of the effect of two changes together over the sum of their single effects, on average
-/// over the combinations of the other factors' levels with which all four cells exist.
+/// over the combinations of the other factors' levels with which all four cells exist and have run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Interaction {
     /// Names of the two factors.
@@ -74,7 +74,7 @@ pub struct EqualLevels {
 /// A gap between two procedures, divided over the factors in which they differ.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attribution {
-    /// The seeds that every cell of the sub-matrix has run with.
+    /// The seeds that every cell on the way from the one procedure to the other has run with.
     pub seeds: Vec<u64>,
     /// The number of the procedure that the gap starts from.
     pub from: Estimate,
@@ -214,10 +214,10 @@ pub fn attribute(
         return Err(AttributionError::NoWay);
     }
     // A cell that no order passes through is not needed.
-    let cells: Vec<Option<&ProcedureRuns>> = Subset::all(changes.len())
-        .map(|subset| cells[subset.index()].filter(|_| orders.pass_through(subset)))
+    let needed: Vec<&ProcedureRuns> = Subset::all(changes.len())
+        .filter(|subset| orders.pass_through(*subset))
+        .filter_map(|subset| cells[subset.index()])
         .collect();
-    let needed: Vec<&ProcedureRuns> = cells.iter().copied().flatten().collect();
     let missing: Vec<_> =
         needed.iter().filter(|cell| !cell.is_complete()).map(|cell| cell.levels.clone()).collect();
     if !missing.is_empty() {
@@ -229,9 +229,28 @@ pub fn attribute(
             return Err(AttributionError::Diverged { metric, cell, seed });
         }
     }
-    Division { measurements, cells, changes, from, to }
+    let is_shared = |seed: &u64| needed.iter().all(|cell| cell.run_with_seed(*seed).is_some());
+    let seeds: Vec<u64> = from.runs.iter().map(|run| run.cell().seed).filter(is_shared).collect();
+    // Where it has run it says something of its factors all the same.
+    let counts = |subset: Subset, cell: &ProcedureRuns| {
+        orders.pass_through(subset) || has_number(measurements, cell, &seeds)
+    };
+    let cells: Vec<Option<&ProcedureRuns>> = Subset::all(changes.len())
+        .map(|subset| cells[subset.index()].filter(|cell| counts(subset, cell)))
+        .collect();
+    Division { measurements, cells, seeds, changes, from, to }
         .attribution(&orders, equal_levels)
         .ok_or_else(|| AttributionError::NoNumber(measurements.metric().to_string()))
+}
+
+/// Whether all planned runs of a procedure have ended, none diverged, and those with these seeds have
+/// the number.
+fn has_number(measurements: &Measurements<'_>, procedure: &ProcedureRuns, seeds: &[u64]) -> bool {
+    let (metric, statistic) = (measurements.metric(), measurements.statistic());
+    let value = |seed: &u64| procedure.value_with_seed(*seed, metric, statistic);
+    procedure.is_complete()
+        && procedure.diverged(metric).is_none()
+        && seeds.iter().all(|seed| value(seed).is_some())
 }
 
 /// The cells between two procedures, and the factors that change on the way.
@@ -239,6 +258,8 @@ struct Division<'a> {
     measurements: &'a Measurements<'a>,
     /// By [`Subset::index`].
     cells: Vec<Option<&'a ProcedureRuns>>,
+    /// The seeds that all cells have run with.
+    seeds: Vec<u64>,
     /// Places of the factors among the levels.
     changes: Vec<usize>,
     from: &'a ProcedureRuns,
@@ -289,7 +310,7 @@ impl Division<'_> {
             .collect::<Option<Vec<_>>>()?;
         interactions.sort_by(|a, b| b.effect.mean.abs().total_cmp(&a.effect.mean.abs()));
         Some(Attribution {
-            seeds: self.seeds(),
+            seeds: self.seeds.clone(),
             from: self.level(Subset::EMPTY)?,
             to: self.level(all)?,
             gap: self.estimate(&Contrast(gap))?,
@@ -300,16 +321,9 @@ impl Division<'_> {
         })
     }
 
-    /// The seeds that all cells have run with.
-    fn seeds(&self) -> Vec<u64> {
-        let others = || self.cells.iter().copied().flatten();
-        let seeds = self.from.runs.iter().map(|run| run.cell().seed);
-        seeds.filter(|seed| others().all(|cell| cell.run_with_seed(*seed).is_some())).collect()
-    }
-
     /// The number of a cell over the same seeds as the gap.
     fn level(&self, subset: Subset) -> Option<Estimate> {
-        self.measurements.level_over(self.cells[subset.index()]?, &self.seeds())
+        self.measurements.level_over(self.cells[subset.index()]?, &self.seeds)
     }
 
     /// A contrast over the seeds that all cells share, so that shares add up to the gap.
@@ -321,7 +335,7 @@ impl Division<'_> {
             .filter(|(_, weight)| **weight != 0.0)
             .filter_map(|(cell, weight)| Some(((*cell)?, *weight)))
             .collect();
-        self.measurements.contrast_over(&terms, &self.seeds())
+        self.measurements.contrast_over(&terms, &self.seeds)
     }
 }
 

@@ -7,8 +7,8 @@ use tempfile::TempDir;
 use thaw_analysis::{Results, ResultsFolder};
 use thaw_spec::{
     CellManifest, ContentHash, DriftSummary, Environment, EpochRecord, Experiment, Inputs, Outcome,
-    RecordSink as _, Selector, Split, SplitRecord, TensorAudit, TensorDrift, TensorRole,
-    TrainingActivations,
+    Prediction, RecordSink as _, Selector, Split, SplitRecord, TensorAudit, TensorDrift,
+    TensorRole, TrainingActivations,
 };
 
 /// Validation images of a made run.
@@ -24,13 +24,16 @@ pub(crate) struct Curve {
     pub(crate) correct: Vec<u64>,
     /// Relative drift of a tensor in each epoch, where it may change.
     pub(crate) drift: Vec<f64>,
+    /// What is said of images after the last epoch, where that is recorded.
+    pub(crate) predictions: Vec<Prediction>,
 }
 
 impl Curve {
     /// A loss that falls, and the same accuracy in every epoch.
     pub(crate) fn steady(epochs: usize, correct: u64) -> Self {
         let losses = (0..epochs).map(|epoch| 0.5 / (1.0 + epoch as f64)).collect();
-        Self { losses, correct: vec![correct; epochs], drift: Vec::new() }
+        let correct = vec![correct; epochs];
+        Self { losses, correct, drift: Vec::new(), predictions: Vec::new() }
     }
 }
 
@@ -41,6 +44,7 @@ pub(crate) struct Made {
     text: String,
     has_validation: bool,
     has_test: bool,
+    lists_files: bool,
 }
 
 impl Made {
@@ -60,13 +64,25 @@ impl Made {
             text,
             has_validation: true,
             has_test: false,
+            lists_files: false,
         }
     }
 
     /// The same with one more factor, whose levels are values of a setting.
     pub(crate) fn with_factor(mut self, factor: &str, setting: &str, values: &[f64]) -> Self {
         for value in values {
-            writeln!(self.text, "[matrix.{factor}.\"{value}\"]\n{setting} = {value:?}").expect("text");
+            writeln!(self.text, "[matrix.{factor}.\"{value}\"]\n{setting} = {value:?}")
+                .expect("text");
+        }
+        self.experiment = parse(&self.text);
+        self
+    }
+
+    /// The same without the procedures that have these levels.
+    pub(crate) fn without(mut self, levels: &[(&str, &str)]) -> Self {
+        self.text.push_str("[[exclude]]\n");
+        for (factor, level) in levels {
+            writeln!(self.text, "{factor} = \"{level}\"").expect("text");
         }
         self.experiment = parse(&self.text);
         self
@@ -83,6 +99,12 @@ impl Made {
     /// The same, but nothing is validated.
     pub(crate) fn without_validation(mut self) -> Self {
         self.has_validation = false;
+        self
+    }
+
+    /// The same, but outcomes list the hashes of the other files, as those of older versions do not.
+    pub(crate) fn with_hashes(mut self) -> Self {
+        self.lists_files = true;
         self
     }
 
@@ -213,7 +235,14 @@ impl Made {
             })
             .expect("written");
         }
-        folder.finish(&manifest.id, outcome).expect("written");
+        if !curve.predictions.is_empty() {
+            sink.predictions(&curve.predictions).expect("written");
+        }
+        let mut outcome = outcome.clone();
+        if self.lists_files {
+            outcome.records = sink.hashes().clone();
+        }
+        folder.finish(&manifest.id, &outcome).expect("written");
     }
 
     /// The folder of its results.

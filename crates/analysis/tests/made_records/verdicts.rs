@@ -240,6 +240,24 @@ fn a_band_of_one_seed_is_three_images_or_two_per_cent_of_a_loss() {
 }
 
 #[test]
+fn a_band_of_tiny_losses_holds_the_runs_that_it_was_recorded_from() {
+    for seeds in [1, 3] {
+        for loss in [2e-7, 1.4e-6, 4.7e-5] {
+            let mut made = Made::new(&["a"], seeds, 4);
+            for seed in 0..seeds as u64 {
+                let losses = vec![loss * (1.0 + 0.01 * seed as f64); 4];
+                made.run("a", seed, &Curve { losses, ..Curve::steady(4, 900) });
+            }
+            let results = made.results();
+            let bands = derive_bands(&results, &[(Metric::ValidationLoss, Statistic::Final)]);
+            let expectations = Expectations { bands, ..Expectations::default() };
+            let verdict = check(&expectations, &results).remove(0);
+            assert_eq!(verdict.kind, VerdictKind::Pass, "{seeds} seeds of {loss}: {verdict:?}");
+        }
+    }
+}
+
+#[test]
 fn the_value_of_one_seed_decides_alone_and_must_be_the_recorded_one() {
     let mut made = Made::new(&["a"], 1, 4);
     made.run("a", 0, &Curve::steady(4, 750));
@@ -512,6 +530,59 @@ fn levels_that_are_equal_in_one_library_are_not_one_level_in_another() {
     assert_eq!(divided(&made, "0.2").expect("a gap"), dropout_alone);
     let shares = vec![("regime".to_owned(), 60_000.0), ("dropout".to_owned(), 0.0)];
     assert_eq!(divided(&made, "0.1").expect("a gap"), (shares, 0));
+}
+
+/// Two seeds of what lies between two procedures that differ in three factors. The dropout comes
+/// last, for what it leads to by itself leads nowhere; that cell has not run.
+fn with_a_dead_end() -> Made {
+    let mut made = Made::new(&["a", "b"], 2, 4)
+        .with_factor("library", "learning_rate", &[0.1, 0.2])
+        .with_factor("dropout", "dropout", &[0.0, 0.5])
+        .without(&[("regime", "a"), ("library", "0.2"), ("dropout", "0.5")])
+        .without(&[("regime", "b"), ("library", "0.1"), ("dropout", "0.5")]);
+    for (levels, correct) in
+        [("a 0.1 0", 900), ("b 0.1 0", 920), ("a 0.2 0", 905), ("b 0.2 0", 930), ("b 0.2 0.5", 960)]
+    {
+        for seed in 0..2 {
+            made.run(levels, seed, &Curve::steady(4, correct + seed));
+        }
+    }
+    made
+}
+
+#[test]
+fn a_cell_off_every_order_counts_for_all_but_the_shares_where_it_has_run() {
+    const DEAD_END: &str = "a 0.1 0.5";
+    let rounded = |value: f64| (value * 1e6).round();
+    let divided = |made: &Made| {
+        let results = made.results();
+        let accuracy = Measurements::new(&results, Metric::ValidationAccuracy, Statistic::Final);
+        let selector = |regime: &str, library: &str, dropout: &str| {
+            let levels = [("regime", regime), ("library", library), ("dropout", dropout)];
+            let levels = levels.map(|(factor, level)| format!("{factor}={level}"));
+            Selector::from_arguments(&levels).expect("a selector")
+        };
+        let gap = attribute(&accuracy, &selector("a", "0.1", "0"), &selector("b", "0.2", "0.5"));
+        let gap = gap.expect("a gap");
+        assert_eq!((gap.orders, &gap.seeds[..]), ([2, 6], &[0, 1][..]));
+        let shares: Vec<f64> = gap.shares.iter().map(|share| rounded(share.share.mean)).collect();
+        assert_eq!(shares, [22_500.0, 7_500.0, 30_000.0]);
+        let dropout = &gap.shares[2];
+        let first = dropout.first.as_ref().map(|first| rounded(first.mean));
+        (dropout.combinations, rounded(dropout.main_effect.mean), first)
+    };
+    let without_it = (1, 30_000.0, None);
+    let mut made = with_a_dead_end();
+    assert_eq!(divided(&made), without_it);
+    made.run(DEAD_END, 0, &Curve::steady(4, 890));
+    assert_eq!(divided(&made), without_it, "one of two seeds");
+    let made_of_one = made.with_seeds(1);
+    assert_eq!(divided(&made_of_one), without_it, "the others have one more seed than is planned");
+    let mut made = made_of_one.with_seeds(2);
+    made.run(DEAD_END, 1, &Curve::steady(4, 891));
+    assert_eq!(divided(&made), (2, 10_000.0, Some(-10_000.0)));
+    made.diverged_run(DEAD_END, 1, &Curve::steady(2, 891));
+    assert_eq!(divided(&made), without_it, "one seed diverged");
 }
 
 /// Two seeds of a procedure that evaluates its test images after every epoch, and of one that does

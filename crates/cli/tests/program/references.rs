@@ -245,8 +245,8 @@ fn kind(message: Option<&str>) -> &'static str {
             let expected =
                 message.split_once("expected ").map_or(message, |(_, expected)| expected);
             match expected {
-                "usize" | "u64" | "u16" => "whole number",
-                "f64" => "number",
+                words if words.starts_with("a whole number") => "whole number",
+                "a number" => "number",
                 "a boolean" => "boolean",
                 "a sequence" => "list",
                 "a map" => "selector",

@@ -6,6 +6,8 @@ mod processes;
 mod slurm;
 mod threads;
 
+use std::time::Duration;
+
 use thaw_analysis::ResultsFolder;
 use thaw_spec::{Cell, CostFacts, Plan};
 use thaw_train::Stop;
@@ -44,6 +46,15 @@ impl Limits {
             repeat: false,
         }
     }
+}
+
+/// The option of a worker that says how far apart its checkpoints are at least; none where that is the
+/// usual.
+fn checkpoint_option(interval: Option<Duration>) -> Option<String> {
+    let written = |interval: Duration| {
+        format!("--checkpoint-every={}s{}ms", interval.as_secs(), interval.subsec_millis())
+    };
+    interval.map(written)
 }
 
 /// A cell that failed.

@@ -11,7 +11,7 @@ use thaw_store::Owner;
 use thaw_train::fit_memory_bytes;
 
 use super::message::Message;
-use super::{CellFailure, Launcher, Work};
+use super::{CellFailure, Launcher, Work, checkpoint_option};
 use crate::schedule::{Hands, Schedule};
 use crate::steps::{Item, StepEnd, fail};
 use crate::{Ending, Event, Observer, RunError};
@@ -77,16 +77,13 @@ impl Parent<'_> {
     /// Runs a step in a process.
     fn attempt(&self, threads: usize, item: &Item<'_>) -> Result<StepEnd, RunError> {
         let Processes { program, plan_file, local_cache, .. } = self.processes;
-        let interval = self.processes.checkpoint_interval.map(|interval| {
-            ["--checkpoint-every".to_owned(), format!("{}ms", interval.as_millis())]
-        });
         let failed = |reason: String| RunError::Worker { reason, code: None };
         let worker = Command::new(program)
             .arg("worker")
             .arg(plan_file)
             .arg("--local-cache")
             .arg(local_cache)
-            .args(interval.into_iter().flatten())
+            .args(checkpoint_option(self.processes.checkpoint_interval))
             .args(["--step", &item.step.id(), "--threads", &threads.to_string(), "--attached"])
             // It ends when this is closed, as it is when this process ends, however it ends.
             .stdin(Stdio::piped())

@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use thaw_spec::{SlurmSettings, StepKind, StepResources};
 use thaw_store::is_url;
 
-use super::{CellFailure, Launcher, Work};
+use super::{CellFailure, Launcher, Work, checkpoint_option};
 use crate::{Event, Observer, PlanFile, PlannedStep, RunError};
 
 /// Hands the steps of a plan to Slurm, whose jobs run `PROGRAM worker PLAN --step NUMBER`, and does not
@@ -30,6 +31,8 @@ pub struct Slurm {
     pub at_a_time: Option<usize>,
     /// Where the cache is in an object store: the nodes' folder of copies, if it is not the usual one.
     pub local_cache: Option<PathBuf>,
+    /// Least time between two checkpoints of a cell, where it is not the usual.
+    pub checkpoint_interval: Option<Duration>,
     /// Folder of what the jobs print, as the nodes find it.
     pub logs: PathBuf,
 }
@@ -193,7 +196,7 @@ impl Slurm {
             ("time", time.clone()),
             ("mem", memory.clone()),
             ("cpus-per-task", cpus.map(|count| count.to_string())),
-            ("gpus", gpus.map(|count| count.to_string())),
+            ("gpus", gpus.filter(|count| *count > 0).map(|count| count.to_string())),
         ];
         let named = named.into_iter().filter_map(|(name, value)| Some((name, value?)));
         options.extend(named.map(|(name, value)| format!("--{name}={value}")));
@@ -224,7 +227,8 @@ impl Slurm {
                     .to_owned(),
             });
         }
-        if group.resources.gpus.is_some() && group.kind != StepKind::Decode {
+        words.extend(checkpoint_option(self.checkpoint_interval));
+        if group.resources.asks_for_gpus() && group.kind != StepKind::Decode {
             words.push("--device=cuda:0".to_owned());
         }
         words.join(" ")
@@ -417,7 +421,77 @@ fn refused(command: &str, said: &[u8]) -> RunError {
 
 #[cfg(test)]
 mod tests {
+    use thaw_data::OnUnreadable;
+    use thaw_spec::{ContentHash, Inputs, LauncherSettings, Sharing};
+
     use super::*;
+    use crate::ImageSource;
+
+    /// A launcher with these settings, for a plan of no steps.
+    fn launcher(settings: &str, checkpoint_interval: Option<Duration>) -> Slurm {
+        let settings = LauncherSettings::parse("site.toml", settings).expect("settings").slurm;
+        let hash = ContentHash::of_bytes(b"images and weights");
+        let plan = PlanFile {
+            format: 1,
+            thaw: String::new(),
+            experiment: "tiny".to_owned(),
+            images: ImageSource::Folder(PathBuf::from("/images")),
+            listing: hash.clone(),
+            inputs: Inputs { dataset: hash.clone(), weights: hash, classes: Vec::new() },
+            weights: None,
+            trained_with: None,
+            cache: PathBuf::from("/cache"),
+            results: PathBuf::from("/results"),
+            device: "cpu".to_owned(),
+            sharing: Sharing::ByContent,
+            unreadable: OnUnreadable::Refuse,
+            fault: None,
+            repeat: false,
+            steps: Vec::new(),
+        };
+        Slurm {
+            program: PathBuf::from("thaw"),
+            plan,
+            plan_place: PathBuf::from("/results/plan.json"),
+            settings,
+            retries: 0,
+            at_a_time: None,
+            local_cache: None,
+            checkpoint_interval,
+            logs: PathBuf::from("/logs"),
+        }
+    }
+
+    /// What a training asks for, and how its worker is called.
+    fn training(slurm: &Slurm) -> (Vec<String>, String) {
+        let resources = slurm.settings.of(StepKind::Fit);
+        let group = Group { kind: StepKind::Fit, needs: Vec::new(), resources, steps: vec![0] };
+        (slurm.options(&group, &BTreeMap::new()), slurm.worker(&group))
+    }
+
+    #[test]
+    fn workers_keep_to_the_time_between_checkpoints_that_was_asked_for() {
+        let settings = "[launcher.slurm]";
+        let (_, usual) = training(&launcher(settings, None));
+        assert!(!usual.contains("--checkpoint-every"), "{usual}");
+        for (interval, option) in [
+            (Duration::from_millis(90_500), "--checkpoint-every=90s500ms"),
+            (Duration::MAX, "--checkpoint-every=18446744073709551615s999ms"),
+        ] {
+            let (_, worker) = training(&launcher(settings, Some(interval)));
+            assert!(worker.split(' ').any(|word| word == option), "{worker}");
+        }
+    }
+
+    #[test]
+    fn no_gpus_are_asked_for_where_their_number_is_0() {
+        for (gpus, asks) in [("", false), ("gpus = 0", false), ("gpus = 2", true)] {
+            let (options, worker) = training(&launcher(&format!("[launcher.slurm]\n{gpus}"), None));
+            let option = options.iter().any(|option| option == "--gpus=2");
+            assert_eq!((option, worker.contains("--device=cuda:0")), (asks, asks), "{gpus}");
+            assert!(asks || !options.iter().any(|option| option.contains("gpus")), "{options:?}");
+        }
+    }
 
     #[test]
     fn memory_and_time_are_rounded_up_to_few_amounts() {
