@@ -143,6 +143,18 @@ pub(crate) enum Command {
     Man(Man),
 }
 
+impl Command {
+    /// Whether it can continue without images that cannot be read. An attached worker speaks for the
+    /// sweep that started it.
+    pub(crate) fn can_skip_images(&self) -> bool {
+        match self {
+            Self::Plan(_) | Self::Sweep(_) | Self::Attribute(_) => true,
+            Self::Worker(options) => options.is_attached(),
+            _ => false,
+        }
+    }
+}
+
 /// The folder of copies of a cache in an object store, where none is named.
 pub(crate) const LOCAL_CACHE: &str = ".thaw-cache";
 
@@ -287,6 +299,17 @@ impl Precision {
         const MOST: usize = 100;
         self.max_seeds.map_or(MOST, |seeds| seeds as usize)
     }
+}
+
+/// A seed in a list of seeds.
+pub(crate) fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "give numbers with commas, such as 0,1,2".to_owned())
+}
+
+/// A number that is neither infinite nor NaN.
+pub(crate) fn finite(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+    number.ok_or_else(|| "expected a finite number, such as 0.5".to_owned())
 }
 
 /// A number above 0.

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::Parser as _;
 use serde_json::json;
@@ -19,7 +20,7 @@ use thaw_train::TrainError;
 
 use crate::arguments::Arguments;
 use crate::signals;
-use crate::terminal::{LogFormat, log_format, print_event, say_on_stderr};
+use crate::terminal::{LogFormat, finish_output, log_format, print_event, remember, say_on_stderr};
 
 /// Why a command could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -32,10 +33,14 @@ pub(crate) enum CliError {
     Claimed { message: String },
     #[error("{message}")]
     Exists { message: String },
+    #[error("{message}")]
+    NoFolder { message: String },
     #[error("{}: cannot read the file: {source}", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("{}: cannot write the file: {source}", path.display())]
     Unwritable { path: PathBuf, source: std::io::Error },
+    #[error("standard output: cannot be written: {source}")]
+    Output { source: std::io::Error },
     #[error(transparent)]
     Spec(#[from] SpecError),
     #[error(transparent)]
@@ -81,6 +86,15 @@ const CANNOT_CREATE: u8 = 73;
 const TRY_AGAIN: u8 = 75;
 const CONFIGURATION: u8 = 78;
 
+/// Whether the command has --skip-unreadable-images.
+static CAN_SKIP_IMAGES: OnceLock<bool> = OnceLock::new();
+
+/// Says once, before anything can fail, whether the command has --skip-unreadable-images: only then it
+/// is advised.
+pub(crate) fn set_can_skip_images(can_skip: bool) {
+    CAN_SKIP_IMAGES.get_or_init(|| can_skip);
+}
+
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         Self::Analysis(error.into())
@@ -115,8 +129,8 @@ impl CliError {
             Self::Run(RunError::InTheQueue { .. }) => TRY_AGAIN,
             Self::Run(RunError::Plan { .. } | RunError::OtherInputs { .. }) => DATA,
             Self::Usage { .. } | Self::Run(_) => USAGE,
-            Self::Unreadable { .. } => NO_INPUT,
-            Self::Exists { .. } | Self::Unwritable { .. } => CANNOT_CREATE,
+            Self::NoFolder { .. } | Self::Unreadable { .. } => NO_INPUT,
+            Self::Exists { .. } | Self::Unwritable { .. } | Self::Output { .. } => CANNOT_CREATE,
             Self::Claimed { .. } => TRY_AGAIN,
             Self::Spec(_) => CONFIGURATION,
             Self::Data(error) | Self::Train(TrainError::Data(error)) => data_code(error),
@@ -153,7 +167,9 @@ impl CliError {
             Self::Run(RunError::Stopped) => "; the same command goes on from here",
             Self::Analysis(AnalysisError::Unwritable { .. }) => "; choose another with --results",
             Self::Data(DataError::UnreadableImage { .. })
-            | Self::Train(TrainError::Data(DataError::UnreadableImage { .. })) => {
+            | Self::Train(TrainError::Data(DataError::UnreadableImage { .. }))
+                if CAN_SKIP_IMAGES.get() == Some(&true) =>
+            {
                 ", or continue without it with --skip-unreadable-images"
             }
             Self::Exchange(ExchangeError::Unwritable { source, .. })
@@ -221,13 +237,18 @@ pub(crate) fn usage(error: clap::Error) -> ExitCode {
         error
     };
     let plain = error.render().to_string();
-    if plain.chars().all(is_harmless) {
-        // Nothing can be done about a closed terminal.
-        let _ = error.print();
+    let printed = if plain.chars().all(is_harmless) {
+        error.print()
     } else {
         plain.trim_end().lines().for_each(say_on_stderr);
+        Ok(())
+    };
+    // Nothing can be done about a closed terminal.
+    if error.use_stderr() {
+        return ExitCode::from(USAGE);
     }
-    ExitCode::from(if error.use_stderr() { USAGE } else { SUCCESS })
+    remember(printed);
+    finish_output().map_or_else(|error| error.report(), |()| ExitCode::from(SUCCESS))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod fields;
 mod files;
 mod inputs;
 mod matrix;
+mod places;
 mod precision;
 mod progress;
 mod screen;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Err(error) => return error::usage(error),
     };
     terminal::set_log_format(arguments.log_format);
+    error::set_can_skip_images(arguments.command.can_skip_images());
     let done = match arguments.command {
         Command::Init(options) => init::run(&options),
         Command::Plan(options) => plan::run(&options),
@@ -60,5 +62,6 @@ fn main() -> ExitCode {
         Command::Completions(options) => Ok(manual::completions(&options)),
         Command::Man(options) => manual::man(&options),
     };
+    let done = done.and_then(|code| terminal::finish_output().map(|()| code));
     done.unwrap_or_else(|error| error.report())
 }

@@ -8,8 +8,10 @@ use thaw_analysis::ResultsFolder;
 use thaw_spec::{Expectations, Experiment, Selector, shell_word};
 use thaw_store::below;
 
+use crate::arguments::seed;
 use crate::error::CliError;
 use crate::files::file_stems;
+use crate::places::{is_missing, refuse_file, require_folder};
 use crate::terminal::say_on_stderr;
 
 /// The experiment that runs when none is named: it draws its images itself and brings its weights.
@@ -25,6 +27,15 @@ const RUNS: &str = "runs";
 /// Where a checkout of thaw keeps its reference results. They are read when there are no others,
 /// and written to only when the folder is named.
 const REFERENCE: &str = "results";
+
+/// What has to be in the place of results, and what to do where it is not.
+const RESULTS: &str = "a folder of results";
+const RESULTS_REMEDY: &str = "name the folder by --results";
+
+/// Refuses a place of results where there is no folder.
+pub(crate) fn require_results(place: &Path) -> Result<(), CliError> {
+    require_folder(place, RESULTS, RESULTS_REMEDY)
+}
 
 /// The folder of results.
 #[derive(Clone, Debug, Default, Args)]
@@ -47,6 +58,20 @@ impl ResultsArgument {
         self.named.clone().unwrap_or_else(|| PathBuf::from(RUNS))
     }
 
+    /// The named folder, if it is not there.
+    ///
+    /// # Errors
+    /// When it is a URL that leads to no store.
+    pub(crate) fn missing(&self) -> Result<Option<&Path>, CliError> {
+        let Some(place) = self.named.as_deref() else { return Ok(None) };
+        Ok(is_missing(place)?.then_some(place))
+    }
+
+    /// Refuses a file in the place of the folder that is written to.
+    pub(crate) fn refuse_file(&self) -> Result<(), CliError> {
+        refuse_file(&self.written(), RESULTS, RESULTS_REMEDY)
+    }
+
     /// The folders that are read, the first first.
     pub(crate) fn read(&self) -> Vec<PathBuf> {
         self.named
@@ -66,7 +91,7 @@ pub(crate) struct CellSelection {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) epochs: Option<u32>,
     /// Use these seeds instead, such as 0,1
-    #[arg(long, value_delimiter = ',', value_name = "SEEDS")]
+    #[arg(long, value_delimiter = ',', value_name = "SEEDS", value_parser = seed)]
     pub(crate) seeds: Option<Vec<u64>>,
     /// Use only cells with this level; several levels of one factor mean any of them
     #[arg(long, value_name = "FACTOR=LEVEL")]
@@ -110,8 +135,9 @@ impl CellSelection {
     /// that of the reference results.
     ///
     /// # Errors
-    /// When a folder cannot be listed, or a URL leads to no store.
+    /// When a folder cannot be listed or is a file, or a URL leads to no store.
     pub(crate) fn read_folder(&self, experiment: &Experiment) -> Result<ResultsFolder, CliError> {
+        self.results.refuse_file()?;
         let written = self.written_folder(experiment)?;
         for results in self.results.read() {
             let folder = ResultsFolder::open(&below(&results, &experiment.name))?;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use zip::ZipArchive;
 
@@ -64,7 +64,6 @@ pub fn split_cats_and_dogs(archive: &Path, folder: &Path) -> Result<SplitReport,
         .map_err(FetchError::unwritable(parent, "cannot write into the folder"))?;
     let mut report = SplitReport { images: 0, passed_over: Vec::new() };
     for (class, broken) in BROKEN {
-        let word = class.to_lowercase();
         let numbered = photographs
             .get(class)
             .ok_or_else(|| wrong(format!("it has no folder PetImages/{class}")))?;
@@ -81,7 +80,7 @@ pub fn split_cats_and_dogs(archive: &Path, folder: &Path) -> Result<SplitReport,
         }
         let mut sound = sound.into_iter();
         for (split, count) in SPLITS {
-            let target = unfinished.path().join(split).join(format!("{word}s"));
+            let target = class_folder(unfinished.path(), split, class);
             std::fs::create_dir_all(&target)
                 .map_err(FetchError::unwritable(&target, "cannot make the folder"))?;
             for _ in 0..count {
@@ -103,7 +102,7 @@ pub fn split_cats_and_dogs(archive: &Path, folder: &Path) -> Result<SplitReport,
                     )));
                 }
                 left -= length;
-                let path = target.join(format!("{word}.{number}.jpg"));
+                let path = target.join(format!("{}.{number}.jpg", class.to_lowercase()));
                 std::fs::write(&path, content)
                     .map_err(FetchError::unwritable(&path, "cannot write"))?;
                 report.images += 1;
@@ -122,6 +121,20 @@ pub fn split_cats_and_dogs(archive: &Path, folder: &Path) -> Result<SplitReport,
         .map_err(FetchError::unwritable(folder, "cannot make the folder"))?;
     drop(unfinished.keep());
     Ok(report)
+}
+
+/// Whether a folder has all folders of the book's split. [`split_cats_and_dogs`] makes all of them with
+/// their photographs, or none.
+#[must_use]
+pub fn holds_split(folder: &Path) -> bool {
+    SPLITS.iter().all(|(split, _)| {
+        BROKEN.iter().all(|(class, _)| class_folder(folder, split, class).is_dir())
+    })
+}
+
+/// Where the photographs of a class lie in a split.
+fn class_folder(folder: &Path, split: &str, class: &str) -> PathBuf {
+    folder.join(split).join(format!("{}s", class.to_lowercase()))
 }
 
 type Numbered = BTreeMap<u32, usize>;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ureq::Agent;
 use ureq::http::{Response, header};
 
+use crate::address::{shown, without_secret};
 use crate::{Checksum, FetchError};
 
 /// Timeouts and retries of a download.
@@ -57,16 +58,11 @@ pub fn download(
         std::fs::create_dir_all(folder)
             .map_err(FetchError::unwritable(folder, "cannot make the folder"))?;
     }
-    let agent: Agent = Agent::config_builder()
-        .timeout_connect(Some(retry.stall))
-        .timeout_recv_response(Some(retry.stall))
-        .http_status_as_error(false)
-        .build()
-        .into();
     let expected = match checksum {
-        Checksum::Hub => hub_checksum(&agent, url)?,
+        Checksum::Hub => hub_checksum(url, retry)?,
         known => known.clone(),
     };
+    let agent = agent(retry);
     let mut fruitless_attempts = 0;
     loop {
         let before = length(&part);
@@ -77,23 +73,29 @@ pub fn download(
                     if length(&part) > before { 0 } else { fruitless_attempts + 1 };
                 if fruitless_attempts >= retry.attempts {
                     return Err(FetchError::Interrupted {
-                        url: url.to_owned(),
+                        url: shown(url),
                         attempts: fruitless_attempts,
                         bytes: length(&part),
-                        reason,
+                        reason: without_secret(&reason, url),
                     });
                 }
                 std::thread::sleep(retry.pause * 2u32.pow(fruitless_attempts));
             }
         }
     }
-    let mut file = File::open(&part).map_err(FetchError::unreadable(&part, "cannot read"))?;
+    // A part that was complete already may not be on the disk yet. Windows brings only a file there that is
+    // open for writing.
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&part)
+        .map_err(FetchError::unwritable(&part, "cannot open"))?;
     if let Err(actual) =
         expected.compare(&mut file).map_err(FetchError::unreadable(&part, "cannot read"))?
     {
         std::fs::remove_file(&part).map_err(FetchError::unwritable(&part, "cannot remove"))?;
         return Err(FetchError::WrongContent {
-            url: url.to_owned(),
+            url: shown(url),
             expected: expected.to_string(),
             actual,
         });
@@ -102,43 +104,62 @@ pub fn download(
     std::fs::rename(&part, target).map_err(FetchError::unwritable(target, "cannot write"))
 }
 
-/// Checks a file that somebody put there. What only a server can tell ([`Checksum::Hub`]) is not
-/// checked.
+/// Checks a file that somebody put there. Of a file whose checksum only a server can tell
+/// ([`Checksum::Hub`]) no more is checked than that it has content; [`hub_checksum`] asks the server.
 ///
 /// # Errors
-/// When it cannot be read or is another file.
+/// When it is no file, cannot be read or is another file.
 pub fn verify(path: &Path, checksum: &Checksum) -> Result<(), FetchError> {
+    let metadata = std::fs::metadata(path).map_err(FetchError::unreadable(path, "cannot read"))?;
+    if !metadata.is_file() {
+        let kind = if metadata.is_dir() { "a folder" } else { "a pipe or a device" };
+        return Err(FetchError::NotAFile { path: path.to_owned(), kind });
+    }
+    let another = |actual: String| FetchError::WrongFile {
+        path: path.to_owned(),
+        expected: checksum.to_string(),
+        actual,
+    };
     if *checksum == Checksum::Hub {
-        return Ok(());
+        let is_empty = metadata.len() == 0;
+        return if is_empty { Err(another("an empty file".to_owned())) } else { Ok(()) };
     }
     let mut file = File::open(path).map_err(FetchError::unreadable(path, "cannot read"))?;
-    checksum.compare(&mut file).map_err(FetchError::unreadable(path, "cannot read"))?.map_err(
-        |actual| FetchError::WrongFile {
-            path: path.to_owned(),
-            expected: checksum.to_string(),
-            actual,
-        },
-    )
+    checksum
+        .compare(&mut file)
+        .map_err(FetchError::unreadable(path, "cannot read"))?
+        .map_err(another)
 }
 
-/// The SHA-256 that the hub names. It does so in the answer that sends the client on to where the
-/// bytes lie, and that place names none; so the question is asked without following.
-fn hub_checksum(agent: &Agent, url: &str) -> Result<Checksum, FetchError> {
-    let unreachable = |error: ureq::Error| FetchError::Unreachable {
-        url: url.to_owned(),
-        reason: error.to_string(),
-    };
+/// The SHA-256 that the Hugging Face hub names for the file at `url`: what [`Checksum::Hub`] stands
+/// for.
+///
+/// # Errors
+/// When the server cannot be reached, refuses or names none.
+pub fn hub_checksum(url: &str, retry: RetryPolicy) -> Result<Checksum, FetchError> {
+    // The hub names it in the answer that sends the client on to where the bytes lie, and that place
+    // names none; so the question is asked without following.
     let question =
-        agent.head(url).config().max_redirects(0).max_redirects_will_error(false).build();
-    let response = question.call().map_err(unreachable)?;
+        agent(retry).head(url).config().max_redirects(0).max_redirects_will_error(false).build();
+    let response = question.call().map_err(|error| FetchError::unreachable(url, &error))?;
     let status = response.status().as_u16();
     if status >= 400 {
-        return Err(FetchError::Refused { url: url.to_owned(), status });
+        return Err(FetchError::Refused { url: shown(url), status });
     }
     header_text(&response, "x-linked-etag")
         .filter(|etag| etag.len() == 64)
         .map(Checksum::Sha256)
-        .ok_or_else(|| FetchError::NoChecksum { url: url.to_owned() })
+        .ok_or_else(|| FetchError::NoChecksum { url: shown(url) })
+}
+
+/// A client that gives up connections as the policy says.
+fn agent(retry: RetryPolicy) -> Agent {
+    Agent::config_builder()
+        .timeout_connect(Some(retry.stall))
+        .timeout_recv_response(Some(retry.stall))
+        .http_status_as_error(false)
+        .build()
+        .into()
 }
 
 /// Path of the partial file.
@@ -168,9 +189,7 @@ fn attempt(
     let response = match request.call() {
         Ok(response) => response,
         // Until the first byte has come there is nothing to be patient for.
-        Err(error) if present == 0 => {
-            return Err(FetchError::Unreachable { url: url.to_owned(), reason: error.to_string() });
-        }
+        Err(error) if present == 0 => return Err(FetchError::unreachable(url, &error)),
         Err(error) => return Ok(Attempt::Broken(error.to_string())),
     };
     let status = response.status().as_u16();
@@ -192,7 +211,7 @@ fn attempt(
             ));
         }
         429 | 500..=599 => return Ok(Attempt::Broken(format!("the server answers {status}"))),
-        _ => return Err(FetchError::Refused { url: url.to_owned(), status }),
+        _ => return Err(FetchError::Refused { url: shown(url), status }),
     };
     let mut file = OpenOptions::new()
         .create(true)

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-/// A download or an unpacking that failed.
+use crate::address::{shown, without_secret};
+
+/// A download or an unpacking that failed. Addresses are without the user and the password that they
+/// may hold.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// The server cannot be reached.
@@ -60,8 +63,16 @@ pub enum FetchError {
         path: PathBuf,
         /// The checksum of the catalogue.
         expected: String,
-        /// The checksum of the file.
+        /// The checksum of the file, or `an empty file`.
         actual: String,
+    },
+    /// What is there is no file.
+    #[error("{}: is {kind}, not a file", path.display())]
+    NotAFile {
+        /// The path at which a file is expected.
+        path: PathBuf,
+        /// What is there, such as `a folder`.
+        kind: &'static str,
     },
     /// A file or folder cannot be read.
     #[error("{}: {action}: {source}", path.display())]
@@ -94,6 +105,10 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    pub(crate) fn unreachable(url: &str, error: &ureq::Error) -> Self {
+        Self::Unreachable { url: shown(url), reason: without_secret(&error.to_string(), url) }
+    }
+
     pub(crate) fn unreadable(
         path: &Path,
         action: &'static str,

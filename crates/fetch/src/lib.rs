@@ -7,8 +7,10 @@
 //! - [`catalogue()`]: each [`CatalogueEntry`] has an address, a [`Checksum`] and the terms of use.
 //! - [`download()`]: one file over HTTP. It goes on where it broke off, as [`RetryPolicy`] says, and
 //!   gets its name only when its checksum is right.
-//! - [`verify`]: the same check for a file that somebody put there.
-//! - [`split_cats_and_dogs`]: the book's split, from the archive.
+//! - [`verify`]: the same check for a file that somebody put there. [`hub_checksum`] asks for a
+//!   checksum that only the server can tell.
+//! - [`split_cats_and_dogs`]: the book's split, from the archive. [`holds_split`] tells whether a folder
+//!   has it.
 //!
 //! Sizes are in bytes.
 //!
@@ -29,14 +31,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod address;
 mod archive;
 mod catalogue;
 mod checksum;
 mod download;
 mod error;
 
-pub use archive::{SplitReport, split_cats_and_dogs};
+pub use archive::{SplitReport, holds_split, split_cats_and_dogs};
 pub use catalogue::{CatalogueEntry, DownloadKind, catalogue};
 pub use checksum::Checksum;
-pub use download::{DownloadProgress, RetryPolicy, download, verify};
+pub use download::{DownloadProgress, RetryPolicy, download, hub_checksum, verify};
 pub use error::FetchError;

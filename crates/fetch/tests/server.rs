@@ -9,7 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use thaw_fetch::{Checksum, FetchError, RetryPolicy, download, split_cats_and_dogs, verify};
+use thaw_fetch::{
+    Checksum, FetchError, RetryPolicy, download, holds_split, hub_checksum, split_cats_and_dogs,
+    verify,
+};
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 /// What the server does with a connection.
@@ -242,6 +245,69 @@ fn the_hubs_checksum_comes_from_the_answer_that_sends_the_client_on() {
 }
 
 #[test]
+fn a_file_that_is_there_is_checked_by_what_the_hub_names() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("file");
+    let named = |act: Act| hub_checksum(&Server::start(vec![act]).url, RETRY);
+    let checksum = named(Act::RedirectNaming("http://127.0.0.1:1/file".to_owned()));
+    let checksum = checksum.expect("the hub names it");
+    assert_eq!(checksum, sha256());
+    std::fs::write(&file, content()).expect("a file");
+    verify(&file, &checksum).expect("the right file");
+    std::fs::write(&file, b"another").expect("a file");
+    let another = verify(&file, &checksum);
+    assert!(matches!(another, Err(FetchError::WrongFile { .. })), "{another:?}");
+    assert!(matches!(named(Act::Serve), Err(FetchError::NoChecksum { .. })));
+    // Without a server it can be told at least that there is something.
+    verify(&file, &Checksum::Hub).expect("it has content");
+    std::fs::write(&file, b"").expect("a file");
+    let message = verify(&file, &Checksum::Hub).expect_err("an empty file").to_string();
+    assert!(message.contains("got an empty file; remove it"), "{message}");
+}
+
+#[test]
+fn what_is_no_file_is_not_taken_for_one() {
+    let folder = TempDir::new().expect("a folder");
+    for checksum in [Checksum::Hub, sha256(), Checksum::Md5(MD5.to_owned())] {
+        let message = verify(folder.path(), &checksum).expect_err("a folder").to_string();
+        assert!(message.ends_with(": is a folder, not a file"), "{message}");
+        let absent = verify(&folder.path().join("file"), &checksum);
+        assert!(matches!(absent, Err(FetchError::Unreadable { .. })), "{absent:?}");
+    }
+}
+
+#[test]
+fn no_message_has_the_user_and_the_password_of_the_address() {
+    for (acts, checksum) in [
+        (vec![Act::Hang], sha256()),
+        (vec![Act::Status(403)], sha256()),
+        (vec![Act::Lie], sha256()),
+        (vec![Act::Truncate(10), Act::Hang, Act::Hang, Act::Hang], sha256()),
+        (vec![Act::Hang], Checksum::Hub),
+        (vec![Act::Status(403)], Checksum::Hub),
+        (vec![Act::Serve], Checksum::Hub),
+    ] {
+        let folder = TempDir::new().expect("a folder");
+        let server = Server::start(acts.clone());
+        let url = server.url.replace("http://", "http://somebody:secret@");
+        let error = download(&url, &folder.path().join("file"), &checksum, RETRY, &|_, _| {});
+        let error = error.expect_err("no download");
+        assert!(error.to_string().starts_with(&server.url), "{acts:?}: {error}");
+        let all = format!("{error} {error:?}");
+        assert!(!all.contains("somebody") && !all.contains("secret"), "{acts:?}: {all}");
+    }
+    // The client itself quotes an address without a scheme, and that again where a part is there.
+    for begun in [&b""[..], b"begun"] {
+        let folder = TempDir::new().expect("a folder");
+        std::fs::write(folder.path().join("file.part"), begun).expect("a part");
+        let (url, file) = ("somebody:secret@127.0.0.1", folder.path().join("file"));
+        let error = download(url, &file, &sha256(), RETRY, &|_, _| {}).expect_err("no address");
+        let all = format!("{error} {error:?}");
+        assert!(all.contains("127.0.0.1") && !all.contains("secret"), "{all}");
+    }
+}
+
+#[test]
 fn wrong_content_and_refusals_leave_nothing_behind() {
     let folder = TempDir::new().expect("a folder");
     let (result, _) = fetch(vec![Act::Lie], folder.path(), &sha256());
@@ -301,6 +367,9 @@ fn the_books_split_is_made_by_number_without_the_broken_ones() {
         [1000, 500, 500]
     );
     assert!(split_cats_and_dogs(&zip, &split).is_err(), "an existing folder is left alone");
+    assert!(holds_split(&split) && !holds_split(folder.path()) && !holds_split(&zip));
+    std::fs::remove_dir_all(split.join("test/dogs")).expect("removed");
+    assert!(!holds_split(&split), "a part of it is not all of it");
 }
 
 #[test]

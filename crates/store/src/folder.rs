@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::claim::{Beat, Beating, CLAIMS, claim_key};
-use crate::whole::{UNFINISHED, orphans, remove_orphans, unfinished, write_whole};
+use crate::whole::{UNFINISHED, orphans, remove_orphans, replace_whole, unfinished};
 use crate::{Claim, Claimed, Owner, Store, StoreError};
 
 /// The file whose lock makes claiming one step. It stays; only its lock counts, which the system
@@ -109,7 +109,7 @@ impl Store for FolderStore {
 
     fn put(&self, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
         let path = self.path(key);
-        write_whole(&path, bytes).map_err(unwritable(&path, "cannot write"))
+        replace_whole(&path, bytes).map_err(unwritable(&path, "cannot write"))
     }
 
     fn remove(&self, key: &str) -> Result<(), StoreError> {

@@ -21,6 +21,9 @@ const UNFINISHED_FOLDER: &str = ".thaw-folder-";
 /// An unfinished file whose process cannot be asked after is left behind if it is so old.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Symbolic links that are followed one behind another. More of them lead in a circle.
+const LINKS: usize = 40;
+
 /// A file that is being written: until [`Unfinished::finish`] nothing stands under its name, and what
 /// stood there stays.
 #[derive(Debug)]
@@ -134,14 +137,40 @@ impl Write for Unfinished {
     }
 }
 
-/// Writes a file at once, or not at all; makes its folder.
+/// Writes a file at once, or not at all; makes its folder. A symbolic link stays: the file that it points
+/// at is written. A pipe or a device stays as well, and takes the bytes as they come.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if is_pipe_or_device(path) {
+        return File::options().write(true).open(path)?.write_all(bytes);
+    }
+    replace_whole(&behind_links(path)?, bytes)
+}
+
+/// The same for a file of a store, which is what stands under its name: a symbolic link there, as
+/// git-annex makes them, gives way, and what it points at stays.
+pub(crate) fn replace_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = Unfinished::create(path)?;
     file.write_all(bytes)?;
     file.finish()
+}
+
+/// Whether something is there that is neither a file nor a folder.
+fn is_pipe_or_device(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}
+
+/// Where symbolic links lead, whether or not a file is there yet.
+fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    let mut place = path.to_owned();
+    for _ in 0..LINKS {
+        // What is no link, or not there, is the place; what cannot be looked at is told by writing to it.
+        let Ok(next) = std::fs::read_link(&place) else { return Ok(place) };
+        place = place.parent().unwrap_or(Path::new("")).join(next);
+    }
+    Err(io::Error::other("its symbolic links lead in a circle"))
 }
 
 /// A new file in a folder under a name that tells who writes it.
@@ -280,6 +309,53 @@ mod tests {
         assert_eq!(orphans(folder.path()).expect("listed"), Vec::<PathBuf>::new());
         living.finish().expect("it was left alone");
         assert_eq!(orphans(&folder.path().join("nowhere")).expect("none"), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn links_stay_and_the_file_that_they_lead_to_is_replaced() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir(path("shared")).expect("made");
+        std::fs::write(path("shared/bands.toml"), b"old").expect("written");
+        symlink("shared/bands.toml", path("mine.toml")).expect("a link");
+        symlink(path("mine.toml"), path("yours.toml")).expect("a link to a link");
+        write_whole(&path("yours.toml"), b"new").expect("written");
+        assert_eq!(std::fs::read(path("shared/bands.toml")).expect("a file"), b"new");
+        // Nor need the file be there yet.
+        std::fs::remove_file(path("shared/bands.toml")).expect("removed");
+        write_whole(&path("mine.toml"), b"first").expect("written");
+        assert_eq!(std::fs::read(path("shared/bands.toml")).expect("a file"), b"first");
+        assert!(path("mine.toml").is_symlink() && path("yours.toml").is_symlink());
+        symlink("there", path("here")).expect("a link");
+        symlink("here", path("there")).expect("a link back");
+        let error = write_whole(&path("here"), b"lost").expect_err("a circle").to_string();
+        assert!(error.contains("lead in a circle"), "{error}");
+        // Nothing unfinished is left.
+        let count = |folder: &Path| std::fs::read_dir(folder).expect("a folder").count();
+        assert_eq!((count(folder.path()), count(&path("shared"))), (5, 1));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_pipe_stays_one_and_takes_the_bytes() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("mkfifo runs").success());
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("pipe", &link).expect("a link");
+        for place in [&pipe, &link] {
+            let from = pipe.clone();
+            let reader = std::thread::spawn(move || std::fs::read(from));
+            write_whole(place, b"bytes").expect("written");
+            let there = pipe.symlink_metadata().expect("it is there");
+            assert!(there.file_type().is_fifo(), "a file took its place");
+            assert_eq!(reader.join().expect("no panic").expect("read"), b"bytes");
+        }
+        assert!(link.is_symlink());
     }
 
     #[test]

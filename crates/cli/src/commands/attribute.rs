@@ -3,19 +3,21 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use thaw_analysis::{Attribution, AttributionError, Estimate, Measurements, Results, attribute};
+use thaw_analysis::{
+    Attribution, AttributionError, Estimate, Measurements, Results, ResultsFolder, attribute,
+};
 use thaw_report::{
     changed, equal_levels_in_words, interactions_table, measured, orders, shares_table,
     single_changes_table, statistic_in_words, unit, with_images,
 };
 use thaw_spec::{Metric, Procedure, Selector, Statistic};
 
-use crate::arguments::Sweep;
+use crate::arguments::{LauncherName, Sweep};
 use crate::drawing::say_damage;
 use crate::error::{CANNOT_TELL, CliError, SUCCESS};
 use crate::selection::CellSelection;
 use crate::sweeping::sweep;
-use crate::terminal::{say, say_lines};
+use crate::terminal::{say, say_lines, say_on_stderr};
 
 #[derive(Debug, Args)]
 pub(crate) struct Attribute {
@@ -44,6 +46,10 @@ pub(crate) struct Attribute {
 const INTERACTIONS: usize = 5;
 
 pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
+    if options.run && options.sweep.launcher == LauncherName::Slurm {
+        let message = "--run divides the gap when the cells have run, so it cannot be used with --launcher slurm, which does not wait; use `thaw sweep --launcher slurm` first";
+        return Err(CliError::Usage { message: message.to_owned() });
+    }
     let selection = &options.sweep.selection;
     let experiment = selection.load()?;
     let known = experiment.known_levels();
@@ -65,14 +71,27 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
         );
         return Err(CliError::Usage { message });
     }
-    let divide = || -> Result<_, CliError> {
-        let folder = selection.read_folder(&experiment)?;
-        let results = Results::read(&folder, &experiment)?;
+    let divide = |folder: &ResultsFolder| -> Result<_, CliError> {
+        let results = Results::read(folder, &experiment)?;
         say_damage(&results);
-        let number = Measurements::new(&results, options.metric, statistic).with_images(&folder)?;
+        let number = Measurements::new(&results, options.metric, statistic).with_images(folder)?;
         Ok(attribute(&number, &from, &to))
     };
-    let mut outcome = divide()?;
+    let read = selection.read_folder(&experiment)?;
+    let written = selection.written_folder(&experiment)?;
+    let mut outcome = divide(&read)?;
+    if matches!(outcome, Err(AttributionError::Missing(_))) && read.root() != written.root() {
+        // Once a cell has run there, it is read alone, so all of them have to run there.
+        let there = divide(&written)?;
+        if matches!(there, Err(AttributionError::Missing(_))) {
+            say_on_stderr(&format!(
+                "cells run in {}, which is read alone from then on, so those of {} are needed there too; to run only what is missing beside them, name their folder by --results",
+                written.root().display(),
+                read.root().display()
+            ));
+            outcome = there;
+        }
+    }
     if let (Err(AttributionError::Missing(cells)), true) = (&outcome, options.run) {
         for levels in cells.clone() {
             // Its own levels say all; others would be alternatives.
@@ -81,7 +100,7 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
                 levels.iter().map(|(factor, level)| format!("{factor}={level}")).collect();
             sweep(&one, None, None)?;
         }
-        outcome = divide()?;
+        outcome = divide(&written)?;
     }
     match outcome {
         Ok(attribution) => {

@@ -103,15 +103,15 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
     for verdict in &verdicts {
         say(&format!("{:12} {}: {}", verdict.kind.to_string(), verdict.subject, verdict.reason));
     }
-    if let Some(path) = &options.junit {
-        write_junit(path, &experiment.name, &verdicts)?;
-    }
     let count = |kind: VerdictKind| verdicts.iter().filter(|verdict| verdict.kind == kind).count();
     let (passed, failed) = (count(VerdictKind::Pass), count(VerdictKind::Fail));
     say(&format!(
         "{passed} passed, {failed} failed, {} inconclusive",
         verdicts.len() - passed - failed
     ));
+    if let Some(path) = &options.junit {
+        write_junit(path, &experiment.name, &verdicts)?;
+    }
     Ok(ExitCode::from(match (failed, verdicts.len() - passed) {
         (1.., _) => FAILED,
         (0, 1..) => CANNOT_TELL,
@@ -197,8 +197,7 @@ fn write_junit(path: &Path, experiment: &str, verdicts: &[Verdict]) -> Result<()
     let text = report
         .to_string()
         .map_err(|error| CliError::Usage { message: format!("{}: {error}", path.display()) })?;
-    std::fs::write(path, text)
-        .map_err(|source| CliError::Unwritable { path: path.to_owned(), source })
+    write_whole(path, text.as_bytes())
 }
 
 fn with_message(mut status: TestCaseStatus, verdict: &Verdict) -> TestCaseStatus {

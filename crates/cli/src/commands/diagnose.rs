@@ -12,7 +12,7 @@ use thaw_exchange::{ReadLogs, number_ranges, read_logs};
 use thaw_report::{Entry, Table};
 use thaw_spec::{Metric, TrainingLog};
 
-use crate::arguments::positive;
+use crate::arguments::{positive, seed};
 use crate::drawing::{read, say_damage};
 use crate::error::{CANNOT_TELL, CliError, SUCCESS};
 use crate::selection::{CellSelection, ResultsArgument};
@@ -39,7 +39,7 @@ pub(crate) struct Diagnose {
     forward_seconds: Option<f64>,
     /// Examine runs whose procedure is known: those of these seeds by what the other seeds say, or
     /// else each run by what all others say
-    #[arg(long, value_name = "SEEDS", value_delimiter = ',', num_args = 0.., conflicts_with = "logs")]
+    #[arg(long, value_name = "SEEDS", value_delimiter = ',', value_parser = seed, num_args = 0.., conflicts_with = "logs")]
     held_out: Option<Vec<u64>>,
     /// Compare only so many epochs
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(3..))]

@@ -1,16 +1,16 @@
 //! `thaw diff`: what differs between two runs, in procedure, machine and outcome.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use thaw_analysis::{ResultsFolder, mcnemar};
 use thaw_report::magnitude;
 use thaw_spec::{CellManifest, Split};
+use thaw_store::below;
 
 use crate::error::{CliError, SUCCESS};
 use crate::fields::differences;
-use crate::selection::ResultsArgument;
+use crate::selection::{ResultsArgument, require_results};
 use crate::terminal::say;
 
 #[derive(Debug, Args)]
@@ -24,10 +24,8 @@ pub(crate) struct Diff {
 }
 
 pub(crate) fn run(options: &Diff) -> Result<ExitCode, CliError> {
-    let (one, other) = (
-        find(&options.results.read(), &options.one)?,
-        find(&options.results.read(), &options.other)?,
-    );
+    let (one, other) =
+        (find(&options.results, &options.one)?, find(&options.results, &options.other)?);
     for (name, (_, manifest)) in [("first", &one), ("second", &other)] {
         say(&format!(
             "{name:6} {} {}: {} seed {}",
@@ -107,9 +105,9 @@ fn outcome(
 
 /// A run by the beginning of its name, in any experiment's results. Where two folders have the same
 /// run, the first counts.
-fn find(results: &[PathBuf], name: &str) -> Result<(ResultsFolder, CellManifest), CliError> {
+fn find(results: &ResultsArgument, name: &str) -> Result<(ResultsFolder, CellManifest), CliError> {
     let mut found: Vec<(ResultsFolder, CellManifest)> = Vec::new();
-    for folder in experiment_folders(results)?.into_iter().map(ResultsFolder::new) {
+    for folder in experiment_folders(results)? {
         for manifest in folder.manifests()?.0 {
             let known = found.iter().any(|(_, known)| known.id == manifest.id);
             if manifest.id.as_str().starts_with(name) && !known {
@@ -117,7 +115,8 @@ fn find(results: &[PathBuf], name: &str) -> Result<(ResultsFolder, CellManifest)
             }
         }
     }
-    let places: Vec<String> = results.iter().map(|path| path.display().to_string()).collect();
+    let places: Vec<String> =
+        results.read().iter().map(|path| path.display().to_string()).collect();
     let places = places.join(" or ");
     match found.len() {
         1 => Ok(found.remove(0)),
@@ -136,20 +135,16 @@ fn find(results: &[PathBuf], name: &str) -> Result<(ResultsFolder, CellManifest)
 
 /// The folders of all experiments, in the order of their names. A folder of results need not exist
 /// as long as another does.
-fn experiment_folders(results: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
+fn experiment_folders(results: &ResultsArgument) -> Result<Vec<ResultsFolder>, CliError> {
     let mut folders = Vec::new();
     let mut missing = None;
-    for path in results {
-        match std::fs::read_dir(path) {
-            Ok(entries) => {
-                let mut found: Vec<_> =
-                    entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
-                found.sort();
-                folders.extend(found);
-            }
-            Err(source) => {
-                missing.get_or_insert(CliError::Unreadable { path: path.clone(), source });
-            }
+    for place in results.read() {
+        if let Err(error) = require_results(&place) {
+            missing.get_or_insert(error);
+            continue;
+        }
+        for name in thaw_store::open(&place)?.list("")? {
+            folders.push(ResultsFolder::open(&below(&place, &name))?);
         }
     }
     match missing {

@@ -1,6 +1,5 @@
 //! `thaw doctor`: looks for damage in results and caches, and sets aside what is damaged.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,8 +8,10 @@ use thaw_analysis::ResultsFolder;
 use thaw_run::Cache;
 use thaw_store::below;
 
+use crate::arguments::LOCAL_CACHE;
 use crate::error::{CliError, DATA, SUCCESS};
-use crate::selection::{CellSelection, ResultsArgument};
+use crate::places::require_folder;
+use crate::selection::{CellSelection, ResultsArgument, require_results};
 use crate::terminal::say;
 
 #[derive(Debug, Args)]
@@ -19,15 +20,18 @@ pub(crate) struct Doctor {
     experiment: Option<PathBuf>,
     #[command(flatten)]
     results: ResultsArgument,
-    /// Folder of decoded images, activations and checkpoints
-    #[arg(long, env = "THAW_CACHE", default_value = ".thaw-cache", value_name = "FOLDER")]
-    cache: PathBuf,
+    /// Folder of decoded images, activations and checkpoints [default: .thaw-cache]
+    #[arg(long, env = "THAW_CACHE", value_name = "FOLDER")]
+    cache: Option<PathBuf>,
     /// Move what is damaged to folders `set-aside` beside it, so that the next sweep makes it again
     #[arg(long)]
     set_aside: bool,
 }
 
 pub(crate) fn run(options: &Doctor) -> Result<ExitCode, CliError> {
+    if let Some(cache) = &options.cache {
+        require_folder(cache, "a folder of a cache", "name the folder by --cache")?;
+    }
     let mut examined = Vec::new();
     for place in experiments(options)? {
         examined.extend(examine_results(&place, options.set_aside)?);
@@ -51,10 +55,8 @@ pub(crate) fn run(options: &Doctor) -> Result<ExitCode, CliError> {
 fn experiments(options: &Doctor) -> Result<Vec<PathBuf>, CliError> {
     let mut places = Vec::new();
     for results in options.results.read() {
-        let is_missing = thaw_store::folder(&results)?.is_some_and(|folder| !folder.is_dir());
-        if is_missing && options.results.is_named() {
-            let source = std::io::Error::new(ErrorKind::NotFound, "there is no such folder");
-            return Err(CliError::Unreadable { path: results, source });
+        if options.results.is_named() {
+            require_results(&results)?;
         }
         match &options.experiment {
             Some(path) => {
@@ -98,14 +100,22 @@ fn examine_results(place: &Path, set_aside: bool) -> Result<Option<usize>, CliEr
 
 /// Looks at the files of the cache; returns how many are damaged, where there is a cache.
 fn examine_cache(options: &Doctor) -> Result<Option<usize>, CliError> {
-    if thaw_store::folder(&options.cache)?.is_none_or(|folder| !folder.is_dir()) {
+    let place = options.cache.clone().unwrap_or_else(|| PathBuf::from(LOCAL_CACHE));
+    let Some(folder) = thaw_store::folder(&place)? else {
+        say(&format!(
+            "{}: a cache in an object store is not examined; name the folder of this machine's copies by --cache",
+            place.display()
+        ));
+        return Ok(None);
+    };
+    if !folder.is_dir() {
         return Ok(None);
     }
-    let cache = Cache::open(&options.cache, &options.cache)?;
+    let cache = Cache::in_folder(&folder);
     let (sound, damaged) = cache.examine()?;
     say(&format!(
         "{}: {sound} artifacts and checkpoints are sound, {} damaged",
-        options.cache.display(),
+        place.display(),
         damaged.len()
     ));
     for (file, reason) in &damaged {

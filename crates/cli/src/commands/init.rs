@@ -9,6 +9,7 @@ use thaw_spec::{Architecture, Experiment, PreprocessingName, Split, shell_word, 
 
 use crate::error::{CliError, SUCCESS};
 use crate::files::{file_stem_of, write_new};
+use crate::places::refuse_file;
 use crate::terminal::say;
 
 #[derive(Debug, Args)]
@@ -127,6 +128,8 @@ fn base_choice(architecture: Architecture) -> BaseChoice {
 }
 
 pub(crate) fn run(options: &Init) -> Result<ExitCode, CliError> {
+    let remedy = "name a folder with train/<class>/<image> and validation/<class>/<image>";
+    refuse_file(&options.folder, "a folder of images", remedy)?;
     let folder = Folder::scan(&options.folder)?;
     let base = base_choice(options.base);
     let output = options.output.clone().unwrap_or_else(|| default_output(&options.folder));

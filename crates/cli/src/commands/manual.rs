@@ -1,6 +1,5 @@
 //! `thaw completions` and `thaw man`: the command line, for shells and for `man`.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,6 +9,7 @@ use clap::CommandFactory as _;
 use crate::arguments::Arguments;
 use crate::error::{CliError, SUCCESS};
 use crate::files::write_whole;
+use crate::terminal::print;
 
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
@@ -60,9 +60,4 @@ fn page(command: &clap::Command) -> Result<Vec<u8>, CliError> {
         .render(&mut text)
         .map_err(|source| CliError::Unwritable { path: "the manual page".into(), source })?;
     Ok(text)
-}
-
-/// A reader who left early is no error.
-fn print(text: &[u8]) {
-    let _ = std::io::stdout().write_all(text);
 }

@@ -27,6 +27,7 @@ pub(crate) struct Plan {
 
 pub(crate) fn run(Plan { options, output }: &Plan) -> Result<ExitCode, CliError> {
     let SweepToPrecision { sweep: options, precision, .. } = options;
+    options.selection.results.refuse_file()?;
     let threads = start_threads(options.threads)?;
     let opened = inputs::open(options)?;
     let Opened { experiment, inputs, .. } = &opened;

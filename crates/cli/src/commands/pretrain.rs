@@ -1,6 +1,6 @@
 //! `thaw pretrain`: weights for a base, from random ones and a source task.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -28,9 +28,13 @@ pub(crate) struct Pretrain {
     /// The weights file to write; a record of how it was made goes beside it
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
-    /// Folder for decoded images
+    /// Folder for decoded images; where it is the URL of an object store, they are decoded into the
+    /// folder of --local-cache
     #[arg(long, env = "THAW_CACHE", default_value = ".thaw-cache", value_name = "FOLDER")]
     cache: PathBuf,
+    /// Where the cache is a URL: the folder of this machine
+    #[arg(long, env = "THAW_LOCAL_CACHE", default_value = ".thaw-cache", value_name = "FOLDER")]
+    local_cache: PathBuf,
     /// Threads to compute with [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
@@ -89,10 +93,11 @@ pub(crate) fn run(options: &Pretrain) -> Result<ExitCode, CliError> {
     if !procedure.later_phases.is_empty() {
         return Err(wrong("pretraining has one phase"));
     }
+    let cache = Cache::open(&options.cache, &options.local_cache)?;
     let data = PhaseData {
-        train: decoded(dataset.as_ref(), &cell, Split::Train, &options.cache)?,
+        train: decoded(dataset.as_ref(), &cell, Split::Train, &cache)?,
         evaluation: evaluated
-            .map(|split| Ok((split, decoded(dataset.as_ref(), &cell, split, &options.cache)?)))
+            .map(|split| Ok((split, decoded(dataset.as_ref(), &cell, split, &cache)?)))
             .collect::<Result<_, CliError>>()?,
     };
     let data = FitData { phases: vec![data], device: candle_core::Device::Cpu };
@@ -132,9 +137,9 @@ fn decoded(
     dataset: &dyn Dataset,
     cell: &Cell,
     split: Split,
-    cache: &Path,
+    cache: &Cache,
 ) -> Result<SplitData, CliError> {
-    let path = Cache::in_folder(cache).pixels_path(cell, split);
+    let path = cache.pixels_path(cell, split);
     if !path.exists() {
         Pixels::prepare(
             dataset,

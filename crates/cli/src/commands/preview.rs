@@ -10,7 +10,7 @@ use thaw_spec::{
     AffineRanges, Augmentation, AugmentationSetting, Profile, Resize, ShearUnit, Split,
 };
 
-use crate::arguments::Images;
+use crate::arguments::{Images, finite};
 use crate::error::{CliError, SUCCESS};
 use crate::files::write_whole;
 use crate::inputs::image_source;
@@ -48,7 +48,7 @@ pub(crate) struct Preview {
     #[command(flatten)]
     ranges: Ranges,
     /// Resize and transform as this library does: keras-2.0.8, keras-2.1.3, keras-2.2, keras-3 or
-    /// torch [default: as the experiment has it]
+    /// torch [default: as the experiment has it; with --image: keras-2.0.8]
     #[arg(long, value_name = "NAME")]
     profile: Option<Profile>,
     #[command(flatten)]
@@ -63,8 +63,8 @@ pub(crate) struct Explicit {
         long,
         value_name = "FILE",
         conflicts_with_all = [
-            "augmentation", "rotation_degrees", "width_shift", "height_shift", "shear_radians",
-            "horizontal_flip", "split", "columns", "rows", "seed",
+            "experiment", "data", "augmentation", "rotation_degrees", "width_shift", "height_shift",
+            "shear_radians", "horizontal_flip", "split", "columns", "rows", "seed",
         ]
     )]
     image: Option<PathBuf>,
@@ -74,7 +74,8 @@ pub(crate) struct Explicit {
         value_name = "DEGREES",
         default_value_t = 0.0,
         requires = "image",
-        allow_negative_numbers = true
+        allow_negative_numbers = true,
+        value_parser = finite
     )]
     theta: f64,
     /// Shift along the rows, in pixels
@@ -83,7 +84,8 @@ pub(crate) struct Explicit {
         value_name = "PIXELS",
         default_value_t = 0.0,
         requires = "image",
-        allow_negative_numbers = true
+        allow_negative_numbers = true,
+        value_parser = finite
     )]
     tx: f64,
     /// Shift along the columns, in pixels
@@ -92,7 +94,8 @@ pub(crate) struct Explicit {
         value_name = "PIXELS",
         default_value_t = 0.0,
         requires = "image",
-        allow_negative_numbers = true
+        allow_negative_numbers = true,
+        value_parser = finite
     )]
     ty: f64,
     /// Shear, in the profile's unit
@@ -101,11 +104,12 @@ pub(crate) struct Explicit {
         value_name = "ANGLE",
         default_value_t = 0.0,
         requires = "image",
-        allow_negative_numbers = true
+        allow_negative_numbers = true,
+        value_parser = finite
     )]
     shear: f64,
     /// Zoom of the columns, if other than that of the rows (--zoom)
-    #[arg(long, value_name = "FACTOR", requires = "image")]
+    #[arg(long, value_name = "FACTOR", requires = "image", value_parser = factor)]
     zoom_columns: Option<f64>,
     /// Exchange left and right afterwards
     #[arg(long, requires = "image")]
@@ -116,23 +120,32 @@ pub(crate) struct Explicit {
 #[derive(Debug, Args)]
 pub(crate) struct Ranges {
     /// Rotate by up to so many degrees
-    #[arg(long, value_name = "DEGREES")]
+    #[arg(long, value_name = "DEGREES", value_parser = finite)]
     rotation_degrees: Option<f64>,
     /// Shift left or right by up to this fraction of the width
-    #[arg(long, value_name = "FRACTION")]
+    #[arg(long, value_name = "FRACTION", value_parser = finite)]
     width_shift: Option<f64>,
     /// Shift up or down by up to this fraction of the height
-    #[arg(long, value_name = "FRACTION")]
+    #[arg(long, value_name = "FRACTION", value_parser = finite)]
     height_shift: Option<f64>,
     /// Shear by up to so many radians
-    #[arg(long, value_name = "RADIANS")]
+    #[arg(long, value_name = "RADIANS", value_parser = finite)]
     shear_radians: Option<f64>,
     /// Zoom each axis by 1 ± up to this; with --image: by this factor
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = finite)]
     zoom: Option<f64>,
     /// Mirror every second image
     #[arg(long, value_name = "YES_OR_NO", action = clap::ArgAction::Set)]
     horizontal_flip: Option<bool>,
+}
+
+/// Why a factor is not 0.
+const NO_ZOOM: &str = "a zoom of 0 shows nothing, and 1 leaves an image as it is";
+
+/// A factor of a zoom.
+fn factor(text: &str) -> Result<f64, String> {
+    let factor = finite(text)?;
+    if factor == 0.0 { Err(NO_ZOOM.to_owned()) } else { Ok(factor) }
 }
 
 pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
@@ -217,6 +230,10 @@ pub(crate) fn run(options: &Preview) -> Result<ExitCode, CliError> {
 fn transform(path: &Path, options: &Preview) -> Result<ExitCode, CliError> {
     let Explicit { theta, tx, ty, shear, zoom_columns, flip, .. } = &options.explicit;
     let zoom_rows = options.ranges.zoom.unwrap_or(1.0);
+    if zoom_rows == 0.0 {
+        let message = format!("--zoom is a factor with --image: {NO_ZOOM}");
+        return Err(CliError::Usage { message });
+    }
     let profile = options.profile.unwrap_or(Profile::Keras2_0_8);
     let image = decode(path)?;
     let (mut width, mut height) = (image.width() as usize, image.height() as usize);

@@ -1,6 +1,5 @@
 //! `thaw report`: pictures, a summary, and the page that holds them all.
 
-use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,8 +9,7 @@ use thaw_report::{IndexEntry, index_page, procedures_table};
 use crate::arguments::Shown;
 use crate::drawing::{accuracies, damage, read, report};
 use crate::error::{CliError, SUCCESS};
-use crate::files::write_whole;
-use crate::selection::CellSelection;
+use crate::selection::{CellSelection, require_results};
 use crate::terminal::{say, say_lines};
 
 #[derive(Debug, Args)]
@@ -46,41 +44,34 @@ pub(crate) fn run(options: &Report) -> Result<ExitCode, CliError> {
 
 /// Writes the page over all experiments of a folder of results.
 fn index(results: &Path) -> Result<ExitCode, CliError> {
-    let unreadable = |path: &Path| {
-        let path = path.to_owned();
-        move |source| CliError::Unreadable { path, source }
-    };
-    let mut folders = Vec::new();
-    for entry in fs::read_dir(results).map_err(unreadable(results))? {
-        let folder = entry.map_err(unreadable(results))?.path();
-        if folder.join("cells").is_dir() {
-            folders.push(folder);
+    require_results(results)?;
+    let store = thaw_store::open(results)?;
+    let mut experiments = Vec::new();
+    for name in store.list("")? {
+        if !store.list(&name)?.iter().any(|part| part == "cells") {
+            continue;
         }
+        let key = format!("{name}/report.json");
+        let malformed = |error: serde_json::Error| {
+            let place = store.place(&key);
+            let message = format!("{}: {error}; draw the report again", place.display());
+            CliError::Usage { message }
+        };
+        let entry: Option<IndexEntry> = match store.get(&key)? {
+            Some(bytes) => Some(serde_json::from_slice(&bytes).map_err(malformed)?),
+            None => None,
+        };
+        experiments.push((name, entry));
     }
-    folders.sort();
-    if folders.is_empty() {
+    if experiments.is_empty() {
         let message = format!(
-            "{}: no experiment has cells there; name a folder of results on this machine by --results",
+            "{}: no experiment has cells there; name a folder of results by --results",
             results.display()
         );
         return Err(CliError::Usage { message });
     }
-    let mut experiments = Vec::new();
-    for folder in &folders {
-        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let path = folder.join("report.json");
-        let entry: Option<IndexEntry> = match fs::read(&path) {
-            Ok(bytes) => Some(serde_json::from_slice(&bytes).map_err(|error| CliError::Usage {
-                message: format!("{}: {error}; draw the report again", path.display()),
-            })?),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(unreadable(&path)(error)),
-        };
-        experiments.push((name, entry));
-    }
-    let page = results.join("index.html");
-    let text = index_page(&results.to_string_lossy(), &experiments);
-    write_whole(&page, text.as_bytes())?;
-    say(&format!("the index: {}", page.display()));
+    let page = "index.html";
+    store.put(page, index_page(&results.to_string_lossy(), &experiments).as_bytes())?;
+    say(&format!("the index: {}", store.place(page).display()));
     Ok(ExitCode::from(SUCCESS))
 }

@@ -22,6 +22,11 @@ pub(crate) fn run(options: &Status) -> Result<ExitCode, CliError> {
     let selection = &options.selection;
     let experiment = selection.load()?;
     let matrix = Matrix::read(&experiment, &selection.read_folder(&experiment)?)?;
+    // The next sweep makes it, so that this is no error.
+    if let Some(place) = selection.results.missing()? {
+        let place = place.display();
+        say_on_stderr(&format!("{place}: there is no such folder, so nothing has run there yet"));
+    }
     for damaged in &matrix.damaged {
         say_on_stderr(&format!("warning: {damaged}"));
     }

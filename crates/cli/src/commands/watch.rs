@@ -14,7 +14,7 @@ use crate::error::{CliError, SOFTWARE, SUCCESS};
 use crate::matrix::{Entry, Matrix, State};
 use crate::screen::{self, View};
 use crate::selection::CellSelection;
-use crate::terminal::say;
+use crate::terminal::{is_heard, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct Watch {
@@ -28,6 +28,7 @@ pub(crate) struct Watch {
 /// Shows the cells until a key ends it, or without a terminal until all of them have ended.
 pub(crate) fn run(options: &Watch) -> Result<ExitCode, CliError> {
     let experiment = options.selection.load()?;
+    options.selection.results.refuse_file()?;
     let folder = options.selection.written_folder(&experiment)?;
     if std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
         on_a_terminal(options, &experiment, &folder)?;
@@ -85,6 +86,10 @@ fn on_a_terminal(
 /// A failed cell that nobody tries again in so many looks has ended.
 const LOOKS: usize = 5;
 
+/// After so many looks in which nothing changed, how far the cells are is said again: it shows that the
+/// watch lives, and it is how a watch whose reader has left finds out.
+const SILENT_LOOKS: usize = 30;
+
 /// A time above 0.
 fn interval(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
@@ -98,41 +103,49 @@ fn in_lines(
     folder: &ResultsFolder,
 ) -> Result<ExitCode, CliError> {
     let mut over = 0;
+    let mut silent = 0;
     let mut before: BTreeMap<String, String> = BTreeMap::new();
     let mut heading = String::new();
     loop {
-        let matrix = match Matrix::read(experiment, folder) {
-            Ok(matrix) => matrix,
+        match Matrix::read(experiment, folder) {
+            Ok(matrix) => {
+                for entry in &matrix.entries {
+                    let line = line(entry);
+                    if before.get(&entry.name()) != Some(&line) {
+                        if !matches!(entry.state, State::Waiting) {
+                            say(&line);
+                            silent = 0;
+                        }
+                        before.insert(entry.name(), line);
+                    }
+                }
+                let now = matrix.heading();
+                if now != heading || silent >= SILENT_LOOKS {
+                    say(&format!("{now}; {}", matrix.left().words()));
+                    heading = now;
+                    silent = 0;
+                }
+                // A cell that failed may be tried again at once.
+                over = if matrix.is_over() { over + 1 } else { 0 };
+                let has_failed = matrix.has_failed();
+                if over >= if has_failed { LOOKS } else { 1 } {
+                    return Ok(ExitCode::from(if has_failed { SOFTWARE } else { SUCCESS }));
+                }
+            }
+            // It may be mended, or be half a copy.
             Err(error) => {
-                // It may be mended, or be half a copy.
-                if heading != error.message() {
-                    say(&error.message());
-                    heading = error.message();
+                let now = error.message();
+                if now != heading || silent >= SILENT_LOOKS {
+                    say(&now);
+                    heading = now;
+                    silent = 0;
                 }
-                std::thread::sleep(options.every);
-                continue;
-            }
-        };
-        for entry in &matrix.entries {
-            let line = line(entry);
-            if before.get(&entry.name()) != Some(&line) {
-                if !matches!(entry.state, State::Waiting) {
-                    say(&line);
-                }
-                before.insert(entry.name(), line);
             }
         }
-        let now = matrix.heading();
-        if now != heading {
-            say(&format!("{now}; {}", matrix.left().words()));
-            heading = now;
+        if !is_heard() {
+            return Ok(ExitCode::from(SUCCESS));
         }
-        // A cell that failed may be tried again at once.
-        over = if matrix.is_over() { over + 1 } else { 0 };
-        let has_failed = matrix.has_failed();
-        if over >= if has_failed { LOOKS } else { 1 } {
-            return Ok(ExitCode::from(if has_failed { SOFTWARE } else { SUCCESS }));
-        }
+        silent += 1;
         std::thread::sleep(options.every);
     }
 }

@@ -72,6 +72,13 @@ pub(crate) struct Worker {
     attached: bool,
 }
 
+impl Worker {
+    /// Whether a sweep started it and listens.
+    pub(crate) fn is_attached(&self) -> bool {
+        self.attached
+    }
+}
+
 pub(crate) fn run(options: &Worker) -> Result<ExitCode, CliError> {
     if options.attached { attached(options) } else { alone(options) }
 }

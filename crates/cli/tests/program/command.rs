@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use assert_cmd::Command;
 use thaw_analysis::{Failure, ResultsFolder};
@@ -808,4 +809,177 @@ fn completions_and_manual_pages_know_every_command() {
         let page = page.unwrap_or_else(|error| panic!("{command}: {error}"));
         assert!(page.contains(".SH SYNOPSIS"), "{page}");
     }
+}
+
+#[test]
+fn what_cannot_be_printed_is_an_error_and_a_reader_who_left_is_none() {
+    if !Path::new("/dev/full").exists() {
+        eprintln!("skipped: this system has no /dev/full");
+        return;
+    }
+    let desk = Desk::new();
+    assert_code(&desk.sweep(&["--quiet"]), 0);
+    let weights = "weights.safetensors";
+    for arguments in [
+        &["status", "tiny.toml"][..],
+        &["status", "tiny.toml", "--json"],
+        &["check", "tiny.toml"],
+        &["audit", weights, weights, "--json"],
+        &["watch", "tiny.toml"],
+        &["man"],
+        &["completions", "bash"],
+        &["--help"],
+    ] {
+        let print_into = |output: Stdio| {
+            std::process::Command::new(assert_cmd::cargo::cargo_bin("thaw"))
+                .current_dir(desk.root.path())
+                .args(arguments)
+                .stdout(output)
+                .output()
+                .expect("it runs")
+        };
+        let full = fs::File::create("/dev/full").expect("a device without space");
+        let output = print_into(full.into());
+        refuses(&output, 73, &["standard output: cannot be written", "os error 28"]);
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = print_into(writer.into());
+        assert_code(&output, 0);
+        assert_eq!(text(&output.stderr), "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_file_in_the_place_of_results_is_refused_and_a_folder_that_is_not_there_is_told() {
+    let desk = Desk::new();
+    fs::write(desk.path("afile"), "not a folder").expect("written");
+    for arguments in [
+        &["status", "tiny.toml"][..],
+        &["report", "tiny.toml"],
+        &["report", "--index"],
+        &["check", "tiny.toml"],
+        &["export", "tiny.toml", "--format", "csv"],
+        &["watch", "tiny.toml"],
+        &["plan", "tiny.toml", "--data", "images", "--weights", "weights.safetensors"],
+        &["attribute", "tiny.toml", "--from", "regime=cached", "--to", "regime=thawed"],
+        &["diagnose", "published.csv", "--experiment", "tiny.toml"],
+        &["diff", "0", "1"],
+        &["doctor"],
+    ] {
+        let refused = desk.thaw(&[arguments, &["--results", "afile"]].concat());
+        refuses(&refused, 66, &["afile is a file, not a folder of results", "--results"]);
+    }
+    let status = |more: &[&str]| desk.thaw(&[&["status", "tiny.toml"][..], more].concat());
+    let told = status(&["--results", "nowhere"]);
+    assert_eq!(succeeds(&told), "tiny: 6 cells: 6 waiting\n");
+    let told = text(&told.stderr);
+    assert_eq!(told, "nowhere: there is no such folder, so nothing has run there yet\n");
+    assert_eq!(text(&status(&[]).stderr), "", "nobody named a folder");
+}
+
+#[test]
+fn an_attribution_that_runs_cells_measures_them_where_they_run() {
+    let desk = Desk::new();
+    assert_code(&desk.sweep(&["-q", "--results", "results", "--only", "regime=cached"]), 0);
+    let attribute = |more: &[&str]| {
+        let gap = ["--from", "regime=cached", "--to", "regime=thawed", "--cache", "cache", "-q"];
+        desk.on_inputs("attribute", &[&gap[..], more].concat())
+    };
+    // The reference results have one of the two cells; the folder in which cells run has none.
+    let missing = attribute(&[]);
+    assert_code(&missing, 2);
+    let said = text(&missing.stdout);
+    assert!(said.starts_with("2 of the cells between the two procedures have not run"), "{said}");
+    for regime in ["cached", "thawed"] {
+        let command = format!("thaw sweep tiny.toml --only regime={regime}\n");
+        assert!(said.contains(&command), "{said}");
+    }
+    let said = text(&missing.stderr);
+    assert!(said.contains("those of results/tiny are needed there too"), "{said}");
+    let named = attribute(&["--results", "results"]);
+    assert_code(&named, 2);
+    assert!(text(&named.stdout).starts_with("1 of the cells"), "{}", text(&named.stdout));
+    refuses(&attribute(&["--run", "--launcher", "slurm"]), 64, &["--run", "does not wait"]);
+    let run = succeeds(&attribute(&["--run"]));
+    assert!(run.contains("| regime | cached → thawed |"), "{run}");
+    let again = succeeds(&attribute(&[]));
+    assert!(again.contains("| regime | cached → thawed |"), "{again}");
+}
+
+#[test]
+fn verdicts_are_said_whether_or_not_their_file_can_be_written() {
+    let desk = Desk::new();
+    assert_code(&desk.sweep(&["-q"]), 0);
+    let check = |junit: &str| desk.thaw(&["check", "tiny.toml", "--junit", junit]);
+    succeeds(&check("target/junit/check.xml"));
+    assert!(desk.path("target/junit/check.xml").is_file());
+    fs::write(desk.path("afile"), "not a folder").expect("written");
+    let checked = check("afile/check.xml");
+    refuses(&checked, 73, &["afile/check.xml", "cannot write the file"]);
+    let said = text(&checked.stdout);
+    assert!(said.ends_with("2 passed, 0 failed, 0 inconclusive\n"), "{said}");
+}
+
+#[test]
+fn results_at_a_url_are_compared_and_indexed_as_those_in_a_folder() {
+    let desk = Desk::new();
+    assert_code(&desk.sweep(&["-q", "--only", "regime=cached"]), 0);
+    let cells = fs::read_dir(desk.path("runs/tiny/cells")).expect("cells");
+    let name = |cell: fs::DirEntry| cell.file_name().to_string_lossy().into_owned();
+    let names: Vec<String> = cells.map(|cell| name(cell.expect("a cell"))).collect();
+    let place = format!("file://{}", desk.path("runs").display());
+    let named = ["--results", &place];
+    let diff = ["diff", &names[0], &names[1]];
+    let here = succeeds(&desk.thaw(&diff));
+    assert_eq!(succeeds(&desk.thaw(&[&diff[..], &named].concat())), here);
+    let indexed = succeeds(&desk.thaw(&[&["report", "--index"][..], &named].concat()));
+    assert!(indexed.ends_with("/runs/index.html\n"), "{indexed}");
+    let page = fs::read_to_string(desk.path("runs/index.html")).expect("a page");
+    assert!(page.contains("href=\"tiny/report.html\""), "{page}");
+    for absent in [["diff", "0", "1"], ["report", "--index", "--log-format=text"]] {
+        let absent = desk.thaw(&[&absent[..], &["--results", "nowhere"]].concat());
+        refuses(&absent, 66, &["nowhere: there is no such folder", "--results"]);
+    }
+}
+
+#[test]
+fn a_doctor_says_which_cache_it_does_not_examine() {
+    let desk = Desk::new();
+    let nowhere = desk.thaw(&["doctor", "--cache", "nowhere"]);
+    refuses(&nowhere, 66, &["nowhere: there is no such folder", "--cache"]);
+    let told = succeeds(&desk.thaw(&["doctor", "--cache", "s3://bucket/cache"]));
+    let words = "s3://bucket/cache: a cache in an object store is not examined";
+    assert!(told.starts_with(words), "{told}");
+}
+
+#[test]
+fn what_was_given_in_the_place_of_something_else_is_named() {
+    let desk = Desk::new();
+    fs::write(desk.path("report.html"), "<p>").expect("written");
+    let words = ["report.html is a file, not a folder of images", "train/<class>/<image>"];
+    refuses(&desk.thaw(&["init", "report.html"]), 66, &words);
+    for (arguments, option) in [
+        (["status", "tiny.toml"], "--seeds"),
+        (["diagnose", "--experiment=tiny.toml"], "--held-out"),
+    ] {
+        let refused = desk.thaw(&[&arguments[..], &[option, "0..3"]].concat());
+        assert_code(&refused, 64);
+        let said = text(&refused.stderr);
+        assert!(said.contains("give numbers with commas, such as 0,1,2"), "{said}");
+    }
+}
+
+#[test]
+fn only_commands_that_can_leave_images_out_advise_it() {
+    let desk = Desk::new();
+    fs::write(desk.path("images/validation/dogs/broken.jpg"), "no image").expect("written");
+    let advice = "--skip-unreadable-images";
+    for launcher in ["threads", "processes"] {
+        let swept = desk.sweep(&["-q", "--launcher", launcher]);
+        assert_code(&swept, 65);
+        assert!(text(&swept.stderr).contains(advice), "{launcher}: {}", text(&swept.stderr));
+    }
+    let broken = desk.thaw(&["preview", "--image", "images/validation/dogs/broken.jpg"]);
+    refuses(&broken, 65, &["broken.jpg", "mend or remove it"]);
+    assert!(!text(&broken.stderr).contains(advice), "{}", text(&broken.stderr));
 }

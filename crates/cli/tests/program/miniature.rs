@@ -263,3 +263,18 @@ fn a_short_pretraining_yields_the_same_weights_on_every_number_of_threads() {
     );
     assert!(!desk.path("x").exists());
 }
+
+#[test]
+fn a_pretraining_decodes_into_the_folder_that_the_url_of_its_cache_names() {
+    let desk = Desk::new();
+    let source = "name = 'source'\nseeds = [0]\n[dataset]\nsource = 'synthetic'\ntask = 'menagerie'\nsize = 32\ntrain = 40\nvalidation = 20\ntest = 0\n[base]\narchitecture = 'mini_vgg'\n[procedure]\nfreeze = 'none'\nimage_size = 32\nhidden_units = 8\nlearning_rate = 1e-3\nepochs = 1\nbatch_size = 20\n";
+    fs::write(desk.path("source.toml"), source).expect("written");
+    let trained = thaw_in(desk.root.path())
+        .env("THAW_CACHE", format!("file://{}", desk.path("shared").display()))
+        .args(["pretrain", "source.toml", "-q", "--output", "source.safetensors"])
+        .output();
+    succeeds(&trained.expect("it runs"));
+    let pixels = fs::read_dir(desk.path("shared/pixels")).expect("decoded images");
+    assert_eq!(pixels.count(), 2, "those of two splits");
+    assert!(!desk.path("file:").exists());
+}

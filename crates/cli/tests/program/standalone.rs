@@ -2,10 +2,12 @@
 //! preview --image`.
 
 use std::fs;
+use std::path::Path;
+use std::process::Output;
 
 use tempfile::TempDir;
 
-use crate::thaw::thaw_in;
+use crate::thaw::{assert_code, refuses, succeeds, text, thaw_in};
 
 #[test]
 fn fetch_lists_the_catalogue_and_keeps_nothing_that_it_cannot_trust() {
@@ -283,4 +285,149 @@ fn an_audit_of_two_checkpoints_finds_what_moved_in_every_format() {
     assert!(code == 0 && text.contains("0 of 14 tensors moved; 4 were declared frozen"), "{text}");
     let (code, text) = audit(&[keras, "a.safetensors", "--frozen", "block1*"]);
     assert!(code == 2 && text.contains("no tensor in common"), "{text}");
+}
+
+/// `thaw fetch` in a folder, past any proxy of the environment.
+fn fetch_in(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = thaw_in(folder);
+    for variable in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"] {
+        command.env_remove(variable).env_remove(variable.to_lowercase());
+    }
+    command.arg("fetch").args(arguments).output().expect("it runs")
+}
+
+/// The address of a port that nobody listens at.
+fn closed_port() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").to_string()
+}
+
+/// An address at which one question is answered as the Hugging Face hub answers it: what is asked for lies
+/// elsewhere and has this SHA-256.
+fn hub_naming(sha256: &'static str) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/file", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        let mut request = [0; 4096];
+        let _ = std::io::Read::read(&mut stream, &mut request);
+        let answer = format!(
+            "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/file\r\nX-Linked-ETag: \"{sha256}\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+        let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
+    });
+    url
+}
+
+#[test]
+fn weights_that_are_there_are_checked_by_what_the_hub_names_of_them() {
+    // Python: hashlib.sha256(b"hello").hexdigest()
+    const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+    const FILE: &str = "weights/vgg16.tv_in1k.safetensors";
+    let folder = TempDir::new().expect("a folder");
+    let fetch = |url: &str| fetch_in(folder.path(), &["vgg16-torchvision", "--url", url]);
+    let offline = format!("http://{}/file", closed_port());
+    fs::create_dir(folder.path().join("weights")).expect("made");
+    fs::write(folder.path().join(FILE), b"").expect("written");
+    for url in [&offline, &hub_naming(HELLO)] {
+        refuses(&fetch(url), 65, &[FILE, "an empty file", "remove it"]);
+    }
+    fs::write(folder.path().join(FILE), b"other").expect("written");
+    refuses(&fetch(&hub_naming(HELLO)), 65, &[FILE, "is another file", HELLO, "remove it"]);
+    fs::write(folder.path().join(FILE), b"hello").expect("written");
+    let checked = fetch(&hub_naming(HELLO));
+    let used = format!("use it by --weights {FILE}");
+    assert!(succeeds(&checked).contains(&used));
+    assert_eq!(text(&checked.stderr), format!("{FILE} is there already\n"));
+    let unchecked = fetch(&offline);
+    assert!(succeeds(&unchecked).contains(&used));
+    let said = text(&unchecked.stderr);
+    assert!(said.starts_with(&format!("{FILE} is there already, and was not checked: ")), "{said}");
+    assert!(said.contains("cannot be reached") && said.lines().count() == 1, "{said}");
+}
+
+#[test]
+fn what_is_no_file_is_not_used_as_weights() {
+    let folder = TempDir::new().expect("a folder");
+    fs::create_dir(folder.path().join("wd")).expect("made");
+    for name in ["vgg16-torchvision", "vgg16-keras"] {
+        let output = fetch_in(folder.path(), &[name, "--output", "wd"]);
+        refuses(&output, 73, &["wd: is a folder, not a file; name the file to write by --output"]);
+        assert_eq!(text(&output.stdout), "");
+    }
+    #[cfg(unix)]
+    {
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(pipe).status();
+        assert!(made.expect("mkfifo runs").success());
+        let output = fetch_in(folder.path(), &["vgg16-torchvision", "--output", "pipe"]);
+        refuses(&output, 73, &["pipe: is a pipe or a device, not a file", "--output"]);
+    }
+}
+
+#[test]
+fn a_folder_of_photographs_is_looked_at_before_the_archive_is_fetched() {
+    let folder = TempDir::new().expect("a folder");
+    // What would be fetched cannot be.
+    let offline = format!("http://{}/file", closed_port());
+    let fetch = |more: &[&str]| {
+        fetch_in(folder.path(), &[&["cats-and-dogs", "--url", offline.as_str()], more].concat())
+    };
+    assert_code(&fetch(&[]), 69);
+    let photographs = folder.path().join("data/cats_and_dogs_small");
+    let words = ["data/cats_and_dogs_small: is there already", "train, validation and test"];
+    fs::create_dir_all(photographs.join("train/cats")).expect("made");
+    refuses(&fetch(&[]), 73, &words);
+    fs::write(folder.path().join("a-file"), b"").expect("written");
+    refuses(&fetch(&["--output", "a-file"]), 73, &["a-file: is there already", "--output"]);
+    for split in ["train", "validation", "test"] {
+        for class in ["cats", "dogs"] {
+            fs::create_dir_all(photographs.join(split).join(class)).expect("made");
+        }
+    }
+    let output = fetch(&[]);
+    let said = succeeds(&output);
+    assert!(said.ends_with("use it by --data data/cats_and_dogs_small\n"), "{said}");
+    assert_eq!(text(&output.stderr), "data/cats_and_dogs_small is there already\n");
+}
+
+#[test]
+fn a_password_in_an_address_is_not_shown() {
+    let folder = TempDir::new().expect("a folder");
+    let place = closed_port();
+    let url = format!("http://somebody:secret@{place}/x.h5");
+    for name in ["vgg16-keras", "vgg16-torchvision", "cats-and-dogs"] {
+        for format in ["text", "json"] {
+            let output = fetch_in(folder.path(), &[name, "--url", &url, "--log-format", format]);
+            assert_code(&output, 69);
+            let said = text(&output.stderr) + &text(&output.stdout);
+            assert!(said.contains(&format!("http://{place}/x.h5: cannot be reached")), "{said}");
+            assert!(!said.contains("somebody") && !said.contains("secret"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_preview_of_one_image_takes_no_dataset_and_no_number_that_shows_nothing() {
+    let folder = TempDir::new().expect("a folder");
+    let image = image::RgbImage::from_pixel(4, 4, image::Rgb([9, 60, 200]));
+    image.save(folder.path().join("a.png")).expect("an image");
+    for (more, words) in [
+        (&["mine.toml"][..], "cannot be used with"),
+        (&["--data", "images"], "cannot be used with"),
+        (&["--theta", "nan"], "expected a finite number"),
+        (&["--tx", "inf"], "expected a finite number"),
+        (&["--shear=-inf"], "expected a finite number"),
+        (&["--zoom", "nan"], "expected a finite number"),
+        (&["--zoom", "0"], "a zoom of 0 shows nothing"),
+        (&["--zoom-columns", "0"], "a zoom of 0 shows nothing"),
+    ] {
+        let mut command = thaw_in(folder.path());
+        command.args(["preview", "--image", "a.png"]).args(more);
+        let output = command.output().expect("it runs");
+        assert_code(&output, 64);
+        let said = text(&output.stderr);
+        assert!(said.contains(words), "{more:?}: {said}");
+    }
+    assert!(!folder.path().join("preview.png").exists());
 }

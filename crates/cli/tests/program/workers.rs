@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -479,4 +480,33 @@ fn what_slurm_cannot_do_is_said_before_anything_is_submitted() {
     fs::write(desk.path("site.toml"), site.replace("time", "tiem")).expect("written");
     refuses(&slurm(&["--launcher-settings", "site.toml"]), 78, &["site.toml:2:", "tiem"]);
     refuses(&slurm(&["--precision", "1.0"]), 64, &["does not wait"]);
+}
+
+#[test]
+fn a_watch_ends_when_nobody_reads_what_it_says() {
+    let desk = Desk::new();
+    let mut watch = std::process::Command::new(assert_cmd::cargo::cargo_bin("thaw"))
+        .current_dir(desk.root.path())
+        .args(["watch", "tiny.toml", "--every", "1ms"])
+        .stdout(Stdio::piped())
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("a watch");
+    let mut said = BufReader::new(watch.stdout.take().expect("its output"));
+    let mut first = String::new();
+    said.read_line(&mut first).expect("a line");
+    drop(said);
+    let mut ended = None;
+    for _ in 0..3000 {
+        ended = watch.try_wait().expect("a process");
+        if ended.is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // It is gone already, unless it watches on for nobody.
+    let _ = watch.kill();
+    watch.wait().expect("it ends");
+    assert!(first.starts_with("tiny: 6 cells: 6 waiting"), "{first}");
+    assert!(ended.is_some_and(|status| status.success()), "{ended:?}");
 }
