@@ -73,11 +73,15 @@ matrix-vs-torch *arguments:
 # Time sweeps of growing size: just cost docs/cost.svg
 cost *plots:
     cargo build --release --workspace
-    python3 tools/bench/cost.py target/release/thaw {{plots}}
+    python3 tools/bench/cost.py "${CARGO_TARGET_DIR:-target}/release/thaw" {{plots}}
 
 # Compile for CUDA, without a GPU or a driver
 check-cuda folder="target/cuda":
-    eval "$(tools/cuda/fetch.sh {{folder}})" && cargo check --release --workspace --features cuda
+    #!/usr/bin/env bash
+    set -euo pipefail
+    settings="$(tools/cuda/fetch.sh {{folder}})"
+    eval "$settings"
+    cargo check --release --workspace --features cuda
 
 # Build the program from the crates' packages, outside the repository, and run it
 package-check:
@@ -134,12 +138,12 @@ mutants crate="thaw-spec" *arguments:
 # Time what thaw does around cells that compute nothing: just scale 1000 10000
 scale *cells:
     cargo build --release --workspace --examples
-    target/release/examples/scale "$@"
+    "${CARGO_TARGET_DIR:-target}/release/examples/scale" "$@"
 
 # Time workers that share a folder or a bucket and compute nothing: just scale-workers target/shared 1000 1 2 4 8
 scale-workers place cells *workers:
     cargo build --release --workspace --examples
-    target/release/examples/workers "$@"
+    "${CARGO_TARGET_DIR:-target}/release/examples/workers" "$@"
 
 # Test the stores on a real object server
 test-store:
@@ -149,7 +153,7 @@ test-store:
 test-slurm *arguments:
     cargo build --release
     tools/store/environment.sh target/test-cluster
-    target/test-cluster/bin/python tools/slurm/test.py target/release/thaw "$@"
+    target/test-cluster/bin/python tools/slurm/test.py "${CARGO_TARGET_DIR:-target}/release/thaw" "$@"
 
 # Kill sweeps at random moments, let every file operation fail in turn, fill real file systems (root only): just torture 200, about 45 minutes
 torture kills="200" stride="1":
@@ -160,12 +164,12 @@ torture kills="200" stride="1":
 # Time many images through decoding, extraction and a cached fit: just scale-images 10000 100000
 scale-images *counts:
     cargo build --release --workspace --examples
-    target/release/examples/images "$@"
+    "${CARGO_TARGET_DIR:-target}/release/examples/images" "$@"
 
 # Compare what a plan foretells with what its sweep takes: just plan-vs-truth experiments/miniature.toml --seeds 0
 plan-vs-truth *arguments:
     cargo build --release
-    python3 tools/bench/plan_versus_truth.py target/release/thaw "$@"
+    python3 tools/bench/plan_versus_truth.py "${CARGO_TARGET_DIR:-target}/release/thaw" "$@"
 
 # Show images: just preview miniature --augmentation keras-2.0.8
 preview experiment="miniature" *arguments:

@@ -127,13 +127,13 @@ pub(crate) fn report(
         String::new()
     } else {
         format!(
-            "## {heading}\n\nEach line changes one thing in the line above; changes are means of the differences between runs of equal seeds. Whether one may be chance is judged over seeds and images, and for all {} changes together (Holm).\n\n{}\n\n## Every cell\n\n",
-            steps.len().saturating_sub(1),
+            "## {heading}\n\nEach line changes one thing in the line above; changes are means of the differences between runs of equal seeds. Whether one may be chance is judged over seeds and images, and for all {} measured changes together (Holm).\n\n{}\n\n## Every cell\n\n",
+            steps.iter().filter(|step| step.p_value.is_some()).count(),
             ladder_table(&steps, accuracy).markdown().join("\n")
         )
     };
     let text = format!(
-        "# {}\n\n![validation accuracy by epoch](plots/overview.svg)\n\nAccuracies are means over seeds of the {} (`statistic = \"{}\"`). The first ± is the 95 % confidence interval over seeds: what other seeds would give on these images. The second, with images, is over seeds and other images of the same kind.{}\n\n{section}{}\n",
+        "# {}\n\n![validation accuracy by epoch](plots/overview.svg)\n\nAccuracies are means over seeds of the {} (`statistic = \"{}\"`). The first ± is the 95 % confidence interval over seeds: what other seeds would give on these images. The second, with images, is over seeds and other images of the same kind. Seconds are as measured, beside whatever else the machine did.{}\n\n{section}{}\n",
         markdown_text(&experiment.title),
         match experiment.statistic {
             Statistic::Final => "last epoch".to_owned(),

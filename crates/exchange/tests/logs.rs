@@ -136,7 +136,16 @@ fn interrupted_percentages_and_several_trainings_are_understood() {
         ("words.json", "{\"loss\": [\"a\"]}", "`loss` is not a list of numbers"),
         ("none.json", "{\"lr\": [0.1]}", "no accuracy and no loss"),
         ("heading.csv", "epoch,loss\n", "no epochs"),
-        ("word.csv", "epoch,loss\n1,0.5\n2,low\n", "line 3: `low` in the column `loss`"),
+        (
+            "word.csv",
+            "epoch,loss\n1,0.5\n2,low\n",
+            "row 2 under the heading: `low` in the column `loss`",
+        ),
+        (
+            "comments.csv",
+            "# one\n# two\n\nepoch,loss\n1,0.5\n2,low\n",
+            "row 2 under the heading: `low` in the column `loss`",
+        ),
         ("again.csv", "epoch,loss\n1,0.5\n1,0.4\n", "`loss` has several values in an epoch"),
         (
             "twice.csv",

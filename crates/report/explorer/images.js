@@ -22,21 +22,52 @@ export function disagreement(a, b, count) {
   let [onlyA, onlyB] = [0, 0];
   const images = [];
   for (let image = 0; image < count; image += 1) {
-    let change = 0;
+    let [rightA, rightB] = [0, 0];
     for (const [first, second] of recorded) {
-      if (first[image] === second[image]) continue;
-      if (first[image] === "1") {
-        onlyA += 1;
-        change -= 1;
-      } else {
-        onlyB += 1;
-        change += 1;
-      }
+      const [a, b] = [first[image] === "1", second[image] === "1"];
+      rightA += Number(a);
+      rightB += Number(b);
+      onlyA += Number(a && !b);
+      onlyB += Number(b && !a);
     }
-    if (change !== 0) images.push({ image, change: change / seeds });
+    if (rightA !== rightB) images.push({ image, rightA, rightB });
   }
-  images.sort((one, other) => Math.abs(other.change) - Math.abs(one.change) || one.image - other.image);
+  images.sort((one, other) => seedsBetween(other) - seedsBetween(one) || one.image - other.image);
   return { seeds, onlyA: onlyA / seeds, onlyB: onlyB / seeds, images };
+}
+
+/** @param {{ rightA: number, rightB: number }} image */
+function seedsBetween({ rightA, rightB }) {
+  return Math.abs(rightA - rightB);
+}
+
+/**
+ * Some of the images: those on which the most seeds disagree. Among equals those with a picture come
+ * first, and the classes take turns.
+ * @template {{ image: number, rightA: number, rightB: number }} T
+ * @param {T[]} found
+ * @param {Images} images
+ * @param {number} count
+ * @returns {T[]}
+ */
+export function mostDisputed(found, images, count) {
+  /** @type {Map<string, number>} */
+  const turns = new Map();
+  const ranked = found.map((one) => {
+    const pictured = images.thumbnails?.[String(one.image)] !== undefined;
+    const place = `${seedsBetween(one)} ${pictured} ${images.labels?.[one.image]}`;
+    const turn = turns.get(place) ?? 0;
+    turns.set(place, turn + 1);
+    return { one, pictured, turn };
+  });
+  ranked.sort(
+    (first, second) =>
+      seedsBetween(second.one) - seedsBetween(first.one) ||
+      Number(second.pictured) - Number(first.pictured) ||
+      first.turn - second.turn ||
+      first.one.image - second.one.image,
+  );
+  return ranked.slice(0, count).map(({ one }) => one);
 }
 
 /**
@@ -65,12 +96,10 @@ export function imagesBesides(images, a, b) {
   const digits = seeds > 1 ? 1 : 0;
   const words = `Only A is right on ${onlyA.toFixed(digits)}, only B on ${onlyB.toFixed(digits)}, of ${counted(images.count, "image")}.${mean}`;
   if (found.images.length === 0) return element("p", {}, words);
-  const shown = found.images.slice(0, SHOWN);
-  const order =
-    seeds > 1
-      ? `The ${counted(shown.length, "image")} that differ most, by the number of seeds with which they are right:`
-      : `The first ${shown.length} of the ${counted(found.images.length, "image")} on which they disagree:`;
-  const items = shown.map(({ image, change }) => imageItem(images, image, change, seeds));
+  const shown = mostDisputed(found.images, images, SHOWN);
+  const some = `${shown.length} of the ${counted(found.images.length, "image")} on which they disagree`;
+  const order = seeds > 1 ? `${some}, first those on which the most seeds do:` : `${some}:`;
+  const items = shown.map((one) => imageItem(images, one, seeds));
   return element(
     "div",
     {},
@@ -82,16 +111,14 @@ export function imagesBesides(images, a, b) {
 
 /**
  * @param {Images} images
- * @param {number} image
- * @param {number} change
+ * @param {{ image: number, rightA: number, rightB: number }} counts
  * @param {number} seeds
  */
-function imageItem(images, image, change, seeds) {
+function imageItem(images, { image, rightA, rightB }, seeds) {
   const name = imageName(images, image);
   const thumbnail = images.thumbnails?.[String(image)];
-  const better = change > 0 ? "B" : "A";
-  const more = Math.round(Math.abs(change) * seeds);
-  const verdict = seeds > 1 ? `${better} is right with ${more} of ${seeds} seeds more` : `only ${better} is right`;
+  const better = rightB > rightA ? "B" : "A";
+  const verdict = seeds > 1 ? `right: A ${rightA}, B ${rightB} of ${seeds} seeds` : `only ${better} is right`;
   return element(
     "li",
     {},

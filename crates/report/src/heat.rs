@@ -83,14 +83,15 @@ impl DriftMap {
             root.draw(&Text::new(last, (LEFT + WIDTH + 8, top + 1), text(11)))?;
         }
         let bottom = TOP + ROW * self.rows.len() as i32;
-        for epoch in (0..epochs).filter(|epoch| *epoch == 0 || (epoch + 1) % 5 == 0) {
-            root.draw(&Text::new(
-                (epoch + 1).to_string(),
-                (LEFT + WIDTH * epoch / epochs + 2, bottom + 4),
-                text(11),
-            ))?;
+        let step = 5 * (1 + epochs / 100);
+        for epoch in (1..=epochs).filter(|epoch| *epoch == 1 || epoch % step == 0) {
+            let name = epoch.to_string();
+            // Below the middle of its column; a digit is about 7 pixels wide.
+            let middle = LEFT + WIDTH * (2 * epoch - 1) / (2 * epochs);
+            let left = middle - 7 * name.len() as i32 / 2;
+            root.draw(&Text::new(name, (left, bottom + 4), text(11)))?;
         }
-        root.draw(&Text::new("epoch", (LEFT + WIDTH + 8, bottom + 4), text(11)))?;
+        root.draw(&Text::new("epoch", (LEFT + WIDTH + 20, bottom + 4), text(11)))?;
         for (place, decade) in (0..).zip(lowest..=highest) {
             let left = LEFT + place * 90;
             let corners = [(left, bottom + 34), (left + 24, bottom + 50)];

@@ -85,7 +85,7 @@ fn row(folder: &str, entry: Option<&IndexEntry>) -> Markup {
             td {
                 @if entry.thawed > 0 { "THAWED: " (entry.thawed) }
                 @if entry.diverged > 0 { " diverged: " (entry.diverged) }
-                @if entry.thawed + entry.diverged == 0 { "completed" }
+                @if entry.thawed + entry.diverged == 0 { "as declared" }
             }
         }
     }

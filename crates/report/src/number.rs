@@ -52,15 +52,37 @@ pub fn with_images(estimate: &Estimate, metric: Metric) -> String {
 /// confidence interval over seeds. `p_value` is that of the difference, adjusted for all comparisons
 /// that are made with it; where it is 5 % or more, the words `(may be chance)` follow.
 pub fn changed(change: &Estimate, p_value: Option<f64>, metric: Metric) -> String {
+    let verdict = if is_beyond_chance(p_value) { "" } else { " (may be chance)" };
+    with_verdict(change, verdict, metric)
+}
+
+/// Formats a difference that stands without a column for its interval over seeds and images, as
+/// [`changed`] does. Where it is that interval alone that holds zero, the words give it.
+pub(crate) fn changed_by_itself(change: &Estimate, p_value: Option<f64>, metric: Metric) -> String {
+    let holds_zero = |uncertainty: &Uncertainty| uncertainty.half_width() >= change.mean.abs();
+    let is_decided_by_images = !change.over_seeds.as_ref().is_some_and(holds_zero)
+        && change.over_seeds_and_images.as_ref().is_some_and(holds_zero);
+    if is_beyond_chance(p_value) || !is_decided_by_images {
+        return changed(change, p_value, metric);
+    }
+    let verdict = format!(" ({} with images: may be chance)", with_images(change, metric));
+    with_verdict(change, &verdict, metric)
+}
+
+fn is_beyond_chance(p_value: Option<f64>) -> bool {
+    p_value.is_some_and(|p_value| p_value < LEVEL)
+}
+
+fn with_verdict(change: &Estimate, verdict: &str, metric: Metric) -> String {
     let (scale, digits) = scale(metric);
     let mean = signed(change.mean * scale, digits);
     let Some(uncertainty) = &change.over_seeds else { return format!("{mean} (one seed)") };
-    let half = uncertainty.half_width() * scale;
-    let verdict = match p_value {
-        Some(p_value) if p_value < LEVEL => "",
-        _ => " (may be chance)",
-    };
-    format!("{mean} ± {half:.digits$}{verdict}")
+    format!("{mean} ± {:.digits$}{verdict}", uncertainty.half_width() * scale)
+}
+
+/// Formats a p-value; what is tiny is not told from three seeds to its last power of ten.
+pub(crate) fn probability(p_value: f64) -> String {
+    if p_value < 1e-3 { "< 0.001".to_owned() } else { magnitude(p_value) }
 }
 
 /// Formats a number with its sign, the minus as print has it. What rounds to zero has no minus.
@@ -81,9 +103,9 @@ pub fn percent(estimate: &Estimate) -> String {
     measured(estimate, Metric::ValidationAccuracy)
 }
 
-/// Formats a difference of accuracies in points, as [`changed`] does.
+/// Formats a difference of accuracies in points, as [`changed_by_itself`] does.
 pub fn points(change: &Estimate, p_value: Option<f64>) -> String {
-    changed(change, p_value, Metric::ValidationAccuracy)
+    changed_by_itself(change, p_value, Metric::ValidationAccuracy)
 }
 
 /// Formats a size of any order, not negative, with three significant digits: `2.74`, `0.0318`,
@@ -130,6 +152,16 @@ mod tests {
         assert_eq!(measured(&estimate(0.5, 0.1), Metric::TrainLoss), "0.5000 ± 0.1960");
         assert_eq!(points(&estimate(0.002, 0.01), Some(0.8)), "+0.20 ± 1.96 (may be chance)");
         assert_eq!(points(&estimate(-0.1, 0.01), Some(1e-9)), "−10.00 ± 1.96");
+        // Other seeds would not make it nothing, and other images might.
+        let of_images = estimate(0.03, 0.01);
+        assert_eq!(
+            points(&of_images, Some(0.13)),
+            "+3.00 ± 1.96 (± 3.92 with images: may be chance)"
+        );
+        assert_eq!(points(&of_images, Some(0.04)), "+3.00 ± 1.96");
+        let in_a_table = changed(&of_images, Some(0.13), Metric::ValidationAccuracy);
+        assert_eq!(in_a_table, "+3.00 ± 1.96 (may be chance)");
+        assert_eq!([2e-17, 0.0014, 0.77].map(probability), ["< 0.001", "0.00140", "0.770"]);
         assert_eq!(changed(&estimate(0.5, 0.1), Some(0.04), Metric::TrainLoss), "+0.5000 ± 0.1960");
         assert_eq!(
             [-0.004, -0.006, 10.0].map(|value| signed(value, 2)),

@@ -1,7 +1,7 @@
 //! The whole matrix in one figure: a panel for each combination of the later factors, a line for
 //! each level of the first.
 
-use plotters::style::RGBColor;
+use plotters::style::{RGBColor, WHITE};
 use thaw_analysis::{ProcedureRuns, Results};
 use thaw_spec::{Labels, Metric};
 
@@ -30,14 +30,25 @@ pub fn overview(title: &str, results: &Results, labels: &Labels) -> Option<Figur
     if run.is_empty() {
         return None;
     }
+    let level_of = |procedure: &ProcedureRuns| {
+        levels.iter().position(|level| *level == first(procedure)).unwrap_or(0)
+    };
+    let members = |facet: &Vec<(String, String)>| -> Vec<&ProcedureRuns> {
+        run.iter().copied().filter(|procedure| others(procedure) == *facet).collect()
+    };
+    let together: Vec<Vec<usize>> =
+        facets.iter().map(|facet| members(facet).into_iter().map(level_of).collect()).collect();
+    let styles = styles(levels.len(), &together);
     let lines_of = |facet: &Vec<(String, String)>| -> Vec<Line> {
-        let members = run.iter().filter(|procedure| others(procedure) == *facet);
-        members
-            .map(|procedure| {
-                let level = levels.iter().position(|level| *level == first(procedure)).unwrap_or(0);
-                let (color, stroke, width) = style(level);
+        members(facet)
+            .into_iter()
+            .flat_map(|procedure| {
+                let (color, stroke, width) = styles[level_of(procedure)];
                 let mean = mean_curve(procedure, Metric::ValidationAccuracy);
-                line(&mean, color, 1.0, width, stroke)
+                // Dots would be lost on a broad line below them.
+                let below = (stroke == Stroke::Dotted)
+                    .then(|| line(&mean, WHITE, 1.0, width + 1, Stroke::Solid));
+                below.into_iter().chain([line(&mean, color, 1.0, width, stroke)])
             })
             .collect()
     };
@@ -52,7 +63,7 @@ pub fn overview(title: &str, results: &Results, labels: &Labels) -> Option<Figur
         marks: Vec::new(),
     });
     let legend = levels.iter().enumerate().map(|(index, level)| {
-        let (color, stroke, _) = style(index);
+        let (color, stroke, _) = styles[index];
         let factor = run[0].levels.first().map_or("", |(factor, _)| factor);
         LegendEntry { label: labels.level(factor, level), color, stroke }
     });
@@ -66,18 +77,45 @@ pub fn overview(title: &str, results: &Results, labels: &Labels) -> Option<Figur
     })
 }
 
-/// Colour, stroke and width of a level's line. Equal lines lie on each other: the later are thinner
-/// and every second of them broken, so that all can be seen. Where the colours begin again, lines are
-/// dotted.
-fn style(level: usize) -> (RGBColor, Stroke, u32) {
-    let stroke = if level >= LEVELS.len() {
+/// Colour, stroke and width of each level's line, given the levels of each panel. Equal lines lie on
+/// each other: the later are thinner and every second of them broken, so that all can be seen. There
+/// are fewer colours than a matrix may have levels: in a panel none comes twice where that can be, and
+/// nowhere with the same stroke.
+fn styles(levels: usize, panels: &[Vec<usize>]) -> Vec<(RGBColor, Stroke, u32)> {
+    let meet = |one: usize, other: usize| {
+        one != other && panels.iter().any(|panel| panel.contains(&one) && panel.contains(&other))
+    };
+    let company = |level: usize| (0..levels).filter(|other| meet(level, *other)).count();
+    // Those that meet the most others choose first.
+    let mut order: Vec<usize> = (0..levels).collect();
+    order.sort_by_key(|level| std::cmp::Reverse(company(*level)));
+    let mut chosen: Vec<Option<usize>> = vec![None; levels];
+    for level in order {
+        let usual = level % LEVELS.len();
+        let is_free = |color: &usize| {
+            (0..levels)
+                .filter(|other| chosen[*other] == Some(*color))
+                .all(|other| !meet(level, other) && stroke(level) != stroke(other))
+        };
+        let free = [usual].into_iter().chain(0..LEVELS.len()).find(is_free);
+        chosen[level] = Some(free.unwrap_or(usual));
+    }
+    let width = |level: usize| [6, 6, 3].get(level).copied().unwrap_or(2);
+    let style = |(level, color): (usize, Option<usize>)| {
+        (LEVELS[color.unwrap_or_default()], stroke(level), width(level))
+    };
+    chosen.into_iter().enumerate().map(style).collect()
+}
+
+/// Where the colours begin again, lines are dotted.
+fn stroke(level: usize) -> Stroke {
+    if level >= LEVELS.len() {
         Stroke::Dotted
     } else if level >= 2 && level.is_multiple_of(2) {
         Stroke::Dashed
     } else {
         Stroke::Solid
-    };
-    (LEVELS[level % LEVELS.len()], stroke, [6, 6, 3].get(level).copied().unwrap_or(2))
+    }
 }
 
 #[cfg(test)]
@@ -86,12 +124,32 @@ mod tests {
 
     #[test]
     fn twice_as_many_levels_as_colours_have_lines_of_their_own() {
-        let styles: Vec<_> = (0..2 * LEVELS.len()).map(style).collect();
+        let together: Vec<usize> = (0..2 * LEVELS.len()).collect();
+        let styles = styles(together.len(), &[together]);
         for (number, (color, stroke, _)) in styles.iter().enumerate() {
             let is_same = |(other, other_stroke, _): &&(RGBColor, Stroke, u32)| {
                 (other, other_stroke) == (color, stroke)
             };
             assert_eq!(styles.iter().filter(is_same).count(), 1, "level {number}");
         }
+    }
+
+    #[test]
+    fn no_colour_comes_twice_in_a_panel() {
+        // Plain features; variants of them; and what meets both.
+        let panels = [vec![0, 6, 7], vec![1, 2, 3, 4, 5, 6, 7], vec![0, 7, 8]];
+        let styles = styles(9, &panels);
+        for panel in &panels {
+            for (place, one) in panel.iter().enumerate() {
+                assert!(panel[..place].iter().all(|other| styles[*other].0 != styles[*one].0));
+            }
+        }
+        let alike = |one: usize, other: usize| {
+            styles[one].0 == styles[other].0 && styles[one].1 == styles[other].1
+        };
+        assert!((0..9).all(|one| (0..one).all(|other| !alike(one, other))));
+        // Fewer levels than colours have their own, in order.
+        let few = self::styles(3, &[vec![0, 1], vec![2]]);
+        assert!(few.iter().zip(LEVELS).all(|(style, color)| style.0 == color));
     }
 }

@@ -53,6 +53,7 @@ pub struct RowChart {
 const TOP: i32 = 42;
 const ROW: i32 = 30;
 const BOTTOM: i32 = 52;
+/// Least room for the texts right of the rows.
 const TEXT_WIDTH: i32 = 210;
 const CHART_WIDTH: i32 = 470;
 /// Mean width of a letter of the labels, in pixels.
@@ -68,13 +69,22 @@ impl RowChart {
     }
 
     fn label_width(&self) -> i32 {
-        let longest = self.rows.iter().map(|row| row.label.chars().count()).max().unwrap_or(0);
+        self.longest(|row| &row.label)
+    }
+
+    fn text_width(&self) -> i32 {
+        self.longest(|row| &row.text).max(TEXT_WIDTH)
+    }
+
+    /// Room for the longest of some texts.
+    fn longest(&self, text: impl Fn(&ChartRow) -> &str) -> i32 {
+        let longest = self.rows.iter().map(|row| text(row).chars().count()).max().unwrap_or(0);
         (longest as f64 * LETTER) as i32 + 24
     }
 
     fn size(&self) -> (u32, u32) {
         let height = TOP + ROW * self.rows.len() as i32 + BOTTOM;
-        ((self.label_width() + CHART_WIDTH + TEXT_WIDTH) as u32, height as u32)
+        ((self.label_width() + CHART_WIDTH + self.text_width()) as u32, height as u32)
     }
 
     fn draw<B: DrawingBackend>(

@@ -40,7 +40,8 @@ impl Entry {
         html! {
             @match self {
                 Self::Text(text) => td { (text) },
-                Self::Number(text, value) => td class="number" data-value=(value) { (text) },
+                // JavaScript reads no `inf`.
+                Self::Number(text, value) => td class="number" data-value=(value.clamp(-1e300, 1e300)) { (text) },
             }
         }
     }
@@ -166,6 +167,13 @@ mod tests {
                 "| <none>          | 100 |"
             ]
         );
+    }
+
+    #[test]
+    fn what_a_column_is_sorted_by_is_a_number_that_javascript_reads() {
+        let value = |value: f64| Entry::Number("not finite".to_owned(), value).html().into_string();
+        assert!(!value(f64::INFINITY).contains("inf"), "{}", value(f64::INFINITY));
+        assert!(value(f64::NEG_INFINITY).contains("data-value=\"-1"));
     }
 
     #[test]

@@ -7,7 +7,9 @@ use thaw_analysis::{
 use thaw_spec::{Metric, RunStatus};
 
 use crate::drift::{drift_in_words, has_statistics};
-use crate::number::{changed, difference, magnitude, measured, statistic_in_words, with_images};
+use crate::number::{
+    changed, changed_by_itself, difference, magnitude, measured, statistic_in_words, with_images,
+};
 use crate::table::{Entry, Table};
 
 /// Heading of a column with the half-widths of intervals over seeds and images.
@@ -198,7 +200,7 @@ pub(crate) fn change_of(change: &Estimate, p_value: Option<f64>, metric: Metric)
 
 /// A difference whose verdict is its own.
 fn alone(change: &Estimate, metric: Metric) -> Entry {
-    Entry::Number(changed(change, change.p_value(), metric), change.mean)
+    Entry::Number(changed_by_itself(change, change.p_value(), metric), change.mean)
 }
 
 fn half_with_images(estimate: &Estimate) -> f64 {
@@ -221,6 +223,6 @@ pub(crate) fn audit_in_words(procedure: &ProcedureRuns) -> &'static str {
             "THAWED, by statistics alone"
         }
         (false, true) => "THAWED",
-        (false, false) => "completed",
+        (false, false) => "as declared",
     }
 }

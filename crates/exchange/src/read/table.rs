@@ -166,7 +166,7 @@ impl Sheet {
         let mut remarks: BTreeSet<String> = self.remarks.iter().cloned().collect();
         remarks.extend(columns.remark.clone());
         let mut begins_again = false;
-        for (line, record) in (2..).zip(reader.records()) {
+        for (row, record) in (1..).zip(reader.records()) {
             let record = record.map_err(|error| error.to_string())?;
             if is_heading_again(&record, &names) {
                 begins_again = true;
@@ -175,7 +175,7 @@ impl Sheet {
             let is_longer = record.len() > names.len() + usize::from(survey.ends_in_separator);
             if is_longer {
                 return Err(format!(
-                    "line {line} has {} cells under {} headings; name every column, and write decimals with a point",
+                    "row {row} under the heading has {} cells under {} names; name every column, and write decimals with a point",
                     record.len(),
                     names.len()
                 ));
@@ -201,7 +201,9 @@ impl Sheet {
                             continue;
                         }
                         None => {
-                            return Err(format!("line {line}: the epoch `{text}` is not a number"));
+                            return Err(format!(
+                                "row {row} under the heading: the epoch `{text}` is not a number"
+                            ));
                         }
                     };
                     whole_epoch(number, survey.has_whole_epochs)
@@ -225,7 +227,7 @@ impl Sheet {
             training.enter(epoch, None);
             training.counts_rows |= columns.epoch.is_none() || columns.is_row_number;
             let split = columns.split.map(cell).filter(|cell| is_split(cell));
-            let is_last = survey.rows == line - 1;
+            let is_last = survey.rows == row;
             for (column, title) in names.iter().enumerate() {
                 if Some(column) == columns.epoch || columns.runs.contains(&column) {
                     continue;
@@ -245,7 +247,7 @@ impl Sheet {
                 match survey.value(column, text) {
                     Err(()) if name(title).is_some() => {
                         return Err(format!(
-                            "line {line}: `{text}` in the column `{title}` may have thousands or decimals behind its comma; write decimals with a point"
+                            "row {row} under the heading: `{text}` in the column `{title}` may have thousands or decimals behind its comma; write decimals with a point"
                         ));
                     }
                     Err(()) => training.column(title),
@@ -258,7 +260,7 @@ impl Sheet {
                     Ok(None) if is_missing(text) || name(title).is_none() => training.column(title),
                     Ok(None) => {
                         return Err(format!(
-                            "line {line}: `{text}` in the column `{title}` is not a number"
+                            "row {row} under the heading: `{text}` in the column `{title}` is not a number"
                         ));
                     }
                 }

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { auditByBlock, auditInWords, shadeOf } from "../audit.js";
 import { commandsFor } from "../commands.js";
 import { gapInWords } from "../gap.js";
-import { disagreement, imageName } from "../images.js";
+import { disagreement, imageName, mostDisputed } from "../images.js";
 import { magnitude, shellWord, shownProbability, signed } from "../text.js";
 
 const tensors = ["conv.weight", "conv.bias", "norm.mean"].map((name, place) => ({ name, block: place < 2 ? "block 1" : "block 2", role: "weight" }));
@@ -32,10 +32,18 @@ test("images are counted by shared seeds that are recorded on both sides", () =>
     seeds: 2,
     onlyA: 1,
     onlyB: 1,
-    images: [{ image: 2, change: 1 }, { image: 0, change: -0.5 }, { image: 1, change: -0.5 }],
+    images: [{ image: 2, rightA: 0, rightB: 2 }, { image: 0, rightA: 2, rightB: 1 }, { image: 1, rightA: 1, rightB: 0 }],
   });
   assert.equal(disagreement(a, { seeds: [7], right: ["1111"] }, 4), null);
   assert.equal(disagreement(a, { seeds: [0], right: null }, 4), null);
+});
+
+test("of images that are disputed alike, those with pictures come first and classes take turns", () => {
+  const alike = [0, 1, 2, 3, 4, 5].map((image) => ({ image, rightA: 2, rightB: 0 }));
+  const more = { image: 6, rightA: 0, rightB: 3 };
+  const images = { labels: [0, 0, 0, 1, 1, 0, 0], thumbnails: { 1: "", 2: "", 3: "", 4: "", 5: "" } };
+  const chosen = mostDisputed([...alike, more], images, 6).map(({ image }) => image);
+  assert.deepEqual(chosen, [6, 1, 3, 2, 4, 5]);
 });
 
 test("an image without a name has its number and its class", () => {

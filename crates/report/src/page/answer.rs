@@ -85,17 +85,21 @@ impl Page<'_> {
                 @else { "Nothing on the ladder has run." }
             };
         };
-        let way = format!("From {} to {}: ", percent(first), percent(last));
+        let changes = match steps.len().saturating_sub(1) {
+            1 => "the one change that leads".to_owned(),
+            count => format!("the {count} changes that lead"),
+        };
+        let way = format!("{changes} from {} to {}", percent(first), percent(last));
         let unmeasured = |diverged: bool| {
             let without = steps.iter().filter(|step| step.estimate.is_none());
             without.filter(|step| step.diverged.is_some() == diverged).count()
         };
         let said = |count: usize, what: &str| match count {
             0 => String::new(),
-            count => format!(" {count} of {} steps {what}.", steps.len()),
+            1 => format!(" 1 of {} steps has {what}.", steps.len()),
+            count => format!(" {count} of {} steps have {what}.", steps.len()),
         };
-        let missing =
-            said(unmeasured(false), "have not run") + &said(unmeasured(true), "have diverged");
+        let missing = said(unmeasured(false), "not run") + &said(unmeasured(true), "diverged");
         let certain = steps.iter().filter(|step| is_certain(step));
         match certain.max_by(|a, b| size(a).total_cmp(&size(b))) {
             Some(step) => {
@@ -103,12 +107,12 @@ impl Page<'_> {
                 let change = change.map_or_else(String::new, |change| points(change, step.p_value));
                 let words = statistic_in_words(self.accuracy.statistic());
                 html! {
-                    (way) "the largest single change that is certain is “" (name(&step.label)) "”, " (change)
+                    "Of " (way) ", the largest beyond chance is “" (name(&step.label)) "”: " (change)
                     " points of validation accuracy (" (words) ")." (self.single(steps, size(step))) (missing)
                 }
             }
             None => html! {
-                (way) "no single change is larger than chance could make it with these seeds and images." (self.single(steps, 0.0)) (missing)
+                "Of " (way) ", none is larger than chance could make it with these seeds and images." (self.single(steps, 0.0)) (missing)
             },
         }
     }

@@ -68,7 +68,7 @@ impl Page<'_> {
                     Entry::whole(declared),
                     Entry::whole(collected),
                     Entry::whole(moved),
-                    Entry::text(if thawed { "THAWED" } else { "completed" }),
+                    Entry::text(if thawed { "THAWED" } else { "as declared" }),
                 ]
             })
         });

@@ -238,7 +238,10 @@ fn figure(svg: &str, words: &str, caption: &str) -> Markup {
     let words = html! { (words) }.into_string();
     html! {
         figure {
-            (PreEscaped(format!("<svg role=\"img\" aria-label=\"{words}\" {drawing}")))
+            // A narrow screen scrolls what it could not read.
+            div class="drawing" tabindex="0" role="group" aria-label="Drawing" {
+                (PreEscaped(format!("<svg role=\"img\" aria-label=\"{words}\" {drawing}")))
+            }
             figcaption { (caption) }
         }
     }

@@ -7,7 +7,7 @@ use thaw_analysis::{CellRun, ProcedureRuns, Sample, smallest_difference};
 use thaw_spec::{Metric, Split};
 
 use super::{Page, VALIDATION, plain_percent, table};
-use crate::number::{magnitude, signed};
+use crate::number::{probability, signed};
 use crate::table::Entry;
 use crate::tables::change_of;
 
@@ -32,7 +32,7 @@ impl Page<'_> {
                 Entry::maybe(seen.map(|change| change.count as f64), |count| format!("{count}")),
                 difference,
                 with_images,
-                Entry::maybe(step.p_value, |p_value| magnitude(p_value).replace('-', "−")),
+                Entry::maybe(step.p_value, probability),
                 Entry::maybe(seen.and_then(smallest_difference), |value| {
                     format!("{:.2}", value * 100.0)
                 }),
@@ -48,13 +48,13 @@ impl Page<'_> {
         ];
         html! {
             p {
-                "Each procedure ran with " (seeds) " seed(s) and was measured on " (images) " validation images. "
+                "Each procedure ran with " (seeds) @if seeds == "1" { " seed" } @else { " seeds" } " and was measured on " (images) " validation images. "
                 "The first ± of a number is over seeds: what other seeds would give on the same images. The second, with images, is over seeds and images: what other seeds and other images of the same kind would give. "
                 "Spreads between seeds are moderated by those of all procedures (Smyth 2004). Differences are taken between runs of equal seeds on the same images."
             }
             @if !self.ladder.is_empty() {
                 (table("Each step of the ladder", &headings, rows.collect()))
-                p class="faint" { "P-values are of the difference over seeds and images, adjusted for the number of steps (Holm 1979); from 0.05 on a change may be chance. Smallest change: what four experiments of five of this size would notice at 5\u{a0}%, in points." }
+                p class="faint" { "P-values are of the difference over seeds and images, adjusted for the number of steps that were measured (Holm 1979); from 0.05 on a change may be chance. Smallest change: what four experiments of five of this size would notice at 5\u{a0}%, in points." }
             }
             details { summary { "Other summaries of every cell" } (self.other_summaries()) }
         }

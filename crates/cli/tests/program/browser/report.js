@@ -2,7 +2,7 @@
 () => {
   const wrong = { unsorted: [], mute: [], alone: [] };
   document.querySelectorAll("details").forEach((fold) => (fold.open = true));
-  const figures = [...document.querySelectorAll("figure:has(> svg, > img)")];
+  const figures = [...document.querySelectorAll("figure:has(> .drawing > svg, > img)")];
   for (const figure of figures) {
     const picture = figure.querySelector("svg[role=img], img");
     const words = picture && (picture.getAttribute("aria-label") || picture.getAttribute("alt"));
