@@ -103,7 +103,8 @@ pub fn percent(estimate: &Estimate) -> String {
     measured(estimate, Metric::ValidationAccuracy)
 }
 
-/// Formats a difference of accuracies in points, as [`changed_by_itself`] does.
+/// Formats a difference of accuracies in points, as [`changed`] does. Where the interval over seeds and
+/// images alone holds zero, the words give it.
 pub fn points(change: &Estimate, p_value: Option<f64>) -> String {
     changed_by_itself(change, p_value, Metric::ValidationAccuracy)
 }
