@@ -29,37 +29,54 @@ impl Results {
         classes
     }
 
-    /// The procedures that share every level that two procedures share.
-    pub(crate) fn around(&self, one: &ProcedureRuns, other: &ProcedureRuns) -> Vec<&ProcedureRuns> {
+    /// The procedures around a gap.
+    pub(crate) fn around<'a>(
+        &'a self,
+        from: &'a ProcedureRuns,
+        to: &'a ProcedureRuns,
+    ) -> Around<'a> {
         let shares = |procedure: &&ProcedureRuns| {
-            let ends = one.levels.iter().zip(&other.levels);
-            ends.zip(&procedure.levels).all(|((one, other), level)| one != other || one == level)
+            let ends = from.levels.iter().zip(&to.levels);
+            ends.zip(&procedure.levels).all(|((from, to), level)| from != to || from == level)
         };
-        self.procedures.iter().filter(shares).collect()
+        Around { from, to, procedures: self.procedures.iter().filter(shares).collect() }
     }
 }
 
-/// In how many pairs of some procedures two levels of a factor are all that differs, and the runs are
-/// equal to the last bit: nothing when there is no such pair, or one that is not equal.
-pub(crate) fn equal_pairs(
-    procedures: &[&ProcedureRuns],
-    factor: usize,
-    one: &str,
-    other: &str,
-) -> Option<usize> {
-    let mut count = 0;
-    for first in procedures.iter().filter(|first| first.levels[factor].1 == one) {
-        let second = procedures
-            .iter()
-            .find(|second| second.levels[factor].1 == other && first.differs_in_one_factor(second));
-        let Some(second) = second else { continue };
-        if first.paired_with(second).is_empty() {
-            continue;
-        }
-        if !first.equals(second) {
-            return None;
-        }
-        count += 1;
+/// The procedures that share every level that the two ends of a gap share.
+pub(crate) struct Around<'a> {
+    from: &'a ProcedureRuns,
+    to: &'a ProcedureRuns,
+    procedures: Vec<&'a ProcedureRuns>,
+}
+
+impl<'a> Around<'a> {
+    pub(crate) fn procedures(&self) -> impl Iterator<Item = &'a ProcedureRuns> {
+        self.procedures.iter().copied()
     }
-    (count > 0).then_some(count)
+
+    /// In how many pairs of procedures two levels of a factor are all that differs, and the runs are
+    /// equal to the last bit. In all other factors a pair has levels of the two ends. Nothing when
+    /// there is no such pair, or one that is not equal, or that has not run.
+    pub(crate) fn equal_pairs(&self, factor: usize, one: &str, other: &str) -> Option<usize> {
+        let is_between = |procedure: &&ProcedureRuns| {
+            let levels = procedure.levels.iter().enumerate();
+            levels.filter(|(place, _)| *place != factor).all(|(place, level)| {
+                [self.from, self.to].iter().any(|end| end.levels[place] == *level)
+            })
+        };
+        let between = || self.procedures().filter(is_between);
+        let mut count = 0;
+        for first in between().filter(|first| first.levels[factor].1 == one) {
+            let second = between().find(|second| {
+                second.levels[factor].1 == other && first.differs_in_one_factor(second)
+            });
+            let Some(second) = second else { continue };
+            if !first.equals(second) {
+                return None;
+            }
+            count += 1;
+        }
+        (count > 0).then_some(count)
+    }
 }

@@ -120,7 +120,7 @@ impl<'a> Measurements<'a> {
     /// When the store of the records cannot be reached.
     pub fn with_images(mut self, folder: &ResultsFolder) -> Result<Self, AnalysisError> {
         for run in self.results.procedures.iter().flat_map(|procedure| &procedure.runs) {
-            let predictions = match folder.read_predictions(&run.manifest.id) {
+            let predictions = match folder.predictions_of(run) {
                 Ok(Some(predictions)) => predictions,
                 Ok(None) => continue,
                 Err(error) if error.is_damage() => {

@@ -5,8 +5,6 @@
 use polars::prelude::*;
 use thaw_spec::{Cell, CellId, EpochRecord, Prediction, Split, SplitRecord, TensorDrift};
 
-use crate::store::REMEDY;
-
 /// Raised when a column changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -174,8 +172,8 @@ pub(crate) fn rows(frame: &DataFrame) -> PolarsResult<Vec<Row>> {
     every_row(frame, row)
 }
 
-/// Reads what [`drift_frame`] wrote of a cell: epoch, tensor and relative drift.
-pub(crate) fn drifts(frame: &DataFrame, id: &CellId) -> PolarsResult<Vec<(usize, TensorDrift)>> {
+/// Reads what [`drift_frame`] wrote: epoch, tensor and relative drift.
+pub(crate) fn drifts(frame: &DataFrame) -> PolarsResult<Vec<(usize, TensorDrift)>> {
     let (epochs, tensors) = (frame.column(EPOCH)?.u64()?, frame.column(TENSOR)?.str()?);
     let relatives = frame.column(RELATIVE_DRIFT)?.f64()?;
     let row = |index: usize| {
@@ -185,12 +183,11 @@ pub(crate) fn drifts(frame: &DataFrame, id: &CellId) -> PolarsResult<Vec<(usize,
         let epoch = usize::try_from(epochs.get(index)?).ok().filter(|epoch| *epoch > 0)?;
         Some((epoch, drift))
     };
-    let rows = every_row(frame, row)?;
-    check_cell(frame, id).map(|()| rows)
+    every_row(frame, row)
 }
 
-/// Reads what [`prediction_frame`] wrote of a cell.
-pub(crate) fn predictions(frame: &DataFrame, id: &CellId) -> PolarsResult<Vec<Prediction>> {
+/// Reads what [`prediction_frame`] wrote.
+pub(crate) fn predictions(frame: &DataFrame) -> PolarsResult<Vec<Prediction>> {
     let splits = frame.column(SPLIT)?.str()?;
     let whole = |name: &str| frame.column(name)?.u32();
     let (images, labels, predicted) = (whole(IMAGE)?, whole(LABEL)?, whole(PREDICTED)?);
@@ -204,18 +201,14 @@ pub(crate) fn predictions(frame: &DataFrame, id: &CellId) -> PolarsResult<Vec<Pr
             loss: losses.get(index)?,
         })
     };
-    let rows = every_row(frame, row)?;
-    check_cell(frame, id).map(|()| rows)
+    every_row(frame, row)
 }
 
-/// Refuses rows of another cell.
-fn check_cell(frame: &DataFrame, id: &CellId) -> PolarsResult<()> {
+/// The other cell that a row names, if one does.
+pub(crate) fn other_cell(frame: &DataFrame, id: &CellId) -> PolarsResult<Option<String>> {
     let cells = frame.column(CELL)?.str()?;
     let mut names = (0..frame.height()).filter_map(|row| cells.get(row));
-    match names.find(|name| *name != id.as_str()) {
-        Some(other) => Err(polars_err!(ComputeError: "it is of the cell `{}`; {}", other, REMEDY)),
-        None => Ok(()),
-    }
+    Ok(names.find(|name| *name != id.as_str()).map(str::to_owned))
 }
 
 fn split(name: Option<&str>) -> Option<Split> {

@@ -11,9 +11,9 @@ use thaw_spec::{Cell, CellId, CellManifest, ContentHash, Outcome, Prediction, Sp
 use thaw_store::{Claimed, FolderStore, Owner, Store};
 
 use crate::examination::sound;
-use crate::schema::{Row, drifts, predictions, rows, wanted_columns};
+use crate::schema::{self, Row, drifts, other_cell, predictions, rows, wanted_columns};
 use crate::sink::{DRIFT, EPOCHS, PREDICTIONS};
-use crate::{AnalysisError, Damage, ParquetSink, ProcedureRuns, parquet};
+use crate::{AnalysisError, CellRun, Damage, ParquetSink, ProcedureRuns, parquet};
 
 /// How far a cell has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -290,7 +290,15 @@ impl ResultsFolder {
     /// # Errors
     /// When the file is there and cannot be read, or is another than the cell's.
     pub fn read_predictions(&self, id: &CellId) -> Result<Option<Vec<Prediction>>, AnalysisError> {
-        self.read_listed(id, PREDICTIONS, predictions)
+        self.read_listed(id, PREDICTIONS, None, predictions)
+    }
+
+    /// The same of a run, whose outcome is known.
+    pub(crate) fn predictions_of(
+        &self,
+        run: &CellRun,
+    ) -> Result<Option<Vec<Prediction>>, AnalysisError> {
+        self.read_listed(&run.manifest.id, PREDICTIONS, Some(&run.outcome), predictions)
     }
 
     /// How far each tensor of a cell's base was from its start: epoch, counted from 1, and drift.
@@ -299,7 +307,7 @@ impl ResultsFolder {
     /// # Errors
     /// When the file is there and cannot be read, or is another than the cell's.
     pub fn read_drift(&self, id: &CellId) -> Result<Vec<(usize, TensorDrift)>, AnalysisError> {
-        Ok(self.read_listed(id, DRIFT, drifts)?.unwrap_or_default())
+        Ok(self.read_listed(id, DRIFT, None, drifts)?.unwrap_or_default())
     }
 
     /// How far each tensor of a procedure's base was from its start, in the mean over its runs that have
@@ -311,10 +319,12 @@ impl ResultsFolder {
         let mut drifts: Vec<(String, Vec<Vec<f64>>)> = Vec::new();
         for run in &procedure.runs {
             let epochs = run.cell().procedure.total_epochs();
-            for (epoch, drift) in self.read_drift(&run.manifest.id)? {
+            let id = &run.manifest.id;
+            let of_run = self.read_listed(id, DRIFT, Some(&run.outcome), schema::drifts)?;
+            for (epoch, drift) in of_run.unwrap_or_default() {
                 if epoch > epochs {
                     let reason = format!("holds epoch {epoch} of {epochs}; {REMEDY}");
-                    let path = self.store.place(&key(&run.manifest.id, DRIFT));
+                    let path = self.store.place(&key(id, DRIFT));
                     return Err(AnalysisError::Malformed { path, reason });
                 }
                 let place = drifts.iter().position(|(tensor, _)| *tensor == drift.tensor);
@@ -431,23 +441,33 @@ impl ResultsFolder {
     }
 
     /// Reads a file that a cell may have beside its epochs; nothing where it is not there, or where the
-    /// outcome lists other files.
+    /// outcome lists other files. The outcome is read where it is not known.
     fn read_listed<T>(
         &self,
         id: &CellId,
         file: &str,
-        rows: impl Fn(&DataFrame, &CellId) -> PolarsResult<Vec<T>>,
+        outcome: Option<&Outcome>,
+        rows: impl Fn(&DataFrame) -> PolarsResult<Vec<T>>,
     ) -> Result<Option<Vec<T>>, AnalysisError> {
         let Some(bytes) = self.store.get(&key(id, file))? else { return Ok(None) };
         // Behind the file: of a cell that begins anew meanwhile, there is no outcome any more.
-        if let Some(outcome) = self.outcome(id)? {
+        let read = if outcome.is_none() { self.outcome(id)? } else { None };
+        if let Some(outcome) = outcome.or(read.as_ref()) {
             // Older versions listed none.
             if !outcome.records.is_empty() && !outcome.records.contains_key(file) {
                 return Ok(None);
             }
-            self.is_as_recorded(id, file, &bytes, &outcome)?;
+            self.is_as_recorded(id, file, &bytes, outcome)?;
         }
-        self.parquet(id, file, bytes, None, |frame| rows(frame, id)).map(Some)
+        let path = self.store.place(&key(id, file));
+        let both = |frame: DataFrame| Ok((rows(&frame)?, other_cell(&frame, id)?));
+        match parquet::read(&path, bytes, None, both)? {
+            (rows, None) => Ok(Some(rows)),
+            (_, Some(other)) => {
+                let reason = format!("is of the cell `{other}`, not of this one; {REMEDY}");
+                Err(AnalysisError::Malformed { path, reason })
+            }
+        }
     }
 
     fn parquet<T>(

@@ -127,8 +127,8 @@ pub(crate) fn report(
         String::new()
     } else {
         format!(
-            "## {heading}\n\nEach line changes one thing in the line above; changes are means of the differences between runs of equal seeds. Whether one may be chance is judged over seeds and images, and for all {} measured changes together (Holm).\n\n{}\n\n## Every cell\n\n",
-            steps.iter().filter(|step| step.p_value.is_some()).count(),
+            "## {heading}\n\nEach line changes one thing in the line above; changes are means of the differences between runs of equal seeds.{}\n\n{}\n\n## Every cell\n\n",
+            judged_in_words(steps.iter().filter(|step| step.p_value.is_some()).count()),
             ladder_table(&steps, accuracy).markdown().join("\n")
         )
     };
@@ -240,4 +240,14 @@ fn drifts(
         }
     }
     Ok(maps)
+}
+/// How so many changes are judged, as a sentence with a blank before it.
+fn judged_in_words(tested: usize) -> String {
+    match tested {
+        0 => String::new(),
+        1 => " Whether the one that more than one seed tells may be chance is judged over seeds and images.".to_owned(),
+        count => format!(
+            " Whether one may be chance is judged over seeds and images, and for the {count} that can be tested together (Holm)."
+        ),
+    }
 }

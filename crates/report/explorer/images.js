@@ -42,8 +42,8 @@ function seedsBetween({ rightA, rightB }) {
 }
 
 /**
- * Some of the images: those on which the most seeds disagree. Among equals those with a picture come
- * first, and the classes take turns.
+ * Some of the images: those on which one side is right with the most seeds more. Among equals those with
+ * a picture come first, and the classes take turns.
  * @template {{ image: number, rightA: number, rightB: number }} T
  * @param {T[]} found
  * @param {Images} images
@@ -97,8 +97,8 @@ export function imagesBesides(images, a, b) {
   const words = `Only A is right on ${onlyA.toFixed(digits)}, only B on ${onlyB.toFixed(digits)}, of ${counted(images.count, "image")}.${mean}`;
   if (found.images.length === 0) return element("p", {}, words);
   const shown = mostDisputed(found.images, images, SHOWN);
-  const some = `${shown.length} of the ${counted(found.images.length, "image")} on which they disagree`;
-  const order = seeds > 1 ? `${some}, first those on which the most seeds do:` : `${some}:`;
+  const some = `${shown.length} of the ${counted(found.images.length, "image")} on which`;
+  const order = seeds > 1 ? `${some} one is right with more seeds than the other, the largest differences first:` : `${some} they disagree:`;
   const items = shown.map((one) => imageItem(images, one, seeds));
   return element(
     "div",

@@ -80,7 +80,7 @@ fn with_verdict(change: &Estimate, verdict: &str, metric: Metric) -> String {
     format!("{mean} ± {:.digits$}{verdict}", uncertainty.half_width() * scale)
 }
 
-/// Formats a p-value; what is tiny is not told from three seeds to its last power of ten.
+/// Formats a p-value. A few seeds do not tell how tiny one is, so below 0.001 only that is said.
 pub(crate) fn probability(p_value: f64) -> String {
     if p_value < 1e-3 { "< 0.001".to_owned() } else { magnitude(p_value) }
 }

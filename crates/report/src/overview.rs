@@ -97,7 +97,14 @@ fn styles(levels: usize, panels: &[Vec<usize>]) -> Vec<(RGBColor, Stroke, u32)> 
                 .filter(|other| chosen[*other] == Some(*color))
                 .all(|other| !meet(level, other) && stroke(level) != stroke(other))
         };
-        let free = [usual].into_iter().chain(0..LEVELS.len()).find(is_free);
+        // Of fewer levels than there are colours and strokes together, one is always left.
+        let has_no_twin = |color: &usize| {
+            (0..levels)
+                .filter(|other| chosen[*other] == Some(*color))
+                .all(|other| stroke(level) != stroke(other))
+        };
+        let colors = || [usual].into_iter().chain(0..LEVELS.len());
+        let free = colors().find(is_free).or_else(|| colors().find(has_no_twin));
         chosen[level] = Some(free.unwrap_or(usual));
     }
     let width = |level: usize| [6, 6, 3].get(level).copied().unwrap_or(2);
@@ -148,6 +155,12 @@ mod tests {
             styles[one].0 == styles[other].0 && styles[one].1 == styles[other].1
         };
         assert!((0..9).all(|one| (0..one).all(|other| !alike(one, other))));
+        // Where a panel has to share colours, strokes tell lines apart.
+        let crowded = self::styles(8, &[vec![0, 1, 2, 4, 6, 7], vec![2, 3, 4, 5, 6, 7]]);
+        for (place, one) in crowded.iter().enumerate() {
+            let is_twin = |other: &&(RGBColor, Stroke, u32)| (one.0, one.1) == (other.0, other.1);
+            assert!(crowded[..place].iter().find(is_twin).is_none(), "level {place}");
+        }
         // Fewer levels than colours have their own, in order.
         let few = self::styles(3, &[vec![0, 1], vec![2]]);
         assert!(few.iter().zip(LEVELS).all(|(style, color)| style.0 == color));

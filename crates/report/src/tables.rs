@@ -103,9 +103,10 @@ pub fn shares_table(attribution: &Attribution, metric: Metric) -> Table {
 pub fn single_changes_table(attribution: &Attribution, metric: Metric) -> Table {
     let rows = attribution.shares.iter().map(|share| {
         let possible = |estimate: &Option<Estimate>| {
-            estimate
-                .as_ref()
-                .map_or_else(|| Entry::missing("cannot exist"), |estimate| alone(estimate, metric))
+            estimate.as_ref().map_or_else(
+                || Entry::missing("no such cell has run"),
+                |estimate| alone(estimate, metric),
+            )
         };
         vec![
             Entry::text(share.factor.clone()),

@@ -15,7 +15,7 @@ use thaw_spec::Selector;
 
 use self::division::{Contrast, effects, second_differences};
 use self::subset::{Orders, Subset};
-use crate::equality::equal_pairs;
+use crate::equality::Around;
 use crate::estimate::{Estimate, holm};
 use crate::measurements::Measurements;
 use crate::results::{ProcedureRuns, Results};
@@ -148,8 +148,8 @@ pub enum AttributionError {
 ///
 /// Levels whose runs are equal to the last bit are one level: a factor that does nothing has no part
 /// in the orders of change, so it cannot move the shares of the others (one of Shapley's axioms), and
-/// a cell that the experiment excludes is represented by its equal. Only pairs that share what the two
-/// procedures share speak for it: what is equal in one library may differ in another.
+/// a cell that the experiment excludes is represented by its equal. Only pairs between the two
+/// procedures speak for it, and all of them: what is equal in one library may differ in another.
 ///
 /// # Errors
 /// When a selector is not exactly one procedure's, cells are missing, a run diverged, or no order of
@@ -193,7 +193,7 @@ pub fn attribute(
     let mut changes = Vec::new();
     for factor in (0..from.levels.len()).filter(|&factor| from.levels[factor] != to.levels[factor])
     {
-        match equal_pairs(&around, factor, &from.levels[factor].1, &to.levels[factor].1) {
+        match around.equal_pairs(factor, &from.levels[factor].1, &to.levels[factor].1) {
             Some(pairs) => equal_levels.push(EqualLevels {
                 factor: from.levels[factor].0.clone(),
                 levels: [from.levels[factor].1.clone(), to.levels[factor].1.clone()],
@@ -233,7 +233,7 @@ pub fn attribute(
     let seeds: Vec<u64> = from.runs.iter().map(|run| run.cell().seed).filter(is_shared).collect();
     // Where it has run it says something of its factors all the same.
     let counts = |subset: Subset, cell: &ProcedureRuns| {
-        orders.pass_through(subset) || has_number(measurements, cell, &seeds)
+        orders.pass_through(subset) || has_number(measurements, cell, from, &seeds)
     };
     let cells: Vec<Option<&ProcedureRuns>> = Subset::all(changes.len())
         .map(|subset| cells[subset.index()].filter(|cell| counts(subset, cell)))
@@ -244,13 +244,23 @@ pub fn attribute(
 }
 
 /// Whether all planned runs of a procedure have ended, none diverged, and those with these seeds have
-/// the number.
-fn has_number(measurements: &Measurements<'_>, procedure: &ProcedureRuns, seeds: &[u64]) -> bool {
+/// the number, and say of each image what those of `from` say.
+fn has_number(
+    measurements: &Measurements<'_>,
+    procedure: &ProcedureRuns,
+    from: &ProcedureRuns,
+    seeds: &[u64],
+) -> bool {
     let (metric, statistic) = (measurements.metric(), measurements.statistic());
     let value = |seed: &u64| procedure.value_with_seed(*seed, metric, statistic);
+    let images = |procedure: &ProcedureRuns, seed: &u64| {
+        procedure.run_with_seed(*seed).is_some_and(|run| measurements.outcomes(run).is_some())
+    };
     procedure.is_complete()
         && procedure.diverged(metric).is_none()
-        && seeds.iter().all(|seed| value(seed).is_some())
+        && seeds
+            .iter()
+            .all(|seed| value(seed).is_some() && (images(procedure, seed) || !images(from, seed)))
 }
 
 /// The cells between two procedures, and the factors that change on the way.
@@ -354,7 +364,7 @@ fn exactly_one<'a>(
 /// changed, those of `from` elsewhere. A cell that the experiment does not have is represented by one
 /// that differs from it in equal levels alone, which are noted; nothing where there is none.
 fn cells_between<'a>(
-    around: &[&'a ProcedureRuns],
+    around: &Around<'a>,
     from: &ProcedureRuns,
     to: &ProcedureRuns,
     changes: &[usize],
@@ -368,9 +378,9 @@ fn cells_between<'a>(
                 levels[factor].1.clone_from(&to.levels[factor].1);
             }
         }
-        let itself = around.iter().copied().find(|procedure| procedure.levels == levels);
+        let itself = around.procedures().find(|procedure| procedure.levels == levels);
         let represented = || {
-            around.iter().copied().find_map(|procedure| {
+            around.procedures().find_map(|procedure| {
                 Some((procedure, levels_that_are_equal(around, &levels, &procedure.levels)?))
             })
         };
@@ -388,7 +398,7 @@ fn cells_between<'a>(
 
 /// The levels in which two procedures differ, if all of them are equal.
 fn levels_that_are_equal(
-    around: &[&ProcedureRuns],
+    around: &Around<'_>,
     wanted: &[(String, String)],
     found: &[(String, String)],
 ) -> Option<Vec<EqualLevels>> {
@@ -396,7 +406,7 @@ fn levels_that_are_equal(
     differing
         .map(|factor| {
             let levels = [wanted[factor].1.clone(), found[factor].1.clone()];
-            let pairs = equal_pairs(around, factor, &levels[0], &levels[1])?;
+            let pairs = around.equal_pairs(factor, &levels[0], &levels[1])?;
             Some(EqualLevels { factor: wanted[factor].0.clone(), levels, pairs })
         })
         .collect()

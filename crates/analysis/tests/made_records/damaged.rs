@@ -34,8 +34,7 @@ fn copy(made: &Made, from: &CellId, to: &CellId) {
 
 #[test]
 fn a_file_of_another_cell_is_told_by_its_hash_or_by_the_cell_that_it_names() {
-    for (with_hashes, words) in [(true, "is not the file whose hash"), (false, "it is of the cell")]
-    {
+    for (with_hashes, words) in [(true, "is not the file whose hash"), (false, "is of the cell")] {
         let mut made = Made::new(&["a", "b"], 1, 2);
         if with_hashes {
             made = made.with_hashes();

@@ -496,34 +496,36 @@ fn levels_that_are_equal_in_one_library_are_not_one_level_in_another() {
     ] {
         run(&mut made, levels, correct);
     }
-    let divided = |made: &Made, library: &str| {
+    let divided_between = |made: &Made, libraries: [&str; 2]| {
         let results = made.results();
         let accuracy = Measurements::new(&results, Metric::ValidationAccuracy, Statistic::Final);
-        let selector = |regime: &str, dropout: &str| {
+        let selector = |regime: &str, library: &str, dropout: &str| {
             let library = format!("library={library}");
             let (regime, dropout) = (format!("regime={regime}"), format!("dropout={dropout}"));
             Selector::from_arguments(&[regime, library, dropout]).expect("a selector")
         };
-        attribute(&accuracy, &selector("a", "0"), &selector("b", "0.5")).map(|divided| {
+        let [from, to] = libraries;
+        let (from, to) = (selector("a", from, "0"), selector("b", to, "0.5"));
+        attribute(&accuracy, &from, &to).map(|divided| {
             let pairs = divided.equal_levels.iter().map(|equal| equal.pairs).sum::<usize>();
             let shares = divided.shares.into_iter();
             let shares = shares.map(|share| (share.factor, (share.share.mean * 1e6).round()));
             (shares.collect::<Vec<_>>(), pairs)
         })
     };
+    let divided = |made: &Made, library: &str| divided_between(made, [library; 2]);
     let dropout_alone = (vec![("dropout".to_owned(), -10_000.0)], 2);
     assert_eq!(divided(&made, "0.2").expect("a gap"), dropout_alone);
-    // In the first library the cell that would tell has not run.
+    // In the first library the cell that would tell has not run, which the gap between the two needs
+    // as well.
     let missing = |cell: &str| cell.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    match divided(&made, "0.1") {
-        Err(AttributionError::Missing(cells)) => {
-            let cells: Vec<Vec<String>> = cells
-                .into_iter()
-                .map(|levels| levels.into_iter().map(|(_, level)| level).collect())
-                .collect();
-            assert_eq!(cells, [missing("b 0.1 0")]);
-        }
-        other => panic!("{other:?}"),
+    for outcome in [divided(&made, "0.1"), divided_between(&made, ["0.2", "0.1"])] {
+        let Err(AttributionError::Missing(cells)) = outcome else { panic!("{outcome:?}") };
+        let cells: Vec<Vec<String>> = cells
+            .into_iter()
+            .map(|levels| levels.into_iter().map(|(_, level)| level).collect())
+            .collect();
+        assert_eq!(cells, [missing("b 0.1 0")]);
     }
     // It differs there, which takes nothing from the second library.
     run(&mut made, "b 0.1 0", 940);

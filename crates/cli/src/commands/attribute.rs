@@ -188,7 +188,7 @@ fn report(
     ));
     lines.push(String::new());
     lines.extend(single_changes_table(attribution, metric).lines());
-    lines.push("a main effect is a mean over combinations of the other factors with which both cells exist".to_owned());
+    lines.push("a main effect is a mean over combinations of the other factors with which both cells exist and have run".to_owned());
     let mut interactions = interactions_table(attribution, metric);
     interactions.rows.truncate(INTERACTIONS);
     if !interactions.rows.is_empty() {

@@ -10,7 +10,7 @@ use thaw_store::below;
 
 use crate::arguments::LOCAL_CACHE;
 use crate::error::{CliError, DATA, SUCCESS};
-use crate::places::require_folder;
+use crate::places::refuse_file;
 use crate::selection::{CellSelection, ResultsArgument, require_results};
 use crate::terminal::say;
 
@@ -29,9 +29,6 @@ pub(crate) struct Doctor {
 }
 
 pub(crate) fn run(options: &Doctor) -> Result<ExitCode, CliError> {
-    if let Some(cache) = &options.cache {
-        require_folder(cache, "a folder of a cache", "name the folder by --cache")?;
-    }
     let mut examined = Vec::new();
     for place in experiments(options)? {
         examined.extend(examine_results(&place, options.set_aside)?);
@@ -108,7 +105,11 @@ fn examine_cache(options: &Doctor) -> Result<Option<usize>, CliError> {
         ));
         return Ok(None);
     };
+    refuse_file(&place, "a folder of a cache", "name the folder by --cache")?;
     if !folder.is_dir() {
+        if options.cache.is_some() {
+            say(&format!("{}: there is no such folder, so no cache is examined", place.display()));
+        }
         return Ok(None);
     }
     let cache = Cache::in_folder(&folder);

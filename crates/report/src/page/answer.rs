@@ -85,11 +85,8 @@ impl Page<'_> {
                 @else { "Nothing on the ladder has run." }
             };
         };
-        let changes = match steps.len().saturating_sub(1) {
-            1 => "the one change that leads".to_owned(),
-            count => format!("the {count} changes that lead"),
-        };
-        let way = format!("{changes} from {} to {}", percent(first), percent(last));
+        let way = format!("between {} and {}", percent(first), percent(last));
+        let count = steps.iter().filter(|step| step.change.is_some()).count();
         let unmeasured = |diverged: bool| {
             let without = steps.iter().filter(|step| step.estimate.is_none());
             without.filter(|step| step.diverged.is_some() == diverged).count()
@@ -107,12 +104,17 @@ impl Page<'_> {
                 let change = change.map_or_else(String::new, |change| points(change, step.p_value));
                 let words = statistic_in_words(self.accuracy.statistic());
                 html! {
-                    "Of " (way) ", the largest beyond chance is “" (name(&step.label)) "”: " (change)
+                    @if count == 1 { "The one change that was measured, " (way) ", is beyond chance: “" }
+                    @else { "Of the " (count) " changes that were measured " (way) ", the largest beyond chance is “" }
+                    (name(&step.label)) "”, " (change)
                     " points of validation accuracy (" (words) ")." (self.single(steps, size(step))) (missing)
                 }
             }
             None => html! {
-                "Of " (way) ", none is larger than chance could make it with these seeds and images." (self.single(steps, 0.0)) (missing)
+                @if count == 0 { "One step has a number: " (percent(first)) "." }
+                @else if count == 1 { "The one change that was measured, " (way) ", is no larger than chance could make it with these seeds and images." }
+                @else { "Of the " (count) " changes that were measured " (way) ", none is larger than chance could make it with these seeds and images." }
+                (self.single(steps, 0.0)) (missing)
             },
         }
     }

@@ -44,7 +44,7 @@ impl Page<'_> {
         Ok(html! {
             @if parts.is_empty() { p { "There is no gap between cells that differ in several factors and have all the cells between them." } }
             @else {
-                p { "Changes do not simply add. A factor's share is the mean of what changing it does over all orders in which the factors can be changed (Shapley 1953), so that the shares add up to the gap. Its main effect is the mean over all combinations of the other factors with which both cells exist; main effects need not add up. Changed first and changed last are the steps of the two ladders that one would climb by hand. Two factors interact where they do more together, or less, than each alone." }
+                p { "Changes do not simply add. A factor's share is the mean of what changing it does over all orders in which the factors can be changed (Shapley 1953), so that the shares add up to the gap. Its main effect is the mean over all combinations of the other factors with which both cells exist and have run; main effects need not add up. Changed first and changed last are the steps of the two ladders that one would climb by hand. Two factors interact where they do more together, or less, than each alone." }
             }
             @for part in parts { (part) }
         })

@@ -54,7 +54,7 @@ impl Page<'_> {
             }
             @if !self.ladder.is_empty() {
                 (table("Each step of the ladder", &headings, rows.collect()))
-                p class="faint" { "P-values are of the difference over seeds and images, adjusted for the number of steps that were measured (Holm 1979); from 0.05 on a change may be chance. Smallest change: what four experiments of five of this size would notice at 5\u{a0}%, in points." }
+                p class="faint" { "P-values are of the difference over seeds and images, adjusted for the number of steps that have one (Holm 1979); from 0.05 on a change may be chance. Smallest change: what four experiments of five of this size would notice at 5\u{a0}%, in points." }
             }
             details { summary { "Other summaries of every cell" } (self.other_summaries()) }
         }
