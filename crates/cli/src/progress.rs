@@ -13,7 +13,7 @@ use thaw_spec::{EpochRecord, Split, Step, visible};
 use thaw_store::Owner;
 
 use crate::terminal::{LogFormat, log_format, print_event, say_on_stderr};
-use crate::words::{describe, duration, verdict};
+use crate::words::{duration, verdict};
 
 /// Units of the overall bar; the estimate is scaled to them.
 const WHOLE: u64 = 1_000_000;
@@ -123,7 +123,7 @@ impl Observer for Progress {
 impl View {
     /// Says that another worker trains a cell.
     fn elsewhere(&self, step: &Step, owner: &Owner) {
-        let words = format!("{} · is trained by {owner}", describe(step));
+        let words = format!("{step} · is trained by {owner}");
         match &self.shown {
             Shown::Nothing => {}
             Shown::Lines => say_on_stderr(&words),
@@ -131,7 +131,7 @@ impl View {
             Shown::Bars { bars, .. } => drop(bars.println(visible(&words))),
             Shown::Json => {
                 let fields =
-                    json!({ "step": describe(step), "host": owner.host, "pid": owner.pid });
+                    json!({ "step": step.to_string(), "host": owner.host, "pid": owner.pid });
                 print_event("trained_elsewhere", fields);
             }
         }
@@ -209,7 +209,7 @@ impl Task {
     /// Begins a step of some images and an estimated share of all work; the shares of a sweep add up
     /// to 1.
     fn begin(view: &Arc<View>, step: &Step, images: u64, share: f64) -> Self {
-        let name = describe(step);
+        let name = step.to_string();
         let cell = match step {
             Step::Fit(cell) => Some(cell),
             _ => None,

@@ -1,28 +1,6 @@
-//! Steps, durations and endings in words.
+//! Durations and endings in words.
 
-use thaw_spec::{RunStatus, Step};
-
-/// A step in words.
-pub(crate) fn describe(step: &Step) -> String {
-    match step {
-        Step::Decode { cell, split } => {
-            format!("decode {split} at {0}×{0}", cell.procedure.image_size)
-        }
-        Step::Extract(extraction) => {
-            let procedure = &extraction.cell.procedure;
-            let variants = match extraction.variants.count() {
-                1 => String::new(),
-                count => format!(", {count} variants with seed {}", extraction.cell.seed),
-            };
-            let name = format!("{:?}", procedure.preprocessing.name).to_lowercase();
-            format!(
-                "extract {} behind block {} ({name}{variants})",
-                extraction.split, extraction.blocks
-            )
-        }
-        Step::Fit(cell) => format!("train {} seed {}", cell.label(), cell.seed),
-    }
-}
+use thaw_spec::RunStatus;
 
 /// Seconds for people.
 pub(crate) fn duration(seconds: f64) -> String {

@@ -20,11 +20,11 @@ pub enum RunError {
     Model(#[from] ModelError),
     /// A step needs more memory than it may use.
     #[error(
-        "{step} needs about {} of memory{}, and {} may be used; a smaller batch_size needs less",
+        "`{step}` needs about {} of memory{}, and {} may be used; a smaller batch_size needs less",
         mebibytes(*needed), if *jobs > 1 { format!(" for each of {jobs} jobs") } else { String::new() }, mebibytes(*allowed)
     )]
     Memory {
-        /// Name of the step.
+        /// The step in words.
         step: String,
         /// What it needs, in bytes.
         needed: u64,

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::ops::{Add, Range};
 
 use serde::{Deserialize, Serialize};
@@ -285,6 +286,34 @@ pub fn decoded_key(cell: &Cell, split: Split) -> ContentHash {
         cell.procedure.resize,
         split,
     ))
+}
+
+/// In words, as `extract train behind block 5 (rescale)`.
+impl fmt::Display for Step {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Decode { cell, split } => {
+                write!(formatter, "decode {split} at {0}×{0}", cell.procedure.image_size)
+            }
+            Self::Extract(extraction) => {
+                let preprocessing = format!("{:?}", extraction.cell.procedure.preprocessing.name);
+                let (split, blocks) = (extraction.split, extraction.blocks);
+                write!(
+                    formatter,
+                    "extract {split} behind block {blocks} ({}",
+                    preprocessing.to_lowercase()
+                )?;
+                match extraction.variants.count() {
+                    1 => formatter.write_str(")"),
+                    count => {
+                        let seed = extraction.cell.seed;
+                        write!(formatter, ", {count} variants with seed {seed})")
+                    }
+                }
+            }
+            Self::Fit(cell) => write!(formatter, "train {} seed {}", cell.label(), cell.seed),
+        }
+    }
 }
 
 impl Step {

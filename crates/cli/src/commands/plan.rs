@@ -14,7 +14,7 @@ use crate::inputs::{self, Opened, start_threads};
 use crate::precision::{State, expected_seeds, what_could_be_shown};
 use crate::sweeping::{fits, plan_file};
 use crate::terminal::{say, say_on_stderr};
-use crate::words::{describe, duration, mebibytes};
+use crate::words::{duration, mebibytes};
 
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
@@ -98,12 +98,12 @@ pub(crate) fn run(Plan { options, output }: &Plan) -> Result<ExitCode, CliError>
 fn say_steps(plan: &thaw_spec::Plan, inputs: &RunInputs, facts: &CostFacts, forecast: &Forecast) {
     for (step, seconds) in plan.steps.iter().zip(&forecast.steps) {
         let Some(seconds) = seconds else {
-            say(&format!("   cached  {}", describe(step)));
+            say(&format!("   cached  {step}"));
             continue;
         };
         let bytes = plan.cost(step, facts).artifact_bytes;
         let size = if bytes > 0 { format!(", {}", mebibytes(bytes)) } else { String::new() };
-        say(&format!("{:>9}  {}{size}", duration(*seconds), describe(step)));
+        say(&format!("{:>9}  {step}{size}", duration(*seconds)));
     }
     say("");
     say(&format!("{} artifacts are shared instead of computed again", plan.shared));
@@ -148,7 +148,7 @@ fn say_total(
             "about {} at least, on however many machines like this one: {} steps, each of which needs the one before, the last to {}",
             duration(forecast.critical_seconds),
             forecast.critical.len(),
-            describe(&plan.steps[*last])
+            plan.steps[*last]
         ));
     }
     Ok(())

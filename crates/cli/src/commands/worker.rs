@@ -17,7 +17,6 @@ use crate::inputs::start_threads;
 use crate::progress::Progress;
 use crate::signals::{end_after, stop_on_signals};
 use crate::terminal::{say, say_on_stderr};
-use crate::words::describe;
 
 /// A step whose process nobody waits for any more gets so long to end its batch.
 const ORPHANED: Duration = Duration::from_secs(90);
@@ -152,7 +151,7 @@ fn line(planned: &PlannedStep) -> String {
     let needs: Vec<String> = planned.needs.iter().map(usize::to_string).collect();
     let needs =
         if needs.is_empty() { String::new() } else { format!(" after {}", needs.join(",")) };
-    format!("{:>5}  {}{needs}  {}", planned.number, planned.id, describe(&planned.step))
+    format!("{:>5}  {}{needs}  {}", planned.number, planned.id, planned.step)
 }
 
 /// A plan that is read, and the inputs of its worker.

@@ -589,6 +589,7 @@ fn what_cannot_fit_into_memory_is_refused_before_it_begins() {
     assert_code(&refused, 64);
     let said = text(&refused.stderr);
     assert!(said.contains("MiB of memory, and 10 MiB may be used"), "{said}");
+    assert!(said.contains("thaw: `extract ") || said.contains("thaw: `train regime="), "{said}");
     assert!(!desk.path("runs/tiny/cells").exists(), "nothing was begun");
     assert_code(&desk.on_inputs("plan", &["--cache", "cache", "--memory", "10MB"]), 64);
     assert_code(&desk.sweep(&["--quiet", "--memory", "1GB"]), 0);

@@ -26,7 +26,7 @@ pub fn refuse_what_cannot_fit(
             Step::Decode { .. } | Step::Extract(_) => 1,
         };
         if needed.saturating_mul(jobs as u64) > allowed {
-            return Err(RunError::Memory { step: step.id(), needed, jobs, allowed });
+            return Err(RunError::Memory { step: step.to_string(), needed, jobs, allowed });
         }
     }
     Ok(())
