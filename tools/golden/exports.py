@@ -40,8 +40,10 @@ for (name, _), epochs in by_run.items():
         board = EventAccumulator(os.path.join(folder, "board", name.replace(" ", "_"), split))
         board.Reload()
         events = board.Scalars(tag)
-        assert [event.step for event in events] == list(range(len(epochs))), (name, tag)
-        for event, row in zip(events, epochs):
+        # Test images may have been evaluated after the last epoch alone.
+        told = [(step, row) for step, row in enumerate(epochs) if row[column] != ""]
+        assert [event.step for event in events] == [step for step, _ in told], (name, tag)
+        for event, (_, row) in zip(events, told):
             value = float(row[column])
             assert abs(event.value - value) <= 1e-7 * max(1, abs(value)), (name, tag, event, value)
             compared += 1
@@ -65,7 +67,8 @@ for (name, identity), epochs in by_run.items():
         compared_parameters += 1
     for metric, column in COLUMNS.items():
         history = sorted(client.get_metric_history(identity, metric), key=lambda entry: entry.step)
-        assert [entry.step for entry in history] == [int(row["epoch"]) for row in epochs]
-        assert [entry.value for entry in history] == [float(row[column]) for row in epochs], (name, metric)
+        told = [row for row in epochs if row[column] != ""]
+        assert [entry.step for entry in history] == [int(row["epoch"]) for row in told]
+        assert [entry.value for entry in history] == [float(row[column]) for row in told], (name, metric)
         compared += len(history)
 print(f"MLflow {mlflow.__version__}: {len(runs)} runs, {compared} values, {compared_parameters} parameters")

@@ -13,9 +13,7 @@ use crate::thaw::{assert_code, refuses, succeeds, text, thaw_in};
 fn fetch_lists_the_catalogue_and_keeps_nothing_that_it_cannot_trust() {
     let folder = TempDir::new().expect("a folder");
     let fetch = |more: &[&str]| {
-        let mut command = thaw_in(folder.path());
-        command.env_remove("HTTP_PROXY").env_remove("http_proxy").arg("fetch").args(more);
-        let output = command.output().expect("thaw");
+        let output = fetch_in(folder.path(), more);
         (
             output.status.code(),
             String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -190,11 +188,8 @@ fn fetch_goes_through_the_proxy_of_the_environment() {
     });
     let folder = TempDir::new().expect("a folder");
     let arguments = ["fetch", "vgg16-keras", "--url", "http://mirror.example/file", "--quiet"];
-    let output = thaw_in(folder.path())
-        .env("HTTP_PROXY", proxy)
-        .env_remove("NO_PROXY")
-        .args(arguments)
-        .output();
+    let output =
+        without_proxies(thaw_in(folder.path())).env("HTTP_PROXY", proxy).args(arguments).output();
     assert_eq!(output.expect("it runs").status.code(), Some(69), "the proxy hung up");
     assert!(asked.join().expect("no panic").contains("mirror.example"));
 }
@@ -289,11 +284,15 @@ fn an_audit_of_two_checkpoints_finds_what_moved_in_every_format() {
 
 /// `thaw fetch` in a folder, past any proxy of the environment.
 fn fetch_in(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = thaw_in(folder);
-    for variable in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"] {
+    without_proxies(thaw_in(folder)).arg("fetch").args(arguments).output().expect("it runs")
+}
+
+/// The same program, whatever proxies the environment names.
+fn without_proxies(mut command: assert_cmd::Command) -> assert_cmd::Command {
+    for variable in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
         command.env_remove(variable).env_remove(variable.to_lowercase());
     }
-    command.arg("fetch").args(arguments).output().expect("it runs")
+    command
 }
 
 /// The address of a port that nobody listens at.

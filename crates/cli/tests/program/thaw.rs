@@ -1,14 +1,26 @@
 //! The program, and what it answers.
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{self, Output};
 
 use assert_cmd::Command;
 
 /// The program in a folder. What is set for other experiments does not disturb it.
 pub(crate) fn thaw_in(folder: &Path) -> Command {
-    let mut command = Command::cargo_bin("thaw").expect("the program is built with its tests");
-    for variable in ["THAW_CACHE", "THAW_DATA", "THAW_RESULTS", "THAW_WEIGHTS"] {
+    Command::from_std(process_in(folder))
+}
+
+/// The same, to be started and watched.
+pub(crate) fn process_in(folder: &Path) -> process::Command {
+    let mut command = process::Command::new(assert_cmd::cargo::cargo_bin("thaw"));
+    for variable in [
+        "THAW_CACHE",
+        "THAW_DATA",
+        "THAW_LAUNCHER_SETTINGS",
+        "THAW_LOCAL_CACHE",
+        "THAW_RESULTS",
+        "THAW_WEIGHTS",
+    ] {
         command.env_remove(variable);
     }
     command.current_dir(folder);

@@ -1,8 +1,7 @@
 //! The program killed at moments that nobody chose, and with faults below every file that it touches:
 //! nothing is lost, nothing is run twice, and the numbers are the same to the last bit.
 //!
-//! These are the short forms; `just torture` and `just faults` take the number of kills, and every
-//! place, from `THAW_TORTURE_KILLS` and `THAW_TORTURE_STRIDE`.
+//! These are the short forms; `just torture` takes the number of kills, and every place, from `THAW_TORTURE_KILLS` and `THAW_TORTURE_STRIDE`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,7 +13,7 @@ use std::time::{Duration, Instant};
 use thaw_analysis::{ResultsFolder, compare_records};
 
 use crate::desk::{Desk, EXPERIMENT, INPUTS};
-use crate::thaw::{assert_code, text};
+use crate::thaw::{assert_code, process_in, text};
 use crate::workers::chance;
 
 /// A number from the environment, for long forms.
@@ -25,8 +24,7 @@ fn number(variable: &str, otherwise: usize) -> usize {
 
 /// A sweep of a desk's experiment into `runs`, in a process group of its own.
 fn start(desk: &Desk, launcher: &str) -> Child {
-    Command::new(assert_cmd::cargo::cargo_bin("thaw"))
-        .current_dir(desk.root.path())
+    process_in(desk.root.path())
         .args(["sweep", "tiny.toml", "--quiet", "--cache", "cache", "--threads", "2"])
         .args(["--checkpoint-every", "1ms", "--launcher", launcher])
         .args(INPUTS)
@@ -252,8 +250,7 @@ fn faults(desk: &Desk) -> Option<PathBuf> {
 fn faulty(desk: &Desk, library: &Path, kind: &str, at: usize) -> (ExitStatus, String, usize) {
     let count = desk.root.path().with_extension("count");
     let _ = fs::remove_file(&count);
-    let output = Command::new(assert_cmd::cargo::cargo_bin("thaw"))
-        .current_dir(desk.root.path())
+    let output = process_in(desk.root.path())
         .args(["sweep", "tiny.toml", "--quiet", "--cache", "cache", "--threads", "1"])
         .args(["--checkpoint-every", "1ms", "--jobs", "1"])
         .args(INPUTS)
@@ -285,8 +282,9 @@ fn a_fault_at_any_file_operation_is_said_and_loses_nothing() {
     let Some(library) = faults(&alone) else { return };
     assert_code(&alone.sweep(&["--quiet", "--results", "alone"]), 0);
     let stride = number("THAW_TORTURE_STRIDE", 23).max(1);
-    // Codes that say what happened: what cannot be read, what cannot be written, a failed cell.
-    let said_so = BTreeSet::from([65, 66, 70, 73]);
+    // Codes that say what happened: what cannot be read, what cannot be written, a failed cell. What is
+    // read wrongly may be damaged.
+    let said_so = BTreeSet::from([66, 70, 73]);
     for kind in ["kill", "ENOSPC", "sticky-ENOSPC", "EIO", "EACCES", "EXDEV", "read"] {
         let fresh = short_desk();
         let (status, said, calls) = faulty(&fresh, &library, kind, 0);
@@ -304,7 +302,8 @@ fn a_fault_at_any_file_operation_is_said_and_loses_nothing() {
                 // Some things may fail without harm, such as the beat of a claim.
                 (_, Some(0)) => {}
                 (_, Some(code)) => {
-                    assert!(said_so.contains(&code) && said.contains("thaw: "), "{place}");
+                    let is_known = said_so.contains(&code) || code == 65 && kind == "read";
+                    assert!(is_known && said.contains("thaw: "), "{place}");
                 }
                 _ => panic!("{place}"),
             }
@@ -314,6 +313,13 @@ fn a_fault_at_any_file_operation_is_said_and_loses_nothing() {
             assert_eq!(again.status.code(), Some(0), "{place}");
             desk.is_as_undisturbed(2);
         }
+        let struck = |code: &Option<i32>| match kind {
+            "kill" => code.is_none(),
+            _ => *code != Some(0),
+        };
+        // A process that is alone on its files copies nothing, so EXDEV and EACCES may harm none.
+        let may_harm_none = ["EXDEV", "EACCES", "read"].contains(&kind) || injected == 0;
+        assert!(may_harm_none || codes.keys().any(struck), "{kind}: no fault struck: {codes:?}");
         eprintln!(
             "faults: {kind}: {injected} of {calls} calls, with the exit codes {codes:?}; nothing lost"
         );
@@ -331,8 +337,7 @@ fn two_sweeps_and_reports_on_one_folder_run_each_cell_once() {
     let log = |number: usize| desk.path(&format!("sweep-{number}.log"));
     let sweep = |number: usize| {
         let launcher = ["threads", "processes"][number];
-        Command::new(assert_cmd::cargo::cargo_bin("thaw"))
-            .current_dir(desk.root.path())
+        process_in(desk.root.path())
             .args(["sweep", "tiny.toml", "--cache", "cache", "--threads", "1"])
             .args(["--checkpoint-every", "1ms", "--log-format", "json", "--launcher", launcher])
             .args(INPUTS)

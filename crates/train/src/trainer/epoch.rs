@@ -145,11 +145,7 @@ impl Run<'_> {
     /// The order in which an epoch shows the training images.
     fn order(&self, epoch: usize) -> Vec<usize> {
         let images = self.data().train.pixels.len();
-        if self.phase.procedure.shuffle {
-            Stream::new(self.cell.seed, Purpose::Shuffle, epoch, 0).permutation(images)
-        } else {
-            (0..images).collect()
-        }
+        order(self.phase.procedure.shuffle, self.cell.seed, epoch, images)
     }
 
     /// Predictions of the present model for each image of a split.
@@ -258,4 +254,29 @@ fn empty_record(split: Split, data: &SplitData) -> SplitRecord {
 
 fn labels(data: &SplitData, images: &[usize]) -> Vec<u32> {
     images.iter().map(|&image| data.pixels.labels()[image]).collect()
+}
+
+/// Images by number in the order in which an epoch shows them: shuffled by the seed, or that of the
+/// folder, class after class.
+fn order(shuffle: bool, seed: u64, epoch: usize, images: usize) -> Vec<usize> {
+    if shuffle {
+        Stream::new(seed, Purpose::Shuffle, epoch, 0).permutation(images)
+    } else {
+        (0..images).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_shuffling_images_come_in_the_order_of_the_folder() {
+        assert_eq!(order(false, 5, 3, 4), [0, 1, 2, 3]);
+        let shuffled = order(true, 5, 3, 100);
+        assert!(shuffled != order(true, 5, 4, 100) && shuffled != order(true, 6, 3, 100));
+        let mut sorted = shuffled;
+        sorted.sort_unstable();
+        assert_eq!(sorted, order(false, 5, 3, 100), "each image once");
+    }
 }
