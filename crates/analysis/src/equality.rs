@@ -45,8 +45,8 @@ impl Results {
 
 /// The procedures that share every level that the two ends of a gap share.
 pub(crate) struct Around<'a> {
-    from: &'a ProcedureRuns,
-    to: &'a ProcedureRuns,
+    pub(crate) from: &'a ProcedureRuns,
+    pub(crate) to: &'a ProcedureRuns,
     procedures: Vec<&'a ProcedureRuns>,
 }
 

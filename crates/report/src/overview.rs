@@ -91,18 +91,14 @@ fn styles(levels: usize, panels: &[Vec<usize>]) -> Vec<(RGBColor, Stroke, u32)> 
     order.sort_by_key(|level| std::cmp::Reverse(company(*level)));
     let mut chosen: Vec<Option<usize>> = vec![None; levels];
     for level in order {
+        let known = &chosen;
         let usual = level % LEVELS.len();
-        let is_free = |color: &usize| {
-            (0..levels)
-                .filter(|other| chosen[*other] == Some(*color))
-                .all(|other| !meet(level, other) && stroke(level) != stroke(other))
-        };
+        let others = |color: usize| (0..levels).filter(move |other| known[*other] == Some(color));
         // Of fewer levels than there are colours and strokes together, one is always left.
-        let has_no_twin = |color: &usize| {
-            (0..levels)
-                .filter(|other| chosen[*other] == Some(*color))
-                .all(|other| stroke(level) != stroke(other))
-        };
+        let has_no_twin =
+            |color: &usize| others(*color).all(|other| stroke(level) != stroke(other));
+        let is_free =
+            |color: &usize| has_no_twin(color) && others(*color).all(|other| !meet(level, other));
         let colors = || [usual].into_iter().chain(0..LEVELS.len());
         let free = colors().find(is_free).or_else(|| colors().find(has_no_twin));
         chosen[level] = Some(free.unwrap_or(usual));

@@ -208,7 +208,7 @@ pub fn attribute(
         count if count > MAXIMAL_FACTORS => return Err(AttributionError::TooMany { count }),
         _ => {}
     }
-    let cells = cells_between(&around, from, to, &changes, &mut equal_levels);
+    let cells = cells_between(&around, &changes, &mut equal_levels);
     let orders = Orders::through(&cells.iter().map(Option::is_some).collect::<Vec<_>>());
     if orders.count() == 0 {
         return Err(AttributionError::NoWay);
@@ -365,17 +365,15 @@ fn exactly_one<'a>(
 /// that differs from it in equal levels alone, which are noted; nothing where there is none.
 fn cells_between<'a>(
     around: &Around<'a>,
-    from: &ProcedureRuns,
-    to: &ProcedureRuns,
     changes: &[usize],
     equal_levels: &mut Vec<EqualLevels>,
 ) -> Vec<Option<&'a ProcedureRuns>> {
     let mut cells = Vec::new();
     for subset in Subset::all(changes.len()) {
-        let mut levels = from.levels.clone();
+        let mut levels = around.from.levels.clone();
         for (place, &factor) in changes.iter().enumerate() {
             if subset.contains(place) {
-                levels[factor].1.clone_from(&to.levels[factor].1);
+                levels[factor].1.clone_from(&around.to.levels[factor].1);
             }
         }
         let itself = around.procedures().find(|procedure| procedure.levels == levels);

@@ -41,9 +41,7 @@ fn fetch_lists_the_catalogue_and_keeps_nothing_that_it_cannot_trust() {
     let (code, _, message) = fetch(&["vgg19"]);
     assert!(code == Some(64) && message.contains("the catalogue has no `vgg19`"), "{message}");
     // A port that nobody listens at: the machine is offline, as far as this address goes.
-    let closed = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a port");
+    let closed = closed_port();
     let (code, _, message) =
         fetch(&["vgg16-keras", "--url", &format!("http://{closed}/file"), "--quiet"]);
     assert_eq!(code, Some(69), "{message}");
@@ -54,17 +52,9 @@ fn fetch_lists_the_catalogue_and_keeps_nothing_that_it_cannot_trust() {
         "{message}"
     );
     // A mirror that serves something else.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}/file", listener.local_addr().expect("an address"));
-    std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("a client");
-        let mut request = [0; 4096];
-        let _ = std::io::Read::read(&mut stream, &mut request);
-        let _ = std::io::Write::write_all(
-            &mut stream,
-            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello",
-        );
-    });
+    let url = answering_once(
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello".to_owned(),
+    );
     let (code, _, message) = fetch(&["vgg16-keras", "--url", &url, "--quiet"]);
     assert!(code == Some(65) && message.contains("serves another file"), "{message}");
     assert_eq!(fs::read_dir(folder.path().join("weights")).expect("a folder").count(), 0);
@@ -303,16 +293,20 @@ fn closed_port() -> String {
 
 /// An address at which one question is answered as the Hugging Face hub answers it: what is asked for lies
 /// elsewhere and has this SHA-256.
-fn hub_naming(sha256: &'static str) -> String {
+fn hub_naming(sha256: &str) -> String {
+    answering_once(format!(
+        "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/file\r\nX-Linked-ETag: \"{sha256}\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    ))
+}
+
+/// An address at which one question is answered, whatever it is.
+fn answering_once(answer: String) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/file", listener.local_addr().expect("an address"));
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("a client");
         let mut request = [0; 4096];
         let _ = std::io::Read::read(&mut stream, &mut request);
-        let answer = format!(
-            "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/file\r\nX-Linked-ETag: \"{sha256}\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        );
         let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
     });
     url
