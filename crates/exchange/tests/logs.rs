@@ -468,6 +468,36 @@ fn what_is_passed_over_is_named() {
     }
 }
 
+/// A comma may part thousands or decimals; the other numbers of its column tell, in a table and in JSON.
+#[test]
+fn commas_are_read_as_the_rest_of_their_column_tells() {
+    let desk = TempDir::new().expect("a folder");
+    let read = |name: &str, text: &str| {
+        let path = desk.path().join(name);
+        fs::write(&path, text).expect("a log");
+        read_logs(&path).map(|logs| logs.trainings[0].log.curve(Metric::TrainLoss).to_vec())
+    };
+    for (name, text) in [
+        ("table.csv", "epoch;loss\n1;1,234\n2;0,98\n"),
+        ("history.json", r#"{"loss": ["1,234", "0,98"]}"#),
+        ("epochs.json", r#"[{"epoch": 1, "loss": "1,234"}, {"epoch": 2, "loss": "0,98"}]"#),
+        ("index.json", r#"{"loss": {"0": "1,234", "1": "0,98"}}"#),
+        ("split.json", r#"{"columns": ["epoch", "loss"], "data": [[1, "1,234"], [2, "0,98"]]}"#),
+    ] {
+        assert_eq!(read(name, text).expect(name), [1.234, 0.98], "{name}");
+    }
+    let thousands = r#"{"loss": ["1,234.5", "2,345"]}"#;
+    assert_eq!(read("thousands.json", thousands).expect("a log"), [1234.5, 2345.0]);
+    for (name, text) in [
+        ("table.csv", "epoch;loss\n1;1,234\n2;2,345\n"),
+        ("history.json", r#"{"loss": ["1,234", "2,345"]}"#),
+        ("split.json", r#"{"columns": ["epoch", "loss"], "data": [[1, "1,234"], [2, "2,345"]]}"#),
+    ] {
+        let message = read(name, text).expect_err(name).to_string();
+        assert!(message.contains("may have thousands or decimals behind its comma"), "{message}");
+    }
+}
+
 #[test]
 fn rows_before_the_first_whole_epoch_are_named() {
     let desk = TempDir::new().expect("a folder");

@@ -120,7 +120,11 @@ pub enum AttributionError {
         count: usize,
     },
     /// Cells of the sub-matrix have not run.
-    #[error("{} of the cells between the two procedures have not run", .0.len())]
+    #[error(
+        "{} of the cells between the two procedures {} not run",
+        .0.len(),
+        if .0.len() == 1 { "has" } else { "have" }
+    )]
     Missing(Vec<Vec<(String, String)>>),
     /// Every order of changes passes through a cell that cannot exist.
     #[error(

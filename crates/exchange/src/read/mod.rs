@@ -1,5 +1,6 @@
 //! Training logs, told apart by their content.
 
+mod comma;
 mod layout;
 mod line;
 mod notebook;

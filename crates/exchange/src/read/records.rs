@@ -8,6 +8,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 use thaw_spec::Split;
 
+use super::comma::read_commas;
 use super::expression;
 use super::training::{Again, Training, is_epoch, is_step, names_split, number, whole_epoch};
 use crate::name::{is_split, mentions_metric, metric, name, of_split};
@@ -33,10 +34,12 @@ pub(super) fn trainings(text: &str) -> Result<Vec<Training>, String> {
     let objects = (lines.len() > 1)
         .then(|| lines.iter().map(|line| parse(line).ok()).collect::<Option<Vec<Value>>>())
         .flatten();
-    match objects {
-        Some(objects) => several(&Value::Array(objects)),
-        None => several(&parse(text).map_err(|error| format!("is no valid JSON: {error}"))?),
-    }
+    let mut value = match objects {
+        Some(objects) => Value::Array(objects),
+        None => parse(text).map_err(|error| format!("is no valid JSON: {error}"))?,
+    };
+    read_commas(&mut value)?;
+    several(&value)
 }
 
 /// JSON, or what Python prints: its words replaced, then read as JSON5, which knows its quotes.
@@ -325,7 +328,7 @@ fn collect(object: &Map<String, Value>, path: &str, columns: &mut Vec<Column>) {
 fn scalar(value: &Value) -> Option<f64> {
     match value {
         Value::Array(values) if values.len() == 1 => scalar(&values[0]),
-        Value::String(text) => text.parse().ok().or_else(|| text.replace(',', ".").parse().ok()),
+        Value::String(text) => text.parse().ok(),
         value => value.as_f64(),
     }
 }

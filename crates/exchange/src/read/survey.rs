@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use csv::{Reader, StringRecord};
 
+use super::comma::{Comma, Unclear};
 use super::line::{Form, Shortest, ends_in_number};
 use super::table::{epoch_number, is_heading_again, is_missing};
 use super::training::{is_epoch, is_step};
@@ -30,19 +31,6 @@ pub(super) struct Survey {
     pub(super) ends_in_separator: bool,
     /// What commas are in the columns that have some.
     pub(super) commas: HashMap<usize, Comma>,
-}
-
-/// What the commas of a column's numbers are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comma {
-    /// Before exactly three digits everywhere.
-    Either,
-    /// Instead of a point.
-    Decimal,
-    /// Between thousands.
-    Thousands,
-    /// Instead of a point, which parts thousands.
-    DecimalBehindPoints,
 }
 
 impl Survey {
@@ -75,7 +63,9 @@ impl Survey {
             survey.ends_in_separator &= is_longer && !has_rest;
             for (column, cell) in record.iter().enumerate() {
                 if cell.contains(',') {
-                    survey.comma(column, cell);
+                    let told = Comma::of(cell);
+                    let known = survey.commas.entry(column).or_insert(told);
+                    *known = known.and(told);
                 }
                 if !is_missing(cell) && !is_split(cell) {
                     survey.other_words.insert(column);
@@ -106,51 +96,14 @@ impl Survey {
         Ok(survey)
     }
 
-    /// Notes a number with a comma.
-    fn comma(&mut self, column: usize, cell: &str) {
-        let cell = cell.trim_end_matches(['%', ' ']).trim_start_matches('-');
-        let mut groups = cell.split(['.', ',']);
-        let first = groups.next().unwrap_or_default();
-        let is_grouped = cell
-            .split('.')
-            .next()
-            .unwrap_or_default()
-            .split(',')
-            .skip(1)
-            .all(|group| group.len() == 3);
-        let [point, comma] = ['.', ','].map(|sign| cell.find(sign));
-        let told = if point.is_some() && point < comma {
-            Comma::DecimalBehindPoints
-        } else if !is_grouped || first == "0" {
-            Comma::Decimal
-        } else if cell.contains('.') || cell.matches(',').count() > 1 {
-            Comma::Thousands
-        } else {
-            Comma::Either
-        };
-        let known = self.commas.entry(column).or_insert(told);
-        if *known == Comma::Either || told == Comma::DecimalBehindPoints {
-            *known = told;
-        }
-    }
-
     /// A column's number; an error where its comma may be either.
-    pub(super) fn value(&self, column: usize, text: &str) -> Result<Option<f64>, ()> {
+    pub(super) fn value(&self, column: usize, text: &str) -> Result<Option<f64>, Unclear> {
         let text = text.trim_end_matches(['%', ' ']);
-        let comma = self.commas.get(&column);
-        if comma == Some(&Comma::DecimalBehindPoints) {
-            return Ok(text.replace('.', "").replace(',', ".").parse().ok());
-        }
-        if !text.contains(',') {
-            return Ok(self.number(text));
-        }
-        match comma {
-            Some(Comma::Decimal) if text.matches(',').count() == 1 => {
-                Ok(text.replace(',', ".").parse().ok())
+        match self.commas.get(&column) {
+            Some(comma) if text.contains(',') || *comma == Comma::DecimalBehindPoints => {
+                comma.number(text)
             }
-            Some(Comma::Thousands) => Ok(text.replace(',', "").parse().ok()),
-            Some(Comma::Either) if text.replace(',', "").parse::<f64>().is_ok() => Err(()),
-            _ => Ok(None),
+            _ => Ok(self.number(text)),
         }
     }
 

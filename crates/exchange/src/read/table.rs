@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use csv::{ReaderBuilder, StringRecord};
 
+use super::comma::{Unclear, unclear};
 use super::layout::{by_blanks, is_rule, lines_of, names_of, separator_of, within_bars};
 use super::survey::Survey;
 use super::training::{Again, Training, is_epoch, is_step, names_split, number, whole_epoch};
@@ -245,12 +246,11 @@ impl Sheet {
                 }
                 let name_of_value = of_split(title, split);
                 match survey.value(column, text) {
-                    Err(()) if name(title).is_some() => {
-                        return Err(format!(
-                            "row {row} under the heading: `{text}` in the column `{title}` may have thousands or decimals behind its comma; write decimals with a point"
-                        ));
+                    Err(Unclear) if name(title).is_some() => {
+                        let reason = unclear(text, &format!("in the column `{title}`"));
+                        return Err(format!("row {row} under the heading: {reason}"));
                     }
-                    Err(()) => training.column(title),
+                    Err(Unclear) => training.column(title),
                     Ok(Some(value)) => {
                         training.put(&name_of_value, value, Again::Adds);
                         if text.ends_with('%') {
