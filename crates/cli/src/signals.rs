@@ -1,4 +1,4 @@
-//! Signals: the first asks to end at the end of a batch, the second ends at once.
+//! Signals: the first asks to end at the end of a batch, a second SIGINT ends at once.
 
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
@@ -52,7 +52,7 @@ pub(crate) fn stop_on_signals(quiet: bool) -> Stop {
                 requested.request();
                 if !quiet {
                     say_on_stderr(
-                        "stopping at the end of this batch; a second signal stops at once",
+                        "stopping at the end of this batch; a second SIGINT (Ctrl-C) stops at once",
                     );
                 }
                 end_after(PATIENCE);
