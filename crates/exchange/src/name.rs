@@ -7,7 +7,7 @@ use thaw_spec::{Metric, Split};
 pub(crate) enum Quantity {
     /// A metric by epoch.
     Metric(Metric),
-    /// Durations of epochs in seconds.
+    /// Durations in seconds, of epochs or of a split's part of them.
     Seconds,
 }
 
@@ -15,8 +15,8 @@ pub(crate) enum Quantity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Name {
     pub(crate) quantity: Quantity,
-    /// Whether the name says which images it is about; training where it does not.
-    pub(crate) states_split: bool,
+    /// The images that the name says it is about. A metric is of training where it does not.
+    pub(crate) split: Option<Split>,
     /// Whether it is the share of wrong answers, 1 less the accuracy.
     pub(crate) is_error: bool,
 }
@@ -25,10 +25,20 @@ const TRAIN: [&str; 4] = ["train", "training", "trn", "tr"];
 const VALIDATION: [&str; 8] =
     ["val", "valid", "validation", "validating", "eval", "evaluation", "evaluating", "dev"];
 const TEST: [&str; 2] = ["test", "testing"];
-const ACCURACY: [&str; 8] =
-    ["acc", "accuracy", "acc1", "accuracy1", "accuracy01", "top1", "prec1", "error"];
+const ACCURACY: [&str; 10] = [
+    "acc",
+    "accs",
+    "accuracy",
+    "accuracies",
+    "acc1",
+    "accuracy1",
+    "accuracy01",
+    "top1",
+    "prec1",
+    "error",
+];
 const ERROR: [&str; 1] = ["error"];
-const LOSS: [&str; 1] = ["loss"];
+const LOSS: [&str; 2] = ["loss", "losses"];
 const SECONDS: [&str; 3] = ["seconds", "time", "duration"];
 
 /// Words that a metric's name may have besides the split's and the quantity's.
@@ -82,26 +92,22 @@ pub(crate) fn name(name: &str) -> Option<Name> {
     if has(&LOSS) && words.contains(&"1") {
         return None;
     }
+    let splits =
+        [(&TRAIN[..], Split::Train), (&VALIDATION, Split::Validation), (&TEST, Split::Test)];
+    let mut stated = splits.into_iter().filter(|(words, _)| has(words)).map(|(_, split)| split);
+    let split = stated.next();
     // `train/val loss` is neither.
-    if [has(&TRAIN), has(&VALIDATION), has(&TEST)].iter().filter(|stands| **stands).count() > 1 {
+    if stated.next().is_some() {
         return None;
     }
-    let split = if has(&VALIDATION) {
-        Split::Validation
-    } else if has(&TEST) {
-        Split::Test
-    } else {
-        Split::Train
-    };
     let quantity = if has(&ACCURACY) != has(&LOSS) {
-        Quantity::Metric(Metric::of(split, has(&ACCURACY)))
+        Quantity::Metric(Metric::of(split.unwrap_or(Split::Train), has(&ACCURACY)))
     } else if has(&SECONDS) {
         Quantity::Seconds
     } else {
         return None;
     };
-    let states_split = has(&TRAIN) || has(&VALIDATION) || has(&TEST);
-    Some(Name { quantity, states_split, is_error: has(&ERROR) })
+    Some(Name { quantity, split, is_error: has(&ERROR) })
 }
 
 /// A name in lower case, with the words of `valLoss` apart.
@@ -124,6 +130,11 @@ pub(crate) fn metric(column: &str) -> Option<Metric> {
         Quantity::Metric(metric) => Some(metric),
         Quantity::Seconds => None,
     }
+}
+
+/// Whether a name means a duration.
+pub(crate) fn is_duration(column: &str) -> bool {
+    name(column).is_some_and(|name| name.quantity == Quantity::Seconds)
 }
 
 /// Whether a phrase of a few words, which is none of the names that are understood, is about a
@@ -153,7 +164,7 @@ pub(crate) fn is_split(word: &str) -> bool {
 /// The name of a metric with the split that stands elsewhere, if it does not state one itself.
 pub(crate) fn of_split(column: &str, split: Option<&str>) -> String {
     match (split, name(column)) {
-        (Some(split), Some(Name { states_split: false, quantity: Quantity::Metric(_), .. })) => {
+        (Some(split), Some(Name { split: None, quantity: Quantity::Metric(_), .. })) => {
             format!("{split} {column}")
         }
         _ => column.to_owned(),
@@ -187,12 +198,19 @@ mod tests {
             "epoch_accuracy",
             "train/epoch_acc",
             "trainAcc",
+            "train_accs",
+            "accuracies",
         ] {
             assert_eq!(metric(name), Some(Metric::TrainAccuracy), "{name}");
         }
-        for name in
-            ["val_loss", "valid_loss", "Loss/validation", "validation/epoch_loss", "eval-loss"]
-        {
+        for name in [
+            "val_loss",
+            "valid_loss",
+            "Loss/validation",
+            "validation/epoch_loss",
+            "eval-loss",
+            "val_losses",
+        ] {
             assert_eq!(metric(name), Some(Metric::ValidationLoss), "{name}");
         }
         assert_eq!(metric("test_acc"), Some(Metric::TestAccuracy));
@@ -214,13 +232,13 @@ mod tests {
         ] {
             assert_eq!(super::name(name), None, "{name}");
         }
-        assert_eq!(name("seconds").map(|name| name.quantity), Some(Quantity::Seconds));
+        assert!(is_duration("seconds") && is_duration("val_time"));
         for accuracy in ["eval_top1", "metrics/accuracy_top1", "Acc@1", "valid acc1", "accuracy_1"]
         {
             assert!(metric(accuracy).is_some_and(Metric::is_accuracy), "{accuracy}");
         }
         let error = name("error_rate").expect("fastai's");
-        assert!(error.is_error && !error.states_split);
+        assert!(error.is_error && error.split.is_none());
         for each in Metric::ALL {
             assert_eq!((metric(keras_name(each)), metric(each.key())), (Some(each), Some(each)));
         }

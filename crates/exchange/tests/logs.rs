@@ -498,6 +498,316 @@ fn commas_are_read_as_the_rest_of_their_column_tells() {
     }
 }
 
+/// What a text tells, or why it tells nothing.
+fn read_text(text: &str) -> Result<NamedLog, String> {
+    let desk = TempDir::new().expect("a folder");
+    let path = desk.path().join("log");
+    fs::write(&path, text).expect("written");
+    let logs = read_logs(&path).map_err(|error| error.to_string())?;
+    Ok(logs.trainings.into_iter().next().expect("a training"))
+}
+
+#[track_caller]
+fn told(text: &str) -> NamedLog {
+    read_text(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// As Hugging Face's trainer and Lightning write to Weights & Biases.
+#[test]
+fn an_epoch_is_that_of_its_column_whoever_keeps_it() {
+    let halves = "_step,train/epoch,train/global_step,train/loss,eval/loss\n\
+                  0,1,63,0.6,\n1,1,63,,0.8\n2,2,126,0.5,\n3,2,126,,0.7\n";
+    let NamedLog { log, .. } = told(halves);
+    assert_eq!(log.curve(Metric::TrainLoss), [0.6, 0.5]);
+    assert_eq!(log.curve(Metric::ValidationLoss), [0.8, 0.7]);
+    let steps = "_step,train/epoch,train/global_step,train/loss\n\
+                 0,0.5,10,0.9\n1,1,20,0.8\n2,1.5,30,0.7\n3,2,40,0.6\n";
+    let NamedLog { log, remarks, .. } = told(steps);
+    assert_eq!(log.curve(Metric::TrainLoss), [0.8, 0.6]);
+    assert!(remarks[0].contains("rows at no whole epoch have `train/loss`"), "{remarks:?}");
+    let lines = "{\"train/epoch\": 2, \"train/loss\": 0.6, \"_step\": 63}\n\
+                 {\"train/epoch\": 3, \"train/loss\": 0.5, \"_step\": 126}\n";
+    assert_eq!(told(lines).log.epochs_of(Metric::TrainLoss), [2, 3]);
+    for (text, step) in [
+        ("trainer/global_step,train_loss\n10,0.6\n20,0.5\n", "trainer/global_step"),
+        ("_step,train/global_step,loss\n0,10,0.6\n1,20,0.5\n", "train/global_step"),
+        ("_step,train/global_step,loss\n0,10,0.6\n1,,0.5\n", "train/global_step"),
+        (
+            "[{\"_step\": 0, \"batch\": 10, \"loss\": 0.6}, {\"_step\": 1, \"batch\": 20, \"loss\": 0.5}]",
+            "batch",
+        ),
+    ] {
+        let message = read_text(text).expect_err(text);
+        assert!(message.contains(&format!("`{step}` and no")), "{message}");
+    }
+    let counted = told("step,iteration,loss\n0,1,0.6\n1,2,0.5\n");
+    assert_eq!(counted.log.curve(Metric::TrainLoss), [0.6, 0.5]);
+}
+
+#[test]
+fn a_duration_is_read_as_a_whole() {
+    let printed = |behind: &str| {
+        let line = |epoch| format!("Epoch {epoch}/3 | loss: 0.{epoch} | val_loss: 0.7 {behind}\n");
+        told(&(1..=3).map(line).collect::<String>())
+    };
+    for (behind, seconds) in [
+        ("| time: 1m 40s", 100.0),
+        ("elapsed 1h 2m 3s", 3723.0),
+        ("time: 2 min 5 s", 125.0),
+        (", time 1.5 min", 90.0),
+        ("time: 500ms", 0.5),
+        ("time: 1.5e2s", 150.0),
+        ("time: 0:01:40", 100.0),
+        ("time 100.0s: done", 100.0),
+        ("time 100 lr 0.1", 100.0),
+        ("train_time: 100.0s val_time: 8.0s", 108.0),
+    ] {
+        let NamedLog { log, .. } = printed(behind);
+        assert_eq!(log.seconds(), [seconds; 3], "{behind}");
+        assert_eq!(log.curve(Metric::TrainLoss), [0.1, 0.2, 0.3], "{behind}");
+    }
+    for behind in ["time: 350ms/step", "time: 5fortnights", "time: 2024-05-01"] {
+        let NamedLog { log, remarks, .. } = printed(behind);
+        let remarks = remarks.join("; ");
+        assert!(log.seconds().is_empty(), "{behind}: {:?}", log.seconds());
+        assert!(remarks.contains("`time` has a number or a unit that is not"), "{remarks}");
+    }
+    let comma = "Epoch 1 loss: 0,61 time: 1,5s\nEpoch 2 loss: 0,52 time: 2,5s\n";
+    assert_eq!(told(comma).log.seconds(), [1.5, 2.5]);
+}
+
+#[test]
+fn durations_of_training_and_validation_are_added() {
+    let remark = "an epoch's duration is the sum of `train_time`, `val_time`";
+    for (text, seconds, said) in [
+        ("epoch,loss,train_time,val_time\n1,0.6,100,8\n2,0.5,90,9\n", [108.0, 99.0], true),
+        (
+            "{\"loss\": [0.6, 0.5], \"train_time\": [100, 90], \"val_time\": [8, 9]}",
+            [108.0, 99.0],
+            true,
+        ),
+        (
+            "epoch,train_time,loss,epoch_time,val_time\n1,100,0.6,110,8\n2,90,0.5,100,9\n",
+            [110.0, 100.0],
+            false,
+        ),
+    ] {
+        let NamedLog { log, remarks, passed_over, .. } = told(text);
+        assert_eq!(log.seconds(), seconds, "{text}");
+        assert_eq!(remarks.iter().any(|other| other == remark), said, "{text}: {remarks:?}");
+        assert_eq!(passed_over.is_empty(), said, "{text}: {passed_over:?}");
+    }
+    let seldom = "epoch,loss,val_time,train_time\n1,0.6,8,100\n2,0.5,,90\n3,0.4,9,90\n";
+    assert_eq!(told(seldom).log.seconds(), [108.0, 90.0, 99.0]);
+    let trained = told("epoch,loss,train_time\n1,0.6,100\n2,0.5,90\n");
+    assert_eq!(trained.log.seconds(), [100.0, 90.0]);
+    assert_eq!(trained.remarks, ["an epoch's duration is that of `train_time`"]);
+    // An evaluation behind the last epoch says how long it took, too.
+    let keras = "Epoch 1/2\n9/9 - 20s - loss: 0.6 - val_loss: 0.7\n\
+                 Epoch 2/2\n9/9 - 21s - loss: 0.5 - val_loss: 0.6\ntest loss: 0.6 time: 3\n";
+    assert_eq!(told(keras).log.seconds(), [20.0, 21.0]);
+    let alone = told("epoch,loss,val_time\n1,0.6,8\n2,0.5,9\n");
+    assert!(alone.log.seconds().is_empty());
+    assert_eq!(alone.passed_over, ["val_time"]);
+}
+
+#[test]
+fn a_cell_that_is_no_duration_is_passed_over() {
+    for (cell, seconds) in [
+        ("100.3s", Some(100.3)),
+        ("1m 40s", Some(100.0)),
+        ("0 days 00:01:40", Some(100.0)),
+        ("0:01:40", Some(100.0)),
+        ("1 day, 0:01:40", Some(86_500.0)),
+        ("1m40s", Some(100.0)),
+        ("1m40", None),
+        ("5 fortnights", None),
+        ("2024-05-01 12:00:11", None),
+        ("2024-05-01T12:00:11", None),
+    ] {
+        let row = |epoch| format!("{cell};{epoch};0.{epoch}\n");
+        let rows: String = (1..=3).map(row).collect();
+        let NamedLog { log, remarks, passed_over, .. } = told(&format!("time;epoch;loss\n{rows}"));
+        assert_eq!(log.curve(Metric::TrainLoss), [0.1, 0.2, 0.3], "{cell}");
+        assert_eq!(log.seconds(), vec![seconds; 3].into_iter().flatten().collect::<Vec<_>>());
+        let is_named = remarks.iter().any(|remark| remark.contains("cells that are no durations"));
+        assert_eq!((is_named, passed_over.len()), (seconds.is_none(), usize::from(is_named)));
+    }
+}
+
+/// As `logging.basicConfig` and the usual formats write it.
+#[test]
+fn what_pythons_logging_puts_before_a_line_is_taken_off() {
+    for prefix in [
+        "INFO:root:",
+        "INFO:__main__:",
+        "CRITICAL:my.train:",
+        "2024-05-01 12:00:00,123 - root - INFO - ",
+        "2024-05-01 12:00:00,123 - my.train - WARNING - ",
+        "2024-05-01 12:00:00,123 - train - INFO - ",
+        "INFO - root - ",
+        "INFO - ",
+        "root: INFO: ",
+        "root INFO: ",
+        "root:INFO:",
+        "INFO:train:",
+        "INFO:",
+    ] {
+        let epoch = |number| {
+            format!(
+                "{prefix}Epoch {number}/3\n{prefix}train loss: 0.{number} acc: 0.5\n\
+                 {prefix}val loss: 0.7 acc: 0.8\n"
+            )
+        };
+        let NamedLog { log, .. } = told(&(1..=3).map(epoch).collect::<String>());
+        assert_eq!(log.curve(Metric::TrainLoss), [0.1, 0.2, 0.3], "{prefix}");
+        assert_eq!(log.curve(Metric::ValidationAccuracy), [0.8; 3], "{prefix}");
+    }
+    // A logger may be named after a split; a word behind the level may belong to what is said.
+    let loggers = "INFO:src.train:Epoch 1\nINFO:src.train:loss: 0.6\nINFO:src.val:loss: 0.7\n\
+                   INFO:src.train:Epoch 2\nINFO:src.train:loss: 0.5\nINFO:src.val:loss: 0.6\n";
+    assert_eq!(told(loggers).log.curve(Metric::ValidationLoss), [0.7, 0.6]);
+    let words = "INFO:Epoch: 1\nINFO:loss: 0.6\nINFO:best: val loss 0.5\n\
+                 INFO:Epoch: 2\nINFO:loss: 0.5\nINFO:best: val loss 0.5\n";
+    let NamedLog { log, .. } = told(words);
+    assert_eq!(log.metrics().collect::<Vec<_>>(), [Metric::TrainLoss]);
+}
+
+#[test]
+fn percentages_in_json_are_known_by_their_sign() {
+    for text in [
+        r#"[{"epoch": 1, "acc": "0.85%"}, {"epoch": 2, "acc": "1.25 %"}]"#,
+        r#"{"acc": ["0.85%", "1.25%"]}"#,
+        r#"{"acc": ["0,85 %", "1,25 %"]}"#,
+        r#"{"acc": {"1": "0.85%", "2": "1.25%"}}"#,
+        r#"{"columns": ["epoch", "acc"], "data": [[1, "0.85%"], [2, "1.25%"]]}"#,
+    ] {
+        assert_eq!(told(text).log.curve(Metric::TrainAccuracy), [0.0085, 0.0125], "{text}");
+    }
+    for text in [
+        r#"[{"epoch": 1, "loss": 0.6, "acc": "high"}, {"epoch": 2, "loss": 0.5, "acc": "0.5"}]"#,
+        r#"{"loss": [0.6, 0.5], "acc": ["high", "0.5"]}"#,
+    ] {
+        let NamedLog { log, remarks, .. } = told(text);
+        assert_eq!(log.curve(Metric::TrainLoss), [0.6, 0.5]);
+        assert!(remarks.contains(&"`acc` is no number at the epochs 1".to_owned()), "{remarks:?}");
+    }
+}
+
+#[test]
+fn lists_may_be_named_in_the_plural() {
+    let lists = r#"{"train_losses": [0.6, 0.5], "val_accs": [0.7, 0.8], "accuracies": [0.5, 0.6]}"#;
+    let NamedLog { log, passed_over, .. } = told(lists);
+    assert_eq!(log.metrics().count(), 3);
+    assert!(passed_over.is_empty(), "{passed_over:?}");
+}
+
+#[test]
+fn text_is_read_whatever_ends_its_lines_and_however_wide_it_is() {
+    let table = "epoch,loss\n1,0.6\n2,0.5\n3,0.4\n";
+    let losses = |bytes: &[u8]| {
+        let desk = TempDir::new().expect("a folder");
+        let path = desk.path().join("log");
+        fs::write(&path, bytes).expect("written");
+        only(&path).curve(Metric::TrainLoss).to_vec()
+    };
+    let wide = |order: fn(u16) -> [u8; 2]| table.encode_utf16().flat_map(order).collect::<Vec<_>>();
+    assert_eq!(losses(table.replace('\n', "\r").as_bytes()), [0.6, 0.5, 0.4]);
+    assert_eq!(losses(&wide(u16::to_le_bytes)), [0.6, 0.5, 0.4]);
+    assert_eq!(losses(&wide(u16::to_be_bytes)), [0.6, 0.5, 0.4]);
+}
+
+#[test]
+fn an_object_that_was_cut_off_is_passed_over() {
+    let lines = "{\"epoch\": 1, \"loss\": 0.6}\n{\"epoch\": 2, \"loss\": 0.5}\n{\"epoch\": 3, \"lo";
+    let NamedLog { log, remarks, .. } = told(lines);
+    assert_eq!(log.curve(Metric::TrainLoss), [0.6, 0.5]);
+    assert_eq!(remarks, ["the log ends within a line: passed over"]);
+}
+
+#[test]
+fn a_panel_of_weights_and_biases_is_named() {
+    for column in ["Step", "epoch", "trainer/global_step"] {
+        let text = format!(
+            "\"{column}\",\"frozen - val_acc\",\"frozen - val_acc__MIN\",\"frozen - val_acc__MAX\"\n1,0.5,0.5,0.5\n"
+        );
+        let message = read_text(&text).expect_err("a panel");
+        assert!(message.contains("is a panel as Weights & Biases hands it out"), "{message}");
+    }
+}
+
+/// TensorBoard's event file of values by tag and step, each step a second after the one before.
+fn event_file(tags: &[(&str, Vec<(u8, f32)>)]) -> Vec<u8> {
+    let checksum = |bytes: &[u8]| {
+        crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
+    };
+    let framed = |data: &[u8]| {
+        let length = (data.len() as u64).to_le_bytes();
+        [&length[..], &checksum(&length), data, &checksum(data)].concat()
+    };
+    // Fields of `event.proto` and `summary.proto`, shorter than 128 bytes.
+    let field = |number: u8, data: &[u8]| [&[number << 3 | 2, data.len() as u8], data].concat();
+    let event = |tag: &str, step: u8, value: f32| {
+        let value = [&field(1, tag.as_bytes())[..], &[2 << 3 | 5], &value.to_le_bytes()].concat();
+        let time = f64::from(step).to_le_bytes();
+        [&[1 << 3 | 1], &time[..], &[2 << 3, step], &field(5, &field(1, &value))].concat()
+    };
+    let events = tags.iter().flat_map(|(tag, values)| {
+        values.iter().map(|(step, value)| framed(&event(tag, *step, *value)))
+    });
+    events.collect::<Vec<_>>().concat()
+}
+
+/// As Hugging Face's trainer writes it, with an evaluation every seven steps.
+#[test]
+fn an_epoch_that_a_tag_names_is_not_told_from_steps() {
+    let desk = TempDir::new().expect("a folder");
+    let path = desk.path().join("events.out.tfevents.1");
+    let read = |tags: &[(&str, Vec<(u8, f32)>)]| {
+        fs::write(&path, event_file(tags)).expect("written");
+        read_logs(&path).unwrap_or_else(|error| panic!("{error}")).trainings.remove(0)
+    };
+    let steps = |every: u8| (1..=40).filter(move |step| step % every == 0);
+    let curve = |every: u8| steps(every).map(|step| (step, 1.0 / f32::from(step))).collect();
+    let epochs = (1..=40).map(|step| (step, f32::from(step) / 10.0)).collect();
+    let named = read(&[("train/epoch", epochs), ("train/loss", curve(1)), ("eval/loss", curve(7))]);
+    assert_eq!(named.log.epochs_of(Metric::TrainLoss), [1, 2, 3, 4]);
+    assert!(named.log.epochs_of(Metric::ValidationLoss).is_empty());
+    assert_eq!(named.log.seconds(), [10.0; 3]);
+    let between = "5 values of `eval/loss` lie between epochs: passed over";
+    assert!(named.remarks.iter().any(|remark| remark == between), "{:?}", named.remarks);
+    let divided = read(&[("train/loss", curve(1)), ("eval/loss", curve(7))]);
+    assert_eq!(divided.log.epochs_of(Metric::ValidationLoss), [1, 2, 3, 4, 5]);
+    let said = "no tag names the epoch: 7 steps are taken for one";
+    assert!(divided.remarks.iter().any(|remark| remark == said), "{:?}", divided.remarks);
+    // What lies between epochs that are not told lasted longer than one.
+    let seldom = [("epoch", vec![(1, 1.0), (2, 2.0), (9, 9.0)]), ("loss", curve(1))];
+    assert_eq!(read(&seldom).log.seconds(), [1.0]);
+}
+
+#[test]
+fn a_folder_whose_tags_are_of_other_splits_is_a_run() {
+    let names = |folders: &[(&str, &[&str])]| {
+        let desk = TempDir::new().expect("a folder");
+        for (folder, tags) in folders {
+            let curve = || vec![(1, 0.6), (2, 0.5), (3, 0.4)];
+            let tags: Vec<_> = tags.iter().map(|tag| (*tag, curve())).collect();
+            let folder = desk.path().join(folder);
+            fs::create_dir(&folder).expect("made");
+            fs::write(folder.join("events.out.tfevents.1"), event_file(&tags)).expect("written");
+        }
+        let logs = read_logs(desk.path()).unwrap_or_else(|error| panic!("{error}")).trainings;
+        let named = logs.into_iter().map(|log| (log.name, log.log.metrics().count()));
+        named.collect::<Vec<_>>()
+    };
+    let named = |name: &str| (name.to_owned(), 2);
+    let both: &[&str] = &["Loss/train", "Loss/val"];
+    assert_eq!(names(&[("train", both)]), [named("train")]);
+    assert_eq!(names(&[("test", both), ("train", both)]), [named("test"), named("train")]);
+    assert_eq!(names(&[("a_test", both), ("a_train", both)]), [named("a_test"), named("a_train")]);
+    assert_eq!(names(&[("train", &["train/loss"]), ("val", &["loss"])]), [named("")]);
+}
+
 #[test]
 fn rows_before_the_first_whole_epoch_are_named() {
     let desk = TempDir::new().expect("a folder");

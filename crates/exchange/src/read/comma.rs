@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::name::name;
+use crate::name::metric;
 
 /// What the commas of a column's numbers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub(super) fn unclear(text: &str, place: &str) -> String {
     )
 }
 
-/// Puts numbers in the place of JSON's texts that are numbers with commas.
+/// Puts numbers in the place of JSON's texts that are numbers with commas; percentages keep their sign.
 ///
 /// # Errors
 /// When the comma of a metric may be either.
@@ -105,10 +105,12 @@ pub(super) fn read_commas(value: &mut Value) -> Result<(), String> {
         if !text.contains(',') && *comma != Comma::DecimalBehindPoints {
             return Ok(());
         }
-        match comma.number(text) {
+        let number = text.trim_end_matches(['%', ' ']);
+        match comma.number(number) {
+            Ok(Some(number)) if text.ends_with('%') => *value = format!("{number}%").into(),
             Ok(Some(number)) => *value = number.into(),
             Ok(None) => {}
-            Err(Unclear) if name(column).is_some() => {
+            Err(Unclear) if metric(column).is_some() => {
                 return Err(unclear(text, &format!("in `{column}`")));
             }
             Err(Unclear) => {}
@@ -118,7 +120,7 @@ pub(super) fn read_commas(value: &mut Value) -> Result<(), String> {
 }
 
 fn is_number_with_comma(text: &str) -> bool {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text).trim_end_matches(['%', ' ']);
     digits.contains(',')
         && digits.starts_with(|sign: char| sign.is_ascii_digit())
         && digits.chars().all(|sign| sign.is_ascii_digit() || ['.', ','].contains(&sign))

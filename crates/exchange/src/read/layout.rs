@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use crate::name::metric;
 
-/// The lines of a text in their last state, drawn bars as ASCII.
+/// The lines of a text in their last state, drawn bars as ASCII. Where no other sign ends a line, a
+/// carriage return does.
 pub(super) fn lines_of(text: &str) -> Vec<String> {
     let last_state = |line: &str| {
         let state = |state: &str| state.trim_end_matches([' ', '█']).to_owned();
@@ -16,7 +17,8 @@ pub(super) fn lines_of(text: &str) -> Vec<String> {
         '\u{2500}'..='\u{257f}' => '-',
         sign => sign,
     };
-    text.split('\n').map(|line| last_state(line).chars().map(drawn).collect()).collect()
+    let end = if text.contains('\n') { '\n' } else { '\r' };
+    text.split(end).map(|line| last_state(line).chars().map(drawn).collect()).collect()
 }
 
 /// The names in a heading, where it is one: at least two, one of them a metric's, none a number.

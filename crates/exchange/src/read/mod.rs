@@ -1,6 +1,7 @@
 //! Training logs, told apart by their content.
 
 mod comma;
+mod duration;
 mod layout;
 mod line;
 mod notebook;
@@ -119,14 +120,16 @@ fn remedy(kind: FileKind) -> &'static str {
 
 /// A file's text, whichever of Unicode's encodings it has; of others, what is ASCII in it.
 fn text_of(bytes: &[u8]) -> Option<String> {
-    let wide = |unit: fn([u8; 2]) -> u16| {
-        let units: Vec<u16> =
-            bytes[2..].chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
+    let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
         Some(String::from_utf16_lossy(&units))
     };
     match bytes {
-        [0xFF, 0xFE, ..] => wide(u16::from_le_bytes),
-        [0xFE, 0xFF, ..] => wide(u16::from_be_bytes),
+        [0xFF, 0xFE, text @ ..] => wide(text, u16::from_le_bytes),
+        [0xFE, 0xFF, text @ ..] => wide(text, u16::from_be_bytes),
+        // Without a mark, two signs of ASCII tell.
+        [1..0x80, 0, 1..0x80, 0, ..] => wide(bytes, u16::from_le_bytes),
+        [0, 1..0x80, 0, 1..0x80, ..] => wide(bytes, u16::from_be_bytes),
         _ if bytes.contains(&0) => None,
         _ => Some(String::from_utf8_lossy(bytes).trim_start_matches('\u{feff}').to_owned()),
     }
@@ -203,8 +206,8 @@ fn download(text: &str) -> Option<&'static str> {
             "is one tag as TensorBoard's page hands it out, which names no metric; give the folder with its event files",
         );
     }
-    (heading.starts_with("Step,") && heading.contains("__MIN")).then_some(
-        "is a panel as Weights & Biases hands it out, by step and not by epoch; export the run's history with its `epoch`",
+    heading.contains("__MIN").then_some(
+        "is a panel as Weights & Biases hands it out, of a single metric; export the run's history with its `epoch`",
     )
 }
 

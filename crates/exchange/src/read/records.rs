@@ -10,7 +10,10 @@ use thaw_spec::Split;
 
 use super::comma::read_commas;
 use super::expression;
-use super::training::{Again, Training, is_epoch, is_step, names_split, number, whole_epoch};
+use super::table::is_missing;
+use super::training::{
+    Again, Training, count_rows, is_epoch, is_step, names_split, number, whole_epoch,
+};
 use crate::name::{is_split, mentions_metric, metric, name, of_split};
 
 const WANTED: &str = "expected an object of lists, such as {\"loss\": [0.6, 0.4], \"val_acc\": [0.8, 0.9]}, or an object for each epoch";
@@ -30,16 +33,27 @@ static PYTHON: LazyLock<Regex> = LazyLock::new(|| {
 
 /// The trainings that a text tells.
 pub(super) fn trainings(text: &str) -> Result<Vec<Training>, String> {
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    let objects = (lines.len() > 1)
-        .then(|| lines.iter().map(|line| parse(line).ok()).collect::<Option<Vec<Value>>>())
-        .flatten();
-    let mut value = match objects {
-        Some(objects) => Value::Array(objects),
-        None => parse(text).map_err(|error| format!("is no valid JSON: {error}"))?,
+    let (mut value, is_cut) = match lines(text) {
+        Some((objects, is_cut)) => (Value::Array(objects), is_cut),
+        None => (parse(text).map_err(|error| format!("is no valid JSON: {error}"))?, false),
     };
     read_commas(&mut value)?;
-    several(&value)
+    let mut trainings = several(&value)?;
+    if let (Some(training), true) = (trainings.last_mut(), is_cut) {
+        training.remarks.push("the log ends within a line: passed over".to_owned());
+    }
+    Ok(trainings)
+}
+
+/// The values of a text that has one in each line, and whether the last line was cut off.
+fn lines(text: &str) -> Option<(Vec<Value>, bool)> {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let (last, others) = lines.split_last().filter(|(_, others)| !others.is_empty())?;
+    let mut values = others.iter().map(|line| parse(line).ok()).collect::<Option<Vec<Value>>>()?;
+    let last_value = parse(last).ok();
+    let is_cut = last_value.is_none() && last.starts_with('{') && !text.ends_with('\n');
+    values.extend(last_value);
+    (is_cut || values.len() == lines.len()).then_some((values, is_cut))
 }
 
 /// JSON, or what Python prints: its words replaced, then read as JSON5, which knows its quotes.
@@ -210,6 +224,7 @@ fn one(value: &Value, otherwise: &str) -> Result<Training, String> {
     let (most, trained) = (lengths(None), lengths(Some(Split::Train)));
     let epochs = columns.iter().find(|(column, values)| is_epoch(column) && values.len() == most);
     let mut told = Vec::new();
+    let mut has_numbers = false;
     for (column, values) in columns.iter().filter(|(column, _)| !is_epoch(column)) {
         training.column(column);
         if name(column).is_none() {
@@ -248,18 +263,21 @@ fn one(value: &Value, otherwise: &str) -> Result<Training, String> {
                     }
                     continue;
                 }
-                Some((column, numbers)) => numbers[place]
-                    .1
+                Some((column, numbers)) => scalar(numbers[place].1)
                     .ok_or_else(|| format!("`{column}` is not a list of numbers"))?,
                 // Keys that begin with 0 are counted from there later on.
                 None => key.unwrap_or(place as i64 + 1) as f64,
             };
-            if let Some(value) = value {
-                told.push((place, number, column, *value));
+            has_numbers |= scalar(value).is_some();
+            if states_percent(value) {
+                training.is_in_percent(column);
+            }
+            if let Some(value) = scalar(value).or_else(|| no_number(value)) {
+                told.push((place, number, column, value));
             }
         }
     }
-    if told.is_empty()
+    if !has_numbers
         && let Some((column, _)) =
             columns.iter().find(|(column, values)| metric(column).is_some() && !values.is_empty())
     {
@@ -296,21 +314,21 @@ fn is_list_of_objects(value: &Value) -> bool {
 }
 
 /// Values by name; each with the key that it has, if that is a number.
-type Column = (String, Vec<(Option<i64>, Option<f64>)>);
+type Column<'a> = (String, Vec<(Option<i64>, &'a Value)>);
 
 /// Adds the lists of an object and of those within it, and pandas' objects of numbers.
-fn collect(object: &Map<String, Value>, path: &str, columns: &mut Vec<Column>) {
+fn collect<'a>(object: &'a Map<String, Value>, path: &str, columns: &mut Vec<Column<'a>>) {
     for (key, value) in object {
         let column = if path.is_empty() { key.clone() } else { format!("{path}/{key}") };
         match value {
             Value::Array(values) => {
-                columns.push((column, values.iter().map(|value| (None, scalar(value))).collect()))
+                columns.push((column, values.iter().map(|value| (None, value)).collect()))
             }
             Value::Object(inner)
                 if !inner.is_empty() && inner.keys().all(|key| key.parse::<i64>().is_ok()) =>
             {
-                let mut values: Vec<(Option<i64>, Option<f64>)> =
-                    inner.iter().map(|(key, value)| (key.parse().ok(), scalar(value))).collect();
+                let mut values: Vec<(Option<i64>, &Value)> =
+                    inner.iter().map(|(key, value)| (key.parse().ok(), value)).collect();
                 values.sort_by_key(|(number, _)| *number);
                 columns.push((column, values));
             }
@@ -324,28 +342,38 @@ fn collect(object: &Map<String, Value>, path: &str, columns: &mut Vec<Column>) {
     }
 }
 
-/// A number; some write them as text, or in a list of their own.
+/// A number; some write them as text, as percentages, or in a list of their own.
 fn scalar(value: &Value) -> Option<f64> {
     match value {
         Value::Array(values) if values.len() == 1 => scalar(&values[0]),
-        Value::String(text) => text.parse().ok(),
+        Value::String(text) => text.trim_end_matches(['%', ' ']).parse().ok(),
         value => value.as_f64(),
     }
 }
 
+/// What stands for a text that is none.
+fn no_number(value: &Value) -> Option<f64> {
+    value.as_str().is_some_and(|text| !is_missing(text)).then_some(f64::NAN)
+}
+
+/// Whether a value is a text with a percent sign.
+fn states_percent(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.ends_with('%'))
+}
+
 /// pandas' shape with the names apart from the rows.
-fn split(
+fn split<'a>(
     object: &Map<String, Value>,
     names: &[Value],
-    rows: &[Value],
-    columns: &mut Vec<Column>,
+    rows: &'a [Value],
+    columns: &mut Vec<Column<'a>>,
 ) -> Result<(), String> {
     let index = object.get("index").and_then(Value::as_array);
     for (place, name) in names.iter().enumerate() {
         let name = name.as_str().ok_or(WANTED)?;
-        let value = |(row, cells): (usize, &Value)| {
+        let value = |(row, cells): (usize, &'a Value)| {
             let number = index.and_then(|index| index.get(row)).and_then(Value::as_i64);
-            (number, cells.get(place).and_then(scalar))
+            (number, cells.get(place).unwrap_or(&Value::Null))
         };
         columns.push((name.to_owned(), rows.iter().enumerate().map(value).collect()));
     }
@@ -402,9 +430,13 @@ fn of_epochs(entries: &[Value]) -> Result<Vec<Training>, String> {
         let mut splits = object.iter().filter(|(key, _)| names_split(key));
         let split = splits.find_map(|(_, value)| value.as_str().filter(|text| is_split(text)));
         for (key, value) in told.iter().filter(|(key, _)| !is_epoch(key)) {
-            match scalar(value) {
-                Some(value) => training.put(&of_split(key, split), value, Again::Adds),
+            let column = of_split(key, split);
+            match scalar(value).or_else(|| no_number(value)) {
+                Some(value) => training.put(&column, value, Again::Adds),
                 None => training.column(key),
+            }
+            if states_percent(value) {
+                training.is_in_percent(&column);
             }
         }
     }
@@ -435,11 +467,11 @@ fn flatten<'a>(object: &'a Map<String, Value>, path: &str, told: &mut Vec<(Strin
 
 /// The key whose numbers are those of batches, since they do not count the entries.
 fn step_that_counts_batches<'a>(objects: &[&'a Map<String, Value>]) -> Option<&'a String> {
-    let step = objects.iter().flat_map(|object| object.keys()).find(|key| is_step(key))?;
-    let numbers: Vec<Option<f64>> =
-        objects.iter().map(|object| object.get(step).and_then(scalar)).collect();
-    let counts = |first: f64| {
-        numbers.iter().zip(0u32..).all(|(number, place)| *number == Some(first + f64::from(place)))
-    };
-    (!counts(0.0) && !counts(1.0)).then_some(step)
+    let keys = objects.iter().flat_map(|object| object.keys());
+    let steps: BTreeSet<&String> = keys.filter(|key| is_step(key)).collect();
+    steps.into_iter().find(|step| {
+        let number = |object: &&Map<String, Value>| object.get(*step).and_then(scalar);
+        let numbers = objects.iter().map(|object| number(object).unwrap_or(f64::NAN));
+        !count_rows(&numbers.collect::<Vec<_>>())
+    })
 }

@@ -20,8 +20,8 @@ pub(super) struct Survey {
     pub(super) has_whole_epochs: bool,
     /// Whether an epoch's number stands in several rows.
     pub(super) has_epochs_again: bool,
-    /// Values of the column that counts steps.
-    pub(super) steps: Vec<f64>,
+    /// Values of each column that counts steps, with its name.
+    pub(super) steps: Vec<(String, Vec<f64>)>,
     /// The shortest number of each column, but for the last row, which may be cut.
     pub(super) shortest: Vec<Shortest>,
     pub(super) columns: usize,
@@ -43,7 +43,9 @@ impl Survey {
         let mut survey =
             Survey { has_unnamed_index: true, ends_in_separator: true, ..Survey::default() };
         let mut seen: HashSet<String> = HashSet::new();
-        let steps = names.iter().position(is_step);
+        let steps: Vec<usize> =
+            (0..names.len()).filter(|column| is_step(&names[*column])).collect();
+        survey.steps = steps.iter().map(|column| (names[*column].to_owned(), Vec::new())).collect();
         let mut index: Option<u64> = None;
         let mut last = StringRecord::new();
         for record in reader.records() {
@@ -77,8 +79,9 @@ impl Survey {
                     number.is_some_and(|number| number.fract() == 0.0 && number > 0.0);
                 survey.has_epochs_again |= !seen.insert(cell.to_owned());
             }
-            if let Some(step) = steps.and_then(|column| record.get(column)) {
-                survey.steps.push(step.parse::<f64>().unwrap_or(f64::NAN));
+            for (column, (_, numbers)) in steps.iter().zip(&mut survey.steps) {
+                let step = record.get(*column).unwrap_or_default();
+                numbers.push(step.parse().unwrap_or(f64::NAN));
             }
             // The last record may be cut, so it does not count.
             survey.shortest.resize(names.len() + 1, Shortest::default());
@@ -103,20 +106,8 @@ impl Survey {
             Some(comma) if text.contains(',') || *comma == Comma::DecimalBehindPoints => {
                 comma.number(text)
             }
-            _ => Ok(self.number(text)),
+            _ => Ok(text.parse().ok()),
         }
-    }
-
-    /// A number, or a duration such as `1:03`.
-    pub(super) fn number(&self, text: &str) -> Option<f64> {
-        let text = text.trim_end_matches(['%', ' ']);
-        if let Ok(number) = text.parse() {
-            return Some(number);
-        }
-        let parts: Option<Vec<f64>> = text.split(':').map(|part| part.parse().ok()).collect();
-        parts
-            .filter(|parts| parts.len() > 1)
-            .map(|parts| parts.iter().fold(0.0, |sum, part| sum * 60.0 + part))
     }
 
     /// Whether a cell at the end of a text was cut.

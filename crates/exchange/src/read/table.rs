@@ -7,10 +7,13 @@ use std::collections::{BTreeSet, HashMap};
 use csv::{ReaderBuilder, StringRecord};
 
 use super::comma::{Unclear, unclear};
+use super::duration::duration;
 use super::layout::{by_blanks, is_rule, lines_of, names_of, separator_of, within_bars};
 use super::survey::Survey;
-use super::training::{Again, Training, is_epoch, is_step, names_split, number, whole_epoch};
-use crate::name::{is_split, name, of_split};
+use super::training::{
+    Again, Training, count_rows, is_epoch, is_step, names_split, number, whole_epoch,
+};
+use crate::name::{is_duration, is_split, metric, name, of_split};
 
 /// Cells that hold nothing.
 const MISSING: [&str; 7] = ["", "na", "n/a", "none", "null", "-", "no log"];
@@ -86,7 +89,7 @@ impl Sheets {
             let is_another = |line: &String| is_heading(line) && names_of(line) != names;
             let end = rows.iter().position(is_another).unwrap_or(rows.len());
             lines = &rows[end..];
-            let is_cut = lines.is_empty() && !text.ends_with('\n');
+            let is_cut = lines.is_empty() && !text.ends_with(['\n', '\r']);
             sheets.push(Sheet::under(heading, &rows[..end], is_cut));
         }
         Self(sheets)
@@ -193,8 +196,7 @@ impl Sheet {
                 Some(column) if is_missing(cell(column)) => None,
                 Some(column) => {
                     let text = cell(column);
-                    let number = epoch_number(text).or_else(|| survey.number(text));
-                    let number = match number {
+                    let number = match epoch_number(text) {
                         Some(number) => number,
                         // `mean`, `best`: a row behind the epochs.
                         None if current.is_some() && record.len() > 1 => {
@@ -245,8 +247,12 @@ impl Sheet {
                     continue;
                 }
                 let name_of_value = of_split(title, split);
-                match survey.value(column, text) {
-                    Err(Unclear) if name(title).is_some() => {
+                let told = match survey.value(column, text) {
+                    Ok(None) | Err(Unclear) if is_duration(title) => Ok(duration(text)),
+                    told => told,
+                };
+                match told {
+                    Err(Unclear) if metric(title).is_some() => {
                         let reason = unclear(text, &format!("in the column `{title}`"));
                         return Err(format!("row {row} under the heading: {reason}"));
                     }
@@ -257,11 +263,18 @@ impl Sheet {
                             training.is_in_percent(&name_of_value);
                         }
                     }
-                    Ok(None) if is_missing(text) || name(title).is_none() => training.column(title),
-                    Ok(None) => {
+                    Ok(None) if metric(title).is_some() && !is_missing(text) => {
                         return Err(format!(
                             "row {row} under the heading: `{text}` in the column `{title}` is not a number"
                         ));
+                    }
+                    Ok(None) => {
+                        training.column(title);
+                        if is_duration(title) && !is_missing(text) {
+                            remarks.insert(format!(
+                                "`{title}` has cells that are no durations: passed over"
+                            ));
+                        }
                     }
                 }
             }
@@ -325,14 +338,10 @@ impl Columns {
         columns.is_row_number = true;
         // pandas writes its index without a name, counted from 0, R from 1.
         let index = find("").or(find("index")).or(find("Unnamed: 0")).filter(|place| *place == 0);
-        if let Some(step) = names.iter().find(|name| is_step(name)) {
-            let first = survey.steps.first().copied().unwrap_or(f64::NAN);
-            let mut pairs = survey.steps.windows(2);
-            if !(first == 0.0 || first == 1.0) || !pairs.all(|pair| pair[1] == pair[0] + 1.0) {
-                return Err(format!(
-                    "has `{step}` and no column `epoch`; add the epoch of each row"
-                ));
-            }
+        if let Some((step, _)) = survey.steps.iter().find(|(_, steps)| !count_rows(steps)) {
+            return Err(format!("has `{step}` and no column `epoch`; add the epoch of each row"));
+        }
+        if let Some((step, _)) = survey.steps.first() {
             columns.epoch = names.iter().position(is_step);
             columns.remark = Some(format!("`{step}` counts the rows and is taken for the epoch"));
         } else if index.is_some() {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::training::{Again, Training, number};
+use super::training::{Again, Training, is_epoch, number, whole_epoch};
 use crate::ExchangeError;
 use crate::name::{is_split, metric};
 use crate::tensorboard::events;
@@ -22,57 +22,63 @@ type Scalars = BTreeMap<String, BTreeMap<i64, (f64, f64)>>;
 /// The largest step; no training has so many batches.
 const LARGEST_STEP: u64 = 1 << 50;
 
-/// The tag under which Lightning writes the epoch of each step.
-const EPOCH: &str = "epoch";
-
 pub(super) fn read_file(path: &Path, bytes: &[u8]) -> Result<Vec<Training>, ExchangeError> {
     let mut scalars = Vec::new();
-    collect(bytes, "", &mut scalars).map_err(malformed(path))?;
+    collect(bytes, &mut scalars).map_err(malformed(path))?;
     Ok(trainings("", scalars))
 }
 
 /// Reads every training below a folder: each folder with event files is one or several, but `train`
 /// and `validation` are halves of their parent's, as Keras writes them, and so are the folders
 /// `Loss_train` and `Loss_val` of PyTorch's `add_scalars`. A folder of another name that ends so,
-/// such as `first_test`, is a run.
+/// such as `first_test`, is a run, and so is one whose tags are of other splits.
 pub(super) fn read_folder(folder: &Path) -> Result<Vec<Training>, ExchangeError> {
-    let mut runs: BTreeMap<String, Vec<Scalar>> = BTreeMap::new();
-    let files = event_files(folder)?;
-    let folders: BTreeSet<&Path> = files.iter().filter_map(|path| path.parent()).collect();
-    for path in &files {
+    let mut by_folder: BTreeMap<PathBuf, Vec<Scalar>> = BTreeMap::new();
+    for path in event_files(folder)? {
+        let bytes = std::fs::read(&path).map_err(ExchangeError::unreadable(&path))?;
         let parent = path.parent().unwrap_or(folder);
-        let relative = parent.strip_prefix(folder).unwrap_or(parent);
-        let last = relative
-            .file_name()
-            .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let (name, half) = last.rsplit_once('_').unwrap_or(("", &last));
-        let mut half = if is_split(half) { half } else { "" };
-        let bytes = std::fs::read(path).map_err(ExchangeError::unreadable(path))?;
-        if !half.is_empty() && !name.is_empty() {
-            let is_of_scalars = |sibling: &&Path| {
-                let of_name = sibling.file_name().and_then(|last| last.to_str());
-                let of_name = of_name.and_then(|last| last.rsplit_once('_'));
-                sibling.parent() == parent.parent()
-                    && of_name.is_some_and(|(other, split)| {
-                        other == name && split != half && is_split(split)
-                    })
-            };
-            let tags = tags(&bytes).map_err(malformed(path))?;
-            if !folders.iter().any(is_of_scalars)
-                && tags.iter().any(|tag| tag.replace('/', "_") != name)
-            {
-                half = "";
-            }
-        }
-        let run = if half.is_empty() { relative } else { relative.parent().unwrap_or(relative) };
-        let scalars = runs.entry(run.to_string_lossy().into_owned()).or_default();
-        collect(&bytes, half, scalars).map_err(malformed(path))?;
+        let scalars = by_folder.entry(parent.strip_prefix(folder).unwrap_or(parent).to_owned());
+        collect(&bytes, scalars.or_default()).map_err(malformed(&path))?;
     }
-    if runs.is_empty() {
+    if by_folder.is_empty() {
         let reason = "is a folder without TensorBoard's event files (`…tfevents…`); name a file";
         return Err(ExchangeError::malformed(folder, reason));
     }
+    let folders: BTreeSet<PathBuf> = by_folder.keys().cloned().collect();
+    let mut runs: BTreeMap<String, Vec<Scalar>> = BTreeMap::new();
+    for (folder, mut scalars) in by_folder {
+        let mut run = folder.as_path();
+        if let Some(half) = half(&folder, &folders, &scalars) {
+            run = folder.parent().unwrap_or(run);
+            for scalar in scalars.iter_mut().filter(|scalar| !is_epoch(&scalar.tag)) {
+                scalar.tag = format!("{half}/{}", scalar.tag);
+            }
+        }
+        runs.entry(run.to_string_lossy().into_owned()).or_default().extend(scalars);
+    }
     Ok(runs.into_iter().flat_map(|(run, scalars)| trainings(&run, scalars)).collect())
+}
+
+/// The split whose half of a run a folder holds; nothing where the folder is a run.
+fn half(folder: &Path, folders: &BTreeSet<PathBuf>, scalars: &[Scalar]) -> Option<String> {
+    let last = folder.file_name()?.to_str()?;
+    let (name, half) = last.rsplit_once('_').unwrap_or(("", last));
+    let tags: BTreeSet<&str> = scalars.iter().map(|scalar| scalar.tag.as_str()).collect();
+    let is_of_another =
+        |tag: &&str| metric(tag).is_some() && metric(&format!("{half}/{tag}")).is_none();
+    if !is_split(half) || tags.iter().any(is_of_another) {
+        return None;
+    }
+    let is_of_scalars = |sibling: &PathBuf| {
+        let of_name = sibling.file_name().and_then(|last| last.to_str()?.rsplit_once('_'));
+        sibling.parent() == folder.parent()
+            && of_name
+                .is_some_and(|(other, split)| other == name && split != half && is_split(split))
+    };
+    let is_half = name.is_empty()
+        || folders.iter().any(is_of_scalars)
+        || tags.iter().all(|tag| is_epoch(tag) || tag.replace('/', "_") == name);
+    is_half.then(|| half.to_owned())
 }
 
 fn malformed(path: &Path) -> impl Fn(String) -> ExchangeError {
@@ -100,25 +106,17 @@ fn event_files(folder: &Path) -> Result<Vec<PathBuf>, ExchangeError> {
     Ok(files)
 }
 
-/// The tags of one file's scalars.
-fn tags(bytes: &[u8]) -> Result<BTreeSet<String>, String> {
-    let mut scalars = Vec::new();
-    collect(bytes, "", &mut scalars)?;
-    Ok(scalars.into_iter().map(|scalar| scalar.tag).filter(|tag| tag != EPOCH).collect())
-}
-
-/// Adds the scalars of one file, under its half's name if it has one.
-fn collect(bytes: &[u8], half: &str, scalars: &mut Vec<Scalar>) -> Result<(), String> {
+/// Adds the scalars of one file.
+fn collect(bytes: &[u8], scalars: &mut Vec<Scalar>) -> Result<(), String> {
     for event in events(bytes)? {
         let event = event?;
         if event.step.unsigned_abs() > LARGEST_STEP {
             continue;
         }
-        for value in event.summary.iter().flat_map(|summary| &summary.value) {
+        for value in event.summary.into_iter().flat_map(|summary| summary.value) {
             let Some(scalar) = value.scalar() else { continue };
-            let is_half = !half.is_empty() && value.tag != EPOCH;
-            let tag = if is_half { format!("{half}/{}", value.tag) } else { value.tag.clone() };
-            scalars.push(Scalar { time: event.wall_time, step: event.step, tag, value: scalar });
+            let (time, step, tag) = (event.wall_time, event.step, value.tag);
+            scalars.push(Scalar { time, step, tag, value: scalar });
         }
     }
     Ok(())
@@ -151,19 +149,24 @@ fn trainings(run: &str, mut scalars: Vec<Scalar>) -> Vec<Training> {
 fn training(scalars: &Scalars) -> Training {
     let mut training = Training::default();
     let metrics: Vec<_> = scalars.iter().filter(|(tag, _)| metric(tag).is_some()).collect();
-    for tag in scalars.keys().filter(|tag| *tag != EPOCH) {
+    for tag in scalars.keys().filter(|tag| !is_epoch(tag)) {
         training.column(tag);
     }
     let steps: Vec<BTreeSet<i64>> =
         metrics.iter().map(|(_, by_step)| by_step.keys().copied().collect()).collect();
-    let epochs = match scalars.get(EPOCH) {
-        Some(by_step) => by_step.iter().map(|(step, (epoch, _))| (*step, *epoch as i64)).collect(),
-        None if metrics.iter().all(|(tag, _)| is_by_epoch(tag))
-            && distance(&all_of(&steps)) == 1 =>
-        {
-            steps.iter().flatten().map(|step| (*step, *step)).collect()
+    let is_by_epoch = metrics.iter().all(|(tag, _)| is_by_epoch(tag));
+    let epochs = if scalars.keys().any(|tag| is_epoch(tag)) {
+        named_epochs(scalars)
+    } else if is_by_epoch && distance(&all_of(&steps)) == 1 {
+        all_of(&steps).into_iter().map(|step| (step, step)).collect()
+    } else {
+        let (epochs, batches) = epochs_of_steps(&steps);
+        if batches > 1 {
+            training
+                .remarks
+                .push(format!("no tag names the epoch: {batches} steps are taken for one"));
         }
-        None => epochs_of_steps(&steps),
+        epochs
     };
     let mut told: BTreeMap<i64, Vec<(&str, f64, f64)>> = BTreeMap::new();
     for (tag, by_step) in &metrics {
@@ -182,19 +185,28 @@ fn training(scalars: &Scalars) -> Training {
     }
     // The last metric of an epoch is written at its end; the first epoch's beginning is not on
     // record.
-    let mut end: Option<f64> = None;
+    let mut end: Option<(i64, f64)> = None;
     for (epoch, values) in told {
         training.enter(epoch, None);
         let last = values.iter().map(|(.., time)| *time).fold(f64::NEG_INFINITY, f64::max);
         for (tag, value, _) in values {
             training.put(tag, value, Again::Adds);
         }
-        if let Some(before) = end {
+        if let Some((_, before)) = end.filter(|(number, _)| number + 1 == epoch) {
             training.put_seconds(last - before);
         }
-        end = Some(last);
+        end = Some((epoch, last));
     }
     training
+}
+
+/// The epochs of steps by what Lightning writes as `epoch` and Hugging Face as `train/epoch`.
+fn named_epochs(scalars: &Scalars) -> BTreeMap<i64, i64> {
+    let tags = scalars.iter().filter(|(tag, _)| is_epoch(tag));
+    let told = || tags.clone().flat_map(|(_, by_step)| by_step);
+    let has_whole = told().any(|(_, (epoch, _))| epoch.fract() == 0.0 && *epoch > 0.0);
+    let whole = told().map(|(step, (epoch, _))| (*step, whole_epoch(*epoch, has_whole)));
+    whole.filter_map(|(step, epoch)| Some((step, epoch?))).collect()
 }
 
 /// Whether a tag says that its steps are epochs, as Keras' `epoch_loss`.
@@ -202,12 +214,14 @@ fn is_by_epoch(tag: &str) -> bool {
     tag.rsplit('/').next().is_some_and(|name| name.starts_with("epoch_"))
 }
 
-/// The epochs that steps stand for: the steps themselves where they count by one, otherwise the
-/// number of the last batch of each, which those of the metric with the fewest tell.
-fn epochs_of_steps(steps: &[BTreeSet<i64>]) -> BTreeMap<i64, i64> {
+/// The epochs that steps stand for, and how many steps make one: the steps themselves where they
+/// count by one, otherwise the number of the last batch of each, which those of the metric with the
+/// fewest tell.
+fn epochs_of_steps(steps: &[BTreeSet<i64>]) -> (BTreeMap<i64, i64>, i64) {
     let all = all_of(steps);
+    let themselves = |steps: &BTreeSet<i64>| (steps.iter().map(|step| (*step, *step)).collect(), 1);
     let rarest = steps.iter().filter(|steps| steps.len() > 1).min_by_key(|steps| steps.len());
-    let Some(rarest) = rarest else { return all.into_iter().map(|step| (step, step)).collect() };
+    let Some(rarest) = rarest else { return themselves(&all) };
     let (batches, first) = (distance(rarest), rarest.first().copied().unwrap_or(0));
     // Validated every other epoch, beside a metric of every epoch; or of batches.
     let every = distance(&all);
@@ -215,19 +229,19 @@ fn epochs_of_steps(steps: &[BTreeSet<i64>]) -> BTreeMap<i64, i64> {
         && (batches == 1 || steps.iter().any(|steps| steps.len() as i64 <= 2 * batches))
         && all.len() < 4 * rarest.len()
     {
-        return all.into_iter().map(|step| (step, step)).collect();
+        return themselves(&all);
     }
     // Epochs counted from the first on, beside steps of batches: these tell none.
     let is_counted = (0..=1).contains(&first)
         && rarest.iter().zip(first..).all(|(step, number)| *step == number);
     if batches == 1 && is_counted {
-        return rarest.iter().map(|step| (*step, *step)).collect();
+        return themselves(rarest);
     }
     // The last batch is counted from 0 or from 1; step 0 is before the first or the first epoch.
     let offset = if (first + 1) % batches == 0 { 1 } else { 0 };
     let number =
         |step: i64| ((step + offset) % batches == 0).then(|| (step, (step + offset) / batches));
-    all.into_iter().filter_map(number).collect()
+    (all.into_iter().filter_map(number).collect(), batches)
 }
 
 fn all_of(steps: &[BTreeSet<i64>]) -> BTreeSet<i64> {
@@ -256,7 +270,7 @@ mod tests {
         let told = |all: &[Vec<i64>]| -> Vec<(i64, i64)> {
             let steps: Vec<BTreeSet<i64>> =
                 all.iter().map(|steps| steps.iter().copied().collect()).collect();
-            epochs_of_steps(&steps).into_iter().collect()
+            epochs_of_steps(&steps).0.into_iter().collect()
         };
         // Losses of batches, and accuracies of epochs counted from 0 or from 1.
         for first in [0, 1] {

@@ -7,29 +7,32 @@ use regex::Regex;
 use crate::read::expression;
 
 /// What stands before a line in the logs of containers, of logging libraries and of terminals; a
-/// `source` tells several programs apart that write into one log.
+/// `source` tells several programs apart that write into one log. A `word` behind a level may begin
+/// what is said.
 pub(super) static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
+    let levels = r"(?:DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL|NOTICE|SUCCESS|TRACE)\b";
     expression(
-        r"(?x)^(?:
+        &r"(?x)^(?:
             \[?\d{4}[-/]\d\d[-/]\d\d[T\s]+\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?
             | \d\d/\d\d/\d{4}\s+\d\d:\d\d:\d\d(?:[.,]\d+)?
             | \[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?
             | [IWEF]\d{4}\s+\d\d:\d\d:\d\d(?:\.\d+)?\s+\d+\s+[\w./-]+:\d+\]
             | [A-Z][a-z]{2}\s+\d{1,2}\s\d\d:\d\d:\d\d\s\S+\s[\w./-]+(?:\[\d+\])?:\s
-            | \[\w+\]\[(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\]
-            | \[?\b(?:DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL|NOTICE|SUCCESS|TRACE)\b\]?
+            | \[\w+\]\[LEVEL\]
+            | (?P<level>LEVEL)(?::|\s-\s)(?P<word>[A-Za-z_][\w.]*)(?::|\s-\s)
+            | (?P<logger>[\w.]+)(?:\s-\sLEVEL\s-\s|(?::\s?|\s)LEVEL:)
+            | \[?\bLEVEL\]?
             | (?:stdout|stderr)\s+[FP]\b
             | (?P<container>[\w.<>\[\]/-]+)\s+\|\s
             | [\w.<>]+:[\w.<>]+:\d+\b
-            | (?:DEBUG|INFO|WARNING|ERROR):[\w.]+:
-            | \w+\s(?:INFO|WARNING|ERROR):\s
             | (?:mm\w+|ignite[\w.]*|__main__)\s
             | \[(?P<bracket>[\w./:-]*[A-Za-z][\w./:-]*)\]
             | (?P<task>\d+):\s+(?:(?i:epoch)|\[)
             | [┌│└]\s*(?:Info:)?
             | [\p{So}\x{FE0F}]
             | [:|\s] | -\s
-        )",
+        )"
+        .replace("LEVEL", levels),
     )
 });
 
@@ -181,6 +184,7 @@ pub(super) static POINT: LazyLock<Regex> = LazyLock::new(|| {
     expression(r"(?:^|[\s:=(])[-+]?\d*\.\d+(?:[eE][-+]?\d+)?[%s]?(?:[\s,;)\]]|$)")
 });
 
-/// A duration of Keras': `20s`, not `317ms/step`.
-pub(super) static SECONDS: LazyLock<Regex> =
-    LazyLock::new(|| expression(r"(?:^|\s)(\d+(?:\.\d+)?)s(?:\s|$)"));
+/// A duration without a name, as Keras prints it: `20s`, `1m 40s`, not `317ms/step`.
+pub(super) static DURATION: LazyLock<Regex> = LazyLock::new(|| {
+    expression(r"(?:^|\s)((?:\d+h\s?)?(?:\d+m(?:in)?\s?)?\d+(?:\.\d+)?s)(?:\s|$)")
+});

@@ -7,13 +7,15 @@ mod pairs;
 use thaw_spec::{Metric, Split};
 
 use self::grammar::{
-    AVERAGE, BAR, BATCH, BATCHES_WITH_MEAN, BRACKET, BRACKETED, CLOSING, DECIMAL_COMMA, END, GAP,
-    HEADING, LEAD, MEAN, MENTION, NUMBERED, POINT, PREFIX, QUANTITY, RIGHT_ANSWERS, SECONDS,
+    AVERAGE, BAR, BATCH, BATCHES_WITH_MEAN, BRACKET, BRACKETED, CLOSING, DECIMAL_COMMA, DURATION,
+    END, GAP, HEADING, LEAD, MEAN, MENTION, NUMBERED, POINT, PREFIX, QUANTITY, RIGHT_ANSWERS,
     SPLIT_BEHIND, STEPS, WITHIN_NUMBER, WRAPPED,
 };
 pub(super) use self::pairs::{Form, Pair, Shortest, ends_in_number};
-use self::pairs::{Told, pairs};
-use crate::name::{is_split, metric, of_split};
+use self::pairs::{OF_OTHERS, Told, pairs};
+use super::duration::duration;
+use super::training::is_epoch;
+use crate::name::{is_split, metric, name, of_split};
 
 /// What holds for all lines of a text.
 #[derive(Clone, Copy, Debug)]
@@ -85,8 +87,9 @@ impl Line {
         let Some(tail) = line.take_heading(rest) else { return line };
         let split = match line.heading {
             Some(_) => line.section.clone(),
-            None => section.map(str::to_owned).or_else(|| line.logger.clone()),
+            None => section.map(str::to_owned),
         };
+        let split = split.or_else(|| line.logger.clone());
         let tail = WRAPPED.replace_all(tail, "$1");
         // `9843/10000` behind `Accuracy:` counts answers.
         let of_steps = RIGHT_ANSWERS.replace_all(&tail, "");
@@ -107,7 +110,7 @@ impl Line {
         line.number_in_pairs(rest.starts_with('{'));
         line.number_in_brackets(rest, dialect);
         line.is_bar = line.heading.is_some() && BAR.is_match(rest);
-        line.seconds = SECONDS.captures(&tail).and_then(|found| found[1].parse().ok());
+        line.seconds = DURATION.captures(&tail).and_then(|found| duration(&found[1]));
         if line.tells_metric() {
             let is_bracketed = line.steps.is_some() && BRACKETED.is_match(&of_steps);
             let is_of_batch = BATCH.is_match(&of_steps) || is_bracketed && !BAR.is_match(rest);
@@ -151,8 +154,7 @@ impl Line {
         self.heading = Some(Heading { number, total, closes });
         let words = found.name("split").map_or(&found[0], |split| split.as_str());
         let mut words = words.split(|sign: char| !sign.is_alphanumeric());
-        let split = words.find(|word| is_split(word)).map(str::to_owned);
-        self.section = split.or_else(|| self.logger.clone());
+        self.section = words.find(|word| is_split(word)).map(str::to_owned);
         // timm's heading ends in the bracket of the steps.
         Some(if found.name("timm").is_some() { &line[end - 1..] } else { behind })
     }
@@ -180,13 +182,24 @@ impl Line {
                 rest = rest[task.end() + 1..].trim_start();
                 continue;
             }
+            if let (Some(level), Some(word)) = (found.name("level"), found.name("word"))
+                && begins_message(word.as_str())
+            {
+                // `INFO:loss: 0.5` names no logger.
+                rest = &rest[level.end()..];
+                continue;
+            }
+            if let Some(logger) = found.name("word").or(found.name("logger")) {
+                let split = split_of_logger(logger.as_str()).map(str::to_owned);
+                self.logger = split.or(self.logger.take());
+            }
             if let Some(source) = found.name("container").or(found.name("bracket")) {
                 let source = source.as_str();
                 if is_split(source) || NUMBERED.is_match(source) {
                     // `[Valid] loss: 0.5`; `Epoch1 | loss: 0.5`.
                     break;
                 }
-                match source.rsplit('.').next().filter(|word| is_split(word)) {
+                match split_of_logger(source) {
                     Some(split) => self.logger = Some(split.to_owned()),
                     None => self.source = source.to_owned(),
                 }
@@ -235,6 +248,17 @@ impl Line {
             None => self.is_of_batch,
         }
     }
+}
+
+/// The split that a logger such as `src.val` is named after.
+fn split_of_logger(name: &str) -> Option<&str> {
+    name.rsplit('.').next().filter(|word| is_split(word))
+}
+
+/// Whether a word behind a level belongs to what is said, and names no logger.
+fn begins_message(word: &str) -> bool {
+    let is_label = OF_OTHERS.contains(&word.to_lowercase().as_str());
+    is_label || is_split(word) || is_epoch(word) || NUMBERED.is_match(word) || name(word).is_some()
 }
 
 /// Steps that have passed, of so many, in a line.

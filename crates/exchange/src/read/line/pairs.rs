@@ -6,7 +6,8 @@ use thaw_spec::Metric;
 
 use super::Dialect;
 use super::grammar::{ARROW, GOES_ON, SEPARATOR, THOUSANDS, TOKEN};
-use crate::name::{is_split, mentions_metric, metric, name, of_split};
+use crate::name::{is_duration, is_split, mentions_metric, metric, name, of_split};
+use crate::read::duration::{goes_on, leading};
 
 /// A value by its name.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,13 +79,14 @@ pub(super) struct Told {
 }
 
 /// Words before a colon that say that what follows is not of this epoch, or of another model.
-const OF_OTHERS: [&str; 6] = ["best", "ema", "swa", "previous", "final", "overall"];
+pub(super) const OF_OTHERS: [&str; 6] = ["best", "ema", "swa", "previous", "final", "overall"];
 
 /// The names and numbers in a piece of a line. A number ends where it ends, whatever an older,
 /// longer line left behind it; what stands there twice is such a rest, and the first counts. A `split`
 /// that stood before is that of the names that state none.
 pub(super) fn pairs(piece: &str, mut split: Option<String>, dialect: Dialect) -> Told {
     let mut told = Told::default();
+    let before = split.clone();
     // The quantity of `loss train 0.5 valid 0.6`, and the label of `best: val loss 0.4`.
     let mut quantity: Option<String> = None;
     let mut label: Option<String> = None;
@@ -92,13 +94,13 @@ pub(super) fn pairs(piece: &str, mut split: Option<String>, dialect: Dialect) ->
     for item in SEPARATOR.split(piece) {
         let mut words: Vec<&str> = Vec::new();
         let mut said = false;
-        // Where a number ended that is passed over with what is glued to it.
-        let mut glued_to = None;
+        // What stands before this place is read, or passed over with the number that it is glued to.
+        let mut done = 0;
         for token in TOKEN.captures_iter(item) {
+            if token.get(0).is_some_and(|all| all.start() < done) {
+                continue;
+            }
             if let Some(word) = token.name("word") {
-                if glued_to == Some(word.start()) {
-                    continue;
-                }
                 if said {
                     if words.iter().any(|word| OF_OTHERS.contains(&&*word.to_lowercase())) {
                         label = Some(words.join(" "));
@@ -139,13 +141,25 @@ pub(super) fn pairs(piece: &str, mut split: Option<String>, dialect: Dialect) ->
                         || GOES_ON.is_match(behind)
                         || is_whole && THOUSANDS.is_match(behind))
                 {
-                    glued_to = token.get(0).map(|all| all.end());
+                    done = end + 1;
                     told.remark = Some(format!(
                         "`{phrase}` has two numbers, or one that is not understood: passed over"
                     ));
                     continue;
                 }
-                let Some(value) = value(number.as_str(), &phrase, dialect) else {
+                let value = if is_duration(&phrase) {
+                    let seconds = seconds(&item[number.start()..], number.as_str(), dialect);
+                    done = seconds.map_or(end + 1, |(_, length)| number.start() + length);
+                    seconds.map(|(seconds, _)| seconds)
+                } else {
+                    value(number.as_str(), &phrase, dialect)
+                };
+                let Some(value) = value else {
+                    if is_duration(&phrase) {
+                        told.remark = Some(format!(
+                            "`{phrase}` has a number or a unit that is not understood: passed over"
+                        ));
+                    }
                     if number.as_str().contains('/') && metric(&phrase).is_some() {
                         told.remark = Some(format!(
                             "`{phrase}` has two numbers parted by a slash: passed over"
@@ -207,7 +221,7 @@ pub(super) fn pairs(piece: &str, mut split: Option<String>, dialect: Dialect) ->
     }
     // `Test Error:` at the end.
     if told.pairs.iter().all(|pair| metric(&pair.column).is_none()) {
-        told.section = told.section.or(split);
+        told.section = told.section.or(split.filter(|split| before.as_ref() != Some(split)));
     }
     told
 }
@@ -258,6 +272,16 @@ fn lone_split<'a>(words: &[&'a str]) -> Option<&'a str> {
         [only] if is_split(only) => Some(only),
         _ => None,
     }
+}
+
+/// The seconds of a duration that begins with a number, and its length; nothing where the number goes
+/// on in an unknown unit.
+fn seconds(text: &str, number: &str, dialect: Dialect) -> Option<(f64, usize)> {
+    let with_points = text.replace(',', ".");
+    leading(if dialect.decimal_comma { &with_points } else { text }).or_else(|| {
+        let seconds = value(number, "", dialect).filter(|_| !goes_on(&text[number.len()..]))?;
+        Some((seconds, number.len()))
+    })
 }
 
 /// A number, or right answers of so many.

@@ -15,7 +15,7 @@ use thaw_spec::Split;
 pub(super) use self::phases::number;
 pub(super) use self::resolve::resolve_all;
 use super::line::Pair;
-use crate::name::metric;
+use crate::name::{is_split, metric};
 
 /// A training that is being told.
 #[derive(Debug, Default)]
@@ -245,9 +245,18 @@ pub(in crate::read) fn is_of_validation(column: &str) -> bool {
     metric(column).is_some_and(|metric| metric.split() == Split::Validation)
 }
 
+/// What a counter such as `Epoch` or `trainer/global_step` counts, whoever keeps it.
+fn counted(column: &str) -> String {
+    let column = column.trim_matches(['#', ' ', '"']);
+    let owned = column
+        .rsplit_once('/')
+        .filter(|(owner, _)| is_split(owner) || ["trainer", "global"].contains(owner));
+    owned.map_or(column, |(_, name)| name).to_lowercase()
+}
+
 /// Whether a name is that of the epoch's number.
 pub(in crate::read) fn is_epoch(column: &str) -> bool {
-    let name = column.trim_matches(['#', ' ', '"']).to_lowercase().replace(['-', ' '], "_");
+    let name = counted(column).replace(['-', ' '], "_");
     [
         "epoch",
         "epochs",
@@ -263,9 +272,15 @@ pub(in crate::read) fn is_epoch(column: &str) -> bool {
 
 /// Whether a name is that of a batch's number.
 pub(in crate::read) fn is_step(column: &str) -> bool {
-    let name = column.trim_start_matches('_').to_lowercase();
     ["step", "steps", "iter", "iteration", "iterations", "global_step", "batch"]
-        .contains(&name.as_str())
+        .contains(&counted(column).trim_start_matches('_'))
+}
+
+/// Whether the numbers of steps count the rows that they stand in, from 0 or from 1.
+pub(in crate::read) fn count_rows(steps: &[f64]) -> bool {
+    let count_from =
+        |first: f64| steps.iter().zip(0u32..).all(|(step, row)| *step == first + f64::from(row));
+    count_from(0.0) || count_from(1.0)
 }
 
 /// The whole number of an epoch. Where no epoch is whole, as where the batches are accumulated over

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thaw_spec::{Metric, Split, TrainingLog};
 
-use super::Training;
+use super::{Training, quoted};
 use crate::NamedLog;
 use crate::log::number_ranges;
-use crate::name::{Name, Quantity, name};
+use crate::name::{Name, Quantity, is_duration, name};
 
 /// Trainings by their names; those that hold nothing are told apart from the logs.
 pub(in crate::read) fn resolve_all(trainings: Vec<Training>) -> crate::ReadLogs {
@@ -31,13 +31,13 @@ impl Training {
             return Err(reason);
         }
         let mut curves = Vec::new();
-        let mut seconds = BTreeMap::new();
         let mut passed_over = Vec::new();
+        let (seconds, timed_by) = self.seconds();
         let moves = self.has_unstated_validation();
         for column in std::mem::take(&mut self.columns) {
             match name(&column) {
-                Some(Name { quantity: Quantity::Metric(metric), is_error, states_split }) => {
-                    let metric = if moves && !states_split && metric.is_accuracy() {
+                Some(Name { quantity: Quantity::Metric(metric), is_error, split }) => {
+                    let metric = if moves && split.is_none() && metric.is_accuracy() {
                         // Nobody who says `train_loss` and `valid_loss` says `accuracy` for that of training.
                         let metric = Metric::ValidationAccuracy;
                         self.remarks.push(format!("`{column}` is taken for the {metric}, since other columns name training"));
@@ -50,13 +50,8 @@ impl Training {
                         None => passed_over.push(column),
                     }
                 }
-                Some(Name { quantity: Quantity::Seconds, .. }) => {
-                    seconds = self.durations(&column);
-                    if seconds.is_empty() {
-                        passed_over.push(column);
-                    }
-                }
-                None => passed_over.push(column),
+                Some(Name { quantity: Quantity::Seconds, .. }) if timed_by.contains(&column) => {}
+                _ => passed_over.push(column),
             }
         }
         if self.counts_rows && self.is_told_in_turn(&curves) {
@@ -76,9 +71,6 @@ impl Training {
         let mut by_metric: BTreeMap<Metric, Vec<Column>> = BTreeMap::new();
         for Told { metric, column, values, .. } in curves {
             by_metric.entry(metric).or_default().push((column, values));
-        }
-        for (number, epoch) in &self.epochs {
-            seconds.extend(epoch.seconds.map(|seconds| (*number, seconds)));
         }
         let mut chosen = BTreeMap::new();
         for (metric, columns) in by_metric {
@@ -146,6 +138,48 @@ impl Training {
             ));
         }
         Some(first_values)
+    }
+
+    /// Durations of epochs, with the columns that tell them: one that is about no split, or those of
+    /// training and of the other splits together. Without any, those that have no name. A lone value
+    /// is that of an evaluation.
+    fn seconds(&mut self) -> (BTreeMap<i64, f64>, Vec<String>) {
+        let lone = usize::from(self.epochs.len() > 1);
+        let is_told = |column: &&String| is_duration(column) && self.count(column) > lone;
+        let split = |column: &String| name(column).and_then(|name| name.split);
+        let mut named: Vec<String> = self.columns.iter().filter(is_told).cloned().collect();
+        if named.is_empty() {
+            let seconds = self.epochs.iter().map(|(number, epoch)| (*number, epoch.seconds));
+            return (seconds.filter_map(|(number, it)| Some((number, it?))).collect(), named);
+        }
+        named.sort_by_key(split);
+        let mut parts: BTreeMap<Option<Split>, Column> = BTreeMap::new();
+        for column in named {
+            let split = split(&column);
+            if parts.contains_key(&None) || parts.contains_key(&split) {
+                continue;
+            }
+            let values = self.durations(&column);
+            if !values.is_empty() {
+                parts.insert(split, (column, values));
+            }
+        }
+        if let Some((column, seconds)) = parts.remove(&None) {
+            return (seconds, vec![column]);
+        }
+        let Some((column, mut seconds)) = parts.remove(&Some(Split::Train)) else {
+            return (BTreeMap::new(), Vec::new());
+        };
+        let mut columns = vec![column];
+        for (column, values) in parts.into_values() {
+            for (number, seconds) in &mut seconds {
+                *seconds += values.get(number).copied().unwrap_or(0.0);
+            }
+            columns.push(column);
+        }
+        let sum = if columns.len() > 1 { "the sum of" } else { "that of" };
+        self.remarks.push(format!("an epoch's duration is {sum} {}", quoted(columns.iter())));
+        (seconds, columns)
     }
 
     /// Durations of epochs in a column that may count from the start.

@@ -15,11 +15,10 @@ impl Training {
     pub(super) fn has_unstated_validation(&self) -> bool {
         let stated = |accuracy: bool| {
             let names = self.columns.iter().filter_map(move |column| {
-                let Name { quantity: Quantity::Metric(metric), states_split, .. } = name(column)?
-                else {
+                let Name { quantity: Quantity::Metric(metric), split, .. } = name(column)? else {
                     return None;
                 };
-                (states_split && metric.is_accuracy() == accuracy && self.count(column) > 0)
+                (split.is_some() && metric.is_accuracy() == accuracy && self.count(column) > 0)
                     .then_some(metric.split())
             });
             names.collect::<Vec<_>>()
