@@ -10,7 +10,7 @@
  *               rename, mkdir, unlink). EXDEV: of a rename alone. read: EIO of a read, or of an open for reading.
  *               kill: SIGKILL before a call that writes. short: every write takes half of its bytes.
  *               sticky-ENOSPC, sticky-EROFS: that call and all behind it. backwards: each look at the wall clock is an
- *               hour before the last.
+ *               hour before the last. ahead: each is two days ahead.
  * FAULTS_COUNT  A file that is told how many calls there were. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -32,7 +32,7 @@ static atomic_char followed[MOST];
 static atomic_long calls;
 static atomic_long looks;
 static long at;
-static int error, sticky, shortened, reads, kills, backwards, renames_only;
+static int error, sticky, shortened, reads, kills, backwards, ahead, renames_only;
 static const char *under, *count_file;
 
 #define REAL(name) \
@@ -56,6 +56,7 @@ __attribute__((constructor)) static void begin(void) {
     if (!strcmp(kind, "kill")) kills = 1;
     if (!strcmp(kind, "short")) shortened = 1;
     if (!strcmp(kind, "backwards")) backwards = 1;
+    if (!strcmp(kind, "ahead")) ahead = 1;
 }
 
 __attribute__((destructor)) static void end(void) {
@@ -175,5 +176,6 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
     REAL(clock_gettime);
     int done = real(clock, time);
     if (backwards && clock == CLOCK_REALTIME) time->tv_sec -= 3600 * (atomic_fetch_add(&looks, 1) + 1);
+    if (ahead && clock == CLOCK_REALTIME) time->tv_sec += 2 * 24 * 3600;
     return done;
 }

@@ -21,7 +21,8 @@ const SEED_LOSS: f64 = 0.005;
 /// What numbers of bands are rounded to.
 const STEP: f64 = 1e-6;
 
-/// A band for each procedure that has all its runs, and each of the given numbers.
+/// A band for each procedure that has all its runs, none of which diverged, and each of the given
+/// numbers.
 ///
 /// A mean of the `n` seeds that were recorded and one of the `m` that the experiment plans, drawn from
 /// the same procedure, differ by less than `t · s · √(1/n + 1/m)`

@@ -45,22 +45,30 @@ use crate::results::{CellRun, ProcedureRuns, Results};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn check(expectations: &Expectations, results: &Results) -> Vec<Verdict> {
-    let measured = Measured::of(expectations, results);
+    check_only(expectations, results, &Selector::default())
+}
+
+/// Answers what is expected of the procedures that a selector chooses, in the order of the file. How much
+/// runs spread, all procedures tell.
+pub fn check_only(expectations: &Expectations, results: &Results, only: &Selector) -> Vec<Verdict> {
+    let measured = Measured::of(expectations, results, only);
     let bands = expectations.bands.iter().flat_map(|band| check_band(band, &measured));
     let relations =
         expectations.relations.iter().map(|relation| check_relation(relation, &measured));
-    let audits = expectations.audits.iter().flat_map(|audit| check_status(audit, results));
+    let audits = expectations.audits.iter().flat_map(|audit| check_status(audit, &measured));
     bands.chain(relations).chain(audits).collect()
 }
 
 /// Every number that expectations speak of, measured once.
 struct Measured<'a> {
     results: &'a Results,
+    /// The procedures that are judged.
+    only: &'a Selector,
     numbers: Vec<Measurements<'a>>,
 }
 
 impl<'a> Measured<'a> {
-    fn of(expectations: &Expectations, results: &'a Results) -> Self {
+    fn of(expectations: &Expectations, results: &'a Results, only: &'a Selector) -> Self {
         let mut wanted: Vec<(Metric, Statistic)> =
             expectations.bands.iter().map(|band| (band.metric, band.statistic)).collect();
         wanted.extend(expectations.relations.iter().filter_map(|relation| match relation.kind {
@@ -76,7 +84,13 @@ impl<'a> Measured<'a> {
                 numbers.push(Measurements::new(results, metric, statistic));
             }
         }
-        Self { results, numbers }
+        Self { results, only, numbers }
+    }
+
+    /// The procedures that are judged and that a selector chooses.
+    fn select(&self, selector: &Selector) -> Vec<&'a ProcedureRuns> {
+        let chosen = self.results.select(selector);
+        chosen.filter(|procedure| self.only.matches(&procedure.levels)).collect()
     }
 
     fn number(&self, metric: Metric, statistic: Statistic) -> Option<&Measurements<'a>> {
@@ -92,9 +106,9 @@ fn verdict(kind: VerdictKind, subject: &str, reason: String) -> Verdict {
 fn chosen<'a>(
     selector: &Selector,
     subject: &str,
-    results: &'a Results,
+    measured: &Measured<'a>,
 ) -> Result<Vec<&'a ProcedureRuns>, Verdict> {
-    let procedures: Vec<&ProcedureRuns> = results.select(selector).collect();
+    let procedures = measured.select(selector);
     if procedures.is_empty() {
         return Err(verdict(
             VerdictKind::Missing,
@@ -109,11 +123,11 @@ fn chosen<'a>(
 /// label.
 fn judge_each(
     selector: &Selector,
-    results: &Results,
+    measured: &Measured<'_>,
     subject: impl Fn(&str) -> String,
     judge: impl Fn(&ProcedureRuns, &str) -> Verdict,
 ) -> Vec<Verdict> {
-    match chosen(selector, &subject(&selector.to_string()), results) {
+    match chosen(selector, &subject(&selector.to_string()), measured) {
         Ok(procedures) => procedures
             .into_iter()
             .map(|procedure| {
@@ -129,9 +143,9 @@ fn judge_each(
 fn exactly_one<'a>(
     selector: &Selector,
     subject: &str,
-    results: &'a Results,
+    measured: &Measured<'a>,
 ) -> Result<&'a ProcedureRuns, Verdict> {
-    let procedures = chosen(selector, subject, results)?;
+    let procedures = chosen(selector, subject, measured)?;
     let [procedure] = procedures[..] else {
         let reason = format!(
             "`{selector}` chooses {} procedures; name enough factors to choose one",
@@ -160,7 +174,7 @@ fn not_run(procedure: &ProcedureRuns, subject: &str) -> Option<Verdict> {
 fn check_band(band: &Band, measured: &Measured<'_>) -> Vec<Verdict> {
     judge_each(
         &band.selector,
-        measured.results,
+        measured,
         |label| band_subject(band, label),
         |procedure, subject| judge_band(band, measured, procedure, subject),
     )
@@ -230,12 +244,17 @@ fn changed_seed(procedure: &ProcedureRuns, band: &Band, recorded: &PerSeed) -> O
 
 fn check_relation(relation: &Relation, measured: &Measured<'_>) -> Verdict {
     let subject = relation_subject(relation);
-    let procedures = exactly_one(&relation.left, &subject, measured.results)
-        .and_then(|left| Ok((left, exactly_one(&relation.right, &subject, measured.results)?)));
+    let procedures = exactly_one(&relation.left, &subject, measured)
+        .and_then(|left| Ok((left, exactly_one(&relation.right, &subject, measured)?)));
     let (left, right) = match procedures {
         Ok(both) => both,
         Err(missing) => return missing,
     };
+    if std::ptr::eq(left, right) {
+        let reason =
+            format!("`left` and `right` both choose `{}`; choose two procedures", left.label());
+        return verdict(VerdictKind::Missing, &subject, reason);
+    }
     let pairs = left.paired_with(right);
     let runs = pairs.iter().flat_map(|(left, right)| [*left, *right]);
     if let Some(failed) = diverged(runs, relation.metric, &subject) {
@@ -379,6 +398,9 @@ fn what_would_settle<'a>(
     seeds: &str,
     procedures: impl IntoIterator<Item = &'a ProcedureRuns>,
 ) -> String {
+    if estimate.over_seeds.is_none() {
+        return "; one seed gives no interval, so a second is needed".to_owned();
+    }
     let seconds: f64 = procedures.into_iter().filter_map(ProcedureRuns::mean_seconds).sum();
     match estimate.seeds_to_settle(number) {
         Some(more) => format!(
@@ -416,10 +438,10 @@ fn exceeds(
     verdict(kind, subject, reason)
 }
 
-fn check_status(expected: &ExpectedStatus, results: &Results) -> Vec<Verdict> {
+fn check_status(expected: &ExpectedStatus, measured: &Measured<'_>) -> Vec<Verdict> {
     judge_each(
         &expected.selector,
-        results,
+        measured,
         |label| format!("the audit of `{label}` says {}", expected.status),
         |procedure, subject| judge_status(expected.status, procedure, subject),
     )

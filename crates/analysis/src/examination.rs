@@ -26,8 +26,10 @@ pub struct Examination {
     pub complete: usize,
     /// Number of cells that were begun.
     pub partial: usize,
-    /// Cells with a file that cannot be read.
+    /// Cells with a file that cannot be read, or is missing.
     pub damaged: Vec<Damage>,
+    /// Names of files that lie among the folders of cells, where nothing reads them.
+    pub passed_over: Vec<String>,
 }
 
 impl ResultsFolder {
@@ -41,6 +43,9 @@ impl ResultsFolder {
             match sound(&name, self.examine_cell(&name))? {
                 Ok(Some(CellState::Complete)) => examination.complete += 1,
                 Ok(Some(_)) => examination.partial += 1,
+                Ok(None) if self.store.has(&format!("{CELLS}/{name}"))? => {
+                    examination.passed_over.push(name);
+                }
                 Ok(None) => {}
                 Err(damage) => examination.damaged.push(damage),
             }
@@ -58,7 +63,8 @@ impl ResultsFolder {
             return Ok(Some(CellState::Partial));
         };
         for file in outcome.records.keys() {
-            let bytes = self.store.get(&key(id, file))?.ok_or_else(|| self.missing(id, file))?;
+            let key = key(id, file);
+            let bytes = self.store.get(&key)?.ok_or_else(|| self.missing(&key))?;
             self.is_as_recorded(id, file, &bytes, &outcome)?;
         }
         let rows = self.read_epochs(id, &outcome)?;
@@ -71,7 +77,8 @@ impl ResultsFolder {
         self.state(&manifest.cell).map(Some)
     }
 
-    /// Moves the files of a cell to `set-aside/`, where nothing reads them; returns their place.
+    /// Moves the files of a cell, or a file among the cells, to `set-aside/`, where nothing reads them;
+    /// returns their place.
     ///
     /// # Errors
     /// When one cannot be read or written.
@@ -79,14 +86,22 @@ impl ResultsFolder {
         let taken = self.store.list(SET_ASIDE)?;
         let number = (1..).find(|number| !taken.contains(&numbered(name, *number)));
         let place = format!("{SET_ASIDE}/{}", numbered(name, number.unwrap_or(1)));
-        for file in self.store.list(&format!("{CELLS}/{name}"))? {
-            let from = format!("{CELLS}/{name}/{file}");
-            if let Some(bytes) = self.store.get(&from)? {
-                self.store.put(&format!("{place}/{file}"), &bytes)?;
-                self.store.remove(&from)?;
-            }
+        let there = format!("{CELLS}/{name}");
+        if self.store.has(&there)? {
+            self.move_file(&there, &place)?;
+        }
+        for file in self.store.list(&there)? {
+            self.move_file(&format!("{there}/{file}"), &format!("{place}/{file}"))?;
         }
         Ok(self.store.place(&place))
+    }
+
+    fn move_file(&self, from: &str, to: &str) -> Result<(), AnalysisError> {
+        if let Some(bytes) = self.store.get(from)? {
+            self.store.put(to, &bytes)?;
+            self.store.remove(from)?;
+        }
+        Ok(())
     }
 
     /// Removes what dead workers left behind: files that they had begun, and their claims.
@@ -100,23 +115,30 @@ impl ResultsFolder {
         Ok(())
     }
 
-    /// Files that dead workers had begun, where the results are in a folder.
+    /// What dead workers left behind, where the results are in a folder: files that they had begun, and
+    /// their claims.
     ///
     /// # Errors
     /// When the folder cannot be listed.
     pub fn orphans(&self) -> Result<Vec<PathBuf>, AnalysisError> {
-        let mut orphans = Vec::new();
+        let mut orphans = self.store.dead_claims()?;
         for folder in self.folders()? {
             orphans.extend(self.store.orphans(&folder)?);
         }
         Ok(orphans)
     }
 
-    /// The folders that workers write to.
+    /// The folders that workers write to: the one of the results, those in it with the plots of narrowed
+    /// reports, and those of the cells.
     fn folders(&self) -> Result<Vec<String>, AnalysisError> {
+        let mut folders = vec![String::new()];
+        for name in self.store.list("")?.into_iter().filter(|name| name != SET_ASIDE) {
+            folders.push(format!("{name}/plots"));
+            folders.push(name);
+        }
         let cells = self.store.list(CELLS)?;
-        let others = ["", "plots", "plans"].map(str::to_owned);
-        Ok(others.into_iter().chain(cells.iter().map(|cell| format!("{CELLS}/{cell}"))).collect())
+        folders.extend(cells.iter().map(|cell| format!("{CELLS}/{cell}")));
+        Ok(folders)
     }
 }
 

@@ -8,7 +8,7 @@
 //! - [`Results`]: the complete cells of an experiment, as [`ProcedureRuns`] of [`CellRun`]s.
 //! - [`Measurements`]: one number of every run. [`Estimate`]: a mean over seeds, or a difference of
 //!   such means, with 95 % intervals over seeds, and over seeds and images.
-//! - [`check()`]: verdicts on bands, relations and audits.
+//! - [`check()`], [`check_only`]: verdicts on bands, relations and audits.
 //! - [`wanted_differences`], [`PrecisionTarget`]: which seeds to run next, to make differences precise.
 //! - [`evaluate_ladder`]: what each change of a ladder does. [`attribute`]: a gap, divided over factors.
 //! - [`Classifier`]: which procedure a training log is of.
@@ -63,7 +63,7 @@ pub use attribution::{
     Attribution, AttributionError, EqualLevels, Interaction, MAXIMAL_FACTORS, Share, attribute,
 };
 pub use bands::derive_bands;
-pub use check::check;
+pub use check::{check, check_only};
 pub use comparison::{Comparison, compare_records};
 pub use diagnosis::{
     Answer, Candidate, Classifier, Diagnosis, DiagnosisError, HeldOutResult, Pace, Score, Work,

@@ -73,11 +73,13 @@ impl CellRun {
         Some(evaluated.map(|epoch| epoch + 1).collect())
     }
 
-    /// The run as a training log; nothing for a run without an epoch.
+    /// The epochs that the run recorded as a training log; nothing for a run without an epoch.
     pub fn log(&self) -> Option<TrainingLog> {
-        let curve = |metric| (metric, self.epochs_of(metric).into_iter().zip(self.curve(metric)));
-        let curves = Metric::ALL.into_iter().map(curve);
-        let curves = curves.map(|(metric, curve)| (metric, curve.collect())).collect();
+        let curve = |metric| {
+            let epochs = self.epochs_of(metric).into_iter().zip(self.curve(metric));
+            (metric, epochs.filter(|(epoch, _)| *epoch <= self.outcome.epochs).collect())
+        };
+        let curves = Metric::ALL.into_iter().map(curve).collect();
         let rows = self.curves.get(&Split::Train)?;
         TrainingLog::by_epoch(curves, rows.iter().map(|row| row.seconds).collect()).ok()
     }

@@ -154,17 +154,16 @@ impl ResultsFolder {
             return Ok(Vec::new());
         }
         let Some(bytes) = self.store.get(&key(id, EPOCHS))? else {
-            return Err(self.missing(id, EPOCHS));
+            return Err(self.missing(&key(id, EPOCHS)));
         };
         self.is_as_recorded(id, EPOCHS, &bytes, outcome)?;
         self.parquet(id, EPOCHS, bytes, Some(wanted_columns()), rows)
     }
 
     /// The error of a file that should be there.
-    pub(crate) fn missing(&self, id: &CellId, file: &str) -> AnalysisError {
-        let path = self.store.place(&key(id, file));
-        let source = std::io::ErrorKind::NotFound.into();
-        AnalysisError::Unreadable { path, action: "cannot read", source }
+    pub(crate) fn missing(&self, key: &str) -> AnalysisError {
+        let reason = format!("is missing, and other files of its cell are there; {REMEDY}");
+        AnalysisError::Malformed { path: self.store.place(key), reason }
     }
 
     /// Refuses a file that is not the one whose hash the outcome tells.
@@ -374,15 +373,27 @@ impl ResultsFolder {
     /// The manifest in the folder of a name, if there is one.
     pub(crate) fn manifest_of(&self, name: &str) -> Result<Option<CellManifest>, AnalysisError> {
         let key = format!("{CELLS}/{name}/{MANIFEST}");
-        let Some(manifest) = self.read_key::<CellManifest>(&key)? else { return Ok(None) };
-        let is_of = manifest.cell.id();
-        if manifest.id == is_of && name == is_of.as_str() {
+        let Some(manifest) = self.read_key::<CellManifest>(&key)? else {
+            let has_records = self.has_records(name)?;
+            return if has_records { Err(self.missing(&key)) } else { Ok(None) };
+        };
+        let (is_of, procedure) = (manifest.cell.id(), manifest.cell.procedure_id());
+        if manifest.id == is_of && name == is_of.as_str() && manifest.procedure_id == procedure {
             return Ok(Some(manifest));
         }
         let reason = format!(
-            "the folder and `id` should be `{is_of}`, which is what its cell is called; {REMEDY}"
+            "the folder and `id` should be `{is_of}`, which is what its cell is called, and `procedure_id` should be `{procedure}`; {REMEDY}"
         );
         Err(AnalysisError::Malformed { path: self.store.place(&key), reason })
+    }
+
+    /// Whether a folder holds what only a cell that was begun has. A cell that failed before has its
+    /// failure alone.
+    fn has_records(&self, name: &str) -> Result<bool, AnalysisError> {
+        let files = self.store.list(&format!("{CELLS}/{name}"))?;
+        let is_record =
+            |file: &String| [EPOCHS, DRIFT, PREDICTIONS, OUTCOME].contains(&file.as_str());
+        Ok(files.iter().any(is_record))
     }
 
     /// The error of records that are of another number of epochs than the outcome tells.
@@ -440,8 +451,8 @@ impl ResultsFolder {
         bytes.map(|bytes| self.parquet(id, file, bytes, columns, rows)).transpose()
     }
 
-    /// Reads a file that a cell may have beside its epochs; nothing where it is not there, or where the
-    /// outcome lists other files. The outcome is read where it is not known.
+    /// Reads a file that a cell may have beside its epochs; nothing where the outcome lists other files,
+    /// or where it is not there and is not listed. The outcome is read where it is not known.
     fn read_listed<T>(
         &self,
         id: &CellId,
@@ -449,7 +460,10 @@ impl ResultsFolder {
         outcome: Option<&Outcome>,
         rows: impl Fn(&DataFrame) -> PolarsResult<Vec<T>>,
     ) -> Result<Option<Vec<T>>, AnalysisError> {
-        let Some(bytes) = self.store.get(&key(id, file))? else { return Ok(None) };
+        let Some(bytes) = self.store.get(&key(id, file))? else {
+            let is_missing = self.is_missing(id, file, outcome)?;
+            return if is_missing { Err(self.missing(&key(id, file))) } else { Ok(None) };
+        };
         // Behind the file: of a cell that begins anew meanwhile, there is no outcome any more.
         let read = if outcome.is_none() { self.outcome(id)? } else { None };
         if let Some(outcome) = outcome.or(read.as_ref()) {
@@ -468,6 +482,22 @@ impl ResultsFolder {
                 Err(AnalysisError::Malformed { path, reason })
             }
         }
+    }
+
+    /// Whether a file that is not there should be, by the outcome that was known and by the one that is
+    /// there now: a cell that begins anew has none, and one that ends has the file before it.
+    fn is_missing(
+        &self,
+        id: &CellId,
+        file: &str,
+        known: Option<&Outcome>,
+    ) -> Result<bool, AnalysisError> {
+        let lists = |outcome: &Outcome| outcome.records.contains_key(file);
+        if known.is_some_and(|known| !lists(known)) {
+            return Ok(false);
+        }
+        let is_listed = self.outcome(id)?.as_ref().is_some_and(lists);
+        Ok(is_listed && !self.store.has(&key(id, file))?)
     }
 
     fn parquet<T>(

@@ -1,11 +1,12 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use thaw_run::{Fault, Limits, VERSION};
+use thaw_spec::shell_word;
 
 use crate::commands::attribute::Attribute;
 use crate::commands::audit::Audit;
@@ -158,6 +159,9 @@ impl Command {
 /// The folder of copies of a cache in an object store, where none is named.
 pub(crate) const LOCAL_CACHE: &str = ".thaw-cache";
 
+/// The device where none is named.
+const CPU: &str = "cpu";
+
 /// Where a folder of images lies, for experiments that need one.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Images {
@@ -195,13 +199,13 @@ pub(crate) struct Sweep {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
     /// Where to compute: cpu, or cuda:N for a GPU
-    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    #[arg(long, default_value = CPU, value_name = "DEVICE")]
     pub(crate) device: String,
     /// Cells to train at the same time [default: as many as threads and memory allow]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
     /// Memory that all cells together may use, such as 8GB or 1500MiB; what cannot fit is refused
-    /// [default: what is free]
+    /// [default: what is free; what exceeds all that the machine has is refused]
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<ByteSize>,
     /// Who trains: threads of this process; a process for each step, so that one that crashes or is
@@ -240,6 +244,34 @@ pub(crate) struct Sweep {
 }
 
 impl Sweep {
+    /// The command that sweeps these cells with the same images, weights, cache and device.
+    pub(crate) fn command(&self) -> String {
+        let cache = (self.cache != Path::new(LOCAL_CACHE)).then_some(&self.cache);
+        let places = [
+            ("data", self.images.data.as_ref()),
+            ("weights", self.weights.as_ref()),
+            ("cache", cache),
+        ];
+        let mut command = self.selection.command_for_these("sweep");
+        for (name, place) in places {
+            command.extend(
+                place.map(|place| format!(" --{name} {}", shell_word(&place.to_string_lossy()))),
+            );
+        }
+        if self.device != CPU {
+            command += &format!(" --device {}", shell_word(&self.device));
+        }
+        if self.skip_unreadable_images {
+            command += " --skip-unreadable-images";
+        }
+        command
+    }
+
+    /// Whether its cells are trained on this machine's processor, out of its memory.
+    pub(crate) fn computes_here(&self) -> bool {
+        self.launcher != LauncherName::Slurm && self.device == CPU
+    }
+
     /// What its cells have to share.
     pub(crate) fn limits(&self, threads: usize) -> Limits {
         let free = Limits::of_this_machine();

@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use thaw_analysis::{
-    Measurements, ProcedureRuns, Results, ResultsFolder, VariantSeries, attribute, evaluate_ladder,
-    variant_series,
+    AttributionError, Measurements, ProcedureRuns, Results, ResultsFolder, VariantSeries,
+    attribute, evaluate_ladder, variant_series,
 };
 use thaw_exchange::read_log;
 use thaw_report::{
-    ContactSheet, Division, DriftMap, Figure, Overlay, Page, SeedLines, curves, decades,
+    ContactSheet, Division, DriftMap, Figure, Overlay, Page, SeedLines, Undivided, curves, decades,
     ladder_table, markdown_text, overview, procedures_table,
 };
-use thaw_spec::{Experiment, Metric, Rung, Selector, Statistic};
+use thaw_spec::{Experiment, Metric, PublishedCurve, Rung, Selector, Statistic};
 
 use crate::error::CliError;
 use crate::files::file_stems;
@@ -29,6 +29,9 @@ pub(crate) fn read(
 ) -> Result<Results, CliError> {
     let results = Results::read(folder, experiment)?;
     if results.procedures.iter().all(|procedure| procedure.runs.is_empty()) {
+        if !results.damaged.is_empty() {
+            return Err(CliError::Damaged(damage(&results, &[])));
+        }
         let message = format!(
             "{}: no cell of `{}` has run; run `{}` first",
             folder.root().display(),
@@ -76,6 +79,8 @@ pub(crate) fn report(
     data: Option<&Path>,
 ) -> Result<(), CliError> {
     let results = accuracy.results();
+    // Before anything is written.
+    let published = published_curves(selection, experiment)?;
     let place = selection.report_place(experiment)?;
     let put = |stem: &str, figure: &Figure| -> Result<(), CliError> {
         place.put(&format!("plots/{stem}.png"), &figure.png()?)?;
@@ -84,18 +89,8 @@ pub(crate) fn report(
     let mut all_overlays = Vec::new();
     let stems = file_stems(results.procedures.iter().map(|procedure| procedure.levels.as_slice()));
     for (procedure, stem) in results.procedures.iter().zip(&stems) {
-        let mut overlays = Vec::new();
-        for published in experiment
-            .published
-            .iter()
-            .filter(|published| published.selector.matches(&procedure.levels))
-        {
-            let file = selection.folder().join(&published.file);
-            overlays.push(Overlay {
-                label: published.label.clone(),
-                run: read_log(&file, &published.run)?,
-            });
-        }
+        let its_own = published.iter().filter(|(selector, _)| selector.matches(&procedure.levels));
+        let overlays: Vec<Overlay> = its_own.map(|(_, overlay)| overlay.clone()).collect();
         if !procedure.runs.is_empty() {
             put(stem, &curves(procedure, &overlays, SeedLines::Drawn))?;
         }
@@ -149,13 +144,16 @@ pub(crate) fn report(
         procedures_table(accuracy, test_accuracy).markdown().join("\n")
     );
     place.put("summary.md", text.as_bytes())?;
+    let (divisions, undivided) = divisions(experiment, accuracy);
     let page = Page {
         experiment,
         file: selection.experiment.as_ref().map(|path| path.display().to_string()),
+        options: selection.options(),
         results,
         accuracy,
         test_accuracy,
-        divisions: divisions(experiment, accuracy),
+        divisions,
+        undivided,
         ladder: &steps,
         overlays: all_overlays,
         blocks: thaw_model::blocks_of_tensors(experiment.architecture).into_iter().collect(),
@@ -180,27 +178,58 @@ pub(crate) fn report(
     Ok(())
 }
 
-/// The gaps whose cells between have all run: from the ladder's first rung to each that differs in
-/// several factors, or without a ladder from the lowest procedure to the highest.
-fn divisions(experiment: &Experiment, accuracy: &Measurements<'_>) -> Vec<Division> {
+/// The published curves that are drawn over procedures of an experiment, each with the selector of these.
+pub(crate) fn published_curves(
+    selection: &CellSelection,
+    experiment: &Experiment,
+) -> Result<Vec<(Selector, Overlay)>, CliError> {
+    let is_drawn = |published: &&PublishedCurve| {
+        experiment.procedures().any(|(levels, _)| published.selector.matches(levels))
+    };
+    let read = |published: &PublishedCurve| {
+        let run = read_log(&selection.folder().join(&published.file), &published.run)?;
+        Ok((published.selector.clone(), Overlay { label: published.label.clone(), run }))
+    };
+    experiment.published.iter().filter(is_drawn).map(read).collect()
+}
+
+/// The gaps from the ladder's first rung to each that differs in several factors, or without a ladder
+/// from the lowest procedure to the highest: those that can be divided, and those that cannot.
+fn divisions(
+    experiment: &Experiment,
+    accuracy: &Measurements<'_>,
+) -> (Vec<Division>, Vec<Undivided>) {
     let gaps: Vec<(Rung, Rung)> = match experiment.ladder.split_first() {
         Some((from, others)) => others.iter().map(|to| (from.clone(), to.clone())).collect(),
         None => accuracy
             .results()
             .extremes(accuracy.metric(), accuracy.statistic())
-            .map(|ends| ends.map(rung))
+            .map(|ends| ends.map(|procedure| rung(experiment, procedure)))
             .into_iter()
             .map(|[low, high]| (low, high))
             .collect(),
     };
-    let divided = gaps.into_iter().filter_map(|(from, to)| {
-        let attribution = attribute(accuracy, &from.selector, &to.selector).ok()?;
-        Some(Division { from, to, attribution })
-    });
-    // The waterfall shows a ladder's single changes.
-    divided
-        .filter(|division| experiment.ladder.is_empty() || division.attribution.shares.len() > 1)
-        .collect()
+    let procedure = |rung: &Rung| accuracy.results().select(&rung.selector).next();
+    let differ_in_several = |from: &Rung, to: &Rung| {
+        procedure(from).zip(procedure(to)).is_some_and(|(from, to)| {
+            from.levels.iter().zip(&to.levels).filter(|(one, other)| one != other).count() > 1
+        })
+    };
+    let (mut divisions, mut undivided) = (Vec::new(), Vec::new());
+    for (from, to) in gaps {
+        match attribute(accuracy, &from.selector, &to.selector) {
+            // The waterfall shows a ladder's single changes.
+            Ok(attribution) if experiment.ladder.is_empty() || attribution.shares.len() > 1 => {
+                divisions.push(Division { from, to, attribution });
+            }
+            Ok(_) | Err(AttributionError::Same | AttributionError::Equal) => {}
+            Err(reason) if differ_in_several(&from, &to) => {
+                undivided.push(Undivided { from, to, reason: reason.to_string() });
+            }
+            Err(_) => {}
+        }
+    }
+    (divisions, undivided)
 }
 
 /// Bytes that one variant of all training images takes behind the frozen blocks.
@@ -215,8 +244,9 @@ fn variant_bytes(series: &VariantSeries<'_>) -> Result<u64, CliError> {
     Ok(4 * floats * images.unwrap_or(0))
 }
 
-fn rung(procedure: &ProcedureRuns) -> Rung {
-    Rung { label: procedure.label(), selector: Selector::exactly(&procedure.levels) }
+fn rung(experiment: &Experiment, procedure: &ProcedureRuns) -> Rung {
+    let selector = Selector::exactly(&procedure.levels);
+    Rung { label: experiment.labels.procedure(&procedure.levels), selector, gap_ends: false }
 }
 
 /// How each procedure's base drifted, with the stem of its files; nothing for a base that stayed.

@@ -27,14 +27,16 @@ use crate::terminal::{LogFormat, finish_output, log_format, print_event, remembe
 pub(crate) enum CliError {
     #[error("{message}")]
     Usage { message: String },
-    #[error("stopped; the same command without --force goes on from here")]
-    Stopped,
+    #[error("stopped; the same command without --force goes on from here{}", left(*not_begun))]
+    Stopped { not_begun: usize },
     #[error("{message}")]
     Claimed { message: String },
     #[error("{message}")]
     Exists { message: String },
     #[error("{message}")]
     NoFolder { message: String },
+    #[error("{message}")]
+    Expectations { message: String },
     #[error("{}: cannot read the file: {source}", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("{}: cannot write the file: {source}", path.display())]
@@ -119,7 +121,7 @@ impl CliError {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Run(RunError::Panicked { .. }) => SOFTWARE,
-            Self::Stopped | Self::Run(RunError::Stopped) => signals::exit_code(),
+            Self::Stopped { .. } | Self::Run(RunError::Stopped) => signals::exit_code(),
             Self::Run(RunError::Store(error)) => store_code(error),
             Self::Run(RunError::Worker { code, .. }) => {
                 code.and_then(|code| u8::try_from(code).ok()).unwrap_or(SOFTWARE)
@@ -132,7 +134,7 @@ impl CliError {
             Self::NoFolder { .. } | Self::Unreadable { .. } => NO_INPUT,
             Self::Exists { .. } | Self::Unwritable { .. } | Self::Output { .. } => CANNOT_CREATE,
             Self::Claimed { .. } => TRY_AGAIN,
-            Self::Spec(_) => CONFIGURATION,
+            Self::Spec(_) | Self::Expectations { .. } => CONFIGURATION,
             Self::Data(error) | Self::Train(TrainError::Data(error)) => data_code(error),
             Self::Model(error) | Self::Train(TrainError::Model(error)) => model_code(error),
             Self::Train(TrainError::UnreadableCheckpoint { .. }) => NO_INPUT,
@@ -152,6 +154,7 @@ impl CliError {
             Self::Network { .. } => UNAVAILABLE,
             Self::Fetch(FetchError::Unreadable { .. }) => NO_INPUT,
             Self::Fetch(FetchError::Unwritable { .. }) => CANNOT_CREATE,
+            Self::Fetch(FetchError::Busy { .. }) => TRY_AGAIN,
             Self::Fetch(_) | Self::Damaged(_) => DATA,
         }
     }
@@ -163,7 +166,9 @@ impl CliError {
         }
         let remedy = match self {
             Self::Run(RunError::Threads { .. }) => "; give --threads or --jobs",
-            Self::Run(RunError::Memory { .. }) => ", and --jobs runs fewer cells at a time",
+            Self::Run(RunError::Memory { jobs: 2.., .. }) => {
+                ", and --jobs runs fewer cells at a time"
+            }
             Self::Run(RunError::Stopped) => "; the same command goes on from here",
             Self::Analysis(AnalysisError::Unwritable { .. }) => "; choose another with --results",
             Self::Data(DataError::UnreadableImage { .. })
@@ -201,6 +206,25 @@ impl CliError {
             }
         }
         ExitCode::from(self.code())
+    }
+}
+
+/// How a command ends that has done what could be done: with its code, or with what is damaged, in
+/// sentences.
+pub(crate) fn unless_damaged(code: u8, damaged: Vec<String>) -> Result<ExitCode, CliError> {
+    match damaged.is_empty() {
+        true => Ok(ExitCode::from(code)),
+        false => Err(CliError::Damaged(damaged)),
+    }
+}
+
+/// What becomes of the cells that a sweep with --force had not begun.
+fn left(not_begun: usize) -> String {
+    match not_begun {
+        0 => String::new(),
+        count => format!(
+            ", but {count} cell(s) were not begun and keep the records that they had; only --force runs these again, and all others with them"
+        ),
     }
 }
 

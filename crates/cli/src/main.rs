@@ -34,6 +34,7 @@ use commands::{
 
 fn main() -> ExitCode {
     thaw_model::keep_freed_memory();
+    signals::outlive_file_size_limits();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return error::usage(error),

@@ -1,6 +1,6 @@
 //! Progress: bars on a terminal, lines elsewhere, JSON for machines, nothing when quiet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -28,6 +28,8 @@ pub(crate) struct Progress {
     view: Arc<View>,
     /// The steps under way, by their number in the plan.
     tasks: RwLock<BTreeMap<usize, Arc<Task>>>,
+    /// The cells that were begun, by the numbers of their steps.
+    begun: Mutex<BTreeSet<usize>>,
 }
 
 /// What all steps share.
@@ -70,7 +72,12 @@ impl Progress {
             Shown::Lines
         };
         let view = View { shown, start: Instant::now(), done: Mutex::default() };
-        Self { view: Arc::new(view), tasks: RwLock::default() }
+        Self { view: Arc::new(view), tasks: RwLock::default(), begun: Mutex::default() }
+    }
+
+    /// How many cells were begun so far.
+    pub(crate) fn begun_cells(&self) -> usize {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     fn task(&self, number: usize) -> Option<Arc<Task>> {
@@ -82,6 +89,9 @@ impl Observer for Progress {
     fn event(&self, event: &Event<'_>) {
         match event {
             Event::Started { number, step, images, share } => {
+                if let Step::Fit(_) = step {
+                    self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(*number);
+                }
                 let task = Task::begin(&self.view, step, *images, *share);
                 let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
                 if let Some(before) = tasks.insert(*number, Arc::new(task)) {
@@ -111,8 +121,8 @@ impl Observer for Progress {
                     Ending::Kept => task.kept(),
                     Ending::Made => task.finish("done"),
                     Ending::Trained(status) => task.finish(verdict(*status)),
-                    Ending::Stopped => task.finish("stopped"),
-                    _ => task.finish("failed"),
+                    Ending::Stopped => task.end("stopped"),
+                    _ => task.end("failed"),
                 }
             }
             _ => {}
@@ -357,10 +367,15 @@ impl Task {
         self.share * images as f64 / self.images as f64
     }
 
-    /// Ends the task; `result` is a word on how it ended.
+    /// Ends a task that is done; `result` is a word on how it ended.
     fn finish(&self, result: &str) {
         let rest = self.count_rest();
         self.view.add(Done { all: rest, before: 0.0 });
+        self.end(result);
+    }
+
+    /// Ends the task where it is.
+    fn end(&self, result: &str) {
         match &self.view.shown {
             Shown::Nothing => {}
             Shown::Bars { bars, whole } => {
@@ -441,7 +456,8 @@ mod tests {
         let minute = Duration::from_secs(60);
         let start = Instant::now().checked_sub(minute).expect("the machine has run for a minute");
         let view = View { shown: Shown::Nothing, start, done: Mutex::default() };
-        let progress = Progress { view: Arc::new(view), tasks: RwLock::default() };
+        let view = Arc::new(view);
+        let progress = Progress { view, tasks: RwLock::default(), begun: Mutex::default() };
         let is_at = |done: f64, seconds: Option<f64>| {
             let (share, left) = progress.view.left();
             assert!((share - done).abs() < 1e-9, "{share}, not {done}");
@@ -482,5 +498,10 @@ mod tests {
         progress.event(&Event::Started { number: 2, step: &extract, images: 300, share: 0.2 });
         progress.event(&Event::Advanced { number: 2, images: 60 });
         is_at(0.54, Some(60.0 * 12.0 * 0.46));
+        // What ends before its end is not done.
+        progress.event(&Event::Ended { number: 1, ending: Ending::Stopped });
+        progress.event(&Event::Ended { number: 2, ending: Ending::Failed });
+        is_at(0.54, Some(60.0 * 12.0 * 0.46));
+        assert_eq!(progress.begun_cells(), 2, "two attempts are one cell");
     }
 }

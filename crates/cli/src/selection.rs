@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use thaw_analysis::ResultsFolder;
-use thaw_spec::{Expectations, Experiment, Selector, shell_word};
+use thaw_spec::{
+    Expectations, Experiment, Location, Selector, SelectorError, SpecError, shell_word,
+};
 use thaw_store::below;
 
 use crate::arguments::seed;
@@ -51,6 +53,11 @@ impl ResultsArgument {
     /// Whether somebody named it.
     pub(crate) fn is_named(&self) -> bool {
         self.named.is_some()
+    }
+
+    /// Refuses a folder that somebody named and that is not there.
+    pub(crate) fn require(&self) -> Result<(), CliError> {
+        self.named.as_deref().map_or(Ok(()), require_results)
     }
 
     /// The folder that is written to.
@@ -113,6 +120,11 @@ impl CellSelection {
     /// The same experiment with every cell of its file.
     pub(crate) fn whole(&self) -> Self {
         Self { epochs: None, seeds: None, only: Vec::new(), ..self.clone() }
+    }
+
+    /// The same with the cells that `--only` left out.
+    pub(crate) fn with_every_level(&self) -> Self {
+        Self { only: Vec::new(), ..self.clone() }
     }
 
     /// Whether it is of some of the cells alone, or of other ones.
@@ -203,17 +215,22 @@ impl CellSelection {
 
     /// The command that continues with these cells of it, where they are now.
     pub(crate) fn command_for_these(&self, verb: &str) -> String {
+        self.command(verb) + &self.options()
+    }
+
+    /// The options that choose these cells and where they are, each behind a blank.
+    pub(crate) fn options(&self) -> String {
         let joined =
             |numbers: &[u64]| numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
-        let mut command = self.command(verb);
-        command.extend(self.epochs.map(|epochs| format!(" --epochs {epochs}")));
-        command.extend(self.seeds.as_deref().map(|seeds| format!(" --seeds {}", joined(seeds))));
-        command.extend(self.only.iter().map(|only| format!(" --only {}", shell_word(only))));
+        let mut options = String::new();
+        options.extend(self.epochs.map(|epochs| format!(" --epochs {epochs}")));
+        options.extend(self.seeds.as_deref().map(|seeds| format!(" --seeds {}", joined(seeds))));
+        options.extend(self.only.iter().map(|only| format!(" --only {}", shell_word(only))));
         let named = self.results.named.as_ref();
-        command.extend(
+        options.extend(
             named.map(|place| format!(" --results {}", shell_word(&place.to_string_lossy()))),
         );
-        command
+        options
     }
 
     /// What the experiment's paths are relative to.
@@ -221,20 +238,20 @@ impl CellSelection {
         self.experiment.as_deref().and_then(Path::parent).unwrap_or(Path::new("."))
     }
 
+    /// What `--only` chooses.
+    pub(crate) fn chosen(&self) -> Result<Selector, CliError> {
+        Selector::from_arguments(&self.only).map_err(not_chosen)
+    }
+
     /// Reads the experiment and narrows it to what was asked for.
     pub(crate) fn load(&self) -> Result<Experiment, CliError> {
         let text = match &self.experiment {
-            Some(path) => {
-                let source = |source| CliError::Unreadable { path: path.clone(), source };
-                Cow::Owned(std::fs::read_to_string(path).map_err(source)?)
-            }
+            Some(path) => Cow::Owned(read_settings(path)?),
             None => Cow::Borrowed(MINIATURE),
         };
         let experiment = Experiment::parse(&self.name(), &text)?;
-        let only = Selector::from_arguments(&self.only)
-            .and_then(|only| only.check(&experiment.known_levels()).map(|()| only));
-        let only =
-            only.map_err(|message| CliError::Usage { message: format!("--only: {message}") })?;
+        let only = self.chosen()?;
+        only.check(&experiment.known_levels()).map_err(not_chosen)?;
         let experiment = experiment.shortened(
             self.epochs.map(|epochs| epochs as usize),
             self.seeds.as_deref(),
@@ -247,6 +264,11 @@ impl CellSelection {
         }
         Ok(experiment)
     }
+}
+
+/// The error of an `--only` that chooses by what is not there.
+fn not_chosen(error: SelectorError) -> CliError {
+    CliError::Usage { message: format!("--only: {error}") }
 }
 
 /// Where a report lies: beside the cells, under a name of its own where it is of some of them.
@@ -267,6 +289,22 @@ impl ReportPlace {
     }
 }
 
+/// Reads an experiment, or what is expected of one, as text.
+///
+/// # Errors
+/// When the file cannot be read, or names the line on which the text is not UTF-8.
+pub(crate) fn read_settings(path: &Path) -> Result<String, CliError> {
+    let bytes = std::fs::read(path)
+        .map_err(|source| CliError::Unreadable { path: path.to_owned(), source })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let end = error.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(&error.as_bytes()[..end]);
+        let location = Location::in_text(&path.display().to_string(), &before, end);
+        let message = "the text is not UTF-8; save the file in that encoding".to_owned();
+        SpecError::Syntax { location, message }.into()
+    })
+}
+
 /// What is expected of an experiment: by the file beside its own, if there is one.
 pub(crate) fn expectations_beside(selection: &CellSelection) -> Result<Expectations, CliError> {
     let Some(experiment) = &selection.experiment else {
@@ -279,8 +317,7 @@ pub(crate) fn expectations_beside(selection: &CellSelection) -> Result<Expectati
     if !path.exists() {
         return Ok(Expectations::default());
     }
-    let text = std::fs::read_to_string(&path)
-        .map_err(|source| CliError::Unreadable { path: path.clone(), source })?;
+    let text = read_settings(&path)?;
     Ok(Expectations::parse(&path.display().to_string(), &text)?)
 }
 

@@ -1,5 +1,7 @@
 //! Signals: the first asks to end at the end of a batch, a second SIGINT ends at once.
 
+#[cfg(unix)]
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -61,6 +63,19 @@ pub(crate) fn stop_on_signals(quiet: bool) -> Stop {
     }
     stop
 }
+
+/// Makes a write beyond the limit on the size of files (`ulimit -f`) an error, which is said, instead of the
+/// end of the process.
+#[cfg(unix)]
+pub(crate) fn outlive_file_size_limits() {
+    use signal_hook::consts::signal::SIGXFSZ;
+    // Where that is not allowed, the limit ends the process, as ever.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
+}
+
+/// Other systems know no such limit.
+#[cfg(not(unix))]
+pub(crate) fn outlive_file_size_limits() {}
 
 /// Other systems end the process at once.
 #[cfg(not(unix))]

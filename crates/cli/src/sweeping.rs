@@ -3,18 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use thaw_analysis::ResultsFolder;
+use thaw_analysis::{AnalysisError, Results, ResultsFolder};
 use thaw_run::{
     CellFailure, Event, Executor as _, Finished, Forecast, Launcher as _, Limits, Observer, Places,
-    PlanFile, Processes, Rates, RealExecutor, RunError, SLURM_CPUS, Slurm, Stop, Threads, Work,
-    check_device, refuse_a_second_time, refuse_what_cannot_fit,
+    PlanFile, Processes, Rates, RealExecutor, RunError, RunInputs, SLURM_CPUS, Slurm, Stop,
+    Threads, Work, check_device, refuse_a_second_time, refuse_what_cannot_fit,
 };
 use thaw_spec::{ContentHash, CostFacts, Experiment, LauncherSettings, Plan, StepKind};
 use thaw_store::is_url;
 
 use crate::arguments::{LOCAL_CACHE, LauncherName, Precision, Sweep};
 use crate::commands::verify::{Again, chosen};
-use crate::drawing::{accuracies, damage, read, report};
+use crate::drawing::{accuracies, damage, published_curves, read, report};
 use crate::error::CliError;
 use crate::inputs::{self, Opened, start_threads};
 use crate::precision::Seeding;
@@ -47,6 +47,7 @@ pub(crate) fn sweep(
     let Opened { experiment, inputs, .. } = &opened;
     let folder = options.selection.written_folder(experiment)?;
     folder.prepare()?;
+    refuse_what_cannot_be_drawn(&options.selection, inputs, &folder)?;
     if options.launcher == LauncherName::Slurm {
         // Before anything is tried or forgotten.
         let settings = launcher_settings(options, experiment)?.slurm;
@@ -75,7 +76,7 @@ pub(crate) fn sweep(
     }
     let facts = inputs.cost_facts()?;
     folder.remove_orphans()?;
-    let damaged = inputs.tidy(&facts, &finished.left_out())?;
+    let damaged = inputs.tidy(&facts, &finished)?;
     damaged.iter().for_each(|damaged| say_on_stderr(&format!("warning: {damaged}")));
     let plan = inputs.plan(&facts, &finished.left_out())?;
     let limits = options.limits(threads);
@@ -98,11 +99,7 @@ pub(crate) fn sweep(
         let work = Work { plan, facts: &facts, folder: &folder, limits: &limits, stop: &stop };
         launch(&work, options, &opened, &executor)
     };
-    run(&plan).map_err(|error| match error {
-        // The same command would forget the checkpoints.
-        CliError::Run(RunError::Stopped) if options.force => CliError::Stopped,
-        error => error,
-    })?;
+    run(&plan)?;
     let wanted = precision.and_then(|precision| Some((precision, precision.points?)));
     let reached = wanted.map(|(precision, points)| {
         let seeding = Seeding {
@@ -142,7 +139,35 @@ pub(crate) fn sweep(
     again.verify(&chosen(manifests, sample.into()))
 }
 
-/// Refuses what needs more memory than --memory allows, and warns of what needs more than is free.
+/// Refuses, before anything is computed, what the report after a sweep could not be drawn with: published
+/// curves that cannot be read, and images or weights other than those of the results so far.
+pub(crate) fn refuse_what_cannot_be_drawn(
+    selection: &CellSelection,
+    inputs: &RunInputs,
+    folder: &ResultsFolder,
+) -> Result<(), CliError> {
+    let drawn = drawn(selection)?;
+    let experiment = drawn.load()?;
+    published_curves(&drawn, &experiment)?;
+    let results = Results::read(folder, &experiment)?;
+    let mut runs = results.procedures.iter().flat_map(|procedure| &procedure.runs);
+    let Some(run) = runs.next() else { return Ok(()) };
+    let (before, now) = (&run.cell().inputs, &inputs.cells[0].inputs);
+    let changed = match (before.dataset == now.dataset, before.weights == now.weights) {
+        (true, true) => return Ok(()),
+        (false, true) => "images",
+        (true, false) => "weights",
+        (false, false) => "images and weights",
+    };
+    let reason = format!(
+        "the cells there, such as {}, were run on other {changed}; name another folder by --results for these",
+        run.manifest.id
+    );
+    Err(AnalysisError::Malformed { path: folder.root(), reason }.into())
+}
+
+/// Refuses what needs more memory than --memory allows or this machine has, and warns of what needs more
+/// than is free.
 pub(crate) fn fits(
     options: &Sweep,
     plan: &Plan,
@@ -151,6 +176,9 @@ pub(crate) fn fits(
 ) -> Result<(), CliError> {
     match refuse_what_cannot_fit(plan, facts, limits) {
         Err(error @ RunError::Memory { .. }) if options.memory.is_none() => {
+            if options.computes_here() {
+                refuse_what_cannot_fit(plan, facts, &limits.with_all_memory())?;
+            }
             say_on_stderr(&format!("warning: {error}"));
             Ok(())
         }
@@ -166,10 +194,12 @@ fn launch(
     executor: &RealExecutor<'_>,
 ) -> Result<(), CliError> {
     let progress = Progress::new(options.quiet);
-    let failures = match options.launcher {
-        LauncherName::Threads => Threads { executor }.launch(work, &progress)?,
+    let launched = match options.launcher {
+        LauncherName::Threads => Threads { executor }.launch(work, &progress),
         // A plan of no steps has nothing to be written down.
-        LauncherName::Processes | LauncherName::Slurm if work.plan.steps.is_empty() => Vec::new(),
+        LauncherName::Processes | LauncherName::Slurm if work.plan.steps.is_empty() => {
+            Ok(Vec::new())
+        }
         LauncherName::Slurm => unreachable!("it has submitted its steps"),
         LauncherName::Processes => {
             let processes = Processes {
@@ -179,10 +209,17 @@ fn launch(
                 checkpoint_interval: options.checkpoint_every,
                 retries: options.retries.map_or(0, usize::from),
             };
-            processes.launch(work, &progress)?
+            processes.launch(work, &progress)
         }
     };
-    none_failed(failures)
+    match launched {
+        // The same command would forget the checkpoints.
+        Err(RunError::Stopped) if options.force => {
+            let cells = work.plan.steps.iter().filter(|step| step.kind() == StepKind::Fit).count();
+            Err(CliError::Stopped { not_begun: cells.saturating_sub(progress.begun_cells()) })
+        }
+        launched => none_failed(launched?),
+    }
 }
 
 /// The cells that failed are an error.
@@ -304,13 +341,17 @@ pub(crate) fn plan_file(
     Ok(PlanFile::new(plan, facts, &opened.inputs, &places, forecast)?)
 }
 
-/// Draws the report of every cell of the experiment's file, whatever `--only` left out now. Where
-/// the sweep ran cells that the file does not have (`--epochs`, or other seeds), it draws theirs. Tells
-/// which cells are damaged.
-fn draw(selection: &CellSelection) -> Result<Vec<String>, CliError> {
-    let every_level = CellSelection { only: Vec::new(), ..selection.clone() };
+/// What a sweep draws: every cell of the experiment's file, whatever `--only` left out now. Where it ran
+/// cells that the file does not have (`--epochs`, or other seeds), theirs.
+fn drawn(selection: &CellSelection) -> Result<CellSelection, CliError> {
     let whole = selection.whole();
-    let drawn = if whole.load()?.contains(&selection.load()?) { whole } else { every_level };
+    let is_of_whole = whole.load()?.contains(&selection.load()?);
+    Ok(if is_of_whole { whole } else { selection.with_every_level() })
+}
+
+/// Draws the report. Tells which cells are damaged.
+fn draw(selection: &CellSelection) -> Result<Vec<String>, CliError> {
+    let drawn = drawn(selection)?;
     let experiment = drawn.load()?;
     let folder = drawn.written_folder(&experiment)?;
     let results = read(&drawn, &experiment, &folder)?;

@@ -2,7 +2,8 @@
 //! mapped into memory.
 //!
 //! The format is safetensors with a single tensor `values`, so that other programs can look inside. Its
-//! metadata hold a checksum, which is compared when the file is opened for the first time.
+//! metadata hold a checksum, which is compared when the file is opened for the first time, and the name
+//! that it was written under, which tells an artifact that lies in the place of another.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufWriter, Write};
@@ -12,9 +13,11 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use memmap2::Mmap;
+use safetensors::tensor::Metadata;
 use safetensors::{Dtype, SafeTensors};
 use thaw_store::{Checksum, UNKNOWN_CHECKSUM, Unfinished};
 
+use crate::begun::begins_with;
 use crate::mapped::map;
 use crate::{Begun, DataError};
 
@@ -53,7 +56,8 @@ pub struct ArtifactWriter<T> {
 }
 
 impl<T: Element> ArtifactWriter<T> {
-    /// Begins an artifact of the given shape, with the given metadata beside its values.
+    /// Begins an artifact of the given shape, with the given metadata beside its values, and its name,
+    /// which is that of its file without the ending.
     ///
     /// # Errors
     /// When the folder cannot be made or written to.
@@ -62,19 +66,16 @@ impl<T: Element> ArtifactWriter<T> {
         shape: &[usize],
         metadata: &HashMap<String, String>,
     ) -> Result<Self, DataError> {
+        let mut metadata = metadata.clone();
+        metadata.insert(NAME.to_owned(), name(path));
+        Self::begin(path, shape, header::<T>(shape, &metadata))
+    }
+
+    /// Begins an artifact of the given shape behind a header.
+    fn begin(path: &Path, shape: &[usize], header: Vec<u8>) -> Result<Self, DataError> {
         let file = Unfinished::create(path);
         let mut file =
             BufWriter::new(file.map_err(DataError::unwritable(path, "cannot write the artifact"))?);
-        let bytes = shape.iter().product::<usize>() * size_of::<T>();
-        let mut metadata = metadata.clone();
-        metadata.insert(CHECKSUM.to_owned(), UNKNOWN_CHECKSUM.to_owned());
-        let header = serde_json::json!({
-            "__metadata__": metadata,
-            "values": { "dtype": T::DTYPE, "shape": shape, "data_offsets": [0, bytes] },
-        });
-        let mut text = header.to_string().into_bytes();
-        text.resize((text.len() + 8).next_multiple_of(ALIGNMENT) - 8, b' ');
-        let header = [&(text.len() as u64).to_le_bytes()[..], &text].concat();
         file.write_all(&header).map_err(DataError::unwritable(path, "cannot write"))?;
         let mut checksum = Checksum::default();
         checksum.add(&header);
@@ -84,7 +85,7 @@ impl<T: Element> ArtifactWriter<T> {
             checksum,
             header,
             written: 0,
-            missing: bytes / size_of::<T>(),
+            missing: shape.iter().product(),
             note: None,
             damage: None,
             element: PhantomData,
@@ -105,11 +106,21 @@ impl<T: Element> ArtifactWriter<T> {
         note: &Path,
     ) -> Result<Self, DataError> {
         let unwritable = |action| DataError::unwritable(path, action);
-        let begun = Begun::read(note).and_then(|begun| Some((begun.file(path)?, begun)));
-        let mut writer = Self::create(path, shape, metadata)?;
-        writer.note = Some(note.to_owned());
-        let Some((file, begun)) = begun else { return Ok(writer) };
         let action = "cannot go on with what was written of the artifact before";
+        let begun = Begun::read(note).and_then(|begun| Some((begun.file(path)?, begun)));
+        let Some((file, begun)) = begun else {
+            return Ok(Self {
+                note: Some(note.to_owned()),
+                ..Self::create(path, shape, metadata)?
+            });
+        };
+        // What a version began that knew no names is ended without one.
+        let nameless = header::<T>(shape, metadata);
+        let mut writer = match begins_with(&file, &nameless).map_err(unwritable(action))? {
+            true => Self::begin(path, shape, nameless)?,
+            false => Self::create(path, shape, metadata)?,
+        };
+        writer.note = Some(note.to_owned());
         let is_free = thaw_store::release(&file, path).map_err(unwritable(action))?;
         let file = if is_free { thaw_store::left_place(path) } else { file };
         let (header, mut values) = (writer.header.clone(), 0);
@@ -219,8 +230,30 @@ impl<T: Element> ArtifactWriter<T> {
     }
 }
 
-/// The checksum's name among the metadata.
+/// The place of the checksum among the metadata.
 const CHECKSUM: &str = "checksum";
+
+/// The place of the artifact's name among the metadata.
+const NAME: &str = "name";
+
+/// The name of an artifact: that of its file without the ending.
+fn name(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// What stands before the values of an artifact whose checksum is not known yet.
+fn header<T: Element>(shape: &[usize], metadata: &HashMap<String, String>) -> Vec<u8> {
+    let bytes = shape.iter().product::<usize>() * size_of::<T>();
+    let mut metadata = metadata.clone();
+    metadata.insert(CHECKSUM.to_owned(), UNKNOWN_CHECKSUM.to_owned());
+    let header = serde_json::json!({
+        "__metadata__": metadata,
+        "values": { "dtype": T::DTYPE, "shape": shape, "data_offsets": [0, bytes] },
+    });
+    let mut text = header.to_string().into_bytes();
+    text.resize((text.len() + 8).next_multiple_of(ALIGNMENT) - 8, b' ');
+    [&(text.len() as u64).to_le_bytes()[..], &text].concat()
+}
 
 /// Files whose checksums were compared, with their lengths and the times of their last changes.
 static COMPARED: LazyLock<Mutex<HashSet<(PathBuf, u64, SystemTime)>>> =
@@ -242,24 +275,28 @@ fn is_as_written(path: &Path, bytes: &[u8], values: usize) -> bool {
     is_right
 }
 
+/// What is wrong with a file whose values begin at an offset, as far as its checksum and its name tell;
+/// files of versions that knew no names are believed to have their own.
+fn complaint(path: &Path, bytes: &[u8], values: usize, header: &Metadata) -> Option<String> {
+    if !is_as_written(path, bytes, values) {
+        return Some("its bytes do not add up to its checksum".to_owned());
+    }
+    let written = header.metadata().as_ref()?.get(NAME)?;
+    (*written != name(path)).then(|| format!("it is another artifact, `{written}`"))
+}
+
 /// Reads a file that begins as safetensors do, whatever it holds, as far as its checksum tells whether
-/// it is what was written.
+/// it is what was written, and its name whether it lies in its place.
 ///
 /// # Errors
-/// When it cannot be read or is damaged.
+/// When it cannot be read, is damaged, or is another artifact.
 pub fn examine(path: &Path) -> Result<(), DataError> {
     let damaged = |reason: String| DataError::DamagedArtifact { path: path.to_owned(), reason };
     let bytes = map(path)?;
-    let (length, _) =
+    let (length, header) =
         SafeTensors::read_metadata(&bytes).map_err(|error| damaged(error.to_string()))?;
-    if is_as_written(path, &bytes, 8 + length) {
-        Ok(())
-    } else {
-        Err(damaged(OTHER_CHECKSUM.to_owned()))
-    }
+    complaint(path, &bytes, 8 + length, &header).map_or(Ok(()), |reason| Err(damaged(reason)))
 }
-
-const OTHER_CHECKSUM: &str = "its bytes do not add up to its checksum";
 
 /// An artifact mapped into memory.
 #[derive(Debug)]
@@ -275,7 +312,7 @@ impl<T: Element> Artifact<T> {
     /// Maps a finished artifact.
     ///
     /// # Errors
-    /// When the file is missing or not what [`ArtifactWriter`] has written.
+    /// When the file is missing or not what [`ArtifactWriter`] has written under this name.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let damaged = |reason: String| DataError::DamagedArtifact { path: path.to_owned(), reason };
         let bytes = map(path)?;
@@ -295,8 +332,8 @@ impl<T: Element> Artifact<T> {
         {
             return Err(damaged(format!("it has {} bytes", bytes.len())));
         }
-        if !is_as_written(path, &bytes, start) {
-            return Err(damaged(OTHER_CHECKSUM.to_owned()));
+        if let Some(reason) = complaint(path, &bytes, start, &header) {
+            return Err(damaged(reason));
         }
         let metadata = header.metadata().clone().unwrap_or_default();
         Ok(Self { bytes, start, shape, metadata, element: PhantomData })
@@ -325,7 +362,11 @@ mod tests {
     #[test]
     fn a_flipped_bit_and_a_cut_are_found_and_files_of_before_are_believed() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("values.safetensors");
+        let in_a_folder = |name: String| {
+            std::fs::create_dir(folder.path().join(&name)).expect("a folder");
+            folder.path().join(name).join("values.safetensors")
+        };
+        let path = in_a_folder("whole".to_owned());
         let metadata = HashMap::from([("labels".to_owned(), "[0]".to_owned())]);
         let mut writer = ArtifactWriter::create(&path, &[3, 5], &metadata).expect("begun");
         writer.write(&[0.5_f32; 10]).expect("written");
@@ -340,7 +381,7 @@ mod tests {
         for bit in (0..8 * whole.len()).step_by(37) {
             let mut damaged = whole.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            let other = folder.path().join(format!("{bit}.safetensors"));
+            let other = in_a_folder(bit.to_string());
             std::fs::write(&other, &damaged).expect("written");
             // A checksum that is not called so any more is not found, and then nothing else is damaged.
             if let Ok(opened) = Artifact::<f32>::open(&other) {
@@ -349,7 +390,7 @@ mod tests {
             }
         }
         for length in (0..whole.len()).step_by(11) {
-            let other = folder.path().join(format!("cut-{length}.safetensors"));
+            let other = in_a_folder(format!("cut-{length}"));
             std::fs::write(&other, &whole[..length]).expect("written");
             assert!(Artifact::<f32>::open(&other).is_err(), "cut to {length}");
         }

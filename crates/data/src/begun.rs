@@ -2,7 +2,7 @@
 //! goes on from there.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -74,13 +74,7 @@ impl Begun {
         mut receive: impl FnMut(&[u8]) -> std::io::Result<()>,
     ) -> std::io::Result<bool> {
         let mut file = File::open(file)?.take(self.bytes);
-        let mut found = Vec::new();
-        file.by_ref().take(header.len() as u64).read_to_end(&mut found)?;
-        // Where everything was written, the checksum may stand in its place already.
-        if let (Some(place), true) = (Checksum::place(header), found.len() == header.len()) {
-            let checksum = place..place + UNKNOWN_CHECKSUM.len();
-            found[checksum.clone()].copy_from_slice(&header[checksum]);
-        }
+        let found = beginning(&mut file, header)?;
         let (mut checksum, mut length, mut piece) =
             (Checksum::default(), found.len() as u64, vec![0; PIECE]);
         checksum.add(&found);
@@ -95,6 +89,23 @@ impl Begun {
             receive(&piece[..read])?;
         }
     }
+}
+
+/// Whether a file begins with a header, whatever its checksum.
+pub(crate) fn begins_with(file: &Path, header: &[u8]) -> std::io::Result<bool> {
+    Ok(beginning(&mut File::open(file)?, header)? == header)
+}
+
+/// The first bytes of a file, as many as those of a header and with the header's checksum: where everything
+/// was written, its own may stand in its place already.
+fn beginning(file: &mut impl Read, header: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut found = Vec::new();
+    file.take(header.len() as u64).read_to_end(&mut found)?;
+    if let (Some(place), true) = (Checksum::place(header), found.len() == header.len()) {
+        let checksum = place..place + UNKNOWN_CHECKSUM.len();
+        found[checksum.clone()].copy_from_slice(&header[checksum]);
+    }
+    Ok(found)
 }
 
 /// The name of a file, which is no way to another folder.
@@ -186,6 +197,36 @@ mod tests {
         bytes[place..place + UNKNOWN_CHECKSUM.len()].copy_from_slice(b"xxh3:0123456789abcdef");
         std::fs::write(file, bytes).expect("written");
         assert_eq!(ended(folder.path(), &[3, 5]), whole());
+    }
+
+    #[test]
+    fn one_that_a_version_without_names_began_is_ended_without_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(VALUES);
+        let text = r#"{"__metadata__":{"checksum":"xxh3:0000000000000000"},"values":{"data_offsets":[0,60],"dtype":"F32","shape":[3,5]}}"#;
+        let header = [&120u64.to_le_bytes()[..], format!("{text:120}").as_bytes()].concat();
+        let bytes = [&header[..], bytemuck::cast_slice(&[0.5_f32; 10])].concat();
+        let file = thaw_store::left_place(&path);
+        std::fs::write(&file, &bytes).expect("written");
+        let mut checksum = Checksum::default();
+        checksum.add(&bytes);
+        let begun = Begun::new(&file, bytes.len() as u64, &checksum);
+        begun.write(&folder.path().join("note.json")).expect("written");
+        assert_eq!(ended(folder.path(), &[3, 5]), whole());
+        let artifact = Artifact::<f32>::open(&path).expect("whole");
+        assert_eq!(artifact.metadata().keys().collect::<Vec<_>>(), ["checksum"]);
+    }
+
+    #[test]
+    fn one_that_lies_in_the_place_of_another_is_begun_again() {
+        let (folder, file) = left();
+        let path = folder.path().join("others.safetensors");
+        std::fs::rename(file, thaw_store::left_place(&path)).expect("renamed");
+        let note = folder.path().join("note.json");
+        let again = ArtifactWriter::<f32>::resume(&path, &[3, 5], &HashMap::new(), &note);
+        let again = again.expect("begun");
+        assert!(again.damage().is_some_and(|damage| damage.contains("begun again")));
+        assert_eq!(again.written(), 0);
     }
 
     #[test]

@@ -25,7 +25,8 @@ pub trait Dataset: Sync {
         &[]
     }
 
-    /// What a person should know of how the dataset was understood, in sentences.
+    /// What a person should know of how the dataset was understood, in sentences. What only the contents tell
+    /// is among them once [`content_hash`](Self::content_hash) has read them.
     fn remarks(&self) -> Vec<String> {
         Vec::new()
     }

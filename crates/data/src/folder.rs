@@ -1,12 +1,14 @@
 //! A dataset as a folder: `train|validation|test / class / image`. Folders within a class are
 //! walked, as Keras and torchvision walk them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use image::RgbImage;
+use image::{ImageFormat, RgbImage};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use thaw_spec::{ContentHash, Split, SplitCounts};
@@ -35,7 +37,12 @@ pub struct Folder {
     splits: [Vec<ImageFile>; 3],
     passed_over: Vec<String>,
     renamed: Vec<String>,
+    /// SHA-256 of each image file, split after split, once they were read.
+    digests: OnceLock<Vec<FileDigest>>,
 }
+
+/// SHA-256 of a file.
+type FileDigest = [u8; 32];
 
 /// What a file of these names is meant to be, whatever it holds. Others are images if their first
 /// bytes say so.
@@ -114,7 +121,8 @@ impl Folder {
             }
         }
         passed_over.sort_unstable();
-        Ok(Self { root: root.to_owned(), classes, splits, passed_over, renamed })
+        let root = root.to_owned();
+        Ok(Self { root, classes, splits, passed_over, renamed, digests: OnceLock::new() })
     }
 
     /// The shorter sides of up to `most` training images, evenly chosen, in pixels. Images whose
@@ -133,6 +141,52 @@ impl Folder {
     /// The images of a split, in the order of their labels and names.
     pub fn images(&self, split: Split) -> &[ImageFile] {
         &self.splits[split as usize]
+    }
+
+    /// SHA-256 of each image file, split after split.
+    fn digests(&self) -> Result<&[FileDigest], DataError> {
+        if let Some(known) = self.digests.get() {
+            return Ok(known);
+        }
+        let images: Vec<&ImageFile> = self.splits.iter().flatten().collect();
+        let digest = |image: &&ImageFile| {
+            let path = self.root.join(&image.file);
+            fs::read(&path)
+                .map(|bytes| Sha256::digest(&bytes).into())
+                .map_err(DataError::unreadable(&path, "cannot read"))
+        };
+        let digests = images.par_iter().map(digest).collect::<Result<_, _>>()?;
+        Ok(self.digests.get_or_init(|| digests))
+    }
+
+    /// The images of a split with their digests; none before the files were read.
+    fn with_digests(&self, split: Split) -> impl Iterator<Item = (&ImageFile, &FileDigest)> {
+        let before: usize = self.splits[..split as usize].iter().map(Vec::len).sum();
+        let digests = self.digests.get().map_or(&[][..], |digests| &digests[before..]);
+        self.images(split).iter().zip(digests)
+    }
+
+    /// Says how many images of a split are training images too, byte by byte; nothing where none is, or the
+    /// files were not read yet.
+    fn seen_in_training(&self, split: Split) -> Option<String> {
+        let mut trained: BTreeMap<&FileDigest, BTreeSet<u32>> = BTreeMap::new();
+        for (image, digest) in self.with_digests(Split::Train) {
+            trained.entry(digest).or_default().insert(image.label);
+        }
+        let twins = self
+            .with_digests(split)
+            .filter_map(|(image, digest)| Some((image, trained.get(digest)?)));
+        let twins: Vec<_> = twins.collect();
+        let (first, _) = twins.first()?;
+        let elsewhere = twins.iter().filter(|(image, labels)| !labels.contains(&image.label));
+        let of_another_class = match elsewhere.count() {
+            0 => String::new(),
+            count => format!("; {count} of them with another class"),
+        };
+        let count = twins.len();
+        let are =
+            if count == 1 { "image is a training image" } else { "images are training images" };
+        Some(format!("{count} {split} {are} as well, the first {}{of_another_class}", first.path))
     }
 }
 
@@ -167,7 +221,9 @@ impl Dataset for Folder {
             1 => format!("{first} is no image and is passed over"),
             count => format!("{count} files are no images and are passed over, the first {first}"),
         });
-        self.renamed.iter().cloned().chain(passed_over).collect()
+        let twins = [Split::Validation, Split::Test].map(|split| self.seen_in_training(split));
+        let twins = twins.into_iter().flatten();
+        self.renamed.iter().cloned().chain(passed_over).chain(twins).collect()
     }
 
     fn image(&self, split: Split, index: usize) -> Result<RgbImage, DataError> {
@@ -176,16 +232,8 @@ impl Dataset for Folder {
 
     /// SHA-256 over every image's relative path, label and content.
     fn content_hash(&self) -> Result<ContentHash, DataError> {
-        let images: Vec<&ImageFile> = self.splits.iter().flatten().collect();
-        let digest = |image: &&ImageFile| {
-            let path = self.root.join(&image.file);
-            fs::read(&path)
-                .map(|bytes| Sha256::digest(&bytes))
-                .map_err(DataError::unreadable(&path, "cannot read"))
-        };
-        let digests: Vec<_> = images.par_iter().map(digest).collect::<Result<_, _>>()?;
         let mut all = Sha256::new();
-        for (image, digest) in images.iter().zip(digests) {
+        for (image, digest) in self.splits.iter().flatten().zip(self.digests()?) {
             all.update((image.path.len() as u64).to_le_bytes());
             all.update(image.path.as_bytes());
             all.update(image.label.to_le_bytes());
@@ -303,5 +351,42 @@ fn is_image(path: &Path) -> Result<bool, DataError> {
     let mut start = [0; 32];
     let mut file = fs::File::open(path).map_err(unreadable)?;
     let length = file.read(&mut start).map_err(unreadable)?;
-    Ok(image::guess_format(&start[..length]).is_ok())
+    Ok(begins_as_image(&start[..length]))
+}
+
+/// Whether a file begins as an image of a kind that is decoded. Two letters are not enough: a text may
+/// begin with them.
+fn begins_as_image(start: &[u8]) -> bool {
+    match image::guess_format(start) {
+        Ok(ImageFormat::Bmp) => has_bmp_header(start),
+        Ok(ImageFormat::Pnm) => has_pnm_header(start),
+        Ok(format) => matches!(
+            format,
+            ImageFormat::Jpeg
+                | ImageFormat::Png
+                | ImageFormat::WebP
+                | ImageFormat::Gif
+                | ImageFormat::Tiff
+        ),
+        Err(_) => false,
+    }
+}
+
+/// Whether the length of a second header, of 12 to 124 bytes, stands behind the 14 bytes of the first.
+fn has_bmp_header(start: &[u8]) -> bool {
+    matches!(start.get(14..18), Some([12..=124, 0, 0, 0]))
+}
+
+/// Whether the letter and digit are followed as Netpbm follows them: by white space and a width or a
+/// comment, and in a PAM by a line of its own.
+fn has_pnm_header(start: &[u8]) -> bool {
+    match start {
+        [b'P', b'7', rest @ ..] => rest.starts_with(b"\n"),
+        [_, _, b'#', ..] => true,
+        [_, _, rest @ ..] => {
+            let behind = rest.trim_ascii_start();
+            behind.len() < rest.len() && matches!(behind, [b'0'..=b'9' | b'#', ..])
+        }
+        _ => false,
+    }
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView};
 use tempfile::TempDir;
-use thaw_data::{Artifact, ArtifactWriter, DataError, Element, OnUnreadable, Pixels};
+use thaw_data::{Artifact, ArtifactWriter, DataError, Element, OnUnreadable, Pixels, examine};
+use thaw_store::Checksum;
 
 fn write<T: Element>(path: &Path, shape: &[usize], values: &[T], metadata: &[(&str, &str)]) {
     let metadata =
@@ -71,6 +72,46 @@ fn an_artifact_of_another_length_or_alignment_is_refused() {
         ((bytes.len() - 8) % 64 != 0).then_some(bytes)
     });
     assert!(refused(&aligned.expect("a header that is no multiple of 64 bytes")).is_err());
+}
+
+#[test]
+fn an_artifact_in_the_place_of_another_is_refused() {
+    let folder = TempDir::new().expect("a folder");
+    let place = |name: &str| folder.path().join(name).with_extension("safetensors");
+    write(&place("validation"), &[2], &[0.5f32, 1.5], &[]);
+    write(&place("test"), &[2], &[2.5f32, 3.5], &[]);
+    let is_sound = |name: &str| {
+        let opened =
+            Artifact::<f32>::open(&place(name)).map(|_| ()).map_err(|error| error.to_string());
+        assert_eq!(examine(&place(name)).map_err(|error| error.to_string()), opened);
+        opened
+    };
+    assert_eq!((is_sound("validation"), is_sound("test")), (Ok(()), Ok(())));
+    fs::rename(place("validation"), place("third")).expect("renamed");
+    fs::rename(place("test"), place("validation")).expect("renamed");
+    fs::rename(place("third"), place("test")).expect("renamed");
+    for (name, written) in [("validation", "test"), ("test", "validation")] {
+        let message = is_sound(name).expect_err("another artifact");
+        assert!(message.contains(&format!("(it is another artifact, `{written}`)")), "{message}");
+    }
+    // The same name in another folder, as in a copy of the cache.
+    let copy = folder.path().join("copy").join("test");
+    fs::create_dir(folder.path().join("copy")).expect("a folder");
+    fs::copy(place("validation"), &copy).expect("copied");
+    assert_eq!(Artifact::<f32>::open(&copy).expect("its own").values(), [2.5, 3.5]);
+}
+
+#[test]
+fn an_artifact_of_a_version_without_names_is_believed() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("54f06fd439f3abae.safetensors");
+    let text = r#"{"__metadata__":{"checksum":"xxh3:0000000000000000"},"values":{"data_offsets":[0,2],"dtype":"U8","shape":[2]}}"#;
+    let header = [&120u64.to_le_bytes()[..], format!("{text:120}").as_bytes()].concat();
+    let mut bytes = [&header[..], &[7, 8]].concat();
+    Checksum::seal(&mut bytes);
+    fs::write(&path, &bytes).expect("written");
+    examine(&path).expect("sound");
+    assert_eq!(Artifact::<u8>::open(&path).expect("sound").values(), [7, 8]);
 }
 
 #[test]

@@ -137,6 +137,7 @@ fn images_are_known_by_their_first_bytes_and_found_in_folders_within_a_class() {
     ] {
         fs::write(root.path().join(path), content).expect("written");
     }
+    fs::write(cats.join("h"), b"P5 # without an extension\n1 1 255\n7").expect("written");
     let folder = Folder::scan(root.path()).expect("a dataset");
     let paths: Vec<&str> = folder
         .images(Split::Train)
@@ -144,14 +145,39 @@ fn images_are_known_by_their_first_bytes_and_found_in_folders_within_a_class() {
         .filter(|image| image.label == 0)
         .map(|image| image.path.trim_start_matches("train/cats/"))
         .collect();
-    assert_eq!(paths, ["a.jpg", "b.png", "batch 2/more/c.png", "d.jfif", "e", "f.tif", "g.ppm"]);
+    assert_eq!(
+        paths,
+        ["a.jpg", "b.png", "batch 2/more/c.png", "d.jfif", "e", "f.tif", "g.ppm", "h"]
+    );
     assert_eq!(folder.passed_over(), ["train/cats/batch 2/notes.txt", "train/labels.csv"]);
     assert_eq!(
         folder.remarks(),
         ["2 files are no images and are passed over, the first train/cats/batch 2/notes.txt"]
     );
     let pixels = prepare(root.path(), OnUnreadable::Refuse).expect("all of them can be decoded");
-    assert_eq!(pixels.len(), 7 + 2);
+    assert_eq!(pixels.len(), 8 + 2);
+}
+
+#[test]
+fn files_that_begin_as_images_do_and_are_none_that_is_read_are_passed_over() {
+    let root = dataset();
+    let cats = root.path().join("train/cats");
+    let not_read: [(&str, &[u8]); 6] = [
+        ("a.avif", b"\0\0\0\x20ftypavif\0\0\0\0avifmif1miafMA1B"),
+        ("about.txt", b"BMW photos taken by Ann in the summer\n"),
+        ("favicon.ico", b"\0\0\x01\0\x01\0\x10\x10\0\0\x01\0\x20\0\x68\x04\0\0\x16\0\0\0"),
+        ("lists.txt", b"P7 is a format of images\n"),
+        ("notes.txt", b"P5 was taken at dusk\n"),
+        ("plan", b"P1"),
+    ];
+    for (name, content) in not_read {
+        fs::write(cats.join(name), content).expect("written");
+    }
+    let bitmap = RgbImage::new(3, 3);
+    bitmap.save_with_format(cats.join("bitmap"), ImageFormat::Bmp).expect("an image");
+    let folder = Folder::scan(root.path()).expect("a dataset");
+    assert_eq!(folder.images(Split::Train)[2].path, "train/cats/bitmap");
+    assert_eq!(folder.passed_over(), not_read.map(|(name, _)| format!("train/cats/{name}")));
 }
 
 #[test]
@@ -174,6 +200,29 @@ fn validation_images_go_by_several_names_and_are_the_same_dataset() {
         fs::remove_dir(root.path().join("validation")).expect("removed");
         fs::rename(root.path().join(name), root.path().join("validation")).expect("renamed");
     }
+}
+
+#[test]
+fn images_that_are_trained_on_and_judged_by_are_counted_once_they_are_read() {
+    let root = dataset();
+    let copy = |from: &str, to: &str| {
+        fs::copy(root.path().join(from), root.path().join(to)).expect("a copy");
+    };
+    // The training images of both classes are the same here.
+    picture(&root.path().join("train/dogs/only.png"), 9);
+    copy("train/cats/a.jpg", "validation/cats/z.jpg");
+    copy("train/dogs/only.png", "validation/cats/y.png");
+    copy("train/dogs/only.png", "test/dogs/x.png");
+    let folder = Folder::scan(root.path()).expect("a dataset");
+    assert!(folder.remarks().is_empty(), "nothing was read yet");
+    folder.content_hash().expect("readable");
+    assert_eq!(
+        folder.remarks(),
+        [
+            "2 validation images are training images as well, the first validation/cats/y.png; 1 of them with another class",
+            "1 test image is a training image as well, the first test/dogs/x.png",
+        ]
+    );
 }
 
 #[test]

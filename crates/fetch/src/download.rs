@@ -1,6 +1,6 @@
 //! One file over HTTP: resumed where it broke off, checked before it gets its name.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -34,18 +34,22 @@ pub type DownloadProgress<'a> = &'a dyn Fn(u64, Option<u64>);
 
 /// Result of one attempt.
 enum Attempt {
+    /// Everything has arrived.
     Complete,
+    /// The file has its name.
+    Done,
     Broken(String),
 }
 
 /// Fetches `url` to `target`. What has arrived lies beside it with `.part` at the end of its name,
-/// and a later call goes on from there. The file gets its name only when its checksum is right; a
-/// file with a wrong one is removed. Redirections are followed, and proxies taken from the
-/// environment.
+/// and a later call goes on from there; one at the same time is refused. The file gets its name only when
+/// its checksum is right; a file with a wrong one is removed, and where it went on from an earlier part, it
+/// is fetched once from its start. A symbolic link stays: the file that it points at is written.
+/// Redirections are followed, and proxies taken from the environment.
 ///
 /// # Errors
 /// When the server cannot be reached or refuses, the connection keeps breaking, the content is
-/// wrong, or the disk refuses.
+/// wrong, another process downloads it, or the disk refuses.
 pub fn download(
     url: &str,
     target: &Path,
@@ -53,7 +57,8 @@ pub fn download(
     retry: RetryPolicy,
     progress: DownloadProgress<'_>,
 ) -> Result<(), FetchError> {
-    let part = partial_path(target);
+    let target = &thaw_store::behind_links(target)
+        .map_err(FetchError::unwritable(target, "cannot write"))?;
     if let Some(folder) = target.parent() {
         std::fs::create_dir_all(folder)
             .map_err(FetchError::unwritable(folder, "cannot make the folder"))?;
@@ -62,46 +67,231 @@ pub fn download(
         Checksum::Hub => hub_checksum(url, retry)?,
         known => known.clone(),
     };
-    let agent = agent(retry);
-    let mut fruitless_attempts = 0;
-    loop {
-        let before = length(&part);
-        match attempt(&agent, url, &part, retry, progress)? {
-            Attempt::Complete => break,
-            Attempt::Broken(reason) => {
-                fruitless_attempts =
-                    if length(&part) > before { 0 } else { fruitless_attempts + 1 };
-                if fruitless_attempts >= retry.attempts {
-                    return Err(FetchError::Interrupted {
-                        url: shown(url),
-                        attempts: fruitless_attempts,
-                        bytes: length(&part),
-                        reason: without_secret(&reason, url),
-                    });
-                }
-                std::thread::sleep(retry.pause * 2u32.pow(fruitless_attempts));
+    let part = Part::open(partial_path(target))?;
+    let mut download =
+        Download { url, target, expected, agent: agent(retry), retry, progress, part };
+    let done = download.run();
+    if done.is_err() && download.part.length() == 0 {
+        download.part.remove()?;
+    }
+    done
+}
+
+/// A download under way.
+struct Download<'a> {
+    url: &'a str,
+    target: &'a Path,
+    expected: Checksum,
+    agent: Agent,
+    retry: RetryPolicy,
+    progress: DownloadProgress<'a>,
+    part: Part,
+}
+
+impl Download<'_> {
+    /// Tries until the file has its name, or too many attempts in a row bring nothing.
+    fn run(&mut self) -> Result<(), FetchError> {
+        let mut fruitless_attempts = 0;
+        let mut is_second_start = false;
+        loop {
+            let before = self.part.length();
+            let reason = match self.attempt()? {
+                Attempt::Done => return Ok(()),
+                Attempt::Complete => match self.part.compare(&self.expected)? {
+                    Ok(()) => return self.part.give_name(self.target),
+                    Err(actual) => {
+                        self.part.cut(0)?;
+                        // What it went on from may have been another file.
+                        if before > 0 && !is_second_start {
+                            is_second_start = true;
+                            continue;
+                        }
+                        return Err(FetchError::WrongContent {
+                            url: shown(self.url),
+                            expected: self.expected.to_string(),
+                            actual,
+                        });
+                    }
+                },
+                Attempt::Broken(reason) => reason,
+            };
+            fruitless_attempts =
+                if self.part.length() > before { 0 } else { fruitless_attempts + 1 };
+            if fruitless_attempts >= self.retry.attempts {
+                return Err(FetchError::Interrupted {
+                    url: shown(self.url),
+                    attempts: fruitless_attempts,
+                    bytes: self.part.length(),
+                    reason: without_secret(&reason, self.url),
+                });
+            }
+            std::thread::sleep(self.retry.pause * 2u32.pow(fruitless_attempts));
+        }
+    }
+
+    /// Asks for what is missing and appends it.
+    fn attempt(&mut self) -> Result<Attempt, FetchError> {
+        let (url, present) = (self.url, self.part.length());
+        let mut request = self.agent.get(url).header(header::ACCEPT_ENCODING, "identity");
+        if present > 0 {
+            request = request.header(header::RANGE, format!("bytes={present}-"));
+        }
+        let response = match request.call() {
+            Ok(response) => response,
+            // Until the first byte has come there is nothing to be patient for.
+            Err(error) if present == 0 => return Err(FetchError::unreachable(url, &error)),
+            Err(error) => return Ok(Attempt::Broken(error.to_string())),
+        };
+        let status = response.status().as_u16();
+        let total = match status {
+            200 => header_text(&response, "content-length").and_then(|length| length.parse().ok()),
+            206 if starts_at(&response, present) => header_text(&response, "content-range")
+                .and_then(|range| range.rsplit('/').next()?.parse().ok()),
+            // Everything was there already.
+            416 if header_text(&response, "content-range")
+                .is_some_and(|range| range == format!("bytes */{present}")) =>
+            {
+                return Ok(Attempt::Complete);
+            }
+            // The rest that is offered does not belong to what is there: begin anew.
+            206 | 416 => {
+                self.part.cut(0)?;
+                return Ok(Attempt::Broken(
+                    "the server offered another part than the one asked for".to_owned(),
+                ));
+            }
+            429 | 500..=599 => return Ok(Attempt::Broken(format!("the server answers {status}"))),
+            _ => return Err(FetchError::Refused { url: shown(url), status }),
+        };
+        if status == 200 && present > 0 {
+            return self.receive_anew(response, total);
+        }
+        self.part.receive(response, present, total, self.retry, self.progress)
+    }
+
+    /// Receives a whole file beside what has arrived, which stays until the new one has proved right: it
+    /// may be a page on which somebody has to log in.
+    fn receive_anew(
+        &self,
+        response: Response<ureq::Body>,
+        total: Option<u64>,
+    ) -> Result<Attempt, FetchError> {
+        let mut anew = Part::open(partial_path(&self.part.path))?;
+        let received = anew.receive(response, 0, total, self.retry, self.progress);
+        let proved = received.and_then(|received| match received {
+            Attempt::Complete if anew.compare(&self.expected)?.is_err() => {
+                Ok(Attempt::Broken("the server sent another file".to_owned()))
+            }
+            received => Ok(received),
+        });
+        if let Ok(Attempt::Complete) = proved {
+            anew.give_name(self.target)?;
+            self.part.remove()?;
+            return Ok(Attempt::Done);
+        }
+        anew.remove()?;
+        proved
+    }
+}
+
+/// What has arrived of a file, for one process alone.
+struct Part {
+    file: File,
+    path: PathBuf,
+}
+
+impl Part {
+    /// Opens what has arrived, or begins it; nobody else gets it meanwhile.
+    fn open(path: PathBuf) -> Result<Self, FetchError> {
+        loop {
+            let file = OpenOptions::new()
+                .create(true)
+                .read(true)
+                .write(true)
+                .truncate(false)
+                .open(&path)
+                .map_err(FetchError::unwritable(&path, "cannot write"))?;
+            // Some file systems have no locks.
+            if let Err(TryLockError::WouldBlock) = file.try_lock() {
+                return Err(FetchError::Busy { path });
+            }
+            // Whoever had it may have removed it, or given it its name, since it was opened.
+            if is_at(&file, &path) {
+                return Ok(Self { file, path });
             }
         }
     }
-    // A part that was complete already may not be on the disk yet. Windows brings only a file there that is
-    // open for writing.
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(&part)
-        .map_err(FetchError::unwritable(&part, "cannot open"))?;
-    if let Err(actual) =
-        expected.compare(&mut file).map_err(FetchError::unreadable(&part, "cannot read"))?
-    {
-        std::fs::remove_file(&part).map_err(FetchError::unwritable(&part, "cannot remove"))?;
-        return Err(FetchError::WrongContent {
-            url: shown(url),
-            expected: expected.to_string(),
-            actual,
-        });
+
+    fn length(&self) -> u64 {
+        self.file.metadata().map_or(0, |metadata| metadata.len())
     }
-    file.sync_all().map_err(FetchError::unwritable(&part, "cannot write"))?;
-    std::fs::rename(&part, target).map_err(FetchError::unwritable(target, "cannot write"))
+
+    /// Goes on behind so many bytes.
+    fn cut(&mut self, length: u64) -> Result<(), FetchError> {
+        self.file
+            .set_len(length)
+            .and_then(|()| self.file.seek(SeekFrom::Start(length)))
+            .map(drop)
+            .map_err(FetchError::unwritable(&self.path, "cannot write"))
+    }
+
+    /// Receives what comes behind so many bytes.
+    fn receive(
+        &mut self,
+        response: Response<ureq::Body>,
+        start: u64,
+        total: Option<u64>,
+        retry: RetryPolicy,
+        progress: DownloadProgress<'_>,
+    ) -> Result<Attempt, FetchError> {
+        self.cut(start)?;
+        let (received, broken) =
+            copy(response, &mut self.file, &self.path, start, total, retry, progress)?;
+        self.file.sync_all().map_err(FetchError::unwritable(&self.path, "cannot write"))?;
+        Ok(match (broken, total) {
+            (Some(reason), _) => Attempt::Broken(reason),
+            (None, Some(total)) if received < total => {
+                Attempt::Broken(format!("the connection ended after {received} of {total} bytes"))
+            }
+            (None, _) => Attempt::Complete,
+        })
+    }
+
+    /// Whether it is the right file; if not, what it is instead.
+    fn compare(&mut self, expected: &Checksum) -> Result<Result<(), String>, FetchError> {
+        self.file
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| expected.compare(&mut self.file))
+            .map_err(FetchError::unreadable(&self.path, "cannot read"))
+    }
+
+    /// Gives the file its name, once its bytes are on the disk.
+    fn give_name(&self, target: &Path) -> Result<(), FetchError> {
+        self.file.sync_all().map_err(FetchError::unwritable(&self.path, "cannot write"))?;
+        std::fs::rename(&self.path, target).map_err(FetchError::unwritable(target, "cannot write"))
+    }
+
+    fn remove(&self) -> Result<(), FetchError> {
+        std::fs::remove_file(&self.path)
+            .map_err(FetchError::unwritable(&self.path, "cannot remove"))
+    }
+}
+
+/// Whether a path leads to an open file.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let numbers = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(there)) => numbers(open) == numbers(there),
+        _ => false,
+    }
+}
+
+/// Other systems give files no numbers that the standard library tells.
+#[cfg(not(unix))]
+fn is_at(_file: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 /// Checks a file that somebody put there. Of a file whose checksum only a server can tell
@@ -167,71 +357,6 @@ fn partial_path(target: &Path) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
     name.push(".part");
     name.into()
-}
-
-fn length(path: &Path) -> u64 {
-    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
-}
-
-/// Asks for what is missing and appends it.
-fn attempt(
-    agent: &Agent,
-    url: &str,
-    part: &Path,
-    retry: RetryPolicy,
-    progress: DownloadProgress<'_>,
-) -> Result<Attempt, FetchError> {
-    let present = length(part);
-    let mut request = agent.get(url).header(header::ACCEPT_ENCODING, "identity");
-    if present > 0 {
-        request = request.header(header::RANGE, format!("bytes={present}-"));
-    }
-    let response = match request.call() {
-        Ok(response) => response,
-        // Until the first byte has come there is nothing to be patient for.
-        Err(error) if present == 0 => return Err(FetchError::unreachable(url, &error)),
-        Err(error) => return Ok(Attempt::Broken(error.to_string())),
-    };
-    let status = response.status().as_u16();
-    let total = match status {
-        200 => header_text(&response, "content-length").and_then(|length| length.parse().ok()),
-        206 if starts_at(&response, present) => header_text(&response, "content-range")
-            .and_then(|range| range.rsplit('/').next()?.parse().ok()),
-        // Everything was there already.
-        416 if header_text(&response, "content-range")
-            .is_some_and(|range| range == format!("bytes */{present}")) =>
-        {
-            return Ok(Attempt::Complete);
-        }
-        // The rest that is offered does not belong to what is there: begin anew.
-        206 | 416 => {
-            std::fs::remove_file(part).map_err(FetchError::unwritable(part, "cannot remove"))?;
-            return Ok(Attempt::Broken(
-                "the server offered another part than the one asked for".to_owned(),
-            ));
-        }
-        429 | 500..=599 => return Ok(Attempt::Broken(format!("the server answers {status}"))),
-        _ => return Err(FetchError::Refused { url: shown(url), status }),
-    };
-    let mut file = OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(part)
-        .map_err(FetchError::unwritable(part, "cannot write"))?;
-    let start = if status == 206 { present } else { 0 };
-    file.set_len(start)
-        .and_then(|()| file.seek(SeekFrom::Start(start)))
-        .map_err(FetchError::unwritable(part, "cannot write"))?;
-    let (received, broken) = copy(response, &mut file, part, start, total, retry, progress)?;
-    file.sync_all().map_err(FetchError::unwritable(part, "cannot write"))?;
-    Ok(match (broken, total) {
-        (Some(reason), _) => Attempt::Broken(reason),
-        (None, Some(total)) if received < total => {
-            Attempt::Broken(format!("the connection ended after {received} of {total} bytes"))
-        }
-        (None, _) => Attempt::Complete,
-    })
 }
 
 /// Writes what comes. A thread of its own reads, so that a silent connection can be left alone.

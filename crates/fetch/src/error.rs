@@ -46,6 +46,12 @@ pub enum FetchError {
         /// The error of the last attempt, in words.
         reason: String,
     },
+    /// Another process downloads the same file.
+    #[error("{}: another process downloads it; wait until it has ended", path.display())]
+    Busy {
+        /// What has arrived of the file.
+        path: PathBuf,
+    },
     /// The downloaded file has another checksum than the catalogue says.
     #[error("{url}: serves another file: expected {expected}, got {actual}; nothing was kept")]
     WrongContent {

@@ -223,6 +223,73 @@ fn a_later_call_goes_on_and_a_complete_part_is_only_checked() {
     assert_eq!(requests, ["bytes=200000-"]);
 }
 
+/// The server answers as if nothing had arrived, with a page on which somebody has to log in.
+#[test]
+fn what_has_arrived_stays_until_another_answer_proves_right() {
+    let folder = TempDir::new().expect("a folder");
+    let acts = vec![Act::Truncate(70_000), Act::Lie, Act::Serve];
+    let (result, requests) = fetch(acts, folder.path(), &sha256());
+    result.expect("a download");
+    assert_eq!(requests, ["all", "bytes=70000-", "bytes=70000-"]);
+    assert_eq!(files(folder.path()), ["file"]);
+    let acts = vec![Act::Truncate(70_000), Act::Lie, Act::Lie, Act::Lie];
+    let folder = TempDir::new().expect("a folder");
+    let (result, _) = fetch(acts, folder.path(), &sha256());
+    let message = result.expect_err("pages").to_string();
+    assert!(message.contains("after 70000 bytes (the server sent another file)"), "{message}");
+    assert_eq!(files(folder.path()), ["file.part"]);
+}
+
+#[test]
+fn a_part_of_another_file_gives_way() {
+    for (acts, asked) in [
+        (vec![Act::Serve, Act::Serve], vec!["bytes=100000-", "all"]),
+        (vec![Act::IgnoreRange], vec!["bytes=100000-"]),
+    ] {
+        let folder = TempDir::new().expect("a folder");
+        std::fs::write(folder.path().join("file.part"), [7; 100_000]).expect("a part");
+        let (result, requests) = fetch(acts, folder.path(), &sha256());
+        result.expect("a download");
+        assert_eq!(requests, asked);
+        assert_eq!(std::fs::read(folder.path().join("file")).expect("the file"), content());
+        assert_eq!(files(folder.path()), ["file"]);
+    }
+    // It is the server that has another file.
+    let folder = TempDir::new().expect("a folder");
+    std::fs::write(folder.path().join("file.part"), [7; 200_000]).expect("a part");
+    let (result, requests) = fetch(vec![Act::Serve, Act::Lie], folder.path(), &sha256());
+    assert!(matches!(result, Err(FetchError::WrongContent { .. })), "{result:?}");
+    assert_eq!(requests, ["bytes=200000-", "all"]);
+    assert!(files(folder.path()).is_empty());
+}
+
+#[test]
+fn a_download_of_another_process_is_left_alone() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("file.part");
+    std::fs::write(&path, &content()[..1000]).expect("a part");
+    let part = File::options().write(true).open(&path).expect("a part");
+    part.try_lock().expect("a lock");
+    let (result, requests) = fetch(vec![Act::Serve], folder.path(), &sha256());
+    assert!(matches!(result, Err(FetchError::Busy { .. })), "{result:?}");
+    assert!(requests.is_empty());
+    assert_eq!(std::fs::read(&path).expect("the part").len(), 1000);
+    drop(part);
+    fetch(vec![Act::Serve], folder.path(), &sha256()).0.expect("the rest");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_stays_and_the_file_that_it_leads_to_is_written() {
+    let folder = TempDir::new().expect("a folder");
+    let (link, disk) = (folder.path().join("file"), folder.path().join("disk"));
+    std::os::unix::fs::symlink("disk/weights", &link).expect("a link");
+    fetch(vec![Act::Serve], folder.path(), &sha256()).0.expect("a download");
+    assert!(link.is_symlink());
+    assert_eq!(files(&disk), ["weights"]);
+    assert_eq!(std::fs::read(&link).expect("the file"), content());
+}
+
 #[test]
 fn redirections_are_followed() {
     let folder = TempDir::new().expect("a folder");

@@ -26,13 +26,14 @@ pub struct TensorComparison {
     /// Whether it is a statistic of BatchNorm, which moves without an optimizer.
     pub is_statistic: bool,
     /// Whether a number changed, or the shape did. A zero whose sign changed did not, nor did numbers
-    /// that the narrower type rounds to the same.
-    pub moved: bool,
+    /// that the narrower type of the second file rounds to the same. Nothing where the first file's
+    /// type is the narrower one and does: its numbers were rounded, or they moved.
+    pub moved: Option<bool>,
     /// Whether the shape changed.
     pub reshaped: bool,
     /// The narrower type, where the two files hold floats of different width that are the same when
-    /// rounded to it: stored otherwise, not moved. Both types, where one is binary16 and the other
-    /// bfloat16 and both may be the same numbers rounded.
+    /// rounded to it. Both types, where one is binary16 and the other bfloat16 and both may be the same
+    /// numbers rounded.
     pub rounded_to: Option<String>,
     /// Relative drift ‖w − w₀‖₂ / ‖w₀‖₂ (the numerator alone where w₀ is zero); nothing when the
     /// shape changed, or for numbers of a type whose bits alone are compared.
@@ -157,9 +158,10 @@ fn listing(
     options: &ComparisonOptions,
     path: &Path,
 ) -> Result<Listing, ModelError> {
-    let tensor = |(name, own): (String, String)| {
-        let is_statistic = is_statistic(&name);
-        match file.numbers(&own) {
+    let names = renamed(file, &options.renames, path)?;
+    let tensor = |(name, own): (&String, &String)| {
+        let (name, is_statistic) = (name.clone(), is_statistic(name, &names));
+        match file.numbers(own) {
             Ok(Numbers { number_type, shape, bytes }) => ListedTensor {
                 name,
                 number_type: Ok(number_type.to_string()),
@@ -177,7 +179,7 @@ fn listing(
         }
     };
     Ok(Listing {
-        tensors: renamed(file, &options.renames, path)?.into_iter().map(tensor).collect(),
+        tensors: names.iter().map(tensor).collect(),
         place: file.place().map(str::to_owned),
         left_out: file.left_out(),
         unplaced: file.unplaced(),
@@ -200,7 +202,8 @@ pub fn compare(
 ) -> Result<Comparison, ModelError> {
     let old = TensorFile::read(before, options.wanted())?;
     // The state dict of the second file is at the same place, where there is one.
-    let like = Wanted::Like(old.place().unwrap_or_default());
+    let names = old.names();
+    let like = Wanted::Like { place: old.place().unwrap_or_default(), names: &names };
     let wanted = options.state_dict.as_deref().map_or(like, Wanted::At);
     let new = TensorFile::read(after, wanted)?;
     let (names_before, names_after) =
@@ -220,7 +223,9 @@ pub fn compare(
         let numbers = old
             .numbers(&names_before[&name])
             .and_then(|was| Ok((was, new.numbers(&names_after[&name_after])?)));
-        let compared = numbers.and_then(|(was, is)| compare_numbers(&name, &name_after, &was, &is));
+        let is_statistic = is_statistic(&name, &names_before);
+        let compared = numbers
+            .and_then(|(was, is)| compare_numbers(&name, &name_after, is_statistic, &was, &is));
         match compared {
             Ok(compared) => comparison.tensors.push(compared),
             Err(reason) => comparison.unreadable.push(UnreadableTensor {
@@ -273,22 +278,27 @@ const STATISTICS: [&str; 6] = [
     "running_std",
 ];
 
-fn is_statistic(name: &str) -> bool {
+/// Whether a tensor among those of a file is a statistic.
+fn is_statistic<T>(name: &str, names: &BTreeMap<String, T>) -> bool {
     let plain = name.strip_suffix(":0").unwrap_or(name);
-    // Keras 3 names a layer by its class, and its tensors by their number: scale, offset, mean,
-    // variance.
-    let is_numbered = |end: &str| {
-        let layer = plain.strip_suffix(end).and_then(|rest| rest.rsplit('/').next());
-        layer.is_some_and(|layer| layer.starts_with("batch_normalization"))
-    };
-    STATISTICS.iter().any(|end| plain.ends_with(end))
-        || is_numbered("/vars/2")
-        || is_numbered("/vars/3")
+    STATISTICS.iter().any(|end| plain.ends_with(end)) || is_numbered_statistic(plain, names)
+}
+
+/// Whether a tensor is one of the last two of a BatchNorm of Keras 3, which names a layer by its class
+/// and its tensors by their number: scale and offset where it has them, mean, variance.
+fn is_numbered_statistic<T>(name: &str, names: &BTreeMap<String, T>) -> bool {
+    let Some((layer, number)) = name.rsplit_once("/vars/") else { return false };
+    let class = layer.rsplit('/').next().unwrap_or(layer);
+    let second_next = number.parse::<u32>().ok().and_then(|number| number.checked_add(2));
+    let is_last_or_before =
+        |second_next| !names.contains_key(&format!("{layer}/vars/{second_next}"));
+    class.starts_with("batch_normalization") && second_next.is_some_and(is_last_or_before)
 }
 
 fn compare_numbers(
     name: &str,
     name_after: &str,
+    is_statistic: bool,
     was: &Numbers<'_>,
     is: &Numbers<'_>,
 ) -> Result<TensorComparison, String> {
@@ -296,8 +306,8 @@ fn compare_numbers(
         name: name.to_owned(),
         name_after: (name != name_after).then(|| name_after.to_owned()),
         shape: was.shape.clone(),
-        is_statistic: is_statistic(name),
-        moved: true,
+        is_statistic,
+        moved: Some(true),
         reshaped: was.shape != is.shape,
         rounded_to: None,
         relative_drift: None,
@@ -306,9 +316,8 @@ fn compare_numbers(
         return Ok(compared);
     }
     if was.number_type == is.number_type {
-        (compared.moved, compared.relative_drift) =
-            compare_bits(&was.number_type, &was.bytes, &is.bytes);
-        return Ok(compared);
+        let (moved, relative_drift) = compare_bits(&was.number_type, &was.bytes, &is.bytes);
+        return Ok(TensorComparison { moved: Some(moved), relative_drift, ..compared });
     }
     // Above this, 64-bit floats do not hold every whole number.
     let is_exact = |values: &Vec<f64>| values.iter().all(|value| value.abs() <= 2f64.powi(53));
@@ -321,9 +330,9 @@ fn compare_numbers(
             was.number_type, is.number_type
         ));
     };
-    compared.moved = moved_beyond_the_sign_of_zero(&values_before, &values_after);
+    let mut moved = moved_beyond_the_sign_of_zero(&values_before, &values_after);
     compared.relative_drift = Some(relative_drift(&values_before, &values_after));
-    if compared.moved && are_halves(&was.number_type, &is.number_type) {
+    if moved && are_halves(&was.number_type, &is.number_type) {
         let is_bfloat =
             |numbers: &Numbers<'_>| numbers.number_type == NumberType::Known(Dtype::BF16);
         let (halves, bfloats) = match is_bfloat(is) {
@@ -331,16 +340,20 @@ fn compare_numbers(
             false => (&values_after, &values_before),
         };
         let agree = |(half, bfloat): (&f64, &f64)| have_common_source(*half, *bfloat);
-        compared.moved = !halves.iter().zip(bfloats).all(agree);
-        compared.rounded_to = (!compared.moved).then(|| "f16 and to bf16".to_owned());
+        moved = !halves.iter().zip(bfloats).all(agree);
+        compared.rounded_to = (!moved).then(|| "f16 and to bf16".to_owned());
     }
-    if let (true, Some(narrower)) = (compared.moved, narrower(&was.number_type, &is.number_type)) {
+    compared.moved = Some(moved);
+    if let (true, Some(narrower)) = (moved, narrower(&was.number_type, &is.number_type)) {
         let round = |values: &[f64]| -> Vec<f64> {
             values.iter().map(|value| rounded(narrower, *value)).collect()
         };
-        compared.moved =
-            moved_beyond_the_sign_of_zero(&round(&values_before), &round(&values_after));
-        compared.rounded_to = (!compared.moved).then(|| format!("{narrower:?}").to_lowercase());
+        if !moved_beyond_the_sign_of_zero(&round(&values_before), &round(&values_after)) {
+            // A training may start from the numbers of a narrower first file and move them so little.
+            let is_second = is.number_type == NumberType::Known(narrower);
+            compared.moved = is_second.then_some(false);
+            compared.rounded_to = Some(format!("{narrower:?}").to_lowercase());
+        }
     }
     Ok(compared)
 }
@@ -426,9 +439,10 @@ mod tests {
         };
         let moved = |is| {
             let was = numbers(Dtype::F32, bytes([0.0, 1.0]));
-            compare_numbers("w", "w", &was, &numbers(Dtype::F64, wide(is))).expect("floats").moved
+            let is = numbers(Dtype::F64, wide(is));
+            compare_numbers("w", "w", false, &was, &is).expect("floats").moved
         };
-        assert!(!moved([-0.0, 1.0]) && moved([0.0, 1.5]));
+        assert_eq!([moved([-0.0, 1.0]), moved([0.0, 1.5])], [Some(false), Some(true)]);
         let was = bytes([0.0, 1.0]);
         assert_eq!(
             compare_bits(&NumberType::Known(Dtype::F32), &was, &bytes([-0.0, 1.0])),
@@ -439,5 +453,51 @@ mod tests {
         let [one, other] = [1i64 << 60, (1 << 60) + 1].map(i64::to_le_bytes);
         assert_eq!(compare_bits(&NumberType::Known(Dtype::I64), &one, &other), (true, Some(0.0)));
         assert_eq!(compare_bits(&NumberType::Known(Dtype::F8_E8M0), &[1], &[1]), (false, None));
+    }
+
+    #[test]
+    fn the_last_two_tensors_of_a_numbered_batch_norm_are_statistics() {
+        // Keras 3.15: scale and offset, offset alone (as in InceptionV3), and neither.
+        for (count, expected) in [
+            (4, vec![false, false, true, true]),
+            (3, vec![false, true, true]),
+            (2, vec![true, true]),
+        ] {
+            let name = |layer: &str, number: usize| format!("layers/{layer}/vars/{number}");
+            let of_layer = |layer: &'static str, count: usize| {
+                (0..count).map(move |number| (name(layer, number), ()))
+            };
+            let layer = "batch_normalization_1";
+            let names: BTreeMap<String, ()> = of_layer(layer, count)
+                .chain(of_layer("batch_normalization_10", 4))
+                .chain(of_layer("conv2d", 2))
+                .collect();
+            let are_statistics = |layer: &str, count: usize| -> Vec<bool> {
+                (0..count).map(|number| is_statistic(&name(layer, number), &names)).collect()
+            };
+            assert_eq!(are_statistics(layer, count), expected);
+            assert_eq!(are_statistics("conv2d", 2), [false, false]);
+        }
+    }
+
+    #[test]
+    fn numbers_that_the_first_files_type_cannot_hold_cannot_be_judged() {
+        let narrow = |number: f64| Numbers {
+            number_type: NumberType::Known(Dtype::F16),
+            shape: vec![1],
+            bytes: Cow::Owned(half::f16::from_f64(number).to_le_bytes().to_vec()),
+        };
+        let wide = |number: f32| Numbers {
+            number_type: NumberType::Known(Dtype::F32),
+            shape: vec![1],
+            bytes: Cow::Owned(number.to_le_bytes().to_vec()),
+        };
+        let moved = |was: &Numbers<'_>, is: &Numbers<'_>| {
+            compare_numbers("w", "w", false, was, is).expect("floats").moved
+        };
+        assert_eq!(moved(&narrow(1.0), &wide(1.0)), Some(false));
+        assert_eq!(moved(&narrow(1.0), &wide(1.0001)), None);
+        assert_eq!(moved(&narrow(1.0), &wide(1.01)), Some(true));
+        assert_eq!(moved(&wide(1.0001), &narrow(1.0)), Some(false));
     }
 }

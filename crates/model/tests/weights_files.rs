@@ -311,6 +311,37 @@ fn archives_that_unpack_to_more_than_they_can_hold_are_not_unpacked() -> Tested 
 }
 
 #[test]
+fn a_storage_with_a_wrong_checksum_is_damaged_unless_the_archive_has_no_checksums() -> Tested {
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    archive.start_file("archive/data.pkl", options)?;
+    archive.write_all(&pickled(2, 4))?;
+    for key in 0..2 {
+        archive.start_file(format!("archive/data/{key}"), options)?;
+        archive.write_all(&[0xA0 + key; 16])?;
+    }
+    let mut bytes = archive.finish()?.into_inner();
+    let listed =
+        |bytes: &[u8]| list_bytes(Path::new("w.pth"), bytes, &ComparisonOptions::default());
+    assert_eq!(listed(&bytes)?.tensors.len(), 2);
+    let storage = bytes.windows(16).position(|window| window == [0xA1; 16]).ok_or("no storage")?;
+    bytes[storage] ^= 1;
+    let refused = listed(&bytes).expect_err("damaged").to_string();
+    assert!(refused.starts_with("w.pth: its storage `1` is damaged"), "{refused}");
+    // As PyTorch writes it after `torch.serialization.set_crc32_options(False)`.
+    for (signature, offset) in [(b"PK\x03\x04", 14), (b"PK\x01\x02", 16)] {
+        let is_header = |place: &usize| bytes[*place..].starts_with(signature);
+        let headers: Vec<usize> = (0..bytes.len()).filter(is_header).collect();
+        for header in headers {
+            bytes[header + offset..][..4].fill(0);
+        }
+    }
+    assert!(listed(&bytes)?.tensors.iter().all(|tensor| tensor.number_type.is_ok()));
+    Ok(())
+}
+
+#[test]
 fn headers_that_declare_more_than_any_file_has_are_refused() {
     let refused = |length: u64, header: &str| {
         let bytes = [&length.to_le_bytes()[..], header.as_bytes(), &[0; 8]].concat();

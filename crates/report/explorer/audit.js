@@ -99,7 +99,7 @@ export function auditBesides(data, a, b) {
     sentence("A", blocksA),
     sentence("B", blocksB),
     dataTable(
-      "Tensors of the base by block; the drift is relative to the tensor's length",
+      "Tensors of the base by block; the drift is relative to the tensor's length, the largest of all seeds",
       ["block", "tensors", ...headings("A"), ...headings("B"), "differs in"],
       rows,
       [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],

@@ -1,7 +1,7 @@
 // A chart of lines with bands, read by mouse and by keyboard. What the cursor is at stands beside it
 // in words.
 
-import { logarithmicTicks, rangeAround } from "./curves.js";
+import { coverings, logarithmicTicks, rangeAround } from "./curves.js";
 import { element } from "./dom.js";
 import { swatch } from "./palette.js";
 
@@ -9,7 +9,12 @@ const HEIGHT = 340;
 /** Lines that the read-out tells. */
 const TOLD = 4;
 /** With more lines than these, only the chosen one has its band. */
-const BANDS = 12;
+export const BANDS = 12;
+const WIDTH = 2;
+/** The width of the uppermost of equal lines, and how much broader each is than the one on it. */
+const STEP = 3;
+/** How an unbroken line is drawn that lies on another, so that the other is seen between. */
+const BROKEN = [8, 8];
 const HINT =
   "Move over the chart, or focus it and use the arrow keys: left and right by epoch, up and down by line, Home and End. " +
   "Drag, or + and −, to enlarge a range of epochs; Escape or a double click goes back.";
@@ -55,7 +60,8 @@ export function createChart(className) {
 
   /** @param {View} next */
   function show(next) {
-    view = next;
+    const layers = layersOf(next.lines);
+    view = { ...next, lines: layers.map(({ line }) => line) };
     chosen = 0;
     focused = null;
     chart?.destroy();
@@ -63,7 +69,7 @@ export function createChart(className) {
     caption.textContent = next.caption;
     plot.setAttribute("aria-label", next.label);
     fillRest(next.lines);
-    const limits = limitsOf(next);
+    const limits = limitsOf(view);
     if (limits === null) {
       plot.replaceChildren(element("p", { class: "faint nothing" }, "There is nothing to draw."));
       values.replaceChildren();
@@ -72,16 +78,17 @@ export function createChart(className) {
     }
     plot.replaceChildren();
     const numbers = Array.from({ length: epochs() }, (_, place) => place + 1);
-    const rows = next.lines.map((line) => numbers.map((_, place) => line.values[place] ?? null));
-    chart = new uPlot(optionsOf(next, limits), [numbers, ...rows], plot);
+    const rows = view.lines.map((line) => numbers.map((_, place) => line.values[place] ?? null));
+    chart = new uPlot(optionsOf(view, layers, limits), [numbers, ...rows], plot);
     leave();
   }
 
   /**
    * @param {View} next
+   * @param {Layer[]} layers Of its lines.
    * @param {[number, number]} limits
    */
-  function optionsOf(next, limits) {
+  function optionsOf(next, layers, limits) {
     const font = `12px ${getComputedStyle(document.body).fontFamily}`;
     const axis = {
       stroke: () => colour("--ink"),
@@ -108,10 +115,10 @@ export function createChart(className) {
       ],
       series: [
         {},
-        ...next.lines.map((line) => ({
+        ...layers.map(({ line, width, dash }) => ({
           stroke: line.stroke.colour,
-          dash: line.stroke.dash,
-          width: 2,
+          dash,
+          width,
           points: { show: epochs() < 2 || line.values.filter((value) => value !== null).length === 1 },
           spanGaps: line.spansGaps,
         })),
@@ -306,6 +313,25 @@ export function createChart(className) {
   }).observe(plot);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chart?.redraw(false));
   return { figure, show };
+}
+
+/**
+ * Lines that are equal lie on each other: those below are broader and drawn first, the others broken,
+ * so that all can be seen.
+ * @param {Line[]} lines
+ * @returns {Layer[]}
+ */
+function layersOf(lines) {
+  const rows = lines.map(({ values }) => values);
+  const covers = coverings(rows);
+  // From the last to the first, what covers is what is covered.
+  const covered = coverings([...rows].reverse()).reverse();
+  const layers = lines.map((line, place) => ({
+    line,
+    width: covers[place] + covered[place] > 0 ? STEP * (covers[place] + 1) : WIDTH,
+    dash: covered[place] > 0 && line.stroke.dash.length === 0 ? BROKEN : line.stroke.dash,
+  }));
+  return layers.sort((one, other) => other.width - one.width);
 }
 
 /**

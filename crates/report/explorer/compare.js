@@ -3,7 +3,7 @@
 import { auditBesides } from "./audit.js";
 import { createChart } from "./chart.js";
 import { commandsFor, copyable } from "./commands.js";
-import { difference } from "./curves.js";
+import { difference, epochsOf } from "./curves.js";
 import { pairOf } from "./data.js";
 import { dataTable, element, labelledSelect } from "./dom.js";
 import { divisionOf, gapInWords } from "./gap.js";
@@ -120,10 +120,12 @@ function curvesView(data, selection, a, b) {
 function changeView(data, selection, a, b) {
   const metric = selectedMetric(data, selection);
   const [first, second] = [a, b].map((source) => ({ seeds: source.seeds, rows: rowsOf(source, selection) }));
-  const { mean, low, high, seeds } = difference(first, second);
+  const between = difference(first, second);
+  const { mean, low, high, seeds } = between;
   const hasBand = seeds > 1;
   const unit = metric.accuracy ? "points" : "nats";
-  const how = howPaired(seeds, first.rows.length > 0 && second.rows.length > 0);
+  const how = howPaired(between, first.rows.length > 0 && second.rows.length > 0);
+  const epochs = epochsInCommon(mean, first.rows, second.rows);
   return {
     lines: [
       {
@@ -145,18 +147,31 @@ function changeView(data, selection, a, b) {
     isLogarithmic: false,
     tick: differenceTickOf(metric),
     label: `Difference B − A of ${metric.label} by epoch, in ${unit}`,
-    caption: `B − A in ${metric.label} by epoch, in ${unit}: ${how}${smoothingInWords(selection)}.`,
+    caption: `B − A in ${metric.label} by epoch, in ${unit}${epochs}: ${how}${smoothingInWords(selection)}.`,
     phases: phasesOf([a.cell, b.cell]),
     hasZero: true,
   };
 }
 
 /**
- * @param {number} seeds That were paired.
+ * The epochs of a difference in words, where one side has more than the other.
+ * @param {Row} mean
+ * @param {Row[]} first
+ * @param {Row[]} second
+ */
+function epochsInCommon(mean, first, second) {
+  const common = mean.filter((value) => value !== null).length;
+  if (common === 0 || epochsOf(first) === epochsOf(second)) return "";
+  return `, over the ${counted(common, "epoch")} that both have`;
+}
+
+/**
+ * @param {Summary & { seeds: number }} between With the number of seeds that were paired.
  * @param {boolean} isRecorded Whether both sides have the metric.
  */
-function howPaired(seeds, isRecorded) {
+function howPaired({ mean, seeds }, isRecorded) {
   if (!isRecorded) return "there is none, since not both have this metric";
+  if (mean.every((value) => value === null)) return "there is none, since no epoch has a value of both";
   if (seeds === 0) return "of the means, since there is no shared seed";
   if (seeds === 1) return "of the one shared seed";
   return `mean over ${seeds} shared seeds of the differences by seed; the band reaches from the lowest to the highest of them`;
@@ -174,7 +189,7 @@ function sentence(data, a, b) {
     return `${single} no seeds to pair: the curves can be compared by eye, and their difference has no interval.`;
   }
   const pair = pairOf(data, a.cell, b.cell);
-  return pair ? gapInWords(data, pair) : "The report has no gap for these two cells.";
+  return pair ? gapInWords(data, pair, a.cell, b.cell) : "The report has no gap for these two cells.";
 }
 
 /**

@@ -30,7 +30,7 @@ function meanOf(values) {
 export function summary(rows) {
   /** @type {Summary} */
   const result = { mean: [], low: [], high: [] };
-  const epochs = Math.max(0, ...rows.map((row) => row.length));
+  const epochs = epochsOf(rows);
   for (let epoch = 0; epoch < epochs; epoch += 1) {
     const values = rows.map((row) => row[epoch] ?? null).filter((value) => value !== null);
     result.mean.push(values.length === rows.length ? meanOf(values) : null);
@@ -38,6 +38,44 @@ export function summary(rows) {
     result.high.push(values.length > 0 ? Math.max(...values) : null);
   }
   return result;
+}
+
+/**
+ * The number of epochs of the longest row.
+ * @param {Row[]} rows
+ */
+export function epochsOf(rows) {
+  return Math.max(0, ...rows.map((row) => row.length));
+}
+
+/**
+ * How many lines lie on each, one on the other: later ones that are equal at every epoch that both
+ * have.
+ * @param {Row[]} lines In the order in which they are drawn.
+ */
+export function coverings(lines) {
+  const counts = lines.map(() => 0);
+  for (let below = lines.length - 1; below >= 0; below -= 1) {
+    for (let above = below + 1; above < lines.length; above += 1) {
+      if (coincide(lines[above], lines[below])) counts[below] = Math.max(counts[below], counts[above] + 1);
+    }
+  }
+  return counts;
+}
+
+/**
+ * Whether rows are equal at every epoch that both have, and have one.
+ * @param {Row} row
+ * @param {Row} other
+ */
+function coincide(row, other) {
+  let shared = 0;
+  for (let epoch = 0; epoch < Math.min(row.length, other.length); epoch += 1) {
+    if (row[epoch] === null || other[epoch] === null) continue;
+    if (row[epoch] !== other[epoch]) return false;
+    shared += 1;
+  }
+  return shared > 0;
 }
 
 /**
@@ -93,8 +131,8 @@ export function forLogarithm(row, isAccuracy) {
   return row.map((value) => {
     if (value === null) return null;
     const size = isAccuracy ? 1 - value : value;
-    // Below the unit of the data there are only rounding errors.
-    return size < 1e-9 ? null : size;
+    // An error below the unit of the accuracies is only a rounding error.
+    return size <= (isAccuracy ? 1e-9 : 0) ? null : size;
   });
 }
 

@@ -1,6 +1,6 @@
 // The report's numbers, and the sides that can be compared: cells, published curves, dropped logs.
 
-/** The unit of the curves' whole numbers. */
+/** The unit of the curves' numbers. */
 const UNIT = 1e-4;
 
 /**

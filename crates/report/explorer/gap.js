@@ -1,5 +1,6 @@
 // The gap between two cells in words, and how it divides over the factors.
 
+import { epochsOf } from "./curves.js";
 import { wordOf } from "./data.js";
 import { dataTable, drawing, element } from "./dom.js";
 import { ADDS, TAKES } from "./palette.js";
@@ -23,18 +24,46 @@ function verdict(probability) {
 }
 
 /**
+ * The epochs that the statistic takes of each side, where they are not the same.
+ * @param {Data} data
+ * @param {Cell} a
+ * @param {Cell} b
+ */
+function epochsInWords({ experiment, metrics }, a, b) {
+  // The gap is of the metric that is offered first.
+  const [ofA, ofB] = [a, b].map(({ curves }) => epochsOf(curves?.[metrics[0].name] ?? []));
+  const count = experiment.last_epochs;
+  if (ofA === ofB) return "";
+  if (count === null) return ` of A's ${counted(ofA, "epoch")} against that of B's ${ofB}`;
+  const [one, other] = [ofA, ofB].map((epochs) => lastEpochs(epochs, count));
+  return `: A's ${Math.min(ofA, count) > 1 ? "epochs" : "epoch"} ${one} against B's ${other}`;
+}
+
+/**
+ * The last of some epochs, as `21–30`.
+ * @param {number} epochs
+ * @param {number} count Of the last.
+ */
+function lastEpochs(epochs, count) {
+  const first = Math.max(1, epochs - count + 1);
+  return first < epochs ? `${first}–${epochs}` : `${epochs}`;
+}
+
+/**
  * The gap from A to B in a sentence.
  * @param {Data} data
  * @param {Pair} pair With the signs from A to B.
+ * @param {Cell} a
+ * @param {Cell} b
  */
-export function gapInWords(data, pair) {
+export function gapInWords(data, pair, a, b) {
   const seeds = counted(pair.seeds, "shared seed");
   if (pair.equal) return `A and B are equal to the last bit, on ${seeds}.`;
   if (!pair.gap) return "A and B share no seed, so there is no gap to tell.";
   const [mean, low, high, wideLow, wideHigh] = pair.gap;
   const size = points100(Math.abs(mean)).slice(1);
   const direction = mean < 0 ? "lower" : "higher";
-  const statistic = `${data.experiment.statistic}, mean over ${seeds}`;
+  const statistic = `${data.experiment.statistic}${epochsInWords(data, a, b)}, mean over ${seeds}`;
   let words = `The validation accuracy of B is ${size} points ${direction} than that of A (${statistic}).`;
   if (low !== null && high !== null) {
     words += ` The 95 % interval of B − A is ${points100(low)} to ${points100(high)} over seeds`;

@@ -78,7 +78,7 @@ export function mostDisputed(found, images, count) {
 export function imageName(images, image) {
   const label = images.labels?.[image];
   const word = label === undefined ? "" : images.classes?.[Number(label)] ?? label;
-  return images.names?.[image] ?? `image ${image}${word ? `, class ${word}` : ""}`;
+  return images.names?.[image] ?? `image ${image}${word !== "" ? `, class ${word}` : ""}`;
 }
 
 /**
@@ -94,7 +94,7 @@ export function imagesBesides(images, a, b) {
   const { seeds, onlyA, onlyB } = found;
   const mean = seeds > 1 ? ` Means over ${seeds} shared seeds of each seed's count.` : " Of one shared seed.";
   const digits = seeds > 1 ? 1 : 0;
-  const words = `Only A is right on ${onlyA.toFixed(digits)}, only B on ${onlyB.toFixed(digits)}, of ${counted(images.count, "image")}.${mean}`;
+  const words = `After the last epoch, only A is right on ${onlyA.toFixed(digits)}, only B on ${onlyB.toFixed(digits)}, of ${counted(images.count, "image")}.${mean}`;
   if (found.images.length === 0) return element("p", {}, words);
   const shown = mostDisputed(found.images, images, SHOWN);
   const some = `${shown.length} of the ${counted(found.images.length, "image")} on which`;

@@ -1,10 +1,11 @@
 // What the charts show of a side, as the selection wants it.
 
-import { forLogarithm, smoothed, summary } from "./curves.js";
+import { BANDS } from "./chart.js";
+import { coverings, forLogarithm, smoothed, summary } from "./curves.js";
 import { wordOf } from "./data.js";
 import { labelledBox, labelledSelect } from "./dom.js";
 import { SMOOTHINGS } from "./fragment.js";
-import { shownValue, signed } from "./text.js";
+import { shownValue } from "./text.js";
 
 /**
  * The metric that is selected.
@@ -64,7 +65,7 @@ export function lineOf(source, metric, selection, stroke) {
  */
 export function tickOf(metric) {
   /** @type {(value: number) => string} */
-  return (value) => (metric.accuracy ? `${Number((100 * value).toPrecision(6))} %` : String(Number(value.toPrecision(6))));
+  return (value) => (metric.accuracy ? `${Number((100 * value).toPrecision(6))} %` : shortNumber(value));
 }
 
 /**
@@ -74,9 +75,19 @@ export function tickOf(metric) {
 export function differenceTickOf(metric) {
   /** @type {(value: number) => string} */
   return (value) => {
-    const size = Number((metric.accuracy ? 100 * value : value).toPrecision(6));
-    return size === 0 ? "0" : signed(size, String(Math.abs(size)).split(".")[1]?.length ?? 0);
+    const size = metric.accuracy ? 100 * value : value;
+    const words = shortNumber(Math.abs(size));
+    return words === "0" ? words : `${size < 0 ? "−" : "+"}${words}`;
   };
+}
+
+/**
+ * A number with as few characters as it takes.
+ * @param {number} value
+ */
+function shortNumber(value) {
+  const kept = Number(value.toPrecision(6));
+  return kept > 0 && kept < 1e-4 ? kept.toExponential() : String(kept);
 }
 
 /**
@@ -104,9 +115,12 @@ export function smoothingInWords({ smoothing }) {
  */
 export function captionOf(metric, selection, lines) {
   const shown = quantity(metric, selection.logarithmic);
+  const bands = lines.length > BANDS ? "the chosen line's band reaches" : "bands reach";
   const seeds = selection.eachSeed
     ? "thick lines are means over seeds, thin ones the seeds"
-    : "lines are means over seeds, bands reach from the lowest to the highest seed";
+    : `lines are means over seeds, ${bands} from the lowest to the highest seed`;
+  const isCovered = coverings(lines.map(({ values }) => values)).some((count) => count > 0);
+  const layers = isCovered ? " Lines that lie on each other are drawn broken over broad." : "";
   const hasGaps = lines.some(({ values, spansGaps, lastEpochOnly }) => !spansGaps && !lastEpochOnly && values.includes(null));
   const ends = lines.some(({ lastEpochOnly }) => lastEpochOnly)
     ? " A dot is a value of the last epoch, after which alone these images were evaluated."
@@ -116,7 +130,7 @@ export function captionOf(metric, selection, lines) {
       ? " A line has a gap where a seed's value is not finite or has no logarithm."
       : " A line has a gap where a seed's value is not finite."
     : "";
-  return `${shown[0].toUpperCase()}${shown.slice(1)} by epoch: ${seeds}${smoothingInWords(selection)}.${gaps}${ends}`;
+  return `${shown[0].toUpperCase()}${shown.slice(1)} by epoch: ${seeds}${smoothingInWords(selection)}.${layers}${gaps}${ends}`;
 }
 
 /**

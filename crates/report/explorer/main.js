@@ -49,6 +49,8 @@ function run(data) {
   /** @type {Change} */
   const change = (patch) => {
     selection = { ...selection, ...patch };
+    // Whoever has chosen sides needs no word on those of a link.
+    if (patch.a !== undefined || patch.b !== undefined) tellProblems([]);
     update();
     keepInAddress();
   };
@@ -58,6 +60,8 @@ function run(data) {
     change({ b: `log: ${read[0].name}` });
   });
   const problems = element("div", { role: "alert", class: "problems" });
+  /** The same beside the comparison, to which a link leads. */
+  const problemsAgain = element("div", { class: "problems" });
   const filters = createFilters(data, change);
   const explorer = createExplorer(data, change);
   const comparison = createComparison(data, drop.root, change);
@@ -69,6 +73,13 @@ function run(data) {
     table?.update(selection);
     explorer.update(selection);
     comparison.update(selection, sourcesOf(data, trainings, selection.machineNames));
+  }
+
+  /** @param {string[]} sentences */
+  function tellProblems(sentences) {
+    for (const place of [problems, problemsAgain]) {
+      place.replaceChildren(...sentences.map((sentence) => element("p", {}, sentence)));
+    }
   }
 
   function keepInAddress() {
@@ -84,7 +95,11 @@ function run(data) {
 
   function readAddress() {
     const fragment = location.hash.slice(1);
-    if (!isSelection(fragment)) return;
+    if (fragment !== "" && !isSelection(fragment)) {
+      // The browser has gone to a part of the page. The address stays a link to what is selected.
+      keepInAddress();
+      return;
+    }
     const sides = sourcesOf(data, trainings, false).map(({ key }) => key);
     const levels = data.factors.flatMap((factor) => factor.levels.map((level) => levelKey(factor, level)));
     const known = {
@@ -96,7 +111,7 @@ function run(data) {
     };
     const read = readFragment(fragment, beginning, known);
     selection = read.selection;
-    problems.replaceChildren(...read.problems.map((problem) => element("p", {}, problem)));
+    tellProblems(read.problems);
     update();
     if (/(^|&)[ab]=/.test(fragment)) byId("compare")?.scrollIntoView();
   }
@@ -106,6 +121,7 @@ function run(data) {
   document.querySelector("main")?.prepend(problems);
   explore?.append(filters.root, explorer.root);
   compare?.append(comparison.root);
+  byId("compare-gap")?.before(problemsAgain);
   // Shown first: a chart takes its width from where it stands.
   for (const part of [explore, compare, byId("compare-link")]) if (part) part.hidden = false;
   update();

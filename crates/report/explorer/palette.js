@@ -1,10 +1,14 @@
-// The colours of Okabe & Ito (2008), told apart with any kind of colour vision, and strokes, so that
-// colour is never the only sign.
+// Colours that are told apart with any kind of colour vision, and strokes, so that colour is never the
+// only sign. The first four are of Okabe & Ito (2008). Their sky blue is darker here, and violet stands
+// in for their orange: both stand out from white by less than 3 : 1, and an orange that is dark enough
+// looks like vermilion to many.
 
 import { drawing } from "./dom.js";
 
-const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#787878"];
-const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [16, 4]];
+const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8855ee", "#379bd6"];
+/** For published curves alone. */
+const GREY = "#787878";
+const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [16, 4], [8, 3, 2, 3, 2, 3], [4, 4], [2, 8], [8, 3, 2, 3, 2, 3, 2, 3]];
 
 /**
  * The stroke of the cell or level at a place, which it keeps whatever else is shown.
@@ -22,7 +26,7 @@ export function strokeAt(place) {
  * @returns {Stroke}
  */
 export function publishedStroke(place) {
-  return { colour: COLOURS[COLOURS.length - 1], dash: DASHES[1 + (place % (DASHES.length - 1))] };
+  return { colour: GREY, dash: DASHES[1 + (place % (DASHES.length - 1))] };
 }
 
 /** Of the two sides of a comparison, and of what adds and what takes. */

@@ -24,13 +24,14 @@ export function magnitude(value) {
 }
 
 /**
- * A value of a metric: accuracies in per cent, losses in nats.
+ * A value of a metric: accuracies in per cent, losses in nats, small ones with three significant digits.
  * @param {number | null} value
  * @param {boolean} isAccuracy
  */
 export function shownValue(value, isAccuracy) {
   if (value === null) return "no value";
-  return isAccuracy ? `${(100 * value).toFixed(2)} %` : value.toFixed(4);
+  if (isAccuracy) return `${(100 * value).toFixed(2)} %`;
+  return value >= 0 && value < 0.01 ? magnitude(value) : value.toFixed(4);
 }
 
 /**
@@ -48,7 +49,7 @@ export function shownDifference(value, isAccuracy) {
  * @param {number} value
  */
 export function shownProbability(value) {
-  return value < 0.001 ? "< 0.001" : value.toFixed(3);
+  return value < 0.001 ? "< 0.001" : magnitude(value);
 }
 
 /**

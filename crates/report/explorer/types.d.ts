@@ -75,7 +75,8 @@ interface Images {
 }
 
 interface Data {
-  experiment: { name: string; title: string; statistic: string };
+  /** With the number of last epochs of which the statistic is the mean; null for the best epoch. */
+  experiment: { name: string; title: string; statistic: string; last_epochs: number | null };
   commands: { attribute: string; diagnose: string };
   metrics: Metric[];
   factors: Factor[];
@@ -172,6 +173,13 @@ interface Line {
   told(epoch: number): string;
 }
 
+/** How a line is drawn among others that may be equal. */
+interface Layer {
+  line: Line;
+  width: number;
+  dash: number[];
+}
+
 /** An entry of a legend stands for a cell, for all cells of a level, or for a published curve. */
 interface LegendEntry {
   key: string;
@@ -231,8 +239,8 @@ interface Disagreement {
   /** Number of images on which only A is right, mean over the seeds. */
   onlyA: number;
   onlyB: number;
-  /** Those that differ, most first: the share of seeds right with B less that with A. */
-  images: { image: number; change: number }[];
+  /** Those on which one is right with more seeds than the other, with the seeds of each; most first. */
+  images: { image: number; rightA: number; rightB: number }[];
 }
 
 /** A line or row of a log; the epoch is null where the log does not say it. */

@@ -60,7 +60,7 @@ pub use heat::{DriftMap, decades};
 pub use index::{IndexEntry, IndexedProcedure, index_page};
 pub use number::{changed, magnitude, measured, percent, points, statistic_in_words, with_images};
 pub use overview::overview;
-pub use page::{ContactSheet, Division, Page, PageImages};
+pub use page::{ContactSheet, Division, Page, PageImages, Undivided};
 pub use rows::{ChartRow, Mark, RowChart};
 pub use sheet::{Sheet, SheetRow};
 pub use table::{Entry, Table};

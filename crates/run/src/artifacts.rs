@@ -2,6 +2,7 @@
 //! own, in a store that they share.
 
 use std::collections::BTreeSet;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -108,6 +109,15 @@ impl Cache {
                 Ok(path.exists() || store.download(&self.key(path), path)?)
             }
             _ => Ok(path.exists()),
+        }
+    }
+
+    /// Copies a file of the folder from the store anew, in the place of one that is damaged; tells whether
+    /// the store has it.
+    pub(crate) fn renew(&self, path: &Path) -> Result<bool, RunError> {
+        match &self.shared {
+            Some((_, store)) => Ok(store.download(&self.key(path), path)?),
+            None => Ok(false),
         }
     }
 
@@ -227,7 +237,7 @@ impl Cache {
     }
 
     /// Removes what dead workers left behind in the folder: files that they had begun and nobody goes on
-    /// with, and their claims; and the checkpoints of cells that have ended.
+    /// with, and their claims; and the checkpoints of cells that have ended, from the store too.
     ///
     /// # Errors
     /// When it cannot be removed.
@@ -238,8 +248,12 @@ impl Cache {
         // What is left are claims.
         folder.remove_orphans("")?;
         for device in ["", GPU] {
-            let place = Path::new(device).join(CHECKPOINTS);
-            for file in folder.list(&place.to_string_lossy())? {
+            let place = self.key(&self.root.join(device).join(CHECKPOINTS));
+            let mut files = folder.list(&place)?;
+            if let Some((_, store)) = &self.shared {
+                files.extend(store.list(&place)?);
+            }
+            for file in files {
                 let id = Path::new(&file).file_stem().map(|stem| stem.to_string_lossy());
                 if let Some(cell) = ended.iter().find(|cell| id.as_deref() == Some(cell.as_str())) {
                     self.forget_checkpoints(cell)?;
@@ -330,46 +344,56 @@ impl Cache {
     pub fn examine(&self) -> Result<(usize, Vec<(PathBuf, String)>), RunError> {
         let (mut sound, mut damaged) = (0, Vec::new());
         for file in self.files()? {
-            match examined(&file) {
+            match thaw_data::examine(&file) {
                 Ok(()) => sound += 1,
-                Err(reason) => damaged.push((file, reason)),
+                Err(DataError::DamagedArtifact { reason, .. }) => damaged.push((file, reason)),
+                // Its cell has ended since it was listed.
+                Err(DataError::Unreadable { source, .. }) if is_absent(&source) => {}
+                Err(error) => damaged.push((file, error.to_string())),
             }
         }
         Ok((sound, damaged))
     }
 
     /// Moves a file of the folder to `set-aside/`, where nothing reads it, beside what was set aside
-    /// before; returns its place.
+    /// before; returns its place, or nothing where the file is gone by then.
     ///
     /// # Errors
     /// When it cannot be moved.
-    pub fn set_aside(&self, file: &Path) -> Result<PathBuf, RunError> {
+    pub fn set_aside(&self, file: &Path) -> Result<Option<PathBuf>, RunError> {
         let folder = self.root.join(SET_ASIDE);
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let numbered = (2..).map(|number| folder.join(format!("{name}-{number}")));
         let mut names = std::iter::once(folder.join(&*name)).chain(numbered);
         let target =
             names.find(|target| !target.exists()).expect("there are more numbers than files");
-        std::fs::create_dir_all(&folder)
-            .and_then(|()| std::fs::rename(file, &target))
-            .map_err(|source| RunError::Unwritable { path: target.clone(), source })?;
-        Ok(target)
+        let moved = std::fs::create_dir_all(&folder).and_then(|()| std::fs::rename(file, &target));
+        match moved {
+            Ok(()) => Ok(Some(target)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(source) => Err(RunError::Unwritable { path: target, source }),
+        }
     }
 
-    /// Removes the damaged artifacts among those of these steps, here and from the store, so that they
-    /// are made again; tells which they were and why.
+    /// Removes the damaged artifacts among those of these steps, so that they are made again, or copies
+    /// them again from the store where they are sound there; tells which they were and why.
     ///
     /// # Errors
-    /// When one cannot be removed.
+    /// When one cannot be removed or copied.
     pub fn remove_damaged(&self, steps: &[Step]) -> Result<Vec<String>, RunError> {
         let mut removed = Vec::new();
         for step in steps {
             for path in self.candidates(step).0.iter().filter(|path| path.exists()) {
                 // What cannot be read may be whole; opening it says why.
                 if let Err(DataError::DamagedArtifact { reason, .. }) = thaw_data::examine(path) {
-                    self.discard(path)?;
+                    let what = if self.renew(path)? && thaw_data::examine(path).is_ok() {
+                        "copied again from the store"
+                    } else {
+                        self.discard(path)?;
+                        "made again"
+                    };
                     removed.push(format!(
-                        "{}: the artifact is damaged ({reason}), so it is made again",
+                        "{}: the artifact is damaged ({reason}), so it is {what}",
                         path.display()
                     ));
                 }
@@ -409,22 +433,18 @@ impl Cache {
     }
 }
 
+fn is_absent(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::NotFound
+}
+
 /// Removes a file, if it is there.
 fn remove(path: &Path) -> Result<(), RunError> {
     match std::fs::remove_file(path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+        Err(source) if !is_absent(&source) => {
             Err(RunError::Unwritable { path: path.to_owned(), source })
         }
         _ => Ok(()),
     }
-}
-
-/// Reads an artifact or a checkpoint as far as its checksum tells; the reason where it is damaged.
-fn examined(path: &Path) -> Result<(), String> {
-    thaw_data::examine(path).map_err(|error| match error {
-        DataError::DamagedArtifact { reason, .. } => reason,
-        error => error.to_string(),
-    })
 }
 
 fn file(folder: &Path, kind: &str, key: &ContentHash) -> PathBuf {
@@ -434,4 +454,124 @@ fn file(folder: &Path, kind: &str, key: &ContentHash) -> PathBuf {
 /// Whether the name of a file is among those that a store has.
 fn is_among(path: &Path, listed: &BTreeSet<String>) -> bool {
     path.file_name().is_some_and(|name| listed.contains(&*name.to_string_lossy()))
+}
+
+#[cfg(test)]
+mod tests {
+    use thaw_data::Synthetic;
+    use thaw_model::Weights;
+    use thaw_spec::{DatasetSource, Experiment};
+
+    use super::*;
+    use crate::{Artifact, Executor as _, RealExecutor, RunInputs};
+
+    const EXPERIMENT: &str = r#"
+name = "test"
+seeds = [0]
+[dataset]
+source = "synthetic"
+train = 8
+validation = 8
+test = 0
+[base]
+architecture = "mini_vgg"
+[procedure]
+image_size = 32
+epochs = 1
+"#;
+
+    /// A cache in the folder `copies`, with a store in the folder `store`.
+    fn cache(root: &Path) -> Cache {
+        let store = Arc::new(FolderStore::new(root.join("store")));
+        let shared = Some((PathBuf::from("s3://bucket"), store as Arc<dyn Store>));
+        Cache { shared, ..Cache::in_folder(&root.join("copies")) }
+    }
+
+    fn inputs(root: &Path) -> RunInputs {
+        let experiment = Experiment::parse("test.toml", EXPERIMENT).expect("an experiment");
+        let DatasetSource::Synthetic(drawn) = experiment.dataset else { panic!("drawn images") };
+        let weights = Weights::shipped(experiment.architecture).expect("shipped").expect("weights");
+        let dataset = Box::new(Synthetic::new(drawn));
+        RunInputs::new(&experiment, dataset, weights, cache(root)).expect("inputs")
+    }
+
+    /// Flips a bit; the time of the change is another than that of any whole file.
+    fn damage(file: &Path) {
+        let mut bytes = std::fs::read(file).expect("a file");
+        *bytes.last_mut().expect("a byte") ^= 1;
+        std::fs::write(file, bytes).expect("damaged");
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(3600);
+        let file = std::fs::File::options().append(true).open(file).expect("a file");
+        file.set_modified(later).expect("a later time");
+    }
+
+    #[test]
+    fn a_damaged_copy_is_copied_again_and_what_is_damaged_in_the_store_too_goes() {
+        let root = tempfile::tempdir().expect("a folder");
+        let inputs = inputs(root.path());
+        let executor = RealExecutor::new(&inputs, 1);
+        let (cell, split) = (inputs.cells[0].clone(), Split::Validation);
+        let copy = inputs.cache.pixels_path(&cell, split);
+        let original = root.path().join("store").join(inputs.cache.key(&copy));
+        let step = Step::Decode { cell, split };
+        let make = || executor.make(&step, &|_| {});
+        make().expect("made");
+        let whole = std::fs::read(&original).expect("it is shared");
+        let are_whole =
+            || [&copy, &original].iter().all(|file| std::fs::read(file).expect("a file") == whole);
+        damage(&copy);
+        assert!(matches!(make().expect("copied again"), Artifact::Kept(_)));
+        assert!(are_whole());
+        // A sweep looks before it begins.
+        damage(&copy);
+        let steps = std::slice::from_ref(&step);
+        let said = inputs.cache.remove_damaged(steps).expect("copied again");
+        assert!(said[0].ends_with("so it is copied again from the store"), "{said:?}");
+        assert!(are_whole());
+        // The next copy is another file by its time.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        damage(&original);
+        damage(&copy);
+        make().expect_err("damaged");
+        assert!(!copy.exists() && !original.exists());
+    }
+
+    #[test]
+    fn the_checkpoints_of_ended_cells_go_from_the_store_too() {
+        let root = tempfile::tempdir().expect("a folder");
+        let inputs = inputs(root.path());
+        let id = inputs.cells[0].id();
+        let ended = root.path().join(format!("store/checkpoints/{id}.safetensors"));
+        let other = root.path().join("store/checkpoints/other.safetensors");
+        std::fs::create_dir_all(root.path().join("store/checkpoints")).expect("a folder");
+        [&ended, &other].iter().for_each(|file| std::fs::write(file, b"").expect("written"));
+        inputs.cache.remove_orphans(&BTreeSet::from([id])).expect("tidied");
+        assert!(!ended.exists() && other.exists());
+    }
+
+    #[test]
+    fn what_goes_while_a_cache_is_examined_is_no_damage() {
+        let root = tempfile::tempdir().expect("a folder");
+        let cache = Cache::in_folder(root.path());
+        let checkpoints = root.path().join(CHECKPOINTS);
+        let whole = checkpoints.join("whole.safetensors");
+        std::fs::create_dir_all(&checkpoints).expect("a folder");
+        // A file without tensors.
+        std::fs::write(&whole, b"\x02\0\0\0\0\0\0\0{}").expect("written");
+        std::thread::scope(|scope| {
+            let others = scope.spawn(|| {
+                for number in 0..2000 {
+                    let other = checkpoints.join(format!("{number}.safetensors"));
+                    std::fs::hard_link(&whole, &other).expect("a link");
+                    std::fs::remove_file(&other).expect("removed");
+                }
+            });
+            while !others.is_finished() {
+                assert_eq!(cache.examine().expect("listed").1, Vec::new());
+            }
+        });
+        assert_eq!(cache.examine().expect("listed"), (1, Vec::new()));
+        let gone = checkpoints.join("gone.safetensors");
+        assert_eq!(cache.set_aside(&gone).expect("nothing is left to do"), None);
+    }
 }

@@ -20,7 +20,7 @@ pub enum RunError {
     Model(#[from] ModelError),
     /// A step needs more memory than it may use.
     #[error(
-        "`{step}` needs about {} of memory{}, and {} may be used; a smaller batch_size needs less",
+        "`{step}` needs about {} of memory{}, and {} may be used; {remedy} needs less",
         mebibytes(*needed), if *jobs > 1 { format!(" for each of {jobs} jobs") } else { String::new() }, mebibytes(*allowed)
     )]
     Memory {
@@ -32,6 +32,8 @@ pub enum RunError {
         jobs: usize,
         /// What may be used, in bytes.
         allowed: u64,
+        /// What needs less, in words.
+        remedy: &'static str,
     },
     /// A training.
     #[error(transparent)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use thaw_data::{DataError, Pixels};
 use thaw_spec::{
     Cell, CellManifest, Extraction, Outcome, Phase, RecordSink, Split, Step, TrainingActivations,
+    skipped_in_words,
 };
 use thaw_store::{Claimed, Owner};
 use thaw_train::{
@@ -21,10 +22,10 @@ pub type Advance<'a> = &'a (dyn Fn(u64) + Sync);
 /// Whether an artifact had to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Artifact {
-    /// It was made now; with what a person should know of how.
+    /// It was made now; with what a person should know of it.
     Made(Option<String>),
-    /// It was there.
-    Kept,
+    /// It was there; likewise.
+    Kept(Option<String>),
     /// A living worker is making it.
     Elsewhere(Owner),
 }
@@ -122,17 +123,19 @@ impl<'a> RealExecutor<'a> {
         let path = self.inputs.cache.pixels_path(cell, split);
         // Where it is nowhere, opening it says so.
         self.inputs.cache.obtain(&path)?;
-        self.sound(&path, Pixels::open(&path, self.inputs.unreadable).map_err(RunError::from))
+        self.sound(&path, || Ok(Pixels::open(&path, self.inputs.unreadable)?))
     }
 
-    /// What was opened; a damaged file is removed, so that the next try makes it again.
-    fn sound<T>(&self, path: &Path, opened: Result<T, RunError>) -> Result<T, RunError> {
-        if let Err(
-            RunError::Data(DataError::DamagedArtifact { .. })
-            | RunError::Train(TrainError::Data(DataError::DamagedArtifact { .. })),
-        ) = opened
-        {
-            self.inputs.cache.discard(path)?;
+    /// What is opened. A damaged copy of what the store has is copied again; a file that is damaged there
+    /// too, or nowhere else, is removed, so that the next try makes it again.
+    fn sound<T>(&self, path: &Path, open: impl Fn() -> Result<T, RunError>) -> Result<T, RunError> {
+        let cache = &self.inputs.cache;
+        let mut opened = open();
+        if is_damaged(&opened) && cache.renew(path)? {
+            opened = open();
+        }
+        if is_damaged(&opened) {
+            cache.discard(path)?;
         }
         opened
     }
@@ -155,8 +158,8 @@ impl<'a> RealExecutor<'a> {
             let demanded =
                 || extraction.is_demanded(phase).then(|| cache.activations_path(&extraction));
             if let Some(path) = cache.kept_activations(&extraction)?.or_else(demanded) {
-                let opened = StoredActivations::open(&extraction, &path);
-                stored = Some(self.sound(&path, opened.map_err(RunError::from))?);
+                let open = || Ok(StoredActivations::open(&extraction, &path)?);
+                stored = Some(self.sound(&path, open)?);
             }
         }
         Ok(SplitData { pixels: self.pixels(cell, split)?, stored })
@@ -173,11 +176,11 @@ impl<'a> RealExecutor<'a> {
         let cache = &self.inputs.cache;
         if cache.has_artifact(step)? {
             cache.share_found(step)?;
-            return Ok(Artifact::Kept);
+            return Ok(Artifact::Kept(None));
         }
         match cache.claim(path)? {
             Claimed::Theirs(owner) => Ok(Artifact::Elsewhere(owner)),
-            Claimed::Ours(_claim) if cache.has_artifact(step)? => Ok(Artifact::Kept),
+            Claimed::Ours(_claim) if cache.has_artifact(step)? => Ok(Artifact::Kept(None)),
             Claimed::Ours(_claim) => {
                 let remark = self.make_anew(step, path, advance)?;
                 cache.share(path)?;
@@ -278,24 +281,24 @@ impl Executor for RealExecutor<'_> {
         if let Step::Extract(extraction) = &mut step {
             extraction.cell = self.executed(&extraction.cell);
             if extraction.cell.procedure.frozen_blocks() == 0 {
-                return Ok(Artifact::Kept);
+                return Ok(Artifact::Kept(None));
             }
         }
         let cache = &self.inputs.cache;
         let path = match &step {
             Step::Decode { cell, split } => cache.pixels_path(cell, *split),
             Step::Extract(extraction) => cache.activations_path(extraction),
-            Step::Fit(_) => return Ok(Artifact::Kept),
+            Step::Fit(_) => return Ok(Artifact::Kept(None)),
         };
         let artifact = self.make_once(&step, &path, advance)?;
-        if matches!(artifact, Artifact::Elsewhere(_)) {
-            return Ok(artifact);
-        }
-        if let Step::Decode { cell, split } = &step {
-            // One that was decoded before may lack images that are refused now.
-            self.pixels(cell, *split)?;
-        }
-        Ok(artifact)
+        let Step::Decode { cell, split } = &step else { return Ok(artifact) };
+        // One that was decoded before may lack images that are refused now.
+        let remark = || self.pixels(cell, *split).map(|pixels| skipped_in_words(pixels.skipped()));
+        Ok(match artifact {
+            Artifact::Made(_) => Artifact::Made(remark()?),
+            Artifact::Kept(_) => Artifact::Kept(remark()?),
+            Artifact::Elsewhere(owner) => Artifact::Elsewhere(owner),
+        })
     }
 
     fn manifest(&self, cell: &Cell) -> Result<CellManifest, RunError> {
@@ -363,6 +366,15 @@ impl Executor for RealExecutor<'_> {
         let images = self.inputs.dataset.counts().of(Split::Train);
         Ok(fit_memory_bytes(cell, images)?)
     }
+}
+
+/// Whether what was opened is a damaged artifact.
+fn is_damaged<T>(opened: &Result<T, RunError>) -> bool {
+    let (Err(RunError::Data(error)) | Err(RunError::Train(TrainError::Data(error)))) = opened
+    else {
+        return false;
+    };
+    matches!(error, DataError::DamagedArtifact { .. })
 }
 
 #[cfg(test)]

@@ -130,18 +130,17 @@ impl RunInputs {
         Ok(finished)
     }
 
-    /// Removes what dead workers left behind in the cache, and the artifacts that these cells need and
-    /// that are damaged, so that they are made again; tells which they were.
+    /// Removes what dead workers left behind in the cache, checkpoints of cells that are complete, and the
+    /// artifacts that the other cells need and that are damaged, so that they are made again; tells which
+    /// they were.
     ///
     /// # Errors
     /// When something cannot be removed.
-    pub fn tidy(
-        &self,
-        facts: &CostFacts,
-        finished: &BTreeSet<CellId>,
-    ) -> Result<Vec<String>, RunError> {
-        self.cache.remove_orphans(finished)?;
-        self.cache.remove_damaged(&Plan::new(&self.cells, finished, facts, |_| false).steps)
+    pub fn tidy(&self, facts: &CostFacts, finished: &Finished) -> Result<Vec<String>, RunError> {
+        // Those of damaged cells stay: who mends the records goes on from there.
+        self.cache.remove_orphans(&finished.cells)?;
+        let plan = Plan::new(&self.cells, &finished.left_out(), facts, |_| false);
+        self.cache.remove_damaged(&plan.steps)
     }
 
     /// The steps that the cells need which are not `finished`.

@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
@@ -300,8 +301,8 @@ impl PlanFile {
 }
 
 impl PlannedStep {
-    /// Runs the step, with the threads of the caller. With `waits`, an artifact that another worker makes
-    /// is waited for.
+    /// Runs the step, with the threads of the caller. An artifact that another worker makes is waited for
+    /// as long as `patience` says.
     ///
     /// # Errors
     /// When it fails, or a step that it needs has not been run.
@@ -311,7 +312,7 @@ impl PlannedStep {
         inputs: &RunInputs,
         executor: &dyn Executor,
         observer: &dyn Observer,
-        waits: bool,
+        patience: Duration,
         stop: &Stop,
     ) -> Result<StepEnd, RunError> {
         for needed in self.needs.iter().filter_map(|number| plan.steps.get(*number)) {
@@ -321,7 +322,7 @@ impl PlannedStep {
             }
         }
         let folder = &ResultsFolder::open(&plan.results)?;
-        let steps = Steps { executor, folder, observer, repeat: plan.repeat, waits, stop };
+        let steps = Steps { executor, folder, observer, repeat: plan.repeat, patience, stop };
         steps.run(&Item { number: self.number, step: &self.step, images: self.images, share: 1.0 })
     }
 }

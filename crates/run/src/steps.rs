@@ -2,7 +2,7 @@
 //! and recorded.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thaw_analysis::{CellState, Failure, ResultsFolder};
 use thaw_spec::{Cell, CostFacts, EpochRecord, Outcome, Prediction, RecordSink, SinkError, Step};
@@ -43,8 +43,8 @@ pub(crate) struct Steps<'a> {
     pub(crate) observer: &'a dyn Observer,
     /// Whether cells are trained that are complete already.
     pub(crate) repeat: bool,
-    /// Whether an artifact that another worker makes is waited for.
-    pub(crate) waits: bool,
+    /// How long an artifact that another worker makes is waited for.
+    pub(crate) patience: Duration,
     /// Asks not to begin another step.
     pub(crate) stop: &'a Stop,
 }
@@ -77,26 +77,26 @@ impl Steps<'_> {
 
     fn make(&self, item: &Item<'_>) -> Result<StepEnd, RunError> {
         self.start(item);
+        let start = Instant::now();
         let advance = |images| self.advance(item.number, images);
         loop {
             if self.stop.is_requested() {
                 return Err(RunError::Stopped);
             }
-            let ending = match caught(|| self.executor.make(item.step, &advance))? {
-                Artifact::Made(remark) => {
-                    if let Some(remark) = remark {
-                        let number = item.number;
-                        self.observer.event(&Event::Remark { number, remark: &remark });
-                    }
-                    Ending::Made
+            let (ending, remark) = match caught(|| self.executor.make(item.step, &advance))? {
+                Artifact::Made(remark) => (Ending::Made, remark),
+                Artifact::Kept(remark) => (Ending::Kept, remark),
+                Artifact::Elsewhere(owner) if start.elapsed() >= self.patience => {
+                    return Ok(StepEnd::Elsewhere(owner));
                 }
-                Artifact::Kept => Ending::Kept,
-                Artifact::Elsewhere(owner) if !self.waits => return Ok(StepEnd::Elsewhere(owner)),
                 Artifact::Elsewhere(_) => {
                     std::thread::sleep(POLL);
                     continue;
                 }
             };
+            if let Some(remark) = remark {
+                self.observer.event(&Event::Remark { number: item.number, remark: &remark });
+            }
             return Ok(StepEnd::Ended(self.end(item, ending)));
         }
     }

@@ -9,7 +9,7 @@ use thaw_analysis::{
     derive_bands, evaluate_ladder, variant_series,
 };
 use thaw_run::scripted::{ScriptedExecutor, cost_facts};
-use thaw_run::{CellFailure, Limits, RunError, Silent, execute};
+use thaw_run::{CellFailure, Limits, RunError, Silent, execute, refuse_what_cannot_fit};
 use thaw_spec::{
     Cell, ContentHash, Expectations, Experiment, Inputs, Metric, PerSeed, Plan, Prediction,
     RunStatus, Selector, Split, Statistic, VerdictKind,
@@ -413,7 +413,7 @@ fn an_attribution_divides_the_gap_and_names_what_is_missing() {
         let accuracy = Measurements::new(&results, Metric::ValidationAccuracy, Statistic::Final);
         attribute(&accuracy, &selector("cached"), &selector("thawed"))
     };
-    assert!(matches!(divide(), Err(AttributionError::Missing(cells)) if cells.len() == 2));
+    assert!(matches!(divide(), Err(AttributionError::Missing { cells, .. }) if cells.len() == 2));
     stage.sweep_all();
     let attribution = divide().expect("every cell has run");
     assert_eq!(attribution.seeds, [0, 1, 2]);
@@ -454,4 +454,21 @@ fn procedures_that_differ_in_their_number_of_variants_are_a_series() {
         .collect();
     assert_eq!(points, [(0, "cached"), (2, "two_variants"), (4, "all_variants")]);
     assert!(series.levels.is_empty(), "the only factor differs");
+}
+
+#[test]
+fn what_cannot_fit_is_told_what_needs_less() {
+    let refused = |hidden_units: usize, allowed: u64| {
+        let size = format!("epochs = 4\nhidden_units = {hidden_units}");
+        let mut cells = Stage::of(&EXPERIMENT.replace("epochs = 4", &size)).cells;
+        cells.retain(|cell| cell.levels[0].1 == "thawed");
+        let facts = cost_facts();
+        let plan = Plan::new(&cells, &BTreeSet::new(), &facts, |_| false);
+        let limits = Limits { threads: 2, jobs: None, memory_bytes: Some(allowed), repeat: false };
+        refuse_what_cannot_fit(&plan, &facts, &limits).expect_err("too little").to_string()
+    };
+    let said = refused(256, 400 << 20);
+    assert!(said.ends_with("; a smaller batch_size needs less"), "{said}");
+    let said = refused(1_000_000, 16 << 30);
+    assert!(said.ends_with("; a smaller head (hidden_units) or image_size needs less"), "{said}");
 }

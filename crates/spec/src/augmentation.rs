@@ -195,7 +195,7 @@ impl<'de> Deserialize<'de> for Augmentation {
                 // The JSON of a resolved cell nests the ranges under "affine"; what a person types
                 // does not.
                 #[derive(Deserialize)]
-                #[serde(untagged)]
+                #[serde(untagged, deny_unknown_fields)]
                 enum Typed {
                     Resolved { affine: AffineRanges },
                     Ranges(AffineRanges),

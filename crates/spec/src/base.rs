@@ -89,6 +89,15 @@ impl Architecture {
         self.name_and_blocks().1
     }
 
+    /// Side of the smallest images of which it leaves something, in pixels, and at least 32.
+    pub fn smallest_image(self) -> usize {
+        match self {
+            // Its first convolution and its pooling have no padding.
+            Self::Squeezenet1_0 => 37,
+            _ => 32,
+        }
+    }
+
     /// Whether it has layers of batch normalisation.
     pub fn has_batch_norm(self) -> bool {
         self.moving_statistics().is_some()

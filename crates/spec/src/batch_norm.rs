@@ -171,7 +171,7 @@ impl MovingStatistics {
         let share = set("statistics_share", &settings.statistics_share)?;
         if !(0.0..=1.0).contains(&share) {
             let reason = format!("statistics_share = {share} is not in [0, 1]");
-            return Err(Contradiction::new(reason)
+            return Err(Contradiction::out_of_range("statistics_share", reason)
                 .remedy("0 stands for the base's own; 1 for statistics of the last batch alone"));
         }
         let variance = set("moving_variance", &settings.moving_variance)?;

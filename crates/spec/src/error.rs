@@ -37,7 +37,7 @@ const ALIKE: f64 = 0.75;
 /// An experiment or expectation file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
-    /// The text is not TOML, has a key nobody knows, or a value of the wrong kind.
+    /// The text is not TOML, has a key nobody knows, or a value of the wrong kind or out of its range.
     #[error("{location}: {message}")]
     Syntax {
         /// Place of the mistake.
@@ -66,7 +66,8 @@ pub enum SpecError {
     /// A cell whose settings contradict each other.
     #[error("{location}: the cell `{cell}` contradicts itself: {reason}")]
     Contradiction {
-        /// Place at which the matrix begins, or of the phase in which the contradiction was found.
+        /// Place at which the matrix begins, or without one `[procedure]`, or of the phase in which the
+        /// contradiction was found.
         location: Location,
         /// Factor levels of the cell.
         cell: String,
@@ -89,27 +90,36 @@ pub enum SpecError {
 
 /// Contradiction between the settings of a procedure.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}; {remedy}")]
+#[error("{reason}{remedy}")]
 pub struct Contradiction {
     reason: String,
+    /// The end of the sentence: what to do about it.
     remedy: String,
+    /// The setting that is out of its range, whatever the others are.
+    pub(crate) setting: Option<&'static str>,
     /// The `[[phase]]` it was found in, counted from 0.
     pub(crate) phase: Option<usize>,
 }
 
 impl Contradiction {
-    /// A contradiction between the levels of a matrix.
+    /// A contradiction between settings.
     pub(crate) fn new(reason: String) -> Self {
-        Self {
-            reason,
-            remedy: "exclude it with an [[exclude]] entry or change the levels".to_owned(),
-            phase: None,
-        }
+        Self { reason, remedy: String::new(), setting: None, phase: None }
+    }
+
+    /// A setting that is out of its range, for a reason that gives the range.
+    pub(crate) fn out_of_range(setting: &'static str, reason: String) -> Self {
+        Self { setting: Some(setting), ..Self::new(reason) }
     }
 
     /// Says what to do about it.
     pub(crate) fn remedy(self, remedy: &str) -> Self {
-        Self { remedy: remedy.to_owned(), ..self }
+        Self { remedy: format!("; {remedy}"), ..self }
+    }
+
+    /// Says what to do about it, unless somebody said so before.
+    pub(crate) fn or_remedy(self, remedy: &str) -> Self {
+        if self.remedy.is_empty() { self.remedy(remedy) } else { self }
     }
 
     /// Says in which phase it was found.

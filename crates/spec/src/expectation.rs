@@ -89,11 +89,19 @@ impl TryFrom<TypedPerSeed> for PerSeed {
         if !values.iter().all(|value| value.is_finite()) {
             return Err("`values` of `per_seed` are finite numbers");
         }
-        if !tolerance.is_finite() || tolerance < 0.0 {
+        if !is_tolerance(tolerance) {
             return Err("`tolerance` of `per_seed` is a finite number of 0 or more");
+        }
+        if seeds.iter().enumerate().any(|(place, seed)| seeds[..place].contains(seed)) {
+            return Err("`seeds` of `per_seed` are listed once each");
         }
         Ok(Self { seeds, values, tolerance })
     }
+}
+
+/// Whether a number is finite, and 0 or more.
+fn is_tolerance(number: f64) -> bool {
+    number.is_finite() && number >= 0.0
 }
 
 /// Provenance of recorded bands.
@@ -176,6 +184,12 @@ impl TryFrom<TypedRelation> for Relation {
 
     fn try_from(typed: TypedRelation) -> Result<Self, Self::Error> {
         let TypedRelation { kind, left, right, metric, statistic, margin, tolerance } = typed;
+        if tolerance.is_some_and(|tolerance| !is_tolerance(tolerance)) {
+            return Err("`tolerance` of a relation is a finite number of 0 or more");
+        }
+        if margin.is_some_and(|margin| !margin.is_finite()) {
+            return Err("`margin` of a relation is a finite number");
+        }
         let kind = match (kind, statistic, margin, tolerance) {
             (TypedKind::EqualCurve, None, None, tolerance) => {
                 RelationKind::EqualCurve { tolerance: tolerance.unwrap_or(0.0) }

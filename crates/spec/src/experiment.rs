@@ -4,9 +4,11 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::cell::label;
+use crate::error::Contradiction;
 use crate::labels::{Labels, LabelsTable};
 use crate::matrix::{Combination, Matrix, MatrixTable};
 use crate::phase::PhaseSettings;
+use crate::place::place_of_setting;
 use crate::settings::{DEFAULTS, Settings};
 use crate::text::visible;
 use crate::{
@@ -52,6 +54,9 @@ pub struct Rung {
     /// Selector of exactly one procedure.
     #[serde(rename = "where")]
     pub selector: Selector,
+    /// Whether the gap in question ends here.
+    #[serde(default)]
+    pub gap_ends: bool,
 }
 
 /// Other seeds for some procedures: fewer for those that take hours.
@@ -75,8 +80,7 @@ struct ExperimentTable {
     statistic: Option<Statistic>,
     dataset: Spanned<DatasetSource>,
     base: BaseSpec,
-    #[serde(default)]
-    procedure: Settings,
+    procedure: Option<Spanned<Settings>>,
     #[serde(default)]
     phase: Vec<Spanned<PhaseSettings>>,
     matrix: Option<Spanned<MatrixTable>>,
@@ -187,16 +191,8 @@ impl Source<'_> {
                 settings.overlay(profile.settings());
             }
             settings.overlay(&typed_settings);
-            let procedure = Procedure::resolve(architecture, &settings).map_err(|reason| {
-                // Those of a level stand in the matrix.
-                let phases = if combination.settings.phase.is_none() { phases } else { &[] };
-                let phase = reason.phase.and_then(|phase| phases.get(phase));
-                SpecError::Contradiction {
-                    location: self.at(phase.map_or(matrix_offset, |phase| phase.span().start)),
-                    cell: label(&combination.levels),
-                    reason: reason.to_string(),
-                }
-            })?;
+            let procedure = Procedure::resolve(architecture, &settings)
+                .map_err(|found| self.contradiction(found, &combination, phases, matrix_offset))?;
             // Profiles may agree in all that matters to a procedure, which is then run once;
             // otherwise twins are a mistake.
             let twin = procedures
@@ -214,6 +210,35 @@ impl Source<'_> {
             profiles.push(settings.profile);
         }
         Ok(procedures)
+    }
+
+    /// The error of settings that cannot be: at the one that is out of its range, or else at what makes
+    /// them meet.
+    fn contradiction(
+        &self,
+        found: Contradiction,
+        combination: &Combination,
+        phases: &[Spanned<PhaseSettings>],
+        matrix_offset: usize,
+    ) -> SpecError {
+        let levels = &combination.levels;
+        let place = |setting| place_of_setting(self.text, setting, found.phase, levels);
+        if let Some(offset) = found.setting.and_then(place) {
+            return self.syntax_error(offset, found.to_string());
+        }
+        // Those of a level stand in the matrix.
+        let phases = if combination.settings.phase.is_none() { phases } else { &[] };
+        let phase = found.phase.and_then(|phase| phases.get(phase));
+        let remedy = if levels.is_empty() {
+            "change one of these settings"
+        } else {
+            "exclude it with an [[exclude]] entry or change the levels"
+        };
+        SpecError::Contradiction {
+            location: self.at(phase.map_or(matrix_offset, |phase| phase.span().start)),
+            cell: label(levels),
+            reason: found.or_remedy(remedy).to_string(),
+        }
     }
 }
 
@@ -328,7 +353,10 @@ impl Experiment {
         table.dataset.get_ref().check().map_err(|message| {
             source.syntax_error(table.dataset.span().start, format!("dataset: {message}"))
         })?;
-        let matrix_offset = table.matrix.as_ref().map_or(0, |matrix| matrix.span().start);
+        // Without a matrix the only cell is that of `[procedure]`.
+        let procedure_offset = table.procedure.as_ref().map_or(0, |typed| typed.span().start);
+        let matrix_offset =
+            table.matrix.as_ref().map_or(procedure_offset, |matrix| matrix.span().start);
         let matrix_table = table.matrix.map(Spanned::into_inner).unwrap_or_default();
         let at = |offset: usize| source.at(offset);
         let matrix = Matrix::understand(&matrix_table, &at)?;
@@ -336,7 +364,7 @@ impl Experiment {
         if combinations.is_empty() {
             return Err(SpecError::EmptyMatrix { location: source.at(matrix_offset) });
         }
-        let mut settings = table.procedure;
+        let mut settings = table.procedure.map(Spanned::into_inner).unwrap_or_default();
         if let Some(first) = table.phase.first() {
             if settings.phase.is_some() {
                 let message = "phase: [procedure] has a `phase` as well; keep one of them";
@@ -384,8 +412,14 @@ impl Experiment {
             );
             return Err(source.syntax_error(table.seeds.span().start, message));
         }
-        for rung in &table.ladder {
+        let mut gap_has_ended = false;
+        for (place, rung) in table.ladder.iter().enumerate() {
             let (selector, offset) = (&rung.get_ref().selector, rung.span().start);
+            if rung.get_ref().gap_ends && (place == 0 || gap_has_ended) {
+                let message = "ladder: `gap_ends` is for one step behind the first, where the gap begins; remove it here";
+                return Err(source.syntax_error(offset, message.to_owned()));
+            }
+            gap_has_ended |= rung.get_ref().gap_ends;
             source.check_selector(selector, &known, offset, "ladder")?;
             let chosen = count_chosen(selector, &procedures);
             if chosen != 1 {
@@ -413,6 +447,13 @@ impl Experiment {
             procedures,
             seeds_for,
         })
+    }
+
+    /// The steps of the ladder between the ends of the gap in question: up to the one that says
+    /// `gap_ends`, or all.
+    pub fn gap(&self) -> &[Rung] {
+        let end = self.ladder.iter().position(|rung| rung.gap_ends);
+        &self.ladder[..end.map_or(self.ladder.len(), |end| end + 1)]
     }
 
     /// The seeds that the procedure with these levels runs with, ascending.

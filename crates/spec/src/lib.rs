@@ -47,6 +47,7 @@ mod metric;
 mod optimizer;
 mod outcome;
 mod phase;
+mod place;
 mod plan;
 mod preprocessing;
 mod procedure;
@@ -80,13 +81,13 @@ pub use initializer::Initializer;
 pub use labels::Labels;
 pub use launcher::{LauncherSettings, SlurmSettings, StepKind, StepResources};
 pub use log::{TrainingLog, TrainingLogError};
-pub use manifest::{CellManifest, Environment, TrainingActivations};
+pub use manifest::{CellManifest, Environment, TrainingActivations, skipped_in_words};
 pub use metric::{Metric, Statistic};
 pub use optimizer::{
     Adam, BiasCorrection, ClipNormOf, Clipping, Course, EpsilonPosition, MomentumForm, Optimizer,
     RmsProp, Schedule, Sgd, WeightDecayForm,
 };
-pub use outcome::{Outcome, PhaseAudit, RunStatus, TensorAudit, TensorRole};
+pub use outcome::{BaseTraining, Outcome, PhaseAudit, RunStatus, TensorAudit, TensorRole};
 pub use phase::{Carried, LaterPhase, Phase};
 pub use plan::{BaseCosts, Cost, CostFacts, Plan, SplitCounts, Step, decoded_key};
 pub use preprocessing::{ChannelOrder, Preprocessing, PreprocessingName, Resize};

@@ -1,5 +1,7 @@
 //! A cell's manifest, written before its first step: what is run, on which machine.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Cell, CellId, PreprocessingName, ProcedureId, Split};
@@ -78,5 +80,43 @@ impl CellManifest {
             Split::Validation => validation,
             Split::Test => test,
         }
+    }
+}
+
+/// Images that could not be read and were left out, in words; nothing where there are none. They are given as
+/// paths of split, class and file.
+pub fn skipped_in_words(images: &[String]) -> Option<String> {
+    let first = images.first()?;
+    if images.len() == 1 {
+        return Some(format!("{first} could not be read and is left out"));
+    }
+    let mut by_class: BTreeMap<&str, usize> = BTreeMap::new();
+    for class in images.iter().filter_map(|image| image.split('/').nth(1)) {
+        *by_class.entry(class).or_default() += 1;
+    }
+    let by_class: Vec<String> =
+        by_class.iter().map(|(class, count)| format!("{count} of {class}")).collect();
+    Some(format!(
+        "{} images could not be read and are left out, {}, the first {first}",
+        images.len(),
+        by_class.join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_that_are_left_out_are_counted_by_class() {
+        let said = |images: &[&str]| {
+            skipped_in_words(&images.iter().map(|image| (*image).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(said(&[]), None);
+        let one = "train/cats/a.jpg could not be read and is left out";
+        assert_eq!(said(&["train/cats/a.jpg"]).as_deref(), Some(one));
+        let several = "3 images could not be read and are left out, 1 of cats, 2 of dogs, the first train/cats/a.jpg";
+        let images = ["train/cats/a.jpg", "train/dogs/b.jpg", "test/dogs/within/c.jpg"];
+        assert_eq!(said(&images).as_deref(), Some(several));
     }
 }

@@ -386,7 +386,8 @@ pub(crate) fn resolve(settings: &Settings) -> Result<Optimizer, Contradiction> {
         let epsilon = positive("epsilon", set("epsilon", &settings.epsilon)?)?;
         if epsilon as f32 == 0.0 {
             let reason = format!("epsilon = {epsilon:e} is 0 in 32-bit floats");
-            return Err(Contradiction::new(reason).remedy("set `epsilon` to 1e-38 or more"));
+            return Err(Contradiction::out_of_range("epsilon", reason)
+                .remedy("set `epsilon` to 1e-38 or more"));
         }
         Ok(epsilon)
     };
@@ -429,11 +430,12 @@ pub(crate) fn resolve_schedule(settings: &Settings) -> Result<Schedule, Contradi
     let (epochs, factor) =
         (set("step_epochs", &settings.step_epochs)?, set("step_factor", &settings.step_factor)?);
     if epochs == 0 {
-        return Err(Contradiction::new("step_epochs = 0".to_owned())
+        return Err(Contradiction::out_of_range("step_epochs", "step_epochs = 0".to_owned())
             .remedy("set `step_epochs` to 1 or more"));
     }
     if !(factor > 0.0 && factor <= 1.0) {
-        return Err(Contradiction::new(format!("step_factor = {factor} is not in (0, 1]"))
+        let reason = format!("step_factor = {factor} is not in (0, 1]");
+        return Err(Contradiction::out_of_range("step_factor", reason)
             .remedy("set `step_factor` to a number such as 0.1"));
     }
     let course = match name {
@@ -459,19 +461,22 @@ pub(crate) fn resolve_clipping(settings: &Settings) -> Result<Clipping, Contradi
     })
 }
 
-fn positive(name: &str, value: f64) -> Result<f64, Contradiction> {
+fn positive(name: &'static str, value: f64) -> Result<f64, Contradiction> {
     let is_positive = value > 0.0 && value.is_finite();
-    let wrong = || Contradiction::new(format!("{name} = {value} is not a positive number"));
+    let wrong =
+        || Contradiction::out_of_range(name, format!("{name} = {value} is not a positive number"));
     is_positive.then_some(value).ok_or_else(wrong)
 }
 
-fn not_negative(name: &str, value: f64) -> Result<f64, Contradiction> {
-    let wrong = || Contradiction::new(format!("{name} = {value} is not 0 or a positive number"));
+fn not_negative(name: &'static str, value: f64) -> Result<f64, Contradiction> {
+    let wrong = || {
+        Contradiction::out_of_range(name, format!("{name} = {value} is not 0 or a positive number"))
+    };
     (value >= 0.0 && value.is_finite()).then_some(value).ok_or_else(wrong)
 }
 
-fn fraction(name: &str, value: f64) -> Result<f64, Contradiction> {
-    let wrong = || Contradiction::new(format!("{name} = {value} is not in [0, 1)"));
+fn fraction(name: &'static str, value: f64) -> Result<f64, Contradiction> {
+    let wrong = || Contradiction::out_of_range(name, format!("{name} = {value} is not in [0, 1)"));
     (0.0..1.0).contains(&value).then_some(value).ok_or_else(wrong)
 }
 

@@ -88,6 +88,17 @@ impl fmt::Display for RunStatus {
     }
 }
 
+/// How much of a base is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BaseTraining {
+    /// The optimizer holds no weight of it.
+    Frozen,
+    /// The optimizer holds some of its weights, or holds them in some of the epochs.
+    Partial,
+    /// The optimizer holds all of its weights in all epochs.
+    Whole,
+}
+
 /// `outcome.json`: how a run ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -154,18 +165,24 @@ impl Outcome {
         thawed.peek().is_some() && thawed.all(TensorAudit::moved_without_optimizer)
     }
 
-    /// Whether the optimizer held a tensor of the base within the first `epochs` epochs.
-    pub fn trains_base_within(&self, epochs: usize) -> bool {
-        if self.phases.is_empty() {
-            return self.audit.iter().any(|tensor| tensor.collected);
-        }
+    /// How much of the base is trained within the first `epochs` epochs.
+    pub fn base_training_within(&self, epochs: usize) -> BaseTraining {
         let begin = self
             .phases
             .iter()
             .scan(0, |begin, phase| Some(std::mem::replace(begin, *begin + phase.epochs)));
-        begin
-            .zip(&self.phases)
-            .take_while(|(begin, _)| *begin < epochs)
-            .any(|(_, phase)| phase.audit.iter().any(|tensor| tensor.collected))
+        let phases = begin.zip(&self.phases).take_while(|(begin, _)| *begin < epochs);
+        let audits: Vec<&[TensorAudit]> = if self.phases.is_empty() {
+            vec![&self.audit]
+        } else {
+            phases.map(|(_, phase)| phase.audit.as_slice()).collect()
+        };
+        let weights = audits.into_iter().flatten().filter(|tensor| tensor.role.is_weight());
+        let are_held: BTreeSet<bool> = weights.map(|tensor| tensor.collected).collect();
+        match (are_held.contains(&true), are_held.contains(&false)) {
+            (false, _) => BaseTraining::Frozen,
+            (true, true) => BaseTraining::Partial,
+            (true, false) => BaseTraining::Whole,
+        }
     }
 }

@@ -307,6 +307,8 @@ impl Procedure {
 
     fn check(&self) -> Result<(), Contradiction> {
         let contradiction = |reason: String| Err(Contradiction::new(reason));
+        let out_of_range =
+            |setting, reason: String| Err(Contradiction::out_of_range(setting, reason));
         let blocks = self.architecture.blocks();
         if let FreezeBoundary::Block(block) = self.freeze
             && block > blocks
@@ -315,7 +317,8 @@ impl Procedure {
                 "freeze = \"block_{block}\", but {} has the blocks 1 to {blocks}",
                 self.architecture
             );
-            return Err(Contradiction::new(reason).remedy("name one of these, \"all\" or \"none\""));
+            return Err(Contradiction::out_of_range("freeze", reason)
+                .remedy("name one of these, \"all\" or \"none\""));
         }
         if self.optimizer_collects != OptimizerCollects::Unfrozen
             && self.freeze == FreezeBoundary::None
@@ -363,20 +366,23 @@ impl Procedure {
             return Err(Contradiction::new(reason).remedy(&remedy));
         }
         if !(0.0..1.0).contains(&self.dropout) {
-            return contradiction(format!("dropout = {} is not in [0, 1)", self.dropout));
+            return out_of_range("dropout", format!("dropout = {} is not in [0, 1)", self.dropout));
         }
         if !(0.0..0.5).contains(&self.loss_clip) {
-            return contradiction(format!("loss_clip = {} is not in [0, 0.5)", self.loss_clip));
+            let reason = format!("loss_clip = {} is not in [0, 0.5)", self.loss_clip);
+            return out_of_range("loss_clip", reason);
         }
         if self.loss_clip > 0.0 && 1.0 - self.loss_clip as f32 == 1.0 {
-            return contradiction(format!(
+            let reason = format!(
                 "loss_clip = {} is too small for 32-bit floats, in which 1 less it is 1",
                 self.loss_clip
-            ));
+            );
+            return out_of_range("loss_clip", reason);
         }
         if let Augmentation::Affine(ranges) = self.augmentation {
             if !(0.0..1.0).contains(&ranges.zoom) {
-                return contradiction(format!("zoom = {} is not in [0, 1)", ranges.zoom));
+                let reason = format!("zoom = {} is not in [0, 1)", ranges.zoom);
+                return out_of_range("augmentation", reason);
             }
             for (name, value) in [
                 ("rotation_degrees", ranges.rotation_degrees),
@@ -385,13 +391,14 @@ impl Procedure {
                 ("shear_radians", ranges.shear_radians),
             ] {
                 if !value.is_finite() {
-                    return contradiction(format!("{name} = {value} is not a number"));
+                    let reason = format!("{name} = {value} is not a number");
+                    return out_of_range("augmentation", reason);
                 }
             }
         }
         for (name, value) in [("epochs", self.epochs), ("batch_size", self.batch_size)] {
             if value == 0 {
-                return Err(Contradiction::new(format!("{name} = 0"))
+                return Err(Contradiction::out_of_range(name, format!("{name} = 0"))
                     .remedy(&format!("set `{name}` to 1 or more")));
             }
         }
@@ -403,15 +410,18 @@ impl Procedure {
             ("image_size", self.image_size, 10_000),
         ] {
             if value > most {
-                return Err(Contradiction::new(format!("{name} = {value} is more than {most}"))
+                let reason = format!("{name} = {value} is more than {most}");
+                return Err(Contradiction::out_of_range(name, reason)
                     .remedy(&format!("set `{name}` to {most} or fewer")));
             }
         }
-        if self.image_size < 32 {
-            return contradiction(format!(
-                "image_size = {} leaves nothing of an image; the bases need at least 32",
-                self.image_size
-            ));
+        let least = self.architecture.smallest_image();
+        if self.image_size < least {
+            let reason = format!(
+                "image_size = {} leaves nothing of an image; {} needs at least {least}",
+                self.image_size, self.architecture
+            );
+            return out_of_range("image_size", reason);
         }
         Ok(())
     }

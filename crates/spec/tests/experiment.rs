@@ -127,6 +127,15 @@ fn augmentation_can_be_typed_as_ranges() {
         panic!("ranges")
     };
     assert_eq!((ranges.rotation_degrees, ranges.zoom, ranges.horizontal_flip), (5.0, 0.0, false));
+    // As a record has them they stand alone.
+    let nested = |more: &str| {
+        with_settings(&format!("augmentation = {{ affine = {{ rotation_degrees = 5 }}{more} }}"))
+    };
+    assert_eq!(nested("").expect("ranges").augmentation, Augmentation::Affine(ranges));
+    for more in [", zoom = 0.3", ", horizontal_flip = true", ", typo = 1"] {
+        let refused = nested(more).expect_err(more);
+        assert!(refused.starts_with("x.toml:8: augmentation: unknown augmentation"), "{refused}");
+    }
 }
 
 #[test]
@@ -525,6 +534,26 @@ fn a_ladder_names_exactly_one_procedure_at_each_rung() {
 }
 
 #[test]
+fn the_gap_in_question_ends_at_one_step_behind_the_first() {
+    let rungs = |ends: [bool; 3]| {
+        let rung = |ends: bool| {
+            format!(
+                "[[ladder]]\nlabel = \"a step\"\ngap_ends = {ends}\nwhere = {{ regime = \"cached\", dropout = 0.5 }}\n"
+            )
+        };
+        format!("{GOOD}\n{}", ends.map(rung).concat())
+    };
+    let parse = |ends| Experiment::parse("test.toml", &rungs(ends));
+    let length = |ends| parse(ends).expect("a gap").gap().len();
+    assert_eq!(length([false, true, false]), 2);
+    assert_eq!(length([false, false, false]), 3);
+    for (ends, line) in [([true, false, false], 32), ([false, true, true], 40)] {
+        let message = parse(ends).expect_err("no gap").to_string();
+        assert!(message.starts_with(&format!("test.toml:{line}: ladder: `gap_ends`")), "{message}");
+    }
+}
+
+#[test]
 fn cells_that_shuffle_and_convolve_by_definition_keep_the_names_they_had_before_there_was_a_choice()
 {
     let with =
@@ -770,12 +799,35 @@ fn recorded_values_by_which_nothing_could_be_judged_are_refused() {
         ("seeds = [0], values = [0.5], tolerance = nan", "a finite number of 0 or more"),
         ("seeds = [0], values = [0.5], tolerance = inf", "a finite number of 0 or more"),
         ("seeds = [0], values = [0.5], tolerance = -0.1", "a finite number of 0 or more"),
+        ("seeds = [0, 0], values = [0.5, 0.5], tolerance = 0.1", "listed once each"),
         ("seeds = [0], values = [0.5], tolerance = 0.1, more = 1", "unknown field `more`"),
     ] {
         let message = read(per_seed).expect_err(per_seed);
         assert!(message.starts_with("x.expected.toml:"), "{message}");
         assert!(message.contains(words), "{per_seed}: {message}");
     }
+}
+
+#[test]
+fn relations_by_which_nothing_could_be_judged_are_refused() {
+    let read = |keys: &str| {
+        let text = format!(
+            "[[relation]]\nleft = {{ a = 1 }}\nright = {{ a = 2 }}\nmetric = \"test_loss\"\n{keys}\n"
+        );
+        Expectations::parse("x.expected.toml", &text).map(|_| ()).map_err(|error| error.to_string())
+    };
+    for number in ["nan", "inf", "-inf"] {
+        let margin =
+            format!("kind = \"greater_by_at_least\"\nstatistic = \"final\"\nmargin = {number}");
+        let message = read(&margin).expect_err(number);
+        assert!(message.contains("`margin` of a relation is a finite number"), "{message}");
+    }
+    for number in ["nan", "inf", "-0.1"] {
+        let tolerance = format!("kind = \"equal_curve\"\ntolerance = {number}");
+        let message = read(&tolerance).expect_err(number);
+        assert!(message.contains("a finite number of 0 or more"), "{message}");
+    }
+    assert_eq!(read("kind = \"equal_curve\"\ntolerance = 0"), Ok(()));
 }
 
 #[test]
@@ -1001,10 +1053,8 @@ fn an_error_in_the_phases_of_a_level_stands_at_no_other_phase() {
         .replace("epochs = 4\n", "epochs = 4\n[[phase]]\nepochs = 1\n[[phase]]\nepochs = 2\n")
         .replace("end_to_end = {}", "end_to_end = { phase = [{}, { epochs = 0 }] }");
     let refused = Experiment::parse("test.toml", &text).map(|_| ()).expect_err("no epoch");
-    let matrix = 1 + text[..text.find("[matrix]\n").expect("a matrix")].matches('\n').count();
-    let expected = format!(
-        "test.toml:{matrix}: the cell `regime=end_to_end augmentation=none dropout=0.0` contradicts itself: phase 2: epochs = 0; set `epochs` to 1 or more"
-    );
+    let level = 1 + text[..text.find("end_to_end").expect("a level")].matches('\n').count();
+    let expected = format!("test.toml:{level}: phase 2: epochs = 0; set `epochs` to 1 or more");
     assert_eq!(refused.to_string(), expected);
 }
 
@@ -1420,6 +1470,52 @@ fn sizes_beyond_all_arithmetic_and_ranges_without_end_are_refused() {
         vec![serde_json::from_str(&later.replace("PROCEDURE", &procedure)).expect("a phase"); 2];
     assert_eq!(cell.procedure.total_epochs(), usize::MAX);
     assert_eq!(cell.procedure.phases()[2].epochs(), usize::MAX..usize::MAX);
+}
+
+#[test]
+fn a_setting_out_of_its_range_is_named_with_its_own_line() {
+    for (setting, reason) in [
+        ("dropout = 1.0", "dropout = 1 is not in [0, 1)"),
+        ("learning_rate = -1", "learning_rate = -1 is not a positive number"),
+        ("rho = 1.5", "rho = 1.5 is not in [0, 1)"),
+        ("clip_value = -1", "clip_value = -1 is not 0 or a positive number"),
+        ("loss_clip = 0.5", "loss_clip = 0.5 is not in [0, 0.5)"),
+        ("augmentation = { zoom = 1 }", "zoom = 1 is not in [0, 1)"),
+        ("image_size = 31", "image_size = 31 leaves nothing of an image; vgg16 needs at least 32"),
+        (
+            "freeze = 'block_6'",
+            "freeze = \"block_6\", but vgg16 has the blocks 1 to 5; name one of these, \"all\" or \"none\"",
+        ),
+    ] {
+        let said = with_settings(&format!("epochs = 2\n{setting}")).expect_err(setting);
+        assert_eq!(said, format!("x.toml:9: {reason}"));
+    }
+    let out_of_range = "dropout = 1 is not in [0, 1)";
+    for (lines, expected) in [
+        (
+            "dropout = 0.5\n[[procedure.phase]]\n[[procedure.phase]]\ndropout = 1.0",
+            format!("x.toml:11: phase 2: {out_of_range}"),
+        ),
+        (
+            "dropout = 1.0\n[[procedure.phase]]\n[[procedure.phase]]",
+            format!("x.toml:8: phase 1: {out_of_range}"),
+        ),
+        (
+            "dropout = 0.5\n[matrix]\nregime.short.epochs = 3\ndropout = [1.0]",
+            format!("x.toml:11: {out_of_range}"),
+        ),
+        (
+            "dropout = 0.5\n[matrix]\nhead.wild = { dropout = 1.0 }\nregime.short.epochs = 3",
+            format!("x.toml:10: {out_of_range}"),
+        ),
+        ("dropout = 1.0\n[matrix]\nregime.short.epochs = 3", format!("x.toml:8: {out_of_range}")),
+    ] {
+        assert_eq!(with_settings(lines).expect_err(lines), expected);
+    }
+    // What stands in no place of its own is said of `[procedure]`.
+    let said = with_settings("optimizer_collects = 'everything'\nfreeze = 'none'");
+    let expected = "x.toml:7: the cell `the only cell` contradicts itself: optimizer_collects = \"everything\" differs from \"unfrozen\" only when something is frozen; change one of these settings";
+    assert_eq!(said.expect_err("nothing is frozen"), expected);
 }
 
 /// An experiment with labels.

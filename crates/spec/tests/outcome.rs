@@ -1,6 +1,6 @@
 //! How a run ended, by its audit and by those of its phases.
 
-use thaw_spec::{Outcome, PhaseAudit, RunStatus, TensorAudit, TensorRole};
+use thaw_spec::{BaseTraining, Outcome, PhaseAudit, RunStatus, TensorAudit, TensorRole};
 
 /// A tensor, and whether it was declared frozen, held by the optimizer and moved.
 fn tensor(name: &str, [declared_frozen, collected, moved]: [bool; 3]) -> TensorAudit {
@@ -80,15 +80,24 @@ fn a_run_thaws_if_one_tensor_does_in_the_run_or_in_a_phase() {
 fn the_base_is_trained_from_the_first_epoch_of_the_phase_that_does() {
     let frozen = tensor("w", [true, false, false]);
     let trained = tensor("w", [false, true, true]);
-    let alone = |tensor: &TensorAudit| Outcome::new(4, vec![tensor.clone()], Vec::new());
-    assert!(!alone(&frozen).trains_base_within(4));
-    assert!(alone(&trained).trains_base_within(1));
+    let alone = |audit: &[&TensorAudit]| {
+        Outcome::new(4, audit.iter().map(|tensor| (*tensor).clone()).collect(), Vec::new())
+    };
+    assert_eq!(alone(&[&frozen]).base_training_within(4), BaseTraining::Frozen);
+    assert_eq!(alone(&[&trained]).base_training_within(1), BaseTraining::Whole);
+    // The last block alone; and a statistic, which no optimizer holds.
+    assert_eq!(alone(&[&frozen, &trained]).base_training_within(4), BaseTraining::Partial);
+    let statistic = TensorAudit { role: TensorRole::Statistic, ..frozen.clone() };
+    assert_eq!(alone(&[&statistic, &trained]).base_training_within(4), BaseTraining::Whole);
     // Three epochs and two with the base frozen, then two in which it is trained.
     let phases = [(3, &frozen), (2, &frozen), (2, &trained)]
         .map(|(epochs, tensor)| phase(epochs, std::slice::from_ref(tensor)));
     let outcome = Outcome::new(7, vec![trained.clone()], phases.to_vec());
-    let answers: Vec<bool> = (1..=7).map(|epochs| outcome.trains_base_within(epochs)).collect();
-    assert_eq!(answers, [false, false, false, false, false, true, true]);
+    let answers: Vec<BaseTraining> =
+        (1..=7).map(|epochs| outcome.base_training_within(epochs)).collect();
+    // Most of the epochs that are compared have no backward pass of the base.
+    let [none, some] = [BaseTraining::Frozen, BaseTraining::Partial];
+    assert_eq!(answers, [none, none, none, none, none, some, some]);
 }
 
 #[test]

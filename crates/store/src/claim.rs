@@ -22,7 +22,8 @@ pub(crate) fn claim_key(name: &str) -> String {
 /// A claim is renewed this often.
 const BEAT: Duration = Duration::from_secs(15);
 
-/// An owner on another machine that has not renewed its claim for this long is dead.
+/// An owner that has not renewed its claim for this long is dead, or cannot go on, as one that is
+/// suspended.
 const SILENCE: Duration = Duration::from_secs(120);
 
 /// Whether a claim was granted.
@@ -113,16 +114,21 @@ impl Owner {
         serde_json::to_vec(self).expect("names and numbers")
     }
 
-    /// Whether the process lives: as the system says where it is from the same space, or else by how
-    /// long it has been silent by the clock of the store, which all workers share. Where that cannot be
-    /// told, by its last beat and the clock of this machine.
+    /// Whether the process lives and beats. One of the same space is there as long as the system says
+    /// so, and has the clock of this machine. Another's silence is told by the clock of the store, which all
+    /// workers share, or where that cannot be asked, by its last beat and the clock of this machine.
     pub(crate) fn lives(&self, silence: impl FnOnce() -> Option<Duration>) -> bool {
-        if !self.space.is_empty() && self.space == space() {
-            return started(self.pid).is_some_and(|started| started == self.started);
-        }
         let by_own_clock =
             || Duration::from_secs(now_unix_seconds().saturating_sub(self.beat_unix_seconds));
-        silence().unwrap_or_else(by_own_clock) < SILENCE
+        let silence = if !self.space.is_empty() && self.space == space() {
+            if started(self.pid).is_none_or(|started| started != self.started) {
+                return false;
+            }
+            by_own_clock()
+        } else {
+            silence().unwrap_or_else(by_own_clock)
+        };
+        silence < SILENCE
     }
 }
 
@@ -253,8 +259,12 @@ mod tests {
     fn this_process_lives_and_others_are_judged_by_what_is_known_of_them() {
         let own = Owner::this_process();
         let never = || -> Option<Duration> { panic!("the system knows") };
-        let lives = if own.space.is_empty() { own.lives(|| None) } else { own.lives(never) };
-        assert!(lives);
+        let lives = |owner: &Owner| {
+            if own.space.is_empty() { owner.lives(|| None) } else { owner.lives(never) }
+        };
+        assert!(lives(&own));
+        let suspended = Owner { beat_unix_seconds: own.beat_unix_seconds - 121, ..own.clone() };
+        assert!(!lives(&suspended), "it is there and does not go on");
         let another = Owner { started: "1".to_owned(), ..own.clone() };
         assert!(!another.lives(|| None) || own.space.is_empty(), "a process of the same number");
         let elsewhere = Owner { space: "another machine".to_owned(), ..own.clone() };

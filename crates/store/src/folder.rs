@@ -1,12 +1,13 @@
 //! A store in a folder.
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::claim::{Beat, Beating, CLAIMS, claim_key};
-use crate::whole::{UNFINISHED, orphans, remove_orphans, replace_whole, unfinished};
+use crate::whole::{
+    UNFINISHED, age, is_absent, orphans, remove, remove_orphans, replace_whole, unfinished,
+};
 use crate::{Claim, Claimed, Owner, Store, StoreError};
 
 /// The file whose lock makes claiming one step. It stays; only its lock counts, which the system
@@ -38,18 +39,19 @@ impl FolderStore {
     /// The owner of a claim, if it lives.
     fn owner(&self, name: &str) -> Result<Option<Owner>, StoreError> {
         let named = self.named(name)?;
-        Ok(named.filter(|owner| owner.lives(|| self.silence(&self.path(&claim_key(name))))))
+        Ok(named.filter(|owner| owner.lives(|| age(&self.path(&claim_key(name))))))
     }
 
-    /// How long ago a file was written, by the clock of the file system; nothing where it cannot be
-    /// asked. The clocks of the machines that share it may differ.
-    fn silence(&self, path: &Path) -> Option<Duration> {
-        let written = std::fs::metadata(path).ok()?.modified().ok()?;
-        let claims = self.root.join(CLAIMS);
-        let probe = unfinished(&claims).ok()?;
-        std::fs::write(probe.path(), b"now").ok()?;
-        let now = probe.as_file().metadata().ok()?.modified().ok()?;
-        Some(now.duration_since(written).unwrap_or_default())
+    /// The names of claims that no living worker has.
+    fn unowned(&self) -> Result<Vec<String>, StoreError> {
+        let mut unowned = Vec::new();
+        for file in self.list(CLAIMS)? {
+            let Some(name) = file.strip_suffix(".json") else { continue };
+            if self.owner(name)?.is_none() {
+                unowned.push(name.to_owned());
+            }
+        }
+        Ok(unowned)
     }
 
     /// A claim that beats, and is removed when it is dropped. Whoever took it over, thinking this process
@@ -102,7 +104,7 @@ impl Store for FolderStore {
         let path = self.path(key);
         match std::fs::read(&path) {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(unreadable(&path, "cannot read")(error)),
         }
     }
@@ -114,24 +116,14 @@ impl Store for FolderStore {
 
     fn remove(&self, key: &str) -> Result<(), StoreError> {
         let path = self.path(key);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(unwritable(&path, "cannot remove")(error))
-            }
-            _ => Ok(()),
-        }
+        remove(&path).map_err(unwritable(&path, "cannot remove"))
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
         let path = self.path(prefix);
         let entries = match std::fs::read_dir(&path) {
             Ok(entries) => entries,
-            // Nor does anything lie in a file.
-            Err(error)
-                if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) =>
-            {
-                return Ok(Vec::new());
-            }
+            Err(error) if is_absent(&error) => return Ok(Vec::new()),
             Err(error) => return Err(unreadable(&path, "cannot list")(error)),
         };
         let name = |entry: io::Result<std::fs::DirEntry>| {
@@ -162,14 +154,14 @@ impl Store for FolderStore {
         let path = self.path(prefix);
         let entries = match std::fs::read_dir(&path) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) if is_absent(&error) => return Ok(()),
             Err(error) => return Err(unreadable(&path, "cannot list")(error)),
         };
         for entry in entries {
             let entry = entry.map_err(unreadable(&path, "cannot list"))?;
             if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-                std::fs::remove_file(entry.path())
-                    .map_err(unwritable(&entry.path(), "cannot remove"))?;
+                // Another may tidy at the same time.
+                remove(&entry.path()).map_err(unwritable(&entry.path(), "cannot remove"))?;
             }
         }
         Ok(())
@@ -180,6 +172,14 @@ impl Store for FolderStore {
         orphans(&path).map_err(unreadable(&path, "cannot list"))
     }
 
+    fn dead_claims(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let mut claims: Vec<PathBuf> =
+            self.unowned()?.iter().map(|name| self.path(&claim_key(name))).collect();
+        // One may have been given back meanwhile.
+        claims.retain(|claim| claim.exists());
+        Ok(claims)
+    }
+
     fn remove_orphans(&self, folder: &str) -> Result<(), StoreError> {
         let path = self.path(folder);
         remove_orphans(&path)
@@ -187,11 +187,8 @@ impl Store for FolderStore {
         if folder.is_empty() && self.root.join(CLAIMS).is_dir() {
             self.remove_orphans(CLAIMS)?;
             let _lock = self.lock()?;
-            for file in self.list(CLAIMS)? {
-                let Some(name) = file.strip_suffix(".json") else { continue };
-                if self.owner(name)?.is_none() {
-                    self.remove(&claim_key(name))?;
-                }
+            for name in self.unowned()? {
+                self.remove(&claim_key(&name))?;
             }
         }
         Ok(())
@@ -246,13 +243,16 @@ mod tests {
         owner["space"] = "elsewhere".into();
         store.put(&claim_key("cell"), owner.to_string().as_bytes()).expect("written");
         assert!(matches!(store.claim("cell").expect("claims"), Claimed::Theirs(_)), "it beat now");
-        let long_ago = std::time::SystemTime::now() - Duration::from_secs(121);
+        let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(121);
         File::options()
             .append(true)
             .open(store.path(&claim_key("cell")))
             .and_then(|file| file.set_modified(long_ago))
             .expect("an older file");
+        let dead = store.dead_claims().expect("listed");
+        assert_eq!(dead, [store.path(&claim_key("cell"))]);
         store.remove_orphans("").expect("tidied");
+        assert_eq!(store.dead_claims().expect("listed"), Vec::<PathBuf>::new());
         assert_eq!(
             store.get(&claim_key("cell")).expect("readable"),
             None,
@@ -263,6 +263,7 @@ mod tests {
         let owner = store.claimed_by("cell").expect("claims").expect("the second's");
         assert_eq!(owner.pid, std::process::id());
         assert!(owner.to_string().starts_with(&format!("process {} on ", owner.pid)));
+        assert_eq!(store.dead_claims().expect("listed"), Vec::<PathBuf>::new());
         store.remove_orphans("").expect("tidied");
         assert!(store.claimed_by("cell").expect("claims").is_some(), "that of a living one stays");
         drop(second);

@@ -39,7 +39,7 @@ pub use claim::{Claim, Claimed, Owner, now_unix_seconds};
 pub use folder::FolderStore;
 pub use object::ObjectStore;
 pub use place::{below, folder, is_url, open};
-pub use whole::{Unfinished, left_place, release, unfinished_folder, write_whole};
+pub use whole::{Unfinished, behind_links, left_place, release, unfinished_folder, write_whole};
 
 /// Keeps bytes under keys. Parts of a key are parted by `/`; none begins with a dot.
 pub trait Store: Send + Sync + std::fmt::Debug {
@@ -94,6 +94,14 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// When the folder cannot be listed.
     fn orphans(&self, _folder: &str) -> Result<Vec<PathBuf>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Claims of dead workers, where a store tells them.
+    ///
+    /// # Errors
+    /// When claims cannot be read.
+    fn dead_claims(&self) -> Result<Vec<PathBuf>, StoreError> {
         Ok(Vec::new())
     }
 

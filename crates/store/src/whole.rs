@@ -163,7 +163,10 @@ fn is_pipe_or_device(path: &Path) -> bool {
 }
 
 /// Where symbolic links lead, whether or not a file is there yet.
-fn behind_links(path: &Path) -> io::Result<PathBuf> {
+///
+/// # Errors
+/// When they lead in a circle.
+pub fn behind_links(path: &Path) -> io::Result<PathBuf> {
     let mut place = path.to_owned();
     for _ in 0..LINKS {
         // What is no link, or not there, is the place; what cannot be looked at is told by writing to it.
@@ -196,7 +199,7 @@ pub fn unfinished_folder(parent: &Path) -> io::Result<TempDir> {
 }
 
 /// The files in a folder that processes began to write which are gone: killed, or of another machine and
-/// a day old. A folder that is not there has none.
+/// a day old. A folder that is not there has none, nor has a file.
 ///
 /// # Errors
 /// When the folder cannot be listed.
@@ -226,11 +229,16 @@ pub fn release(unfinished: &Path, path: &Path) -> io::Result<bool> {
 }
 
 /// Removes a file, if it is there.
-fn remove(path: &Path) -> io::Result<()> {
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Whether an error says that nothing is there. Nor does anything lie in a file.
+pub(crate) fn is_absent(error: &io::Error) -> bool {
+    [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind())
 }
 
 /// What has a name that begins so, is of a kind, and is of a process that is gone.
@@ -241,7 +249,7 @@ fn abandoned(
 ) -> io::Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
     let mut found = Vec::new();
@@ -258,12 +266,19 @@ fn abandoned(
 /// Whether a file or folder has a name that begins so, of a process that is gone.
 fn is_abandoned(path: &Path, beginning: &str) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let is_old = || {
-        let written = std::fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok();
-        written.and_then(|written| written.elapsed().ok()).is_some_and(|age| age > ABANDONED)
-    };
+    let is_old = || age(path).is_some_and(|age| age > ABANDONED);
     name.strip_prefix(beginning)
         .is_some_and(|writer| of_a_name_lives(writer).map_or_else(is_old, |lives| !lives))
+}
+
+/// How long ago a file was written, by the clock of its file system; nothing where it cannot be asked. The
+/// clocks of the machines that share it may differ.
+pub(crate) fn age(path: &Path) -> Option<Duration> {
+    let written = std::fs::symlink_metadata(path).ok()?.modified().ok()?;
+    let probe = unfinished(path.parent()?).ok()?;
+    std::fs::write(probe.path(), b"now").ok()?;
+    let now = probe.as_file().metadata().ok()?.modified().ok()?;
+    Some(now.duration_since(written).unwrap_or_default())
 }
 
 /// Removes the [`orphans`] of a folder.
@@ -308,7 +323,10 @@ mod tests {
         remove_orphans(folder.path()).expect("removed");
         assert_eq!(orphans(folder.path()).expect("listed"), Vec::<PathBuf>::new());
         living.finish().expect("it was left alone");
-        assert_eq!(orphans(&folder.path().join("nowhere")).expect("none"), Vec::<PathBuf>::new());
+        for nothing in ["nowhere", "whole", "whole/below"] {
+            let nothing = orphans(&folder.path().join(nothing)).expect("none");
+            assert_eq!(nothing, Vec::<PathBuf>::new());
+        }
     }
 
     #[test]

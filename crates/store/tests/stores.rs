@@ -47,6 +47,7 @@ fn what_is_put_is_there_whole_and_listed_by_its_next_part() {
         assert_eq!(store.get("a/b").expect("readable"), Some(b"3".to_vec()));
         assert_eq!(store.list("a").expect("readable"), ["b", "c"]);
         assert!(store.has("a/c/d").expect("told") && !store.has("a/c").expect("told"));
+        assert_eq!(store.get("ab/c").expect("nothing lies in a file"), None);
         store.remove("a/b").expect("removed");
         store.remove("a/b").expect("it is gone already");
         assert_eq!(store.list("a").expect("readable"), ["c"]);
@@ -139,4 +140,23 @@ fn what_is_no_claim_is_nobodys() {
         assert_eq!(store.claimed_by("cell").expect("claims"), None);
         assert!(matches!(store.claim("cell").expect("claims"), Claimed::Ours(_)));
     }
+}
+
+#[test]
+fn two_that_tidy_the_same_folder_are_not_in_each_others_way() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cell = folder.path().join("cells/a");
+    std::fs::create_dir_all(&cell).expect("a folder");
+    for number in 0..2000 {
+        std::fs::write(cell.join(format!(".thaw-{number}")), b"torn").expect("written");
+    }
+    let store = open(folder.path()).expect("a folder");
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| store.tidy("cells/a").expect("tidied"));
+        }
+    });
+    assert_eq!(std::fs::read_dir(&cell).expect("a folder").count(), 0);
+    std::fs::write(folder.path().join("cells/notes.txt"), b"mine").expect("written");
+    store.tidy("cells/notes.txt").expect("nothing lies in a file");
 }

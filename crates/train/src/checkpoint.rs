@@ -80,17 +80,23 @@ impl<'a> Checkpoints<'a> {
         Self { policy, cell, last: Instant::now() }
     }
 
-    /// The checkpoint that a run goes on from: the one in the shared store, where there is such a store,
-    /// or else that in the folder. One that is damaged is the error [`TrainError::Checkpoint`].
+    /// The checkpoint that a run goes on from: that in the folder or that in the shared store, whichever
+    /// is further; the same numbers come of both. Where there is none that is sound, a damaged one is the
+    /// error [`TrainError::Checkpoint`].
     pub(crate) fn found(&self) -> Result<Option<Checkpoint<'a>>, TrainError> {
         let Some(policy) = self.policy else { return Ok(None) };
-        if let Some(shared) = &policy.shared
-            && !shared.store.download(&shared.key, &policy.path)?
-        {
-            // What lies in the folder is of a run that ended elsewhere.
-            return Ok(None);
-        }
-        Checkpoint::read(&policy.path, self.cell)
+        let own = Checkpoint::read(&policy.path, self.cell);
+        let shared = match &policy.shared {
+            Some(SharedCheckpoint { store, key }) => store.get(key)?,
+            None => None,
+        };
+        let Some(bytes) = shared else { return own };
+        let shared = Checkpoint::parse(&policy.path, bytes, self.cell).map(Some);
+        let progress = |found: &Result<Option<Checkpoint<'a>>, TrainError>| match found {
+            Ok(Some(checkpoint)) => Some(checkpoint.progress()),
+            Ok(None) | Err(_) => None,
+        };
+        if progress(&own) > progress(&shared) { own } else { shared }
     }
 
     /// An epoch has ended and is not the last.
@@ -260,6 +266,11 @@ impl<'a> Checkpoint<'a> {
                 return Err(TrainError::UnreadableCheckpoint { path: path.to_owned(), source });
             }
         };
+        Self::parse(path, bytes, cell).map(Some)
+    }
+
+    /// A cell's checkpoint from its bytes, which lie at a path, or are copied there.
+    fn parse(path: &'a Path, bytes: Vec<u8>, cell: &CellId) -> Result<Self, TrainError> {
         let (length, header) =
             SafeTensors::read_metadata(&bytes).map_err(|error| damaged(path, error.to_string()))?;
         // Versions that knew no checksums wrote none.
@@ -293,7 +304,12 @@ impl<'a> Checkpoint<'a> {
                 |error| damaged(path, format!("its begun epoch cannot be read: {error}")),
             )?;
         let completed = CompletedEpochs { records, phases };
-        Ok(Some(Self { path, bytes, steps, completed, begun }))
+        Ok(Self { path, bytes, steps, completed, begun })
+    }
+
+    /// How far it is: epochs, and images of the epoch behind them.
+    fn progress(&self) -> (usize, u64) {
+        (self.completed.records.len(), self.begun.map_or(0, |begun| begun.train.count))
     }
 
     /// The error of one that cannot be used.

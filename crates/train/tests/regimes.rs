@@ -788,6 +788,22 @@ fn fewer_variants_are_the_beginning_of_more() {
     assert!(refused.contains("it has 2 variants instead of 3"), "{refused}");
 }
 
+#[test]
+fn activations_in_the_place_of_others_are_refused() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    let cell = workshop.cells("cache = \"features\"").remove(0);
+    workshop.data(&cell);
+    let phase = &cell.procedure.phases()[0];
+    let [of_validation, of_test] = [Split::Validation, Split::Test].map(|split| {
+        Extraction::of(&cell, phase, split, Sharing::Literal).expect("it is evaluated")
+    });
+    let place = workshop.artifact(of_validation.key().short());
+    std::fs::rename(workshop.artifact(of_test.key().short()), &place).expect("renamed");
+    let refused = StoredActivations::open(&of_validation, &place).expect_err("others").to_string();
+    let named = format!("it is another artifact, `{}`", of_test.key().short());
+    assert!(refused.contains(&named), "{refused}");
+}
+
 /// The bytes of an extraction's artifact, and the images that each of its attempts was told of.
 fn extracted(
     workshop: &Workshop,
@@ -840,7 +856,7 @@ fn an_extraction_that_is_stopped_at_every_batch_ends_with_the_same_bytes() {
     let cell = workshop.cells(text).remove(0);
     let folder = tempfile::tempdir().expect("a folder");
     let policy = |name: &str, seconds: u64| ExtractionPolicy {
-        note: folder.path().join(format!("{name}.json")),
+        note: folder.path().join(name).join("note.json"),
         interval: Duration::from_secs(seconds),
         stop: Stop::default(),
     };
@@ -851,11 +867,13 @@ fn an_extraction_that_is_stopped_at_every_batch_ends_with_the_same_bytes() {
     let of_attempt = |before: u64| vec![before * images, images];
     assert_eq!(told, [of_attempt(0), of_attempt(1), of_attempt(2), vec![3 * images]]);
     assert!(stopped == whole, "other bytes");
-    let left: Vec<_> = std::fs::read_dir(folder.path())
-        .expect("a folder")
-        .map(|entry| entry.expect("an entry").file_name())
-        .collect();
-    assert_eq!(left.len(), 2, "the artifacts alone: {left:?}");
+    for name in ["whole", "stopped"] {
+        let left: Vec<_> = std::fs::read_dir(folder.path().join(name))
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect();
+        assert_eq!(left, ["note.safetensors"], "the artifact alone");
+    }
 }
 
 #[test]
@@ -1099,4 +1117,52 @@ fn each_phase_treats_frozen_statistics_in_its_own_way() {
         curves.push(curve);
     }
     assert_ne!(curves[0], curves[1]);
+}
+
+/// A store that could not be reached for a while has less than the folder, and another machine may have
+/// gone further.
+#[test]
+fn a_run_goes_on_from_the_further_of_its_checkpoint_and_the_shared_one() {
+    let workshop = Workshop::new(&["cats", "dogs"]);
+    let cell = &workshop.cells("cache = \"features\"")[0];
+    let data = workshop.data(cell);
+    let store = thaw_store::FolderStore::new(workshop.artifact("store"));
+    let shared = thaw_train::SharedCheckpoint {
+        store: std::sync::Arc::new(store),
+        key: "checkpoint".to_owned(),
+    };
+    let policy = CheckpointPolicy {
+        shared: Some(shared),
+        ..CheckpointPolicy::new(workshop.artifact("checkpoint"), Duration::ZERO)
+    };
+    let fit = |sink: &mut Memory| {
+        fit(cell, &workshop.weights, &data, Some(&policy), sink, &|_| {}).map(drop)
+    };
+    let after = |epochs: usize| {
+        let mut interrupted = Memory { stop_after: Some(epochs + 1), ..Memory::default() };
+        fit(&mut interrupted).expect_err("interrupted");
+        std::fs::read(&policy.path).expect("a checkpoint")
+    };
+    let [first, second] = [1, 2].map(after);
+    let (first, second, torn) = (&first[..], &second[..], &b"torn"[..]);
+    for (own, shared, behind) in [
+        (Some(second), Some(first), 2),
+        (Some(first), Some(second), 2),
+        (Some(second), None, 2),
+        (None, Some(first), 1),
+        (Some(torn), Some(first), 1),
+        (Some(first), Some(torn), 1),
+    ] {
+        let places = [policy.path.clone(), workshop.artifact("store/checkpoint")];
+        for (place, bytes) in places.iter().zip([own, shared]) {
+            match bytes {
+                Some(bytes) => std::fs::write(place, bytes).expect("written"),
+                None => std::fs::remove_file(place).expect("removed"),
+            }
+        }
+        let mut resumed = Memory::default();
+        fit(&mut resumed).expect("a finished run");
+        resumed.went_on_behind(behind);
+        assert_eq!(resumed.remarks, Vec::<String>::new());
+    }
 }

@@ -119,13 +119,14 @@ pub enum AttributionError {
         /// Number of differing factors.
         count: usize,
     },
-    /// Cells of the sub-matrix have not run.
-    #[error(
-        "{} of the cells between the two procedures {} not run",
-        .0.len(),
-        if .0.len() == 1 { "has" } else { "have" }
-    )]
-    Missing(Vec<Vec<(String, String)>>),
+    /// Cells of the sub-matrix have not run with all their seeds.
+    #[error("{}", missing_in_words(cells.len(), seeds))]
+    Missing {
+        /// Their levels.
+        cells: Vec<Vec<(String, String)>>,
+        /// The seeds that all cells of the sub-matrix have run with.
+        seeds: Vec<u64>,
+    },
     /// Every order of changes passes through a cell that cannot exist.
     #[error(
         "no order of single changes leads from the one procedure to the other: every way passes through a cell that the experiment excludes"
@@ -146,6 +147,20 @@ pub enum AttributionError {
     /// The cells have no seed in common, or lack the metric asked for.
     #[error("the cells between the two procedures have no {0} for a seed that all of them share")]
     NoNumber(String),
+}
+
+fn missing_in_words(cells: usize, seeds: &[u64]) -> String {
+    let (have, their) = if cells == 1 { ("has", "its") } else { ("have", "their") };
+    let instead = match seeds {
+        [] => String::new(),
+        seeds => {
+            let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
+            format!("; `--seeds {}` takes those that all of them have run with", seeds.join(","))
+        }
+    };
+    format!(
+        "{cells} of the cells between the two procedures {have} not run with all {their} seeds{instead}"
+    )
 }
 
 /// Divides the gap in a number between two procedures.
@@ -222,10 +237,12 @@ pub fn attribute(
         .filter(|subset| orders.pass_through(*subset))
         .filter_map(|subset| cells[subset.index()])
         .collect();
-    let missing: Vec<_> =
-        needed.iter().filter(|cell| !cell.is_complete()).map(|cell| cell.levels.clone()).collect();
+    let is_shared = |seed: &u64| needed.iter().all(|cell| cell.run_with_seed(*seed).is_some());
+    let seeds: Vec<u64> = from.runs.iter().map(|run| run.cell().seed).filter(is_shared).collect();
+    let incomplete = needed.iter().filter(|cell| !cell.is_complete());
+    let missing: Vec<_> = incomplete.map(|cell| cell.levels.clone()).collect();
     if !missing.is_empty() {
-        return Err(AttributionError::Missing(missing));
+        return Err(AttributionError::Missing { cells: missing, seeds });
     }
     for cell in &needed {
         if let Some((seed, _)) = cell.diverged(measurements.metric()) {
@@ -233,8 +250,6 @@ pub fn attribute(
             return Err(AttributionError::Diverged { metric, cell, seed });
         }
     }
-    let is_shared = |seed: &u64| needed.iter().all(|cell| cell.run_with_seed(*seed).is_some());
-    let seeds: Vec<u64> = from.runs.iter().map(|run| run.cell().seed).filter(is_shared).collect();
     // Where it has run it says something of its factors all the same.
     let counts = |subset: Subset, cell: &ProcedureRuns| {
         orders.pass_through(subset) || has_number(measurements, cell, from, &seeds)

@@ -7,7 +7,7 @@ mod population;
 
 use std::collections::BTreeSet;
 
-use thaw_spec::{Metric, Split, TrainingLog};
+use thaw_spec::{BaseTraining, Metric, Split, TrainingLog};
 
 pub use self::pace::{Pace, Work, pace, typical_seconds};
 
@@ -49,8 +49,8 @@ pub struct Candidate {
     pub procedures: Vec<Vec<(String, String)>>,
     /// Number of known runs.
     pub runs: usize,
-    /// Whether the optimizer of its runs holds a tensor of the base within the compared epochs.
-    pub trains_base: bool,
+    /// How much of the base its runs train within the compared epochs.
+    pub base_training: BaseTraining,
 }
 
 impl Candidate {
@@ -202,7 +202,11 @@ impl Classifier {
             classifier.candidates.push(Candidate {
                 procedures: group.iter().map(|procedure| procedure.levels.clone()).collect(),
                 runs: runs.len(),
-                trains_base: runs.iter().any(|run| run.outcome.trains_base_within(epochs)),
+                base_training: runs
+                    .iter()
+                    .map(|run| run.outcome.base_training_within(epochs))
+                    .max()
+                    .unwrap_or(BaseTraining::Frozen),
             });
         }
         classifier.temperature = classifier.calibrated();
@@ -232,13 +236,13 @@ impl Classifier {
             .collect()
     }
 
-    /// Classifies runs of the same experiment that the classifier has not learnt from, such as
-    /// those of other seeds. Of procedures that one candidate stands for, since their curves are
+    /// Classifies runs of the same experiment that did not diverge and that the classifier has not learnt
+    /// from, such as those of other seeds. Of procedures that one candidate stands for, since their curves are
     /// equal, each seed counts once.
     pub fn classify_runs(&self, unseen: &Results) -> Vec<HeldOutResult> {
         let mut results = Vec::new();
         let mut seen = BTreeSet::new();
-        for procedure in &unseen.procedures {
+        for procedure in &unseen.without_diverged().procedures {
             let Some(truth) = self
                 .candidates
                 .iter()

@@ -80,6 +80,106 @@ fn a_file_that_the_outcome_does_not_list_says_nothing() {
 }
 
 #[test]
+fn a_file_that_the_outcome_lists_and_that_is_missing_is_damage() {
+    let mut made = Made::new(&["only"], 1, 2).with_hashes();
+    made.run("only", 0, &whole(0));
+    let results = made.results();
+    let procedure = &results.procedures[0];
+    let id = &procedure.runs[0].manifest.id;
+    let folder = ResultsFolder::new(made.root().to_owned());
+    for file in ["predictions.parquet", "drift.parquet"] {
+        std::fs::remove_file(made.root().join(format!("cells/{id}/{file}"))).expect("removed");
+    }
+    for message in [
+        folder.read_predictions(id).expect_err("missing").to_string(),
+        folder.mean_drift(procedure).expect_err("missing").to_string(),
+    ] {
+        assert!(message.contains("is missing") && message.contains("--set-aside"), "{message}");
+    }
+    let number = Measurements::new(&results, Metric::ValidationAccuracy, Statistic::Final);
+    let number = number.with_images(&folder).expect("the folder");
+    assert_eq!(number.damaged().len(), 1, "{:?}", number.damaged());
+    // Of a cell that begins anew, nothing is missing.
+    folder.begin(&procedure.runs[0].manifest).expect("a cell");
+    assert_eq!(folder.read_predictions(id).expect("nothing"), None);
+    assert!(folder.mean_drift(procedure).expect("nothing").is_empty());
+}
+
+#[test]
+fn records_without_a_manifest_or_with_another_name_of_their_procedure_are_damage() {
+    let mut made = Made::new(&["a", "b", "c"], 1, 2);
+    ["a", "b", "c"].iter().for_each(|level| made.run(level, 0, &whole(0)));
+    let results = made.results();
+    let cell = |place: usize| {
+        let manifest = &results.procedures[place].runs[0].manifest;
+        made.root().join(format!("cells/{}", manifest.id))
+    };
+    std::fs::remove_file(cell(0).join("cell.json")).expect("removed");
+    let manifest = std::fs::read_to_string(cell(1).join("cell.json")).expect("a manifest");
+    let own = results.procedures[1].runs[0].manifest.procedure_id.to_string();
+    let another = manifest.replace(&own, &own.chars().rev().collect::<String>());
+    std::fs::write(cell(1).join("cell.json"), another).expect("written");
+    // What failed before it began is no cell yet.
+    let failed = made.root().join("cells/0123456789abcdef");
+    std::fs::create_dir(&failed).expect("a folder");
+    std::fs::write(failed.join("failure.json"), "{}").expect("written");
+    let folder = ResultsFolder::new(made.root().to_owned());
+    let read = made.results();
+    let examined = folder.examine().expect("the folder");
+    assert_eq!((examined.complete, examined.damaged.len()), (1, 2), "{examined:?}");
+    for words in ["cell.json: is missing", "`procedure_id` should be"] {
+        for damaged in [&read.damaged, &examined.damaged] {
+            assert!(damaged.iter().any(|damage| damage.reason.contains(words)), "{damaged:?}");
+        }
+    }
+    for damage in &examined.damaged {
+        folder.set_aside(&damage.cell).expect("moved");
+    }
+    assert!(folder.examine().expect("the folder").damaged.is_empty());
+}
+
+#[test]
+fn a_file_among_the_cells_is_passed_over_named_and_moved() {
+    let mut made = Made::new(&["only"], 1, 2);
+    made.run("only", 0, &whole(0));
+    let notes = made.root().join("cells/notes.txt");
+    std::fs::write(&notes, "mine").expect("written");
+    let folder = ResultsFolder::new(made.root().to_owned());
+    assert!(made.results().damaged.is_empty());
+    let examined = folder.examine().expect("the folder");
+    assert_eq!((examined.complete, examined.damaged.len()), (1, 0), "{examined:?}");
+    assert_eq!(examined.passed_over, ["notes.txt"]);
+    assert!(folder.orphans().expect("listed").is_empty());
+    let place = folder.set_aside("notes.txt").expect("moved");
+    assert_eq!(std::fs::read(&place).expect("a file"), b"mine");
+    assert!(!notes.exists() && place.starts_with(made.root().join("set-aside")));
+    assert!(folder.examine().expect("the folder").passed_over.is_empty());
+}
+
+#[test]
+fn what_dead_workers_left_in_claims_and_in_narrowed_reports_is_found() {
+    let mut made = Made::new(&["only"], 1, 2);
+    made.run("only", 0, &whole(0));
+    let left = ["claims/0123.json", "epochs-1/.thaw-1-1-elsewhere-a", "epochs-1/plots/.thaw-b"]
+        .map(|name| made.root().join(name));
+    for path in &left {
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(path, "torn").expect("written");
+        let before = std::time::SystemTime::now() - std::time::Duration::from_secs(200_000);
+        let file = std::fs::File::options().append(true).open(path).expect("a file");
+        file.set_modified(before).expect("an older file");
+    }
+    std::fs::write(made.root().join("report.html"), "<p>").expect("written");
+    let folder = ResultsFolder::new(made.root().to_owned());
+    let mut found = folder.orphans().expect("listed");
+    found.sort();
+    assert_eq!(found, left);
+    folder.remove_orphans().expect("removed");
+    assert!(folder.orphans().expect("listed").is_empty());
+    assert!(left.iter().all(|path| !path.exists()));
+}
+
+#[test]
 fn a_cell_that_begins_anew_keeps_nothing_but_its_epochs() {
     let mut made = Made::new(&["only"], 1, 2);
     made.run("only", 0, &whole(0));

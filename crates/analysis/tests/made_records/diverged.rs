@@ -26,7 +26,11 @@ fn curve(epochs: usize, place: u64, seed: u64) -> Curve {
 
 fn ladder(levels: &[&str]) -> Vec<Rung> {
     let selector = |level: &str| Selector::exactly(&[("regime".to_owned(), level.to_owned())]);
-    let rung = |level: &&str| Rung { label: (*level).to_owned(), selector: selector(level) };
+    let rung = |level: &&str| Rung {
+        label: (*level).to_owned(),
+        selector: selector(level),
+        gap_ends: false,
+    };
     levels.iter().map(rung).collect()
 }
 
@@ -39,6 +43,21 @@ fn a_base_that_is_no_number_any_more_thawed_and_its_record_can_be_read() {
     let procedure = &results.procedures[0];
     assert!(procedure.has_diverged() && procedure.thawed());
     assert_eq!(procedure.runs[1].outcome.audit[0].relative_drift, f64::INFINITY);
+}
+
+#[test]
+fn the_log_of_a_run_that_diverged_has_the_epochs_that_it_recorded() {
+    let mut made = Made::new(&["a"], 2, 4).with_tests(&["a"]);
+    made.diverged_run("a", 0, &curve(2, 0, 0));
+    made.diverged_run("a", 1, &curve(0, 0, 1));
+    let results = made.results();
+    let runs = &results.procedures[0].runs;
+    assert_eq!(runs[0].curve(Metric::ValidationLoss).len(), 4, "no number from then on");
+    let log = runs[0].log().expect("two epochs");
+    assert_eq!((log.epochs(), log.seconds().len()), (2, 2));
+    assert_eq!(log.epochs_of(Metric::ValidationLoss), [1, 2]);
+    assert!(log.curve(Metric::TestLoss).is_empty(), "it never came to its test images");
+    assert!(runs[1].log().is_none());
 }
 
 #[test]

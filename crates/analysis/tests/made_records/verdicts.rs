@@ -2,7 +2,7 @@
 
 use crate::made::{Curve, Made};
 use thaw_analysis::{
-    AttributionError, Measurements, attribute, check, derive_bands, evaluate_ladder,
+    AttributionError, Measurements, attribute, check, check_only, derive_bands, evaluate_ladder,
 };
 use thaw_spec::{Expectations, Metric, Rung, Selector, Statistic, VerdictKind};
 
@@ -110,6 +110,7 @@ fn rungs() -> Vec<Rung> {
     let rung = |level: &str| Rung {
         label: level.to_owned(),
         selector: Selector::exactly(&[("regime".to_owned(), level.to_owned())]),
+        gap_ends: false,
     };
     vec![rung("a"), rung("b")]
 }
@@ -180,6 +181,49 @@ fn what_overlaps_cannot_be_told_and_says_how_many_seeds_would() {
     let level = number.level(&results.procedures[0]).expect("it ran");
     assert_eq!(level.seeds_to_settle(0.903), Some(more), "{reason}");
     assert!(more > 1, "{reason}");
+}
+
+#[test]
+fn one_seed_that_cannot_tell_says_that_a_second_is_needed() {
+    let mut made = Made::new(&["a", "b"], 1, 4);
+    made.run("a", 0, &Curve::steady(4, 900));
+    made.run("b", 0, &Curve::steady(4, 950));
+    let above = "[[relation]]\nkind = 'interval_above'\nleft = { regime = 'b' }\nright = { regime = 'a' }\nmetric = 'validation_accuracy'\nstatistic = 'final'";
+    let (kind, reason) = verdict(&made, above);
+    assert_eq!(kind, VerdictKind::Inconclusive, "{reason}");
+    assert!(reason.ends_with("; one seed gives no interval, so a second is needed"), "{reason}");
+}
+
+#[test]
+fn a_procedure_is_not_compared_with_itself() {
+    let made = twins(|_, _| {});
+    let itself = EQUAL.replace("regime = \"b\"", "regime = [\"a\"]");
+    let (kind, reason) = verdict(&made, &itself);
+    assert_eq!(kind, VerdictKind::Missing, "{reason}");
+    assert!(reason.contains("both choose `regime=a`"), "{reason}");
+}
+
+#[test]
+fn verdicts_on_some_procedures_are_those_on_all() {
+    let mut made = Made::new(&["a", "b", "c", "d"], 3, 4);
+    // The others spread more.
+    for (level, correct) in [
+        ("a", [900, 901, 902]),
+        ("b", [850, 950, 900]),
+        ("c", [700, 800, 760]),
+        ("d", [600, 650, 720]),
+    ] {
+        for (seed, correct) in correct.into_iter().enumerate() {
+            made.run(level, seed as u64, &Curve::steady(4, correct));
+        }
+    }
+    let band = "[[band]]\nmetric = 'validation_accuracy'\nstatistic = 'final'\nlower = 0.905\nupper = 0.95\n";
+    let expectations = Expectations::parse("made.expected.toml", band).expect("a band");
+    let results = made.results();
+    let all = check(&expectations, &results);
+    assert_eq!((all.len(), all[0].kind), (4, VerdictKind::Inconclusive), "{all:?}");
+    let only = Selector::from_arguments(&["regime=a"]).expect("a selector");
+    assert_eq!(check_only(&expectations, &results, &only), all[..1]);
 }
 
 #[test]
@@ -520,7 +564,7 @@ fn levels_that_are_equal_in_one_library_are_not_one_level_in_another() {
     // as well.
     let missing = |cell: &str| cell.split(' ').map(str::to_owned).collect::<Vec<_>>();
     for outcome in [divided(&made, "0.1"), divided_between(&made, ["0.2", "0.1"])] {
-        let Err(AttributionError::Missing(cells)) = outcome else { panic!("{outcome:?}") };
+        let Err(AttributionError::Missing { cells, .. }) = outcome else { panic!("{outcome:?}") };
         let cells: Vec<Vec<String>> = cells
             .into_iter()
             .map(|levels| levels.into_iter().map(|(_, level)| level).collect())

@@ -4,18 +4,17 @@ use std::process::ExitCode;
 
 use clap::Args;
 use thaw_analysis::{
-    Attribution, AttributionError, Estimate, Measurements, Results, ResultsFolder, attribute,
+    Attribution, AttributionError, Estimate, Measurements, Results, ResultsFolder, Share, attribute,
 };
 use thaw_report::{
     changed, equal_levels_in_words, interactions_table, measured, orders, shares_table,
     single_changes_table, statistic_in_words, unit, with_images,
 };
-use thaw_spec::{Metric, Procedure, Selector, Statistic};
+use thaw_spec::{Experiment, Metric, Procedure, Selector, Statistic};
 
 use crate::arguments::{LauncherName, Sweep};
-use crate::drawing::say_damage;
-use crate::error::{CANNOT_TELL, CliError, SUCCESS};
-use crate::selection::CellSelection;
+use crate::drawing::damage;
+use crate::error::{CANNOT_TELL, CliError, SUCCESS, unless_damaged};
 use crate::sweeping::sweep;
 use crate::terminal::{say, say_lines, say_on_stderr};
 
@@ -60,7 +59,10 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
         selector.map_err(|message| CliError::Usage { message: format!("{flag}: {message}") })
     };
     let (from, to) = (selector("--from", &options.from)?, selector("--to", &options.to)?);
-    let statistic = options.statistic.unwrap_or(experiment.statistic_of(options.metric));
+    let ends = [only_one(&experiment, &from)?, only_one(&experiment, &to)?];
+    // Levels that are left out lie between the ends all the same, and tell how much runs spread.
+    let whole = selection.with_every_level().load()?;
+    let statistic = options.statistic.unwrap_or(whole.statistic_of(options.metric));
     let lacks =
         |(_, procedure): &(_, &Procedure)| !procedure.has_statistic(options.metric, statistic);
     if let Some((levels, _)) = experiment.procedures().find(lacks) {
@@ -72,52 +74,70 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
         return Err(CliError::Usage { message });
     }
     let divide = |folder: &ResultsFolder| -> Result<_, CliError> {
-        let results = Results::read(folder, &experiment)?;
-        say_damage(&results);
+        let results = Results::read(folder, &whole)?;
         let number = Measurements::new(&results, options.metric, statistic).with_images(folder)?;
-        Ok(attribute(&number, &from, &to))
+        let damaged = damage(&results, std::slice::from_ref(&number));
+        Ok((attribute(&number, &ends[0], &ends[1]), damaged))
     };
     let read = selection.read_folder(&experiment)?;
     let written = selection.written_folder(&experiment)?;
-    let mut outcome = divide(&read)?;
-    if matches!(outcome, Err(AttributionError::Missing(_))) && read.root() != written.root() {
+    let mut divided = divide(&read)?;
+    if matches!(divided.0, Err(AttributionError::Missing { .. })) && read.root() != written.root() {
         // Once a cell has run there, it is read alone, so all of them have to run there.
         let there = divide(&written)?;
-        if matches!(there, Err(AttributionError::Missing(_))) {
+        if matches!(there.0, Err(AttributionError::Missing { .. })) {
             say_on_stderr(&format!(
                 "cells run in {}, which is read alone from then on, so those of {} are needed there too; to run only what is missing beside them, name their folder by --results",
                 written.root().display(),
                 read.root().display()
             ));
-            outcome = there;
+            divided = there;
         }
     }
-    if let (Err(AttributionError::Missing(cells)), true) = (&outcome, options.run) {
+    let only = |levels: &[(String, String)]| {
+        let mut one = options.sweep.clone();
+        // Its own levels say all; others would be alternatives.
+        one.selection.only =
+            levels.iter().map(|(factor, level)| format!("{factor}={level}")).collect();
+        one
+    };
+    if let (Err(AttributionError::Missing { cells, .. }), true) = (&divided.0, options.run) {
         for levels in cells.clone() {
-            // Its own levels say all; others would be alternatives.
-            let mut one = Sweep { selection: selection.clone(), ..options.sweep.clone() };
-            one.selection.only =
-                levels.iter().map(|(factor, level)| format!("{factor}={level}")).collect();
-            sweep(&one, None, None)?;
+            sweep(&only(&levels), None, None)?;
         }
-        outcome = divide(&written)?;
+        divided = divide(&written)?;
     }
+    let (outcome, damaged) = divided;
     match outcome {
         Ok(attribution) => {
             say_lines(report(&attribution, &from, &to, options.metric, statistic));
-            Ok(ExitCode::from(SUCCESS))
+            unless_damaged(SUCCESS, damaged)
         }
-        Err(AttributionError::Missing(cells)) => {
-            say(&format!("{}; run them, or give --run:", AttributionError::Missing(cells.clone())));
-            for levels in &cells {
-                let only =
-                    levels.iter().map(|(factor, level)| format!("{factor}={level}")).collect();
-                let one = CellSelection { only, ..selection.clone() };
-                say(&format!("  {}", one.command_for_these("sweep")));
+        Err(ref missing @ AttributionError::Missing { ref cells, .. }) => {
+            say(&format!("{missing}; run them, or give --run:"));
+            for levels in cells {
+                say(&format!("  {}", only(levels).command()));
             }
-            Ok(ExitCode::from(CANNOT_TELL))
+            unless_damaged(CANNOT_TELL, damaged)
         }
-        Err(error) => Err(CliError::Usage { message: error.to_string() }),
+        Err(error) => {
+            damaged.iter().for_each(|line| say_on_stderr(&format!("warning: {line}")));
+            Err(CliError::Usage { message: error.to_string() })
+        }
+    }
+}
+
+/// The only procedure of an experiment that a selector chooses, by all its levels.
+fn only_one(experiment: &Experiment, selector: &Selector) -> Result<Selector, CliError> {
+    let levels = experiment.procedures().map(|(levels, _)| levels);
+    let chosen: Vec<_> = levels.filter(|levels| selector.matches(levels)).collect();
+    match chosen[..] {
+        [levels] => Ok(Selector::exactly(levels)),
+        _ => {
+            let (selector, count) = (selector.to_string(), chosen.len());
+            let message = AttributionError::NotOne { selector, count }.to_string();
+            Err(CliError::Usage { message })
+        }
     }
 }
 
@@ -163,10 +183,9 @@ fn report(
     };
     let gap = &attribution.gap;
     let seeds = attribution.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-    let mut lines = vec![
-        format!("{metric}, {}, seeds {seeds}", statistic_in_words(statistic)),
-        "95 % confidence intervals: the first ± over seeds, the second over seeds and images"
-            .to_owned(),
+    let mut lines = vec![format!("{metric}, {}, seeds {seeds}", statistic_in_words(statistic))];
+    lines.extend(intervals_in_words(gap).map(str::to_owned));
+    lines.extend([
         format!("from  {from}: {}", number(&attribution.from)),
         format!("to    {to}: {}", number(&attribution.to)),
         format!(
@@ -177,15 +196,12 @@ fn report(
         )
         .trim_end()
         .to_owned(),
-    ];
+    ]);
     lines.extend(equal_levels_in_words(attribution));
     lines.push(String::new());
     lines.extend(shares_table(attribution, metric).lines());
     lines.push(orders(attribution));
-    lines.push(format!(
-        "whether a share may be chance is judged over seeds and images, for all {} together (Holm)",
-        attribution.shares.len()
-    ));
+    lines.extend(judged_in_words(&attribution.shares));
     lines.push(String::new());
     lines.extend(single_changes_table(attribution, metric).lines());
     lines.push("a main effect is a mean over combinations of the other factors with which both cells exist and have run".to_owned());
@@ -196,6 +212,34 @@ fn report(
         lines.extend(interactions.lines());
     }
     lines
+}
+
+/// What the intervals beside numbers are over; nothing with one seed, which has none.
+fn intervals_in_words(gap: &Estimate) -> Option<&'static str> {
+    match (gap.over_seeds, gap.over_seeds_and_images) {
+        (_, Some(_)) => Some(
+            "95 % confidence intervals: the first ± over seeds, the second over seeds and images",
+        ),
+        (Some(_), None) => Some("95 % confidence intervals: ± over seeds"),
+        (None, None) => None,
+    }
+}
+
+/// What it is judged by whether shares may be chance; nothing with one seed, which does not tell.
+fn judged_in_words(shares: &[Share]) -> Option<String> {
+    let has_images = |share: &&Share| share.share.over_seeds_and_images.is_some();
+    let over = match shares.iter().filter(has_images).count() {
+        count if count == shares.len() => "seeds and images",
+        0 => "seeds alone, for what the runs say of each image is not known",
+        _ => "seeds, and over images where what the runs say of each is known",
+    };
+    let has_interval = shares.iter().any(|share| share.share.over_seeds.is_some());
+    has_interval.then(|| {
+        let count = shares.len();
+        format!(
+            "whether a share may be chance is judged over {over}, for all {count} together (Holm)"
+        )
+    })
 }
 
 #[cfg(test)]

@@ -121,8 +121,8 @@ fn list_tensors(options: &Audit, how: &ComparisonOptions) -> Result<ExitCode, Cl
     say_lines(Table::new("Tensors", &headings, listing.tensors.iter().map(row)).lines());
     let path = options.before.display();
     listing.place.iter().for_each(|place| say(&format!("the state dict of {path}: `{place}`")));
-    for OtherTensors { place, names, .. } in &listing.left_out {
-        say(&format!("left out: {} tensor(s) in `{place}`", names.len()));
+    for others in &listing.left_out {
+        say(&format!("left out: {} tensor(s) in {}", others.names.len(), others.place_in_words()));
     }
     if listing.unplaced > 0 {
         say(&format!("{} tensor(s) stand where thaw does not look", listing.unplaced));
@@ -167,7 +167,11 @@ fn table(tensors: &[TensorComparison], patterns: &[Pattern]) -> Table {
             Entry::text(in_words(&tensor.shape)),
             Entry::text(role(tensor.is_statistic)),
             Entry::text(if is_frozen(patterns, tensor) { "frozen" } else { "–" }),
-            Entry::text(if tensor.moved { "yes" } else { "no" }),
+            match tensor.moved {
+                Some(true) => Entry::text("yes"),
+                Some(false) => Entry::text("no"),
+                None => Entry::missing("cannot tell"),
+            },
             tensor.relative_drift.map_or_else(
                 || Entry::missing(if tensor.reshaped { "another shape" } else { "unknown" }),
                 |drift| Entry::Number(magnitude(drift), drift),
@@ -192,8 +196,9 @@ fn remarks(comparison: &Comparison, paths: [&PathBuf; 2]) -> Vec<String> {
                 "names in {path} are compared without `{prefix}`, which stands before them"
             ));
         }
-        for OtherTensors { place, names, .. } in &comparison.left_out[side] {
-            lines.push(format!("left out of {path}: {} tensor(s) in `{place}`", names.len()));
+        for others in &comparison.left_out[side] {
+            let (count, place) = (others.names.len(), others.place_in_words());
+            lines.push(format!("left out of {path}: {count} tensor(s) in {place}"));
         }
         if comparison.unplaced[side] > 0 {
             lines.push(format!(
@@ -211,17 +216,27 @@ fn remarks(comparison: &Comparison, paths: [&PathBuf; 2]) -> Vec<String> {
     lines.extend(
         comparison.unreadable.iter().map(|tensor| format!("not compared: {}", tensor.reason)),
     );
-    for (names, path) in [&comparison.only_before, &comparison.only_after].iter().zip(paths) {
+    for (names, path) in [&comparison.only_before, &comparison.only_after].iter().zip(&paths) {
         if !names.is_empty() {
             lines.push(format!("only in {path}: {}", names.join(", ")));
         }
     }
-    let rounded: Vec<&TensorComparison> =
-        comparison.tensors.iter().filter(|tensor| tensor.rounded_to.is_some()).collect();
+    let (rounded, unknown): (Vec<&TensorComparison>, Vec<&TensorComparison>) = comparison
+        .tensors
+        .iter()
+        .filter(|tensor| tensor.rounded_to.is_some())
+        .partition(|tensor| tensor.moved.is_some());
     if let Some(TensorComparison { name, rounded_to: Some(narrower), .. }) = rounded.first() {
         lines.push(format!(
             "{} tensor(s) are stored in a narrower type in one file, the first of them `{name}`: rounded to {narrower}, they are the same",
             rounded.len()
+        ));
+    }
+    if let Some(TensorComparison { name, rounded_to: Some(narrower), .. }) = unknown.first() {
+        lines.push(format!(
+            "{} tensor(s) are stored in a narrower type in {}, the first of them `{name}`: rounded to {narrower}, they are the same, and whether they moved cannot be told",
+            unknown.len(),
+            paths[0]
         ));
     }
     lines
@@ -263,11 +278,20 @@ fn as_json(comparison: &Comparison, patterns: &[Pattern], verdict: &str, code: u
 
 /// One sentence, and the exit code that belongs to it; whether the state dict was chosen.
 fn judge(comparison: &Comparison, patterns: &[Pattern], is_chosen: bool) -> (String, u8) {
-    let moved = comparison.tensors.iter().filter(|tensor| tensor.moved).count();
+    let count = |moved: Option<bool>| {
+        comparison.tensors.iter().filter(|tensor| tensor.moved == moved).count()
+    };
     let of = comparison.tensors.len();
+    let mut others = comparison.left_out.iter().flatten().filter(|others| !others.is_optimizer);
     if comparison.tensors.is_empty() && comparison.unreadable.is_empty() {
-        let message = "inconclusive: the two files have no tensor in common; --map replaces what differs in their names";
-        return (message.to_owned(), CANNOT_TELL);
+        let choice = match others.next() {
+            Some(_) => ", and --state-dict says which state dict of a PyTorch file is meant",
+            None => "",
+        };
+        let message = format!(
+            "inconclusive: the two files have no tensor in common; --map replaces what differs in their names{choice}"
+        );
+        return (message, CANNOT_TELL);
     }
     let all = || {
         let alone = comparison.only_before.iter().chain(&comparison.only_after);
@@ -283,7 +307,7 @@ fn judge(comparison: &Comparison, patterns: &[Pattern], is_chosen: bool) -> (Str
     let frozen: Vec<&TensorComparison> =
         comparison.tensors.iter().filter(|tensor| is_frozen(patterns, tensor)).collect();
     let thawed: Vec<&TensorComparison> =
-        frozen.iter().copied().filter(|tensor| tensor.moved).collect();
+        frozen.iter().copied().filter(|tensor| tensor.moved == Some(true)).collect();
     if let Some(first) = thawed.first() {
         let by_statistics = if thawed.iter().all(|tensor| tensor.is_statistic) {
             ", statistics of BatchNorm alone, which move without an optimizer"
@@ -306,15 +330,22 @@ fn judge(comparison: &Comparison, patterns: &[Pattern], is_chosen: bool) -> (Str
         let message = format!("inconclusive: `{lost}` was declared frozen and cannot be compared");
         return (message, CANNOT_TELL);
     }
-    let mut others = comparison.left_out.iter().flatten().filter(|others| !others.is_optimizer);
+    if let Some(TensorComparison { name, .. }) = frozen.iter().find(|tensor| tensor.moved.is_none())
+    {
+        let message = format!(
+            "inconclusive: `{name}` was declared frozen, and the first file stores it in a narrower type, so that it may have moved; save both files in the type that is trained"
+        );
+        return (message, CANNOT_TELL);
+    }
     let is_meant = |others: &&OtherTensors| {
         let name =
             |name: &String| is_declared(patterns, name, Some(&format!("{}/{name}", others.place)));
         !is_chosen && others.names.iter().any(name)
     };
-    if let Some(OtherTensors { place, .. }) = others.find(is_meant) {
+    if let Some(others) = others.find(is_meant) {
         let message = format!(
-            "inconclusive: `{place}` holds tensors that were declared frozen too; say which state dict is meant with --state-dict"
+            "inconclusive: {} holds tensors that were declared frozen too; say which state dict is meant with --state-dict",
+            others.place_in_words()
         );
         return (message, CANNOT_TELL);
     }
@@ -330,9 +361,14 @@ fn judge(comparison: &Comparison, patterns: &[Pattern], is_chosen: bool) -> (Str
             CANNOT_TELL,
         );
     }
+    let unknown = match count(None) {
+        0 => String::new(),
+        unknown => format!(", of {unknown} it cannot be told"),
+    };
     (
         format!(
-            "{moved} of {of} tensors moved; {} were declared frozen, and none of those moved",
+            "{} of {of} tensors moved{unknown}; {} were declared frozen, and none of those moved",
+            count(Some(true)),
             frozen.len()
         ),
         SUCCESS,

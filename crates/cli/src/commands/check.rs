@@ -6,16 +6,16 @@ use std::time::SystemTime;
 
 use clap::Args;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
-use thaw_analysis::{Results, check, derive_bands};
+use thaw_analysis::{ProcedureRuns, Results, check_only, derive_bands, diverged_in_words};
 use thaw_spec::{
-    BandProvenance, Environment, Expectations, Experiment, Metric, Statistic, Verdict, VerdictKind,
-    visible,
+    Band, BandProvenance, Environment, Expectations, Experiment, Metric, Statistic, Verdict,
+    VerdictKind, visible,
 };
 
-use crate::drawing::say_damage;
-use crate::error::{CANNOT_TELL, CliError, FAILED, SUCCESS};
+use crate::drawing::damage;
+use crate::error::{CANNOT_TELL, CliError, FAILED, SUCCESS, unless_damaged};
 use crate::files::write_whole;
-use crate::selection::{CellSelection, MINIATURE_EXPECTED, expected_path};
+use crate::selection::{CellSelection, MINIATURE_EXPECTED, expected_path, read_settings};
 use crate::terminal::say;
 
 #[derive(Debug, Args)]
@@ -46,14 +46,15 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
     }
     let experiment = selection.load()?;
     let known = selection.whole().load()?.known_levels();
+    // Cells that are left out tell how much runs spread.
+    let measured = selection.with_every_level().load()?;
     let path = options
         .expected
         .clone()
         .or_else(|| options.selection.experiment.as_deref().map(expected_path));
     let (path, text) = match path {
         Some(path) => {
-            let text = std::fs::read_to_string(&path)
-                .map_err(|source| CliError::Unreadable { path: path.clone(), source })?;
+            let text = read_settings(&path)?;
             (path, text)
         }
         None if options.update => {
@@ -66,8 +67,12 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
         }
     };
     let folder = options.selection.read_folder(&experiment)?;
-    let results = Results::read(&folder, &experiment)?;
-    say_damage(&results);
+    let results = Results::read(&folder, &measured)?;
+    let mut damaged = damage(&results, &[]);
+    if options.update && !damaged.is_empty() {
+        damaged.push("no bands were recorded: --update takes none from damaged records".to_owned());
+        return Err(CliError::Damaged(damaged));
+    }
     let text = if options.update {
         update(&path, &text, &results, &experiment, &options.creator)?
     } else {
@@ -75,14 +80,15 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
     };
     let expectations = Expectations::parse(&path.display().to_string(), &text)?;
     if expectations.is_empty() {
-        return Err(CliError::Usage {
+        return Err(CliError::Expectations {
             message: format!(
                 "{}: nothing is expected; add a [[band]], [[relation]] or [[audit]]",
                 path.display()
             ),
         });
     }
-    let unknown = |message| CliError::Usage { message: format!("{}: {message}", path.display()) };
+    let unknown =
+        |error| CliError::Expectations { message: format!("{}: {error}", path.display()) };
     expectations.check_selectors(&known).map_err(unknown)?;
     let expectations = if selection.only.is_empty() {
         expectations
@@ -99,7 +105,7 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
         }
         about
     };
-    let verdicts = check(&expectations, &results);
+    let verdicts = check_only(&expectations, &results, &selection.chosen()?);
     for verdict in &verdicts {
         say(&format!("{:12} {}: {}", verdict.kind.to_string(), verdict.subject, verdict.reason));
     }
@@ -112,11 +118,12 @@ pub(crate) fn run(options: &Check) -> Result<ExitCode, CliError> {
     if let Some(path) = &options.junit {
         write_junit(path, &experiment.name, &verdicts)?;
     }
-    Ok(ExitCode::from(match (failed, verdicts.len() - passed) {
+    let code = match (failed, verdicts.len() - passed) {
         (1.., _) => FAILED,
         (0, 1..) => CANNOT_TELL,
         (0, 0) => SUCCESS,
-    }))
+    };
+    unless_damaged(code, damaged)
 }
 
 /// Writes new bands into an expectation file, for the numbers of its old ones or else for the
@@ -129,8 +136,9 @@ fn update(
     creator: &str,
 ) -> Result<String, CliError> {
     let name = path.display().to_string();
+    let old = Expectations::parse(&name, text)?.bands;
     let mut numbers: Vec<(Metric, Statistic)> = Vec::new();
-    for band in Expectations::parse(&name, text)?.bands {
+    for band in &old {
         if !numbers.contains(&(band.metric, band.statistic)) {
             numbers.push((band.metric, band.statistic));
         }
@@ -146,6 +154,8 @@ fn update(
             ),
         });
     }
+    let unbanded = unbanded(results, &bands, &numbers);
+    refuse_lost(&name, &old, &unbanded)?;
     let environments: Vec<&Environment> = results
         .procedures
         .iter()
@@ -171,10 +181,65 @@ fn update(
     // What is written is also understood.
     Expectations::parse(&name, &text)?
         .check_selectors(&experiment.known_levels())
-        .map_err(|message| CliError::Usage { message: format!("{name}: {message}") })?;
+        .map_err(|error| CliError::Expectations { message: format!("{name}: {error}") })?;
     write_whole(path, text.as_bytes())?;
     say(&format!("{name}: {} bands recorded", bands.len()));
+    unbanded.iter().for_each(|unbanded| say(&unbanded.in_words()));
     Ok(text)
+}
+
+/// A procedure that has no band of a metric.
+struct Unbanded<'a> {
+    procedure: &'a ProcedureRuns,
+    metric: Metric,
+}
+
+impl Unbanded<'_> {
+    /// Whether a band is of the procedure and the metric.
+    fn is_in(&self, band: &Band) -> bool {
+        band.metric == self.metric && band.selector.matches(&self.procedure.levels)
+    }
+
+    fn in_words(&self) -> String {
+        let Self { procedure, metric } = self;
+        let (planned, missing) = (procedure.planned_seeds.len(), procedure.missing_seeds().len());
+        let why = match procedure.diverged(*metric) {
+            Some((seed, _)) => diverged_in_words(seed),
+            None if missing > 0 => format!("has {} of {planned} runs", planned - missing),
+            None => format!("has no {metric}"),
+        };
+        format!("no band of the {metric} of `{}`, which {why}", procedure.label())
+    }
+}
+
+/// The procedures that have no band of one of these numbers.
+fn unbanded<'a>(
+    results: &'a Results,
+    bands: &[Band],
+    numbers: &[(Metric, Statistic)],
+) -> Vec<Unbanded<'a>> {
+    let mut metrics: Vec<Metric> = numbers.iter().map(|(metric, _)| *metric).collect();
+    metrics.sort_unstable();
+    metrics.dedup();
+    let all = results
+        .procedures
+        .iter()
+        .flat_map(|procedure| metrics.iter().map(move |&metric| Unbanded { procedure, metric }));
+    all.filter(|unbanded| !bands.iter().any(|band| unbanded.is_in(band))).collect()
+}
+
+/// Refuses to record bands where one would be lost: what failed by it would pass without.
+fn refuse_lost(name: &str, old: &[Band], unbanded: &[Unbanded<'_>]) -> Result<(), CliError> {
+    let is_lost = |unbanded: &&Unbanded<'_>| old.iter().any(|band| unbanded.is_in(band));
+    let lost: Vec<String> = unbanded.iter().filter(is_lost).map(Unbanded::in_words).collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "{name}: nothing was recorded, for bands would be lost ({}); run what is missing, or remove these bands from the file",
+        lost.join("; ")
+    );
+    Err(CliError::Usage { message })
 }
 
 fn write_junit(path: &Path, experiment: &str, verdicts: &[Verdict]) -> Result<(), CliError> {

@@ -10,7 +10,7 @@ use thaw_analysis::{
 };
 use thaw_exchange::{ReadLogs, number_ranges, read_logs};
 use thaw_report::{Entry, Table};
-use thaw_spec::{Metric, TrainingLog};
+use thaw_spec::{BaseTraining, Metric, TrainingLog};
 
 use crate::arguments::{positive, seed};
 use crate::drawing::{read, say_damage};
@@ -303,7 +303,9 @@ fn timing(
     forward_seconds: Option<f64>,
     validation_share: f64,
 ) -> Option<String> {
-    let seconds = typical_seconds(log.seconds())?;
+    // Of other epochs the procedure is not known.
+    let compared = log.seconds().len().min(classifier.epochs());
+    let seconds = typical_seconds(&log.seconds()[..compared])?;
     let Some(forward) = forward_seconds else {
         return Some(format!(
             "time: {seconds:.1} s per epoch; --forward-seconds lets it tell whether the base was trained"
@@ -315,13 +317,16 @@ fn timing(
         found.forward_passes, found.frozen, found.trained
     );
     let likeliest = diagnosis.scores.first().filter(|_| diagnosis.answer != Answer::NoneOfThese);
-    let trains = likeliest.map(|score| classifier.candidates[score.candidate].trains_base);
-    let verdict = match (found.work, trains) {
-        (Work::ForwardAndBackward, Some(false)) => {
+    let training = likeliest.map(|score| classifier.candidates[score.candidate].base_training);
+    let verdict = match (found.work, training) {
+        (Work::ForwardAndBackward, Some(BaseTraining::Frozen)) => {
             ": IMPLAUSIBLE for a frozen base, it takes as long as training everything"
         }
-        (Work::Nothing | Work::Forward, Some(true)) => {
+        (Work::Nothing | Work::Forward, Some(BaseTraining::Whole)) => {
             ": IMPLAUSIBLE for a base that is trained, there is no time for its backward pass"
+        }
+        (Work::Nothing | Work::Forward, Some(BaseTraining::Partial)) => {
+            ": plausible for a base of which a part is trained, or which is trained in some of the epochs"
         }
         (Work::ForwardAndBackward, _) => ": the base was trained",
         (Work::Forward, _) => ": the base was run and not trained",

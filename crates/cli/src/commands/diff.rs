@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use thaw_analysis::{ResultsFolder, mcnemar};
+use thaw_analysis::{Damage, ResultsFolder, mcnemar};
 use thaw_report::magnitude;
-use thaw_spec::{CellManifest, Split};
+use thaw_spec::{CellManifest, Outcome, RunStatus, Split};
 use thaw_store::below;
 
 use crate::error::{CliError, SUCCESS};
@@ -62,29 +62,16 @@ fn outcome(
 ) -> Result<(), CliError> {
     say("");
     say("outcome:");
-    for (name, (folder, manifest)) in [("first", one), ("second", other)] {
-        let ended = folder.outcome(&manifest.id)?.map_or_else(
-            || "not finished".to_owned(),
-            |outcome| {
-                let moved = outcome.audit.iter().filter(|tensor| tensor.moved).count();
-                let drift =
-                    outcome.audit.iter().map(|tensor| tensor.relative_drift).fold(0.0, f64::max);
-                format!(
-                    "{:?}, {moved} of {} tensors of the base moved, by up to {}",
-                    outcome.status,
-                    outcome.audit.len(),
-                    magnitude(drift)
-                )
-            },
-        );
-        say(&format!("  {name:6} {ended}"));
+    let ended = |(folder, manifest): &(ResultsFolder, CellManifest)| folder.outcome(&manifest.id);
+    let outcomes = [ended(one)?, ended(other)?];
+    for (name, outcome) in ["first", "second"].iter().zip(&outcomes) {
+        let words = outcome.as_ref().map_or_else(|| "not finished".to_owned(), in_words);
+        say(&format!("  {name:6} {words}"));
     }
     let predictions =
         |(folder, manifest): &(ResultsFolder, CellManifest)| folder.read_predictions(&manifest.id);
     let (Some(first), Some(second)) = (predictions(one)?, predictions(other)?) else {
-        say(
-            "  predictions by image: at least one of the runs has none; run it again with this version by --force",
-        );
+        say(&format!("  predictions by image: {}", why_no_predictions(&outcomes)));
         return Ok(());
     };
     for split in [Split::Validation, Split::Test] {
@@ -103,12 +90,39 @@ fn outcome(
     Ok(())
 }
 
+/// How a run ended, in words.
+fn in_words(outcome: &Outcome) -> String {
+    let moved = outcome.audit.iter().filter(|tensor| tensor.moved).count();
+    let drift = outcome.audit.iter().map(|tensor| tensor.relative_drift).fold(0.0, f64::max);
+    format!(
+        "{:?}, {moved} of {} tensors of the base moved, by up to {}",
+        outcome.status,
+        outcome.audit.len(),
+        magnitude(drift)
+    )
+}
+
+/// Why what two runs say of each image cannot be compared.
+fn why_no_predictions(outcomes: &[Option<Outcome>]) -> &'static str {
+    if outcomes.iter().any(Option::is_none) {
+        return "a run that has not finished has none";
+    }
+    if outcomes.iter().flatten().any(|outcome| outcome.status == RunStatus::Diverged) {
+        return "a run that diverged has none";
+    }
+    "at least one of the runs has none; run it again with this version by --force"
+}
+
 /// A run by the beginning of its name, in any experiment's results. Where two folders have the same
 /// run, the first counts.
 fn find(results: &ResultsArgument, name: &str) -> Result<(ResultsFolder, CellManifest), CliError> {
     let mut found: Vec<(ResultsFolder, CellManifest)> = Vec::new();
+    let mut damaged = Vec::new();
     for folder in experiment_folders(results)? {
-        for manifest in folder.manifests()?.0 {
+        let (manifests, others) = folder.manifests()?;
+        let is_meant = |damage: &Damage| damage.cell.starts_with(name);
+        damaged.extend(others.into_iter().filter(is_meant).map(|damage| damage.reason));
+        for manifest in manifests {
             let known = found.iter().any(|(_, known)| known.id == manifest.id);
             if manifest.id.as_str().starts_with(name) && !known {
                 found.push((folder.clone(), manifest));
@@ -120,6 +134,7 @@ fn find(results: &ResultsArgument, name: &str) -> Result<(ResultsFolder, CellMan
     let places = places.join(" or ");
     match found.len() {
         1 => Ok(found.remove(0)),
+        0 if !damaged.is_empty() => Err(CliError::Damaged(damaged)),
         0 => Err(CliError::Usage {
             message: format!(
                 "no run in {places} has a name that begins with `{name}`; see its cells/ folders"

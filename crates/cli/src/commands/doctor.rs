@@ -90,8 +90,14 @@ fn examine_results(place: &Path, set_aside: bool) -> Result<Option<usize>, CliEr
             say(&format!("  set aside: {}", place.display()));
         }
     }
-    let orphans = folder.orphans()?;
-    left_behind(&orphans);
+    for name in &examination.passed_over {
+        let place = folder.place(&format!("cells/{name}"));
+        say(&format!("  {}: a file among the cells, which nothing reads", place.display()));
+        if set_aside {
+            say(&format!("  set aside: {}", folder.set_aside(name)?.display()));
+        }
+    }
+    left_behind(&folder.orphans()?);
     Ok(Some(examination.damaged.len()))
 }
 
@@ -121,8 +127,10 @@ fn examine_cache(options: &Doctor) -> Result<Option<usize>, CliError> {
     ));
     for (file, reason) in &damaged {
         say(&format!("  {}: {reason}", file.display()));
-        if options.set_aside {
-            say(&format!("  set aside: {}", cache.set_aside(file)?.display()));
+        if options.set_aside
+            && let Some(place) = cache.set_aside(file)?
+        {
+            say(&format!("  set aside: {}", place.display()));
         }
     }
     for file in cache.begun_files()? {

@@ -12,7 +12,7 @@ use crate::arguments::SweepToPrecision;
 use crate::error::{CliError, SUCCESS};
 use crate::inputs::{self, Opened, start_threads};
 use crate::precision::{State, expected_seeds, what_could_be_shown};
-use crate::sweeping::{fits, plan_file};
+use crate::sweeping::{fits, plan_file, refuse_what_cannot_be_drawn};
 use crate::terminal::{say, say_on_stderr};
 use crate::words::{duration, mebibytes};
 
@@ -32,6 +32,7 @@ pub(crate) fn run(Plan { options, output }: &Plan) -> Result<ExitCode, CliError>
     let opened = inputs::open(options)?;
     let Opened { experiment, inputs, .. } = &opened;
     let folder = options.selection.written_folder(experiment)?;
+    refuse_what_cannot_be_drawn(&options.selection, inputs, &folder)?;
     let finished = if options.force { Finished::default() } else { inputs.finished(&folder)? };
     for damaged in finished.damaged.values() {
         say_on_stderr(&format!("warning: {damaged}"));

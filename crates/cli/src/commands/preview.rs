@@ -55,18 +55,27 @@ pub(crate) struct Preview {
     explicit: Explicit,
 }
 
+/// What speaks of a dataset, and not of one image.
+const OF_A_DATASET: [&str; 12] = [
+    "experiment",
+    "data",
+    "augmentation",
+    "rotation_degrees",
+    "width_shift",
+    "height_shift",
+    "shear_radians",
+    "horizontal_flip",
+    "split",
+    "columns",
+    "rows",
+    "seed",
+];
+
 /// One image and one transformation, to be compared with another program's.
 #[derive(Debug, Args)]
 pub(crate) struct Explicit {
     /// Show this image alone, transformed by what follows
-    #[arg(
-        long,
-        value_name = "FILE",
-        conflicts_with_all = [
-            "experiment", "data", "augmentation", "rotation_degrees", "width_shift", "height_shift",
-            "shear_radians", "horizontal_flip", "split", "columns", "rows", "seed",
-        ]
-    )]
+    #[arg(long, value_name = "FILE", conflicts_with_all = OF_A_DATASET)]
     image: Option<PathBuf>,
     /// Rotate by so many degrees
     #[arg(
@@ -74,6 +83,7 @@ pub(crate) struct Explicit {
         value_name = "DEGREES",
         default_value_t = 0.0,
         requires = "image",
+        conflicts_with_all = OF_A_DATASET,
         allow_negative_numbers = true,
         value_parser = finite
     )]
@@ -84,6 +94,7 @@ pub(crate) struct Explicit {
         value_name = "PIXELS",
         default_value_t = 0.0,
         requires = "image",
+        conflicts_with_all = OF_A_DATASET,
         allow_negative_numbers = true,
         value_parser = finite
     )]
@@ -94,6 +105,7 @@ pub(crate) struct Explicit {
         value_name = "PIXELS",
         default_value_t = 0.0,
         requires = "image",
+        conflicts_with_all = OF_A_DATASET,
         allow_negative_numbers = true,
         value_parser = finite
     )]
@@ -104,15 +116,22 @@ pub(crate) struct Explicit {
         value_name = "ANGLE",
         default_value_t = 0.0,
         requires = "image",
+        conflicts_with_all = OF_A_DATASET,
         allow_negative_numbers = true,
         value_parser = finite
     )]
     shear: f64,
     /// Zoom of the columns, if other than that of the rows (--zoom)
-    #[arg(long, value_name = "FACTOR", requires = "image", value_parser = factor)]
+    #[arg(
+        long,
+        value_name = "FACTOR",
+        requires = "image",
+        conflicts_with_all = OF_A_DATASET,
+        value_parser = factor
+    )]
     zoom_columns: Option<f64>,
     /// Exchange left and right afterwards
-    #[arg(long, requires = "image")]
+    #[arg(long, requires = "image", conflicts_with_all = OF_A_DATASET)]
     flip: bool,
 }
 

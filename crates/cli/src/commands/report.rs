@@ -8,7 +8,7 @@ use thaw_report::{IndexEntry, index_page, procedures_table};
 
 use crate::arguments::Shown;
 use crate::drawing::{accuracies, damage, read, report};
-use crate::error::{CliError, SUCCESS};
+use crate::error::{CliError, SUCCESS, unless_damaged};
 use crate::selection::{CellSelection, require_results};
 use crate::terminal::{say, say_lines};
 
@@ -28,6 +28,7 @@ pub(crate) fn run(options: &Report) -> Result<ExitCode, CliError> {
     if options.index {
         return index(&selection.results.written());
     }
+    selection.results.require()?;
     let experiment = selection.load()?;
     let folder = selection.read_folder(&experiment)?;
     let results = read(selection, &experiment, &folder)?;
@@ -35,11 +36,7 @@ pub(crate) fn run(options: &Report) -> Result<ExitCode, CliError> {
     let [accuracy, test_accuracy] = &accuracies;
     say_lines(procedures_table(accuracy, test_accuracy).lines());
     report(selection, &experiment, &folder, &accuracies, options.shown.data.as_deref())?;
-    match damage(&results, &accuracies) {
-        damaged if damaged.is_empty() => Ok(ExitCode::from(SUCCESS)),
-        // What is sound was reported.
-        damaged => Err(CliError::Damaged(damaged)),
-    }
+    unless_damaged(SUCCESS, damage(&results, &accuracies))
 }
 
 /// Writes the page over all experiments of a folder of results.

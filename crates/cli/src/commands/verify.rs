@@ -10,14 +10,18 @@ use thaw_run::{Launcher as _, Limits, RealExecutor, RunError, RunInputs, Stop, T
 use thaw_spec::{CellManifest, CostFacts, Plan, Selector};
 
 use crate::arguments::{Images, LauncherName, Sweep};
-use crate::error::{CliError, FAILED, SUCCESS};
+use crate::error::{CliError, FAILED, SUCCESS, unless_damaged};
 use crate::fields::differences;
 use crate::inputs::{self, start_threads};
+use crate::places::require_folder;
 use crate::progress::Progress;
 use crate::selection::{CellSelection, MINIATURE_NAME};
 use crate::signals::stop_on_signals;
 use crate::sweeping::none_failed;
 use crate::terminal::say;
+
+/// What to do where there are no results.
+const REMEDY: &str = "name the folder of an experiment's results, such as results/book";
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
@@ -55,11 +59,15 @@ pub(crate) struct Verify {
 }
 
 pub(crate) fn run(options: &Verify) -> Result<ExitCode, CliError> {
+    require_folder(&options.results, "a folder of results", REMEDY)?;
     let folder = ResultsFolder::open(&options.results)?;
-    let finished = finished(&folder, &options.only)?;
+    let (finished, damaged) = finished(&folder, &options.only)?;
     let Some(first) = finished.first() else {
+        if !damaged.is_empty() {
+            return Err(CliError::Damaged(damaged));
+        }
         let message = format!(
-            "{}: no finished cell{}; name the folder of an experiment's results, such as results/book",
+            "{}: no finished cell{}; {REMEDY}",
             options.results.display(),
             if options.only.is_empty() {
                 String::new()
@@ -106,26 +114,32 @@ pub(crate) fn run(options: &Verify) -> Result<ExitCode, CliError> {
         quiet: options.quiet,
     };
     let equal = again.verify(&manifests)?;
-    Ok(ExitCode::from(if equal { SUCCESS } else { FAILED }))
+    unless_damaged(if equal { SUCCESS } else { FAILED }, damaged)
 }
 
-/// The cells that have ended and have such levels, in the order of their names.
-fn finished(folder: &ResultsFolder, only: &[String]) -> Result<Vec<CellManifest>, CliError> {
+/// The cells that have ended and have such levels, in the order of their names, and what is damaged, in
+/// sentences.
+fn finished(
+    folder: &ResultsFolder,
+    only: &[String],
+) -> Result<(Vec<CellManifest>, Vec<String>), CliError> {
     let only = Selector::from_arguments(only)
         .map_err(|error| CliError::Usage { message: format!("--only: {error}") })?;
     let (manifests, damaged) = folder.manifests()?;
+    let mut damaged: Vec<String> = damaged.into_iter().map(|damage| damage.reason).collect();
     let mut finished = Vec::new();
     for manifest in manifests {
-        if only.matches(&manifest.cell.levels)
-            && folder.state(&manifest.cell)? == CellState::Complete
-        {
-            finished.push(manifest);
+        if !only.matches(&manifest.cell.levels) {
+            continue;
+        }
+        match folder.state(&manifest.cell) {
+            Ok(CellState::Complete) => finished.push(manifest),
+            Ok(_) => {}
+            Err(error) if error.is_damage() => damaged.push(error.to_string()),
+            Err(error) => return Err(error.into()),
         }
     }
-    match damaged.into_iter().next() {
-        Some(damage) if finished.is_empty() => Err(CliError::Damaged(vec![damage.reason])),
-        _ => Ok(finished),
-    }
+    Ok((finished, damaged))
 }
 
 /// So many of them, evenly chosen.

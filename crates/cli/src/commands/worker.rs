@@ -6,11 +6,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use thaw_data::DataError;
 use thaw_run::{
     ImageSource, Messages, PlanFile, PlannedStep, RealExecutor, RunError, RunInputs, StepEnd, Stop,
     VERSION,
 };
-use thaw_store::Owner;
+use thaw_store::{Owner, below};
+use thaw_train::TrainError;
 
 use crate::error::{CliError, SUCCESS};
 use crate::inputs::start_threads;
@@ -51,8 +53,7 @@ pub(crate) struct Worker {
     /// Where the cache is a URL: the folder of this machine's copies
     #[arg(long, env = "THAW_LOCAL_CACHE", default_value = ".thaw-cache", value_name = "FOLDER")]
     local_cache: PathBuf,
-    /// Where the experiment's results lie for this worker, which all workers share [default: where the
-    /// plan says]
+    /// Where the results lie for this worker, which all workers share [default: where the plan says]
     #[arg(long, value_name = "FOLDER")]
     results: Option<PathBuf>,
     /// Where to compute: cpu, or cuda:N for a GPU [default: where the plan says]
@@ -93,7 +94,8 @@ fn attached(options: &Worker) -> Result<ExitCode, CliError> {
         end_after(ORPHANED);
     });
     let messages = Messages::on(std::io::stdout());
-    let done = Prepared::new(options, stop).and_then(|prepared| prepared.run(&messages, true));
+    let done =
+        Prepared::new(options, stop).and_then(|prepared| prepared.run(&messages, Duration::MAX));
     match done {
         Ok(StepEnd::Ended(_)) => Ok(ExitCode::from(SUCCESS)),
         Ok(StepEnd::Elsewhere(owner)) => {
@@ -120,20 +122,35 @@ fn alone(options: &Worker) -> Result<ExitCode, CliError> {
     }
     let prepared = Prepared::new(options, stop_on_signals(options.quiet))?;
     let progress = Progress::new(options.quiet);
-    let started = Instant::now();
+    let (started, wait) = (Instant::now(), options.wait.unwrap_or_default());
     loop {
-        match prepared.run(&progress, false)? {
+        let left = wait.saturating_sub(started.elapsed());
+        match prepared.run(&progress, left).map_err(with_remedy)? {
             StepEnd::Ended(_) => return Ok(ExitCode::from(SUCCESS)),
             StepEnd::Elsewhere(owner) => {
                 if prepared.stop.is_requested() {
                     return Err(RunError::Stopped.into());
                 }
-                if started.elapsed() >= options.wait.unwrap_or_default() {
+                if started.elapsed() >= wait {
                     return Err(claimed(&prepared.step, &owner));
                 }
                 std::thread::sleep(POLL);
             }
         }
+    }
+}
+
+/// The error of a step, with what to do about an artifact that it needs and does not make itself.
+fn with_remedy(error: CliError) -> CliError {
+    match error {
+        CliError::Data(DataError::DamagedArtifact { path, reason })
+        | CliError::Train(TrainError::Data(DataError::DamagedArtifact { path, reason })) => {
+            CliError::Damaged(vec![format!(
+                "{}: the cached artifact was damaged ({reason}) and is removed; run the step that makes it again, and then this one",
+                path.display()
+            )])
+        }
+        error => error,
     }
 }
 
@@ -183,7 +200,9 @@ impl Prepared {
         }
         plan.weights = options.weights.clone().or(plan.weights);
         plan.cache = options.cache.clone().unwrap_or(plan.cache);
-        plan.results = options.results.clone().unwrap_or(plan.results);
+        if let Some(results) = &options.results {
+            plan.results = below(results, &plan.experiment);
+        }
         plan.device = options.device.clone().unwrap_or(plan.device);
         let threads = start_threads(options.threads)?;
         let inputs = plan.open(&options.local_cache)?;
@@ -198,11 +217,15 @@ impl Prepared {
         Ok(Self { plan, step, inputs, threads, stop, checkpoint_interval })
     }
 
-    fn run(&self, observer: &dyn thaw_run::Observer, waits: bool) -> Result<StepEnd, CliError> {
+    fn run(
+        &self,
+        observer: &dyn thaw_run::Observer,
+        patience: Duration,
+    ) -> Result<StepEnd, CliError> {
         let Self { plan, step, inputs, threads, stop, checkpoint_interval } = self;
         let executor = RealExecutor::new(inputs, *threads)
             .stopped_by(stop)
             .with_checkpoints_every(*checkpoint_interval);
-        Ok(step.run(plan, inputs, &executor, observer, waits, stop)?)
+        Ok(step.run(plan, inputs, &executor, observer, patience, stop)?)
     }
 }

@@ -267,6 +267,26 @@ fn tensors_that_stand_elsewhere_are_found_or_make_the_verdict_inconclusive() {
     );
 }
 
+/// A loss or an accuracy stands beside the model.
+#[test]
+fn a_tensor_at_the_top_of_the_second_file_does_not_hide_its_model() {
+    for (after, code, words) in [
+        ("imagenet-after.pth", 1, "THAWED: 4 of 6 tensors were declared frozen and moved"),
+        ("imagenet-before.pth", 0, "0 of 6 tensors moved; 4 were declared frozen"),
+    ] {
+        let (found, text, error) = audit("plain-before.pth", after, &["--frozen", "features.*"]);
+        assert!(found == code && text.contains(words), "{after}: {found} {text}{error}");
+        assert!(text.contains(": 1 tensor(s) in the top level of the file"), "{after}: {text}");
+    }
+    let (code, text, _) = audit("plain-before.pth", "elsewhere/networks-after.pth", &[]);
+    assert!(
+        code == 2
+            && text.contains("no tensor in common; --map")
+            && text.contains("--state-dict says which"),
+        "{text}"
+    );
+}
+
 /// Found by fuzzing: no memory is taken for what a file merely declares.
 #[test]
 fn what_a_file_declares_is_not_believed() {

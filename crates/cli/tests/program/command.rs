@@ -100,7 +100,7 @@ fn an_unmet_expectation_ends_with_1_and_names_the_cell() {
     fs::write(desk.path("tiny.expected.toml"), relation.replace("thawed", "thwaed"))
         .expect("written");
     let output = desk.thaw(&["check", "tiny.toml"]);
-    assert_code(&output, 64);
+    assert_code(&output, 78);
     assert!(
         text(&output.stderr).contains("unknown level `thwaed` of `regime`"),
         "{}",
@@ -133,8 +133,11 @@ fn bad_input_is_answered_with_one_sentence_and_its_own_exit_code() {
     ask(
         "small images",
         &["sweep", "small.toml", "--data", "images", "--weights", "weights.safetensors"],
-        65,
+        78,
     );
+    let latin = [EXPERIMENT.as_bytes(), b"title = \"caf\xe9\"\n"].concat();
+    fs::write(desk.path("latin.toml"), latin).expect("written");
+    ask("other encoding", &["plan", "latin.toml"], 78);
     fs::write(desk.path("occupied"), "a file where a folder should be").expect("written");
     ask(
         "unwritable results",
@@ -157,7 +160,12 @@ fn an_unreadable_image_stops_the_sweep_or_is_skipped_and_listed() {
             && said.contains("--skip-unreadable-images"),
         "{said}"
     );
-    assert_code(&desk.sweep(&["--skip-unreadable-images", "--only", "regime=cached"]), 0);
+    let swept = desk.sweep(&["--skip-unreadable-images", "--only", "regime=cached"]);
+    assert_code(&swept, 0);
+    let left_out = "validation/dogs/broken.jpg could not be read and is left out";
+    assert!(text(&swept.stderr).contains(left_out), "{}", text(&swept.stderr));
+    let page = fs::read_to_string(desk.path("runs/tiny/report.html")).expect("a page");
+    assert!(page.contains(left_out));
     let cell = fs::read_dir(desk.path("runs/tiny/cells"))
         .expect("cells")
         .next()
@@ -391,7 +399,8 @@ fn an_attribution_names_the_missing_cells_with_the_command_that_runs_them() {
     let (code, text) = attribute(&[]);
     assert_eq!(code, 2, "{text}");
     assert!(text.contains("2 of the cells between the two procedures have not run"), "{text}");
-    assert!(text.contains("thaw sweep tiny.toml --only regime=cached"), "{text}");
+    let command = "thaw sweep tiny.toml --only regime=cached --data images --weights weights.safetensors --cache cache\n";
+    assert!(text.contains(command), "{text}");
     let (code, text) = attribute(&["--run"]);
     assert!(
         code == 0
@@ -402,6 +411,45 @@ fn an_attribution_names_the_missing_cells_with_the_command_that_runs_them() {
     );
     let (code, text) = attribute(&["--statistic", "middle"]);
     assert!(code == 64 && text.contains("`last_1`"), "{text}");
+}
+
+/// The first sentence is about the gap in question, whatever steps follow it.
+#[test]
+fn the_page_begins_with_the_gap_and_says_which_one_cannot_be_divided() {
+    let desk = Desk::new();
+    let step = |label: &str, regime: &str, dropout: &str, more: &str| {
+        format!(
+            "[[ladder]]\nlabel = \"{label}\"\n{more}where = {{ regime = \"{regime}\", dropout = {dropout} }}\n"
+        )
+    };
+    let ladder = [
+        step("cached", "cached", "0.5", ""),
+        step("thawed", "thawed", "0.0", "gap_ends = true\n"),
+        step("cached again", "cached", "0.0", ""),
+    ];
+    let text_of = EXPERIMENT
+        .replace("[matrix.regime]", "[matrix]\ndropout = [0.0, 0.5]\n[matrix.regime]")
+        + &ladder.concat();
+    fs::write(desk.path("tiny.toml"), text_of).expect("written");
+    let page = || fs::read_to_string(desk.path("runs/tiny/report.html")).expect("a page");
+    assert_code(&desk.sweep(&["--quiet", "--only", "regime=cached"]), 0);
+    assert_code(&desk.sweep(&["--quiet", "--only", "regime=thawed", "--only", "dropout=0.0"]), 0);
+    assert_code(&desk.thaw(&["report", "tiny.toml"]), 0);
+    let text_of_page = page();
+    for part in [
+        "From “<bdi>cached</bdi>” (",
+        ") to “<bdi>thawed</bdi>” (",
+        "points of validation accuracy between equal seeds",
+        "Not divided: from “<bdi>cached</bdi>” to “<bdi>thawed</bdi>”, since 1 of the cells between the two procedures has not run with all its seeds.",
+    ] {
+        assert!(text_of_page.contains(part), "{part}");
+    }
+    // Its other seed is missing; the one that is there is offered.
+    assert_code(&desk.sweep(&["--quiet", "--only", "regime=thawed", "--seeds", "0"]), 0);
+    assert_code(&desk.thaw(&["report", "tiny.toml"]), 0);
+    let part =
+        "has not run with all its seeds; `--seeds 0` takes those that all of them have run with.";
+    assert!(page().contains(part));
 }
 
 #[test]
@@ -616,7 +664,7 @@ fn a_check_of_some_cells_judges_what_is_expected_of_them_and_records_nothing() {
     refuses(&desk.thaw(&cached), 64, &["--only", "expects nothing of these cells"]);
     let unknown = audit.replace("\"thawed\" }", "\"thawn\" }");
     fs::write(desk.path("tiny.expected.toml"), &unknown).expect("written");
-    refuses(&desk.thaw(&["check", "tiny.toml", "--update"]), 64, &["thawn"]);
+    refuses(&desk.thaw(&["check", "tiny.toml", "--update"]), 78, &["thawn"]);
     let kept = fs::read_to_string(desk.path("tiny.expected.toml")).expect("an audit");
     assert_eq!(kept, unknown, "what would be refused is not written");
 }
@@ -687,7 +735,10 @@ fn a_narrowed_report_never_replaces_a_fuller_one() {
     assert_code(&desk.sweep(&["-q", "--only", "regime=cached", "--seeds", "0"]), 0);
     assert!(drawn() == whole, "a part of the whole draws the whole");
     assert_code(&desk.thaw(&["report", "tiny.toml", "--only", "regime=cached"]), 0);
-    assert!(desk.path("runs/tiny/regime-cached/report.html").is_file());
+    let page = |folder: &str| {
+        fs::read_to_string(desk.path("runs/tiny").join(folder).join("report.html")).expect("a page")
+    };
+    assert!(page("regime-cached").contains("<code>thaw check tiny.toml --only regime=cached"));
     assert!(drawn() == whole, "a narrowed report has a folder of its own");
     for (more, folder) in [
         (&["--epochs", "1", "--seeds", "0"][..], "epochs-1_seeds-0"),
@@ -695,7 +746,8 @@ fn a_narrowed_report_never_replaces_a_fuller_one() {
     ] {
         let swept = desk.sweep(&[&["-q"], more].concat());
         assert_code(&swept, 0);
-        assert!(desk.path("runs/tiny").join(folder).join("report.html").is_file(), "{folder}");
+        let again = format!("<code>thaw sweep tiny.toml {} --data FOLDER", more.join(" "));
+        assert!(page(folder).contains(&again), "{folder}");
         assert!(text(&swept.stdout).contains(folder), "{}", text(&swept.stdout));
         assert!(drawn() == whole, "{more:?} changes the report of the whole");
     }
@@ -703,6 +755,56 @@ fn a_narrowed_report_never_replaces_a_fuller_one() {
     let report = desk.thaw(&["report", "tiny.toml"]);
     let rows = text(&report.stdout);
     assert_eq!(rows.lines().filter(|line| line.contains("|     3 |")).count(), 3, "{rows}");
+}
+
+#[test]
+fn other_images_or_weights_beside_the_results_of_the_first_are_refused_before_anything_is_computed()
+{
+    let desk = Desk::new();
+    assert_code(&desk.sweep(&["-q", "--only", "regime=cached", "--seeds", "0"]), 0);
+    let before = files(&desk.path("runs/tiny"));
+    let gap = ["--from", "regime=cached", "--to", "regime=thawed", "--run", "-q"];
+    let are_refused = |words: &str| {
+        for (command, more) in [("plan", &["-q"][..]), ("sweep", &["-q"]), ("attribute", &gap)] {
+            let refused = desk.on_inputs(command, &[&["--cache", "cache"], more].concat());
+            refuses(&refused, 65, &["runs/tiny: ", words, "--results"]);
+            assert!(files(&desk.path("runs/tiny")) == before, "nothing is written");
+        }
+    };
+    let more = desk.path("images/train/dogs/more.png");
+    fs::copy(desk.path("images/train/cats/0.png"), &more).expect("a copy");
+    are_refused("were run on other images;");
+    fs::remove_file(&more).expect("removed");
+    let weights = desk.path("weights.safetensors");
+    let mut bytes = fs::read(&weights).expect("weights");
+    bytes.last_mut().into_iter().for_each(|byte| *byte ^= 1);
+    fs::write(&weights, bytes).expect("written");
+    are_refused("were run on other weights;");
+    let elsewhere = ["-q", "--results", "elsewhere", "--only", "regime=cached", "--seeds", "0"];
+    assert_code(&desk.sweep(&elsewhere), 0);
+}
+
+#[test]
+fn published_curves_are_read_before_anything_is_computed_or_drawn() {
+    let desk = Desk::new();
+    for (there, misspelt) in [("published.csv", "nowhere.csv"), ("\"theirs\"", "\"ours\"")] {
+        fs::write(desk.path("tiny.toml"), EXPERIMENT.replace(there, misspelt)).expect("written");
+        for command in ["plan", "sweep"] {
+            let refused = desk.on_inputs(command, &["--cache", "cache", "-q"]);
+            let said = text(&refused.stderr);
+            assert!(
+                !refused.status.success() && said.contains(misspelt.trim_matches('"')),
+                "{said}"
+            );
+        }
+        assert!(!desk.path("cache/pixels").exists(), "nothing was computed");
+    }
+    fs::write(desk.path("tiny.toml"), EXPERIMENT).expect("written");
+    assert_code(&desk.sweep(&["-q", "--only", "regime=cached", "--seeds", "0"]), 0);
+    fs::remove_dir_all(desk.path("runs/tiny/plots")).expect("removed");
+    fs::remove_file(desk.path("published.csv")).expect("removed");
+    refuses(&desk.thaw(&["report", "tiny.toml"]), 66, &["published.csv"]);
+    assert!(!desk.path("runs/tiny/plots").exists(), "nothing was drawn");
 }
 
 #[test]
@@ -889,7 +991,9 @@ fn an_attribution_that_runs_cells_measures_them_where_they_run() {
     let said = text(&missing.stdout);
     assert!(said.starts_with("2 of the cells between the two procedures have not run"), "{said}");
     for regime in ["cached", "thawed"] {
-        let command = format!("thaw sweep tiny.toml --only regime={regime}\n");
+        let command = format!(
+            "thaw sweep tiny.toml --only regime={regime} --data images --weights weights.safetensors --cache cache\n"
+        );
         assert!(said.contains(&command), "{said}");
     }
     let said = text(&missing.stderr);

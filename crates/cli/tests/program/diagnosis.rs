@@ -6,7 +6,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use crate::markdown::repository;
-use crate::thaw::thaw_in;
+use crate::thaw::{succeeds, thaw_in};
 
 /// Runs thaw in the repository's folder: exit code, and what it printed.
 fn thaw(arguments: &[&str]) -> (i32, String) {
@@ -267,6 +267,58 @@ fn an_exported_run_is_recognised_and_its_times_are_judged() {
     assert!(
         text.contains("times as long as one of")
             && text.contains("training the whole base takes 2.3 times as long"),
+        "{text}"
+    );
+}
+
+/// Fine-tuning of the last block, whose backward pass ends there.
+#[test]
+fn a_base_that_is_trained_in_part_may_take_little_more_time_than_a_frozen_one() {
+    let desk = TempDir::new().expect("a folder");
+    let experiment = r#"
+name = "part"
+seeds = [0, 1]
+[dataset]
+source = "synthetic"
+seed = 5
+size = 32
+[base]
+architecture = "mini_vgg"
+[procedure]
+image_size = 32
+epochs = 3
+learning_rate = 1e-3
+preprocessing = "caffe"
+[matrix.regime]
+frozen = {}
+partial = { freeze = "block_4" }
+"#;
+    fs::write(desk.path().join("part.toml"), experiment).expect("written");
+    let thaw = |arguments: &[&str]| thaw_in(desk.path()).args(arguments).output().expect("it runs");
+    succeeds(&thaw(&["sweep", "part.toml", "--quiet"]));
+    let partial = ["--only", "regime=partial", "--seeds", "0", "--output", "runs.csv"];
+    succeeds(&thaw(&[&["export", "part.toml", "--format", "csv"][..], &partial].concat()));
+    let lines = csv_lines(desk.path().join("runs.csv").to_str().expect("a name in Unicode"));
+    let cells: Vec<Vec<&str>> = lines.iter().map(|line| line.split(',').collect()).collect();
+    let epoch = cells[0].iter().position(|cell| *cell == "epoch").expect("epochs");
+    let row = |place: usize, number: &str, seconds: &str| {
+        let mut cells = cells[place].clone();
+        cells[epoch] = number;
+        *cells.last_mut().expect("seconds") = seconds;
+        cells.join(",")
+    };
+    let mut rows = vec![lines[0].clone()];
+    rows.extend([(1, "1"), (2, "2"), (3, "3")].map(|(place, number)| row(place, number, "18")));
+    // Later epochs, which no run has, are of another procedure.
+    rows.extend(["4", "5", "6", "7"].map(|number| row(3, number, "90")));
+    fs::write(desk.path().join("timed.csv"), rows.join("\n")).expect("written");
+    let output =
+        thaw(&["diagnose", "timed.csv", "--experiment", "part.toml", "--forward-seconds", "10"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains("answer: regime=partial\n")
+            && text.contains("an epoch takes 1.8 forward passes")
+            && text.contains("3.5: plausible for a base of which a part is trained"),
         "{text}"
     );
 }

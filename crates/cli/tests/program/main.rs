@@ -9,6 +9,7 @@ mod command;
 mod desk;
 mod diagnosis;
 mod documents;
+mod guards;
 mod hostile;
 mod markdown;
 mod miniature;

@@ -6,7 +6,7 @@ use std::process::Output;
 
 use tempfile::TempDir;
 
-use crate::thaw::{refuses, succeeds, text, thaw_in};
+use crate::thaw::{assert_code, refuses, succeeds, text, thaw_in};
 
 /// A small experiment on synthetic images and the shipped weights.
 const EXPERIMENT: &str = r#"
@@ -202,6 +202,13 @@ fn a_preview_shows_images_of_every_class() {
     refuses(&desk.thaw(&["preview", "guarded.toml", "--split", "test"]), 64, &["--split test"]);
     let both = ["preview", "--image", "turned.png", "--augmentation", "book"];
     assert_eq!(desk.thaw(&both).status.code(), Some(64), "an image alone is not augmented");
+    for alone in [&["--theta", "20"][..], &["--shear", "1"], &["--zoom-columns", "2"], &["--flip"]]
+    {
+        for of_a_dataset in [&["guarded.toml"][..], &["--seed", "1"], &[]] {
+            let refused = desk.thaw(&[&["preview"], of_a_dataset, alone].concat());
+            assert_code(&refused, 64);
+        }
+    }
     // Named as in the experiment, an augmentation is what its procedures do.
     let newer = "name = 'newer'\nseeds = [0]\n[dataset]\nsource = 'synthetic'\n[base]\narchitecture = 'mini_vgg'\n[procedure]\nimage_size = 32\nprofile = 'keras-2.2'\naugmentation = 'book'\n";
     fs::write(desk.path("newer.toml"), newer).expect("written");

@@ -264,6 +264,18 @@ fn an_audit_of_two_checkpoints_finds_what_moved_in_every_format() {
     assert!(code == 0 && text.contains("rounded to bf16, they are the same"), "{text}");
     let (code, text) = audit(&["e.safetensors", "g.safetensors", "--frozen", "base.*"]);
     assert!(code == 1 && text.contains("THAWED: 1 of 1"), "{text}");
+    // What the first file's 16 bits cannot hold was rounded, or it moved.
+    let (code, text) = audit(&["f.safetensors", "e.safetensors", "--frozen", "base.*"]);
+    let words = "inconclusive: `base.kernel` was declared frozen, and the first file stores it";
+    assert!(code == 2 && text.contains("| cannot tell") && text.contains(words), "{text}");
+    let (code, text) = audit(&["f.safetensors", "e.safetensors"]);
+    let words = "0 of 1 tensors moved, of 1 it cannot be told; 0 were declared frozen";
+    assert!(code == 0 && text.contains(words), "{text}");
+    let (_, text) = audit(&["f.safetensors", "e.safetensors", "--json"]);
+    assert!(text.contains("\"moved\": null"), "{text}");
+    wide("h.safetensors", [1.0, 2.0, 3.0, 4.0]);
+    let (code, text) = audit(&["f.safetensors", "h.safetensors", "--frozen", "base.*"]);
+    assert!(code == 0 && text.contains("0 of 1 tensors moved; 1 were declared frozen"), "{text}");
     // Keras' HDF5 beside itself, and beside something else.
     let keras = concat!(env!("CARGO_MANIFEST_DIR"), "/../model/tests/fixtures/mini_vgg-notop.h5");
     let (code, text) = audit(&[keras, keras, "--frozen", "block1*"]);

@@ -347,6 +347,7 @@ fn two_sweeps_and_reports_on_one_folder_run_each_cell_once() {
             .spawn()
             .expect("a sweep")
     };
+    fs::create_dir_all(desk.path("runs")).expect("a folder");
     let mut sweeps = [sweep(0), sweep(1)];
     let (mut drawn, mut too_early, mut of_some) = (0, 0, 0);
     loop {
@@ -403,10 +404,38 @@ fn short_writes_and_a_clock_that_runs_backwards_change_nothing() {
 }
 
 #[test]
+fn a_clock_that_is_ahead_does_not_make_the_files_of_other_machines_old() {
+    let desk = short_desk();
+    let Some(library) = faults(&desk) else { return };
+    let begun = desk.path("cache/activations/.thaw-1-2-elsewhere-abcdef");
+    fs::create_dir_all(desk.path("cache/activations")).expect("a folder");
+    fs::write(&begun, b"half").expect("written");
+    let (status, said, _) = faulty(&desk, &library, "ahead", 0);
+    assert!(status.success(), "{status}: {said}");
+    assert!(begun.exists(), "the file of a living worker was removed");
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_said() {
+    let desk = short_desk();
+    let limited = Command::new("sh")
+        .args(["-c", "ulimit -c 0; ulimit -f 64; exec \"$0\" \"$@\""])
+        .arg(process_in(desk.root.path()).get_program())
+        .args(["sweep", "tiny.toml", "--quiet", "--cache", "cache", "--results", "runs"])
+        .args(INPUTS)
+        .current_dir(desk.root.path())
+        .output()
+        .expect("it runs");
+    assert_code(&limited, 73);
+    let said = text(&limited.stderr);
+    assert!(said.contains("pixels") && said.contains("File too large"), "{said}");
+}
+
+#[test]
 fn damaged_caches_are_found_said_and_made_again() {
     let alone = short_desk();
     assert_code(&alone.sweep(&["--quiet", "--results", "alone"]), 0);
-    for damage in ["a flipped bit", "a cut", "emptied", "another file"] {
+    for damage in ["a flipped bit", "a cut", "emptied", "another file", "another artifact"] {
         let desk = short_desk();
         copy(&alone.path("alone"), &desk.path("alone"));
         copy(&alone.path("cache"), &desk.path("cache"));
@@ -415,14 +444,18 @@ fn damaged_caches_are_found_said_and_made_again() {
             .filter(|file| file.iter().any(|part| part == "pixels" || part == "activations"))
             .collect();
         assert!(artifacts.len() >= 4, "{artifacts:?}");
+        let whole: Vec<Vec<u8>> =
+            artifacts.iter().map(|artifact| fs::read(artifact).expect("an artifact")).collect();
+        let others = whole.iter().cycle().skip(1);
         let mut damaged = 0;
-        for artifact in &artifacts {
-            let mut bytes = fs::read(artifact).expect("an artifact");
+        for ((artifact, bytes), other) in artifacts.iter().zip(&whole).zip(others) {
+            let mut bytes = bytes.clone();
             let place = bytes.len() * 2 / 3;
             match damage {
                 "a flipped bit" => bytes[place] ^= 4,
                 "a cut" => bytes.truncate(place),
                 "emptied" => bytes.clear(),
+                "another artifact" => bytes.clone_from(other),
                 _ => bytes = b"<!doctype html>".to_vec(),
             }
             fs::write(artifact, bytes).expect("damaged");
@@ -535,7 +568,8 @@ fn damaged_records_are_named_and_the_rest_is_reported() {
     assert!(names_all(&text(&report.stderr)), "{}", text(&report.stderr));
     assert!(text(&report.stdout).contains("the report: "), "the rest is reported");
     let check = desk.thaw(&["check", "tiny.toml", "--results", "runs"]);
-    assert_code(&check, 2);
+    assert_code(&check, 65);
+    assert!(text(&check.stdout).contains("missing"), "the verdicts are said");
     let status = desk.thaw(&["status", "tiny.toml", "--results", "runs"]);
     assert_code(&status, 0);
     // A sweep leaves alone what nobody has looked after.
@@ -599,4 +633,17 @@ fn what_cannot_fit_into_memory_is_refused_before_it_begins() {
     assert_code(&desk.on_inputs("plan", &["--cache", "cache", "--memory", "10MB"]), 64);
     assert_code(&desk.sweep(&["--quiet", "--memory", "1GB"]), 0);
     assert_code(&desk.sweep(&["--quiet", "--memory", "much"]), 64);
+    // No machine has terabytes, and nobody has to say so.
+    let head = fs::read_to_string(desk.path("tiny.toml")).expect("the experiment");
+    let head = head
+        .replace("image_size = 64", "image_size = 320")
+        .replace("hidden_units = 8", "hidden_units = 1000000");
+    fs::write(desk.path("huge.toml"), head).expect("written");
+    for command in ["plan", "sweep"] {
+        let refused =
+            desk.thaw(&[&[command, "huge.toml", "--cache", "cache", "-q"], &INPUTS[..]].concat());
+        assert_code(&refused, 64);
+        let said = text(&refused.stderr);
+        assert!(said.contains("thaw: `train regime=") && said.contains("(hidden_units)"), "{said}");
+    }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use thaw_analysis::ResultsFolder;
 use thaw_spec::CellId;
-use thaw_store::Claimed;
+use thaw_store::{Claimed, FolderStore, Store as _};
 
 use crate::desk::{Desk, EXPERIMENT, INPUTS};
 use crate::thaw::{assert_code, process_in, refuses, succeeds, text, thaw_in};
@@ -321,6 +321,86 @@ fn a_worker_refuses_what_its_plan_was_not_made_for() {
     assert!(!desk.path("planned/tiny/cells").exists(), "nothing was written");
 }
 
+/// The names of the steps of `plan.json`.
+fn steps(desk: &Desk) -> Vec<String> {
+    let listed = succeeds(&desk.thaw(&["worker", "plan.json"]));
+    let name = |line: &str| line.split_whitespace().nth(1).map(str::to_owned);
+    listed.lines().filter_map(name).collect()
+}
+
+#[test]
+fn a_worker_finds_its_results_where_a_sweep_does_and_says_which_step_mends_its_cache() {
+    let desk = Desk::new();
+    let cell = ["--only", "regime=cached", "--seeds", "0"];
+    let places = ["--cache", "planned-cache", "--results", "planned", "--output", "plan.json"];
+    succeeds(&desk.on_inputs("plan", &[&cell[..], &places].concat()));
+    let steps = steps(&desk);
+    for step in &steps {
+        assert_code(&desk.worker(&["--step", step, "--results", "moved"]), 0);
+    }
+    let status = [&["status", "tiny.toml", "--results", "moved"], &cell[..]].concat();
+    assert!(succeeds(&desk.thaw(&status)).contains("1 done"));
+    for file in fs::read_dir(desk.path("planned-cache/pixels")).expect("pixels") {
+        let file = file.expect("a file").path();
+        let mut bytes = fs::read(&file).expect("pixels");
+        *bytes.last_mut().expect("a byte") ^= 1;
+        fs::write(&file, bytes).expect("damaged");
+    }
+    let fit = steps.last().expect("a step");
+    let words = ["was damaged", "run the step that makes it again, and then this one"];
+    refuses(&desk.worker(&["--step", fit]), 65, &words);
+}
+
+#[test]
+fn a_worker_that_waits_for_another_begins_its_step_once() {
+    let desk = Desk::new();
+    desk.plan();
+    let steps = steps(&desk);
+    let decode = steps.iter().find(|step| step.starts_with("decode-")).expect("a step");
+    let cache = FolderStore::new(desk.path("planned-cache"));
+    let claim = cache.claim(decode.trim_start_matches("decode-")).expect("claims");
+    assert!(matches!(claim, Claimed::Ours(_)));
+    let waits = ["--wait", "3s", "--log-format", "json"];
+    let waited = desk.thaw(&[&["worker", "plan.json", "--step", decode], &waits[..]].concat());
+    assert_code(&waited, 75);
+    let said = text(&waited.stderr);
+    assert_eq!(said.matches("\"step_started\"").count(), 1, "{said}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_repetition_that_is_stopped_says_what_it_leaves_as_it_was() {
+    let desk = Desk::new();
+    let endless = EXPERIMENT.replace("epochs = 2", "epochs = 100000");
+    fs::write(desk.path("tiny.toml"), endless).expect("written");
+    let mut sweep = desk.processes(&["--only", "regime=thawed", "--jobs", "1", "--force"]);
+    desk.wait_for_the_first_cell(&mut sweep);
+    signal(&sweep, "-TERM");
+    assert_eq!(sweep.wait().expect("it ends").code(), Some(143));
+    let log = fs::read_to_string(desk.path("processes.log")).expect("a log");
+    let words = "without --force goes on from here, but 1 cell(s) were not begun";
+    assert!(log.contains(words), "{log}");
+}
+
+#[test]
+fn the_checkpoint_of_a_cell_with_damaged_records_stays_and_the_damage_is_said() {
+    let desk = Desk::new();
+    let one = ["--quiet", "--only", "regime=cached", "--seeds", "0"];
+    assert_code(&desk.sweep(&one), 0);
+    let cells = ResultsFolder::new(desk.path("runs/tiny")).manifests().expect("cells").0;
+    let id = &cells[0].id;
+    let checkpoint = desk.path(&format!("cache/checkpoints/{id}.safetensors"));
+    fs::create_dir_all(desk.path("cache/checkpoints")).expect("a folder");
+    fs::write(&checkpoint, b"of an interrupted run").expect("written");
+    fs::write(desk.path(&format!("runs/tiny/cells/{id}/cell.json")), b"{}").expect("damaged");
+    // A file among the cells is in nobody's way.
+    fs::write(desk.path("runs/tiny/cells/notes.txt"), b"mine").expect("written");
+    let swept = desk.sweep(&one);
+    assert_code(&swept, 65);
+    assert!(text(&swept.stderr).contains("cell.json"), "{}", text(&swept.stderr));
+    assert!(checkpoint.exists());
+}
+
 #[test]
 fn a_watch_without_a_terminal_tells_in_lines_what_changes_and_ends_with_the_sweep() {
     let desk = Desk::new();
@@ -409,7 +489,9 @@ fn a_plan_cannot_hold_a_name_that_is_not_unicode() {
         .arg(std::ffi::OsStr::from_bytes(b"bad\xff"))
         .output()
         .expect("it runs");
-    refuses(&planned, 65, &["a plan cannot hold this name, which is not UTF-8"]);
+    assert_code(&planned, 65);
+    let said = text(&planned.stderr);
+    assert!(said.contains("a plan cannot hold this name, which is not UTF-8"), "{said}");
     assert!(!desk.path("plan.json").exists());
 }
 

@@ -186,6 +186,15 @@ mod tests {
     }
 
     #[test]
+    fn the_smallest_images_leave_something_and_smaller_ones_vanish_or_are_never_shown() {
+        for architecture in Architecture::ALL {
+            let least = architecture.smallest_image();
+            shapes(architecture, least).expect("something");
+            assert!(least == 32 || shapes(architecture, least - 1).is_err(), "{architecture}");
+        }
+    }
+
+    #[test]
     fn images_that_vanish_are_refused() {
         let error = shapes(Architecture::Squeezenet1_0, 32).expect_err("too small").to_string();
         assert_eq!(

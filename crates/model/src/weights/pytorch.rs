@@ -8,7 +8,9 @@ use std::io::{Cursor, Read as _};
 use std::ops::Range;
 
 use safetensors::Dtype;
-use zip::{CompressionMethod, ZipArchive};
+use zip::read::ZipFile;
+use zip::result::ZipResult;
+use zip::{CompressionMethod, ZipArchive, ZipReadOptions};
 
 use super::pickle::{Pickle, Place};
 use super::state_dicts::{OtherTensors, StateDicts, Wanted, call, storage_of};
@@ -65,6 +67,9 @@ impl PyTorchFile {
             .map(|name| name.map(Cow::into_owned))
             .collect::<Result<Vec<String>, _>>()
             .map_err(not_pytorch)?;
+        // `torch.serialization.set_crc32_options(False)` leaves all of them 0.
+        let has_checksums = (0..archive.len())
+            .any(|number| archive.by_index_data(number).is_ok_and(|entry| entry.crc32() != 0));
         // PyTorch's archives hold one folder.
         let pickles: Vec<&String> =
             names.iter().filter(|name| name.split('/').nth(1) == Some("data.pkl")).collect();
@@ -76,7 +81,7 @@ impl PyTorchFile {
         let order = names.iter().find(|name| name.split('/').nth(1) == Some("byteorder"));
         if let Some(order) = order {
             let mut content = Vec::new();
-            let entry = archive.by_name(order).map_err(not_pytorch)?;
+            let entry = open(&mut archive, order, has_checksums).map_err(not_pytorch)?;
             entry.take(8).read_to_end(&mut content).map_err(not_pytorch)?;
             if content == b"big" {
                 return Err("it was written on a machine that stores the highest byte first; save it again on another".to_owned());
@@ -84,37 +89,56 @@ impl PyTorchFile {
         }
         let mut content = Vec::new();
         let most = most_unpacked(bytes);
-        let entry = archive.by_name(pickle).map_err(not_pytorch)?;
+        let entry = open(&mut archive, pickle, has_checksums).map_err(not_pytorch)?;
         entry.take(most).read_to_end(&mut content).map_err(not_pytorch)?;
         let (pickle, _) = Pickle::read(&content).map_err(not_pytorch)?;
         // Of all storages together: entries of an archive can share their bytes.
         let mut left = most;
         let mut unpacked = Vec::new();
         let mut known: HashMap<String, Storage> = HashMap::new();
+        let mut damage: Option<String> = None;
         let mut storage = |key: &str| -> Result<Storage, String> {
+            if let Some(damage) = &damage {
+                return Err(damage.clone());
+            }
             if let Some(known) = known.get(key) {
                 return Ok(known.clone());
             }
-            let entry = archive.by_name(&format!("{folder}/{key}")).map_err(not_pytorch)?;
+            let name = format!("{folder}/{key}");
+            let entry = open(&mut archive, &name, has_checksums).map_err(not_pytorch)?;
             let start = entry.data_start().and_then(|start| usize::try_from(start).ok());
-            let storage = match (entry.compression(), start, usize::try_from(entry.size())) {
+            let in_file = match (entry.compression(), start, usize::try_from(entry.size())) {
                 (CompressionMethod::Stored, Some(start), Ok(size)) => {
-                    Storage::InFile(start..start.saturating_add(size))
+                    Some(start..start.saturating_add(size))
                 }
-                _ => {
-                    let mut content = Vec::new();
-                    entry.take(left).read_to_end(&mut content).map_err(not_pytorch)?;
-                    left -= content.len() as u64;
+                _ => None,
+            };
+            // At its end an entry is compared with its checksum.
+            let mut content = Vec::new();
+            let mut entry = entry.take(left);
+            let length = match in_file {
+                Some(_) => std::io::copy(&mut entry, &mut std::io::sink()),
+                None => std::io::copy(&mut entry, &mut content),
+            };
+            left -= length.map_err(|error| {
+                let reason = format!(
+                    "its storage `{key}` is damaged ({error}); copy or save the file again"
+                );
+                damage.insert(reason).clone()
+            })?;
+            let storage = in_file.map_or_else(
+                || {
                     unpacked.push(content);
                     Storage::Unpacked(unpacked.len() - 1)
-                }
-            };
+                },
+                Storage::InFile,
+            );
             known.insert(key.to_owned(), storage.clone());
             Ok(storage)
         };
         let mut file = Self::of_pickle(&pickle, wanted, &mut storage)?;
         file.unpacked = unpacked;
-        Ok(file)
+        damage.map_or(Ok(file), Err)
     }
 
     /// Reads a file from before version 1.6: pickles of a magic number, of the protocol's version, of
@@ -187,6 +211,15 @@ impl PyTorchFile {
             .and_then(|storage| gather(storage, view))
             .ok_or_else(|| "its storage is shorter than its shape; the file is damaged".to_owned())
     }
+}
+
+/// An entry of an archive, which is compared with its checksum when it is read to its end.
+fn open<'a, 'b>(
+    archive: &'a mut ZipArchive<Cursor<&'b [u8]>>,
+    name: &str,
+    has_checksums: bool,
+) -> ZipResult<ZipFile<'a, Cursor<&'b [u8]>>> {
+    archive.by_name_with_options(name, ZipReadOptions::new().ignore_crc32(!has_checksums))
 }
 
 /// The most that entries of an archive are unpacked to. PyTorch and Keras do not pack theirs.

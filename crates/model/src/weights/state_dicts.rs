@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::matching::matched;
 use super::pickle::{Pickle, Place, Value};
 
 /// Tensors of a file that stand in another place than the state dict, and are not compared.
@@ -16,6 +17,17 @@ pub struct OtherTensors {
     pub is_optimizer: bool,
 }
 
+impl OtherTensors {
+    /// The place in words: tensors beside the keys of a file stand at no key.
+    pub fn place_in_words(&self) -> String {
+        in_words(&self.place)
+    }
+}
+
+fn in_words(place: &str) -> String {
+    if place.is_empty() { "the top level of the file".to_owned() } else { format!("`{place}`") }
+}
+
 /// Which state dict of a file is meant.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wanted<'a> {
@@ -23,8 +35,13 @@ pub(crate) enum Wanted<'a> {
     Largest,
     /// The one at this place, if there are several.
     At(&'a str),
-    /// The one at this place where it is there; of the file that another is compared with.
-    Like(&'a str),
+    /// The one at the place of another file's, where it is there.
+    Like {
+        /// The place in the other file.
+        place: &'a str,
+        /// The names of the other file's tensors.
+        names: &'a [String],
+    },
 }
 
 /// Containers within containers that are looked into.
@@ -75,7 +92,7 @@ fn choose(found: &[StateDict], wanted: Wanted<'_>) -> Result<usize, String> {
         let mut words: Vec<String> = found
             .iter()
             .take(4)
-            .map(|(place, tensors)| format!("`{place}` ({} tensors)", tensors.len()))
+            .map(|(place, tensors)| format!("{} ({} tensors)", in_words(place), tensors.len()))
             .collect();
         if found.len() > 4 {
             words.push(format!("{} more", found.len() - 4));
@@ -83,6 +100,9 @@ fn choose(found: &[StateDict], wanted: Wanted<'_>) -> Result<usize, String> {
         words.join(", ")
     };
     let at = |wanted: &str| found.iter().position(|(place, _)| place == wanted);
+    let most = found.iter().map(|(_, tensors)| tensors.len()).max().unwrap_or(0);
+    let largest: Vec<usize> =
+        (0..found.len()).filter(|place| found[*place].1.len() == most).collect();
     match wanted {
         // A file that is a state dict has no places.
         Wanted::At(_) if found.len() == 1 && found[0].0.is_empty() => return Ok(0),
@@ -91,16 +111,21 @@ fn choose(found: &[StateDict], wanted: Wanted<'_>) -> Result<usize, String> {
                 .ok_or_else(|| format!("it has no state dict `{wanted}`, only {}", places()));
         }
         _ if found.len() == 1 => return Ok(0),
-        Wanted::Like(other) => {
-            if let Some(place) = at(other) {
-                return Ok(place);
+        Wanted::Like { place, names } => {
+            let shared = |own: usize| {
+                let own: Vec<String> = found[own].1.iter().map(|(name, _)| name.clone()).collect();
+                matched(names, &own).pairs.len()
+            };
+            // At the top level may stand a loss or an accuracy, and the model at a key.
+            let is_meant = |own: &usize| {
+                !place.is_empty() || shared(*own) > 0 && shared(*own) >= shared(largest[0])
+            };
+            if let Some(own) = at(place).filter(is_meant) {
+                return Ok(own);
             }
         }
         Wanted::Largest => {}
     }
-    let most = found.iter().map(|(_, tensors)| tensors.len()).max().unwrap_or(0);
-    let largest: Vec<usize> =
-        (0..found.len()).filter(|place| found[*place].1.len() == most).collect();
     // An average of a model has its tensors, under a prefix, and one that counts.
     let names = |place: usize| -> BTreeSet<&str> {
         found[place].1.iter().map(|(name, _)| name.trim_start_matches("module.")).collect()

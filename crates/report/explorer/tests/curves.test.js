@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { difference, forLogarithm, logarithmicTicks, rangeAround, sharedSeeds, smoothed, summary } from "../curves.js";
+import { coverings, difference, forLogarithm, logarithmicTicks, rangeAround, sharedSeeds, smoothed, summary } from "../curves.js";
 
 test("a running mean takes what there is at the beginning and leaves gaps as they are", () => {
   assert.deepEqual(smoothed([1, 3, 5, 7], 2), [1, 2, 4, 6]);
@@ -36,7 +36,15 @@ test("a side that did not record the metric has no difference", () => {
 test("on a logarithmic axis an accuracy is an error, and nothing is zero", () => {
   const [error, perfect] = forLogarithm([0.75, 1], true);
   assert.deepEqual([error, perfect], [0.25, null]);
-  assert.deepEqual(forLogarithm([0.5, 0], false), [0.5, null]);
+  assert.deepEqual(forLogarithm([0.1 + 0.9 - 1e-12], true), [null]);
+  assert.deepEqual(forLogarithm([0.5, 1.35e-5, 3e-10, 0], false), [0.5, 1.35e-5, 3e-10, null]);
+});
+
+test("lines that are equal wherever both have a value lie on each other", () => {
+  assert.deepEqual(coverings([[1, 2], [1, 2], [1, 3], [1, 2]]), [2, 1, 0, 0]);
+  // One goes on where the others end, and one has a gap.
+  assert.deepEqual(coverings([[1, 2, 3], [1, 2], [null, 2, 4]]), [2, 1, 0]);
+  assert.deepEqual(coverings([[null, 1], [1], []]), [0, 0, 0]);
 });
 
 test("a logarithmic axis has a few round ticks, however wide or narrow it is", () => {

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 use thaw_analysis::{CellRun, MeasuredRung, ProcedureRuns, Sample};
+use thaw_spec::Rung;
 
 use super::{Page, VALIDATION, figure};
 use crate::escape::name;
@@ -33,7 +34,14 @@ impl Page<'_> {
     /// The lowest and the highest cell, where there is no ladder.
     fn range(&self) -> Markup {
         let Some(ends) = self.results.extremes(VALIDATION, self.accuracy.statistic()) else {
-            return html! { "No two cells with different accuracies have run." };
+            return html! {
+                @match self.ran().count() {
+                    0 => "No cell has run.",
+                    1 => "One cell has run.",
+                    count if self.compared() == 1 => { "All " (count) " cells that have run are equal to the last bit." }
+                    _ => "No two cells with different accuracies have run.",
+                }
+            };
         };
         let [low, high] = ends.map(|procedure| {
             let accuracy =
@@ -73,50 +81,97 @@ impl Page<'_> {
         })
     }
 
-    /// The way from one end to the other and the largest change, in a sentence: the largest that is
-    /// certain; where none is, or a larger one was measured once, that one as well.
+    /// The places, among the procedures, of the ends of the gap in question: the first step of the ladder
+    /// that has a number, and the last one as far as the gap goes.
+    pub(super) fn question(&self) -> Option<[usize; 2]> {
+        let has_number = |rung: &Rung| {
+            self.results.procedures.iter().position(|procedure| {
+                rung.selector.matches(&procedure.levels) && self.accuracy.level(procedure).is_some()
+            })
+        };
+        let mut ends = self.experiment.gap().iter().filter_map(has_number);
+        Some([ends.next()?, ends.next_back()?])
+    }
+
+    /// The gap in question, and the largest of the changes on the way.
     fn headline(&self) -> Markup {
-        let steps = self.ladder;
-        let ends = steps.iter().filter_map(|step| step.estimate.as_ref()).collect::<Vec<_>>();
-        let (Some(first), Some(last)) = (ends.first(), ends.last()) else {
-            let has_diverged = steps.iter().any(|step| step.diverged.is_some());
+        let end = self.ladder.iter().position(|step| step.gap_ends);
+        let steps = &self.ladder[..end.map_or(self.ladder.len(), |end| end + 1)];
+        let mut measured = steps.iter().filter(|step| step.estimate.is_some());
+        let Some(first) = measured.next() else {
+            let has_diverged = self.ladder.iter().any(|step| step.diverged.is_some());
             return html! {
                 @if has_diverged { "Nothing on the ladder has a number: what has run has diverged." }
                 @else { "Nothing on the ladder has run." }
             };
         };
-        let way = format!("between {} and {}", percent(first), percent(last));
-        let count = steps.iter().filter(|step| step.change.is_some()).count();
+        let Some(last) = measured.next_back() else {
+            return html! { "One step has a number: " (level(first)) "." (self.missing()) };
+        };
+        html! {
+            "From “" (name(&first.label)) "” (" (level(first)) ") to “" (name(&last.label)) "” (" (level(last)) "): "
+            (self.gap()) " (" (statistic_in_words(self.accuracy.statistic())) ")."
+            (self.changes(steps)) (equal_steps(steps)) (self.missing())
+        }
+    }
+
+    /// How far the ends of the gap in question lie apart, in words.
+    fn gap(&self) -> String {
+        let ends = self.question().map(|ends| ends.map(|place| &self.results.procedures[place]));
+        let Some([from, to]) = ends else { return String::new() };
+        if from.equals(to) {
+            return "equal to the last bit".to_owned();
+        }
+        match self.accuracy.difference(from, to) {
+            Some(gap) => {
+                let gap = points(&gap, gap.p_value());
+                format!("{gap} points of validation accuracy between equal seeds")
+            }
+            None => "the two have no seed in common, so their gap is not known".to_owned(),
+        }
+    }
+
+    /// The largest of several changes, in a sentence with a blank before it: the largest that is certain;
+    /// where none is, or a larger one was measured once, that one as well.
+    fn changes(&self, steps: &[MeasuredRung]) -> Markup {
+        let changed = || steps.iter().filter(|step| step.change.is_some() && !step.equal);
+        let count = changed().count();
+        if count < 2 {
+            return html! { (self.single(steps, 0.0)) };
+        }
+        let certain = changed().filter(|step| is_certain(step));
+        let doing = if steps.iter().any(|step| step.equal) { " that do something" } else { "" };
+        html! {
+            @match certain.max_by(|a, b| size(a).total_cmp(&size(b))) {
+                Some(step) => {
+                    " Of the " (count) " changes on the way" (doing) ", the largest beyond chance is “" (name(&step.label)) "”, "
+                    (step.change.as_ref().map_or_else(String::new, |change| points(change, step.p_value))) " points."
+                    (self.single(steps, size(step)))
+                },
+                None if changed().any(|step| step.p_value.is_some()) => {
+                    " Of the " (count) " changes on the way" (doing) ", none is larger than chance could make it with these seeds and images."
+                    (self.single(steps, 0.0))
+                },
+                None => {
+                    " Each of the " (count) " changes on the way was measured with one seed, which cannot tell it from chance."
+                    (self.single(steps, 0.0))
+                },
+            }
+        }
+    }
+
+    /// How many steps of the ladder have no number, in sentences with a blank before each.
+    fn missing(&self) -> String {
         let unmeasured = |diverged: bool| {
-            let without = steps.iter().filter(|step| step.estimate.is_none());
+            let without = self.ladder.iter().filter(|step| step.estimate.is_none());
             without.filter(|step| step.diverged.is_some() == diverged).count()
         };
         let said = |count: usize, what: &str| match count {
             0 => String::new(),
-            1 => format!(" 1 of {} steps has {what}.", steps.len()),
-            count => format!(" {count} of {} steps have {what}.", steps.len()),
+            1 => format!(" 1 of {} steps has {what}.", self.ladder.len()),
+            count => format!(" {count} of {} steps have {what}.", self.ladder.len()),
         };
-        let missing = said(unmeasured(false), "not run") + &said(unmeasured(true), "diverged");
-        let certain = steps.iter().filter(|step| is_certain(step));
-        match certain.max_by(|a, b| size(a).total_cmp(&size(b))) {
-            Some(step) => {
-                let change = step.change.as_ref();
-                let change = change.map_or_else(String::new, |change| points(change, step.p_value));
-                let words = statistic_in_words(self.accuracy.statistic());
-                html! {
-                    @if count == 1 { "The one change that was measured, " (way) ", is beyond chance: “" }
-                    @else { "Of the " (count) " changes that were measured " (way) ", the largest beyond chance is “" }
-                    (name(&step.label)) "”, " (change)
-                    " points of validation accuracy (" (words) ")." (self.single(steps, size(step))) (missing)
-                }
-            }
-            None => html! {
-                @if count == 0 { "One step has a number: " (percent(first)) "." }
-                @else if count == 1 { "The one change that was measured, " (way) ", is no larger than chance could make it with these seeds and images." }
-                @else { "Of the " (count) " changes that were measured " (way) ", none is larger than chance could make it with these seeds and images." }
-                (self.single(steps, 0.0)) (missing)
-            },
-        }
+        said(unmeasured(false), "not run") + &said(unmeasured(true), "diverged")
     }
 
     /// The largest change beyond a size that one seed alone speaks for, in a sentence; empty where there
@@ -131,6 +186,27 @@ impl Page<'_> {
             @if let Some((step, change)) = largest.and_then(|step| Some((step, step.change.as_ref()?))) {
                 " The largest that was measured once is “" (name(&step.label)) "”, " (points(change, None)) " points: more seeds will say whether it stands."
             }
+        }
+    }
+}
+
+/// The accuracy of a rung; empty where it has none.
+fn level(step: &MeasuredRung) -> String {
+    step.estimate.as_ref().map_or_else(String::new, percent)
+}
+
+/// The steps that change nothing, in a sentence with a blank before it; empty where there is none.
+fn equal_steps(steps: &[MeasuredRung]) -> Markup {
+    let equal = steps.iter().filter(|step| step.equal).collect::<Vec<_>>();
+    html! {
+        @for (place, step) in equal.iter().enumerate() {
+            @if place == 0 { " " } @else if place + 1 == equal.len() { " and " } @else { ", " }
+            "“" (name(&step.label)) "”"
+        }
+        @match equal.len() {
+            0 => {},
+            1 => " changes nothing, to the last bit.",
+            _ => " change nothing, to the last bit.",
         }
     }
 }

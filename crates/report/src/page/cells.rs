@@ -13,7 +13,7 @@ impl Page<'_> {
     pub(super) fn cells(&self) -> Result<Markup, ReportError> {
         let labels = &self.experiment.labels;
         let chart = forest(self.accuracy, labels).map(|chart| chart.svg()).transpose()?;
-        let words = "The validation accuracy of each cell with its 95 % confidence intervals; the numbers are in the table below.";
+        let words = "The validation accuracy of each cell with its 95 % confidence intervals; the numbers are in the table above.";
         let all = overview("Mean validation accuracy", self.results, labels);
         let all = all.map(|figure| figure.svg()).transpose()?;
         let words_of_all = "Mean validation accuracy by epoch, a panel for each combination of the later factors and a line for each level of the first. The numbers are in the tables of each cell below.";

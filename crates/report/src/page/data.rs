@@ -8,14 +8,15 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use serde::Serialize;
+use serde_json::Number;
 use thaw_analysis::{CellRun, Estimate, ProcedureRuns, attribute};
-use thaw_spec::{Metric, Selector, TensorAudit, TensorRole, TrainingLog, shell_word};
+use thaw_spec::{Metric, Selector, Statistic, TensorAudit, TensorRole, TrainingLog, shell_word};
 
 use super::{Page, PageImages, block_in_words};
 use crate::curves::last_epoch_only;
 use crate::number::statistic_in_words;
 
-/// Accuracies and losses of curves are whole numbers of these.
+/// The unit of accuracies and losses in curves.
 const UNIT: f64 = 1e-4;
 
 /// Cells of which each pair is compared; of more, pairs would take minutes and most of the page.
@@ -35,7 +36,7 @@ const METRICS: [Metric; 6] = [
 type Interval = [Option<f64>; 5];
 /// Curves by the name of their metric, in units; nothing where a value is not finite.
 type Curves<T> = BTreeMap<String, T>;
-type Curve = Vec<Option<i64>>;
+type Curve = Vec<Option<Number>>;
 
 #[derive(Serialize)]
 struct Data<'a> {
@@ -58,6 +59,8 @@ struct ExperimentFacts<'a> {
     name: &'a str,
     title: &'a str,
     statistic: String,
+    /// Number of last epochs of which the statistic is the mean; nothing for the best epoch.
+    last_epochs: Option<usize>,
 }
 
 /// How the commands begin that a reader may copy.
@@ -106,8 +109,8 @@ struct Cell {
     /// For each seed a digit for each validation image: 1 where it was classified rightly at the end.
     right: Vec<Option<String>>,
     /// For each tensor what the first seed's audit says, as the sum of 1 (declared frozen), 2 (collected
-    /// by the optimizer) and 4 (moved); and its relative drift, the mean over seeds, `null` in JSON where
-    /// it is not finite.
+    /// by the optimizer) and 4 (moved); and its relative drift, the largest of all seeds, `null` in JSON
+    /// where it is not finite.
     audit: Vec<(u8, f64)>,
 }
 
@@ -203,6 +206,7 @@ impl Page<'_> {
                 name: &self.experiment.name,
                 title: &self.experiment.title,
                 statistic: statistic_in_words(self.accuracy.statistic()),
+                last_epochs: last_epochs(self.accuracy.statistic()),
             },
             commands: Commands { attribute: self.command("attribute"), diagnose: "thaw diagnose" },
             metrics: METRICS.iter().map(metric).collect(),
@@ -214,18 +218,6 @@ impl Page<'_> {
             question: self.question(),
             factors,
         }
-    }
-
-    /// The first and the last step of the ladder that has run.
-    fn question(&self) -> Option<[usize; 2]> {
-        let ladder = &self.experiment.ladder;
-        let mut ran = ladder.iter().filter_map(|rung| {
-            let procedures = &self.results.procedures;
-            procedures.iter().position(|procedure| {
-                !procedure.runs.is_empty() && rung.selector.matches(&procedure.levels)
-            })
-        });
-        Some([ran.next()?, ran.next_back()?])
     }
 
     fn factors(&self) -> Vec<Factor> {
@@ -249,7 +241,8 @@ impl Page<'_> {
     fn cell(&self, procedure: &ProcedureRuns, levels: Vec<usize>) -> Cell {
         let runs = &procedure.runs;
         let curves = METRICS.iter().filter_map(|metric| {
-            let curve = |run: &CellRun| run.by_epoch(*metric).into_iter().map(unit_of).collect();
+            let units = |value| units_of(value, *metric);
+            let curve = |run: &CellRun| run.by_epoch(*metric).into_iter().map(units).collect();
             let seeds: Vec<Curve> = runs.iter().map(curve).collect();
             let known = seeds.iter().any(|curve| !curve.is_empty());
             known.then(|| (metric.to_string(), seeds))
@@ -375,17 +368,17 @@ fn published_curves(run: &TrainingLog) -> Curves<PublishedCurve> {
     let curves = METRICS.iter().filter(|metric| !run.curve(**metric).is_empty());
     let curve = |metric: &Metric| PublishedCurve {
         epochs: run.epochs_of(*metric).to_vec(),
-        values: in_units(run.curve(*metric)),
+        values: run.curve(*metric).iter().map(|value| units_of(Some(*value), *metric)).collect(),
     };
     curves.map(|metric| (metric.to_string(), curve(metric))).collect()
 }
 
-/// What the first seed's audit says of each tensor, with the mean drift over seeds.
+/// What the first seed's audit says of each tensor, with the largest drift of all seeds.
 fn audit_of(runs: &[CellRun]) -> Vec<(u8, f64)> {
     let first = runs.first().map_or(&[][..], |run| &run.outcome.audit);
     let drift = |place: usize| {
         let drifts = runs.iter().filter_map(|run| run.outcome.audit.get(place));
-        drifts.map(|tensor| tensor.relative_drift).sum::<f64>() / runs.len() as f64
+        drifts.map(|tensor| tensor.relative_drift).fold(0.0, f64::max)
     };
     let said = |tensor: &TensorAudit| {
         u8::from(tensor.declared_frozen)
@@ -407,20 +400,40 @@ fn role_in_words(tensor: &TensorAudit) -> &'static str {
     }
 }
 
-fn in_units(curve: &[f64]) -> Curve {
-    curve.iter().map(|value| unit_of(Some(*value))).collect()
+/// Number of last epochs of which a statistic is the mean.
+fn last_epochs(statistic: Statistic) -> Option<usize> {
+    match statistic {
+        Statistic::Final => Some(1),
+        Statistic::Last(epochs) => Some(epochs),
+        Statistic::Best => None,
+    }
 }
 
-fn unit_of(value: Option<f64>) -> Option<i64> {
-    value.filter(|value| value.is_finite()).map(|value| (value / UNIT).round() as i64)
+/// A value of a curve in units: a whole number, but three significant digits of a small loss, which
+/// a logarithmic scale shows.
+fn units_of(value: Option<f64>, metric: Metric) -> Option<Number> {
+    let units = value? / UNIT;
+    let is_small = !metric.is_accuracy() && units.abs() < 100.0;
+    let kept = if is_small { significant(units) } else { units.round() };
+    let whole = kept as i64;
+    if whole as f64 == kept { Some(whole.into()) } else { Number::from_f64(kept) }
 }
 
 fn interval(estimate: &Estimate) -> Interval {
     let [narrow, wide] = [estimate.interval(), estimate.widest_interval()];
     let [low, high] = [narrow.map(|ends| ends.0), narrow.map(|ends| ends.1)];
     let [wide_low, wide_high] = [wide.map(|ends| ends.0), wide.map(|ends| ends.1)];
-    [Some(estimate.mean), low, high, wide_low, wide_high]
-        .map(|value| value.filter(|value| value.is_finite()).map(|value| rounded(value, 1e-6)))
+    let [low, high, wide_low, wide_high] =
+        [low, high, wide_low, wide_high].map(|end| end.map(|end| rounded(end, 1e-6)));
+    [Some(as_shown(estimate.mean)), low, high, wide_low, wide_high]
+        .map(|value| value.filter(|value| value.is_finite()))
+}
+
+/// A difference of accuracies in the digits in which the page shows it: what is rounded twice may
+/// become another number.
+fn as_shown(difference: f64) -> f64 {
+    let points = format!("{:.2}", difference * 100.0);
+    points.parse().map_or(difference, |points: f64| rounded(points / 100.0, 1e-4))
 }
 
 fn rounded(value: f64, step: f64) -> f64 {
@@ -431,4 +444,32 @@ fn rounded(value: f64, step: f64) -> f64 {
 /// Three significant digits.
 fn significant(value: f64) -> f64 {
     format!("{value:.2e}").parse().unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_loss_keeps_three_digits_and_an_accuracy_is_a_whole_number() {
+        let written = |value, metric| {
+            serde_json::to_string(&units_of(Some(value), metric)).expect("a number is JSON")
+        };
+        let losses = [0.65314718, 0.0123, 0.00456789, 1.3456e-5, 0.0, f64::NAN];
+        assert_eq!(
+            losses.map(|loss| written(loss, Metric::TrainLoss)),
+            ["6531", "123", "45.7", "0.135", "0", "null"]
+        );
+        assert_eq!(written(0.00456789, Metric::TrainAccuracy), "46");
+        // What diverged is more than a whole number holds.
+        assert_eq!(units_of(Some(1e30), Metric::TrainLoss), Number::from_f64(1e34));
+    }
+
+    #[test]
+    fn a_difference_is_rounded_once() {
+        // As `number::difference` rounds them; the scripts would take 0.125 for 0.13.
+        assert_eq!([0.006_650_000_1, 0.00125, -0.1].map(as_shown), [0.0067, 0.0012, -0.1]);
+        let shown = crate::number::difference(0.006_650_000_1, Metric::ValidationAccuracy);
+        assert_eq!(shown, "+0.67");
+    }
 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use thaw_analysis::{Attribution, EqualLevels};
 use thaw_spec::shell_word;
 
-use super::{Division, Page, VALIDATION, figure};
+use super::{Division, Page, Undivided, VALIDATION, figure};
 use crate::escape::name;
 use crate::number::points;
 use crate::tables::{interactions_table, shares_table, single_changes_table};
@@ -18,7 +18,7 @@ fn equal_levels(attribution: &Attribution) -> Markup {
                 "equal to the last bit, and so one level here: "
                 @for (place, EqualLevels { factor, levels: [one, other], pairs }) in attribution.equal_levels.iter().enumerate() {
                     @if place > 0 { ", " }
-                    (name(factor)) " `" (name(one)) "` and `" (name(other)) "` (in " (pairs) " of " (pairs) " pairs of cells)"
+                    (name(factor)) " “" (name(one)) "” and “" (name(other)) "” (in " (pairs) " of " (pairs) " pairs of cells)"
                 }
                 "."
             }
@@ -42,11 +42,15 @@ impl Page<'_> {
             .map(|division| self.division(division))
             .collect::<Result<_, _>>()?;
         Ok(html! {
-            @if parts.is_empty() { p { "There is no gap between cells that differ in several factors and have all the cells between them." } }
+            @if parts.is_empty() && self.undivided.is_empty() { p { "No gap between two steps of the ladder is of several factors." } }
+            @else if parts.is_empty() {}
             @else {
                 p { "Changes do not simply add. A factor's share is the mean of what changing it does over all orders in which the factors can be changed (Shapley 1953), so that the shares add up to the gap. Its main effect is the mean over all combinations of the other factors with which both cells exist and have run; main effects need not add up. Changed first and changed last are the steps of the two ladders that one would climb by hand. Two factors interact where they do more together, or less, than each alone." }
             }
             @for part in parts { (part) }
+            @for Undivided { from, to, reason } in &self.undivided {
+                p { "Not divided: from “" (name(&from.label)) "” to “" (name(&to.label)) "”, since " (reason) "." }
+            }
         })
     }
 
@@ -55,6 +59,7 @@ impl Page<'_> {
         &self,
         Division { from, to, attribution }: &Division,
     ) -> Result<Markup, ReportError> {
+        let attribution = &self.labelled(attribution);
         let words = attribution.shares.iter().map(|share| {
             format!(
                 "{} from {} to {}: {} points.",
@@ -70,8 +75,35 @@ impl Page<'_> {
         Ok(figure(&chart.svg()?, &words, caption))
     }
 
+    /// An attribution with labels in the place of names.
+    fn labelled(&self, attribution: &Attribution) -> Attribution {
+        let labels = &self.experiment.labels;
+        // The factor is said beside its level.
+        let level = |factor: &str, level: &str| {
+            let words = labels.level(factor, level);
+            words.strip_prefix(&format!("{} ", labels.factor(factor))).unwrap_or(&words).to_owned()
+        };
+        let mut labelled = attribution.clone();
+        for share in &mut labelled.shares {
+            share.from = level(&share.factor, &share.from);
+            share.to = level(&share.factor, &share.to);
+            share.factor = labels.factor(&share.factor).to_owned();
+        }
+        for interaction in &mut labelled.interactions {
+            interaction.factors =
+                interaction.factors.each_ref().map(|factor| labels.factor(factor).to_owned());
+        }
+        for EqualLevels { factor, levels, .. } in &mut labelled.equal_levels {
+            *levels = levels.each_ref().map(|name| level(factor, name));
+            *factor = labels.factor(factor).to_owned();
+        }
+        labelled
+    }
+
     fn division(&self, division: &Division) -> Result<Markup, ReportError> {
         let Division { from, to, attribution } = division;
+        let attribution = &self.labelled(attribution);
+        let seeds = attribution.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
         let interactions = interactions_table(attribution, VALIDATION);
         let chosen = self.ladder.is_empty();
         let by_chance = attribution.gap.p_value_of_extremes(self.compared());
@@ -85,6 +117,10 @@ impl Page<'_> {
                     @if let Some(by_chance) = by_chance { ": if all were alike, a gap this large would come up in " (rarely(by_chance)) " of such experiments" }
                     "."
                 }
+            }
+            p {
+                "Every number here is of the seeds that all cells between the two have run with (" (seeds) "), so it may differ a little from one over more seeds."
+                @if attribution.shares.len() > 1 { " Whether a share may be chance is judged over seeds and images, for all " (attribution.shares.len()) " together (Holm)." }
             }
             (equal_levels(attribution))
             (shares_table(attribution, VALIDATION).html())

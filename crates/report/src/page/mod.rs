@@ -43,6 +43,17 @@ pub struct Division {
     pub attribution: Attribution,
 }
 
+/// A gap between procedures that differ in several factors, which cannot be divided.
+#[derive(Clone, Debug)]
+pub struct Undivided {
+    /// Rung at which the gap begins.
+    pub from: Rung,
+    /// Rung at which the gap ends.
+    pub to: Rung,
+    /// Why not, in words without a full stop.
+    pub reason: String,
+}
+
 /// A contact sheet of augmented images.
 #[derive(Clone, Debug)]
 pub struct ContactSheet {
@@ -73,6 +84,8 @@ pub struct Page<'a> {
     /// Path of the experiment's file as given on the command line; nothing for the experiment that
     /// is part of the program.
     pub file: Option<String>,
+    /// Options that choose the page's cells and their place on the command line, each behind a blank.
+    pub options: String,
     /// Results of the experiment so far.
     pub results: &'a Results,
     /// The validation accuracy by the experiment's statistic.
@@ -84,6 +97,8 @@ pub struct Page<'a> {
     /// Gaps that can be divided: along the ladder, or where there is none, from the lowest to the
     /// highest accuracy.
     pub divisions: Vec<Division>,
+    /// Gaps of the same kind that cannot be divided.
+    pub undivided: Vec<Undivided>,
     /// Published curves of each procedure of the results.
     pub overlays: Vec<Vec<Overlay>>,
     /// The number of each block of the base, counted from 0, by the names of its tensors.

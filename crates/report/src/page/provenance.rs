@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use maud::{Markup, html};
+use thaw_spec::skipped_in_words;
 
 use super::scripts::CHARTS_LICENCE;
 use super::{Page, table};
@@ -15,9 +16,11 @@ impl Page<'_> {
                 "images",
                 self.distinct(|run| {
                     let [train, validation, test] = run.manifest.images;
+                    let skipped = skipped_in_words(&run.manifest.skipped_images);
                     format!(
-                        "{train} for training, {validation} for validation, {test} for the test, SHA-256 {}",
-                        run.cell().inputs.dataset
+                        "{train} for training, {validation} for validation, {test} for the test, SHA-256 {}{}",
+                        run.cell().inputs.dataset,
+                        skipped.map_or_else(String::new, |words| format!(" ({words})"))
                     )
                 }),
             ),

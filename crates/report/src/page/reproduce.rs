@@ -25,7 +25,7 @@ impl Page<'_> {
             ("what differs between two runs, and on which images", "thaw diff RUN RUN".to_owned()),
             (
                 "more of the contact sheet",
-                format!("{} --augmentation book{}", self.command("preview"), self.photographs()),
+                format!("{} --augmentation book{}", self.on_file("preview"), self.photographs()),
             ),
             ("the records, for other programs", format!("{} --format csv", self.command("export"))),
             ("whether the numbers are as expected", self.command("check")),
@@ -54,7 +54,13 @@ impl Page<'_> {
         }
     }
 
+    /// A command on the cells of this page, where they are.
     pub(super) fn command(&self, verb: &str) -> String {
+        self.on_file(verb) + &self.options
+    }
+
+    /// A command on the experiment.
+    fn on_file(&self, verb: &str) -> String {
         self.file.as_ref().map_or_else(
             || format!("thaw {verb}"),
             |file| format!("thaw {verb} {}", shell_word(file)),

@@ -46,6 +46,12 @@ impl Limits {
             repeat: false,
         }
     }
+
+    /// The same for one cell at a time with all memory of this machine, free or not.
+    #[must_use]
+    pub fn with_all_memory(self) -> Self {
+        Self { jobs: Some(1), memory_bytes: memory::total_bytes(), ..self }
+    }
 }
 
 /// The option of a worker that says how far apart its checkpoints are at least; none where that is the

@@ -122,10 +122,12 @@ impl Parent<'_> {
             Last::Ended(_) | Last::Nothing => {
                 let reason = match item.step {
                     Step::Fit(_) => {
-                        format!("{}; the next sweep goes on from its checkpoint", died(status))
+                        let what =
+                            "the next sweep goes on from its last checkpoint, if it wrote one";
+                        format!("{}; {what}", died(status))
                     }
                     Step::Extract(_) => {
-                        let what = "the next sweep goes on from what it had written";
+                        let what = "the next sweep goes on from what it had noted, if anything";
                         format!("{}: {}; {what}", item.step.id(), died(status))
                     }
                     Step::Decode { .. } => format!("{}: {}", item.step.id(), died(status)),

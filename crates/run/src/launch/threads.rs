@@ -1,5 +1,7 @@
 //! Steps on threads of this process.
 
+use std::time::Duration;
+
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use thaw_spec::Cell;
 
@@ -23,7 +25,7 @@ impl Launcher for Threads<'_> {
     ) -> Result<Vec<CellFailure>, RunError> {
         let Work { plan, facts, folder, limits, stop } = *work;
         let (executor, repeat) = (self.executor, limits.repeat);
-        let steps = Steps { executor, folder, observer, repeat, waits: true, stop };
+        let steps = Steps { executor, folder, observer, repeat, patience: Duration::MAX, stop };
         Schedule { plan, facts, limits, observer, hands: &steps }.execute()
     }
 }
