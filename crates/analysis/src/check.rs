@@ -139,13 +139,14 @@ fn judge_each(
     }
 }
 
-/// The only procedure that a selector chooses, if all its seeds have run; else a verdict.
+/// The only procedure of the experiment that a selector chooses, if all its seeds have run; else a verdict.
 fn exactly_one<'a>(
     selector: &Selector,
     subject: &str,
     measured: &Measured<'a>,
 ) -> Result<&'a ProcedureRuns, Verdict> {
-    let procedures = chosen(selector, subject, measured)?;
+    chosen(selector, subject, measured)?;
+    let procedures: Vec<&ProcedureRuns> = measured.results.select(selector).collect();
     let [procedure] = procedures[..] else {
         let reason = format!(
             "`{selector}` chooses {} procedures; name enough factors to choose one",

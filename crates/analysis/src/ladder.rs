@@ -23,8 +23,6 @@ pub struct MeasuredRung {
     /// Whether all curves of this rung and the rung before are equal to the last bit for every seed
     /// they share.
     pub equal: bool,
-    /// Whether the gap in question ends here.
-    pub gap_ends: bool,
 }
 
 impl MeasuredRung {
@@ -57,7 +55,6 @@ pub fn evaluate_ladder(ladder: &[Rung], measurements: &Measurements<'_>) -> Vec<
             change: before.and_then(|before| measurements.difference(before, procedure)),
             p_value: None,
             equal: before.is_some_and(|before| before.equals(procedure)),
-            gap_ends: rung.gap_ends,
         });
         before = Some(procedure);
     }

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use thaw_analysis::{
-    AttributionError, Measurements, ProcedureRuns, Results, ResultsFolder, VariantSeries,
-    attribute, evaluate_ladder, variant_series,
+    AttributionError, Estimate, MeasuredRung, Measurements, ProcedureRuns, Results, ResultsFolder,
+    VariantSeries, attribute, evaluate_ladder, variant_series,
 };
 use thaw_exchange::read_log;
 use thaw_report::{
     ContactSheet, Division, DriftMap, Figure, Overlay, Page, SeedLines, Undivided, curves, decades,
-    ladder_table, markdown_text, overview, procedures_table,
+    judged_over, ladder_table, markdown_text, overview, procedures_table,
 };
 use thaw_spec::{Experiment, Metric, PublishedCurve, Rung, Selector, Statistic};
 
@@ -123,7 +123,7 @@ pub(crate) fn report(
     } else {
         format!(
             "## {heading}\n\nEach line changes one thing in the line above; changes are means of the differences between runs of equal seeds.{}\n\n{}\n\n## Every cell\n\n",
-            judged_in_words(steps.iter().filter(|step| step.p_value.is_some()).count()),
+            judged_in_words(&steps),
             ladder_table(&steps, accuracy).markdown().join("\n")
         )
     };
@@ -271,13 +271,22 @@ fn drifts(
     }
     Ok(maps)
 }
-/// How so many changes are judged, as a sentence with a blank before it.
-fn judged_in_words(tested: usize) -> String {
-    match tested {
-        0 => String::new(),
-        1 => " Whether the one that more than one seed tells may be chance is judged over seeds and images.".to_owned(),
-        count => format!(
-            " Whether one may be chance is judged over seeds and images, and for the {count} that can be tested together (Holm)."
+
+/// How the changes of a ladder are judged, as a sentence with a blank before it; nothing where one seed does
+/// not tell.
+fn judged_in_words(steps: &[MeasuredRung]) -> String {
+    let tested: Vec<&Estimate> = steps
+        .iter()
+        .filter(|step| step.p_value.is_some())
+        .filter_map(|step| step.change.as_ref())
+        .collect();
+    match (judged_over(&tested), tested.len()) {
+        (None, _) => String::new(),
+        (Some(over), 1) => format!(
+            " Whether the one that more than one seed tells may be chance is judged over {over}."
+        ),
+        (Some(over), count) => format!(
+            " Whether one may be chance is judged over {over}, and for the {count} that can be tested together (Holm)."
         ),
     }
 }

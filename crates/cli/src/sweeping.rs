@@ -80,7 +80,7 @@ pub(crate) fn sweep(
     damaged.iter().for_each(|damaged| say_on_stderr(&format!("warning: {damaged}")));
     let plan = inputs.plan(&facts, &finished.left_out())?;
     let limits = options.limits(threads);
-    fits(options, &plan, &facts, &limits)?;
+    fits(options, &plan, &facts, &limits, false)?;
     if plan.steps.is_empty() && finished.damaged.is_empty() && !options.quiet {
         say_on_stderr(&format!(
             "every cell has run before, with results in {}; --force runs them again",
@@ -167,17 +167,21 @@ pub(crate) fn refuse_what_cannot_be_drawn(
 }
 
 /// Refuses what needs more memory than --memory allows or this machine has, and warns of what needs more
-/// than is free.
+/// than is free; of what is computed elsewhere it only warns.
 pub(crate) fn fits(
     options: &Sweep,
     plan: &Plan,
     facts: &CostFacts,
     limits: &Limits,
+    is_for_elsewhere: bool,
 ) -> Result<(), CliError> {
     match refuse_what_cannot_fit(plan, facts, limits) {
         Err(error @ RunError::Memory { .. }) if options.memory.is_none() => {
-            if options.computes_here() {
-                refuse_what_cannot_fit(plan, facts, &limits.with_all_memory())?;
+            if options.computes_here() && !is_for_elsewhere {
+                let fits = refuse_what_cannot_fit(plan, facts, &limits.with_all_memory());
+                fits.map_err(|error| CliError::Usage {
+                    message: format!("{error}; --memory SIZE allows it all the same"),
+                })?;
             }
             say_on_stderr(&format!("warning: {error}"));
             Ok(())

@@ -39,6 +39,7 @@ const ACCURACY: [&str; 10] = [
 ];
 const ERROR: [&str; 1] = ["error"];
 const LOSS: [&str; 2] = ["loss", "losses"];
+const PLURALS: [&str; 3] = ["accs", "accuracies", "losses"];
 const SECONDS: [&str; 3] = ["seconds", "time", "duration"];
 
 /// Words that a metric's name may have besides the split's and the quantity's.
@@ -130,6 +131,13 @@ pub(crate) fn metric(column: &str) -> Option<Metric> {
         Quantity::Metric(metric) => Some(metric),
         Quantity::Seconds => None,
     }
+}
+
+/// Whether a name is in the plural, as that of a list by batch or by epoch.
+pub(crate) fn is_plural(column: &str) -> bool {
+    let lower = lower_words(column);
+    let mut words = lower.split(|sign: char| !sign.is_alphanumeric());
+    words.any(|word| PLURALS.contains(&word))
 }
 
 /// Whether a name means a duration.

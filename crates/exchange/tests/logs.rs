@@ -808,6 +808,55 @@ fn a_folder_whose_tags_are_of_other_splits_is_a_run() {
     assert_eq!(names(&[("train", &["train/loss"]), ("val", &["loss"])]), [named("")]);
 }
 
+/// Labels of a message stand where the name of a logger may stand, and lists by batch beside those by epoch.
+#[test]
+fn what_only_looks_like_a_logger_a_counter_or_a_metric_is_none() {
+    let desk = TempDir::new().expect("a folder");
+    let read = |name: &str, text: &str| {
+        let path = desk.path().join(name);
+        fs::write(&path, text).expect("a log");
+        let logs = read_logs(&path).unwrap_or_else(|error| panic!("{error}"));
+        logs.trainings[0].log.curve(Metric::TrainLoss).to_vec()
+    };
+    let stamp = "2024-05-01 12:00:00,123 - INFO - ";
+    let lines = |epoch: &dyn Fn(usize) -> String| (1..4).map(epoch).collect::<String>();
+    let steps = lines(&|epoch| {
+        format!(
+            "{stamp}Epoch {epoch}/3\n{stamp}Step: 500 - loss: 0.9\n{stamp}loss: 0.{epoch} - val_loss: 0.7\n"
+        )
+    });
+    assert_eq!(read("steps.log", &steps), [0.1, 0.2, 0.3]);
+    let short = lines(&|epoch| format!("{stamp}Ep: {epoch}/3 - loss: 0.{epoch} - val_loss: 0.7\n"));
+    assert_eq!(read("short.log", &short), [0.1, 0.2, 0.3]);
+    let python =
+        lines(&|epoch| format!("INFO:root:Epoch {epoch}/3 - loss: 0.{epoch} - acc: 0.7\n"));
+    assert_eq!(read("python.log", &python), [0.1, 0.2, 0.3]);
+    let batches = vec!["0.5"; 100].join(",");
+    let history =
+        format!(r#"{{"losses": [{batches}], "train_loss": [0.2, 0.1], "val_acc": [0.5, 0.6]}}"#);
+    assert_eq!(read("history.json", &history), [0.2, 0.1]);
+    let table = "step,loss,losses,batch\n0,0.2,9,32\n1,0.1,8,32\n";
+    assert_eq!(read("table.csv", table), [0.2, 0.1]);
+    let owned = "train/epoch,epoch,loss,val_loss\n1,1,0.2,\n,1,,0.3\n2,2,0.1,\n,2,,0.3\n";
+    assert_eq!(read("owned.csv", owned), [0.2, 0.1]);
+    assert_eq!(read("exponents.json", r#"{"loss": ["1,2e-01", "+9,8e-02"]}"#), [0.12, 0.098]);
+}
+
+/// Keras prints the epoch's own time; a time for validation beside it says nothing of the whole.
+#[test]
+fn an_unnamed_duration_stays_beside_that_of_validation() {
+    let desk = TempDir::new().expect("a folder");
+    let path = desk.path().join("keras.log");
+    let line = |epoch: usize| {
+        format!("Epoch {epoch}/3\n9/9 - 20s - loss: 0.{epoch} - val_loss: 0.7 - val_time: 3.0\n")
+    };
+    fs::write(&path, (1..4).map(line).collect::<String>()).expect("a log");
+    assert_eq!(only(&path).seconds(), [20.0, 20.0, 20.0]);
+    let line = |epoch: usize| format!("Epoch {epoch}/3: loss: 0.{epoch}, time: 12.5s/epoch\n");
+    fs::write(&path, (1..4).map(line).collect::<String>()).expect("a log");
+    assert_eq!(only(&path).seconds(), [12.5, 12.5, 12.5]);
+}
+
 #[test]
 fn rows_before_the_first_whole_epoch_are_named() {
     let desk = TempDir::new().expect("a folder");

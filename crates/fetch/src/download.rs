@@ -38,6 +38,8 @@ enum Attempt {
     Complete,
     /// The file has its name.
     Done,
+    /// Another file has arrived as a whole; what it is.
+    Another(String),
     Broken(String),
 }
 
@@ -93,10 +95,19 @@ impl Download<'_> {
     fn run(&mut self) -> Result<(), FetchError> {
         let mut fruitless_attempts = 0;
         let mut is_second_start = false;
+        let mut has_sent_another = false;
         loop {
             let before = self.part.length();
             let reason = match self.attempt()? {
                 Attempt::Done => return Ok(()),
+                // What has arrived stays: a page on which somebody has to log in may have been sent.
+                Attempt::Another(actual) if has_sent_another => {
+                    return Err(self.wrong_content(actual));
+                }
+                Attempt::Another(_) => {
+                    has_sent_another = true;
+                    "the server sent another file".to_owned()
+                }
                 Attempt::Complete => match self.part.compare(&self.expected)? {
                     Ok(()) => return self.part.give_name(self.target),
                     Err(actual) => {
@@ -106,11 +117,7 @@ impl Download<'_> {
                             is_second_start = true;
                             continue;
                         }
-                        return Err(FetchError::WrongContent {
-                            url: shown(self.url),
-                            expected: self.expected.to_string(),
-                            actual,
-                        });
+                        return Err(self.wrong_content(actual));
                     }
                 },
                 Attempt::Broken(reason) => reason,
@@ -127,6 +134,11 @@ impl Download<'_> {
             }
             std::thread::sleep(self.retry.pause * 2u32.pow(fruitless_attempts));
         }
+    }
+
+    fn wrong_content(&self, actual: String) -> FetchError {
+        let (url, expected) = (shown(self.url), self.expected.to_string());
+        FetchError::WrongContent { url, expected, actual }
     }
 
     /// Asks for what is missing and appends it.
@@ -179,9 +191,10 @@ impl Download<'_> {
         let mut anew = Part::open(partial_path(&self.part.path))?;
         let received = anew.receive(response, 0, total, self.retry, self.progress);
         let proved = received.and_then(|received| match received {
-            Attempt::Complete if anew.compare(&self.expected)?.is_err() => {
-                Ok(Attempt::Broken("the server sent another file".to_owned()))
-            }
+            Attempt::Complete => Ok(match anew.compare(&self.expected)? {
+                Ok(()) => Attempt::Complete,
+                Err(actual) => Attempt::Another(actual),
+            }),
             received => Ok(received),
         });
         if let Ok(Attempt::Complete) = proved {

@@ -53,7 +53,9 @@ pub enum FetchError {
         path: PathBuf,
     },
     /// The downloaded file has another checksum than the catalogue says.
-    #[error("{url}: serves another file: expected {expected}, got {actual}; nothing was kept")]
+    #[error(
+        "{url}: serves another file: expected {expected}, got {actual}; nothing of it was kept"
+    )]
     WrongContent {
         /// The address.
         url: String,

@@ -232,11 +232,10 @@ fn what_has_arrived_stays_until_another_answer_proves_right() {
     result.expect("a download");
     assert_eq!(requests, ["all", "bytes=70000-", "bytes=70000-"]);
     assert_eq!(files(folder.path()), ["file"]);
-    let acts = vec![Act::Truncate(70_000), Act::Lie, Act::Lie, Act::Lie];
+    let acts = vec![Act::Truncate(70_000), Act::Lie, Act::Lie];
     let folder = TempDir::new().expect("a folder");
     let (result, _) = fetch(acts, folder.path(), &sha256());
-    let message = result.expect_err("pages").to_string();
-    assert!(message.contains("after 70000 bytes (the server sent another file)"), "{message}");
+    assert!(matches!(result, Err(FetchError::WrongContent { .. })), "{result:?}");
     assert_eq!(files(folder.path()), ["file.part"]);
 }
 
@@ -273,7 +272,7 @@ fn a_download_of_another_process_is_left_alone() {
     let (result, requests) = fetch(vec![Act::Serve], folder.path(), &sha256());
     assert!(matches!(result, Err(FetchError::Busy { .. })), "{result:?}");
     assert!(requests.is_empty());
-    assert_eq!(std::fs::read(&path).expect("the part").len(), 1000);
+    assert_eq!(std::fs::metadata(&path).expect("the part").len(), 1000);
     drop(part);
     fetch(vec![Act::Serve], folder.path(), &sha256()).0.expect("the rest");
 }

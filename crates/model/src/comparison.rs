@@ -343,7 +343,11 @@ fn compare_numbers(
         moved = !halves.iter().zip(bfloats).all(agree);
         compared.rounded_to = (!moved).then(|| "f16 and to bf16".to_owned());
     }
-    compared.moved = Some(moved);
+    // float16 holds numbers between those of bfloat16, as below.
+    let is_finer = !moved
+        && compared.rounded_to.is_some()
+        && was.number_type == NumberType::Known(Dtype::BF16);
+    compared.moved = (!is_finer).then_some(moved);
     if let (true, Some(narrower)) = (moved, narrower(&was.number_type, &is.number_type)) {
         let round = |values: &[f64]| -> Vec<f64> {
             values.iter().map(|value| rounded(narrower, *value)).collect()
@@ -499,5 +503,13 @@ mod tests {
         assert_eq!(moved(&narrow(1.0), &wide(1.0001)), None);
         assert_eq!(moved(&narrow(1.0), &wide(1.01)), Some(true));
         assert_eq!(moved(&wide(1.0001), &narrow(1.0)), Some(false));
+        let bfloat = Numbers {
+            number_type: NumberType::Known(Dtype::BF16),
+            shape: vec![1],
+            bytes: Cow::Owned(half::bf16::from_f64(1.0).to_le_bytes().to_vec()),
+        };
+        assert_eq!(moved(&bfloat, &narrow(1.001)), None);
+        assert_eq!(moved(&narrow(1.001), &bfloat), Some(false));
+        assert_eq!(moved(&bfloat, &narrow(1.0)), Some(false));
     }
 }

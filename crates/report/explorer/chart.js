@@ -13,6 +13,8 @@ export const BANDS = 12;
 const WIDTH = 2;
 /** The width of the uppermost of equal lines, and how much broader each is than the one on it. */
 const STEP = 3;
+/** So many lines below another have a breadth of their own. */
+const MOST_COVERED = 3;
 /** How an unbroken line is drawn that lies on another, so that the other is seen between. */
 const BROKEN = [8, 8];
 const HINT =
@@ -328,7 +330,7 @@ function layersOf(lines) {
   const covered = coverings([...rows].reverse()).reverse();
   const layers = lines.map((line, place) => ({
     line,
-    width: covers[place] + covered[place] > 0 ? STEP * (covers[place] + 1) : WIDTH,
+    width: covers[place] + covered[place] > 0 ? STEP * (Math.min(covers[place], MOST_COVERED) + 1) : WIDTH,
     dash: covered[place] > 0 && line.stroke.dash.length === 0 ? BROKEN : line.stroke.dash,
   }));
   return layers.sort((one, other) => other.width - one.width);

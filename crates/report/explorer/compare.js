@@ -169,9 +169,9 @@ function epochsInCommon(mean, first, second) {
  * @param {Summary & { seeds: number }} between With the number of seeds that were paired.
  * @param {boolean} isRecorded Whether both sides have the metric.
  */
-function howPaired({ mean, seeds }, isRecorded) {
+function howPaired({ high, seeds }, isRecorded) {
   if (!isRecorded) return "there is none, since not both have this metric";
-  if (mean.every((value) => value === null)) return "there is none, since no epoch has a value of both";
+  if (high.every((value) => value === null)) return "there is none, since no epoch has a value of both";
   if (seeds === 0) return "of the means, since there is no shared seed";
   if (seeds === 1) return "of the one shared seed";
   return `mean over ${seeds} shared seeds of the differences by seed; the band reaches from the lowest to the highest of them`;

@@ -1,6 +1,6 @@
 // The gap between two cells in words, and how it divides over the factors.
 
-import { epochsOf } from "./curves.js";
+import { epochsOf, sharedSeeds } from "./curves.js";
 import { wordOf } from "./data.js";
 import { dataTable, drawing, element } from "./dom.js";
 import { ADDS, TAKES } from "./palette.js";
@@ -59,7 +59,10 @@ function lastEpochs(epochs, count) {
 export function gapInWords(data, pair, a, b) {
   const seeds = counted(pair.seeds, "shared seed");
   if (pair.equal) return `A and B are equal to the last bit, on ${seeds}.`;
-  if (!pair.gap) return "A and B share no seed, so there is no gap to tell.";
+  if (!pair.gap) {
+    const why = sharedSeeds(a.seeds, b.seeds).length > 0 ? "A run of A or B diverged" : "A and B share no seed";
+    return `${why}, so there is no gap to tell.`;
+  }
   const [mean, low, high, wideLow, wideHigh] = pair.gap;
   const size = points100(Math.abs(mean)).slice(1);
   const direction = mean < 0 ? "lower" : "higher";

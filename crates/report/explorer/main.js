@@ -121,7 +121,7 @@ function run(data) {
   document.querySelector("main")?.prepend(problems);
   explore?.append(filters.root, explorer.root);
   compare?.append(comparison.root);
-  byId("compare-gap")?.before(problemsAgain);
+  comparison.root.before(problemsAgain);
   // Shown first: a chart takes its width from where it stands.
   for (const part of [explore, compare, byId("compare-link")]) if (part) part.hidden = false;
   update();

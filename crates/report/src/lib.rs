@@ -65,8 +65,8 @@ pub use rows::{ChartRow, Mark, RowChart};
 pub use sheet::{Sheet, SheetRow};
 pub use table::{Entry, Table};
 pub use tables::{
-    equal_levels_in_words, interactions_table, ladder_table, orders, procedures_table,
-    shares_table, single_changes_table, unit,
+    equal_levels_in_words, interactions_table, judged_over, ladder_table, orders, procedures_table,
+    shares_judged_over, shares_table, single_changes_table, unit,
 };
 pub use variants::variants;
 pub use waterfall::{forest, shares, waterfall};

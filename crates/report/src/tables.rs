@@ -1,7 +1,7 @@
 //! The tables that both the terminal and the page show.
 
 use thaw_analysis::{
-    Attribution, EqualLevels, Estimate, MeasuredRung, Measurements, ProcedureRuns,
+    Attribution, EqualLevels, Estimate, MeasuredRung, Measurements, ProcedureRuns, Share,
     diverged_in_words,
 };
 use thaw_spec::{Metric, RunStatus};
@@ -155,6 +155,27 @@ pub fn orders(attribution: &Attribution) -> String {
             "shares are means over the {possible} of {all} orders of change that pass through cells that can exist"
         )
     }
+}
+
+/// What chance is judged over for shares, in words; nothing with one seed, which does not tell.
+pub fn shares_judged_over(shares: &[Share]) -> Option<String> {
+    let over = judged_over(&shares.iter().map(|share| &share.share).collect::<Vec<_>>())?;
+    let together = match shares.len() {
+        1 => String::new(),
+        count => format!(", for all {count} together (Holm)"),
+    };
+    Some(format!("{over}{together}"))
+}
+
+/// What chance is judged over, in words; nothing where no change has more than one seed.
+pub fn judged_over(changes: &[&Estimate]) -> Option<&'static str> {
+    let has_images = |change: &&&Estimate| change.over_seeds_and_images.is_some();
+    let over = match changes.iter().filter(has_images).count() {
+        count if count == changes.len() => "seeds and images",
+        0 => "seeds alone, for what the runs say of each image is not known",
+        _ => "seeds, and over images where what the runs say of each is known",
+    };
+    changes.iter().any(|change| change.over_seeds.is_some()).then_some(over)
 }
 
 /// The unit of a difference.

@@ -237,7 +237,7 @@ impl Cache {
     }
 
     /// Removes what dead workers left behind in the folder: files that they had begun and nobody goes on
-    /// with, and their claims; and the checkpoints of cells that have ended, from the store too.
+    /// with, and their claims; and the checkpoints of cells that have ended.
     ///
     /// # Errors
     /// When it cannot be removed.
@@ -248,12 +248,8 @@ impl Cache {
         // What is left are claims.
         folder.remove_orphans("")?;
         for device in ["", GPU] {
-            let place = self.key(&self.root.join(device).join(CHECKPOINTS));
-            let mut files = folder.list(&place)?;
-            if let Some((_, store)) = &self.shared {
-                files.extend(store.list(&place)?);
-            }
-            for file in files {
+            let place = Path::new(device).join(CHECKPOINTS);
+            for file in folder.list(&place.to_string_lossy())? {
                 let id = Path::new(&file).file_stem().map(|stem| stem.to_string_lossy());
                 if let Some(cell) = ended.iter().find(|cell| id.as_deref() == Some(cell.as_str())) {
                     self.forget_checkpoints(cell)?;
@@ -386,7 +382,11 @@ impl Cache {
             for path in self.candidates(step).0.iter().filter(|path| path.exists()) {
                 // What cannot be read may be whole; opening it says why.
                 if let Err(DataError::DamagedArtifact { reason, .. }) = thaw_data::examine(path) {
-                    let what = if self.renew(path)? && thaw_data::examine(path).is_ok() {
+                    let is_damaged = || {
+                        let examined = thaw_data::examine(path);
+                        matches!(examined, Err(DataError::DamagedArtifact { .. }))
+                    };
+                    let what = if self.renew(path)? && !is_damaged() {
                         "copied again from the store"
                     } else {
                         self.discard(path)?;
@@ -534,19 +534,6 @@ epochs = 1
         damage(&copy);
         make().expect_err("damaged");
         assert!(!copy.exists() && !original.exists());
-    }
-
-    #[test]
-    fn the_checkpoints_of_ended_cells_go_from_the_store_too() {
-        let root = tempfile::tempdir().expect("a folder");
-        let inputs = inputs(root.path());
-        let id = inputs.cells[0].id();
-        let ended = root.path().join(format!("store/checkpoints/{id}.safetensors"));
-        let other = root.path().join("store/checkpoints/other.safetensors");
-        std::fs::create_dir_all(root.path().join("store/checkpoints")).expect("a folder");
-        [&ended, &other].iter().for_each(|file| std::fs::write(file, b"").expect("written"));
-        inputs.cache.remove_orphans(&BTreeSet::from([id])).expect("tidied");
-        assert!(!ended.exists() && other.exists());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::process::{host, space, started};
+use crate::process::{host, is_suspended, space, started};
 
 /// The folder of claims.
 pub(crate) const CLAIMS: &str = "claims";
@@ -114,21 +114,18 @@ impl Owner {
         serde_json::to_vec(self).expect("names and numbers")
     }
 
-    /// Whether the process lives and beats. One of the same space is there as long as the system says
-    /// so, and has the clock of this machine. Another's silence is told by the clock of the store, which all
-    /// workers share, or where that cannot be asked, by its last beat and the clock of this machine.
+    /// Whether the process lives and goes on. One of the same space does as long as the system says so, unless
+    /// it was suspended so long ago that another's would count as dead. Another's silence is told by the
+    /// clock of the store, which all workers share, or where that cannot be asked, by its last beat and the
+    /// clock of this machine.
     pub(crate) fn lives(&self, silence: impl FnOnce() -> Option<Duration>) -> bool {
         let by_own_clock =
             || Duration::from_secs(now_unix_seconds().saturating_sub(self.beat_unix_seconds));
-        let silence = if !self.space.is_empty() && self.space == space() {
-            if started(self.pid).is_none_or(|started| started != self.started) {
-                return false;
-            }
-            by_own_clock()
-        } else {
-            silence().unwrap_or_else(by_own_clock)
-        };
-        silence < SILENCE
+        if !self.space.is_empty() && self.space == space() {
+            let is_there = started(self.pid).is_some_and(|started| started == self.started);
+            return is_there && !(is_suspended(self.pid) && by_own_clock() >= SILENCE);
+        }
+        silence().unwrap_or_else(by_own_clock) < SILENCE
     }
 }
 
@@ -263,8 +260,8 @@ mod tests {
             if own.space.is_empty() { owner.lives(|| None) } else { owner.lives(never) }
         };
         assert!(lives(&own));
-        let suspended = Owner { beat_unix_seconds: own.beat_unix_seconds - 121, ..own.clone() };
-        assert!(!lives(&suspended), "it is there and does not go on");
+        let slept = Owner { beat_unix_seconds: own.beat_unix_seconds - 121, ..own.clone() };
+        assert!(lives(&slept) || own.space.is_empty(), "it goes on, as a laptop that slept does");
         let another = Owner { started: "1".to_owned(), ..own.clone() };
         assert!(!another.lives(|| None) || own.space.is_empty(), "a process of the same number");
         let elsewhere = Owner { space: "another machine".to_owned(), ..own.clone() };
@@ -277,5 +274,37 @@ mod tests {
             let owner = Owner { beat_unix_seconds: wrong, ..elsewhere.clone() };
             assert!(owner.lives(after(119)) && !owner.lives(after(120)));
         }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_suspended_process_lives_for_two_minutes() {
+        use std::process::Command;
+
+        let own = Owner::this_process();
+        if own.space.is_empty() {
+            return;
+        }
+        let mut child = Command::new("sleep").arg("600").spawn().expect("a process");
+        let pid = child.id();
+        let signal = |name: &str| {
+            Command::new("kill").args([name, &pid.to_string()]).status().expect("a signal");
+        };
+        let started = started(pid).expect("it runs");
+        let before = |seconds: u64| Owner {
+            pid,
+            started: started.clone(),
+            beat_unix_seconds: own.beat_unix_seconds - seconds,
+            ..own.clone()
+        };
+        assert!(before(3600).lives(|| None), "it is there");
+        signal("-STOP");
+        while !is_suspended(pid) {
+            std::thread::yield_now();
+        }
+        assert!(before(60).lives(|| None) && !before(121).lives(|| None));
+        signal("-KILL");
+        child.wait().expect("it has ended");
+        assert!(!before(0).lives(|| None));
     }
 }

@@ -26,14 +26,25 @@ pub(crate) fn space() -> String {
 /// When a process was started, in the system's ticks; nothing for one that is gone, or is only waiting
 /// to be buried.
 pub(crate) fn started(pid: u32) -> Option<String> {
+    let fields = fields(pid)?;
+    if matches!(fields.first()?.as_str(), "Z" | "X") {
+        return None;
+    }
+    fields.get(19).cloned()
+}
+
+/// Whether a process was suspended, as Ctrl-Z and a debugger do it.
+pub(crate) fn is_suspended(pid: u32) -> bool {
+    let fields = fields(pid).unwrap_or_default();
+    fields.first().is_some_and(|state| matches!(state.as_str(), "T" | "t"))
+}
+
+/// What the system tells of a process, from its state on.
+fn fields(pid: u32) -> Option<Vec<String>> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in brackets may hold anything.
     let (_, behind) = text.rsplit_once(") ")?;
-    let fields: Vec<&str> = behind.split(' ').collect();
-    if matches!(*fields.first()?, "Z" | "X") {
-        return None;
-    }
-    fields.get(19).map(|ticks| (*ticks).to_owned())
+    Some(behind.split(' ').map(str::to_owned).collect())
 }
 
 /// This process in the name of a file: its number, when it was started, and the space of its number.

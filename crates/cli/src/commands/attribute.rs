@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use thaw_analysis::{
-    Attribution, AttributionError, Estimate, Measurements, Results, ResultsFolder, Share, attribute,
+    Attribution, AttributionError, Estimate, Measurements, Results, ResultsFolder, attribute,
 };
 use thaw_report::{
-    changed, equal_levels_in_words, interactions_table, measured, orders, shares_table,
-    single_changes_table, statistic_in_words, unit, with_images,
+    changed, equal_levels_in_words, interactions_table, measured, orders, shares_judged_over,
+    shares_table, single_changes_table, statistic_in_words, unit, with_images,
 };
 use thaw_spec::{Experiment, Metric, Procedure, Selector, Statistic};
 
@@ -103,7 +103,11 @@ pub(crate) fn run(options: &Attribute) -> Result<ExitCode, CliError> {
     };
     if let (Err(AttributionError::Missing { cells, .. }), true) = (&divided.0, options.run) {
         for levels in cells.clone() {
-            sweep(&only(&levels), None, None)?;
+            // Damage is said at the end.
+            match sweep(&only(&levels), None, None) {
+                Ok(_) | Err(CliError::Damaged(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
         divided = divide(&written)?;
     }
@@ -201,7 +205,8 @@ fn report(
     lines.push(String::new());
     lines.extend(shares_table(attribution, metric).lines());
     lines.push(orders(attribution));
-    lines.extend(judged_in_words(&attribution.shares));
+    let judged = shares_judged_over(&attribution.shares);
+    lines.extend(judged.map(|over| format!("whether a share may be chance is judged over {over}")));
     lines.push(String::new());
     lines.extend(single_changes_table(attribution, metric).lines());
     lines.push("a main effect is a mean over combinations of the other factors with which both cells exist and have run".to_owned());
@@ -223,23 +228,6 @@ fn intervals_in_words(gap: &Estimate) -> Option<&'static str> {
         (Some(_), None) => Some("95 % confidence intervals: ± over seeds"),
         (None, None) => None,
     }
-}
-
-/// What it is judged by whether shares may be chance; nothing with one seed, which does not tell.
-fn judged_in_words(shares: &[Share]) -> Option<String> {
-    let has_images = |share: &&Share| share.share.over_seeds_and_images.is_some();
-    let over = match shares.iter().filter(has_images).count() {
-        count if count == shares.len() => "seeds and images",
-        0 => "seeds alone, for what the runs say of each image is not known",
-        _ => "seeds, and over images where what the runs say of each is known",
-    };
-    let has_interval = shares.iter().any(|share| share.share.over_seeds.is_some());
-    has_interval.then(|| {
-        let count = shares.len();
-        format!(
-            "whether a share may be chance is judged over {over}, for all {count} together (Holm)"
-        )
-    })
 }
 
 #[cfg(test)]

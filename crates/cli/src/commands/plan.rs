@@ -64,7 +64,7 @@ pub(crate) fn run(Plan { options, output }: &Plan) -> Result<ExitCode, CliError>
     ));
     say("");
     let limits = options.limits(threads);
-    fits(options, &plan, &facts, &limits)?;
+    fits(options, &plan, &facts, &limits, output.is_some())?;
     let rates = Rates::new(inputs, &facts);
     let forecast = Forecast::new(&plan, &facts, &limits, &rates, inputs.cache.kept()?)?;
     if plan.steps.is_empty() {

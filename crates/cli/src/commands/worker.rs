@@ -146,7 +146,7 @@ fn with_remedy(error: CliError) -> CliError {
         CliError::Data(DataError::DamagedArtifact { path, reason })
         | CliError::Train(TrainError::Data(DataError::DamagedArtifact { path, reason })) => {
             CliError::Damaged(vec![format!(
-                "{}: the cached artifact was damaged ({reason}) and is removed; run the step that makes it again, and then this one",
+                "{}: the cached artifact was damaged ({reason}) and is removed; run the step that makes it again, and then this one if it is another",
                 path.display()
             )])
         }

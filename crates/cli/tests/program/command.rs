@@ -444,6 +444,10 @@ fn the_page_begins_with_the_gap_and_says_which_one_cannot_be_divided() {
     ] {
         assert!(text_of_page.contains(part), "{part}");
     }
+    // Where the end was left out, the whole ladder stands for the gap.
+    assert_code(&desk.thaw(&["report", "tiny.toml", "--only", "regime=cached"]), 0);
+    let narrowed = fs::read_to_string(desk.path("runs/tiny/regime-cached/report.html"));
+    assert!(narrowed.expect("a page").contains(") to “<bdi>cached again</bdi>” ("));
     // Its other seed is missing; the one that is there is offered.
     assert_code(&desk.sweep(&["--quiet", "--only", "regime=thawed", "--seeds", "0"]), 0);
     assert_code(&desk.thaw(&["report", "tiny.toml"]), 0);

@@ -26,7 +26,7 @@ pub(super) struct Unclear;
 impl Comma {
     /// What a number with a comma tells of it.
     pub(super) fn of(number: &str) -> Self {
-        let number = number.trim_end_matches(['%', ' ']).trim_start_matches('-');
+        let number = number.trim_end_matches(['%', ' ']).trim_start_matches(['-', '+']);
         let mut groups = number.split(['.', ',']);
         let first = groups.next().unwrap_or_default();
         let is_grouped = number
@@ -120,10 +120,10 @@ pub(super) fn read_commas(value: &mut Value) -> Result<(), String> {
 }
 
 fn is_number_with_comma(text: &str) -> bool {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text).trim_end_matches(['%', ' ']);
-    digits.contains(',')
-        && digits.starts_with(|sign: char| sign.is_ascii_digit())
-        && digits.chars().all(|sign| sign.is_ascii_digit() || ['.', ','].contains(&sign))
+    let number = text.trim_end_matches(['%', ' ']);
+    number.contains(',')
+        && number.trim_start_matches(['-', '+']).starts_with(|sign: char| sign.is_ascii_digit())
+        && number.replace([',', '.'], "").parse::<f64>().is_ok()
 }
 
 /// Shows each value within another one, with the column that it belongs to: the key that is no number

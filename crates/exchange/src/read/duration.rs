@@ -18,6 +18,9 @@ static CLOCK: LazyLock<Regex> =
 /// What makes a number or a unit another one: `350ms/step`, `2024-05-01`.
 static GOES_ON: LazyLock<Regex> = LazyLock::new(|| expression(r"^(?:[\w']|[-:.]\d|\s*/)"));
 
+/// What a duration is of.
+static PER_EPOCH: LazyLock<Regex> = LazyLock::new(|| expression(r"^\s*/\s*(?i:epoch)\b"));
+
 /// Units with their seconds.
 const UNITS: [(&[&str], f64); 5] = [
     (&["d", "day", "days"], 86_400.0),
@@ -46,6 +49,9 @@ pub(super) fn leading(text: &str) -> Option<(f64, usize)> {
         let mut numbers = found["numbers"].split(':').map(|number| number.parse::<f64>().ok());
         seconds += numbers.try_fold(0.0, |sum, number| Some(sum * 60.0 + number?))?;
         end += found[0].len();
+    }
+    if let Some(found) = PER_EPOCH.find(&text[end..]) {
+        end += found.end();
     }
     (end > 0 && !goes_on(&text[end..])).then_some((seconds, end))
 }

@@ -14,7 +14,7 @@ use super::table::is_missing;
 use super::training::{
     Again, Training, count_rows, is_epoch, is_step, names_split, number, whole_epoch,
 };
-use crate::name::{is_split, mentions_metric, metric, name, of_split};
+use crate::name::{is_plural, is_split, mentions_metric, metric, name, of_split};
 
 const WANTED: &str = "expected an object of lists, such as {\"loss\": [0.6, 0.4], \"val_acc\": [0.8, 0.9]}, or an object for each epoch";
 
@@ -215,6 +215,10 @@ fn one(value: &Value, otherwise: &str) -> Result<Training, String> {
         (Some(names), Some(rows)) => split(metrics, names, rows, &mut columns)?,
         _ => collect(metrics, "", &mut columns),
     }
+    for column in by_batch(&columns) {
+        training.column(&column);
+        columns.retain(|(other, _)| *other != column);
+    }
     let lengths = |split: Option<Split>| {
         let of_split = columns.iter().filter(move |(column, _)| {
             metric(column).is_some_and(|metric| split.is_none_or(|split| metric.split() == split))
@@ -315,6 +319,21 @@ fn is_list_of_objects(value: &Value) -> bool {
 
 /// Values by name; each with the key that it has, if that is a number.
 type Column<'a> = (String, Vec<(Option<i64>, &'a Value)>);
+
+/// Names in the plural whose values are by batch: another column has the same metric by epoch, or all others
+/// have ten times fewer values.
+fn by_batch(columns: &[Column<'_>]) -> Vec<String> {
+    let (plural, other): (Vec<_>, Vec<_>) = columns
+        .iter()
+        .filter(|(column, values)| metric(column).is_some() && !values.is_empty())
+        .partition(|(column, _)| is_plural(column));
+    let most = other.iter().map(|(_, values)| values.len()).max().unwrap_or(usize::MAX);
+    let is_by_batch = |(column, values): &&&Column<'_>| {
+        let has_same = other.iter().any(|(other, _)| metric(other) == metric(column));
+        has_same || values.len() / 10 >= most
+    };
+    plural.iter().filter(is_by_batch).map(|(column, _)| column.clone()).collect()
+}
 
 /// Adds the lists of an object and of those within it, and pandas' objects of numbers.
 fn collect<'a>(object: &'a Map<String, Value>, path: &str, columns: &mut Vec<Column<'a>>) {

@@ -7,7 +7,7 @@ use csv::{Reader, StringRecord};
 use super::comma::{Comma, Unclear};
 use super::line::{Form, Shortest, ends_in_number};
 use super::table::{epoch_number, is_heading_again, is_missing};
-use super::training::{is_epoch, is_step};
+use super::training::{epoch_column, is_step};
 use crate::name::is_split;
 
 /// What all rows of a table have in common.
@@ -39,7 +39,7 @@ impl Survey {
     /// # Errors
     /// When a row cannot be read.
     pub(super) fn of(names: &StringRecord, mut reader: Reader<&[u8]>) -> Result<Self, String> {
-        let epoch = names.iter().position(is_epoch);
+        let epoch = epoch_column(names);
         let mut survey =
             Survey { has_unnamed_index: true, ends_in_separator: true, ..Survey::default() };
         let mut seen: HashSet<String> = HashSet::new();

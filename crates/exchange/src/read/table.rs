@@ -11,7 +11,7 @@ use super::duration::duration;
 use super::layout::{by_blanks, is_rule, lines_of, names_of, separator_of, within_bars};
 use super::survey::Survey;
 use super::training::{
-    Again, Training, count_rows, is_epoch, is_step, names_split, number, whole_epoch,
+    Again, Training, count_rows, epoch_column, is_epoch, names_split, number, whole_epoch,
 };
 use crate::name::{is_duration, is_split, metric, name, of_split};
 
@@ -326,7 +326,7 @@ impl Columns {
                 &names[one], &names[other]
             ));
         }
-        let epoch = names.iter().position(is_epoch);
+        let epoch = epoch_column(names);
         let mut columns = Self { epoch, split, ..Self::default() };
         columns.runs.extend(find("run"));
         if columns.runs.is_empty() && survey.has_epochs_again {
@@ -338,11 +338,15 @@ impl Columns {
         columns.is_row_number = true;
         // pandas writes its index without a name, counted from 0, R from 1.
         let index = find("").or(find("index")).or(find("Unnamed: 0")).filter(|place| *place == 0);
-        if let Some((step, _)) = survey.steps.iter().find(|(_, steps)| !count_rows(steps)) {
+        // `batch` may be a batch's size.
+        let is_constant =
+            |steps: &[f64]| steps.len() > 1 && steps.iter().all(|step| *step == steps[0]);
+        let mut steps = survey.steps.iter().filter(|(_, steps)| !is_constant(steps));
+        if let Some((step, _)) = steps.clone().find(|(_, steps)| !count_rows(steps)) {
             return Err(format!("has `{step}` and no column `epoch`; add the epoch of each row"));
         }
-        if let Some((step, _)) = survey.steps.first() {
-            columns.epoch = names.iter().position(is_step);
+        if let Some((step, _)) = steps.next() {
+            columns.epoch = names.iter().position(|name| name == step);
             columns.remark = Some(format!("`{step}` counts the rows and is taken for the epoch"));
         } else if index.is_some() {
             columns.epoch = index;

@@ -155,8 +155,11 @@ fn training(scalars: &Scalars) -> Training {
     let steps: Vec<BTreeSet<i64>> =
         metrics.iter().map(|(_, by_step)| by_step.keys().copied().collect()).collect();
     let is_by_epoch = metrics.iter().all(|(tag, _)| is_by_epoch(tag));
-    let epochs = if scalars.keys().any(|tag| is_epoch(tag)) {
-        named_epochs(scalars)
+    let named = named_epochs(scalars);
+    let are_told = all_of(&steps).iter().filter(|step| named.contains_key(*step)).count() > 1;
+    // Lightning writes `epoch` at the steps of its metrics; another tag may be a metric of its own.
+    let epochs = if scalars.contains_key("epoch") || are_told {
+        named
     } else if is_by_epoch && distance(&all_of(&steps)) == 1 {
         all_of(&steps).into_iter().map(|step| (step, step)).collect()
     } else {

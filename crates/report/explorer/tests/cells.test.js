@@ -54,7 +54,7 @@ test("an image without a name has its number and its class, the first class too"
 });
 
 /** A cell that has run for some epochs. */
-const lasting = (epochs) => ({ curves: { "validation accuracy": [new Array(epochs).fill(9000)] } });
+const lasting = (epochs, seeds = [0, 1]) => ({ seeds, curves: { "validation accuracy": [new Array(epochs).fill(9000)] } });
 const metrics = [{ name: "validation accuracy", label: "validation accuracy", accuracy: true }];
 
 test("a gap is a sentence with its intervals and whether it may be chance", () => {
@@ -63,7 +63,9 @@ test("a gap is a sentence with its intervals and whether it may be chance", () =
   assert.equal(gap({ equal: true }), "A and B are equal to the last bit, on 2 shared seeds.");
   assert.match(gap({ gap: [-0.012, null, null, null, null] }), /B is 1\.20 points lower than .* One seed has no interval\.$/);
   assert.match(gap({ gap: [0.01, -0.01, 0.03, -0.02, 0.04], p: 0.2 }), /−1\.00 to \+3\.00 over seeds, and −2\.00 to \+4\.00 over seeds and images\. p = 0\.200: this may be chance\.$/);
-  assert.match(gap({}), /share no seed/);
+  assert.match(gap({}), /A run of A or B diverged/);
+  const alone = { seeds: 0, equal: false, p: null, gap: null };
+  assert.match(gapInWords(data, alone, lasting(30, [0]), lasting(30, [1])), /share no seed/);
 });
 
 test("a gap between cells of different length says which epochs it is of", () => {

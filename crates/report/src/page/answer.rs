@@ -16,7 +16,7 @@ impl Page<'_> {
         if let Some(chart) = waterfall(self.ladder, self.accuracy.statistic()) {
             let caption = "Bars are changes against the line above. Thick whiskers are 95 % confidence intervals over seeds, thin ones over seeds and images.";
             return Ok(html! {
-                p class="answer" { (self.headline()) }
+                @if let Some(headline) = self.headline() { p class="answer" { (headline) } }
                 @if let Some(rising) = self.rising() { p { (rising) } }
                 (figure(&chart.svg()?, &in_words(self.ladder), caption))
                 details { summary { "The same as a table" } (ladder_table(self.ladder, self.accuracy).html()) }
@@ -81,38 +81,42 @@ impl Page<'_> {
         })
     }
 
-    /// The places, among the procedures, of the ends of the gap in question: the first step of the ladder
-    /// that has a number, and the last one as far as the gap goes.
-    pub(super) fn question(&self) -> Option<[usize; 2]> {
-        let has_number = |rung: &Rung| {
-            self.results.procedures.iter().position(|procedure| {
-                rung.selector.matches(&procedure.levels) && self.accuracy.level(procedure).is_some()
-            })
+    /// The steps between the ends of the gap in question, each with the place of its procedure; the whole
+    /// ladder where fewer than two of them have a number.
+    fn way(&self) -> Vec<(usize, &MeasuredRung)> {
+        let place = |rung: &Rung| {
+            let procedures = &self.results.procedures;
+            procedures.iter().position(|procedure| rung.selector.matches(&procedure.levels))
         };
-        let mut ends = self.experiment.gap().iter().filter_map(has_number);
-        Some([ends.next()?, ends.next_back()?])
+        // What `--only` leaves out is no step.
+        let places = self.experiment.ladder.iter().filter_map(place);
+        let mut way: Vec<(usize, &MeasuredRung)> = places.zip(self.ladder).collect();
+        let gap = self.experiment.gap().iter().filter_map(place).count();
+        if way[..gap].iter().filter(|(_, step)| step.estimate.is_some()).count() > 1 {
+            way.truncate(gap);
+        }
+        way
     }
 
-    /// The gap in question, and the largest of the changes on the way.
-    fn headline(&self) -> Markup {
-        let end = self.ladder.iter().position(|step| step.gap_ends);
-        let steps = &self.ladder[..end.map_or(self.ladder.len(), |end| end + 1)];
+    /// The places, among the procedures, of the ends of the gap in question: of the first step on the way
+    /// that has a number, and of the last.
+    pub(super) fn question(&self) -> Option<[usize; 2]> {
+        let way = self.way();
+        let mut ends = way.iter().filter(|(_, step)| step.estimate.is_some());
+        Some([ends.next()?, ends.next_back()?].map(|(place, _)| *place))
+    }
+
+    /// The gap in question, and the largest of the changes on the way; nothing where fewer than two steps
+    /// have a number.
+    fn headline(&self) -> Option<Markup> {
+        let steps: Vec<&MeasuredRung> = self.way().into_iter().map(|(_, step)| step).collect();
         let mut measured = steps.iter().filter(|step| step.estimate.is_some());
-        let Some(first) = measured.next() else {
-            let has_diverged = self.ladder.iter().any(|step| step.diverged.is_some());
-            return html! {
-                @if has_diverged { "Nothing on the ladder has a number: what has run has diverged." }
-                @else { "Nothing on the ladder has run." }
-            };
-        };
-        let Some(last) = measured.next_back() else {
-            return html! { "One step has a number: " (level(first)) "." (self.missing()) };
-        };
-        html! {
+        let (first, last) = (measured.next()?, measured.next_back()?);
+        Some(html! {
             "From “" (name(&first.label)) "” (" (level(first)) ") to “" (name(&last.label)) "” (" (level(last)) "): "
             (self.gap()) " (" (statistic_in_words(self.accuracy.statistic())) ")."
-            (self.changes(steps)) (equal_steps(steps)) (self.missing())
-        }
+            (self.changes(&steps)) (equal_steps(&steps)) (self.missing())
+        })
     }
 
     /// How far the ends of the gap in question lie apart, in words.
@@ -133,30 +137,27 @@ impl Page<'_> {
 
     /// The largest of several changes, in a sentence with a blank before it: the largest that is certain;
     /// where none is, or a larger one was measured once, that one as well.
-    fn changes(&self, steps: &[MeasuredRung]) -> Markup {
+    fn changes(&self, steps: &[&MeasuredRung]) -> Markup {
         let changed = || steps.iter().filter(|step| step.change.is_some() && !step.equal);
         let count = changed().count();
-        if count < 2 {
-            return html! { (self.single(steps, 0.0)) };
-        }
         let certain = changed().filter(|step| is_certain(step));
+        let largest = certain.max_by(|a, b| size(a).total_cmp(&size(b)));
         let doing = if steps.iter().any(|step| step.equal) { " that do something" } else { "" };
         html! {
-            @match certain.max_by(|a, b| size(a).total_cmp(&size(b))) {
+            @match largest {
+                _ if count < 2 => {},
                 Some(step) => {
-                    " Of the " (count) " changes on the way" (doing) ", the largest beyond chance is “" (name(&step.label)) "”, "
+                    " Of the " (count) " measured changes" (doing) ", the largest beyond chance is “" (name(&step.label)) "”, "
                     (step.change.as_ref().map_or_else(String::new, |change| points(change, step.p_value))) " points."
-                    (self.single(steps, size(step)))
                 },
                 None if changed().any(|step| step.p_value.is_some()) => {
-                    " Of the " (count) " changes on the way" (doing) ", none is larger than chance could make it with these seeds and images."
-                    (self.single(steps, 0.0))
+                    " Of the " (count) " measured changes" (doing) ", none is larger than chance could make it with these seeds and images."
                 },
                 None => {
-                    " Each of the " (count) " changes on the way was measured with one seed, which cannot tell it from chance."
-                    (self.single(steps, 0.0))
+                    " Each of the " (count) " measured changes has one seed, which cannot tell it from chance."
                 },
             }
+            (self.single(steps, largest.filter(|_| count > 1).map_or(0.0, |step| size(step))))
         }
     }
 
@@ -176,7 +177,7 @@ impl Page<'_> {
 
     /// The largest change beyond a size that one seed alone speaks for, in a sentence; empty where there
     /// is none.
-    fn single(&self, steps: &[MeasuredRung], beyond: f64) -> Markup {
+    fn single(&self, steps: &[&MeasuredRung], beyond: f64) -> Markup {
         let once = |step: &MeasuredRung| {
             step.change.as_ref().is_some_and(|change| change.over_seeds.is_none())
         };
@@ -196,7 +197,7 @@ fn level(step: &MeasuredRung) -> String {
 }
 
 /// The steps that change nothing, in a sentence with a blank before it; empty where there is none.
-fn equal_steps(steps: &[MeasuredRung]) -> Markup {
+fn equal_steps(steps: &[&MeasuredRung]) -> Markup {
     let equal = steps.iter().filter(|step| step.equal).collect::<Vec<_>>();
     html! {
         @for (place, step) in equal.iter().enumerate() {

@@ -7,7 +7,7 @@ use thaw_spec::shell_word;
 use super::{Division, Page, Undivided, VALIDATION, figure};
 use crate::escape::name;
 use crate::number::points;
-use crate::tables::{interactions_table, shares_table, single_changes_table};
+use crate::tables::{interactions_table, shares_judged_over, shares_table, single_changes_table};
 use crate::{ReportError, shares};
 
 /// Levels that were taken for one; nothing when there are none.
@@ -42,9 +42,7 @@ impl Page<'_> {
             .map(|division| self.division(division))
             .collect::<Result<_, _>>()?;
         Ok(html! {
-            @if parts.is_empty() && self.undivided.is_empty() { p { "No gap between two steps of the ladder is of several factors." } }
-            @else if parts.is_empty() {}
-            @else {
+            @if !parts.is_empty() {
                 p { "Changes do not simply add. A factor's share is the mean of what changing it does over all orders in which the factors can be changed (Shapley 1953), so that the shares add up to the gap. Its main effect is the mean over all combinations of the other factors with which both cells exist and have run; main effects need not add up. Changed first and changed last are the steps of the two ladders that one would climb by hand. Two factors interact where they do more together, or less, than each alone." }
             }
             @for part in parts { (part) }
@@ -120,7 +118,7 @@ impl Page<'_> {
             }
             p {
                 "Every number here is of the seeds that all cells between the two have run with (" (seeds) "), so it may differ a little from one over more seeds."
-                @if attribution.shares.len() > 1 { " Whether a share may be chance is judged over seeds and images, for all " (attribution.shares.len()) " together (Holm)." }
+                @if let Some(over) = shares_judged_over(&attribution.shares) { " Whether a share may be chance is judged over " (over) "." }
             }
             (equal_levels(attribution))
             (shares_table(attribution, VALIDATION).html())

@@ -14,7 +14,7 @@ use self::grammar::{
 pub(super) use self::pairs::{Form, Pair, Shortest, ends_in_number};
 use self::pairs::{OF_OTHERS, Told, pairs};
 use super::duration::duration;
-use super::training::is_epoch;
+use super::training::{is_epoch, is_step};
 use crate::name::{is_split, metric, name, of_split};
 
 /// What holds for all lines of a text.
@@ -183,9 +183,9 @@ impl Line {
                 continue;
             }
             if let (Some(level), Some(word)) = (found.name("level"), found.name("word"))
-                && begins_message(word.as_str())
+                && !is_logger(&rest[level.end()..word.start()], word.as_str(), &rest[word.end()..])
             {
-                // `INFO:loss: 0.5` names no logger.
+                // `INFO:loss: 0.5`; `INFO - Step: 500`.
                 rest = &rest[level.end()..];
                 continue;
             }
@@ -255,10 +255,26 @@ fn split_of_logger(name: &str) -> Option<&str> {
     name.rsplit('.').next().filter(|word| is_split(word))
 }
 
-/// Whether a word behind a level belongs to what is said, and names no logger.
+/// Whether a word behind a level and a separator names a logger, by what stands behind the word: the same
+/// separator, and after a colon no blank.
+fn is_logger(separator: &str, word: &str, behind: &str) -> bool {
+    let is_set_apart = match separator {
+        ":" => behind.starts_with(':') && !behind.starts_with(": "),
+        _ => behind.starts_with(" - "),
+    };
+    is_set_apart && !begins_message(word)
+}
+
+/// Whether a word belongs to what is said.
 fn begins_message(word: &str) -> bool {
-    let is_label = OF_OTHERS.contains(&word.to_lowercase().as_str());
-    is_label || is_split(word) || is_epoch(word) || NUMBERED.is_match(word) || name(word).is_some()
+    let lower = word.to_lowercase();
+    let is_label = OF_OTHERS.contains(&lower.as_str()) || ["ep", "fold"].contains(&lower.as_str());
+    is_label
+        || is_split(word)
+        || is_epoch(word)
+        || is_step(word)
+        || NUMBERED.is_match(word)
+        || name(word).is_some()
 }
 
 /// Steps that have passed, of so many, in a line.

@@ -10,6 +10,7 @@ mod validation;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use csv::StringRecord;
 use thaw_spec::Split;
 
 pub(super) use self::phases::number;
@@ -268,6 +269,13 @@ pub(in crate::read) fn is_epoch(column: &str) -> bool {
         "epoche",
     ]
     .contains(&name.as_str())
+}
+
+/// The column of the epoch's number: `epoch` before `train/epoch`, whose cells may be empty where
+/// validation stands.
+pub(in crate::read) fn epoch_column(names: &StringRecord) -> Option<usize> {
+    let is_its_own = |name: &str| is_epoch(name) && !name.contains('/');
+    names.iter().position(is_its_own).or_else(|| names.iter().position(is_epoch))
 }
 
 /// Whether a name is that of a batch's number.

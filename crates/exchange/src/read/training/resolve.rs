@@ -8,7 +8,7 @@ use thaw_spec::{Metric, Split, TrainingLog};
 use super::{Training, quoted};
 use crate::NamedLog;
 use crate::log::number_ranges;
-use crate::name::{Name, Quantity, is_duration, name};
+use crate::name::{Name, Quantity, is_duration, is_plural, name};
 
 /// Trainings by their names; those that hold nothing are told apart from the logs.
 pub(in crate::read) fn resolve_all(trainings: Vec<Training>) -> crate::ReadLogs {
@@ -141,18 +141,17 @@ impl Training {
     }
 
     /// Durations of epochs, with the columns that tell them: one that is about no split, or those of
-    /// training and of the other splits together. Without any, those that have no name. A lone value
-    /// is that of an evaluation.
+    /// training and of the other splits together. Without any of training, those that have no name. A lone
+    /// value is that of an evaluation.
     fn seconds(&mut self) -> (BTreeMap<i64, f64>, Vec<String>) {
         let lone = usize::from(self.epochs.len() > 1);
         let is_told = |column: &&String| is_duration(column) && self.count(column) > lone;
         let split = |column: &String| name(column).and_then(|name| name.split);
         let mut named: Vec<String> = self.columns.iter().filter(is_told).cloned().collect();
-        if named.is_empty() {
-            let seconds = self.epochs.iter().map(|(number, epoch)| (*number, epoch.seconds));
-            return (seconds.filter_map(|(number, it)| Some((number, it?))).collect(), named);
-        }
         named.sort_by_key(split);
+        let unnamed = self.epochs.iter().map(|(number, epoch)| (*number, epoch.seconds));
+        let unnamed: BTreeMap<i64, f64> =
+            unnamed.filter_map(|(number, seconds)| Some((number, seconds?))).collect();
         let mut parts: BTreeMap<Option<Split>, Column> = BTreeMap::new();
         for column in named {
             let split = split(&column);
@@ -168,7 +167,7 @@ impl Training {
             return (seconds, vec![column]);
         }
         let Some((column, mut seconds)) = parts.remove(&Some(Split::Train)) else {
-            return (BTreeMap::new(), Vec::new());
+            return (unnamed, Vec::new());
         };
         let mut columns = vec![column];
         for (column, values) in parts.into_values() {
@@ -219,6 +218,11 @@ impl Training {
         mut columns: Vec<Column>,
         passed_over: &mut Vec<String>,
     ) -> Result<Option<Column>, String> {
+        // Beside `loss`, `losses` are those of batches.
+        if !columns.iter().all(|(column, _)| is_plural(column)) {
+            let by_batch = columns.extract_if(.., |(column, _)| is_plural(column));
+            passed_over.extend(by_batch.map(|(column, _)| column));
+        }
         let most = columns.iter().map(|(_, values)| values.len()).max().unwrap_or(0);
         columns.retain(|(column, values)| {
             let is_curve = values.len() > 1 || most == 1;
