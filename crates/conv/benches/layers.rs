@@ -143,7 +143,7 @@ fn max_pool_backward(bencher: Bencher<'_, '_>, (size, channels, window): (usize,
     let (geometry, input, mut output) = pool(size, channels, window, BATCH);
     max_pool(geometry, &input, &mut output);
     let mut gradient = Maps::new(&Arc::default(), input.shape());
-    bencher
-        .counter(ItemsCount::new(BATCH))
-        .bench_local(|| max_pool_gradient(geometry, &input, &output, &output, &mut gradient));
+    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
+        max_pool_gradient(geometry, Activation::Linear, &input, &output, &output, &mut gradient)
+    });
 }

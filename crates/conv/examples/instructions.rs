@@ -91,7 +91,9 @@ fn kernels() -> Vec<Kernel> {
         let (geometry, input, mut output) = pool(19, 64, 3, BATCH);
         max_pool(geometry, &input, &mut output);
         let mut gradient = input.copy();
-        Box::new(move || max_pool_gradient(geometry, &input, &output, &output, &mut gradient))
+        Box::new(move || {
+            max_pool_gradient(geometry, Activation::Linear, &input, &output, &output, &mut gradient)
+        })
     });
     add("dense_forward", || {
         let (input, weights) = (values(IMAGES * INPUTS), values(INPUTS * OUTPUTS));

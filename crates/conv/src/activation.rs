@@ -62,6 +62,39 @@ impl Activation {
         }
     }
 
+    /// Whether a gradient passes it where it put out `output`. Of SiLU the output does not tell.
+    #[inline(always)]
+    pub(crate) fn passes(self, output: f32) -> bool {
+        match self {
+            Self::Linear | Self::Silu => true,
+            Self::Relu => output > 0.0,
+            Self::Relu6 => output > 0.0 && output < 6.0,
+        }
+    }
+
+    /// A vector of gradients where they pass, as [`Activation::passes`], and zeros elsewhere.
+    #[inline(always)]
+    pub(crate) fn mask_vector<S: Simd>(
+        self,
+        simd: S,
+        output: S::f32s,
+        gradient: S::f32s,
+    ) -> S::f32s {
+        let zero = simd.splat_f32s(0.0);
+        let where_positive = || {
+            let is_positive = simd.less_than_f32s(zero, output);
+            simd.select_f32s(is_positive, gradient, zero)
+        };
+        match self {
+            Self::Linear | Self::Silu => gradient,
+            Self::Relu => where_positive(),
+            Self::Relu6 => {
+                let is_below = simd.less_than_f32s(output, simd.splat_f32s(6.0));
+                simd.select_f32s(is_below, where_positive(), zero)
+            }
+        }
+    }
+
     /// Its values on vectors. Of SiLU nothing is done: it follows as a pass of its own.
     #[inline(always)]
     pub(crate) fn vectors<S: Simd>(self, simd: S, vectors: &mut [S::f32s]) {
@@ -126,19 +159,52 @@ impl Activation {
     /// ([`Activation::is_told_by_output`]) by the argument.
     pub fn gradient(self, told_by: &[f32], gradient: &mut [f32], columns: usize) -> Vec<f32> {
         let group = group_of_rows(columns);
-        let partial = gradient.par_chunks_mut(group).zip(told_by.par_chunks(group)).map(
-            |(gradient, told_by)| {
-                let mut sums = vec![0f32; columns];
-                vectorized(Mask { gradient, told_by, activation: self, sums: &mut sums });
-                sums
-            },
-        );
-        let partial: Vec<Vec<f32>> = partial.collect();
+        let parts = gradient.par_chunks_mut(group).zip(told_by.par_chunks(group));
+        let sums = parts.map(|(gradient, told_by)| {
+            let mut sums = vec![0f32; columns];
+            vectorized(Mask { gradient, told_by, activation: self, sums: &mut sums });
+            sums
+        });
+        added_in_order(sums, columns)
+    }
+}
+
+/// The sums of the columns of a gradient before an activation, `[rows, columns]`, which are the bias's
+/// gradient: with the bits that [`Activation::gradient`] gives.
+pub fn column_sums(gradient: &[f32], columns: usize) -> Vec<f32> {
+    let sums = gradient.par_chunks(group_of_rows(columns)).map(|rows| {
         let mut sums = vec![0f32; columns];
-        for partial in &partial {
-            sums.iter_mut().zip(partial).for_each(|(sum, value)| *sum += value);
-        }
+        vectorized(AddRows { rows, sums: &mut sums });
         sums
+    });
+    added_in_order(sums, columns)
+}
+
+/// The sum of the sums of some groups.
+fn added_in_order(sums: impl IndexedParallelIterator<Item = Vec<f32>>, columns: usize) -> Vec<f32> {
+    let of_groups: Vec<Vec<f32>> = sums.collect();
+    let mut total = vec![0f32; columns];
+    for sums in &of_groups {
+        total.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
+    }
+    total
+}
+
+/// Adds rows to sums.
+struct AddRows<'a> {
+    rows: &'a [f32],
+    sums: &'a mut [f32],
+}
+
+impl WithSimd for AddRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { rows, sums } = self;
+        for row in rows.chunks_exact(sums.len()) {
+            sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+        }
     }
 }
 
@@ -162,12 +228,10 @@ impl WithSimd for Mask<'_> {
             gradient.chunks_exact_mut(columns).zip(told_by.chunks_exact(columns))
         {
             for ((gradient, value), sum) in gradient.iter_mut().zip(told_by).zip(sums.iter_mut()) {
-                let before = |passes: bool| if passes { *gradient } else { 0.0 };
                 *gradient = match activation {
-                    Activation::Linear => *gradient,
-                    Activation::Relu => before(*value > 0.0),
-                    Activation::Relu6 => before(*value > 0.0 && *value < 6.0),
                     Activation::Silu => *gradient * activation.derivative(*value),
+                    _ if activation.passes(*value) => *gradient,
+                    _ => 0.0,
                 };
                 *sum += *gradient;
             }

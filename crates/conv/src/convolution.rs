@@ -13,7 +13,7 @@ use crate::buffer::BufferPool;
 use crate::maps::{Maps, MapsView};
 use crate::product::{InitialSum, Panels};
 use crate::strided::PhaseKernel;
-use crate::winograd::{self, CHANNEL_STEP, TileSize, TransformedKernel, Variant};
+use crate::winograd::{self, CHANNEL_STEP, Finish, TileSize, TransformedKernel, Variant};
 use crate::{ConvolutionGeometry, depthwise, direct, strided};
 
 /// Algorithm of a convolution. A layer to which the named algorithm does not apply is computed
@@ -121,6 +121,15 @@ pub enum Accumulate {
     Overwrite,
     /// The gradient is added to them.
     Add,
+}
+
+impl Accumulate {
+    fn initial_sum(self) -> InitialSum<'static> {
+        match self {
+            Self::Overwrite => InitialSum::Zero,
+            Self::Add => InitialSum::Output,
+        }
+    }
 }
 
 impl Convolution {
@@ -254,10 +263,53 @@ impl Convolution {
                 input,
                 kernel,
                 initial,
-                activation,
+                Finish::Activate(activation),
                 output,
                 first_channel,
             ),
+        }
+    }
+
+    /// Whether it masks a gradient while it writes it, so that [`Convolution::input_gradient_before`]
+    /// is faster than a pass of its own.
+    pub fn masks_while_writing(&self) -> bool {
+        self.minimal().is_some()
+    }
+
+    /// Writes the gradient before the activation that made the input, told by the input, given the
+    /// gradient before this convolution's own activation.
+    ///
+    /// # Panics
+    /// When the activation is not told by its output ([`Activation::is_told_by_output`]), or the view
+    /// of the input has not the shape of the result.
+    pub fn input_gradient_before(
+        &self,
+        activation: Activation,
+        input: MapsView<'_>,
+        gradient: MapsView<'_>,
+        kernel: &PreparedGradientKernel,
+        accumulate: Accumulate,
+        result: &mut Maps,
+    ) {
+        assert!(activation.is_told_by_output(), "{activation:?} is not told by its output");
+        let is_of_all_channels = input.pixel_step == result.shape()[3];
+        assert!(is_of_all_channels && input.data.len() == result.values().len());
+        match &kernel.0 {
+            GradientLayout::Winograd(kernel) if activation != Activation::Linear => {
+                winograd::convolve(
+                    &self.geometry.of_input_gradient(),
+                    gradient,
+                    kernel,
+                    accumulate.initial_sum(),
+                    Finish::Mask(activation, input.data),
+                    result,
+                    0,
+                )
+            }
+            _ => {
+                self.input_gradient(gradient, kernel, accumulate, result);
+                activation.mask(input.data, result.values_mut());
+            }
         }
     }
 
@@ -281,10 +333,7 @@ impl Convolution {
         result: &mut Maps,
         first_channel: usize,
     ) {
-        let initial = match accumulate {
-            Accumulate::Overwrite => InitialSum::Zero,
-            Accumulate::Add => InitialSum::Output,
-        };
+        let initial = accumulate.initial_sum();
         match &kernel.0 {
             GradientLayout::Depthwise(rotated) => {
                 depthwise::input_gradient(&self.geometry, gradient, rotated, initial, result);
@@ -319,7 +368,7 @@ impl Convolution {
                     gradient,
                     kernel,
                     initial,
-                    Activation::Linear,
+                    Finish::Activate(Activation::Linear),
                     result,
                     first_channel,
                 );

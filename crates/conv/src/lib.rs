@@ -79,7 +79,7 @@ mod storage;
 mod strided;
 mod winograd;
 
-pub use activation::Activation;
+pub use activation::{Activation, column_sums};
 pub use allocation::{give_back_freed_memory, keep_freed_memory};
 pub use batch_norm::{
     ChannelStatistics, NormalizationGradient, Normalized, channel_statistics, scale_and_shift,

@@ -3,6 +3,7 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::Activation;
 use crate::maps::Maps;
 use crate::simd::{prefetch_lines, vectorized};
 
@@ -32,6 +33,11 @@ impl PoolGeometry {
         if self.ceil && steps * self.stride >= length + self.padding { steps } else { steps + 1 }
     }
 
+    /// Whether each pixel of the input lies under one window at most.
+    fn divides(&self) -> bool {
+        self.stride >= self.window
+    }
+
     /// The shape of the output, given that of the input: batch, height, width, channels.
     pub fn output_shape(&self, [batch, height, width, channels]: [usize; 4]) -> [usize; 4] {
         [batch, self.output_length(height), self.output_length(width), channels]
@@ -52,10 +58,13 @@ pub fn max_pool(geometry: PoolGeometry, input: &Maps, output: &mut Maps) {
         });
 }
 
-/// Writes the gradient of the input. The gradient of each output goes to the first largest element
-/// of its window in row-major order, as in PyTorch.
+/// Writes the gradient before the activation that made the input, told by the input
+/// ([`Activation::is_told_by_output`]); with [`Activation::Linear`], that of the input itself. The
+/// gradient of each output goes to the first largest element of its window in row-major order, as in
+/// PyTorch.
 pub fn max_pool_gradient(
     geometry: PoolGeometry,
+    activation: Activation,
     input: &Maps,
     output: &Maps,
     output_gradient: &Maps,
@@ -72,9 +81,9 @@ pub fn max_pool_gradient(
         .par_chunks(output_length)
         .zip(output_gradient.values().par_chunks(output_length));
     images.zip(results).for_each(|((gradient, image), (output, output_gradient))| {
-        gradient.fill(0.0);
-        vectorized(Backward {
+        let backward = Backward {
             pool,
+            activation,
             height,
             width,
             channels,
@@ -82,7 +91,8 @@ pub fn max_pool_gradient(
             output,
             output_gradient,
             gradient,
-        });
+        };
+        backward.run();
     });
 }
 
@@ -209,6 +219,7 @@ impl WithSimd for Forward<'_> {
 /// The backward pass of one image.
 struct Backward<'a> {
     pool: &'a Windows,
+    activation: Activation,
     height: usize,
     width: usize,
     channels: usize,
@@ -218,27 +229,73 @@ struct Backward<'a> {
     gradient: &'a mut [f32],
 }
 
-impl WithSimd for Backward<'_> {
+impl Backward<'_> {
+    fn run(mut self) {
+        if self.pool.geometry.divides() {
+            self.clear_what_no_window_reaches();
+            vectorized(Distribute::<false>(self));
+        } else {
+            self.gradient.fill(0.0);
+            vectorized(Distribute::<true>(self));
+        }
+    }
+
+    /// Of windows that do not overlap, all others are written.
+    fn clear_what_no_window_reaches(&mut self) {
+        let PoolGeometry { window, stride, padding, .. } = self.pool.geometry;
+        let is_reached = |position: usize, length: usize| {
+            let from_first = position + padding;
+            let windows = self.pool.geometry.output_length(length);
+            from_first % stride < window && from_first / stride < windows
+        };
+        for (pixel, gradient) in self.gradient.chunks_exact_mut(self.channels).enumerate() {
+            let (row, column) = (pixel / self.width, pixel % self.width);
+            if !is_reached(row, self.height) || !is_reached(column, self.width) {
+                gradient.fill(0.0);
+            }
+        }
+    }
+}
+
+/// Distributes the gradients of the windows, which may overlap or not.
+struct Distribute<'a, const OVERLAP: bool>(Backward<'a>);
+
+impl<const OVERLAP: bool> WithSimd for Distribute<'_, OVERLAP> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { pool, height, width, channels, image, output, output_gradient, gradient } = self;
-        // What is left of each channel's gradient: all of it until the first largest element has
-        // taken it, then nothing.
+        let Backward {
+            pool,
+            activation,
+            height,
+            width,
+            channels,
+            image,
+            output,
+            output_gradient,
+            gradient,
+        } = self.0;
+        // What is left of each channel's gradient: all of it, where it passes the activation, until the
+        // first largest element has taken it, then nothing.
         let mut left = vec![0f32; channels];
         pool.for_each_window(height, width, |pixel, source, is_first| {
-            if is_first {
-                left.copy_from_slice(&output_gradient[pixel * channels..][..channels]);
-            }
             let largest = &output[pixel * channels..][..channels];
+            if is_first {
+                let of_output = &output_gradient[pixel * channels..][..channels];
+                for ((left, largest), of_output) in left.iter_mut().zip(largest).zip(of_output) {
+                    *left = if activation.passes(*largest) { *of_output } else { 0.0 };
+                }
+            }
             let values = &image[source * channels..][..channels];
             let gradient = &mut gradient[source * channels..][..channels];
             prefetch_lines(values, PIXELS_AHEAD * channels);
             prefetch_lines(gradient, PIXELS_AHEAD * channels);
             for channel in 0..channels {
                 let taken = if values[channel] == largest[channel] { left[channel] } else { 0.0 };
-                gradient[channel] += taken;
+                // Where windows do not overlap, the sum has no other part.
+                let others = if OVERLAP { gradient[channel] } else { 0.0 };
+                gradient[channel] = others + taken;
                 left[channel] =
                     if values[channel] == largest[channel] { 0.0 } else { left[channel] };
             }

@@ -199,7 +199,14 @@ fn padded_and_average_pools_agree_with_pytorch() -> Result<()> {
             let (of_output, mut gradient) = (layer.maps("dy")?, layer.maps("x")?);
             if name.starts_with("max") {
                 max_pool(geometry, &input, &mut output);
-                max_pool_gradient(geometry, &input, &output, &of_output, &mut gradient);
+                max_pool_gradient(
+                    geometry,
+                    Activation::Linear,
+                    &input,
+                    &output,
+                    &of_output,
+                    &mut gradient,
+                );
             } else {
                 average_pool(geometry, &input, &mut output);
                 average_pool_gradient(geometry, &of_output, &mut gradient);

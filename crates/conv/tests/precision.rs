@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use thaw_conv::{
-    Accumulate, Activation, Algorithm, Convolution, ConvolutionGeometry, Maps, Padding,
+    Accumulate, Activation, Algorithm, Convolution, ConvolutionGeometry, Maps, Padding, column_sums,
 };
 
 /// Numbers between −1 and 1 from a linear congruential generator (Knuth's MMIX constants).
@@ -335,6 +335,56 @@ fn channels_of_wider_maps_are_written_and_read_in_place() {
         let of_kernel = |of: thaw_conv::MapsView<'_>| convolution.kernel_gradient(input.view(), of);
         assert!(of_kernel(alone.view()) == of_kernel(wide.channels(16..48)), "{algorithm:?}");
     }
+}
+
+/// Where it is masked while it is written, and where in a pass of its own.
+#[test]
+fn a_gradient_before_an_activation_is_the_masked_gradient() {
+    let kernel = noise(9 * 32 * 64, 2);
+    for (algorithm, (height, width)) in algorithms_and_sizes() {
+        let shape = Shape { batch: 3, height, width, inputs: 32, outputs: 64, padding: 1 };
+        let convolution = shape.convolution(algorithm);
+        let prepared = convolution.prepare_for_input_gradient(&kernel);
+        let gradient = maps(&noise(3 * height * width * 64, 4), [3, height, width, 64]);
+        // Some values of the input are exactly at the kinks.
+        let numbers: Vec<f32> = noise(3 * height * width * 32, 1)
+            .iter()
+            .map(|number| (20.0 * number).round().clamp(0.0, 6.0))
+            .collect();
+        assert!([0.0, 3.0, 6.0].iter().all(|value| numbers.contains(value)));
+        let input = maps(&numbers, [3, height, width, 32]);
+        for activation in [Activation::Linear, Activation::Relu, Activation::Relu6] {
+            for accumulate in [Accumulate::Overwrite, Accumulate::Add] {
+                let [mut expected, mut masked] = [(), ()].map(|()| input.copy());
+                convolution.input_gradient(gradient.view(), &prepared, accumulate, &mut expected);
+                activation.mask(input.values(), expected.values_mut());
+                convolution.input_gradient_before(
+                    activation,
+                    input.view(),
+                    gradient.view(),
+                    &prepared,
+                    accumulate,
+                    &mut masked,
+                );
+                let bits = |maps: &Maps| -> Vec<u32> {
+                    maps.values().iter().map(|value| value.to_bits()).collect()
+                };
+                assert!(
+                    bits(&masked) == bits(&expected),
+                    "{algorithm:?}, {height}×{width}, {activation:?}, {accumulate:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn sums_of_columns_have_the_bits_of_those_taken_with_the_mask() {
+    // More rows than one group has.
+    let (mut gradient, columns) = (noise(3 * 400 * 64, 1), 64);
+    let output = noise(gradient.len(), 2);
+    let with_mask = Activation::Relu.gradient(&output, &mut gradient, columns);
+    assert_eq!(column_sums(&gradient, columns), with_mask);
 }
 
 #[test]

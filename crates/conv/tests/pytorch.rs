@@ -137,6 +137,10 @@ fn dense_layers_and_their_gradients_agree_with_pytorch() -> Result<()> {
     check_affine("dense_linear", |x, w, b| dense(x, w, b, Activation::Linear))
 }
 
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
 #[test]
 fn max_pools_and_their_gradients_are_exactly_pytorchs() -> Result<()> {
     let all = fixtures();
@@ -154,10 +158,43 @@ fn max_pools_and_their_gradients_are_exactly_pytorchs() -> Result<()> {
         max_pool(geometry, &input, &mut output);
         assert_close(name, &tensor(output.values(), get("y"))?, get("y"), 0.0);
         let mut gradient = maps(get("x"))?;
-        max_pool_gradient(geometry, &input, &output, &maps(get("dy"))?, &mut gradient);
+        let of_output = maps(get("dy"))?;
+        let linear = Activation::Linear;
+        max_pool_gradient(geometry, linear, &input, &output, &of_output, &mut gradient);
         assert_close(name, &tensor(gradient.values(), get("x"))?, get("dx"), 1e-7);
+        // Before an activation that made the input it is masked, to the last bit.
+        for activation in [Activation::Relu, Activation::Relu6] {
+            activation.mask(input.values(), gradient.values_mut());
+            let mut masked = maps(get("x"))?;
+            max_pool_gradient(geometry, activation, &input, &output, &of_output, &mut masked);
+            assert!(bits(masked.values()) == bits(gradient.values()), "{name}, {activation:?}");
+        }
     }
     Ok(())
+}
+
+/// Windows further apart than they are long: the gradient is where PyTorch's fixtures have none.
+#[test]
+fn pixels_between_the_windows_of_a_pool_have_no_gradient() {
+    let geometry = PoolGeometry { window: 2, stride: 3, padding: 1, ceil: false };
+    let mut input = Maps::new(&Arc::default(), [2, 7, 8, 5]);
+    let numbers = (0..).map(|index: usize| (index * 7919 % 101) as f32 - 50.0);
+    input.values_mut().iter_mut().zip(numbers).for_each(|(value, number)| *value = number);
+    let mut output = Maps::new(&Arc::default(), geometry.output_shape(input.shape()));
+    assert_eq!(output.shape(), [2, 3, 3, 5]);
+    max_pool(geometry, &input, &mut output);
+    let mut of_output = output.copy();
+    of_output.values_mut().fill(1.0);
+    let mut gradient = input.copy();
+    max_pool_gradient(geometry, Activation::Linear, &input, &output, &of_output, &mut gradient);
+    // Windows hold rows and columns 0, 2 and 3, 5 and 6.
+    let is_inside = |position: usize| position % 3 != 1;
+    for (pixel, values) in gradient.values().chunks_exact(5).enumerate() {
+        let (row, column) = (pixel / 8 % 7, pixel % 8);
+        let has_window = is_inside(row) && is_inside(column);
+        assert!(values.iter().all(|value| has_window || *value == 0.0), "{row}, {column}");
+    }
+    assert_eq!(gradient.values().iter().sum::<f32>(), 2.0 * 9.0 * 5.0);
 }
 
 /// Candle's own operations are the reason for this crate. When these assertions fail, Candle has

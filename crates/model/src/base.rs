@@ -328,7 +328,8 @@ impl Base {
         // The largest gradient comes last: what is shorter uses its memory before it.
         let largest = largest_output(self.layers(range), input.view().image_shape());
         self.context.gradients.lengthen(input.shape()[0] * largest);
-        let Recorded { output, backward } = layers::forward_on_tape(layers, &self.context, input)?;
+        let Recorded { output, backward, .. } =
+            layers::forward_on_tape(layers, &self.context, input)?;
         let features =
             Var::from_slice(output.values(), &output.shape(), activations.device())?.into_inner();
         Ok((features.clone(), Tape::new(&self.context, backward, features)))

@@ -8,7 +8,7 @@ use std::fmt;
 
 use candle_core::Tensor;
 
-use crate::layers::{Backward, Context, InputGradient};
+use crate::layers::{Backward, Context, InputGradient, OutputGradient};
 use crate::{Gradients, ModelError};
 
 /// Activations that a forward pass of a base kept for its backward pass.
@@ -50,7 +50,8 @@ impl<'a> Tape<'a> {
             );
         };
         // Nothing is variable before the first layer.
-        backward(gradients, context.gradient_maps(&gradient)?, InputGradient::Unneeded)?;
+        let gradient = OutputGradient::of(context.gradient_maps(&gradient)?);
+        backward(gradients, gradient, InputGradient::Unneeded)?;
         Ok(())
     }
 }

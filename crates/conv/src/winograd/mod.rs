@@ -51,7 +51,7 @@ mod transform;
 
 pub(crate) use gradient::kernel_gradient;
 pub(crate) use kernel::TransformedKernel;
-use output::Output;
+use output::{Band, Output};
 use patches::Patches;
 use transform::{F2, F3, F4, F6, Minimal};
 
@@ -226,13 +226,23 @@ impl Points {
     }
 }
 
+/// What becomes of a sum before it is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Finish<'a> {
+    /// Its activation.
+    Activate(Activation),
+    /// It is a gradient of what an activation put out, and passes it or not: the activation, and its
+    /// output, which has the shape of what is written.
+    Mask(Activation, &'a [f32]),
+}
+
 /// Writes the convolution of a batch to the channels of `output` from `first_channel` on.
 pub(crate) fn convolve(
     geometry: &ConvolutionGeometry,
     input: MapsView<'_>,
     kernel: &TransformedKernel,
     initial: InitialSum<'_>,
-    activation: Activation,
+    finish: Finish<'_>,
     output: &mut Maps,
     first_channel: usize,
 ) {
@@ -243,7 +253,7 @@ pub(crate) fn convolve(
     );
     with_algorithm!(
         kernel.variant.tiles,
-        run(geometry, input, kernel, initial, activation, output, first_channel)
+        run(geometry, input, kernel, initial, finish, output, first_channel)
     );
 }
 
@@ -252,15 +262,22 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
     input: MapsView<'_>,
     kernel: &TransformedKernel,
     initial: InitialSum<'_>,
-    activation: Activation,
+    finish: Finish<'_>,
     output: &mut Maps,
     first_channel: usize,
 ) {
     let [_, height, width, pixel_step] = output.shape();
     let tiling = Tiling::new(height, width, M);
-    let images = output.values_mut().chunks_exact_mut(height * width * pixel_step);
-    let mut bands: Vec<&mut [f32]> =
-        images.flat_map(|image| image.chunks_mut(M * width * pixel_step)).collect();
+    let (image, band) = (height * width * pixel_step, M * width * pixel_step);
+    let told_by = match finish {
+        Finish::Activate(_) => &[],
+        Finish::Mask(_, told_by) => told_by,
+    };
+    let mut told_by = told_by.chunks_exact(image).flat_map(|image| image.chunks(band));
+    let images = output.values_mut().chunks_exact_mut(image);
+    let pixels = images.flat_map(|image| image.chunks_mut(band));
+    let mut bands: Vec<Band<'_>> =
+        pixels.map(|pixels| Band { pixels, told_by: told_by.next().unwrap_or_default() }).collect();
     let per_task = tiling.bands_per_task(bands.len());
     bands.par_chunks_mut(per_task).enumerate().for_each(|(task, bands)| {
         let tiles = bands.len() * tiling.per_band;
@@ -302,7 +319,7 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
                 }
                 let first_channel = first_channel + columns.start;
                 let initial = initial.columns(columns);
-                Output { tiling, width, pixel_step, first_channel, points, initial, activation }
+                Output { tiling, width, pixel_step, first_channel, points, initial, finish }
                     .write::<A::Output, M, P>(products, bands);
             }
         });

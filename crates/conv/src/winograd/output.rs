@@ -1,12 +1,11 @@
-//! From points back to pixels: `Aᵀ M A`, bias and activation.
+//! From points back to pixels: `Aᵀ M A`, bias and activation, or the mask of a gradient.
 
 use std::marker::PhantomData;
 
 use pulp::{Simd, WithSimd};
 
 use super::transform::{Channels, Linear, column};
-use super::{Points, Tiling};
-use crate::Activation;
+use super::{Finish, Points, Tiling};
 use crate::product::InitialSum;
 use crate::simd::{prefetch, vectorized};
 
@@ -20,7 +19,14 @@ pub(super) struct Output<'a> {
     pub(super) first_channel: usize,
     pub(super) points: Points,
     pub(super) initial: InitialSum<'a>,
-    pub(super) activation: Activation,
+    pub(super) finish: Finish<'a>,
+}
+
+/// A row of tiles.
+pub(super) struct Band<'a> {
+    pub(super) pixels: &'a mut [f32],
+    /// The same part of what [`Finish::Mask`] holds; nothing where there is none.
+    pub(super) told_by: &'a [f32],
 }
 
 impl Output<'_> {
@@ -29,30 +35,50 @@ impl Output<'_> {
     pub(super) fn write<L: Linear<R, C>, const R: usize, const C: usize>(
         self,
         products: &[f32],
-        bands: &mut [&mut [f32]],
+        bands: &mut [Band<'_>],
     ) {
-        vectorized(Write::<L, R, C> { output: self, products, bands, matrix: PhantomData });
+        match self.finish {
+            Finish::Activate(_) => {
+                vectorized(Write::<L, R, C, false> {
+                    output: self,
+                    products,
+                    bands,
+                    matrix: PhantomData,
+                });
+            }
+            Finish::Mask(..) => {
+                vectorized(Write::<L, R, C, true> {
+                    output: self,
+                    products,
+                    bands,
+                    matrix: PhantomData,
+                });
+            }
+        }
     }
 }
 
-struct Write<'a, 'o, 'b, L, const R: usize, const C: usize> {
+struct Write<'a, 'o, 'b, L, const R: usize, const C: usize, const MASKED: bool> {
     output: Output<'a>,
     products: &'o [f32],
-    bands: &'o mut [&'b mut [f32]],
+    bands: &'o mut [Band<'b>],
     matrix: PhantomData<L>,
 }
 
-impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_, '_, L, R, C> {
+impl<L: Linear<R, C>, const R: usize, const C: usize, const MASKED: bool> WithSimd
+    for Write<'_, '_, '_, L, R, C, MASKED>
+{
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self {
-            output: Output { tiling, width, pixel_step, first_channel, points, initial, activation },
+            output: Output { tiling, width, pixel_step, first_channel, points, initial, finish },
             products,
             bands,
             ..
         } = self;
+        let (Finish::Activate(activation) | Finish::Mask(activation, _)) = finish;
         let vectors = points.channels / S::F32_LANES;
         let (pixel_step, first_channel) = (pixel_step / S::F32_LANES, first_channel / S::F32_LANES);
         let zeros;
@@ -68,8 +94,8 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
             (points.row_step() / S::F32_LANES, points.point_step() / S::F32_LANES);
         // Here, so that it is not filled with zeros for each tile.
         let mut halves = [[Channels::zero(simd); R]; C];
-        for (band_number, band) in bands.iter_mut().enumerate() {
-            let band = S::as_mut_simd_f32s(band).0;
+        for (band_number, Band { pixels: band, told_by }) in bands.iter_mut().enumerate() {
+            let (band, told_by) = (S::as_mut_simd_f32s(band).0, S::as_simd_f32s(told_by).0);
             let rows = band.len() / (width * pixel_step);
             for tile in 0..tiling.per_band {
                 let products = &products[(band_number * tiling.per_band + tile) * row_step..];
@@ -89,13 +115,14 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
                             break;
                         }
                         let pixels = column::<S, L, R, C>(simd, &halves, at);
-                        for row in 0..R {
+                        for (row, pixel_sum) in pixels.into_iter().enumerate() {
                             if row >= rows {
                                 break;
                             }
-                            let pixel = &mut band[(row * width + first_column + at) * pixel_step
+                            let place = (row * width + first_column + at) * pixel_step
                                 + first_channel
-                                + vector];
+                                + vector;
+                            let pixel = &mut band[place];
                             // That of the next tile.
                             prefetch(pixel, R * pixel_step);
                             let before = if let InitialSum::Output = initial {
@@ -103,8 +130,14 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Write<'_, '_,
                             } else {
                                 bias[vector]
                             };
-                            let mut sum = [simd.add_f32s(pixels[row].values, before)];
-                            activation.vectors(simd, &mut sum);
+                            let mut sum = [simd.add_f32s(pixel_sum.values, before)];
+                            if MASKED {
+                                let told_by = &told_by[place];
+                                prefetch(told_by, R * pixel_step);
+                                sum[0] = activation.mask_vector(simd, *told_by, sum[0]);
+                            } else {
+                                activation.vectors(simd, &mut sum);
+                            }
                             *pixel = sum[0];
                         }
                     }

@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use thaw_conv::{
-    Accumulate, Activation, Algorithm, ConvolutionGeometry, Maps, MapsView, PreparedKernel,
-    with_values,
+    Accumulate, Activation, Algorithm, ConvolutionGeometry, Maps, MapsView, PreparedGradientKernel,
+    PreparedKernel, with_values,
 };
 use thaw_spec::TensorRole;
 
 use super::batch_norm::BatchNorm;
 use super::{
-    Context, Cost, Initial, InputGradient, Layer, MapShape, Recorded, Scaling, TensorSpec, composed,
+    Context, Cost, Initial, InputGradient, Layer, MapShape, OutputGradient, Recorded, Scaling,
+    TensorSpec, composed,
 };
 use crate::head::Mode;
 use crate::{Gradients, ModelError};
@@ -240,11 +241,18 @@ impl Convolution {
         result: &mut Maps,
     ) -> Result<(), ModelError> {
         let convolution = self.on(context, input)?;
-        let prepared = with_values(context.value(&self.weight()), |kernel| {
-            convolution.prepare_for_input_gradient(kernel)
-        })?;
+        let prepared = self.prepared_for_input_gradient(context, &convolution)?;
         convolution.input_gradient(gradient, &prepared, accumulate, result);
         Ok(())
+    }
+
+    fn prepared_for_input_gradient(
+        &self,
+        context: &Context,
+        convolution: &thaw_conv::Convolution,
+    ) -> Result<PreparedGradientKernel, ModelError> {
+        let prepare = |kernel: &[f32]| convolution.prepare_for_input_gradient(kernel);
+        Ok(with_values(context.value(&self.weight()), prepare)?)
     }
 
     /// Both, for an input that no other layer of a parallel one reads.
@@ -255,15 +263,28 @@ impl Convolution {
         input: &Maps,
         (gradient, sums): (&Maps, &[f32]),
         wanted: InputGradient,
-    ) -> Result<Option<Maps>, ModelError> {
+    ) -> Result<Option<OutputGradient>, ModelError> {
         self.add_gradients(context, gradients, input.view(), gradient.view(), sums)?;
-        if wanted == InputGradient::Unneeded {
-            return Ok(None);
-        }
+        let InputGradient::Needed(activation) = wanted else { return Ok(None) };
         let mut result = Maps::new(&context.gradients, input.shape());
         let (input, gradient) = (input.view(), gradient.view());
-        self.input_gradient(context, input, gradient, Accumulate::Overwrite, &mut result)?;
-        Ok(Some(result))
+        let convolution = self.on(context, input)?;
+        let kernel = self.prepared_for_input_gradient(context, &convolution)?;
+        let overwrite = Accumulate::Overwrite;
+        Ok(Some(if convolution.masks_while_writing() {
+            convolution.input_gradient_before(
+                activation,
+                input,
+                gradient,
+                &kernel,
+                overwrite,
+                &mut result,
+            );
+            OutputGradient { maps: result, before: activation }
+        } else {
+            convolution.input_gradient(gradient, &kernel, overwrite, &mut result);
+            OutputGradient::of(result)
+        }))
     }
 
     /// The sums without what follows them.
@@ -326,27 +347,28 @@ impl Layer for Convolution {
             let (output, kept) = normalization.forward(context, sums, self.activation)?;
             return Ok(Recorded {
                 output: Arc::new(output),
+                activation: Activation::Linear,
                 backward: Box::new(move |gradients, gradient, wanted| {
-                    let gradient = kept.backward(context, gradients, gradient)?;
+                    let gradient = kept.backward(context, gradients, gradient.maps)?;
                     let sums = vec![0.0; self.outputs];
                     self.backward(context, gradients, &input, (&gradient, &sums), wanted)
                 }),
             });
         }
-        let (output, kept) = if self.activation.is_told_by_output() {
+        let (output, kept, activation) = if self.activation.is_told_by_output() {
             let output = Arc::new(self.forward(context, &input)?);
-            (output.clone(), output)
+            (output.clone(), output, self.activation)
         } else {
             let sums = Arc::new(self.sums(context, &input)?);
             let mut output = sums.copy();
             self.activation.apply_to(output.values_mut());
-            (Arc::new(output), sums)
+            (Arc::new(output), sums, Activation::Linear)
         };
-        let backward = move |gradients: &mut Gradients, mut gradient: Maps, wanted| {
-            let sums = self.activation.gradient(kept.values(), gradient.values_mut(), self.outputs);
+        let backward = move |gradients: &mut Gradients, gradient: OutputGradient, wanted| {
+            let (gradient, sums) = gradient.before_with_sums(self.activation, &kept);
             self.backward(context, gradients, &input, (&gradient, &sums), wanted)
         };
-        Ok(Recorded { output, backward: Box::new(backward) })
+        Ok(Recorded { output, activation, backward: Box::new(backward) })
     }
 
     fn compose(&self, context: &Context, mode: Mode, input: &Tensor) -> Result<Tensor, ModelError> {

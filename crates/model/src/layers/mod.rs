@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use thaw_conv::Maps;
+use thaw_conv::{Activation, Maps, column_sums};
 use thaw_spec::TensorRole;
 
 pub use batch_norm::BatchNorm;
@@ -137,20 +137,69 @@ pub enum Scaling {
 pub struct Recorded<'a> {
     /// The output.
     pub output: Arc<Maps>,
+    /// The activation that made it, where the way back may begin before that; otherwise linear.
+    pub activation: Activation,
     /// The way back.
     pub backward: Backward<'a>,
 }
 
 /// Takes the gradient of a layer's output, adds those of its tensors to the others, and returns that
 /// of its input where it is wanted. It owns what the forward pass kept.
-pub type Backward<'a> =
-    Box<dyn FnOnce(&mut Gradients, Maps, InputGradient) -> Result<Option<Maps>, ModelError> + 'a>;
+pub type Backward<'a> = Box<
+    dyn FnOnce(
+            &mut Gradients,
+            OutputGradient,
+            InputGradient,
+        ) -> Result<Option<OutputGradient>, ModelError>
+        + 'a,
+>;
+
+/// The gradient of what a layer puts out, or before the activation that made it: what writes a gradient
+/// may bring it there in passing, which saves a pass over memory.
+#[derive(Debug)]
+pub struct OutputGradient {
+    /// The gradient.
+    pub maps: Maps,
+    /// The activation before which it is; linear where it is that of the output.
+    pub before: Activation,
+}
+
+impl OutputGradient {
+    /// That of the output.
+    pub(crate) fn of(maps: Maps) -> Self {
+        Self { maps, before: Activation::Linear }
+    }
+
+    /// The gradient before the activation, told as in [`Activation::gradient`].
+    pub(crate) fn before(mut self, activation: Activation, told_by: &Maps) -> Maps {
+        if self.before != activation {
+            activation.mask(told_by.values(), self.maps.values_mut());
+        }
+        self.maps
+    }
+
+    /// The same, and its sums by channel.
+    pub(crate) fn before_with_sums(
+        mut self,
+        activation: Activation,
+        told_by: &Maps,
+    ) -> (Maps, Vec<f32>) {
+        let channels = told_by.shape()[3];
+        let sums = if self.before == activation {
+            column_sums(self.maps.values(), channels)
+        } else {
+            activation.gradient(told_by.values(), self.maps.values_mut(), channels)
+        };
+        (self.maps, sums)
+    }
+}
 
 /// Whether the gradient of a layer's input is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputGradient {
-    /// Something before the layer can be trained.
-    Needed,
+    /// Something before the layer can be trained. The gradient may be that before the activation that
+    /// made the input, told by the input; it is linear where there is none of that kind.
+    Needed(Activation),
     /// Nothing before it can.
     Unneeded,
 }
@@ -175,22 +224,22 @@ pub(crate) fn forward_on_tape<'a>(
     input: Arc<Maps>,
 ) -> Result<Recorded<'a>, ModelError> {
     let mut steps = Vec::new();
-    let mut output = input;
+    let (mut output, mut activation) = (input, Activation::Linear);
     for layer in layers {
         let recorded = layer.forward_on_tape(context, output)?;
-        output = recorded.output;
-        steps.push(recorded.backward);
+        steps.push((activation, recorded.backward));
+        (output, activation) = (recorded.output, recorded.activation);
     }
     let backward: Backward<'a> = Box::new(move |gradients, gradient, input_gradient| {
         let mut gradient = Some(gradient);
-        for (number, step) in steps.into_iter().enumerate().rev() {
-            let wanted = if number > 0 { InputGradient::Needed } else { input_gradient };
+        for (number, (before, step)) in steps.into_iter().enumerate().rev() {
+            let wanted = if number > 0 { InputGradient::Needed(before) } else { input_gradient };
             let Some(of_output) = gradient else { break };
             gradient = step(gradients, of_output, wanted)?;
         }
         Ok(gradient)
     });
-    Ok(Recorded { output, backward })
+    Ok(Recorded { output, activation, backward })
 }
 
 /// The output of some layers by Candle's operations.

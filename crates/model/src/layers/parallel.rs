@@ -6,7 +6,8 @@ use candle_core::Tensor;
 use thaw_conv::{Accumulate, Maps};
 
 use super::{
-    Context, Convolution, Cost, InputGradient, Layer, MapShape, Recorded, Scaling, TensorSpec,
+    Context, Convolution, Cost, InputGradient, Layer, MapShape, OutputGradient, Recorded, Scaling,
+    TensorSpec,
 };
 use crate::head::Mode;
 use crate::{Gradients, ModelError};
@@ -55,10 +56,10 @@ impl Layer for Parallel {
     ) -> Result<Recorded<'a>, ModelError> {
         let output = Arc::new(self.forward(context, &input)?);
         let kept = output.clone();
-        let backward = move |gradients: &mut Gradients, mut gradient: Maps, wanted| {
-            let activation = self.0[0].activation;
-            let sums = activation.gradient(kept.values(), gradient.values_mut(), self.outputs());
-            let mut result = (wanted == InputGradient::Needed)
+        let activation = self.0[0].activation;
+        let backward = move |gradients: &mut Gradients, gradient: OutputGradient, wanted| {
+            let (gradient, sums) = gradient.before_with_sums(activation, &kept);
+            let mut result = (wanted != InputGradient::Unneeded)
                 .then(|| Maps::new(&context.gradients, input.shape()));
             let mut end = self.outputs();
             let mut accumulate = Accumulate::Overwrite;
@@ -72,9 +73,9 @@ impl Layer for Parallel {
                 }
                 accumulate = Accumulate::Add;
             }
-            Ok(result)
+            Ok(result.map(OutputGradient::of))
         };
-        Ok(Recorded { output, backward: Box::new(backward) })
+        Ok(Recorded { output, activation, backward: Box::new(backward) })
     }
 
     fn compose(&self, context: &Context, mode: Mode, input: &Tensor) -> Result<Tensor, ModelError> {

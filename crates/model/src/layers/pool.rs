@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use thaw_conv::{
-    Maps, PoolGeometry, average_pool, average_pool_gradient, max_pool, max_pool_gradient,
+    Activation, Maps, PoolGeometry, average_pool, average_pool_gradient, max_pool,
+    max_pool_gradient,
 };
 
-use super::{Context, Cost, InputGradient, Layer, MapShape, Recorded, Scaling, composed};
+use super::{
+    Context, Cost, InputGradient, Layer, MapShape, OutputGradient, Recorded, Scaling, composed,
+};
 use crate::ModelError;
 use crate::head::Mode;
 
@@ -63,18 +66,27 @@ impl Layer for Pool {
         let kept = output.clone();
         Ok(Recorded {
             output,
+            activation: Activation::Linear,
             backward: Box::new(move |_, gradient, wanted| {
-                Ok((wanted == InputGradient::Needed).then(|| {
-                    let mut result = Maps::new(&context.gradients, input.shape());
-                    match self.kind {
-                        PoolKind::Max => {
-                            max_pool_gradient(self.geometry, &input, &kept, &gradient, &mut result);
-                        }
-                        PoolKind::Average => {
-                            average_pool_gradient(self.geometry, &gradient, &mut result);
-                        }
+                let InputGradient::Needed(activation) = wanted else { return Ok(None) };
+                let (geometry, mut result) =
+                    (self.geometry, Maps::new(&context.gradients, input.shape()));
+                Ok(Some(match self.kind {
+                    PoolKind::Max => {
+                        max_pool_gradient(
+                            geometry,
+                            activation,
+                            &input,
+                            &kept,
+                            &gradient.maps,
+                            &mut result,
+                        );
+                        OutputGradient { maps: result, before: activation }
                     }
-                    result
+                    PoolKind::Average => {
+                        average_pool_gradient(geometry, &gradient.maps, &mut result);
+                        OutputGradient::of(result)
+                    }
                 }))
             }),
         })

@@ -6,7 +6,8 @@ use candle_core::Tensor;
 use thaw_conv::{Activation, Maps, add};
 
 use super::{
-    Context, Cost, InputGradient, Layer, Layers, MapShape, Recorded, Scaling, TensorSpec, composed,
+    Context, Cost, InputGradient, Layer, Layers, MapShape, OutputGradient, Recorded, Scaling,
+    TensorSpec, composed,
 };
 use crate::ModelError;
 use crate::head::Mode;
@@ -61,19 +62,25 @@ impl Layer for Residual {
         let (through_branch, through_shortcut) = (branch.backward, shortcut.backward);
         Ok(Recorded {
             output,
-            backward: Box::new(move |gradients, mut gradient, wanted| {
-                self.activation.mask(kept.values(), gradient.values_mut());
-                let of_branch = through_branch(gradients, gradient.copy(), wanted)?;
-                let of_shortcut = through_shortcut(gradients, gradient, wanted)?;
-                if wanted == InputGradient::Unneeded {
-                    return Ok(None);
-                }
+            activation: self.activation,
+            backward: Box::new(move |gradients, gradient, wanted| {
+                let gradient = gradient.before(self.activation, &kept);
+                // Both ways' gradients of the input are added behind what made it.
+                let of_each = match wanted {
+                    InputGradient::Needed(_) => InputGradient::Needed(Activation::Linear),
+                    InputGradient::Unneeded => InputGradient::Unneeded,
+                };
+                let copy = OutputGradient::of(gradient.copy());
+                let of_branch = through_branch(gradients, copy, of_each)?;
+                let of_shortcut =
+                    through_shortcut(gradients, OutputGradient::of(gradient), of_each)?;
                 Ok(match (of_branch, of_shortcut) {
-                    (Some(mut sum), Some(other)) => {
-                        add(&mut sum, &other, Activation::Linear);
-                        Some(sum)
+                    (Some(branch), Some(shortcut)) => {
+                        let mut sum = branch.maps;
+                        add(&mut sum, &shortcut.maps, Activation::Linear);
+                        Some(OutputGradient::of(sum))
                     }
-                    (one, other) => one.or(other),
+                    _ => None,
                 })
             }),
         })
