@@ -170,7 +170,10 @@ impl Activation {
 }
 
 /// The sums of the columns of a gradient before an activation, `[rows, columns]`, which are the bias's
-/// gradient: with the bits that [`Activation::gradient`] gives.
+/// gradient, `[columns]`: with the bits that [`Activation::gradient`] gives.
+///
+/// # Panics
+/// When there are no columns.
 pub fn column_sums(gradient: &[f32], columns: usize) -> Vec<f32> {
     let sums = gradient.par_chunks(group_of_rows(columns)).map(|rows| {
         let mut sums = vec![0f32; columns];

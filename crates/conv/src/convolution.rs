@@ -277,7 +277,8 @@ impl Convolution {
     }
 
     /// Writes the gradient before the activation that made the input, told by the input, given the
-    /// gradient before this convolution's own activation.
+    /// gradient before this convolution's own activation. The input and the result are `[batch, height,
+    /// width, input channels]`.
     ///
     /// # Panics
     /// When the activation is not told by its output ([`Activation::is_told_by_output`]), or the view
@@ -292,8 +293,14 @@ impl Convolution {
         result: &mut Maps,
     ) {
         assert!(activation.is_told_by_output(), "{activation:?} is not told by its output");
-        let is_of_all_channels = input.pixel_step == result.shape()[3];
-        assert!(is_of_all_channels && input.data.len() == result.values().len());
+        let [batch, height, width, channels] = result.shape();
+        assert!(
+            input.image_shape() == [height, width, channels]
+                && input.is_dense()
+                && input.batch() == batch,
+            "the input must have the shape of its gradient, {:?}",
+            result.shape()
+        );
         match &kernel.0 {
             GradientLayout::Winograd(kernel) if activation != Activation::Linear => {
                 winograd::convolve(

@@ -18,7 +18,8 @@
 //! - [`ConvolutionGeometry`]: the shape of a convolution on one image.
 //! - [`Convolution`]: such a shape with an [`Algorithm`]; forward, and the gradients of input and
 //!   kernel. They read a [`PreparedKernel`] and a [`PreparedGradientKernel`].
-//! - [`Activation`]: nothing, ReLU, ReLU6 or SiLU, and their gradients.
+//! - [`Activation`]: nothing, ReLU, ReLU6 or SiLU, and their gradients; [`column_sums`] of a gradient are
+//!   that of a bias.
 //! - [`Normalized`]: batch normalisation, from [`channel_statistics`], and its gradient.
 //! - [`max_pool()`], [`average_pool()`], [`dense()`], [`add()`] and their gradients.
 //!

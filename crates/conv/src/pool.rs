@@ -34,7 +34,7 @@ impl PoolGeometry {
     }
 
     /// Whether each pixel of the input lies under one window at most.
-    fn divides(&self) -> bool {
+    fn windows_are_disjoint(&self) -> bool {
         self.stride >= self.window
     }
 
@@ -61,7 +61,11 @@ pub fn max_pool(geometry: PoolGeometry, input: &Maps, output: &mut Maps) {
 /// Writes the gradient before the activation that made the input, told by the input
 /// ([`Activation::is_told_by_output`]); with [`Activation::Linear`], that of the input itself. The
 /// gradient of each output goes to the first largest element of its window in row-major order, as in
-/// PyTorch.
+/// PyTorch. Shapes are `[batch, height, width, channels]`, those of the outputs
+/// [`PoolGeometry::output_shape`].
+///
+/// # Panics
+/// When the activation is not told by its output.
 pub fn max_pool_gradient(
     geometry: PoolGeometry,
     activation: Activation,
@@ -70,6 +74,7 @@ pub fn max_pool_gradient(
     output_gradient: &Maps,
     gradient: &mut Maps,
 ) {
+    assert!(activation.is_told_by_output(), "{activation:?} is not told by its output");
     let ([_, height, width, channels], pool) = (input.shape(), &Windows { geometry });
     let [_, output_height, output_width, _] = output.shape();
     let (length, output_length) =
@@ -231,7 +236,7 @@ struct Backward<'a> {
 
 impl Backward<'_> {
     fn run(mut self) {
-        if self.pool.geometry.divides() {
+        if self.pool.geometry.windows_are_disjoint() {
             self.clear_what_no_window_reaches();
             vectorized(Distribute::<false>(self));
         } else {

@@ -207,6 +207,12 @@ fn padded_and_average_pools_agree_with_pytorch() -> Result<()> {
                     &of_output,
                     &mut gradient,
                 );
+                // Before an activation that made the input it is masked.
+                let (relu, mut masked) = (Activation::Relu, layer.maps("x")?);
+                max_pool_gradient(geometry, relu, &input, &output, &of_output, &mut masked);
+                let mut expected = gradient.copy();
+                relu.mask(input.values(), expected.values_mut());
+                assert!(masked.values() == expected.values(), "{name}_{size}");
             } else {
                 average_pool(geometry, &input, &mut output);
                 average_pool_gradient(geometry, &of_output, &mut gradient);

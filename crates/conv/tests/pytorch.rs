@@ -173,7 +173,7 @@ fn max_pools_and_their_gradients_are_exactly_pytorchs() -> Result<()> {
     Ok(())
 }
 
-/// Windows further apart than they are long: the gradient is where PyTorch's fixtures have none.
+/// Windows that leave pixels between them; PyTorch's fixtures have none.
 #[test]
 fn pixels_between_the_windows_of_a_pool_have_no_gradient() {
     let geometry = PoolGeometry { window: 2, stride: 3, padding: 1, ceil: false };

@@ -105,12 +105,21 @@ impl Context {
                 parameters.push(Parameter { name, block, role, original, carried, variable });
             }
         }
+        Ok(Self::of(parameters, moving, algorithm))
+    }
+
+    /// These tensors.
+    pub(super) fn of(
+        parameters: Vec<Parameter>,
+        moving: MovingStatistics,
+        algorithm: Algorithm,
+    ) -> Self {
         let names = || parameters.iter().map(|parameter| parameter.name.clone());
         let places = names().zip(0..).collect();
         let prepared = names().map(|name| (name, OnceLock::new())).collect();
         let updates = parameters.iter().map(|_| AtomicUsize::new(0)).collect();
         let (buffers, gradients) = (Arc::default(), Arc::new(BufferPool::of_few()));
-        Ok(Self { parameters, places, prepared, moving, updates, algorithm, buffers, gradients })
+        Self { parameters, places, prepared, moving, updates, algorithm, buffers, gradients }
     }
 
     /// The same with every tensor a constant of its present value, so that what is made of a kernel is

@@ -349,7 +349,7 @@ impl Layer for Convolution {
                 output: Arc::new(output),
                 activation: Activation::Linear,
                 backward: Box::new(move |gradients, gradient, wanted| {
-                    let gradient = kept.backward(context, gradients, gradient.maps)?;
+                    let gradient = kept.backward(context, gradients, gradient.behind())?;
                     let sums = vec![0.0; self.outputs];
                     self.backward(context, gradients, &input, (&gradient, &sums), wanted)
                 }),
@@ -365,7 +365,7 @@ impl Layer for Convolution {
             (Arc::new(output), sums, Activation::Linear)
         };
         let backward = move |gradients: &mut Gradients, gradient: OutputGradient, wanted| {
-            let (gradient, sums) = gradient.before_with_sums(self.activation, &kept);
+            let (gradient, sums) = gradient.masked_with_sums(self.activation, &kept);
             self.backward(context, gradients, &input, (&gradient, &sums), wanted)
         };
         Ok(Recorded { output, activation, backward: Box::new(backward) })

@@ -58,7 +58,7 @@ impl Layer for Parallel {
         let kept = output.clone();
         let activation = self.0[0].activation;
         let backward = move |gradients: &mut Gradients, gradient: OutputGradient, wanted| {
-            let (gradient, sums) = gradient.before_with_sums(activation, &kept);
+            let (gradient, sums) = gradient.masked_with_sums(activation, &kept);
             let mut result = (wanted != InputGradient::Unneeded)
                 .then(|| Maps::new(&context.gradients, input.shape()));
             let mut end = self.outputs();

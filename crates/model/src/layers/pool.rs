@@ -69,6 +69,7 @@ impl Layer for Pool {
             activation: Activation::Linear,
             backward: Box::new(move |_, gradient, wanted| {
                 let InputGradient::Needed(activation) = wanted else { return Ok(None) };
+                let gradient = gradient.behind();
                 let (geometry, mut result) =
                     (self.geometry, Maps::new(&context.gradients, input.shape()));
                 Ok(Some(match self.kind {
@@ -78,13 +79,13 @@ impl Layer for Pool {
                             activation,
                             &input,
                             &kept,
-                            &gradient.maps,
+                            &gradient,
                             &mut result,
                         );
                         OutputGradient { maps: result, before: activation }
                     }
                     PoolKind::Average => {
-                        average_pool_gradient(geometry, &gradient.maps, &mut result);
+                        average_pool_gradient(geometry, &gradient, &mut result);
                         OutputGradient::of(result)
                     }
                 }))

@@ -64,7 +64,7 @@ impl Layer for Residual {
             output,
             activation: self.activation,
             backward: Box::new(move |gradients, gradient, wanted| {
-                let gradient = gradient.before(self.activation, &kept);
+                let gradient = gradient.masked(self.activation, &kept);
                 // Both ways' gradients of the input are added behind what made it.
                 let of_each = match wanted {
                     InputGradient::Needed(_) => InputGradient::Needed(Activation::Linear),
@@ -76,8 +76,8 @@ impl Layer for Residual {
                     through_shortcut(gradients, OutputGradient::of(gradient), of_each)?;
                 Ok(match (of_branch, of_shortcut) {
                     (Some(branch), Some(shortcut)) => {
-                        let mut sum = branch.maps;
-                        add(&mut sum, &shortcut.maps, Activation::Linear);
+                        let mut sum = branch.behind();
+                        add(&mut sum, &shortcut.behind(), Activation::Linear);
                         Some(OutputGradient::of(sum))
                     }
                     _ => None,
