@@ -287,9 +287,11 @@ impl<const OVERLAP: bool> WithSimd for Distribute<'_, OVERLAP> {
         pool.for_each_window(height, width, |pixel, source, is_first| {
             let largest = &output[pixel * channels..][..channels];
             if is_first {
-                let of_output = &output_gradient[pixel * channels..][..channels];
-                for ((left, largest), of_output) in left.iter_mut().zip(largest).zip(of_output) {
-                    *left = if activation.passes(*largest) { *of_output } else { 0.0 };
+                left.copy_from_slice(&output_gradient[pixel * channels..][..channels]);
+                if activation != Activation::Linear {
+                    for (left, largest) in left.iter_mut().zip(largest) {
+                        *left = if activation.passes(*largest) { *left } else { 0.0 };
+                    }
                 }
             }
             let values = &image[source * channels..][..channels];
