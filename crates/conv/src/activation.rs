@@ -50,15 +50,13 @@ impl Activation {
     /// TensorFlow.
     #[inline(always)]
     pub(crate) fn derivative(self, value: f32) -> f32 {
-        let is_between = |is_between: bool| if is_between { 1.0 } else { 0.0 };
         match self {
-            Self::Linear => 1.0,
-            Self::Relu => is_between(value > 0.0),
-            Self::Relu6 => is_between(value > 0.0 && value < 6.0),
             Self::Silu => {
                 let sigmoid = 1.0 / (1.0 + (-value).exp());
                 sigmoid * (1.0 + value * (1.0 - sigmoid))
             }
+            _ if self.passes(value) => 1.0,
+            _ => 0.0,
         }
     }
 
