@@ -7,13 +7,15 @@
 
 use rayon::prelude::*;
 
-use crate::activation::Activation;
+use crate::activation::{Activation, column_sums};
 use crate::arithmetic::Elements;
 use crate::buffer::BufferPool;
 use crate::maps::{Maps, MapsView};
 use crate::product::{InitialSum, Panels};
 use crate::strided::PhaseKernel;
-use crate::winograd::{self, CHANNEL_STEP, Finish, TileSize, TransformedKernel, Variant};
+use crate::winograd::{
+    self, CHANNEL_STEP, Finish, Images, Target, TileSize, TransformedKernel, Variant,
+};
 use crate::{ConvolutionGeometry, depthwise, direct, strided};
 
 /// Algorithm of a convolution. A layer to which the named algorithm does not apply is computed
@@ -28,7 +30,8 @@ pub enum Algorithm {
     /// Winograd's F(3×3, 3×3): 3.24 times fewer multiplications.
     WinogradThree,
     /// Winograd's F(6×6, 3×3), F(4×4, 3×3) or F(3×3, 3×3), the fastest for the size of a layer's maps:
-    /// up to 5.06 times fewer multiplications.
+    /// up to 5.06 times fewer multiplications. For gradients, images may share a tile: the error of a value
+    /// is relative to the largest ones under its tile, also to another image's.
     WinogradSix,
     /// F(3×3, 3×3) of numbers that are rounded to bfloat16 at the points; sums have 32 bits. Layers
     /// with channels that are no multiple of 32 are computed by [`Algorithm::WinogradThree`].
@@ -260,12 +263,12 @@ impl Convolution {
             ),
             KernelLayout::Winograd(kernel) => winograd::convolve(
                 &self.geometry,
+                Images::ByThemselves,
                 input,
                 kernel,
                 initial,
                 Finish::Activate(activation),
-                output,
-                first_channel,
+                Target { maps: output, first_channel },
             ),
         }
     }
@@ -305,12 +308,12 @@ impl Convolution {
             GradientLayout::Winograd(kernel) if activation != Activation::Linear => {
                 winograd::convolve(
                     &self.geometry.of_input_gradient(),
+                    Images::Together,
                     gradient,
                     kernel,
                     accumulate.initial_sum(),
                     Finish::Mask(activation, input.data),
-                    result,
-                    0,
+                    Target { maps: result, first_channel: 0 },
                 )
             }
             _ => {
@@ -372,47 +375,78 @@ impl Convolution {
             GradientLayout::Winograd(kernel) => {
                 winograd::convolve(
                     &self.geometry.of_input_gradient(),
+                    Images::Together,
                     gradient,
                     kernel,
                     initial,
                     Finish::Activate(Activation::Linear),
-                    result,
-                    first_channel,
+                    Target { maps: result, first_channel },
                 );
             }
         }
     }
 
+    /// Whether the kernel's gradient brings the bias's with it, so that
+    /// [`Convolution::kernel_and_bias_gradients`] is faster than one after the other.
+    pub fn brings_bias_gradient(&self) -> bool {
+        self.minimal().is_some_and(Variant::brings_bias_gradient)
+    }
+
+    /// Gradients of the kernel, `[k, k, input channels / groups, output channels]`, and of the bias,
+    /// `[output channels]`, given the gradient before the activation.
+    pub fn kernel_and_bias_gradients(
+        &self,
+        input: MapsView<'_>,
+        gradient: &Maps,
+    ) -> (Vec<f32>, Vec<f32>) {
+        let (of_kernel, of_bias) = self.gradients(input, gradient.view());
+        let channels = self.geometry.output_channels;
+        (of_kernel, of_bias.unwrap_or_else(|| column_sums(gradient.values(), channels)))
+    }
+
     /// Gradient of the kernel, `[k, k, input channels / groups, output channels]`, given the gradient
     /// before the activation.
     pub fn kernel_gradient(&self, input: MapsView<'_>, gradient: MapsView<'_>) -> Vec<f32> {
+        self.gradients(input, gradient).0
+    }
+
+    /// The kernel's gradient, and the bias's where [`Convolution::brings_bias_gradient`].
+    fn gradients(
+        &self,
+        input: MapsView<'_>,
+        gradient: MapsView<'_>,
+    ) -> (Vec<f32>, Option<Vec<f32>>) {
+        let geometry = &self.geometry;
         if input.batch() == 0 {
-            return vec![0.0; self.geometry.patch() * self.geometry.output_channels];
+            return (vec![0.0; geometry.patch() * geometry.output_channels], None);
         }
-        if self.geometry.is_depthwise() {
-            return depthwise::kernel_gradient(&self.geometry, input, gradient);
+        if geometry.is_depthwise() {
+            return (depthwise::kernel_gradient(geometry, input, gradient), None);
         }
-        if self.geometry.groups > 1 {
-            let (part, own) = (self.of_group(), self.geometry.of_group());
-            let (inputs, width) = (own.input_channels, own.output_channels);
-            let outputs = self.geometry.output_channels;
-            let mut result = vec![0f32; self.geometry.patch() * outputs];
-            for group in 0..self.geometry.groups {
-                let input = input.channels(group * inputs..(group + 1) * inputs);
-                let gradient = gradient.channels(group * width..(group + 1) * width);
-                let of_group = part.kernel_gradient(input, gradient);
-                for (row, values) in
-                    result.chunks_exact_mut(outputs).zip(of_group.chunks_exact(width))
-                {
-                    row[group * width..][..width].copy_from_slice(values);
-                }
-            }
-            return result;
+        if geometry.groups > 1 {
+            return (self.kernel_gradient_by_group(input, gradient), None);
         }
         match self.minimal() {
-            Some(variant) => winograd::kernel_gradient(variant, &self.geometry, input, gradient),
-            None => direct::kernel_gradient(&self.geometry, input, gradient),
+            Some(variant) => winograd::kernel_gradient(variant, geometry, input, gradient),
+            None => (direct::kernel_gradient(geometry, input, gradient), None),
         }
+    }
+
+    fn kernel_gradient_by_group(&self, input: MapsView<'_>, gradient: MapsView<'_>) -> Vec<f32> {
+        let (part, own) = (self.of_group(), self.geometry.of_group());
+        let (inputs, width) = (own.input_channels, own.output_channels);
+        let outputs = self.geometry.output_channels;
+        let mut result = vec![0f32; self.geometry.patch() * outputs];
+        for group in 0..self.geometry.groups {
+            let input = input.channels(group * inputs..(group + 1) * inputs);
+            let gradient = gradient.channels(group * width..(group + 1) * width);
+            let of_group = part.kernel_gradient(input, gradient);
+            for (row, values) in result.chunks_exact_mut(outputs).zip(of_group.chunks_exact(width))
+            {
+                row[group * width..][..width].copy_from_slice(values);
+            }
+        }
+        result
     }
 }
 

@@ -6,10 +6,12 @@
 //! channels, output channels]`, so that one pixel's channels are neighbours in memory and a
 //! convolution is a matrix product of pixels with the kernel.
 //!
-//! **An image's result depends neither on its batch, nor on the number of threads, nor on the width
-//! of the processor's vectors.** Every sum of products is one chain of fused multiply-adds in a
-//! fixed order, and sums over images are taken in groups of fixed size. Cached and freshly computed
-//! activations are therefore equal to the last bit.
+//! **What a layer puts out for an image depends neither on its batch, nor on the number of threads, nor
+//! on the width of the processor's vectors.** Every sum of products is one chain of fused multiply-adds
+//! in a fixed order, and sums over images are taken in groups that follow from the shape of the batch
+//! alone. Cached and freshly computed activations are therefore equal to the last bit. Gradients depend
+//! neither on threads nor on vectors. With [`Algorithm::WinogradSix`] images may share tiles on the way
+//! back, so that an image's gradient has errors relative to the largest values of those beside it.
 //!
 //! In the order in which one meets them:
 //!

@@ -70,6 +70,7 @@ struct Exact {
     output: Vec<f64>,
     input_gradient: Vec<f64>,
     kernel_gradient: Vec<f64>,
+    bias_gradient: Vec<f64>,
 }
 
 fn by_definition(
@@ -85,11 +86,15 @@ fn by_definition(
         output: vec![0.0; batch * rows * columns * outputs],
         input_gradient: vec![0.0; input.len()],
         kernel_gradient: vec![0.0; kernel.len()],
+        bias_gradient: vec![0.0; outputs],
     };
     for (pixel, output) in exact.output.chunks_exact_mut(outputs).enumerate() {
         let (image, row, column) =
             (pixel / (rows * columns), pixel / columns % rows, pixel % columns);
         output.iter_mut().zip(bias).for_each(|(sum, bias)| *sum = f64::from(*bias));
+        let of_pixel = &gradient[pixel * outputs..][..outputs];
+        let sums = exact.bias_gradient.iter_mut().zip(of_pixel);
+        sums.for_each(|(sum, gradient)| *sum += f64::from(*gradient));
         for tap in 0..9 {
             let (y, x) =
                 ((row + tap / 3).wrapping_sub(padding), (column + tap % 3).wrapping_sub(padding));
@@ -157,6 +162,10 @@ fn outputs_and_gradients_stay_near_the_exact_ones() {
         shape(1, 8, 4, 16, 16, 2),
         shape(1, 40, 40, 64, 64, 1),
         shape(1, 7, 7, 32, 32, 1),
+        // Batches whose images lie side by side for the gradients, in one column or two, of which the last
+        // has a place without an image.
+        shape(5, 13, 19, 16, 32, 1),
+        shape(19, 37, 37, 16, 16, 1),
         // Channels that only the definition takes.
         shape(2, 7, 5, 3, 20, 1),
     ];
@@ -192,7 +201,8 @@ fn outputs_and_gradients_stay_near_the_exact_ones() {
                 Accumulate::Overwrite,
                 &mut input_gradient,
             );
-            let kernel_gradient = convolution.kernel_gradient(input.view(), gradient.view());
+            let (kernel_gradient, bias_gradient) =
+                convolution.kernel_and_bias_gradients(input.view(), &gradient);
             let errors = [
                 ("output", output.values(), &exact.output, tolerances(algorithm).0),
                 (
@@ -207,6 +217,7 @@ fn outputs_and_gradients_stay_near_the_exact_ones() {
                     &exact.kernel_gradient,
                     tolerances(algorithm).1,
                 ),
+                ("bias's gradient", &bias_gradient, &exact.bias_gradient, 1e-6),
             ];
             for (name, actual, exact, tolerance) in errors {
                 let error = relative_error(actual, exact);
@@ -219,9 +230,10 @@ fn outputs_and_gradients_stay_near_the_exact_ones() {
     }
 }
 
-/// Heights and widths of maps of which the first take tiles of 4×4 and the others of 6×6 pixels, where
-/// these may be chosen. The last have many groups of tiles.
-const SIZES: [(usize, usize); 3] = [(20, 20), (18, 18), (36, 97)];
+/// Heights and widths of maps, of which the first and the last take tiles of 4×4 pixels and the others of
+/// 6×6, where these may be chosen. The third have many groups of tiles; images of the last share tiles for
+/// the gradients.
+const SIZES: [(usize, usize); 4] = [(20, 20), (18, 18), (36, 97), (13, 19)];
 
 /// Each algorithm on maps of each size.
 fn algorithms_and_sizes() -> impl Iterator<Item = (Algorithm, (usize, usize))> {
@@ -260,6 +272,38 @@ fn an_image_has_the_same_bits_in_every_batch() {
     }
 }
 
+/// An image whose gradient is zero, after another one. Where they share tiles, the other one's rounding
+/// errors are all that it gets.
+#[test]
+fn an_image_without_a_gradient_gets_rounding_errors_of_others_at_most() {
+    let kernel = noise(9 * 32 * 64, 2);
+    let sizes = [(20, 20), (18, 18), (13, 19), (37, 37)];
+    for (algorithm, (height, width)) in
+        ALGORITHMS.into_iter().flat_map(|algorithm| sizes.map(|size| (algorithm, size)))
+    {
+        let shape = Shape { batch: 2, height, width, inputs: 32, outputs: 64, padding: 1 };
+        let convolution = shape.convolution(algorithm);
+        let prepared = convolution.prepare_for_input_gradient(&kernel);
+        let mut gradient = noise(height * width * 64, 4);
+        gradient.resize(2 * height * width * 64, 0.0);
+        let gradient = maps(&gradient, [2, height, width, 64]);
+        let mut of_input = maps(&[], [2, height, width, 32]);
+        let overwrite = Accumulate::Overwrite;
+        convolution.input_gradient(gradient.view(), &prepared, overwrite, &mut of_input);
+        let largest =
+            |values: &[f32]| values.iter().fold(0f32, |most, value| most.max(value.abs()));
+        let [of_first, of_second] = [0, 1].map(|image| {
+            largest(&of_input.values()[image * height * width * 32..][..height * width * 32])
+        });
+        let share_tiles = algorithm == Algorithm::WinogradSix && [13, 37].contains(&height);
+        assert_eq!(of_second > 0.0, share_tiles, "{algorithm:?}, {height}×{width}");
+        assert!(
+            f64::from(of_second) <= tolerances(algorithm).1 * f64::from(of_first),
+            "{algorithm:?}, {height}×{width}: {of_second:.1e} beside {of_first:.1e}"
+        );
+    }
+}
+
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let (kernel, bias) = (noise(9 * 32 * 64, 2), noise(64, 3));
@@ -280,8 +324,9 @@ fn the_number_of_threads_changes_no_bit() {
                 convolution.forward(input.view(), &prepared, &bias, activation, &mut output, 0);
                 let overwrite = Accumulate::Overwrite;
                 convolution.input_gradient(gradient.view(), &rotated, overwrite, &mut of_input);
-                let of_kernel = convolution.kernel_gradient(input.view(), gradient.view());
-                [output.values(), of_input.values(), &of_kernel].concat()
+                let (of_kernel, of_bias) =
+                    convolution.kernel_and_bias_gradients(input.view(), &gradient);
+                [output.values(), of_input.values(), &of_kernel, &of_bias].concat()
             })
         };
         let alone = run(1);
@@ -393,7 +438,7 @@ fn no_images_give_a_gradient_of_zeros() {
         let shape = Shape { batch: 0, height: 6, width: 6, inputs: 32, outputs: 64, padding: 1 };
         let convolution = shape.convolution(algorithm);
         let none = |channels| maps(&[], [0, 6, 6, channels]);
-        let gradient = convolution.kernel_gradient(none(32).view(), none(64).view());
-        assert_eq!(gradient, vec![0.0; 9 * 32 * 64], "{algorithm:?}");
+        let gradients = convolution.kernel_and_bias_gradients(none(32).view(), &none(64));
+        assert_eq!(gradients, (vec![0.0; 9 * 32 * 64], vec![0.0; 64]), "{algorithm:?}");
     }
 }

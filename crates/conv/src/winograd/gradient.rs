@@ -6,9 +6,7 @@ use rayon::prelude::*;
 use super::kernel::from_points;
 use super::patches::Patches;
 use super::transform::{F2, F3, F4, F6, Minimal};
-use super::{
-    CHANNEL_STEP, Layout, Points, TILES_PER_TASK, TileSize, Tiling, Variant, with_algorithm,
-};
+use super::{CHANNEL_STEP, Layout, Points, TILES_PER_TASK, TileSize, Variant, with_algorithm};
 use crate::arithmetic::Elements;
 use crate::buffer::BufferPool;
 use crate::maps::MapsView;
@@ -34,32 +32,40 @@ const MOST_GROUPS_FOR_THREADS: usize = 8;
 const CHANNELS_PER_TASK: usize = 36;
 
 /// `[3, 3, input channels, output channels]`, from the input and the gradient before the
-/// activation.
+/// activation; and that of the bias where [`Variant::brings_bias_gradient`].
 pub(crate) fn kernel_gradient(
     variant: Variant,
     geometry: &ConvolutionGeometry,
     input: MapsView<'_>,
     gradient: MapsView<'_>,
-) -> Vec<f32> {
-    with_algorithm!(variant.tiles, run(variant.elements, geometry, input, gradient))
+) -> (Vec<f32>, Option<Vec<f32>>) {
+    with_algorithm!(variant.tiles, run(variant, geometry, input, gradient))
+}
+
+/// The point at which both dimensions have all ones in `A`, so that the numbers of a tile there are the
+/// sums of its gradients by channel.
+fn point_of_sums(points: usize) -> usize {
+    points + 1
 }
 
 fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
-    elements: Elements,
+    variant: Variant,
     geometry: &ConvolutionGeometry,
     input: MapsView<'_>,
     gradient: MapsView<'_>,
-) -> Vec<f32> {
+) -> (Vec<f32>, Option<Vec<f32>>) {
+    let elements = variant.elements;
     let layout = match elements {
         Elements::Numbers => Layout::Numbers,
         Elements::Pairs => Layout::PairsOfTiles,
     };
     let (inputs, outputs) = (geometry.input_channels, geometry.output_channels);
-    let tiling = Tiling::new(gradient.height, gradient.width, M);
-    let bands = input.batch() * tiling.bands_per_image;
-    // A group of bands goes through the transforms together. Its size depends on the shape alone,
-    // and so do the sums. It has as many tiles whatever their points: with fewer, the sums at all
-    // points would be read and written more often.
+    let (batch, height, width) = (input.batch(), gradient.height, gradient.width);
+    let tiling = variant.tiling_of_gradients(geometry, batch, [height, width]);
+    let bands = tiling.bands(batch);
+    // A group of bands goes through the transforms together. Its size, and so the order of the sums,
+    // follows from the shape of the batch and not from the number of threads. It has as many tiles
+    // whatever their points: with fewer, the sums at all points would be read and written more often.
     let bands_per_group = (TILES_PER_TASK / tiling.per_band).max(1);
     let tiles = bands_per_group * tiling.per_band;
     let (input_points, output_points) =
@@ -73,6 +79,7 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
     let groups = if groups_in_cache == 0 { GROUPS_OF_LARGE_ROUND } else { groups_in_cache };
     let groups_per_round = groups.next_multiple_of(groups_for_threads);
     let mut sums = BufferPool::of_kernels().take(P * P * point_step);
+    let mut of_bias = variant.brings_bias_gradient().then(|| vec![0f32; outputs]);
     let mut add_round = |first_band: usize, groups: &mut [f32]| {
         let bands = &(first_band..bands.min(first_band + groups_per_round * bands_per_group));
         let tiles_of = |group: usize| {
@@ -122,17 +129,33 @@ fn run<const P: usize, const M: usize, A: Minimal<P, M>>(
                 );
             }
         };
-        sums.par_chunks_mut(point_step).enumerate().for_each(|(point, sums)| {
-            sums[..inputs * outputs]
-                .par_chunks_mut(CHANNELS_PER_TASK * outputs)
-                .enumerate()
-                .for_each(|(task, sums)| add(point, task * CHANNELS_PER_TASK, sums));
-        });
+        let add_to_bias = |of_bias: &mut Vec<f32>| {
+            for (group, values) in groups.chunks_exact(group_length).enumerate() {
+                // Sums of sums round less than one long chain.
+                let mut of_group = vec![0f32; outputs];
+                let gradients = &values[P * P * input_points.point_step()..];
+                let points = Points { tiles: tiles_of(group), ..output_points };
+                let rows = points.matrix(gradients, point_of_sums(P));
+                for row in rows.chunks_exact(points.row_step()) {
+                    of_group.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+                }
+                of_bias.iter_mut().zip(of_group).for_each(|(sum, value)| *sum += value);
+            }
+        };
+        let add_to_kernel = || {
+            sums.par_chunks_mut(point_step).enumerate().for_each(|(point, sums)| {
+                sums[..inputs * outputs]
+                    .par_chunks_mut(CHANNELS_PER_TASK * outputs)
+                    .enumerate()
+                    .for_each(|(task, sums)| add(point, task * CHANNELS_PER_TASK, sums));
+            });
+        };
+        rayon::join(add_to_kernel, || of_bias.iter_mut().for_each(add_to_bias));
     };
     with_scratch(groups_per_round.min(bands.div_ceil(bands_per_group)) * group_length, |groups| {
         (0..bands)
             .step_by(groups_per_round * bands_per_group)
             .for_each(|first_band| add_round(first_band, groups));
     });
-    from_points::<P, M, A>(&sums, point_step, inputs, outputs)
+    (from_points::<P, M, A>(&sums, point_step, inputs, outputs), of_bias)
 }

@@ -22,16 +22,23 @@ pub(super) struct Output<'a> {
     pub(super) finish: Finish<'a>,
 }
 
-/// A row of tiles.
-pub(super) struct Band<'a> {
+/// The pixels of one image under a row of tiles.
+pub(super) struct Part<'a> {
+    /// Row below the top of the band, and column of the sheet, where it begins.
+    pub(super) first_row: usize,
+    pub(super) first_column: usize,
+    pub(super) rows: usize,
     pub(super) pixels: &'a mut [f32],
     /// The same part of what [`Finish::Mask`] holds; nothing where there is none.
     pub(super) told_by: &'a [f32],
 }
 
+/// What is under a row of tiles: a part of an image, or of some.
+pub(super) type Band<'a> = Vec<Part<'a>>;
+
 impl Output<'_> {
-    /// Writes the pixels of some bands, tiles of `R` × `R` from `C` × `C` points each; the last
-    /// band of an image may have fewer rows than a tile.
+    /// Writes the pixels of some bands, tiles of `R` × `R` from `C` × `C` points each. What of a tile
+    /// is under no part is not written.
     pub(super) fn write<L: Linear<R, C>, const R: usize, const C: usize>(
         self,
         products: &[f32],
@@ -94,13 +101,10 @@ impl<L: Linear<R, C>, const R: usize, const C: usize, const MASKED: bool> WithSi
             (points.row_step() / S::F32_LANES, points.point_step() / S::F32_LANES);
         // Here, so that it is not filled with zeros for each tile.
         let mut halves = [[Channels::zero(simd); R]; C];
-        for (band_number, Band { pixels: band, told_by }) in bands.iter_mut().enumerate() {
-            let (band, told_by) = (S::as_mut_simd_f32s(band).0, S::as_simd_f32s(told_by).0);
-            let rows = band.len() / (width * pixel_step);
+        for (band_number, parts) in bands.iter_mut().enumerate() {
             for tile in 0..tiling.per_band {
                 let products = &products[(band_number * tiling.per_band + tile) * row_step..];
                 let first_column = tile * R;
-                let columns = R.min(width - first_column);
                 for vector in 0..vectors {
                     for row in 0..C {
                         let mut values = [Channels::zero(simd); C];
@@ -110,35 +114,49 @@ impl<L: Linear<R, C>, const R: usize, const C: usize, const MASKED: bool> WithSi
                         }
                         halves[row] = L::times(values);
                     }
-                    for at in 0..R {
-                        if at >= columns {
-                            break;
-                        }
-                        let pixels = column::<S, L, R, C>(simd, &halves, at);
-                        for (row, pixel_sum) in pixels.into_iter().enumerate() {
-                            if row >= rows {
+                    for part in parts.iter_mut() {
+                        let target = S::as_mut_simd_f32s(part.pixels).0;
+                        let told_by = S::as_simd_f32s(part.told_by).0;
+                        let end = part.first_column + width;
+                        for at in 0..R {
+                            let column_of_sheet = first_column + at;
+                            if column_of_sheet < part.first_column {
+                                continue;
+                            }
+                            if column_of_sheet >= end {
                                 break;
                             }
-                            let place = (row * width + first_column + at) * pixel_step
-                                + first_channel
-                                + vector;
-                            let pixel = &mut band[place];
-                            // That of the next tile.
-                            prefetch(pixel, R * pixel_step);
-                            let before = if let InitialSum::Output = initial {
-                                *pixel
-                            } else {
-                                bias[vector]
-                            };
-                            let mut sum = [simd.add_f32s(pixel_sum.values, before)];
-                            if MASKED {
-                                let told_by = &told_by[place];
-                                prefetch(told_by, R * pixel_step);
-                                sum[0] = activation.mask_vector(simd, *told_by, sum[0]);
-                            } else {
-                                activation.vectors(simd, &mut sum);
+                            let pixels = column::<S, L, R, C>(simd, &halves, at);
+                            for (row_of_tile, pixel_sum) in pixels.into_iter().enumerate() {
+                                if row_of_tile < part.first_row {
+                                    continue;
+                                }
+                                let row = row_of_tile - part.first_row;
+                                if row >= part.rows {
+                                    break;
+                                }
+                                let place = (row * width + column_of_sheet - part.first_column)
+                                    * pixel_step
+                                    + first_channel
+                                    + vector;
+                                let pixel = &mut target[place];
+                                // That of the next tile.
+                                prefetch(pixel, R * pixel_step);
+                                let before = if let InitialSum::Output = initial {
+                                    *pixel
+                                } else {
+                                    bias[vector]
+                                };
+                                let mut sum = [simd.add_f32s(pixel_sum.values, before)];
+                                if MASKED {
+                                    let told_by = &told_by[place];
+                                    prefetch(told_by, R * pixel_step);
+                                    sum[0] = activation.mask_vector(simd, *told_by, sum[0]);
+                                } else {
+                                    activation.vectors(simd, &mut sum);
+                                }
+                                *pixel = sum[0];
                             }
-                            *pixel = sum[0];
                         }
                     }
                 }

@@ -46,6 +46,7 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
         let Self { patches: Patches { maps, tiling, padding, first_band, points }, output, .. } =
             self;
         let vectors = maps.channels / S::F32_LANES;
+        let batch = maps.batch();
         let outside = vec![simd.splat_f32s(0.0); vectors];
         let data = S::as_simd_f32s(maps.data).0;
         let output = S::as_mut_simd_f32s(output).0;
@@ -56,32 +57,40 @@ impl<L: Linear<R, C>, const R: usize, const C: usize> WithSimd for Gather<'_, '_
         // Here, so that it is not filled with zeros for each patch.
         let mut rows = [[Channels::zero(simd); R]; C];
         // It touches no vector, so it may be a closure.
-        let patch_of = |tile: usize| {
+        let find = |patch: &mut [[_; C]; C], tile: usize| {
             let band = first_band + tile / tiling.per_band;
-            let (image, tile_row) = (band / tiling.bands_per_image, band % tiling.bands_per_image);
+            let (sheet, tile_row) = (band / tiling.bands_per_sheet, band % tiling.bands_per_sheet);
             let (first_row, first_column) =
                 (tile_row * tiling.side, tile % tiling.per_band * tiling.side);
-            let mut patch = [[outside.as_slice(); C]; C];
-            for (row, patch) in (first_row..).zip(&mut patch) {
-                for (column, pixel) in (first_column..).zip(patch) {
-                    // Above and to the left of the image these wrap, and are outside as well.
-                    let (row, column) =
-                        (row.wrapping_sub(padding.top), column.wrapping_sub(padding.left));
-                    if row < maps.height && column < maps.width {
+            let rows = tiling.rows.places::<C>(first_row, padding.top);
+            let columns = tiling.columns.places::<C>(first_column, padding.left);
+            *patch = [[outside.as_slice(); C]; C];
+            for ((image_row, row), patch) in rows.into_iter().zip(patch) {
+                if image_row >= tiling.rows.images || row >= maps.height {
+                    continue;
+                }
+                let first_image = (sheet * tiling.rows.images + image_row) * tiling.columns.images;
+                for ((image_column, column), pixel) in columns.into_iter().zip(patch) {
+                    if image_column >= tiling.columns.images || column >= maps.width {
+                        continue;
+                    }
+                    let image = first_image + image_column;
+                    // The last places of a sheet may have no image.
+                    if image < batch {
                         *pixel = &data
                             [image * image_step + (row * maps.width + column) * pixel_step..]
                             [..vectors];
                     }
                 }
             }
-            patch
         };
         // Patches have more streams than the processor sees, so that each vector of the next one is
         // fetched with that of the present one.
-        let mut next = patch_of(0);
+        let (mut even, mut odd) = ([[outside.as_slice(); C]; C], [[outside.as_slice(); C]; C]);
+        find(&mut even, 0);
         for tile in 0..points.tiles {
-            let patch = next;
-            next = patch_of((tile + 1).min(points.tiles - 1));
+            let (patch, next) = if tile % 2 == 0 { (&even, &mut odd) } else { (&odd, &mut even) };
+            find(next, (tile + 1).min(points.tiles - 1));
             let row = if points.layout == Layout::PairsOfTiles { tile / 2 } else { tile };
             let output = &mut output[row * row_step..];
             for vector in 0..vectors {

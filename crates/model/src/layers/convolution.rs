@@ -219,13 +219,23 @@ impl Convolution {
         gradient: MapsView<'_>,
         sums: &[f32],
     ) -> Result<(), ModelError> {
-        let kernel = context.value(&self.weight());
         let of_kernel = self.on(context, input)?.kernel_gradient(input, gradient);
+        self.keep_gradients(context, gradients, of_kernel, sums)
+    }
+
+    fn keep_gradients(
+        &self,
+        context: &Context,
+        gradients: &mut Gradients,
+        of_kernel: Vec<f32>,
+        of_bias: &[f32],
+    ) -> Result<(), ModelError> {
+        let kernel = context.value(&self.weight());
         let of_kernel = Tensor::from_vec(of_kernel, kernel.shape(), &Device::Cpu)?;
         gradients.store.insert(kernel, of_kernel);
         if self.has_bias {
             let bias = context.value(&self.bias());
-            let of_bias = Tensor::from_slice(sums, bias.shape(), &Device::Cpu)?;
+            let of_bias = Tensor::from_slice(of_bias, bias.shape(), &Device::Cpu)?;
             gradients.store.insert(bias, of_bias);
         }
         Ok(())
@@ -255,21 +265,19 @@ impl Convolution {
         Ok(with_values(context.value(&self.weight()), prepare)?)
     }
 
-    /// Both, for an input that no other layer of a parallel one reads.
-    fn backward(
+    /// The gradient of an input that no other layer of a parallel one reads, given that of the sums.
+    fn wanted_gradient(
         &self,
         context: &Context,
-        gradients: &mut Gradients,
+        convolution: &thaw_conv::Convolution,
         input: &Maps,
-        (gradient, sums): (&Maps, &[f32]),
+        gradient: &Maps,
         wanted: InputGradient,
     ) -> Result<Option<OutputGradient>, ModelError> {
-        self.add_gradients(context, gradients, input.view(), gradient.view(), sums)?;
         let InputGradient::Needed(activation) = wanted else { return Ok(None) };
         let mut result = Maps::new(&context.gradients, input.shape());
         let (input, gradient) = (input.view(), gradient.view());
-        let convolution = self.on(context, input)?;
-        let kernel = self.prepared_for_input_gradient(context, &convolution)?;
+        let kernel = self.prepared_for_input_gradient(context, convolution)?;
         let overwrite = Accumulate::Overwrite;
         Ok(Some(if convolution.masks_while_writing() {
             convolution.input_gradient_before(
@@ -350,8 +358,12 @@ impl Layer for Convolution {
                 activation: Activation::Linear,
                 backward: Box::new(move |gradients, gradient, wanted| {
                     let gradient = kept.backward(context, gradients, gradient.behind())?;
+                    let convolution = self.on(context, input.view())?;
+                    // What is added to all values of a channel changes nothing.
                     let sums = vec![0.0; self.outputs];
-                    self.backward(context, gradients, &input, (&gradient, &sums), wanted)
+                    let (read, of_sums) = (input.view(), gradient.view());
+                    self.add_gradients(context, gradients, read, of_sums, &sums)?;
+                    self.wanted_gradient(context, &convolution, &input, &gradient, wanted)
                 }),
             });
         }
@@ -365,8 +377,19 @@ impl Layer for Convolution {
             (Arc::new(output), sums, Activation::Linear)
         };
         let backward = move |gradients: &mut Gradients, gradient: OutputGradient, wanted| {
-            let (gradient, sums) = gradient.masked_with_sums(self.activation, &kept);
-            self.backward(context, gradients, &input, (&gradient, &sums), wanted)
+            let convolution = self.on(context, input.view())?;
+            let (gradient, of_kernel, of_bias) = if convolution.brings_bias_gradient() {
+                let gradient = gradient.masked(self.activation, &kept);
+                let (of_kernel, of_bias) =
+                    convolution.kernel_and_bias_gradients(input.view(), &gradient);
+                (gradient, of_kernel, of_bias)
+            } else {
+                let (gradient, of_bias) = gradient.masked_with_sums(self.activation, &kept);
+                let of_kernel = convolution.kernel_gradient(input.view(), gradient.view());
+                (gradient, of_kernel, of_bias)
+            };
+            self.keep_gradients(context, gradients, of_kernel, &of_bias)?;
+            self.wanted_gradient(context, &convolution, &input, &gradient, wanted)
         };
         Ok(Recorded { output, activation, backward: Box::new(backward) })
     }

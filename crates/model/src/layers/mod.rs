@@ -415,8 +415,9 @@ mod tests {
     fn the_way_back_has_the_gradients_of_candles_graph()
     -> std::result::Result<(), Box<dyn std::error::Error>> {
         let algorithms = [Algorithm::Direct, Algorithm::WinogradThree, Algorithm::WinogradSix];
-        // Of the last algorithm, tiles of 6×6 and of 4×4 pixels.
-        for (side, algorithm) in [18, 20].into_iter().flat_map(|side| algorithms.map(|a| (side, a)))
+        // Of the last algorithm, tiles of 6×6 and of 4×4 pixels, and tiles that images share.
+        for (side, algorithm) in
+            [18, 20, 37].into_iter().flat_map(|side| algorithms.map(|a| (side, a)))
         {
             for (name, layers) in stacks() {
                 let context = context(&layers, algorithm)?;
