@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use thaw_conv::{Accumulate, Activation, Algorithm, Maps, max_pool, max_pool_gradient};
+use thaw_conv::{
+    Accumulate, Activation, Algorithm, Maps, max_pool, max_pool_gradient, max_pool_with_places,
+};
 
 use layer::{DEPTHWISE, Layer, Shape, layer, pool};
 
@@ -141,9 +143,9 @@ fn max_pool_forward(bencher: Bencher<'_, '_>, (size, channels, window): (usize, 
 #[divan::bench(args = [(48, 16, 2), (150, 64, 2), (72, 96, 3)], sample_count = 9)]
 fn max_pool_backward(bencher: Bencher<'_, '_>, (size, channels, window): (usize, usize, usize)) {
     let (geometry, input, mut output) = pool(size, channels, window, BATCH);
-    max_pool(geometry, &input, &mut output);
+    let places = max_pool_with_places(geometry, &input, &mut output);
     let mut gradient = Maps::new(&Arc::default(), input.shape());
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
-        max_pool_gradient(geometry, Activation::Linear, &input, &output, &output, &mut gradient)
+        max_pool_gradient(geometry, Activation::Linear, &places, &output, &output, &mut gradient)
     });
 }

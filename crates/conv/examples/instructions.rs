@@ -19,7 +19,7 @@ use std::process::{Command, ExitCode, Output};
 use serde::{Deserialize, Serialize};
 use thaw_conv::{
     Accumulate, Activation, Algorithm, add_dense_weights_gradient, dense_forward,
-    dense_input_gradient, max_pool, max_pool_gradient,
+    dense_input_gradient, max_pool, max_pool_gradient, max_pool_with_places,
 };
 
 use layer::{DEPTHWISE, Layer, Shape, layer, pool, values};
@@ -89,10 +89,17 @@ fn kernels() -> Vec<Kernel> {
     });
     add("max_pool_gradient", || {
         let (geometry, input, mut output) = pool(19, 64, 3, BATCH);
-        max_pool(geometry, &input, &mut output);
+        let places = max_pool_with_places(geometry, &input, &mut output);
         let mut gradient = input.copy();
         Box::new(move || {
-            max_pool_gradient(geometry, Activation::Linear, &input, &output, &output, &mut gradient)
+            max_pool_gradient(
+                geometry,
+                Activation::Linear,
+                &places,
+                &output,
+                &output,
+                &mut gradient,
+            )
         })
     });
     add("dense_forward", || {

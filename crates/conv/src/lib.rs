@@ -93,5 +93,8 @@ pub use dense::{add_dense_weights_gradient, dense, dense_forward, dense_input_gr
 pub use elementwise::add;
 pub use geometry::{ConvolutionGeometry, Padding};
 pub use maps::{Maps, MapsView};
-pub use pool::{PoolGeometry, average_pool, average_pool_gradient, max_pool, max_pool_gradient};
+pub use pool::{
+    Places, PoolGeometry, average_pool, average_pool_gradient, max_pool, max_pool_gradient,
+    max_pool_with_places,
+};
 pub use storage::{with_all_values, with_values};

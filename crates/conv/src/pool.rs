@@ -58,41 +58,67 @@ pub fn max_pool(geometry: PoolGeometry, input: &Maps, output: &mut Maps) {
         });
 }
 
-/// Writes the gradient before the activation that made the input, told by the input
-/// ([`Activation::is_told_by_output`]); with [`Activation::Linear`], that of the input itself. The
-/// gradient of each output goes to the first largest element of its window in row-major order, as in
-/// PyTorch. Shapes are `[batch, height, width, channels]`, those of the outputs
-/// [`PoolGeometry::output_shape`].
+/// The same, and which pixel of each window it is. Shapes are `[batch, height, width, channels]`, those of the
+/// outputs [`PoolGeometry::output_shape`].
+///
+/// # Panics
+/// When a window has more than 256 pixels.
+pub fn max_pool_with_places(geometry: PoolGeometry, input: &Maps, output: &mut Maps) -> Places {
+    assert!(geometry.window <= 16, "a window has more than 256 pixels: {geometry:?}");
+    let ([_, height, width, channels], pool) = (input.shape(), &Windows { geometry });
+    let [_, output_height, output_width, _] = output.shape();
+    let output_length = output_height * output_width * channels;
+    let mut places = Places(vec![0; output.values().len()]);
+    let images = input.values().par_chunks(height * width * channels);
+    output
+        .values_mut()
+        .par_chunks_mut(output_length)
+        .zip(places.0.par_chunks_mut(output_length))
+        .zip(images)
+        .for_each(|((output, places), image)| {
+            vectorized(ForwardWithPlaces { pool, height, width, channels, image, output, places });
+        });
+    places
+}
+
+/// Which pixel under each window of a max-pool is the first largest one, by channel: its number in
+/// row-major order, without those outside the input.
+pub struct Places(Vec<u8>);
+
+/// Writes the gradient before the activation that made the input, told by the output, which has the
+/// same largest values ([`Activation::is_told_by_output`]); with [`Activation::Linear`], that of the
+/// input itself. The gradient of each output goes to the first largest element of its window in
+/// row-major order, as in PyTorch.
 ///
 /// # Panics
 /// When the activation is not told by its output.
 pub fn max_pool_gradient(
     geometry: PoolGeometry,
     activation: Activation,
-    input: &Maps,
+    places: &Places,
     output: &Maps,
     output_gradient: &Maps,
     gradient: &mut Maps,
 ) {
     assert!(activation.is_told_by_output(), "{activation:?} is not told by its output");
-    let ([_, height, width, channels], pool) = (input.shape(), &Windows { geometry });
+    let ([_, height, width, channels], pool) = (gradient.shape(), &Windows { geometry });
     let [_, output_height, output_width, _] = output.shape();
     let (length, output_length) =
         (height * width * channels, output_height * output_width * channels);
     let images =
-        gradient.values_mut().par_chunks_mut(length).zip(input.values().par_chunks(length));
+        gradient.values_mut().par_chunks_mut(length).zip(places.0.par_chunks(output_length));
     let results = output
         .values()
         .par_chunks(output_length)
         .zip(output_gradient.values().par_chunks(output_length));
-    images.zip(results).for_each(|((gradient, image), (output, output_gradient))| {
+    images.zip(results).for_each(|((gradient, places), (output, output_gradient))| {
         let backward = Backward {
             pool,
             activation,
             height,
             width,
             channels,
-            image,
+            places,
             output,
             output_gradient,
             gradient,
@@ -147,14 +173,14 @@ struct Windows {
 }
 
 impl Windows {
-    /// Calls `visit(output pixel, input pixel, whether it is the window's first)` for every output
-    /// pixel of an image and every input pixel under its window, in row-major order.
+    /// Calls `visit(output pixel, input pixel, its number under the window)` for every output pixel of an
+    /// image and every input pixel under its window, in row-major order.
     #[inline(always)]
     fn for_each_window(
         &self,
         height: usize,
         width: usize,
-        mut visit: impl FnMut(usize, usize, bool),
+        mut visit: impl FnMut(usize, usize, usize),
     ) {
         let PoolGeometry { window, stride, padding, .. } = self.geometry;
         let inside = |position: usize, length: usize| {
@@ -165,14 +191,12 @@ impl Windows {
         for output_row in 0..self.geometry.output_length(height) {
             for output_column in 0..output_width {
                 let (rows, columns) = (inside(output_row, height), inside(output_column, width));
-                for row in rows.clone() {
+                let mut number = 0;
+                for row in rows {
                     for column in columns.clone() {
-                        let is_first = row == rows.start && column == columns.start;
-                        visit(
-                            output_row * output_width + output_column,
-                            row * width + column,
-                            is_first,
-                        );
+                        let pixel = output_row * output_width + output_column;
+                        visit(pixel, row * width + column, number);
+                        number += 1;
                     }
                 }
             }
@@ -206,16 +230,53 @@ impl WithSimd for Forward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let Self { pool, height, width, channels, image, output } = self;
-        pool.for_each_window(height, width, |pixel, source, is_first| {
+        pool.for_each_window(height, width, |pixel, source, number| {
             let largest = &mut output[pixel * channels..][..channels];
             let values = &image[source * channels..][..channels];
             prefetch_lines(values, PIXELS_AHEAD * channels);
-            if is_first {
+            if number == 0 {
                 largest.copy_from_slice(values);
             } else {
                 for (largest, &value) in largest.iter_mut().zip(values) {
                     *largest = if value > *largest || value.is_nan() { value } else { *largest };
                 }
+            }
+        });
+    }
+}
+
+/// The forward pass of one image, with its way back in view.
+struct ForwardWithPlaces<'a> {
+    pool: &'a Windows,
+    height: usize,
+    width: usize,
+    channels: usize,
+    image: &'a [f32],
+    output: &'a mut [f32],
+    places: &'a mut [u8],
+}
+
+impl WithSimd for ForwardWithPlaces<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { pool, height, width, channels, image, output, places } = self;
+        pool.for_each_window(height, width, |pixel, source, number| {
+            let largest = &mut output[pixel * channels..][..channels];
+            let places = &mut places[pixel * channels..][..channels];
+            let values = &image[source * channels..][..channels];
+            prefetch_lines(values, PIXELS_AHEAD * channels);
+            if number == 0 {
+                largest.copy_from_slice(values);
+                places.fill(0);
+                return;
+            }
+            for channel in 0..channels {
+                let value = values[channel];
+                let is_larger = value > largest[channel] || value.is_nan();
+                largest[channel] = if is_larger { value } else { largest[channel] };
+                places[channel] = if is_larger { number as u8 } else { places[channel] };
             }
         });
     }
@@ -228,7 +289,7 @@ struct Backward<'a> {
     height: usize,
     width: usize,
     channels: usize,
-    image: &'a [f32],
+    places: &'a [u8],
     output: &'a [f32],
     output_gradient: &'a [f32],
     gradient: &'a mut [f32],
@@ -276,35 +337,32 @@ impl<const OVERLAP: bool> WithSimd for Distribute<'_, OVERLAP> {
             height,
             width,
             channels,
-            image,
+            places,
             output,
             output_gradient,
             gradient,
         } = self.0;
-        // What is left of each channel's gradient: all of it, where it passes the activation, until the
-        // first largest element has taken it, then nothing.
-        let mut left = vec![0f32; channels];
-        pool.for_each_window(height, width, |pixel, source, is_first| {
-            let largest = &output[pixel * channels..][..channels];
-            if is_first {
-                left.copy_from_slice(&output_gradient[pixel * channels..][..channels]);
+        // What passes the activation.
+        let mut passing = vec![0f32; channels];
+        pool.for_each_window(height, width, |pixel, source, number| {
+            if number == 0 {
+                passing.copy_from_slice(&output_gradient[pixel * channels..][..channels]);
                 if activation != Activation::Linear {
-                    for (left, largest) in left.iter_mut().zip(largest) {
-                        *left = if activation.passes(*largest) { *left } else { 0.0 };
+                    let largest = &output[pixel * channels..][..channels];
+                    for (passing, largest) in passing.iter_mut().zip(largest) {
+                        *passing = if activation.passes(*largest) { *passing } else { 0.0 };
                     }
                 }
             }
-            let values = &image[source * channels..][..channels];
+            let places = &places[pixel * channels..][..channels];
             let gradient = &mut gradient[source * channels..][..channels];
-            prefetch_lines(values, PIXELS_AHEAD * channels);
             prefetch_lines(gradient, PIXELS_AHEAD * channels);
             for channel in 0..channels {
-                let taken = if values[channel] == largest[channel] { left[channel] } else { 0.0 };
+                let taken =
+                    if usize::from(places[channel]) == number { passing[channel] } else { 0.0 };
                 // Where windows do not overlap, the sum has no other part.
                 let others = if OVERLAP { gradient[channel] } else { 0.0 };
                 gradient[channel] = others + taken;
-                left[channel] =
-                    if values[channel] == largest[channel] { 0.0 } else { left[channel] };
             }
         });
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{Device, Result, Tensor, Var, safetensors};
 use thaw_conv::{
     Accumulate, Activation, Algorithm, Convolution, ConvolutionGeometry, Maps, Padding,
-    PoolGeometry, dense, max_pool, max_pool_gradient,
+    PoolGeometry, dense, max_pool, max_pool_gradient, max_pool_with_places,
 };
 
 fn fixtures() -> HashMap<String, Tensor> {
@@ -155,18 +155,21 @@ fn max_pools_and_their_gradients_are_exactly_pytorchs() -> Result<()> {
         let geometry = PoolGeometry { window, stride: 2, padding: 0, ceil };
         let input = maps(get("x"))?;
         let mut output = Maps::new(&Arc::default(), geometry.output_shape(input.shape()));
-        max_pool(geometry, &input, &mut output);
+        let places = max_pool_with_places(geometry, &input, &mut output);
+        let mut alone = output.copy();
+        max_pool(geometry, &input, &mut alone);
+        assert!(bits(alone.values()) == bits(output.values()), "{name}");
         assert_close(name, &tensor(output.values(), get("y"))?, get("y"), 0.0);
         let mut gradient = maps(get("x"))?;
         let of_output = maps(get("dy"))?;
         let linear = Activation::Linear;
-        max_pool_gradient(geometry, linear, &input, &output, &of_output, &mut gradient);
+        max_pool_gradient(geometry, linear, &places, &output, &of_output, &mut gradient);
         assert_close(name, &tensor(gradient.values(), get("x"))?, get("dx"), 1e-7);
         // Before an activation that made the input it is masked, to the last bit.
         for activation in [Activation::Relu, Activation::Relu6] {
             activation.mask(input.values(), gradient.values_mut());
             let mut masked = maps(get("x"))?;
-            max_pool_gradient(geometry, activation, &input, &output, &of_output, &mut masked);
+            max_pool_gradient(geometry, activation, &places, &output, &of_output, &mut masked);
             assert!(bits(masked.values()) == bits(gradient.values()), "{name}, {activation:?}");
         }
     }
@@ -182,11 +185,11 @@ fn pixels_between_the_windows_of_a_pool_have_no_gradient() {
     input.values_mut().iter_mut().zip(numbers).for_each(|(value, number)| *value = number);
     let mut output = Maps::new(&Arc::default(), geometry.output_shape(input.shape()));
     assert_eq!(output.shape(), [2, 3, 3, 5]);
-    max_pool(geometry, &input, &mut output);
+    let places = max_pool_with_places(geometry, &input, &mut output);
     let mut of_output = output.copy();
     of_output.values_mut().fill(1.0);
     let mut gradient = input.copy();
-    max_pool_gradient(geometry, Activation::Linear, &input, &output, &of_output, &mut gradient);
+    max_pool_gradient(geometry, Activation::Linear, &places, &output, &of_output, &mut gradient);
     // Windows hold rows and columns 0, 2 and 3, 5 and 6.
     let is_inside = |position: usize| position % 3 != 1;
     for (pixel, values) in gradient.values().chunks_exact(5).enumerate() {

@@ -13,7 +13,7 @@ use thaw_spec::{
 
 use crate::bases::{Block, blocks};
 use crate::head::Mode;
-use crate::layers::{self, Context, Cost, Layer, MapShape, Parameter, Recorded};
+use crate::layers::{self, Context, Cost, Layer, MapShape, MaskedBy, Parameter, Recorded};
 use crate::tape::Tape;
 use crate::{ModelError, Weights};
 
@@ -194,11 +194,11 @@ impl Base {
     /// Gives back the memory that activations, gradients and kernels left, which the next step takes
     /// anew. It is worth it where something else follows many steps.
     pub fn give_back_memory(&self) {
-        if self.context.buffers.kept() + self.context.gradients.kept() < WORTH_GIVING_BACK {
+        if self.context.buffers.kept() + self.context.transient.kept() < WORTH_GIVING_BACK {
             return;
         }
         self.context.buffers.clear();
-        self.context.gradients.clear();
+        self.context.transient.clear();
         BufferPool::clear_kernels();
         thaw_conv::give_back_freed_memory();
     }
@@ -327,9 +327,9 @@ impl Base {
         let input = Arc::new(self.context.maps(activations)?);
         // The largest gradient comes last: what is shorter uses its memory before it.
         let largest = largest_output(self.layers(range), input.view().image_shape());
-        self.context.gradients.lengthen(input.shape()[0] * largest);
+        self.context.transient.lengthen(input.shape()[0] * largest);
         let Recorded { output, backward, .. } =
-            layers::forward_on_tape(layers, &self.context, input)?;
+            layers::forward_on_tape(layers, &self.context, input, MaskedBy::Itself)?;
         let features =
             Var::from_slice(output.values(), &output.shape(), activations.device())?.into_inner();
         Ok((features.clone(), Tape::new(&self.context, backward, features)))

@@ -84,8 +84,9 @@ pub struct Context {
     pub(crate) algorithm: Algorithm,
     /// Memory of activations.
     pub(crate) buffers: Arc<BufferPool>,
-    /// Memory of their gradients, of which few live at once.
-    pub(crate) gradients: Arc<BufferPool>,
+    /// Memory of what the next layer alone reads, so that few live at once: gradients, and outputs that are
+    /// not kept.
+    pub(crate) transient: Arc<BufferPool>,
 }
 
 impl Context {
@@ -118,8 +119,8 @@ impl Context {
         let places = names().zip(0..).collect();
         let prepared = names().map(|name| (name, OnceLock::new())).collect();
         let updates = parameters.iter().map(|_| AtomicUsize::new(0)).collect();
-        let (buffers, gradients) = (Arc::default(), Arc::new(BufferPool::of_few()));
-        Self { parameters, places, prepared, moving, updates, algorithm, buffers, gradients }
+        let (buffers, transient) = (Arc::default(), Arc::new(BufferPool::of_few()));
+        Self { parameters, places, prepared, moving, updates, algorithm, buffers, transient }
     }
 
     /// The same with every tensor a constant of its present value, so that what is made of a kernel is
@@ -140,7 +141,7 @@ impl Context {
             updates: Vec::new(),
             algorithm: self.algorithm,
             buffers: self.buffers.clone(),
-            gradients: self.gradients.clone(),
+            transient: self.transient.clone(),
         }
     }
 
@@ -217,7 +218,7 @@ impl Context {
 
     /// Copies a gradient into feature maps.
     pub(crate) fn gradient_maps(&self, gradient: &Tensor) -> Result<Maps, ModelError> {
-        Self::maps_from(&self.gradients, gradient)
+        Self::maps_from(&self.transient, gradient)
     }
 
     fn maps_from(buffers: &Arc<BufferPool>, tensor: &Tensor) -> Result<Maps, ModelError> {

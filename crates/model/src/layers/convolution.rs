@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use thaw_conv::{
-    Accumulate, Activation, Algorithm, ConvolutionGeometry, Maps, MapsView, PreparedGradientKernel,
-    PreparedKernel, with_values,
+    Accumulate, Activation, Algorithm, BufferPool, ConvolutionGeometry, Maps, MapsView,
+    PreparedGradientKernel, PreparedKernel, with_values,
 };
 use thaw_spec::TensorRole;
 
 use super::batch_norm::BatchNorm;
 use super::{
-    Context, Cost, Initial, InputGradient, Layer, MapShape, OutputGradient, Recorded, Scaling,
-    TensorSpec, composed,
+    Context, Cost, Initial, InputGradient, Layer, MapShape, MaskedBy, OutputGradient, Recorded,
+    Scaling, TensorSpec, composed,
 };
 use crate::head::Mode;
 use crate::{Gradients, ModelError};
@@ -151,16 +151,28 @@ impl Convolution {
             && self.inputs * self.outputs >= LARGE_KERNEL
     }
 
-    /// Room for the output.
-    pub(crate) fn room(
+    /// The output, in that memory.
+    fn output(
         &self,
         context: &Context,
+        memory: &Arc<BufferPool>,
+        input: &Maps,
+    ) -> Result<Maps, ModelError> {
+        let mut output = self.room(memory, input.shape()[0], &self.on(context, input.view())?);
+        self.write(context, input.view(), &mut output, 0)?;
+        Ok(output)
+    }
+
+    /// Room for the output.
+    fn room(
+        &self,
+        memory: &Arc<BufferPool>,
         batch: usize,
         convolution: &thaw_conv::Convolution,
     ) -> Maps {
         let geometry = &convolution.geometry;
         let shape = [batch, geometry.output_height(), geometry.output_width(), self.outputs];
-        Maps::new(&context.buffers, shape)
+        Maps::new(memory, shape)
     }
 
     /// Writes the output, normalised by moving statistics, to the channels of `output` from
@@ -275,7 +287,7 @@ impl Convolution {
         wanted: InputGradient,
     ) -> Result<Option<OutputGradient>, ModelError> {
         let InputGradient::Needed(activation) = wanted else { return Ok(None) };
-        let mut result = Maps::new(&context.gradients, input.shape());
+        let mut result = Maps::new(&context.transient, input.shape());
         let (input, gradient) = (input.view(), gradient.view());
         let kernel = self.prepared_for_input_gradient(context, convolution)?;
         let overwrite = Accumulate::Overwrite;
@@ -298,7 +310,7 @@ impl Convolution {
     /// The sums without what follows them.
     fn sums(&self, context: &Context, input: &Maps) -> Result<Maps, ModelError> {
         let convolution = self.on(context, input.view())?;
-        let mut output = self.room(context, input.shape()[0], &convolution);
+        let mut output = self.room(&context.buffers, input.shape()[0], &convolution);
         let kernel =
             with_values(context.value(&self.weight()), |kernel| convolution.prepare(kernel))?;
         let bias = self.bias_numbers(context)?;
@@ -339,16 +351,14 @@ impl Layer for Convolution {
     }
 
     fn forward(&self, context: &Context, input: &Maps) -> Result<Maps, ModelError> {
-        let convolution = self.on(context, input.view())?;
-        let mut output = self.room(context, input.shape()[0], &convolution);
-        self.write(context, input.view(), &mut output, 0)?;
-        Ok(output)
+        self.output(context, &context.buffers, input)
     }
 
     fn forward_on_tape<'a>(
         &'a self,
         context: &'a Context,
         input: Arc<Maps>,
+        masked_by: MaskedBy,
     ) -> Result<Recorded<'a>, ModelError> {
         if let Some(normalization) = &self.normalization {
             let sums = self.sums(context, &input)?;
@@ -368,23 +378,25 @@ impl Layer for Convolution {
             });
         }
         let (output, kept, activation) = if self.activation.is_told_by_output() {
-            let output = Arc::new(self.forward(context, &input)?);
-            (output.clone(), output, self.activation)
+            let output = Arc::new(self.output(context, masked_by.memory(context), &input)?);
+            let kept = masked_by.kept(&output);
+            (output, kept, self.activation)
         } else {
             let sums = Arc::new(self.sums(context, &input)?);
             let mut output = sums.copy();
             self.activation.apply_to(output.values_mut());
-            (Arc::new(output), sums, Activation::Linear)
+            (Arc::new(output), Some(sums), Activation::Linear)
         };
         let backward = move |gradients: &mut Gradients, gradient: OutputGradient, wanted| {
             let convolution = self.on(context, input.view())?;
             let (gradient, of_kernel, of_bias) = if convolution.brings_bias_gradient() {
-                let gradient = gradient.masked(self.activation, &kept);
+                let gradient = gradient.masked(self.activation, kept.as_deref());
                 let (of_kernel, of_bias) =
                     convolution.kernel_and_bias_gradients(input.view(), &gradient);
                 (gradient, of_kernel, of_bias)
             } else {
-                let (gradient, of_bias) = gradient.masked_with_sums(self.activation, &kept);
+                let (gradient, of_bias) =
+                    gradient.masked_with_sums(self.activation, kept.as_deref());
                 let of_kernel = convolution.kernel_gradient(input.view(), gradient.view());
                 (gradient, of_kernel, of_bias)
             };

@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use thaw_conv::{Activation, Maps, column_sums};
+use thaw_conv::{Activation, BufferPool, Maps, column_sums};
 use thaw_spec::TensorRole;
 
 pub use batch_norm::BatchNorm;
@@ -50,7 +50,14 @@ pub trait Layer: fmt::Debug + Send + Sync {
         &'a self,
         context: &'a Context,
         input: Arc<Maps>,
+        masked_by: MaskedBy,
     ) -> Result<Recorded<'a>, ModelError>;
+
+    /// Whether its way back masks the gradient of its input by whatever activation that is told by its
+    /// output, and keeps nothing of the input for it.
+    fn masks_without_its_input(&self) -> bool {
+        false
+    }
 
     /// Its output by Candle's operations, `[batch, height, width, channels]` like its input; in
     /// training their graph is the tape.
@@ -143,6 +150,31 @@ pub struct Recorded<'a> {
     pub backward: Backward<'a>,
 }
 
+/// Which layer masks the gradient of a layer's output by the activation that made the output, where the
+/// activation is told by it ([`Activation::is_told_by_output`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaskedBy {
+    /// Itself, where the next one did not. It keeps its output for that.
+    Itself,
+    /// The next one.
+    Next,
+}
+
+impl MaskedBy {
+    /// What a layer keeps of its output, where that tells its activation.
+    fn kept(self, output: &Arc<Maps>) -> Option<Arc<Maps>> {
+        (self == Self::Itself).then(|| output.clone())
+    }
+
+    /// Where its output lies.
+    fn memory(self, context: &Context) -> &Arc<BufferPool> {
+        match self {
+            Self::Itself => &context.buffers,
+            Self::Next => &context.transient,
+        }
+    }
+}
+
 /// Takes the gradient of a layer's output, or before the activation that [`Recorded`] names, adds those of
 /// its tensors to the others, and returns that of its input where it is wanted, or before the activation
 /// that [`InputGradient::Needed`] names. It owns what the forward pass kept.
@@ -177,9 +209,11 @@ impl OutputGradient {
         self.maps
     }
 
-    /// The gradient before the activation, told as in [`Activation::gradient`].
-    pub(crate) fn masked(mut self, activation: Activation, told_by: &Maps) -> Maps {
+    /// The gradient before the activation, told as in [`Activation::gradient`] by what was kept, which is
+    /// nothing where the next layer masks it.
+    pub(crate) fn masked(mut self, activation: Activation, kept: Option<&Maps>) -> Maps {
         if self.is_behind(activation) {
+            let told_by = kept.expect("the next layer masks the gradient, or the output is kept");
             activation.mask(told_by.values(), self.maps.values_mut());
         }
         self.maps
@@ -189,10 +223,11 @@ impl OutputGradient {
     pub(crate) fn masked_with_sums(
         mut self,
         activation: Activation,
-        told_by: &Maps,
+        kept: Option<&Maps>,
     ) -> (Maps, Vec<f32>) {
-        let channels = told_by.shape()[3];
+        let channels = self.maps.shape()[3];
         let sums = if self.is_behind(activation) {
+            let told_by = kept.expect("the next layer masks the gradient, or the output is kept");
             activation.gradient(told_by.values(), self.maps.values_mut(), channels)
         } else {
             column_sums(self.maps.values(), channels)
@@ -234,16 +269,24 @@ pub(crate) fn forward<'a>(
     Ok(maps)
 }
 
-/// The output of some layers, one after the other, and the way back through them.
+/// The output of some layers, one after the other, and the way back through them. The last argument is
+/// that of the last of them.
 pub(crate) fn forward_on_tape<'a>(
     layers: impl IntoIterator<Item = &'a Box<dyn Layer>>,
     context: &'a Context,
     input: Arc<Maps>,
+    masked_by: MaskedBy,
 ) -> Result<Recorded<'a>, ModelError> {
     let mut steps = Vec::new();
     let (mut output, mut activation) = (input, Activation::Linear);
-    for layer in layers {
-        let recorded = layer.forward_on_tape(context, output)?;
+    let mut layers = layers.into_iter().peekable();
+    while let Some(layer) = layers.next() {
+        let masked_by = match layers.peek() {
+            Some(next) if next.masks_without_its_input() => MaskedBy::Next,
+            Some(_) => MaskedBy::Itself,
+            None => masked_by,
+        };
+        let recorded = layer.forward_on_tape(context, output, masked_by)?;
         steps.push((activation, recorded.backward));
         (output, activation) = (recorded.output, recorded.activation);
     }
@@ -427,7 +470,7 @@ mod tests {
                 let expected = (output * &factors)?.sum_all()?.backward()?;
 
                 let maps = Arc::new(context.maps(&input)?);
-                let recorded = forward_on_tape(&layers, &context, maps)?;
+                let recorded = forward_on_tape(&layers, &context, maps, MaskedBy::Itself)?;
                 let mut gradients =
                     Gradients::of(&Tensor::zeros((), candle_core::DType::F32, &Device::Cpu)?)?;
                 let of_output = OutputGradient::of(context.gradient_maps(&factors)?);

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use thaw_conv::{Accumulate, Maps};
+use thaw_conv::{Accumulate, BufferPool, Maps};
 
 use super::{
-    Context, Convolution, Cost, InputGradient, Layer, MapShape, OutputGradient, Recorded, Scaling,
-    TensorSpec,
+    Context, Convolution, Cost, InputGradient, Layer, MapShape, MaskedBy, OutputGradient, Recorded,
+    Scaling, TensorSpec,
 };
 use crate::head::Mode;
 use crate::{Gradients, ModelError};
@@ -20,6 +20,25 @@ pub struct Parallel(pub Vec<Convolution>);
 impl Parallel {
     fn outputs(&self) -> usize {
         self.0.iter().map(|part| part.outputs).sum()
+    }
+
+    /// The output, in that memory.
+    fn output(
+        &self,
+        context: &Context,
+        memory: &Arc<BufferPool>,
+        input: &Maps,
+    ) -> Result<Maps, ModelError> {
+        let geometry = self.0[0].on(context, input.view())?.geometry;
+        let (height, width) = (geometry.output_height(), geometry.output_width());
+        let shape = [input.shape()[0], height, width, self.outputs()];
+        let mut output = Maps::new(memory, shape);
+        let mut first_channel = 0;
+        for part in &self.0 {
+            part.write(context, input.view(), &mut output, first_channel)?;
+            first_channel += part.outputs;
+        }
+        Ok(output)
     }
 }
 
@@ -37,30 +56,22 @@ impl Layer for Parallel {
     }
 
     fn forward(&self, context: &Context, input: &Maps) -> Result<Maps, ModelError> {
-        let geometry = self.0[0].on(context, input.view())?.geometry;
-        let (height, width) = (geometry.output_height(), geometry.output_width());
-        let shape = [input.shape()[0], height, width, self.outputs()];
-        let mut output = Maps::new(&context.buffers, shape);
-        let mut first_channel = 0;
-        for part in &self.0 {
-            part.write(context, input.view(), &mut output, first_channel)?;
-            first_channel += part.outputs;
-        }
-        Ok(output)
+        self.output(context, &context.buffers, input)
     }
 
     fn forward_on_tape<'a>(
         &'a self,
         context: &'a Context,
         input: Arc<Maps>,
+        masked_by: MaskedBy,
     ) -> Result<Recorded<'a>, ModelError> {
-        let output = Arc::new(self.forward(context, &input)?);
-        let kept = output.clone();
+        let output = Arc::new(self.output(context, masked_by.memory(context), &input)?);
+        let kept = masked_by.kept(&output);
         let activation = self.0[0].activation;
         let backward = move |gradients: &mut Gradients, gradient: OutputGradient, wanted| {
-            let (gradient, sums) = gradient.masked_with_sums(activation, &kept);
+            let (gradient, sums) = gradient.masked_with_sums(activation, kept.as_deref());
             let mut result = (wanted != InputGradient::Unneeded)
-                .then(|| Maps::new(&context.gradients, input.shape()));
+                .then(|| Maps::new(&context.transient, input.shape()));
             let mut end = self.outputs();
             let mut accumulate = Accumulate::Overwrite;
             for part in self.0.iter().rev() {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use thaw_conv::{
     Activation, Maps, PoolGeometry, average_pool, average_pool_gradient, max_pool,
-    max_pool_gradient,
+    max_pool_gradient, max_pool_with_places,
 };
 
 use super::{
-    Context, Cost, InputGradient, Layer, MapShape, OutputGradient, Recorded, Scaling, composed,
+    Context, Cost, InputGradient, Layer, MapShape, MaskedBy, OutputGradient, Recorded, Scaling,
+    composed,
 };
 use crate::ModelError;
 use crate::head::Mode;
@@ -61,36 +62,42 @@ impl Layer for Pool {
         &'a self,
         context: &'a Context,
         input: Arc<Maps>,
+        _: MaskedBy,
     ) -> Result<Recorded<'a>, ModelError> {
-        let output = Arc::new(self.forward(context, &input)?);
+        let (geometry, shape) = (self.geometry, input.shape());
+        let PoolKind::Max = self.kind else {
+            return Ok(Recorded {
+                output: Arc::new(self.forward(context, &input)?),
+                activation: Activation::Linear,
+                backward: Box::new(move |_, gradient, wanted| {
+                    if wanted == InputGradient::Unneeded {
+                        return Ok(None);
+                    }
+                    let mut result = Maps::new(&context.transient, shape);
+                    average_pool_gradient(geometry, &gradient.behind(), &mut result);
+                    Ok(Some(OutputGradient::of(result)))
+                }),
+            });
+        };
+        let mut output = Maps::new(&context.buffers, geometry.output_shape(shape));
+        let places = max_pool_with_places(geometry, &input, &mut output);
+        let output = Arc::new(output);
         let kept = output.clone();
         Ok(Recorded {
             output,
             activation: Activation::Linear,
             backward: Box::new(move |_, gradient, wanted| {
-                let InputGradient::Needed(activation) = wanted else { return Ok(None) };
+                let InputGradient::Needed(before) = wanted else { return Ok(None) };
                 let gradient = gradient.behind();
-                let (geometry, mut result) =
-                    (self.geometry, Maps::new(&context.gradients, input.shape()));
-                Ok(Some(match self.kind {
-                    PoolKind::Max => {
-                        max_pool_gradient(
-                            geometry,
-                            activation,
-                            &input,
-                            &kept,
-                            &gradient,
-                            &mut result,
-                        );
-                        OutputGradient { maps: result, before: activation }
-                    }
-                    PoolKind::Average => {
-                        average_pool_gradient(geometry, &gradient, &mut result);
-                        OutputGradient::of(result)
-                    }
-                }))
+                let mut maps = Maps::new(&context.transient, shape);
+                max_pool_gradient(geometry, before, &places, &kept, &gradient, &mut maps);
+                Ok(Some(OutputGradient { maps, before }))
             }),
         })
+    }
+
+    fn masks_without_its_input(&self) -> bool {
+        self.kind == PoolKind::Max
     }
 
     fn compose(&self, _: &Context, _: Mode, input: &Tensor) -> Result<Tensor, ModelError> {

@@ -6,8 +6,8 @@ use candle_core::Tensor;
 use thaw_conv::{Activation, Maps, add};
 
 use super::{
-    Context, Cost, InputGradient, Layer, Layers, MapShape, OutputGradient, Recorded, Scaling,
-    TensorSpec, composed,
+    Context, Cost, InputGradient, Layer, Layers, MapShape, MaskedBy, OutputGradient, Recorded,
+    Scaling, TensorSpec, composed,
 };
 use crate::ModelError;
 use crate::head::Mode;
@@ -51,20 +51,22 @@ impl Layer for Residual {
         &'a self,
         context: &'a Context,
         input: Arc<Maps>,
+        masked_by: MaskedBy,
     ) -> Result<Recorded<'a>, ModelError> {
-        let shortcut = super::forward_on_tape(&self.shortcut, context, input.clone())?;
-        let branch = super::forward_on_tape(&self.branch, context, input)?;
+        let shortcut =
+            super::forward_on_tape(&self.shortcut, context, input.clone(), MaskedBy::Itself)?;
+        let branch = super::forward_on_tape(&self.branch, context, input, MaskedBy::Itself)?;
         // A layer may need its output on the way back.
         let mut sum = Arc::try_unwrap(branch.output).unwrap_or_else(|kept| kept.copy());
         add(&mut sum, &shortcut.output, self.activation);
         let output = Arc::new(sum);
-        let kept = output.clone();
+        let kept = masked_by.kept(&output);
         let (through_branch, through_shortcut) = (branch.backward, shortcut.backward);
         Ok(Recorded {
             output,
             activation: self.activation,
             backward: Box::new(move |gradients, gradient, wanted| {
-                let gradient = gradient.masked(self.activation, &kept);
+                let gradient = gradient.masked(self.activation, kept.as_deref());
                 // Both ways' gradients of the input are added behind what made it.
                 let of_each = match wanted {
                     InputGradient::Needed(_) => InputGradient::Needed(Activation::Linear),

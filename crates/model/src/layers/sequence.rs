@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use thaw_conv::Maps;
 
-use super::{Context, Cost, Layer, Layers, MapShape, Recorded, Scaling, TensorSpec};
+use super::{Context, Cost, Layer, Layers, MapShape, MaskedBy, Recorded, Scaling, TensorSpec};
 use crate::ModelError;
 use crate::head::Mode;
 
@@ -30,8 +30,13 @@ impl Layer for Sequence {
         &'a self,
         context: &'a Context,
         input: Arc<Maps>,
+        masked_by: MaskedBy,
     ) -> Result<Recorded<'a>, ModelError> {
-        super::forward_on_tape(&self.0, context, input)
+        super::forward_on_tape(&self.0, context, input, masked_by)
+    }
+
+    fn masks_without_its_input(&self) -> bool {
+        self.0.first().is_some_and(|layer| layer.masks_without_its_input())
     }
 
     fn compose(&self, context: &Context, mode: Mode, input: &Tensor) -> Result<Tensor, ModelError> {
