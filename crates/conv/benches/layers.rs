@@ -141,11 +141,22 @@ fn max_pool_forward(bencher: Bencher<'_, '_>, (size, channels, window): (usize, 
 }
 
 #[divan::bench(args = [(48, 16, 2), (150, 64, 2), (72, 96, 3)], sample_count = 9)]
+fn max_pool_forward_with_places(
+    bencher: Bencher<'_, '_>,
+    (size, channels, window): (usize, usize, usize),
+) {
+    let (geometry, input, mut output) = pool(size, channels, window, BATCH);
+    bencher
+        .counter(ItemsCount::new(BATCH))
+        .bench_local(|| max_pool_with_places(geometry, &input, &mut output));
+}
+
+#[divan::bench(args = [(48, 16, 2), (150, 64, 2), (72, 96, 3)], sample_count = 9)]
 fn max_pool_backward(bencher: Bencher<'_, '_>, (size, channels, window): (usize, usize, usize)) {
     let (geometry, input, mut output) = pool(size, channels, window, BATCH);
     let places = max_pool_with_places(geometry, &input, &mut output);
     let mut gradient = Maps::new(&Arc::default(), input.shape());
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
-        max_pool_gradient(geometry, Activation::Linear, &places, &output, &output, &mut gradient)
+        max_pool_gradient(Activation::Linear, &places, &output, &output, &mut gradient)
     });
 }

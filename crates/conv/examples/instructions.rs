@@ -87,19 +87,16 @@ fn kernels() -> Vec<Kernel> {
         let (geometry, input, mut output) = pool(19, 64, 3, BATCH);
         Box::new(move || max_pool(geometry, &input, &mut output))
     });
+    add("max_pool_forward_with_places", || {
+        let (geometry, input, mut output) = pool(19, 64, 3, BATCH);
+        Box::new(move || drop(max_pool_with_places(geometry, &input, &mut output)))
+    });
     add("max_pool_gradient", || {
         let (geometry, input, mut output) = pool(19, 64, 3, BATCH);
         let places = max_pool_with_places(geometry, &input, &mut output);
         let mut gradient = input.copy();
         Box::new(move || {
-            max_pool_gradient(
-                geometry,
-                Activation::Linear,
-                &places,
-                &output,
-                &output,
-                &mut gradient,
-            )
+            max_pool_gradient(Activation::Linear, &places, &output, &output, &mut gradient)
         })
     });
     add("dense_forward", || {

@@ -23,7 +23,7 @@
 //! - [`Activation`]: nothing, ReLU, ReLU6 or SiLU, and their gradients; [`column_sums`] of a gradient are
 //!   that of a bias.
 //! - [`Normalized`]: batch normalisation, from [`channel_statistics`], and its gradient.
-//! - [`max_pool()`], [`average_pool()`], [`dense()`], [`add()`] and their gradients.
+//! - [`max_pool()`], [`max_pool_with_places`], [`average_pool()`], [`dense()`], [`add()`] and their gradients.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -44,56 +44,58 @@ impl PoolGeometry {
     }
 }
 
-/// Writes the largest value under each window, per channel.
+/// Writes the largest value under each window, per channel; of values that are no numbers, the last one.
 pub fn max_pool(geometry: PoolGeometry, input: &Maps, output: &mut Maps) {
-    let ([_, height, width, channels], pool) = (input.shape(), &Windows { geometry });
-    let [_, output_height, output_width, _] = output.shape();
-    let images = input.values().par_chunks(height * width * channels);
-    output
-        .values_mut()
-        .par_chunks_mut(output_height * output_width * channels)
-        .zip(images)
-        .for_each(|(output, image)| {
-            vectorized(Forward { pool, height, width, channels, image, output });
-        });
+    forward(geometry, input, output, None);
 }
 
-/// The same, and which pixel of each window it is. Shapes are `[batch, height, width, channels]`, those of the
-/// outputs [`PoolGeometry::output_shape`].
+/// Writes the largest value under each window, per channel, and returns which pixel of the window it is.
 ///
 /// # Panics
 /// When a window has more than 256 pixels.
 pub fn max_pool_with_places(geometry: PoolGeometry, input: &Maps, output: &mut Maps) -> Places {
     assert!(geometry.window <= 16, "a window has more than 256 pixels: {geometry:?}");
-    let ([_, height, width, channels], pool) = (input.shape(), &Windows { geometry });
-    let [_, output_height, output_width, _] = output.shape();
-    let output_length = output_height * output_width * channels;
-    let mut places = Places(vec![0; output.values().len()]);
-    let images = input.values().par_chunks(height * width * channels);
-    output
-        .values_mut()
-        .par_chunks_mut(output_length)
-        .zip(places.0.par_chunks_mut(output_length))
-        .zip(images)
-        .for_each(|((output, places), image)| {
-            vectorized(ForwardWithPlaces { pool, height, width, channels, image, output, places });
-        });
-    places
+    let mut numbers = vec![0; output.values().len()];
+    forward(geometry, input, output, Some(&mut numbers));
+    Places { geometry, input: input.shape(), numbers }
 }
 
-/// Which pixel under each window of a max-pool is the first largest one, by channel: its number in
-/// row-major order, without those outside the input.
-pub struct Places(Vec<u8>);
+/// Writes the places, too, where there is room for them, which holds zeros.
+fn forward(geometry: PoolGeometry, input: &Maps, output: &mut Maps, places: Option<&mut [u8]>) {
+    let ([batch, height, width, channels], pool) = (input.shape(), &Windows { geometry });
+    let [_, output_height, output_width, _] = output.shape();
+    let output_length = output_height * output_width * channels;
+    let places: Vec<Option<&mut [u8]>> = match places {
+        Some(places) => places.chunks_exact_mut(output_length).map(Some).collect(),
+        None => (0..batch).map(|_| None).collect(),
+    };
+    let images = input.values().par_chunks(height * width * channels);
+    output.values_mut().par_chunks_mut(output_length).zip(places).zip(images).for_each(
+        |((output, places), image)| {
+            vectorized(Forward { pool, height, width, channels, image, output, places });
+        },
+    );
+}
 
-/// Writes the gradient before the activation that made the input, told by the output, which has the
-/// same largest values ([`Activation::is_told_by_output`]); with [`Activation::Linear`], that of the
-/// input itself. The gradient of each output goes to the first largest element of its window in
-/// row-major order, as in PyTorch.
+/// Which pixel under each window of a max-pool is the first largest one, by channel; the last that is no
+/// number, where there is one.
+#[derive(Debug)]
+pub struct Places {
+    geometry: PoolGeometry,
+    /// Shape of the input.
+    input: [usize; 4],
+    /// The pixel's number in row-major order, without those outside the input; of the output's shape.
+    numbers: Vec<u8>,
+}
+
+/// Writes the gradient before the activation that made the input of a max-pool, told by the largest values
+/// ([`Activation::is_told_by_output`]); with [`Activation::Linear`], that of the input itself. The
+/// gradient of each output goes to its place, as in PyTorch. Shapes are `[batch, height, width,
+/// channels]`, those of the outputs [`PoolGeometry::output_shape`].
 ///
 /// # Panics
-/// When the activation is not told by its output.
+/// When the activation is not told by its output, or a shape is another than in the forward pass.
 pub fn max_pool_gradient(
-    geometry: PoolGeometry,
     activation: Activation,
     places: &Places,
     output: &Maps,
@@ -101,12 +103,15 @@ pub fn max_pool_gradient(
     gradient: &mut Maps,
 ) {
     assert!(activation.is_told_by_output(), "{activation:?} is not told by its output");
-    let ([_, height, width, channels], pool) = (gradient.shape(), &Windows { geometry });
-    let [_, output_height, output_width, _] = output.shape();
-    let (length, output_length) =
-        (height * width * channels, output_height * output_width * channels);
+    let Places { geometry, input, ref numbers } = *places;
+    assert_eq!(gradient.shape(), input, "the gradient has the input's shape");
+    let of_output = geometry.output_shape(input);
+    assert_eq!([output.shape(), output_gradient.shape()], [of_output; 2], "shapes of the output");
+    let ([_, height, width, channels], pool) = (input, &Windows { geometry });
+    let length = height * width * channels;
+    let output_length = of_output[1..].iter().product();
     let images =
-        gradient.values_mut().par_chunks_mut(length).zip(places.0.par_chunks(output_length));
+        gradient.values_mut().par_chunks_mut(length).zip(numbers.par_chunks(output_length));
     let results = output
         .values()
         .par_chunks(output_length)
@@ -202,9 +207,7 @@ impl Windows {
             }
         }
     }
-}
 
-impl Windows {
     /// One over the number of pixels under each window.
     fn shares(&self, height: usize, width: usize) -> Vec<f32> {
         let outputs = [height, width].map(|length| self.geometry.output_length(length));
@@ -222,6 +225,7 @@ struct Forward<'a> {
     channels: usize,
     image: &'a [f32],
     output: &'a mut [f32],
+    places: Option<&'a mut [u8]>,
 }
 
 impl WithSimd for Forward<'_> {
@@ -229,57 +233,34 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { pool, height, width, channels, image, output } = self;
+        let Self { pool, height, width, channels, image, output, mut places } = self;
         pool.for_each_window(height, width, |pixel, source, number| {
             let largest = &mut output[pixel * channels..][..channels];
             let values = &image[source * channels..][..channels];
             prefetch_lines(values, PIXELS_AHEAD * channels);
             if number == 0 {
                 largest.copy_from_slice(values);
-            } else {
-                for (largest, &value) in largest.iter_mut().zip(values) {
-                    *largest = if value > *largest || value.is_nan() { value } else { *largest };
-                }
-            }
-        });
-    }
-}
-
-/// The forward pass of one image, with its way back in view.
-struct ForwardWithPlaces<'a> {
-    pool: &'a Windows,
-    height: usize,
-    width: usize,
-    channels: usize,
-    image: &'a [f32],
-    output: &'a mut [f32],
-    places: &'a mut [u8],
-}
-
-impl WithSimd for ForwardWithPlaces<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Self { pool, height, width, channels, image, output, places } = self;
-        pool.for_each_window(height, width, |pixel, source, number| {
-            let largest = &mut output[pixel * channels..][..channels];
-            let places = &mut places[pixel * channels..][..channels];
-            let values = &image[source * channels..][..channels];
-            prefetch_lines(values, PIXELS_AHEAD * channels);
-            if number == 0 {
-                largest.copy_from_slice(values);
-                places.fill(0);
                 return;
             }
-            for channel in 0..channels {
-                let value = values[channel];
-                let is_larger = value > largest[channel] || value.is_nan();
-                largest[channel] = if is_larger { value } else { largest[channel] };
-                places[channel] = if is_larger { number as u8 } else { places[channel] };
+            let Some(places) = &mut places else {
+                for (largest, &value) in largest.iter_mut().zip(values) {
+                    *largest = if is_larger(value, *largest) { value } else { *largest };
+                }
+                return;
+            };
+            let places = places[pixel * channels..][..channels].iter_mut();
+            for ((largest, &value), place) in largest.iter_mut().zip(values).zip(places) {
+                let is_larger = is_larger(value, *largest);
+                *largest = if is_larger { value } else { *largest };
+                *place = if is_larger { number as u8 } else { *place };
             }
         });
     }
+}
+
+#[inline(always)]
+fn is_larger(value: f32, largest: f32) -> bool {
+    value > largest || value.is_nan()
 }
 
 /// The backward pass of one image.

@@ -202,17 +202,10 @@ fn padded_and_average_pools_agree_with_pytorch() -> Result<()> {
                 let mut alone = output.copy();
                 max_pool(geometry, &input, &mut alone);
                 assert!(alone.values() == output.values(), "{name}_{size}");
-                max_pool_gradient(
-                    geometry,
-                    Activation::Linear,
-                    &places,
-                    &output,
-                    &of_output,
-                    &mut gradient,
-                );
+                max_pool_gradient(Activation::Linear, &places, &output, &of_output, &mut gradient);
                 // Before an activation that made the input it is masked.
                 let (relu, mut masked) = (Activation::Relu, layer.maps("x")?);
-                max_pool_gradient(geometry, relu, &places, &output, &of_output, &mut masked);
+                max_pool_gradient(relu, &places, &output, &of_output, &mut masked);
                 let mut expected = gradient.copy();
                 relu.mask(input.values(), expected.values_mut());
                 assert!(masked.values() == expected.values(), "{name}_{size}");

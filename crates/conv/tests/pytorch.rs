@@ -163,17 +163,57 @@ fn max_pools_and_their_gradients_are_exactly_pytorchs() -> Result<()> {
         let mut gradient = maps(get("x"))?;
         let of_output = maps(get("dy"))?;
         let linear = Activation::Linear;
-        max_pool_gradient(geometry, linear, &places, &output, &of_output, &mut gradient);
+        max_pool_gradient(linear, &places, &output, &of_output, &mut gradient);
         assert_close(name, &tensor(gradient.values(), get("x"))?, get("dx"), 1e-7);
         // Before an activation that made the input it is masked, to the last bit.
         for activation in [Activation::Relu, Activation::Relu6] {
             activation.mask(input.values(), gradient.values_mut());
             let mut masked = maps(get("x"))?;
-            max_pool_gradient(geometry, activation, &places, &output, &of_output, &mut masked);
+            max_pool_gradient(activation, &places, &output, &of_output, &mut masked);
             assert!(bits(masked.values()) == bits(gradient.values()), "{name}, {activation:?}");
         }
     }
     Ok(())
+}
+
+/// Values at both of the kinks that an activation has, and between them.
+#[test]
+fn a_pools_gradient_before_an_activation_is_the_masked_gradient() {
+    let geometry = PoolGeometry { window: 3, stride: 2, padding: 1, ceil: true };
+    let mut input = Maps::new(&Arc::default(), [2, 7, 8, 5]);
+    // In some channels all are below zero, in the others many are above six.
+    let least = |index: usize| if index % 5 < 2 { -20.0 } else { -3.0 };
+    let numbers = (0..)
+        .map(|index: usize| ((index * 7919 % 101) as f32 / 8.0 + least(index)).clamp(0.0, 6.0));
+    input.values_mut().iter_mut().zip(numbers).for_each(|(value, number)| *value = number);
+    let mut output = Maps::new(&Arc::default(), geometry.output_shape(input.shape()));
+    let places = max_pool_with_places(geometry, &input, &mut output);
+    assert!([0.0, 6.0].iter().all(|kink| output.values().contains(kink)));
+    let mut of_output = output.copy();
+    of_output.values_mut().fill(1.0);
+    let [mut expected, mut masked] = [(), ()].map(|()| input.copy());
+    for activation in [Activation::Relu, Activation::Relu6] {
+        max_pool_gradient(Activation::Linear, &places, &output, &of_output, &mut expected);
+        activation.mask(input.values(), expected.values_mut());
+        max_pool_gradient(activation, &places, &output, &of_output, &mut masked);
+        assert!(bits(masked.values()) == bits(expected.values()), "{activation:?}");
+    }
+}
+
+/// As in PyTorch, the last value that is no number counts as the largest.
+#[test]
+fn a_pool_passes_on_what_is_no_number() {
+    let geometry = PoolGeometry { window: 2, stride: 2, padding: 0, ceil: false };
+    let mut input = Maps::new(&Arc::default(), [1, 2, 2, 1]);
+    input.values_mut().copy_from_slice(&[1.0, f32::NAN, 2.0, f32::NAN]);
+    let mut output = Maps::new(&Arc::default(), [1, 1, 1, 1]);
+    let places = max_pool_with_places(geometry, &input, &mut output);
+    assert!(output.values()[0].is_nan());
+    let mut of_output = output.copy();
+    of_output.values_mut().fill(3.0);
+    let mut gradient = input.copy();
+    max_pool_gradient(Activation::Linear, &places, &output, &of_output, &mut gradient);
+    assert_eq!(gradient.values(), [0.0, 0.0, 0.0, 3.0]);
 }
 
 /// Windows that leave pixels between them; PyTorch's fixtures have none.
@@ -189,7 +229,7 @@ fn pixels_between_the_windows_of_a_pool_have_no_gradient() {
     let mut of_output = output.copy();
     of_output.values_mut().fill(1.0);
     let mut gradient = input.copy();
-    max_pool_gradient(geometry, Activation::Linear, &places, &output, &of_output, &mut gradient);
+    max_pool_gradient(Activation::Linear, &places, &output, &of_output, &mut gradient);
     // Windows hold rows and columns 0, 2 and 3, 5 and 6.
     let is_inside = |position: usize| position % 3 != 1;
     for (pixel, values) in gradient.values().chunks_exact(5).enumerate() {

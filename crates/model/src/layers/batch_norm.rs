@@ -2,10 +2,12 @@
 //! two modes: with the moving statistics, as in evaluation, or with those of the batch, as in
 //! training, where they also move the moving ones.
 
+use std::sync::Arc;
+
 use candle_core::{Device, Tensor};
 use thaw_conv::{
-    Activation, ChannelStatistics, Maps, NormalizationGradient, Normalized, channel_statistics,
-    scale_and_shift,
+    Activation, BufferPool, ChannelStatistics, Maps, NormalizationGradient, Normalized,
+    channel_statistics, scale_and_shift,
 };
 use thaw_spec::TensorRole;
 
@@ -83,10 +85,11 @@ impl BatchNorm {
     }
 
     /// The normalisation of some sums by their own statistics, which move the moving ones, followed
-    /// by an activation; and what the way back needs.
+    /// by an activation, in that memory; and what the way back needs.
     pub(crate) fn forward<'a>(
         &'a self,
         context: &'a Context,
+        memory: &Arc<BufferPool>,
         input: Maps,
         activation: Activation,
     ) -> Result<(Maps, Kept<'a>), ModelError> {
@@ -94,7 +97,7 @@ impl BatchNorm {
         let normalized = self.by_statistics(context, &mean, &variance)?;
         let tensor = |values| Tensor::from_vec(values, self.channels, &Device::Cpu);
         self.follow(context, &tensor(mean)?, &tensor(variance)?, count)?;
-        let mut output = Maps::new(&context.buffers, input.shape());
+        let mut output = Maps::new(memory, input.shape());
         scale_and_shift(&input, &normalized.scale, &normalized.shift, activation, &mut output);
         Ok((output, Kept { layer: self, input, normalized, activation }))
     }

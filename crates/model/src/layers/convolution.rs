@@ -344,7 +344,7 @@ impl Layer for Convolution {
             channels: self.outputs,
         };
         cost.multiply_adds += geometry.multiply_adds();
-        // Training keeps the sums as well as what is made of them.
+        // Training may keep the sums as well as what is made of them.
         let kept = if self.normalization.is_some() { 2 } else { 1 };
         cost.output(output, kept);
         Some(output)
@@ -362,7 +362,8 @@ impl Layer for Convolution {
     ) -> Result<Recorded<'a>, ModelError> {
         if let Some(normalization) = &self.normalization {
             let sums = self.sums(context, &input)?;
-            let (output, kept) = normalization.forward(context, sums, self.activation)?;
+            let (output, kept) =
+                normalization.forward(context, masked_by.memory(context), sums, self.activation)?;
             return Ok(Recorded {
                 output: Arc::new(output),
                 activation: Activation::Linear,
@@ -379,7 +380,7 @@ impl Layer for Convolution {
         }
         let (output, kept, activation) = if self.activation.is_told_by_output() {
             let output = Arc::new(self.output(context, masked_by.memory(context), &input)?);
-            let kept = masked_by.kept(&output);
+            let kept = masked_by.kept(self.activation, &output);
             (output, kept, self.activation)
         } else {
             let sums = Arc::new(self.sums(context, &input)?);

@@ -66,8 +66,8 @@ impl Layer for Parallel {
         masked_by: MaskedBy,
     ) -> Result<Recorded<'a>, ModelError> {
         let output = Arc::new(self.output(context, masked_by.memory(context), &input)?);
-        let kept = masked_by.kept(&output);
         let activation = self.0[0].activation;
+        let kept = masked_by.kept(activation, &output);
         let backward = move |gradients: &mut Gradients, gradient: OutputGradient, wanted| {
             let (gradient, sums) = gradient.masked_with_sums(activation, kept.as_deref());
             let mut result = (wanted != InputGradient::Unneeded)

@@ -90,7 +90,7 @@ impl Layer for Pool {
                 let InputGradient::Needed(before) = wanted else { return Ok(None) };
                 let gradient = gradient.behind();
                 let mut maps = Maps::new(&context.transient, shape);
-                max_pool_gradient(geometry, before, &places, &kept, &gradient, &mut maps);
+                max_pool_gradient(before, &places, &kept, &gradient, &mut maps);
                 Ok(Some(OutputGradient { maps, before }))
             }),
         })

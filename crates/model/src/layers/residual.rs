@@ -60,7 +60,7 @@ impl Layer for Residual {
         let mut sum = Arc::try_unwrap(branch.output).unwrap_or_else(|kept| kept.copy());
         add(&mut sum, &shortcut.output, self.activation);
         let output = Arc::new(sum);
-        let kept = masked_by.kept(&output);
+        let kept = masked_by.kept(self.activation, &output);
         let (through_branch, through_shortcut) = (branch.backward, shortcut.backward);
         Ok(Recorded {
             output,
