@@ -5,8 +5,9 @@ use rayon::prelude::*;
 
 use super::kernel::from_points;
 use super::patches::Patches;
+use super::tiling::TILES_PER_TASK;
 use super::transform::{F2, F3, F4, F6, Minimal};
-use super::{CHANNEL_STEP, Layout, Points, TILES_PER_TASK, TileSize, Variant, with_algorithm};
+use super::{CHANNEL_STEP, Layout, Points, TileSize, Variant, with_algorithm};
 use crate::arithmetic::Elements;
 use crate::buffer::BufferPool;
 use crate::maps::MapsView;

@@ -4,8 +4,9 @@ use std::marker::PhantomData;
 
 use pulp::{Simd, WithSimd};
 
+use super::tiling::{Band, Tiling};
 use super::transform::{Channels, Linear, column};
-use super::{Finish, Points, Tiling};
+use super::{Finish, Points};
 use crate::product::InitialSum;
 use crate::simd::{prefetch, vectorized};
 
@@ -21,20 +22,6 @@ pub(super) struct Output<'a> {
     pub(super) initial: InitialSum<'a>,
     pub(super) finish: Finish<'a>,
 }
-
-/// The pixels of one image under a row of tiles.
-pub(super) struct Part<'a> {
-    /// Row below the top of the band, and column of the sheet, where it begins.
-    pub(super) first_row: usize,
-    pub(super) first_column: usize,
-    pub(super) rows: usize,
-    pub(super) pixels: &'a mut [f32],
-    /// The same part of what [`Finish::Mask`] holds; nothing where there is none.
-    pub(super) told_by: &'a [f32],
-}
-
-/// What is under a row of tiles: a part of an image, or of some.
-pub(super) type Band<'a> = Vec<Part<'a>>;
 
 impl Output<'_> {
     /// Writes the pixels of some bands, tiles of `R` × `R` from `C` × `C` points each. What of a tile

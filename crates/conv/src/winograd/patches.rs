@@ -4,8 +4,9 @@ use std::marker::PhantomData;
 
 use pulp::{Simd, WithSimd};
 
+use super::tiling::Tiling;
 use super::transform::{Channels, Linear, write_points};
-use super::{Layout, Points, Tiling};
+use super::{Layout, Points};
 use crate::Padding;
 use crate::arithmetic::Place;
 use crate::maps::MapsView;
